@@ -1,0 +1,2 @@
+// Package hlsproxy is documentation only; the code is in its sub-packages.
+package hlsproxy
