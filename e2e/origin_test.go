@@ -1,0 +1,85 @@
+package e2e
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// origin is a plain server of media that knows nothing of CORS, and counts what it is asked for.
+type origin struct {
+	*httptest.Server
+	files http.Handler
+
+	mu       sync.Mutex
+	requests map[string]int
+	log      []*http.Request
+}
+
+// newOrigin serves a folder until the test ends.
+func newOrigin(t testing.TB, dir string) *origin {
+	return startOrigin(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, err := os.ReadFile(filepath.Join(dir, path.Clean(r.URL.Path)))
+		if err != nil {
+			http.NotFound(w, r)
+			return
+		}
+		serveMedia(w, r, b)
+	}))
+}
+
+func startOrigin(t testing.TB, h http.Handler) *origin {
+	o := &origin{files: h, requests: map[string]int{}}
+	o.Server = httptest.NewServer(o)
+	t.Cleanup(o.kill)
+	return o
+}
+
+func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	o.mu.Lock()
+	o.requests[r.URL.Path]++
+	o.log = append(o.log, r)
+	o.mu.Unlock()
+	o.files.ServeHTTP(w, r)
+}
+
+// asked is how often a path was requested; for "" how often anything was.
+func (o *origin) asked(path string) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if path == "" {
+		return len(o.log)
+	}
+	return o.requests[path]
+}
+
+// kill ends the server and every connection to it at once.
+func (o *origin) kill() {
+	o.Listener.Close()
+	o.CloseClientConnections()
+	o.Close()
+}
+
+func serveMedia(w http.ResponseWriter, r *http.Request, b []byte) {
+	w.Header().Set("Content-Type", mediaType(r.URL.Path))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
+}
+
+func mediaType(name string) string {
+	switch {
+	case strings.HasSuffix(name, ".m3u8"):
+		return "application/vnd.apple.mpegurl"
+	case strings.HasSuffix(name, ".ts"):
+		return "video/mp2t"
+	case strings.HasSuffix(name, ".m4s"), strings.HasSuffix(name, ".mp4"):
+		return "video/mp4"
+	}
+	return "application/octet-stream"
+}

@@ -1,0 +1,102 @@
+package e2e
+
+import (
+	"bytes"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// server is a running example.
+type server struct {
+	URL    string // http://127.0.0.1:PORT, from its first line
+	stdout lines
+}
+
+// startExample runs an example on a free port until the test ends, and requires it to end well when it is told to.
+func startExample(t testing.TB, name string, args ...string) *server {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(scratch, "bin", name), append([]string{"-addr", "127.0.0.1:0"}, args...)...)
+	cmd.Env = withoutProxy()
+	s := &server{}
+	var stderr lines
+	cmd.Stdout, cmd.Stderr = &s.stdout, &stderr
+	exited, err := spawn(cmd)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		kill := time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() })
+		err := <-exited
+		kill.Stop()
+		if err != nil || t.Failed() {
+			t.Logf("%s %s wrote:\n%s\n%s", name, strings.Join(args, " "), s.stdout.text(), stderr.text())
+		}
+		if err != nil {
+			t.Errorf("%s does not end well on SIGTERM: %v", name, err)
+		}
+	})
+	require.Eventually(t, func() bool { return s.stdout.text() != "" }, 20*time.Second, 10*time.Millisecond,
+		"%s prints no address", name)
+	first, _, _ := strings.Cut(s.stdout.text(), "\n")
+	url, ok := strings.CutPrefix(first, "listening on ")
+	require.True(t, ok, "%s said first: %s", name, first)
+	s.URL = url
+	return s
+}
+
+// link waits until the server has printed a URL with this text in it.
+func (s *server) link(t testing.TB, part string) string {
+	t.Helper()
+	var found string
+	require.Eventually(t, func() bool {
+		for word := range strings.FieldsSeq(s.stdout.text()) {
+			if strings.HasPrefix(word, "http://") && strings.Contains(word, part) {
+				found = word
+			}
+		}
+		return found != ""
+	}, 10*time.Second, 20*time.Millisecond, "no link with %s", part)
+	return found
+}
+
+// lines is a writer whose whole lines can be read at any time.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *lines) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text := l.buf.String()
+	return text[:strings.LastIndexByte(text, '\n')+1]
+}
+
+// spawn starts a process that dies with this one, whatever ends this one: the thread that started it waits for it.
+func spawn(cmd *exec.Cmd) (<-chan error, error) {
+	started, exited := make(chan error, 1), make(chan error, 1)
+	cmd.SysProcAttr = dieWithParent()
+	cmd.WaitDelay = 5 * time.Second
+	go func() {
+		runtime.LockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			exited <- cmd.Wait()
+		}
+	}()
+	return exited, <-started
+}
