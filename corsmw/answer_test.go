@@ -1,0 +1,304 @@
+package corsmw_test
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/hlsproxy/hlsproxy/corsmw"
+	"github.com/stretchr/testify/require"
+)
+
+const page = "https://page.example"
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func answer(code int) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) })
+}
+
+func ask(h http.Handler, method string, header ...string) *http.Response {
+	r := httptest.NewRequest(method, "/live/seg1.ts", nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func credentialed(t *testing.T) *corsmw.Middleware {
+	t.Helper()
+	m, err := corsmw.New(corsmw.Config{Origins: []string{page}, Credentials: true})
+	require.NoError(t, err)
+	return m
+}
+
+func open(t *testing.T) *corsmw.Middleware {
+	t.Helper()
+	m, err := corsmw.New(corsmw.Config{Origins: []string{"*"}})
+	require.NoError(t, err)
+	return m
+}
+
+// requireOnce checks that the answer may be read by page, and that no field says so twice.
+func requireOnce(t *testing.T, res *http.Response) {
+	t.Helper()
+	require.Equal(t, []string{page}, res.Header["Access-Control-Allow-Origin"])
+	require.Equal(t, []string{"true"}, res.Header["Access-Control-Allow-Credentials"])
+	require.Len(t, res.Header["Access-Control-Expose-Headers"], 1)
+	require.Contains(t, res.Header.Get("Vary"), "Origin")
+	require.Len(t, res.Header["Vary"], 1)
+}
+
+func TestHeadersStandOnEveryStatus(t *testing.T) {
+	for _, code := range []int{200, 204, 206, 301, 304, 400, 401, 403, 404, 410, 416, 429, 500, 502, 503, 504} {
+		requireOnce(t, ask(credentialed(t).Handler(answer(code)), "GET", "Origin", page))
+		res := ask(open(t).Handler(answer(code)), "GET")
+		require.Equal(t, code, res.StatusCode)
+		require.Equal(t, []string{"*"}, res.Header["Access-Control-Allow-Origin"], "a copy that a cache keeps serves pages too")
+		require.Empty(t, res.Header["Vary"], "an open answer is one and the same for all")
+	}
+}
+
+func TestExposedAndAllowedByDefault(t *testing.T) {
+	h := open(t).Handler(answer(200))
+	exposed := ask(h, "GET", "Origin", page).Header.Get("Access-Control-Expose-Headers")
+	for _, name := range []string{"Content-Length", "Content-Range", "Accept-Ranges", "Date", "Age", "ETag", "Retry-After", "Cache-Status"} {
+		require.Contains(t, strings.Split(exposed, ", "), name)
+	}
+	res := ask(h, "OPTIONS", "Origin", page, "Access-Control-Request-Method", "GET")
+	for _, name := range []string{"Range", "If-Range", "If-None-Match", "Authorization", "CMCD-Object", "CMCD-Request", "CMCD-Session", "CMCD-Status"} {
+		require.Contains(t, strings.Split(res.Header.Get("Access-Control-Allow-Headers"), ", "), name)
+	}
+}
+
+func TestInnerHeadersAreReplaced(t *testing.T) {
+	foreign := func(w http.ResponseWriter) {
+		h := w.Header()
+		h.Add("Access-Control-Allow-Origin", "*")
+		h.Add("Access-Control-Allow-Origin", "https://other.example")
+		h.Set("Access-Control-Allow-Credentials", "false")
+		h.Add("Access-Control-Expose-Headers", "X-Secret")
+		h.Set("Access-Control-Allow-Methods", "DELETE")
+		h["access-control-max-age"] = []string{"1"}
+		h.Set("Access-Control-Allow-Private-Network", "true")
+		h.Set("Vary", "Accept-Encoding")
+	}
+	file := must(os.CreateTemp(t.TempDir(), "seg"))
+	must(file.WriteString("body"))
+	for name, write := range map[string]func(http.ResponseWriter, *http.Request){
+		"WriteHeader": func(w http.ResponseWriter, _ *http.Request) { foreign(w); w.WriteHeader(206) },
+		"Write":       func(w http.ResponseWriter, _ *http.Request) { foreign(w); must(w.Write([]byte("body"))) },
+		"WriteString": func(w http.ResponseWriter, _ *http.Request) { foreign(w); must(io.WriteString(w, "body")) },
+		"nothing":     func(w http.ResponseWriter, _ *http.Request) { foreign(w) },
+		"Flusher":     func(w http.ResponseWriter, _ *http.Request) { foreign(w); w.(http.Flusher).Flush() },
+		"Controller":  func(w http.ResponseWriter, _ *http.Request) { foreign(w); _ = http.NewResponseController(w).Flush() },
+		"ReadFrom a file": func(w http.ResponseWriter, _ *http.Request) {
+			foreign(w)
+			must(file.Seek(0, 0))
+			must(io.Copy(w, file))
+		},
+		"http.Error":        func(w http.ResponseWriter, _ *http.Request) { foreign(w); http.Error(w, "gone", 410) },
+		"http.ServeContent": func(w http.ResponseWriter, r *http.Request) { foreign(w); serve(w, r) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := httptest.NewServer(credentialed(t).Handler(http.HandlerFunc(write)))
+			defer s.Close()
+			res := get(t, s.URL, page)
+			requireOnce(t, res)
+			require.Empty(t, res.Header["Access-Control-Allow-Methods"])
+			require.Empty(t, res.Header["Access-Control-Max-Age"])
+			require.Empty(t, res.Header["Access-Control-Allow-Private-Network"])
+			require.Equal(t, "Origin, Accept-Encoding", res.Header.Get("Vary"))
+
+			res = get(t, s.URL, "https://evil.example")
+			for name := range res.Header {
+				require.False(t, strings.HasPrefix(name, "Access-Control-"), name)
+			}
+		})
+	}
+}
+
+func serve(w http.ResponseWriter, r *http.Request) {
+	http.ServeContent(w, r, "seg.mp4", modTime, bytes.NewReader(make([]byte, 1000)))
+}
+
+func get(t *testing.T, url, origin string) *http.Response {
+	t.Helper()
+	r := must(http.NewRequestWithContext(t.Context(), "GET", url, nil))
+	r.Header.Set("Origin", origin)
+	r.Header.Set("Accept-Encoding", "identity")
+	res := must(http.DefaultClient.Do(r))
+	_, err := io.Copy(io.Discard, res.Body)
+	require.NoError(t, err)
+	res.Body.Close()
+	return res
+}
+
+func TestVaryIsMerged(t *testing.T) {
+	for name, c := range map[string]struct {
+		add  func(http.Header)
+		want []string
+	}{
+		"nothing":            {func(http.Header) {}, []string{"Origin"}},
+		"added to ours":      {func(h http.Header) { h.Add("Vary", "Accept-Encoding") }, []string{"Origin, Accept-Encoding"}},
+		"in place of ours":   {func(h http.Header) { h.Set("Vary", "Accept-Encoding") }, []string{"Origin, Accept-Encoding"}},
+		"removed":            {func(h http.Header) { h.Del("Vary") }, []string{"Origin"}},
+		"twice and in lists": {func(h http.Header) { h["Vary"] = []string{"accept , origin", "", "Accept,Cookie"} }, []string{"Origin, accept, Cookie"}},
+		"everything":         {func(h http.Header) { h.Set("Vary", "Cookie, *") }, []string{"*"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := credentialed(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { c.add(w.Header()); w.WriteHeader(200) }))
+			require.Equal(t, c.want, ask(h, "GET", "Origin", page).Header["Vary"])
+			// Nothing that one handler adds may reach the next answer.
+			require.Equal(t, []string{"Origin"}, ask(credentialed(t).Handler(answer(200)), "GET", "Origin", page).Header["Vary"])
+		})
+	}
+}
+
+func TestWorksInsideAndOutsideOfCompression(t *testing.T) {
+	m := credentialed(t)
+	text := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { must(io.WriteString(w, "#EXTM3U\n")) })
+	for name, h := range map[string]http.Handler{"inside": compress(m.Handler(text)), "outside": m.Handler(compress(text))} {
+		res := ask(h, "GET", "Origin", page)
+		requireOnce(t, res)
+		require.Equal(t, "gzip", res.Header.Get("Content-Encoding"), name)
+		require.Equal(t, "#EXTM3U\n", string(must(io.ReadAll(must(gzip.NewReader(res.Body))))), name)
+	}
+}
+
+type gzipWriter struct {
+	http.ResponseWriter
+	zip io.Writer
+}
+
+func (w gzipWriter) Write(p []byte) (int, error) { return w.zip.Write(p) }
+func (w gzipWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func compress(next http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if v := w.Header().Get("Vary"); v == "" {
+			w.Header().Set("Vary", "Accept-Encoding")
+		} else {
+			w.Header().Set("Vary", v+", Accept-Encoding")
+		}
+		w.Header().Set("Content-Encoding", "gzip")
+		zip := gzip.NewWriter(w)
+		next.ServeHTTP(gzipWriter{w, zip}, r)
+		_ = zip.Close()
+		if !strings.Contains(w.Header().Get("Vary"), "Accept-Encoding") {
+			panic("lost Vary")
+		}
+	}
+}
+
+func TestInformationalAnswersAreNotTheLast(t *testing.T) {
+	s := httptest.NewServer(credentialed(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusEarlyHints)
+		w.Header().Add("Access-Control-Allow-Origin", "*")
+		w.WriteHeader(404)
+	})))
+	defer s.Close()
+	hints := 0
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+		Got1xxResponse: func(int, textproto.MIMEHeader) error { hints++; return nil },
+	})
+	r := must(http.NewRequestWithContext(ctx, "GET", s.URL, nil))
+	r.Header.Set("Origin", page)
+	res := must(http.DefaultClient.Do(r))
+	defer res.Body.Close()
+	require.Equal(t, 1, hints)
+	require.Equal(t, 404, res.StatusCode)
+	requireOnce(t, res)
+}
+
+func TestHijackedAndUpgradedAnswers(t *testing.T) {
+	s := httptest.NewServer(credentialed(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Add("Access-Control-Allow-Origin", "*")
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		defer conn.Close()
+		must(rw.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n"))
+		if err := errors.Join(w.Header().Write(rw), writeCRLF(rw), rw.Flush()); err != nil {
+			panic(err)
+		}
+	})))
+	defer s.Close()
+	requireOnce(t, get(t, s.URL, page))
+
+	res := ask(credentialed(t).Handler(answer(http.StatusSwitchingProtocols)), "GET", "Origin", page)
+	requireOnce(t, res)
+}
+
+func writeCRLF(rw *bufio.ReadWriter) error {
+	_, err := rw.WriteString("\r\n")
+	return err
+}
+
+func TestAPanicGoesThroughAndAnOuterHandlerStillHasTheHeaders(t *testing.T) {
+	m := credentialed(t)
+	require.PanicsWithValue(t, http.ErrAbortHandler, func() {
+		ask(m.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			must(w.Write([]byte("half")))
+			panic(http.ErrAbortHandler)
+		})), "GET", "Origin", page)
+	})
+	recovering := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if recover() != nil {
+				w.WriteHeader(500)
+			}
+		}()
+		m.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("bug") })).ServeHTTP(w, r)
+	})
+	res := ask(recovering, "GET", "Origin", page)
+	require.Equal(t, 500, res.StatusCode)
+	requireOnce(t, res)
+}
+
+// TestFilesGoOutWithoutCopying checks that the connection below still sees the file itself.
+func TestFilesGoOutWithoutCopying(t *testing.T) {
+	file := must(os.CreateTemp(t.TempDir(), "seg"))
+	under := &readerFrom{ResponseRecorder: httptest.NewRecorder()}
+	h := credentialed(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		must(io.Copy(w, struct{ io.Reader }{io.LimitReader(file, 10)}))
+	}))
+	h.ServeHTTP(under, httptest.NewRequest("GET", "/", nil))
+	require.True(t, under.used)
+}
+
+type readerFrom struct {
+	*httptest.ResponseRecorder
+	used bool
+}
+
+func (r *readerFrom) ReadFrom(src io.Reader) (int64, error) {
+	r.used = true
+	return io.Copy(r.ResponseRecorder, src)
+}
+
+func TestWhatTheConnectionCannotDoIsReported(t *testing.T) {
+	plain := struct{ http.ResponseWriter }{httptest.NewRecorder()}
+	credentialed(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _, err := w.(http.Hijacker).Hijack()
+		require.ErrorIs(t, err, http.ErrNotSupported)
+		require.ErrorIs(t, http.NewResponseController(w).Flush(), http.ErrNotSupported)
+		require.ErrorIs(t, http.NewResponseController(w).SetWriteDeadline(modTime), http.ErrNotSupported)
+	})).ServeHTTP(plain, httptest.NewRequest("GET", "/", nil))
+}

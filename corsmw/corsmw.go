@@ -1,0 +1,126 @@
+// Package corsmw lets players on other web pages read what a handler serves: CORS as the Fetch standard has it
+// (section 3.2, HTTP CORS protocol), with the request and response fields that HLS players need.
+//
+// A [Middleware] is the outermost handler of a chain. A preflight carries neither token nor cookie, so a handler that
+// asks for one must never see it; and an error that a player may not read looks to it like a broken network, so the
+// headers stand on every status, whichever handler gave the answer and whatever it set itself.
+package corsmw
+
+import (
+	"net/http"
+	"time"
+)
+
+// A Config says who may read, and what. [New] checks it and reports all its faults at once.
+type Config struct {
+	// Origins are the pages that may read. Required. Each is one of
+	//
+	//	*                          everyone; it stands alone, and not with Credentials
+	//	https://example.com        exactly this origin, spelled as browsers spell it: lower case, no default port, no path
+	//	https://*.example.com      one label below example.com
+	//	https://**.example.com     one label or more below example.com
+	//	https://example.com:*      any port, the default one included; also with the two above
+	//
+	// A pattern over the unencrypted network (http with * in its host, unless that host is this machine) and a pattern
+	// that spans unrelated owners (https://*.com, https://*.co.uk) are faults, unless the fields below allow them.
+	Origins []string
+
+	// Credentials lets pages send cookies and read the answers. Origins may not hold * or null then.
+	Credentials bool
+
+	// AllowHeaders are the request fields that a page may set. Nil: those that players send, which are Range, If-Range,
+	// If-None-Match, If-Modified-Since, Authorization, Cache-Control, Pragma and the four of CMCD (CTA-5004). Empty: none
+	// beyond those that need no leave. "*" stands for all but Authorization, and not with Credentials.
+	AllowHeaders []string
+
+	// ExposeHeaders are the response fields that a page may read beyond those of Fetch's safelist. Nil: Content-Length,
+	// Content-Range, Accept-Ranges, Date, Age, ETag, Last-Modified, Retry-After, Cache-Status and the two of CMSD
+	// (CTA-5006). Empty: none. "*" stands for all, and not with Credentials.
+	ExposeHeaders []string
+
+	// MaxAge is how long a browser may remember the answer to a preflight, in whole seconds up to 24 hours. Zero: two
+	// hours, the most that Chromium keeps. Negative: not at all.
+	MaxAge time.Duration
+
+	// ResourcePolicy, if not empty, is the value of Cross-Origin-Resource-Policy on every answer: cross-origin,
+	// same-site or same-origin. Pages under Cross-Origin-Embedder-Policy want the first. Empty: left to inner handlers.
+	ResourcePolicy string
+
+	// Timing adds Timing-Allow-Origin for the same origins, so that a page may read the timing of its requests in full.
+	Timing bool
+
+	// PrivateNetwork lets public pages reach this server when it has a private or loopback address.
+	PrivateNetwork bool
+
+	// DangerouslyAllowNull admits the origin "null" in Origins: any sandboxed frame and any local file of anyone. It is
+	// still a fault together with Credentials.
+	DangerouslyAllowNull bool
+
+	// DangerouslyAllowInsecure admits http where it is otherwise a fault: patterns, and any http origin with Credentials.
+	// Whoever sits on the network can speak for such an origin.
+	DangerouslyAllowInsecure bool
+
+	// DangerouslyAllowPublicSuffixes admits patterns such as https://*.github.io, below which anyone can have a page.
+	DangerouslyAllowPublicSuffixes bool
+}
+
+// A Middleware adds CORS headers to the answers of a handler. It is made by [New], does not change after that, and may
+// be used by any number of goroutines and for any number of handlers.
+type Middleware struct {
+	_ [0]func() // not comparable
+
+	any     bool // a literal *
+	origins origins
+
+	fixed     []field // on every answer
+	granted   []field // on answers to an origin that may read
+	preflight []field // on answers to its preflights
+
+	timing         bool
+	privateNetwork bool
+	vary           []string // nil when no answer depends on the request's Origin
+}
+
+// field is a header field that is ready to be put into any number of header maps: its value has no spare capacity, so
+// that adding to it makes a copy.
+type field struct {
+	name  string
+	value []string
+}
+
+// Handler returns next with CORS headers on all its answers.
+//
+// A preflight (OPTIONS with Origin and Access-Control-Request-Method) never reaches next: it is answered with 204, and
+// without a grant if the origin may not read. A plain OPTIONS is passed on like any request. Of the answers that next
+// gives, Access-Control-* are replaced and Vary is completed at the moment the header is sent, so that each stands there
+// once even if next, or an origin behind it, set its own.
+//
+// The ResponseWriter that next gets has Unwrap for [http.ResponseController] and keeps the ways to send a file without
+// copying. It must not be used after next has returned.
+func (m *Middleware) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		origin := m.allowed(r)
+		if isPreflight(r) {
+			m.answerPreflight(w, r, origin)
+			return
+		}
+		cw := take(w, m, origin, r.Method == http.MethodOptions)
+		// A panic leaves cw to the garbage collector: a goroutine of next may still hold it.
+		next.ServeHTTP(cw, r)
+		cw.release()
+	})
+}
+
+// allowed returns the value of Access-Control-Allow-Origin for r, or nil. It is the request's own slice, so that the
+// echo is equal byte for byte and costs nothing.
+func (m *Middleware) allowed(r *http.Request) []string {
+	if m.any {
+		return star
+	}
+	if v := r.Header["Origin"]; len(v) == 1 && m.origins.match(v[0]) {
+		return v[:1:1]
+	}
+	return nil
+}
+
+var star = []string{"*"}

@@ -1,0 +1,106 @@
+package corsmw
+
+import (
+	"strconv"
+	"strings"
+)
+
+// origins decides whether an Origin is one of those configured.
+type origins struct {
+	exact    map[string]struct{}
+	patterns []pattern
+}
+
+// pattern is an origin with a wildcard.
+type pattern struct {
+	scheme string // with ://
+	host   string // what follows the wildcard, with its dot; the whole host when depth is 0
+	depth  int    // labels that the wildcard stands for: 0 none, 1 one, deep any number
+	port   string // with its colon, or anyPort
+}
+
+const (
+	deep    = -1
+	anyPort = ":*"
+)
+
+func (o *origins) match(origin string) bool {
+	if _, ok := o.exact[origin]; ok {
+		return true
+	}
+	for i := range o.patterns {
+		if o.patterns[i].match(origin) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *pattern) match(origin string) bool {
+	rest, ok := strings.CutPrefix(origin, p.scheme)
+	if !ok || len(rest) > maxHost+len(":65535") {
+		return false
+	}
+	if p.port == anyPort {
+		rest, ok = cutPort(rest, p.scheme)
+	} else {
+		rest, ok = strings.CutSuffix(rest, p.port)
+	}
+	if !ok || p.depth == 0 {
+		return ok && rest == p.host
+	}
+	below, ok := strings.CutSuffix(rest, p.host)
+	if !ok || p.depth == 1 && strings.IndexByte(below, '.') >= 0 {
+		return false
+	}
+	return isName(below) && len(rest) <= maxHost
+}
+
+// cutPort removes the port from host[:port]. It reports false for a port that no browser writes: the default one too
+// stands in no Origin (Fetch, section 3.1; HTML, serialization of an origin).
+func cutPort(s, scheme string) (string, bool) {
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 || strings.HasSuffix(s, "]") {
+		return s, true
+	}
+	return s[:i], isPort(s[i+1:]) && s[i+1:] != defaultPort(scheme)
+}
+
+func defaultPort(scheme string) string {
+	switch scheme {
+	case "https://":
+		return "443"
+	case "http://":
+		return "80"
+	}
+	return ""
+}
+
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0 && isDigit(s[0]) && s[0] != '0'
+}
+
+const maxHost = 253
+
+// isName reports whether s is labels of a host name as browsers serialize it: lower case, international names in their
+// ASCII form.
+func isName(s string) bool {
+	label := 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '.':
+			if label == 0 {
+				return false
+			}
+			label = 0
+			continue
+		case !isAlnum(c) && c != '-' && c != '_':
+			return false
+		}
+		if label++; label > 63 {
+			return false
+		}
+	}
+	return label > 0
+}

@@ -1,0 +1,130 @@
+package corsmw
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+)
+
+func (m *Middleware) setOrigins(c Config) error {
+	m.origins.exact = make(map[string]struct{}, len(c.Origins))
+	var errs []error
+	if len(c.Origins) == 0 {
+		errs = append(errs, fault("Origins", "", `is empty: list the pages that may read, or "*" for all`))
+	}
+	for _, s := range c.Origins {
+		if reason := m.addOrigin(c, s); reason != "" {
+			errs = append(errs, fault("Origins", s, reason))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// addOrigin returns what is wrong with s, if anything is.
+func (m *Middleware) addOrigin(c Config, s string) string {
+	switch {
+	case s == "*" && c.Credentials:
+		return "with Credentials would let every page act for its visitors: list the pages"
+	case s == "*" && len(c.Origins) > 1:
+		return "makes the other origins meaningless: remove it or them"
+	case s == "*":
+		m.any = true
+		return ""
+	case s == "null" && c.Credentials:
+		return "with Credentials would let any sandboxed frame act for its visitors"
+	case s == "null" && !c.DangerouslyAllowNull:
+		return "is the origin of any sandboxed frame or local file, whoever wrote it"
+	case s == "null":
+		m.origins.exact[s] = struct{}{}
+		return ""
+	}
+	p, reason := parse(s)
+	if reason == "" {
+		reason = p.danger(c)
+	}
+	if reason != "" {
+		return reason
+	}
+	if p.depth == 0 && p.port != anyPort {
+		m.origins.exact[s] = struct{}{}
+	} else {
+		m.origins.patterns = append(m.origins.patterns, p)
+	}
+	return ""
+}
+
+// parse splits an origin, with wildcards or without, and reports what no browser would send.
+func parse(s string) (p pattern, reason string) {
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok || !isScheme(scheme) {
+		return p, "does not begin with a scheme in lower case and ://"
+	}
+	p.scheme = scheme + "://"
+	if strings.ContainsAny(rest, "/?#@\\") {
+		return p, "has more than scheme, host and port: browsers send no path, not even a final /"
+	}
+	if rest, ok = strings.CutSuffix(rest, anyPort); ok {
+		p.port = anyPort
+	} else if i := strings.LastIndexByte(rest, ':'); i >= 0 && !strings.HasSuffix(rest, "]") {
+		rest, p.port = rest[:i], rest[i:]
+		if !isPort(p.port[1:]) {
+			return p, "has a port that is not a number from 1 to 65535, nor *"
+		}
+		if p.port[1:] == defaultPort(p.scheme) {
+			return p, "names the default port, which browsers leave out"
+		}
+	}
+	return p.withHost(rest)
+}
+
+func (p pattern) withHost(host string) (pattern, string) {
+	if rest, ok := strings.CutPrefix(host, "**"); ok {
+		p.depth, host = deep, rest
+	} else if rest, ok := strings.CutPrefix(host, "*"); ok {
+		p.depth, host = 1, rest
+	}
+	p.host = host
+	if p.depth != 0 {
+		if !strings.HasPrefix(host, ".") || strings.Contains(host, "*") {
+			return p, "has a * that is not all that stands before the first dot"
+		}
+		host = host[1:]
+	}
+	switch {
+	case strings.Contains(host, "*"):
+		return p, "has a * that is not all that stands before the first dot"
+	case isAddress(host) && p.depth != 0:
+		return p, "is a pattern of addresses, which have no order of names"
+	case isAddress(host):
+		return p, ""
+	case !isName(host) || len(host) > maxHost || endsInNumber(host):
+		return p, "has a host that no browser spells so: lower case, xn-- for other scripts, addresses in their short form"
+	}
+	return p, ""
+}
+
+// isAddress reports whether host is an IP address as the URL standard serializes it.
+func isAddress(host string) bool {
+	if in, ok := strings.CutPrefix(host, "["); ok {
+		in, ok = strings.CutSuffix(in, "]")
+		a, err := netip.ParseAddr(in)
+		return ok && err == nil && a.Is6() && a.Zone() == "" && a.String() == in
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Is4()
+}
+
+// endsInNumber is the URL standard's test for a host that must be an IPv4 address; isAddress has refused it.
+func endsInNumber(host string) bool {
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	return strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x")
+}
+
+func isScheme(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !isAlnum(c) && c != '+' && c != '-' && c != '.' {
+			return false
+		}
+	}
+	return s != "" && !isDigit(s[0])
+}
