@@ -1,0 +1,33 @@
+// Package sign makes links that expire: HMAC tokens in the query of public URLs, verified before anything else is done.
+//
+// A [Signer] has two ends. [Signer.URL] makes the entry link that a page hands out; [Signer.Handler] admits requests that
+// carry a valid token, takes the token off, and remembers in the context what was granted. [Signer.Sign], the Sign hook of
+// a playlist rewriter, gives each URI in a playlist a token of its own, with the expiry and the claims of the request that
+// fetched the playlist and never more.
+//
+// # What a token covers
+//
+// With the scope [Exact], the path and the whole query as they stand in the URL, byte for byte, except the token itself
+// and what a player adds: parameters whose names begin with _HLS_ (draft-pantos-hls-rfc8216bis-22, section 6.2.5) and
+// CMCD (CTA-5004). With the scope [Directory], every path below the directory of the URL, whatever the query; so it is for
+// mappers that put the upstream path into the public path, and never for one that takes the upstream URL as a parameter,
+// where it would let the viewer name any.
+//
+// Characters that clients spell in two ways in a request (a space or a quote that is not escaped) count as their escaped
+// form. Nothing else is normalised: a client that re-orders or re-encodes a query is refused under Exact.
+//
+// # The format
+//
+// A token is unpadded base64url (RFC 4648, section 5) of a header and the first 16 bytes of HMAC-SHA-256 (RFC 2104) under
+// the secret of the key that the header names. The header is
+//
+//	1 byte   0x10, plus 1 for a directory, 2 with a not-before, 4 with an end of renewal, 8 with a session
+//	1 byte   for a directory only: how many segments its path has, 0 for /
+//	5 bytes  expiry, in seconds since 1970, big-endian; then not-before and end of renewal in the same form, if any
+//	n bytes  session, if any, after one byte with its length
+//	n bytes  key id, after one byte with its length
+//
+// and the HMAC is over the header, the letter R, and then, each after its length as a varint of encoding/binary: the claims,
+// the path (that of the directory with its final slash for a directory), and for Exact the parameters that count, each with
+// an & in front.
+package sign

@@ -1,0 +1,116 @@
+package sign
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"time"
+)
+
+// Sign appends a token to public, a path-absolute or absolute http(s) URL, in front of its fragment if it has one, and
+// returns the extended slice, which shares the array of public if there is room. It is the Sign hook of a playlist
+// rewriter. ErrURL for what it cannot sign.
+//
+// The token carries the expiry and the claims of the grant in ctx, that of the request which fetched the playlist. Without
+// one it expires after TTL and has no claims; with Config.Claims set it is ErrNoViewer then.
+//
+// With the scope Directory, URLs below the directory of the request's own token get that very token, others one for their
+// own directory; a URL whose path could mean two things, or that Config.Alone names, gets a token of its own.
+func (s *Signer) Sign(ctx context.Context, public []byte) ([]byte, error) {
+	h, ok := ctx.Value(contextKey{}).(*held)
+	if !ok {
+		var err error
+		if h, err = s.forAnyone(); err != nil {
+			return public, err
+		}
+	}
+	return s.signUnder(h, public)
+}
+
+// forAnyone returns the grant that is in force until the next step of the grid.
+func (s *Signer) forAnyone() (*held, error) {
+	g, err := s.Grant(nil)
+	if err != nil {
+		return nil, err
+	}
+	if h := s.anyone.Load(); h != nil && h.grant == g {
+		return h, nil
+	}
+	h := &held{grant: g, since: time.Now()}
+	s.anyone.Store(h)
+	return h, nil
+}
+
+func (s *Signer) signUnder(h *held, public []byte) ([]byte, error) {
+	for i := range h.recent {
+		if c := h.recent[i].Load(); c != nil && c.signer == s && c.coversPlainly(public) {
+			return c.extend(public), nil
+		}
+	}
+	p, ok := split(public)
+	if !ok {
+		return public, ErrURL
+	}
+	query, hasQuery := p.rawQuery()
+	if hasParam(query, s.config.Param) {
+		return public, ErrURL
+	}
+	path := p.pathBytes()
+	if s.config.Scope == Directory && plain(path) && !s.isAlone(path) {
+		if c := s.coverFor(h, &p, path); c != nil {
+			return p.insert(c.text), nil
+		}
+	}
+	return s.signExact(h, &p, path, query, hasQuery), nil
+}
+
+// signExact is the whole cost of the scope Exact.
+func (s *Signer) signExact(h *held, p *parts, path, query []byte, hasQuery bool) []byte {
+	key := s.signing()
+	w := key.worker()
+	defer key.release(w)
+	head := header{key: key.id, grant: s.inherit(h, isRenewed(path))}
+	w.raw = head.append(w.raw[:0])
+	s.message(w, &head, w.raw, h.grant.Claims, path, query, hasQuery)
+	w.raw = append(w.raw, w.authenticate()...)
+	if p.end == len(p.url) {
+		return encoding.AppendEncode(append(p.separate(), s.mark...), w.raw)
+	}
+	return p.insert(encoding.AppendEncode(append([]byte(nil), s.mark...), w.raw))
+}
+
+// inherit returns the grant of a link in what was fetched under h: the same, except that a renewed session gives media new
+// time and no more than that, while a playlist keeps its link.
+func (s *Signer) inherit(h *held, renewed bool) Grant {
+	g := h.grant
+	if renewed || h.entry || g.Until.IsZero() {
+		return g
+	}
+	if end := s.grid(h.since, s.config.TTL); end.After(g.Expires) {
+		g.Expires = end
+	}
+	if g.Expires.After(g.Until) {
+		g.Expires = g.Until
+	}
+	g.Until = time.Time{}
+	return g
+}
+
+func appendLen(dst []byte, n int) []byte { return binary.AppendUvarint(dst, uint64(n)) }
+
+// separate returns the URL without its fragment, ready for a parameter to follow.
+func (p *parts) separate() []byte {
+	if p.query == p.end {
+		return append(p.url[:p.end], '?')
+	}
+	return append(p.url[:p.end], '&')
+}
+
+// insert puts param where parameters end.
+func (p *parts) insert(param []byte) []byte {
+	if p.end == len(p.url) {
+		return append(p.separate(), param...)
+	}
+	fragment := bytes.Clone(p.url[p.end:])
+	return append(append(p.separate(), param...), fragment...)
+}

@@ -1,0 +1,70 @@
+package sign
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// A Signer makes and verifies links. It is made by [New] and may be used by any number of goroutines.
+type Signer struct {
+	config Config
+	step   time.Duration // of the expiry grid
+	skew   time.Duration
+	mark   []byte // "param="
+	ring   atomic.Pointer[[]*ringKey]
+	anyone atomic.Pointer[held] // for Sign without a grant
+}
+
+// New returns a Signer as c says, or an error that joins all the faults in c.
+func New(c Config) (*Signer, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Signer{
+		config: c,
+		step:   max(time.Second, (c.TTL / gridSteps).Truncate(time.Second)),
+		skew:   min(greatestSkew, c.TTL/2),
+		mark:   []byte(c.Param + "="),
+	}
+	return s, s.Rotate(c.Keys)
+}
+
+// Rotate replaces the keys while the signer is in use: the first signs from now on, all verify. If it returns an error, the
+// keys are still the old ones.
+func (s *Signer) Rotate(keys []Key) error {
+	if err := checkKeys(keys); err != nil {
+		return err
+	}
+	ring := newRing(keys)
+	s.ring.Store(&ring)
+	s.anyone.Store(nil)
+	return nil
+}
+
+// signing returns the key that signs.
+func (s *Signer) signing() *ringKey { return (*s.ring.Load())[0] }
+
+// verifying returns the key of that id, or nil.
+func (s *Signer) verifying(id string) *ringKey {
+	for _, k := range *s.ring.Load() {
+		if k.id == id {
+			return k
+		}
+	}
+	return nil
+}
+
+// message writes what the MAC of a token covers into w: its header and what it is bound to. The query of a directory is
+// free.
+func (s *Signer) message(w *worker, h *header, head []byte, claims string, path, query []byte, hasQuery bool) {
+	m := append(w.message[:0], head...)
+	m = append(m, 'R')
+	m = append(appendLen(m, len(claims)), claims...)
+	m = append(appendLen(m, len(path)), path...)
+	w.query = w.query[:0]
+	if hasQuery && !h.directory {
+		w.query = appendQuery(w.query, query, s.config.Param)
+	}
+	w.message = append(appendLen(m, len(w.query)), w.query...)
+}

@@ -1,0 +1,140 @@
+package sign
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"time"
+)
+
+// The first byte of a token: the version of the format, and what it carries.
+const (
+	version      = 0x10
+	hasDirectory = 1
+	hasNotBefore = 2
+	hasUntil     = 4
+	hasSession   = 8
+	knownFlags   = hasDirectory | hasNotBefore | hasUntil | hasSession
+)
+
+const (
+	timeSize     = 5
+	longestTime  = 1<<(8*timeSize) - 1
+	longestToken = 1024
+)
+
+var encoding = base64.RawURLEncoding.Strict()
+
+// header is the part of a token that its MAC covers.
+type header struct {
+	key       string
+	grant     Grant // without its claims, which a token does not carry
+	directory bool
+	depth     int // segments of the directory
+}
+
+// append writes h so that there is one spelling for each value.
+func (h *header) append(dst []byte) []byte {
+	flags := byte(version)
+	if h.directory {
+		flags |= hasDirectory
+	}
+	if !h.grant.NotBefore.IsZero() {
+		flags |= hasNotBefore
+	}
+	if !h.grant.Until.IsZero() {
+		flags |= hasUntil
+	}
+	if h.grant.Session != "" {
+		flags |= hasSession
+	}
+	dst = append(dst, flags)
+	if h.directory {
+		dst = append(dst, byte(h.depth))
+	}
+	dst = appendTime(dst, h.grant.Expires)
+	if flags&hasNotBefore != 0 {
+		dst = appendTime(dst, h.grant.NotBefore)
+	}
+	if flags&hasUntil != 0 {
+		dst = appendTime(dst, h.grant.Until)
+	}
+	if flags&hasSession != 0 {
+		dst = append(append(dst, byte(len(h.grant.Session))), h.grant.Session...)
+	}
+	return append(append(dst, byte(len(h.key))), h.key...)
+}
+
+func appendTime(dst []byte, t time.Time) []byte {
+	u := uint64(t.Unix())
+	return append(dst, byte(u>>32), byte(u>>24), byte(u>>16), byte(u>>8), byte(u))
+}
+
+// reader takes a token apart. After a mistake it yields zeros.
+type reader struct {
+	rest []byte
+	bad  bool
+}
+
+func (r *reader) take(n int) []byte {
+	if n > len(r.rest) {
+		r.bad, r.rest = true, nil
+		return make([]byte, n)
+	}
+	p := r.rest[:n]
+	r.rest = r.rest[n:]
+	return p
+}
+
+func (r *reader) byte() byte { return r.take(1)[0] }
+
+func (r *reader) time() time.Time {
+	p := r.take(timeSize)
+	return time.Unix(int64(p[0])<<32|int64(binary.BigEndian.Uint32(p[1:])), 0)
+}
+
+func (r *reader) string() string { return string(r.take(int(r.byte()))) }
+
+// parseToken returns the header of a token, the bytes of the header and the MAC. A token in any spelling but the one that
+// append gives is refused.
+func parseToken(text string) (h header, head, mac []byte, ok bool) {
+	if len(text) > longestToken {
+		return h, nil, nil, false
+	}
+	raw, err := encoding.DecodeString(text)
+	// The decoder skips line ends; those would make the text longer.
+	if err != nil || encoding.EncodedLen(len(raw)) != len(text) || len(raw) < macSize {
+		return h, nil, nil, false
+	}
+	head, mac = raw[:len(raw)-macSize], raw[len(raw)-macSize:]
+	r := reader{rest: head}
+	flags := r.byte()
+	if flags&^knownFlags != version {
+		return h, nil, nil, false
+	}
+	if flags&hasDirectory != 0 {
+		h.directory, h.depth = true, int(r.byte())
+	}
+	h.grant.Expires = r.time()
+	if flags&hasNotBefore != 0 {
+		h.grant.NotBefore = r.time()
+	}
+	if flags&hasUntil != 0 {
+		h.grant.Until = r.time()
+	}
+	if flags&hasSession != 0 {
+		h.grant.Session = r.string()
+		r.bad = r.bad || h.grant.Session == ""
+	}
+	h.key = r.string()
+	return h, head, mac, !r.bad && len(r.rest) == 0
+}
+
+// fits reports whether g fits into a token.
+func (g *Grant) fits() bool {
+	for _, t := range []time.Time{g.Expires, g.NotBefore, g.Until} {
+		if !t.IsZero() && (t.Unix() < 0 || t.Unix() > longestTime) {
+			return false
+		}
+	}
+	return !g.Expires.IsZero() && len(g.Session) <= 255
+}

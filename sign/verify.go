@@ -1,0 +1,160 @@
+package sign
+
+import (
+	"context"
+	"crypto/hmac"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Verify returns what the token of r grants, or one of the errors of this package, or that of Config.Refuse. It looks at
+// the path and the query of r.URL, so it must see them as the client sent them: outside of http.StripPrefix.
+func (s *Signer) Verify(r *http.Request) (Grant, error) {
+	h, err := s.verify(r)
+	if err != nil {
+		return Grant{}, err
+	}
+	return h.grant, nil
+}
+
+func (s *Signer) verify(r *http.Request) (*held, error) {
+	text, count := findParam(r.URL.RawQuery, s.config.Param)
+	switch {
+	case count == 0:
+		return nil, ErrNoToken
+	case count > 1:
+		return nil, ErrBadToken
+	}
+	h, err := s.verifyToken(r, text)
+	if err != nil {
+		return nil, err
+	}
+	if s.config.Refuse != nil {
+		if err := s.config.Refuse(r, h.grant); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+// verifyToken tells nothing about a token before its MAC is known to be right.
+func (s *Signer) verifyToken(r *http.Request, text string) (*held, error) {
+	head, raw, mac, ok := parseToken(text)
+	if !ok {
+		return nil, ErrBadToken
+	}
+	key := s.verifying(head.key)
+	if key == nil {
+		return nil, ErrBadToken
+	}
+	whole := []byte(r.URL.EscapedPath())
+	if len(whole) == 0 {
+		whole = []byte("/")
+	}
+	path := whole
+	if head.directory {
+		if path, ok = ancestor(whole, head.depth); !ok || s.isAlone(whole) {
+			return nil, ErrBadToken
+		}
+	}
+	if s.config.Claims != nil {
+		head.grant.Claims = s.config.Claims(r)
+	}
+	w := key.worker()
+	defer key.release(w)
+	query := r.URL.RawQuery
+	s.message(w, &head, raw, head.grant.Claims, path, []byte(query), query != "")
+	if !hmac.Equal(w.authenticate(), mac) || head.directory && !plain(whole) {
+		return nil, ErrBadToken
+	}
+	now := time.Now()
+	if err := s.inTime(now, &head.grant, isRenewed(whole)); err != nil {
+		return nil, err
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions {
+		return nil, ErrMethod
+	}
+	h := &held{grant: head.grant, since: now}
+	if head.directory && key == s.signing() {
+		h.covers = append(h.covers, s.ownCover(&head, path, text))
+	}
+	return h, nil
+}
+
+// inTime applies the end of the grant, or that of its renewal to what is fetched again and again.
+func (s *Signer) inTime(now time.Time, g *Grant, renewed bool) error {
+	end := g.Expires
+	if renewed && g.Until.After(end) {
+		end = g.Until
+	}
+	switch {
+	case now.After(end.Add(s.skew)):
+		return ErrExpired
+	case !g.NotBefore.IsZero() && now.Before(g.NotBefore.Add(-s.skew)):
+		return ErrTooEarly
+	}
+	return nil
+}
+
+// ownCover lets links below the directory of the request's token have that token.
+func (s *Signer) ownCover(head *header, dir []byte, text string) *cover {
+	c := &cover{signer: s, prefix: dir, dir: dir, text: append(append([]byte(nil), s.mark...), text...)}
+	if !head.grant.Until.IsZero() {
+		c.kind = kindPlaylist
+	}
+	return c
+}
+
+// Handler admits requests with a valid token to next, which sees neither the token nor its parameter in URL and
+// RequestURI, but all other bytes as they were, and finds the grant by FromContext. Others are answered 401 if there is no
+// token, 403 if it is not valid or has expired (410 if Config.Gone is set), 405 if it is for reading and the method is not;
+// always with Cache-Control: no-store. Mount it inside the CORS middleware: preflights carry no token.
+func (s *Signer) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, err := s.verify(r)
+		if err != nil {
+			s.refuse(w, err)
+			return
+		}
+		next.ServeHTTP(w, s.strip(r, h))
+	})
+}
+
+// strip returns a copy of r without the token.
+func (s *Signer) strip(r *http.Request, h *held) *http.Request {
+	out := r.WithContext(context.WithValue(r.Context(), contextKey{}, h))
+	u := *r.URL
+	var mark bool
+	u.RawQuery, mark = cutParam(u.RawQuery, s.config.Param)
+	u.ForceQuery = mark && u.RawQuery == ""
+	out.URL = &u
+	out.RequestURI = s.stripURI(r.RequestURI)
+	return out
+}
+
+func (s *Signer) refuse(w http.ResponseWriter, err error) {
+	status := http.StatusForbidden
+	var known interface{ HTTPStatus() int }
+	if errors.As(err, &known) {
+		status = known.HTTPStatus()
+	}
+	h := w.Header()
+	switch {
+	case status == http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", s.config.Param) // RFC 9110, 11.6.1; a scheme for which no browser asks the user
+	case status == http.StatusMethodNotAllowed:
+		h.Set("Allow", "GET, HEAD, OPTIONS")
+	case s.config.Gone && errors.Is(err, ErrExpired):
+		status = http.StatusGone
+	}
+	text := http.StatusText(status) + "\n"
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Length", strconv.Itoa(len(text)))
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text)
+}
