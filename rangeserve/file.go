@@ -1,0 +1,50 @@
+package rangeserve
+
+import (
+	"io"
+	"os"
+)
+
+// writeFile writes a part of a file whose own offset stays where it is, so that one handle serves many requests. A
+// large part goes by way of the ResponseWriter's ReadFrom, which hands a fileSection the bare connection.
+func writeFile(w io.Writer, f *os.File, off, n int64) (int64, error) {
+	to, ok := w.(io.ReaderFrom)
+	if !ok || n <= copySize {
+		return copySection(w, f, off, n)
+	}
+	return whole(n)(to.ReadFrom(&fileSection{file: f, off: off, n: n}))
+}
+
+// fileSection reads a part of a file. It is also a WriterTo, which is how it learns of the connection: a *net.TCPConn
+// that knows no better way to read from it asks it to write itself.
+type fileSection struct {
+	file   *os.File
+	off, n int64
+}
+
+func (s *fileSection) Read(p []byte) (int, error) {
+	if s.n <= 0 {
+		return 0, io.EOF
+	}
+	m, err := s.file.ReadAt(p[:min(int64(len(p)), s.n)], s.off)
+	s.advance(int64(m))
+	if s.n > 0 && err != nil {
+		return m, noEOF(err)
+	}
+	return m, nil
+}
+
+func (s *fileSection) WriteTo(w io.Writer) (int64, error) {
+	done, err := s.sendfile(w)
+	if err != nil || s.n == 0 {
+		return done, err
+	}
+	more, err := copySection(w, s.file, s.off, s.n)
+	s.advance(more)
+	return done + more, err
+}
+
+func (s *fileSection) advance(n int64) {
+	s.off += n
+	s.n -= n
+}

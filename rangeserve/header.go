@@ -1,0 +1,93 @@
+package rangeserve
+
+import (
+	"math"
+	"net/http"
+	"strconv"
+)
+
+// unknown is the size of a body that nobody has announced.
+const unknown = -1
+
+// contentRange is the Content-Range of one range (RFC 9110 section 14.4).
+func contentRange(r Range, size int64) string {
+	buf := make([]byte, 0, 64)
+	buf = append(buf, "bytes "...)
+	buf = strconv.AppendInt(buf, r.Start, 10)
+	buf = append(buf, '-')
+	buf = strconv.AppendInt(buf, r.end()-1, 10)
+	buf = append(buf, '/')
+	if size == unknown {
+		return string(append(buf, '*'))
+	}
+	return string(strconv.AppendInt(buf, size, 10))
+}
+
+// setWhole completes the header of a whole 200.
+func setWhole(h http.Header, size int64, playlist bool) {
+	set(h, "Content-Length", strconv.FormatInt(size, 10))
+	advertise(h, playlist)
+}
+
+// advertise says that ranges are served, unless the body is a playlist or the header already says something.
+func advertise(h http.Header, playlist bool) {
+	if _, said := h["Accept-Ranges"]; !said && !playlist {
+		set(h, "Accept-Ranges", "bytes")
+	}
+}
+
+// setPartial turns the header of a whole 200 into that of a 206. Fields that describe the whole representation, and
+// those that direct caches, stay as they are (RFC 9110 section 15.3.7); digests of the whole content would be wrong.
+func setPartial(h http.Header, p *parts) {
+	advertise(h, false)
+	delete(h, "Content-Md5")
+	delete(h, "Content-Digest")
+	if p.boundary == "" {
+		set(h, "Content-Range", contentRange(p.ranges[0], p.size))
+	} else {
+		set(h, "Content-Type", "multipart/byteranges; boundary="+p.boundary)
+	}
+	set(h, "Content-Length", strconv.FormatInt(p.length(), 10))
+}
+
+// setNotModified leaves what RFC 9110 section 15.4.5 asks for.
+func setNotModified(h http.Header) {
+	for _, name := range []string{"Content-Type", "Content-Length", "Content-Encoding", "Content-Disposition", "Accept-Ranges"} {
+		delete(h, name)
+	}
+	if field(h, "Etag") != "" {
+		delete(h, "Last-Modified")
+	}
+}
+
+// setRefused leaves nothing of the representation that is not sent, so that no cache keeps the refusal in its place.
+func setRefused(h http.Header, status int, size int64) {
+	for _, name := range []string{
+		"Cache-Control", "Expires", "Etag", "Last-Modified", "Content-Type", "Content-Encoding",
+		"Content-Disposition", "Content-Md5", "Content-Digest", "Repr-Digest", "Age",
+	} {
+		delete(h, name)
+	}
+	set(h, "Content-Length", "0")
+	if status == http.StatusRequestedRangeNotSatisfiable {
+		advertise(h, false)
+		set(h, "Content-Range", "bytes */"+strconv.FormatInt(size, 10))
+	}
+}
+
+// set assumes a canonical name.
+func set(h http.Header, name, value string) { h[name] = []string{value} }
+
+// announced is the Content-Length of a header, or unknown.
+func announced(h http.Header) int64 {
+	lines := h["Content-Length"]
+	if len(lines) != 1 {
+		return unknown
+	}
+	digits, rest := cutDigits(lines[0])
+	n := number(digits)
+	if digits == "" || rest != "" || n == math.MaxInt64 {
+		return unknown
+	}
+	return n
+}

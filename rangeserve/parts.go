@@ -1,0 +1,64 @@
+package rangeserve
+
+import (
+	"crypto/rand"
+	"strings"
+)
+
+// parts are the ranges of one 206. With more than one the body is multipart/byteranges (RFC 9110 section 14.6).
+type parts struct {
+	ranges      []Range
+	size        int64  // of the whole body; may be unknown where there is one range
+	boundary    string // empty for one range
+	contentType string // of the whole body, repeated in each part
+}
+
+func newParts(ranges []Range, size int64, contentType string) *parts {
+	p := &parts{ranges: ranges, size: size}
+	if len(ranges) > 1 {
+		p.boundary = rand.Text()
+		p.contentType = strings.Map(noControl, contentType)
+	}
+	return p
+}
+
+// noControl keeps a Content-Type from becoming more lines of a part's header than one.
+func noControl(c rune) rune {
+	if c < ' ' || c == 0x7f {
+		return ' '
+	}
+	return c
+}
+
+// before is what goes ahead of the bytes of range i.
+func (p *parts) before(i int) string {
+	if p.boundary == "" {
+		return ""
+	}
+	open := "\r\n--"
+	if i == 0 {
+		open = "--"
+	}
+	kind := ""
+	if p.contentType != "" {
+		kind = "Content-Type: " + p.contentType + "\r\n"
+	}
+	return open + p.boundary + "\r\n" + kind + "Content-Range: " + contentRange(p.ranges[i], p.size) + "\r\n\r\n"
+}
+
+// after is what goes behind the last range.
+func (p *parts) after() string {
+	if p.boundary == "" {
+		return ""
+	}
+	return "\r\n--" + p.boundary + "--\r\n"
+}
+
+// length is the Content-Length of it all.
+func (p *parts) length() int64 {
+	n := int64(len(p.after()))
+	for i, r := range p.ranges {
+		n += int64(len(p.before(i))) + r.Length
+	}
+	return n
+}

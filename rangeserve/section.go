@@ -1,0 +1,123 @@
+package rangeserve
+
+import (
+	"bytes"
+	"io"
+	"math"
+	"os"
+	"strings"
+	"sync"
+)
+
+// A SectionWriter is a ReaderAt that writes a part of itself better than by being read into a buffer: with one Write
+// of bytes that it holds, or by handing a file to the kernel. The ReaderAt of a [Content] that is one is asked to write
+// what it is to send. *bytes.Reader, *strings.Reader, *os.File and io.SectionReaders over them need not be: Serve
+// knows them.
+type SectionWriter interface {
+	io.ReaderAt
+	// WriteSection writes the n bytes from offset off to w. Fewer than n is an error. Like ReadAt it may be called
+	// concurrently. w is the http.ResponseWriter that Serve was given.
+	WriteSection(w io.Writer, off, n int64) (int64, error)
+}
+
+// writeSection writes the n bytes of src from offset off; fewer than n is an error.
+func writeSection(w io.Writer, src io.ReaderAt, off, n int64) (int64, error) {
+	switch s := src.(type) {
+	case SectionWriter:
+		return whole(n)(s.WriteSection(w, off, n))
+	case *bytes.Reader:
+		c := *s // the caller's keeps its place
+		return whole(n)(writeMemory(w, &c, off, n))
+	case *strings.Reader:
+		c := *s
+		return whole(n)(writeMemory(w, &c, off, n))
+	case *os.File:
+		return writeFile(w, s, off, n)
+	case *io.SectionReader:
+		if outer, start, size := s.Outer(); off <= size && n <= size-off && start <= math.MaxInt64-off {
+			return writeSection(w, outer, start+off, n)
+		}
+	}
+	return copySection(w, src, off, n)
+}
+
+// whole makes an error of a count below n.
+func whole(n int64) func(int64, error) (int64, error) {
+	return func(m int64, err error) (int64, error) {
+		if err == nil && m < n {
+			err = io.ErrUnexpectedEOF
+		}
+		return m, err
+	}
+}
+
+// memory is *bytes.Reader or *strings.Reader. Their WriteTo gives all that is left in one call.
+type memory interface {
+	io.Seeker
+	io.WriterTo
+}
+
+func writeMemory(w io.Writer, m memory, off, n int64) (int64, error) {
+	if _, err := m.Seek(off, io.SeekStart); err != nil {
+		return 0, err
+	}
+	first := firstBytes{w: w, n: n}
+	_, err := m.WriteTo(&first)
+	return first.done, err
+}
+
+// firstBytes passes on the first n bytes of what it is given, and takes the rest for written.
+type firstBytes struct {
+	w       io.Writer
+	n, done int64
+}
+
+func (f *firstBytes) Write(p []byte) (int, error) {
+	m, err := f.w.Write(p[:min(int64(len(p)), f.n-f.done)])
+	f.done += int64(m)
+	if err != nil {
+		return m, err
+	}
+	return len(p), nil
+}
+
+func (f *firstBytes) WriteString(s string) (int, error) {
+	m, err := io.WriteString(f.w, s[:min(int64(len(s)), f.n-f.done)])
+	f.done += int64(m)
+	if err != nil {
+		return m, err
+	}
+	return len(s), nil
+}
+
+const copySize = 128 << 10
+
+// buffers are shared by all copies that go through memory.
+var buffers = sync.Pool{New: func() any { return new([copySize]byte) }}
+
+// copySection is the way for everything else.
+func copySection(w io.Writer, src io.ReaderAt, off, n int64) (done int64, err error) {
+	buf := buffers.Get().(*[copySize]byte)
+	defer buffers.Put(buf)
+	for done < n {
+		m, err := src.ReadAt(buf[:min(copySize, n-done)], off+done)
+		if m > 0 {
+			m, werr := w.Write(buf[:m])
+			done += int64(m)
+			if werr != nil {
+				return done, werr
+			}
+		}
+		if done < n && err != nil {
+			return done, noEOF(err)
+		}
+	}
+	return done, nil
+}
+
+func noEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
