@@ -1,0 +1,124 @@
+package rangeserve
+
+import (
+	"io"
+	"math"
+)
+
+// job is the cutting of one body.
+type job struct {
+	parts *parts
+	array [maxParts]Range
+	size  int64  // of the inner body, or unknown
+	pos   int64  // offset in the inner body of the next byte that it gives
+	i     int    // the range that is next or under way
+	open  bool   // whether its part has begun
+	held  []byte // of a range of a body of unknown length, until the header can be sent
+}
+
+// cut passes on what is wanted of p.
+func (c *cutter) cut(p []byte) (n int, err error) {
+	for {
+		r := c.parts.ranges[c.i]
+		skip := int(min(max(r.Start-c.pos, 0), int64(len(p)-n)))
+		n += skip
+		c.pos += int64(skip)
+		if n == len(p) {
+			return n, nil
+		}
+		if err = c.openPart(); err != nil {
+			return n, err
+		}
+		m, err := c.ResponseWriter.Write(p[n : n+int(min(r.end()-c.pos, int64(len(p)-n)))])
+		n += m
+		c.pos += int64(m)
+		if err != nil {
+			return n, err
+		}
+		if c.pos < r.end() {
+			return n, nil
+		}
+		if more, err := c.closePart(); !more {
+			return n, c.enough(len(p)-n, err)
+		}
+	}
+}
+
+func (c *cutter) openPart() error {
+	if c.open {
+		return nil
+	}
+	c.open = true
+	_, err := writeText(c.ResponseWriter, c.parts.before(c.i))
+	return err
+}
+
+// closePart goes on to the next range, and reports whether there is one.
+func (c *cutter) closePart() (more bool, err error) {
+	c.open = false
+	if c.i++; c.i < len(c.parts.ranges) {
+		return true, nil
+	}
+	if _, err = writeText(c.ResponseWriter, c.parts.after()); err == nil {
+		c.state = served
+	}
+	return false, err
+}
+
+// enough is what Write says after the last byte wanted: an error, unless the inner handler is at the end as well.
+func (c *cutter) enough(left int, err error) error {
+	if err != nil || left == 0 && c.pos == c.size {
+		return err
+	}
+	_ = c.FlushError() // the client need not wait for a handler that takes long to notice
+	return errServed
+}
+
+func writeText(w io.Writer, s string) (int, error) {
+	if s == "" {
+		return 0, nil
+	}
+	return io.WriteString(w, s)
+}
+
+// cutFile is cut for a source that can leave out what nobody wants. The bytes that are wanted go by way of the
+// ResponseWriter's own ReadFrom, and so, from a file, through the kernel.
+func (c *cutter) cutFile(src io.Reader, seeker io.Seeker) (n int64, err error) {
+	for c.state == cutting {
+		r := c.parts.ranges[c.i]
+		if skip := r.Start - c.pos; skip > 0 {
+			if _, err := seeker.Seek(skip, io.SeekCurrent); err != nil {
+				break // not a file after all
+			}
+			n += skip
+			c.pos += skip
+		}
+		if err = c.openPart(); err != nil {
+			return n, err
+		}
+		m, err := io.CopyN(c.ResponseWriter, src, r.end()-c.pos)
+		n += m
+		c.pos += m
+		if err == io.EOF {
+			return n, nil // finish finds that bytes are missing
+		}
+		if err != nil {
+			return n, err
+		}
+		if more, err := c.closePart(); !more {
+			return n, c.enough(0, err)
+		}
+	}
+	m, err := io.Copy(struct{ io.Writer }{c}, src)
+	return n + m, err
+}
+
+// boundless is where a range of a body of unknown length counts as open: clients that mean "all there will be" ask up to 2^53-1
+// (RFC 8673).
+const boundless = 1<<53 - 1
+
+// boundedRange is the one range of a header that can be cut without knowing where the body ends.
+func boundedRange(dst []Range, header string) ([]Range, bool) {
+	ranges, err := appendRanges(dst, header, math.MaxInt64)
+	return ranges, err == nil && len(ranges) == 1 && ranges[0].end() <= boundless
+}
