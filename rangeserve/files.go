@@ -1,0 +1,68 @@
+package rangeserve
+
+import (
+	"errors"
+	"net/http"
+	"os"
+)
+
+// Files is an http.Handler that serves the regular files below Root as [Serve] does: ranges, preconditions, media types
+// from this package's own table. Its fields must not change after first use; it may then be used concurrently.
+//
+// The file is the path of the request's URL, with or without a leading slash: take a mount point off with
+// http.StripPrefix. There are no directory listings and no index pages. What cannot be served is a 404, whatever the
+// reason: names that do not exist, directories, named pipes and devices, names with a segment that is empty or begins
+// with a dot, names with a NUL, a backslash or an encoded slash, symbolic links that lead out of Root. Other methods
+// than GET and HEAD are answered 405.
+//
+// The ETag is a strong one made from the file's size, times and, where the system has them, its identity: it changes
+// with the file, also within one second. A file that is replaced by renaming another over it is sent to its end as it
+// was when it was opened. One that is written to or truncated while it is being sent breaks the connection, unless its
+// size and modification time stay as they were.
+type Files struct {
+	// Root is the folder. It is required (without it every answer is a 500), and stays the caller's to close.
+	Root *os.Root
+	// Download says which files a browser is to save under their own name rather than to show, by
+	// Content-Disposition (RFC 6266). It gets the name below Root with slashes and may be called concurrently. Nil: none.
+	Download func(name string) bool
+}
+
+// ServeHTTP answers a GET or HEAD for one file.
+func (f *Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		fail(w, http.StatusMethodNotAllowed)
+		return
+	}
+	if f.Root == nil {
+		fail(w, http.StatusInternalServerError)
+		return
+	}
+	name, ok := fileName(r.URL)
+	if !ok {
+		fail(w, http.StatusNotFound)
+		return
+	}
+	o, err := openFile(f.Root, name)
+	if err != nil {
+		fail(w, openStatus(err))
+		return
+	}
+	defer o.Close()
+	if f.Download != nil && f.Download(name) {
+		w.Header().Set("Content-Disposition", attachment(name))
+	}
+	Serve(w, r, o.content(name))
+}
+
+func fail(w http.ResponseWriter, status int) { http.Error(w, http.StatusText(status), status) }
+
+// openStatus is 404 unless the fault is the server's own and will pass, such as too many open files.
+func openStatus(err error) int {
+	var system interface{ Temporary() bool }
+	if errors.As(err, &system) && system.Temporary() {
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusNotFound
+}
