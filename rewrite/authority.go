@@ -1,0 +1,99 @@
+package rewrite
+
+import "bytes"
+
+// schemeLen is the length of the scheme that ref begins with, colon included; 0: it begins with none (RFC 3986 3.1).
+func schemeLen(ref []byte) int {
+	for i, c := range ref {
+		switch {
+		case c|0x20-'a' < 26:
+		case i > 0 && (c-'0' < 10 || c == '+' || c == '-' || c == '.'):
+		case i > 0 && c == ':':
+			return i + 1
+		default:
+			return 0
+		}
+	}
+	return 0
+}
+
+// httpScheme is the length of "http:" or "https:", in whatever case, that s begins with.
+func httpScheme(s []byte) int {
+	if len(s) < 5 || s[0]|0x20 != 'h' || s[1]|0x20 != 't' || s[2]|0x20 != 't' || s[3]|0x20 != 'p' {
+		return 0
+	}
+	if s[4] == ':' {
+		return 5
+	}
+	if len(s) > 5 && s[4]|0x20 == 's' && s[5] == ':' {
+		return 6
+	}
+	return 0
+}
+
+// authorityEnd is where the authority that begins at from, two slashes included, ends.
+func authorityEnd(s []byte, from int) int {
+	if len(s) < from+2 || s[from] != '/' || s[from+1] != '/' {
+		return from
+	}
+	for i := from + 2; i < len(s); i++ {
+		if c := s[i]; c == '/' || c == '?' || c == '#' {
+			return i
+		}
+	}
+	return len(s)
+}
+
+// splitHTTP takes an absolute http or https URL apart: the length of its scheme with the two slashes, and the end of
+// its authority. ok tells whether it is one that can be fetched: a host, no user, a port of digits only.
+func splitHTTP(u []byte) (host, path int, ok bool) {
+	n := httpScheme(u)
+	path = authorityEnd(u, n)
+	if n == 0 || path <= n+2 {
+		return 0, 0, false
+	}
+	return n + 2, path, validHost(u[n+2 : path])
+}
+
+// validHost tells whether a host with or without a port is one that net/url takes. A user is refused.
+func validHost(host []byte) bool {
+	name, port := splitPort(host)
+	if len(name) == 0 {
+		return false
+	}
+	for _, c := range port {
+		if c-'0' > 9 {
+			return false
+		}
+	}
+	if name[0] == '[' {
+		return validLiteral(name)
+	}
+	for _, c := range name {
+		if class[c]&hostBytes == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// splitPort splits at the colon before the port; an IPv6 literal keeps its brackets.
+func splitPort(host []byte) (name, port []byte) {
+	i := bytes.LastIndexByte(host, ':')
+	if i < 0 || bytes.LastIndexByte(host, ']') > i {
+		return host, nil
+	}
+	return host[:i], host[i+1:]
+}
+
+func validLiteral(name []byte) bool {
+	if len(name) < 4 || name[len(name)-1] != ']' {
+		return false
+	}
+	for _, c := range name[1 : len(name)-1] {
+		if !isHex(c) && c != ':' && c != '.' {
+			return false
+		}
+	}
+	return true
+}

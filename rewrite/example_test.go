@@ -1,0 +1,91 @@
+package rewrite_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+
+	"github.com/hlsproxy/hlsproxy/rewrite"
+)
+
+// Rewrite in a ReverseProxy that one already has.
+func Example_reverseProxy() {
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/x-mpegurl")
+		fmt.Fprint(w, "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nseg1.ts?k=v\n#EXTINF:4,\n../ad/1.ts\n#EXT-X-ENDLIST\n")
+	}))
+	defer origin.Close()
+
+	m, err := rewrite.Prefix("/live/", origin.URL+"/a/")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	rw := &rewrite.Rewriter{Map: m}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			upstream, err := m.Upstream(r.In.URL)
+			if err != nil {
+				upstream = "" // the round trip fails, and ErrorHandler answers
+			}
+			r.Out.URL, _ = url.Parse(upstream)
+			r.Out.Host = ""
+		},
+		ModifyResponse: rw.ModifyResponse,
+	}
+	w := httptest.NewRecorder()
+	proxy.ServeHTTP(w, httptest.NewRequest("GET", "/live/ch1/index.m3u8", nil))
+	fmt.Println(w.Header().Get("Content-Type"))
+	fmt.Print(w.Body)
+	// Output:
+	// application/vnd.apple.mpegurl
+	// #EXTM3U
+	// #EXT-X-TARGETDURATION:4
+	// #EXTINF:4,
+	// /live/ch1/seg1.ts?k=v
+	// #EXTINF:4,
+	// /live/ad/1.ts
+	// #EXT-X-ENDLIST
+}
+
+// Leave the segments on the CDN, and proxy only playlists and keys.
+func ExampleRewriter_skip() {
+	rw := &rewrite.Rewriter{
+		Map:  rewrite.Query("/proxy", "url"),
+		Skip: func(r rewrite.Ref) bool { return r.Kind != rewrite.Playlist && r.Kind != rewrite.Key },
+	}
+	out, err := rw.Append(context.Background(), nil, []byte(`#EXTM3U
+#EXT-X-TARGETDURATION:4
+#EXT-X-KEY:METHOD=AES-128,URI="1.key"
+#EXT-X-MAP:URI="init.mp4"
+#EXTINF:4,
+1.m4s
+`), "https://cdn.example/ch1/index.m3u8")
+	fmt.Printf("%s%v\n", out, err)
+	// Output:
+	// #EXTM3U
+	// #EXT-X-TARGETDURATION:4
+	// #EXT-X-KEY:METHOD=AES-128,URI="/proxy/1.key?url=https%3A%2F%2Fcdn.example%2Fch1%2F1.key"
+	// #EXT-X-MAP:URI="https://cdn.example/ch1/init.mp4"
+	// #EXTINF:4,
+	// https://cdn.example/ch1/1.m4s
+	// <nil>
+}
+
+// List every URI of a playlist.
+func ExampleRefs() {
+	playlist := []byte(`#EXTM3U
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="en",URI="audio/en.m3u8"
+#EXT-X-STREAM-INF:BANDWIDTH=1000000,AUDIO="a"
+../hd/index.m3u8
+`)
+	for ref, err := range rewrite.Refs(playlist, "https://cdn.example/ch1/main.m3u8") {
+		fmt.Println(ref.Kind, ref.Tag, ref.URL, err)
+	}
+	// Output:
+	// Playlist EXT-X-MEDIA https://cdn.example/ch1/audio/en.m3u8 <nil>
+	// Playlist EXT-X-STREAM-INF https://cdn.example/hd/index.m3u8 <nil>
+}

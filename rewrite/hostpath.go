@@ -1,0 +1,116 @@
+package rewrite
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// HostPath spells the upstream URL as a path: with HostPath("/x/") the public URL of https://cdn.example:8443/a/seg1.ts
+// is /x/https/cdn.example:8443/a/seg1.ts. prefix is an absolute path; it gets a final slash if it has none.
+//
+// hosts are the hosts that are mapped: "cdn.example" (on any port), "cdn.example:8443" (on this one), "*.cdn.example"
+// (any name below it, with or without a port as before); IPv6 addresses stand in brackets. None means any host, and
+// then something else has to decide where requests may go. Case is ignored when comparing, and kept.
+//
+// A request for a host that is not mapped fails with 403, a path that spells no URL with 404. Everything else is as
+// with [Prefix].
+func HostPath(prefix string, hosts ...string) (Mapper, error) {
+	m := &hostMapper{prefix: prefix}
+	var errs []error
+	if err := checkPublic(prefix); err != nil {
+		errs = append(errs, err)
+	}
+	if !strings.HasSuffix(m.prefix, "/") {
+		m.prefix += "/"
+	}
+	for _, h := range hosts {
+		name := strings.TrimPrefix(h, "*.")
+		if strings.Contains(name, "*") || !validHost([]byte(name)) || !cleanHost([]byte(name)) || strings.HasSuffix(name, ":") {
+			errs = append(errs, fmt.Errorf("rewrite: %q is not a host, *.suffix or host:port", h))
+			continue
+		}
+		m.hosts = append(m.hosts, strings.ToLower(h))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+type hostMapper struct {
+	prefix string
+	hosts  []string // lower case; none: any
+}
+
+func (m *hostMapper) AppendPublic(dst, upstream []byte) ([]byte, error) {
+	host, path, ok := splitHTTP(upstream)
+	if !ok || !cleanHost(upstream[host:path]) || !m.allowed(upstream[host:path]) {
+		return dst, ErrUnmapped
+	}
+	start := len(dst)
+	dst = append(dst, m.prefix...)
+	dst = append(dst, upstream[:host-3]...)
+	dst = append(dst, '/')
+	dst = append(dst, upstream[host:path]...)
+	if dst, ok = appendOdd(dst, upstream[path:], 0); !ok {
+		return dst[:start], ErrUnmapped
+	}
+	return dst, nil
+}
+
+func (m *hostMapper) Upstream(public *url.URL) (string, error) {
+	rest, ok := strings.CutPrefix(public.EscapedPath(), m.prefix)
+	if !ok {
+		return "", notFound("path outside of the mapped tree")
+	}
+	scheme, rest, _ := strings.Cut(rest, "/")
+	host, path := rest, ""
+	if i := strings.IndexByte(rest, '/'); i >= 0 {
+		host, path = rest[:i], rest[i:]
+	}
+	upstream := []byte(scheme + "://" + host)
+	if _, end, ok := splitHTTP(upstream); !ok || end != len(upstream) || !cleanHost([]byte(host)) {
+		return "", notFound("path that spells no URL")
+	}
+	if !m.allowed([]byte(host)) {
+		return "", &statusError{status: 403, text: "host is not mapped"}
+	}
+	return appendUpstream(upstream, path, public)
+}
+
+// cleanHost tells whether a valid host can stand as a path element and come back as it was.
+func cleanHost(host []byte) bool {
+	letters := false
+	for _, c := range host {
+		letters = letters || c != '.'
+		if class[c]&(oddPath|percent) != 0 {
+			return false
+		}
+	}
+	return letters
+}
+
+func (m *hostMapper) allowed(host []byte) bool {
+	if len(m.hosts) == 0 {
+		return true
+	}
+	host = bytes.ToLower(host)
+	name, _ := splitPort(host)
+	for _, pattern := range m.hosts {
+		compared := name
+		if _, port := splitPort([]byte(pattern)); port != nil {
+			compared = host
+		}
+		if suffix, ok := strings.CutPrefix(pattern, "*"); ok {
+			if len(compared) > len(suffix) && string(compared[len(compared)-len(suffix):]) == suffix {
+				return true
+			}
+		} else if string(compared) == pattern {
+			return true
+		}
+	}
+	return false
+}

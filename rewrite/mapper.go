@@ -1,0 +1,59 @@
+package rewrite
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+)
+
+// A Mapper is a mapping between upstream URLs and the public URLs that players see. Both halves must be safe for
+// concurrent use. The law that ties them: for every URL u that AppendPublic accepts, Upstream of what it appended is u
+// again, byte for byte. A Mapper of the caller's own should keep the file extension as the last thing of the public
+// path (players go by it) and must not depend on anything but the URL, since a player compares URIs across reloads
+// (section 6.3.4 of the HLS draft).
+type Mapper interface {
+	// AppendPublic appends the public URL of an absolute upstream URL to dst: path-absolute ("/proxy/a.ts"), or
+	// absolute. The upstream bytes are as the playlist has them, valid or not; they may carry a fragment, which has to
+	// survive like the rest. The same upstream URL always gives the same bytes. ErrUnmapped stands for a URL that the
+	// Mapper does not cover. upstream must be neither kept nor changed.
+	AppendPublic(dst, upstream []byte) ([]byte, error)
+
+	// Upstream returns the absolute upstream URL that a client's request names. Delivery directives (query
+	// parameters that begin with _HLS_) of the client are carried along if the URL is one of a playlist. The error
+	// should have an HTTPStatus() int method that says what the client did wrong; it must not show upstream URLs.
+	Upstream(public *url.URL) (string, error)
+}
+
+// ErrUnmapped is returned by Mapper.AppendPublic for a URL that the Mapper does not cover. A Rewriter leaves such a
+// URL absolute and unsigned.
+var ErrUnmapped = errors.New("rewrite: URL is not covered by the mapper")
+
+// ErrUndefined is reported for a reference that uses a variable which nothing defines (section 4.3 of the HLS draft).
+var ErrUndefined = errors.New("rewrite: reference uses an undefined variable")
+
+// statusError is an error that knows the status it should become.
+type statusError struct {
+	status int
+	text   string
+	cause  error
+}
+
+func (e *statusError) Error() string {
+	if e.cause != nil {
+		return "rewrite: " + e.text + ": " + e.cause.Error()
+	}
+	return "rewrite: " + e.text
+}
+
+// HTTPStatus is the status that the error should be answered with.
+func (e *statusError) HTTPStatus() int { return e.status }
+
+func (e *statusError) Unwrap() error { return e.cause }
+
+func badRequest(text string) error { return &statusError{status: http.StatusBadRequest, text: text} }
+
+func notFound(text string) error { return &statusError{status: http.StatusNotFound, text: text} }
+
+func badGateway(text string, cause error) error {
+	return &statusError{status: http.StatusBadGateway, text: text, cause: cause}
+}

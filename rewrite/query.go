@@ -1,0 +1,145 @@
+package rewrite
+
+import (
+	"net/url"
+	"strings"
+)
+
+// Query carries the upstream URL in a query parameter: with Query("/proxy", "url") the public URL of
+// https://cdn.example/a/seg1.ts is /proxy/seg1.ts?url=https%3A%2F%2Fcdn.example%2Fa%2Fseg1.ts. The last element of the
+// upstream path stands in the public path for the sake of players that go by the extension; Upstream ignores the path
+// and accepts /proxy?url= as well, under any mount point. path is an absolute path (a slash is put before it if there is
+// none, one at its end is dropped), and param the name of the parameter, "url" if empty. Both halves cover every http
+// and https URL that has a host and no user, so something else has to decide where requests may go.
+//
+// Upstream fails with status 400 if the parameter is missing, doubled or malformed. Of the client's own parameters
+// only delivery directives are passed on, appended to the upstream query, unless the upstream path has the extension
+// of a segment or key.
+func Query(path, param string) Mapper {
+	if param == "" {
+		param = "url"
+	}
+	path = (&url.URL{Path: "/" + strings.Trim(path, "/")}).EscapedPath()
+	return &queryMapper{
+		head:  strings.TrimSuffix(path, "/") + "/",
+		param: url.QueryEscape(param) + "=",
+		mid:   "?" + url.QueryEscape(param) + "=",
+	}
+}
+
+type queryMapper struct {
+	head  string // "/proxy/"
+	mid   string // "?url="
+	param string // "url="
+}
+
+func (m *queryMapper) AppendPublic(dst, upstream []byte) ([]byte, error) {
+	_, path, ok := splitHTTP(upstream)
+	if !ok {
+		return dst, ErrUnmapped
+	}
+	dst = append(dst, m.head...)
+	dst = appendName(dst, upstream[path:])
+	dst = append(dst, m.mid...)
+	return appendEscaped(dst, upstream), nil
+}
+
+func (m *queryMapper) Upstream(public *url.URL) (string, error) {
+	value, n := "", 0
+	for param := range strings.SplitSeq(public.RawQuery, "&") {
+		if v, ok := strings.CutPrefix(param, m.param); ok {
+			value = v
+			n++
+		}
+	}
+	switch {
+	case n == 0:
+		return "", badRequest("no " + m.param)
+	case n > 1:
+		return "", badRequest("more than one " + m.param)
+	}
+	upstream, err := url.QueryUnescape(value)
+	if err != nil {
+		return "", badRequest("malformed escapes in " + m.param)
+	}
+	_, path, ok := splitHTTP([]byte(upstream))
+	if !ok {
+		return "", badRequest(m.param + " is not an absolute http or https URL without a user")
+	}
+	tail, _, _ := splitTail([]byte(upstream[path:]))
+	if isPlaylistPath(tail) {
+		upstream = appendDirectives(upstream, public.RawQuery)
+	}
+	return upstream, nil
+}
+
+const (
+	maxName      = 64 // of the file name in a public URL
+	maxExtension = 10 // of its extension, dot included
+)
+
+// appendName appends a file name for a URL whose path (with or without a query) is given: the last element of the
+// path, made of unreserved bytes only, so that nothing on the way alters it, and with its extension last.
+func appendName(dst, path []byte) []byte {
+	path, _, _ = splitTail(path)
+	for i := len(path) - 1; i >= 0; i-- {
+		if path[i] == '/' {
+			path = path[i+1:]
+			break
+		}
+	}
+	if n := len(path); n > 0 && n <= maxName && path[0] != '.' && classOf(path)&escaped == 0 {
+		return append(dst, path...)
+	}
+	return appendSafeName(dst, path)
+}
+
+func appendSafeName(dst, element []byte) []byte {
+	ext := extension(element)
+	stem := element
+	if ext != nil {
+		stem = element[:len(element)-len(ext)-1]
+	}
+	start := len(dst)
+	dst = appendUnreserved(dst, stem, maxName-maxExtension)
+	if len(dst) == start {
+		dst = append(dst, "index"...)
+	}
+	end := len(dst)
+	dst = appendUnreserved(append(dst, '.'), ext, maxExtension-1)
+	if len(dst) == end+1 {
+		return dst[:end]
+	}
+	return dst
+}
+
+// appendUnreserved appends up to limit unreserved bytes of s; a dot never comes first.
+func appendUnreserved(dst, s []byte, limit int) []byte {
+	start := len(dst)
+	for i := 0; i < len(s) && len(dst)-start < limit; i++ {
+		c := s[i]
+		if c == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]) {
+			i += 2 // the digits of an escape are no part of the name
+			continue
+		}
+		if class[c]&escaped == 0 && (c != '.' || len(dst) > start) {
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// appendEscaped appends what url.QueryEscape makes of s.
+func appendEscaped(dst, s []byte) []byte {
+	for _, c := range s {
+		switch {
+		case class[c]&escaped == 0:
+			dst = append(dst, c)
+		case c == ' ':
+			dst = append(dst, '+')
+		default:
+			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
+		}
+	}
+	return dst
+}

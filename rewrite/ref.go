@@ -1,0 +1,71 @@
+package rewrite
+
+import (
+	"fmt"
+	"iter"
+)
+
+// Kind is what a URI leads to.
+type Kind uint8
+
+// The kinds of resources that a playlist names.
+const (
+	Playlist Kind = iota + 1 // a variant, rendition, I-frame or image playlist, a rendition report's, an interstitial asset's
+	Segment                  // a media segment, also one announced by a vendor's prefetch tag
+	Part                     // a partial segment, or the hint of one
+	Init                     // a media initialization section, or the hint of one
+	Key                      // a decryption key
+	Data                     // session data
+	JSON                     // a steering manifest or an asset list
+)
+
+var kindNames = [...]string{"", "Playlist", "Segment", "Part", "Init", "Key", "Data", "JSON"}
+
+// String is the name of the constant.
+func (k Kind) String() string {
+	if k == 0 || int(k) >= len(kindNames) {
+		return fmt.Sprintf("Kind(%d)", uint8(k))
+	}
+	return kindNames[k]
+}
+
+// Ref is one URI in a playlist.
+type Ref struct {
+	Tag  string // without "#"; for a URI on a line of its own EXT-X-STREAM-INF if it belongs to one, else EXTINF; "" in a JSON document
+	Attr string // the attribute, or the member of a JSON document; "" where the URI is the value of the tag, or a line of its own
+	Kind Kind
+	URL  string // absolute, variables substituted, bytes otherwise as written; relative if the base is
+}
+
+// Refs lists the URIs of a playlist in the order in which they stand there, those of other schemes than http and https
+// included, empty ones not. base is the URL of the playlist after redirects; "" leaves references unresolved. The
+// playlist must not change during the iteration. A reference that uses an undefined variable comes as it is written,
+// with an error that wraps ErrUndefined; the iteration goes on after it.
+func Refs(playlist []byte, base string) iter.Seq2[Ref, error] {
+	return func(yield func(Ref, error) bool) {
+		st := newState()
+		defer st.free()
+		st.begin(playlist, base)
+		var t token
+		for st.scan.next(&t) {
+			if t.tag.define {
+				st.vars.define(playlist, &t)
+				continue
+			}
+			if t.start == t.end {
+				continue
+			}
+			text, err := st.substitute(&t)
+			ref := t.ref()
+			if err != nil {
+				ref.URL = string(t.text(playlist))
+			} else {
+				st.abs = st.base.appendResolved(st.abs[:0], text)
+				ref.URL = string(st.abs)
+			}
+			if !yield(ref, err) {
+				return
+			}
+		}
+	}
+}

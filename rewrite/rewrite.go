@@ -1,0 +1,234 @@
+package rewrite
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+)
+
+// rewrite appends the playlist with its URIs rewritten.
+func (st *state) rewrite(dst []byte) ([]byte, error) {
+	start, done, children := len(dst), 0, false
+	var t token
+	for st.scan.next(&t) {
+		switch {
+		case t.tag.define:
+			if st.lookAhead() && children {
+				// A child stands before the first definition, and has to carry it all the same.
+				st.restart(st.src)
+				dst, done = dst[:start], 0
+				continue
+			}
+			dst, done = st.appendDefinition(dst, done, &t)
+			continue
+		case t.start == t.end, t.foreign && !st.ForeignKeys:
+			continue
+		}
+		children = children || t.tag.child
+		dst = append(dst, st.src[done:t.start]...)
+		done = t.end
+		var err error
+		if dst, err = st.appendURI(dst, &t); err != nil {
+			return dst, err
+		}
+	}
+	return append(dst, st.src[done:]...), nil
+}
+
+// appendURI appends what the URI of a token becomes.
+func (st *state) appendURI(dst []byte, t *token) ([]byte, error) {
+	if st.plan.mapper != nil && t.form != bare && !t.absolute && st.fragmentFor(t) == "" {
+		start := len(dst)
+		if out, ok := st.plan.append(dst, t.text(st.src)); ok {
+			return st.sign(out, start)
+		}
+	}
+	text, err := st.substitute(t)
+	switch {
+	case err != nil && st.StrictVariables:
+		return dst, err
+	case err != nil, len(text) == 0:
+		return append(dst, t.text(st.src)...), nil
+	}
+	return st.appendReference(dst, text, t)
+}
+
+// appendReference is appendURI for a reference in which nothing is left to substitute.
+func (st *state) appendReference(dst, text []byte, t *token) ([]byte, error) {
+	ref, fragment := text, []byte(nil)
+	if i := bytes.IndexByte(text, '#'); i >= 0 {
+		ref, fragment = text[:i], text[i:]
+	}
+	st.abs = st.base.appendResolved(st.abs[:0], ref)
+	if schemeLen(st.abs) > 0 && httpScheme(st.abs) == 0 {
+		return append(dst, t.text(st.src)...), nil
+	}
+	start := len(dst)
+	dst, changed, err := st.appendPublic(dst, t.ref(), fragment, t.absolute, st.fragmentFor(t))
+	if err != nil {
+		return dst, err
+	}
+	if !changed && (!st.base.known || schemeLen(text) > 0) {
+		return append(dst[:start], t.text(st.src)...), nil
+	}
+	return append(harmless(dst, start, t.form), fragment...), nil
+}
+
+// appendPublic appends the public URL of the URL in st.abs, without its fragment; changed is false if it is the same.
+// carry is a fragment to be mapped with it.
+func (st *state) appendPublic(dst []byte, ref Ref, fragment []byte, absolute bool, carry string) (_ []byte, changed bool, _ error) {
+	start, upstream := len(dst), len(st.abs)
+	if st.Skip != nil {
+		ref.URL = string(st.abs) + string(fragment)
+		if st.Skip(ref) {
+			return append(dst, st.abs...), false, nil
+		}
+	}
+	public := true
+	if st.Map == nil {
+		dst = append(dst, st.abs...)
+		public = st.own(st.abs)
+	} else {
+		st.abs = append(st.abs, carry...)
+		out, err := st.Map.AppendPublic(dst, st.abs)
+		switch {
+		case errors.Is(err, ErrUnmapped):
+			return append(dst, st.abs[:upstream]...), false, nil
+		case err != nil:
+			return dst, false, err
+		}
+		dst = out
+	}
+	if absolute && isPathAbsolute(dst[start:]) {
+		dst = slices.Insert(dst, start, []byte(st.Public)...)
+	}
+	if public {
+		var err error
+		if dst, err = st.sign(dst, start); err != nil {
+			return dst, false, err
+		}
+	}
+	return dst, !bytes.Equal(dst[start:], st.abs), nil
+}
+
+// own tells, where there is no Mapper, whether a URL is on the scheme and host of the playlist: a token for these is
+// not for others.
+func (st *state) own(u []byte) bool {
+	if st.base.root == 0 {
+		return schemeLen(u) == 0 && !bytes.HasPrefix(u, []byte("//"))
+	}
+	rest, ok := bytes.CutPrefix(u, st.base.text[:st.base.root])
+	return ok && (len(rest) == 0 || rest[0] == '/' || rest[0] == '?')
+}
+
+// sign lets the hook extend the public URL that dst holds from start on.
+func (st *state) sign(dst []byte, start int) ([]byte, error) {
+	if st.Sign == nil {
+		return dst, nil
+	}
+	signed, err := st.Sign(st.ctx, dst[start:])
+	if err != nil {
+		return dst, err
+	}
+	return harmless(append(dst[:start], signed...), start, quoted), nil
+}
+
+// fragmentFor is the fragment that takes variables to the playlist that the token names.
+func (st *state) fragmentFor(t *token) string {
+	switch {
+	case t.tag.child:
+		return st.carry
+	case t.tag.report:
+		return st.report
+	}
+	return ""
+}
+
+func isPathAbsolute(u []byte) bool {
+	return len(u) > 0 && u[0] == '/' && (len(u) == 1 || u[1] != '/')
+}
+
+// harmless escapes, from start on, the bytes that would end the URI before its end or turn it into something else.
+func harmless(dst []byte, start int, form form) []byte {
+	ok := true
+	for i := start; i < len(dst) && ok; i++ {
+		ok = !harmful(dst[start:], i-start, form)
+	}
+	if ok {
+		return dst
+	}
+	u := slices.Clone(dst[start:])
+	dst = dst[:start]
+	for i, c := range u {
+		if harmful(u, i, form) {
+			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
+		} else {
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+func harmful(u []byte, i int, form form) bool {
+	switch c := u[i]; c {
+	case '\r', '\n':
+		return true
+	case '"':
+		return form != line
+	case '{':
+		return i+1 < len(u) && u[i+1] == '$'
+	case ',', ' ', '\t':
+		return form == bare || c != ',' && form == line && (i == 0 || i == len(u)-1)
+	case '#':
+		return form == line && i == 0
+	}
+	return false
+}
+
+// appendDefinition appends what the tag at hand becomes, and returns how much of the playlist that covers.
+func (st *state) appendDefinition(dst []byte, done int, t *token) ([]byte, int) {
+	d, ok := st.vars.define(st.src, t)
+	if !ok || !d.param || st.clientSees(d) || strings.ContainsAny(d.value, "\"\r\n") || hasVariable([]byte(d.value)) {
+		return dst, done
+	}
+	dst = append(dst, st.src[done:d.start]...)
+	dst = append(dst, `NAME="`+d.name+`",VALUE="`+d.value+`"`...)
+	return dst, d.end
+}
+
+// clientSees tells whether the URL by which the client knows the playlist has the query parameter.
+func (st *state) clientSees(d definition) bool {
+	switch {
+	case st.sight == same:
+		return true
+	case st.sight == redirected:
+		return false
+	case st.Map == nil:
+		return true
+	}
+	public, err := st.Map.AppendPublic(nil, st.base.text)
+	if err != nil {
+		return false
+	}
+	value, ok := queryValue(string(public), d.name)
+	return ok && value == d.value
+}
+
+// lookAhead collects the variables of the whole playlist when the first definition is met; it reports whether that was now.
+func (st *state) lookAhead() bool {
+	if st.looked {
+		return false
+	}
+	st.looked = true
+	all, ahead := variables{base: st.vars.base}, scanner{}
+	ahead.reset(st.src)
+	var t token
+	for ahead.next(&t) {
+		if t.tag.define {
+			all.define(st.src, &t)
+		}
+	}
+	st.carry = all.fragment()
+	return true
+}

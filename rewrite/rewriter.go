@@ -1,0 +1,79 @@
+package rewrite
+
+import (
+	"context"
+
+	"github.com/Eyevinn/hls-m3u8/m3u8"
+)
+
+// Rewriter rewrites playlists. The zero value makes every URI absolute. Its fields must not change after first use; its
+// methods may then be called concurrently, and call the hooks concurrently.
+//
+// These stay as they are written, whatever the fields say: URIs of other schemes than http and https (after variables
+// are substituted), empty ones, and those that use a variable which nothing defines. A URI that is absolute already and
+// that nobody changes keeps its spelling.
+type Rewriter struct {
+	// Map gives the public URLs. nil: URIs become absolute, and those with the scheme and host of the playlist count as public.
+	Map Mapper
+
+	// Sign extends each public URL, after mapping: it gets the URL as the player will see it, without a fragment, may
+	// append to it in place, and returns the result. An error fails the playlist. nil: nothing is signed. Where it is
+	// set, answers are marked so that shared caches do not keep them.
+	Sign func(ctx context.Context, public []byte) ([]byte, error)
+
+	// Skip reports which URIs are left absolute and unsigned (segments straight from a CDN). nil: none.
+	Skip func(Ref) bool
+
+	// Public is the scheme and host that the players use ("https://media.example.com", no final slash), put before
+	// path-absolute URLs where the HLS draft wants absolute ones: in EXT-X-DATERANGE and in JSON documents. "": they
+	// stay path-absolute.
+	Public string
+
+	// Variant is asked about each variant and I-frame variant of a multivariant playlist; its URI is absolute and its
+	// variables are substituted. false removes its lines. With the last variant that refers to it a rendition goes,
+	// and with the last variant of its resolution, video group or pathway an I-frame variant. If no variant would be
+	// left, the one of least bandwidth stays. nil: all stay.
+	Variant func(*m3u8.Variant) bool
+
+	// MaxSize limits the bytes of a playlist or JSON document in an answer, decoded. 0: 8 MiB.
+	MaxSize int64
+
+	// ForeignKeys also maps the URIs of keys with a KEYFORMAT other than identity (sections 4.4.4.4 and 4.4.6.5 of the
+	// HLS draft). They are messages to a DRM system, so by default they stay as they are.
+	ForeignKeys bool
+
+	// StrictVariables makes a reference to an undefined variable an error that wraps ErrUndefined.
+	StrictVariables bool
+}
+
+// Append appends the playlist to dst with its URIs rewritten, and returns the extended slice. base is the URL of the
+// playlist after redirects, against which references are resolved; "" leaves them as they are written, and hands them
+// to Map like that. The playlist must not overlap the spare capacity of dst.
+//
+// Text that is no playlist is not refused. The error is one of Map or Sign (an URL that Map does not cover is no
+// error), or wraps ErrUndefined; dst is then returned with its contents unchanged.
+func (rw *Rewriter) Append(ctx context.Context, dst, playlist []byte, base string) ([]byte, error) {
+	return rw.append(ctx, dst, playlist, base, mapped)
+}
+
+// sight is how the URL of a playlist relates to the one that the client asked for.
+type sight uint8
+
+const (
+	mapped     sight = iota // the client's is what Map makes of it
+	same                    // the client's is the same
+	redirected              // the client's is another one
+)
+
+func (rw *Rewriter) append(ctx context.Context, dst, playlist []byte, base string, sight sight) ([]byte, error) {
+	st := newState()
+	defer st.free()
+	st.Rewriter, st.ctx, st.sight = rw, ctx, sight
+	st.begin(playlist, base)
+	st.plan.prepare(rw, &st.base)
+	out, err := st.rewrite(dst)
+	if err != nil {
+		return dst, err
+	}
+	return out, nil
+}

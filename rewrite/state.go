@@ -1,0 +1,59 @@
+package rewrite
+
+import (
+	"context"
+	"sync"
+)
+
+// state is what one pass over a playlist needs. It is reused, so that a pass leaves no garbage.
+type state struct {
+	scan scanner
+	base base
+	plan plan
+	vars variables
+
+	abs  []byte // the reference at hand, resolved
+	text []byte // the reference at hand, variables substituted
+
+	*Rewriter // nil for Refs
+	ctx       context.Context
+	src       []byte
+	sight     sight
+
+	looked bool   // for variables in the whole playlist
+	carry  string // the fragment that takes them to its children
+	report string // the fragment that this playlist came with, which its siblings have too
+}
+
+// states keeps the buffers of passes that have ended.
+var states = sync.Pool{New: func() any { return new(state) }}
+
+func newState() *state { return states.Get().(*state) }
+
+// begin prepares for a playlist.
+func (st *state) begin(playlist []byte, base string) {
+	if st.base.set(base) {
+		st.plan.mapper = nil
+	}
+	st.restart(playlist)
+	st.report, _ = importFragment(base)
+	st.looked, st.carry = false, ""
+}
+
+func (st *state) restart(playlist []byte) {
+	st.src = playlist
+	st.scan.reset(playlist)
+	st.vars.reset(st.base.asked)
+}
+
+// free gives the state back. The base and its plan stay: the next pass often is over the next state of the same playlist.
+func (st *state) free() {
+	const keep = 64 << 10 // a buffer that one huge URI made is not worth keeping
+	if cap(st.abs) > keep || cap(st.text) > keep || cap(st.base.text) > keep {
+		return
+	}
+	st.scan = scanner{}
+	st.vars = variables{}
+	st.Rewriter, st.ctx, st.src = nil, nil, nil
+	states.Put(st)
+}

@@ -1,0 +1,158 @@
+package rewrite
+
+import "bytes"
+
+// tag is what is to be known of a tag that carries URIs.
+type tag struct {
+	name   string
+	attr   string // the attribute that holds the URI; "": the value of the tag, or see dateRange
+	kind   Kind
+	define bool // EXT-X-DEFINE carries no URI but what URIs are made of
+	child  bool // the URI is one of a playlist that belongs to a multivariant playlist
+	report bool // the URI is one of a sibling of the playlist
+}
+
+var (
+	extinf    = tag{name: "EXTINF", kind: Segment}
+	streamInf = tag{name: "EXT-X-STREAM-INF", kind: Playlist, child: true}
+
+	mediaTag       = tag{name: "EXT-X-MEDIA", attr: "URI", kind: Playlist, child: true}
+	iframeTag      = tag{name: "EXT-X-I-FRAME-STREAM-INF", attr: "URI", kind: Playlist, child: true}
+	imageTag       = tag{name: "EXT-X-IMAGE-STREAM-INF", attr: "URI", kind: Playlist, child: true}
+	sessionDataTag = tag{name: "EXT-X-SESSION-DATA", attr: "URI", kind: Data}
+	sessionKeyTag  = tag{name: "EXT-X-SESSION-KEY", attr: "URI", kind: Key}
+	steeringTag    = tag{name: "EXT-X-CONTENT-STEERING", attr: "SERVER-URI", kind: JSON}
+	keyTag         = tag{name: "EXT-X-KEY", attr: "URI", kind: Key}
+	mapTag         = tag{name: "EXT-X-MAP", attr: "URI", kind: Init}
+	partTag        = tag{name: "EXT-X-PART", attr: "URI", kind: Part}
+	hintTag        = tag{name: "EXT-X-PRELOAD-HINT", attr: "URI", kind: Part}
+	reportTag      = tag{name: "EXT-X-RENDITION-REPORT", attr: "URI", kind: Playlist, report: true}
+	dateRangeTag   = tag{name: "EXT-X-DATERANGE"}
+	prefetchTag    = tag{name: "EXT-X-PREFETCH", kind: Segment}
+	twitchTag      = tag{name: "EXT-X-TWITCH-PREFETCH", kind: Segment}
+	defineTag      = tag{name: "EXT-X-DEFINE", define: true}
+)
+
+// lookupTag finds a tag by the name behind "#EXT-X-". Names are compared whole: EXT-X-MEDIA is not EXT-X-MEDIA-SEQUENCE.
+func lookupTag(name []byte) *tag {
+	switch string(name) {
+	case "MEDIA":
+		return &mediaTag
+	case "KEY":
+		return &keyTag
+	case "MAP":
+		return &mapTag
+	case "PART":
+		return &partTag
+	case "PRELOAD-HINT":
+		return &hintTag
+	case "RENDITION-REPORT":
+		return &reportTag
+	case "STREAM-INF":
+		return &streamInf
+	case "I-FRAME-STREAM-INF":
+		return &iframeTag
+	case "IMAGE-STREAM-INF":
+		return &imageTag
+	case "SESSION-DATA":
+		return &sessionDataTag
+	case "SESSION-KEY":
+		return &sessionKeyTag
+	case "CONTENT-STEERING":
+		return &steeringTag
+	case "DATERANGE":
+		return &dateRangeTag
+	case "PREFETCH":
+		return &prefetchTag
+	case "TWITCH-PREFETCH":
+		return &twitchTag
+	case "DEFINE":
+		return &defineTag
+	}
+	return nil
+}
+
+// openTag looks at a line that begins with "#EXT-X-". If it is of a tag with an attribute list, its attributes are the
+// next to be looked at; true means that the line as such is a token.
+func (s *scanner) openTag(t *token, start, end int) bool {
+	start += len("#EXT-X-")
+	n := bytes.IndexByte(s.src[start:end], ':')
+	if n < 0 {
+		return false
+	}
+	tag := lookupTag(s.src[start : start+n])
+	if tag == nil {
+		return false
+	}
+	start += n + 1
+	switch {
+	case tag == &streamInf:
+		s.variant = true
+		return false
+	case tag.define:
+		*t = token{start: start, end: end, tag: tag}
+		return true
+	case tag == &prefetchTag || tag == &twitchTag:
+		start, end = trimBlanks(s.src, start, end)
+		*t = token{start: start, end: end, tag: tag, kind: tag.kind}
+		return start < end
+	}
+	s.tag, s.kind, s.attrs = tag, tag.kind, attrList{src: s.src, pos: start, end: end}
+	s.key, s.class = false, noClass
+	switch tag {
+	case &keyTag, &sessionKeyTag:
+		s.key = bytes.Contains(s.src[start:end], []byte("KEYFORMAT")) && foreignKey(s.attrs)
+	case &hintTag:
+		if value, ok := s.attrs.lookup("TYPE"); ok && string(value) == "MAP" {
+			s.kind = Init
+		}
+	case &dateRangeTag:
+		s.class = s.dateRangeClass()
+	}
+	return false
+}
+
+// foreignKey tells whether a key is for a system other than the client itself: its URI is then a message to that
+// system (section 4.4.4.4 of the HLS draft).
+func foreignKey(attrs attrList) bool {
+	format, _ := attrs.lookup("KEYFORMAT")
+	return len(format) > 0 && string(format) != "identity"
+}
+
+// nextAttr finds the next attribute with a URI in the line of the current tag.
+func (s *scanner) nextAttr(t *token) bool {
+	for s.attrs.next() {
+		a := &s.attrs
+		kind := s.kind
+		if s.tag == &dateRangeTag {
+			kind = s.class.kindOf(a.name())
+			if kind == 0 {
+				continue
+			}
+		} else if string(a.name()) != s.tag.attr {
+			continue
+		}
+		*t = token{start: a.from, end: a.to, tag: s.tag, attr: s.tag.attr, kind: kind, form: bare, foreign: s.key}
+		if a.quoted {
+			t.form = quoted
+		}
+		if s.tag == &dateRangeTag {
+			t.attr, t.absolute = dateRangeAttr(a.name()), true
+			if t.attr == "X-URI" && !isPlaylistName(t.text(s.src)) {
+				t.kind = JSON
+			}
+		}
+		return true
+	}
+	return false
+}
+
+func trimBlanks(src []byte, start, end int) (int, int) {
+	for start < end && (src[start] == ' ' || src[start] == '\t') {
+		start++
+	}
+	for start < end && (src[end-1] == ' ' || src[end-1] == '\t') {
+		end--
+	}
+	return start, end
+}
