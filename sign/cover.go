@@ -25,16 +25,8 @@ func kindOf(path []byte) int {
 	return kindMedia
 }
 
-// inName are the bytes of a path that mean nothing else anywhere.
-var inName = set(unreserved + "/+,@!=")
-
-func set(s string) (c class) {
-	c = not(s)
-	for i := range c {
-		c[i] = !c[i]
-	}
-	return c
-}
+// outOfPath are the bytes that may mean something other than a path.
+var outOfPath = not(unreserved + "/+,@!=")
 
 // coversPlainly is the fast answer to most URLs of a playlist: a simple path without a query, below the directory of the
 // URL before it. False means to look closer.
@@ -42,13 +34,16 @@ func (c *cover) coversPlainly(public []byte) bool {
 	if !bytes.HasPrefix(public, c.prefix) {
 		return false
 	}
-	ok, last := true, byte('/')
-	name := public[len(c.prefix):]
+	var odd uint8
+	last, name := byte('/'), public[len(c.prefix):]
 	for _, b := range name {
-		ok = ok && inName[b] && (last != '/' || b != '/' && b != '.')
+		odd |= outOfPath[b]
+		if last == '/' && (b == '/' || b == '.') {
+			return false
+		}
 		last = b
 	}
-	return ok && (c.kind == kindAny || c.kind == kindOf(name)) && !c.signer.isAlone(name)
+	return odd == 0 && (c.kind == kindAny || c.kind == kindOf(name)) && !c.signer.isAlone(name)
 }
 
 func (c *cover) extend(public []byte) []byte {
@@ -93,6 +88,7 @@ func (s *Signer) signDirectory(g Grant, claims string, dir []byte, depth int) []
 	defer key.release(w)
 	head := header{key: key.id, grant: g, directory: true, depth: depth}
 	w.raw = head.append(w.raw[:0])
-	s.message(w, &head, w.raw, claims, dir, nil, false)
+	w.message = appendBound(w.message[:0], w.raw, claims)
+	w.bind(dir)
 	return encoding.AppendEncode(append([]byte(nil), s.mark...), append(w.raw, w.authenticate()...))
 }

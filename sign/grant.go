@@ -68,7 +68,8 @@ type held struct {
 	since time.Time // when it was put to use
 	entry bool      // for a link that begins a session, not one in a playlist
 
-	recent [2]atomic.Pointer[cover] // by kind, the one that covered the last URL
+	recent [2]atomic.Pointer[cover] // by kind & 1, the one that covered the last URL
+	bound  [2]atomic.Pointer[bound]
 	mu     sync.Mutex
 	covers []*cover
 }

@@ -3,6 +3,7 @@ package sign
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/binary"
 	"hash"
 	"sync"
 )
@@ -50,3 +51,31 @@ func (w *worker) authenticate() []byte {
 	w.mac.Write(w.message)
 	return w.mac.Sum(w.sum[:0])[:macSize]
 }
+
+// appendBound appends what the MAC of a token covers besides the URL.
+func appendBound(dst, head []byte, claims string) []byte {
+	dst = append(append(dst, head...), 'R') // for reading
+	return append(appendLen(dst, len(claims)), claims...)
+}
+
+// bind adds the path of a directory to the message, whose query is free.
+func (w *worker) bind(dir []byte) {
+	w.message = append(append(appendLen(w.message, len(dir)), dir...), 0)
+}
+
+// bindExact adds a path and those parameters of a query that count.
+func (w *worker) bindExact(path, query []byte, hasQuery bool, param string) {
+	m := append(appendLen(w.message, len(path)), path...)
+	if hasQuery && isWhole(query, param) {
+		m = append(appendLen(m, len(query)+1), '&')
+		w.message = append(m, query...)
+		return
+	}
+	w.query = w.query[:0]
+	if hasQuery {
+		w.query = appendQuery(w.query, query, param)
+	}
+	w.message = append(appendLen(m, len(w.query)), w.query...)
+}
+
+func appendLen(dst []byte, n int) []byte { return binary.AppendUvarint(dst, uint64(n)) }

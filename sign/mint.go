@@ -40,7 +40,7 @@ func escapeURL(u string) []byte {
 		case c == '?' || c == '#':
 			odd = &oddInQuery
 			dst = append(dst, c)
-		case odd[c] && (c <= ' ' || c >= 0x7f || c == '"' || c == '<' || c == '>' || odd == &oddInPath):
+		case odd[c] != 0 && (c <= ' ' || c >= 0x7f || c == '"' || c == '<' || c == '>' || odd == &oddInPath):
 			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
 		default:
 			dst = append(dst, c)

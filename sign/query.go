@@ -25,6 +25,11 @@ func appendQuery(dst, raw []byte, param string) []byte {
 	return dst
 }
 
+// isWhole reports whether appendQuery keeps all of raw, for sure, so that there is nothing to look for.
+func isWhole(raw []byte, param string) bool {
+	return bytes.IndexByte(raw, '&') < 0 && !hasOdd(raw, &oddInQuery) && (len(raw) == 0 || raw[0] != '_' && raw[0] != 'C' && raw[0] != param[0])
+}
+
 func addedByPlayer(name []byte) bool {
 	return len(name) >= len(cmcdParam) && (string(name) == cmcdParam || bytes.HasPrefix(name, []byte(hlsPrefix)))
 }
@@ -34,7 +39,7 @@ func appendEscaped(dst, p []byte) []byte {
 		return append(dst, p...)
 	}
 	for _, c := range p {
-		if oddInQuery[c] {
+		if oddInQuery[c] != 0 {
 			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
 		} else {
 			dst = append(dst, c)

@@ -3,7 +3,6 @@ package sign
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"time"
 )
 
@@ -67,16 +66,41 @@ func (s *Signer) signUnder(h *held, public []byte) ([]byte, error) {
 // signExact is the whole cost of the scope Exact.
 func (s *Signer) signExact(h *held, p *parts, path, query []byte, hasQuery bool) []byte {
 	key := s.signing()
+	b := s.boundFor(h, key, path)
 	w := key.worker()
-	defer key.release(w)
-	head := header{key: key.id, grant: s.inherit(h, isRenewed(path))}
-	w.raw = head.append(w.raw[:0])
-	s.message(w, &head, w.raw, h.grant.Claims, path, query, hasQuery)
-	w.raw = append(w.raw, w.authenticate()...)
+	w.message = append(w.message[:0], b.message...)
+	w.bindExact(path, query, hasQuery, s.config.Param)
+	w.raw = append(append(w.raw[:0], b.message[:b.head]...), w.authenticate()...)
+	var out []byte
 	if p.end == len(p.url) {
-		return encoding.AppendEncode(append(p.separate(), s.mark...), w.raw)
+		out = encoding.AppendEncode(append(p.separate(), s.mark...), w.raw)
+	} else {
+		out = p.insert(encoding.AppendEncode(append([]byte(nil), s.mark...), w.raw))
 	}
-	return p.insert(encoding.AppendEncode(append([]byte(nil), s.mark...), w.raw))
+	key.release(w)
+	return out
+}
+
+// bound is the beginning of the message that is the same for all links under one grant.
+type bound struct {
+	key     *ringKey
+	message []byte
+	head    int // bytes of it that stand in the token
+}
+
+func (s *Signer) boundFor(h *held, key *ringKey, path []byte) *bound {
+	kind := kindAny
+	if !h.grant.Until.IsZero() {
+		kind = kindOf(path)
+	}
+	if b := h.bound[kind&1].Load(); b != nil && b.key == key {
+		return b
+	}
+	head := header{key: key.id, grant: s.inherit(h, kind != kindMedia)}
+	raw := head.append(nil)
+	b := &bound{key: key, message: appendBound(nil, raw, h.grant.Claims), head: len(raw)}
+	h.bound[kind&1].Store(b)
+	return b
 }
 
 // inherit returns the grant of a link in what was fetched under h: the same, except that a renewed session gives media new
@@ -95,8 +119,6 @@ func (s *Signer) inherit(h *held, renewed bool) Grant {
 	g.Until = time.Time{}
 	return g
 }
-
-func appendLen(dst []byte, n int) []byte { return binary.AppendUvarint(dst, uint64(n)) }
 
 // separate returns the URL without its fragment, ready for a parameter to follow.
 func (p *parts) separate() []byte {

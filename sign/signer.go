@@ -54,17 +54,3 @@ func (s *Signer) verifying(id string) *ringKey {
 	}
 	return nil
 }
-
-// message writes what the MAC of a token covers into w: its header and what it is bound to. The query of a directory is
-// free.
-func (s *Signer) message(w *worker, h *header, head []byte, claims string, path, query []byte, hasQuery bool) {
-	m := append(w.message[:0], head...)
-	m = append(m, 'R')
-	m = append(appendLen(m, len(claims)), claims...)
-	m = append(appendLen(m, len(path)), path...)
-	w.query = w.query[:0]
-	if hasQuery && !h.directory {
-		w.query = appendQuery(w.query, query, s.config.Param)
-	}
-	w.message = append(appendLen(m, len(w.query)), w.query...)
-}

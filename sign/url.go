@@ -79,15 +79,15 @@ func (p *parts) rawQuery() ([]byte, bool) {
 	return p.url[p.query+1 : p.end], true
 }
 
-// class is a set of bytes.
-type class [256]bool
+// class is a set of bytes: 1 for those in it.
+type class [256]uint8
 
 func hasOdd(b []byte, odd *class) bool {
-	bad := false
+	var any uint8
 	for _, c := range b {
-		bad = bad || odd[c]
+		any |= odd[c]
 	}
-	return bad
+	return any != 0
 }
 
 // oddInPath are the bytes that URL.EscapedPath does not leave as they are, oddInQuery those that browsers escape in the
@@ -99,10 +99,10 @@ var (
 
 func not(set string) (c class) {
 	for i := range c {
-		c[i] = true
+		c[i] = 1
 	}
 	for i := range len(set) {
-		c[set[i]] = false
+		c[set[i]] = 0
 	}
 	return c
 }

@@ -65,8 +65,12 @@ func (s *Signer) verifyToken(r *http.Request, text string) (*held, error) {
 	}
 	w := key.worker()
 	defer key.release(w)
-	query := r.URL.RawQuery
-	s.message(w, &head, raw, head.grant.Claims, path, []byte(query), query != "")
+	w.message = appendBound(w.message[:0], raw, head.grant.Claims)
+	if head.directory {
+		w.bind(path)
+	} else {
+		w.bindExact(path, []byte(r.URL.RawQuery), r.URL.RawQuery != "", s.config.Param)
+	}
 	if !hmac.Equal(w.authenticate(), mac) || head.directory && !plain(whole) {
 		return nil, ErrBadToken
 	}
