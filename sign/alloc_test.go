@@ -19,3 +19,13 @@ func TestSigningDoesNotAllocate(t *testing.T) {
 		}
 	}
 }
+
+func TestSealingDoesNotAllocate(t *testing.T) {
+	buf := make([]byte, 0, 512)
+	for _, u := range []string{"https://cdn.example/a/seg1.ts", "https://cdn.example/a/seg1.ts?x=1"} {
+		for _, scope := range []sign.Scope{sign.Exact, sign.Directory} {
+			s, upstream := sealer(t, scope), []byte(u)
+			require.Zero(t, testing.AllocsPerRun(200, func() { must(s.AppendPublic(buf, upstream)) }), u)
+		}
+	}
+}

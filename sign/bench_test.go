@@ -2,6 +2,8 @@ package sign_test
 
 import (
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/sha256"
 	"net/http"
 	"testing"
@@ -31,6 +33,22 @@ func BenchmarkSign(b *testing.B) {
 		for b.Loop() {
 			sum := sha256.Sum256(append(buf[:0], benchURL...))
 			_ = sum
+		}
+	})
+	seal, sealDir := sealer(b, sign.Exact), sealer(b, sign.Directory)
+	const upstream = "https://cdn.example.com/live/channel/one/720p/2026/11/20/seg-00001000.m4s"
+	for name, s := range map[string]*sign.Sealer{"seal": seal, "seal directory": sealDir} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				must(s.AppendPublic(buf[:0], []byte(upstream)))
+			}
+		})
+	}
+	gcm, nonce := must(cipher.NewGCM(must(aes.NewCipher(make([]byte, 32))))), make([]byte, 12)
+	b.Run("gcm of the same", func(b *testing.B) {
+		for b.Loop() {
+			gcm.Seal(buf[:0], nonce, []byte(upstream), nil)
 		}
 	})
 	link := must(exact.URL(benchURL))

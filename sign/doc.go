@@ -27,7 +27,12 @@
 //	n bytes  session, if any, after one byte with its length
 //	n bytes  key id, after one byte with its length
 //
-// and the HMAC is over the header, the letter R, and then, each after its length as a varint of encoding/binary: the claims,
-// the path (that of the directory with its final slash for a directory), and for Exact the parameters that count, each with
-// an & in front.
+// and the HMAC is over the header, the letter R, and then, each after its length as an unsigned varint of encoding/binary:
+// the claims; the path, for a directory its own with the final slash; and the parameters that count, each with an & in
+// front, for a directory none.
+//
+// # Hiding the origin
+//
+// A [Sealer] makes public URLs that are encrypted, so that they show a file name and no more. It is a mapper of URLs, while
+// a Signer is a hook beside one: the two work alone or together.
 package sign

@@ -74,3 +74,31 @@ func ExampleSigner_Sign_directory() {
 	// true <nil>
 	// false <nil>
 }
+
+// Sealed URLs show nothing of the origin. The two methods are those that a playlist rewriter and a proxy ask for.
+func ExampleSealer() {
+	sealer, err := sign.NewSealer(sign.Config{
+		Keys: []sign.Key{{ID: "1", Secret: []byte("sixteen random bytes, or more")}}, Scope: sign.Directory,
+	}, "/s/")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	public, err := sealer.AppendPublic(nil, []byte("https://10.0.0.7:8080/secret/channel/seg1.ts"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, token, _ := strings.Cut(string(public), "/s/")
+	token, name, _ := strings.Cut(token, "/")
+	fmt.Println(len(token), name)
+
+	upstream, err := sealer.Upstream(httptest.NewRequest("GET", "/s/"+token+"/seg2.ts", nil).URL)
+	fmt.Println(upstream, err)
+	_, err = sealer.Upstream(httptest.NewRequest("GET", "/s/"+token[1:]+"/seg1.ts", nil).URL)
+	fmt.Println(err)
+	// Output:
+	// 91 seg1.ts
+	// https://10.0.0.7:8080/secret/channel/seg2.ts <nil>
+	// sign: token is not valid here
+}

@@ -1,0 +1,141 @@
+package sign
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync/atomic"
+)
+
+// A Sealer maps upstream URLs to public URLs that show nothing of them but a file name: /s/TOKEN/seg1.ts. It has the two
+// methods of a mapper of playlist URIs. Its URLs are encrypted and authenticated, so that nobody without a key can make or
+// change one, and deterministic: the same upstream URL always gives the same public one, as players require
+// (draft-pantos-hls-rfc8216bis-22, section 6.3.4). They do not expire; a Signer beside it adds that. It is made by
+// [NewSealer] and may be used by any number of goroutines.
+type Sealer struct {
+	prefix string
+	scope  Scope
+	ring   atomic.Pointer[[]*sealKey]
+	recent atomic.Pointer[sealedDir]
+}
+
+// sealedDir is the directory that was sealed last: playlists name the files of one directory in a row.
+type sealedDir struct {
+	key      *sealKey
+	upstream []byte // up to and with its last slash
+	public   []byte
+}
+
+// The two forms of a sealed URL, in the first byte of its token.
+const (
+	formExact     = 0x20
+	formDirectory = 0x21
+)
+
+// NewSealer returns a Sealer for public URLs below prefix, a path such as /s/. Of c it takes Keys, the first of which
+// seals while all open, and Scope; the rest is a Signer's, with which c can be shared.
+//
+// With the scope Exact each URL is sealed whole. With Directory, the directory of a URL is sealed and the file name stands
+// below it in plain, so that relative references between files need no sealing; but a viewer can then name any file below
+// that directory. URLs with a query, and names that could be taken for something else, are sealed whole in either case.
+func NewSealer(c Config, prefix string) (*Sealer, error) {
+	var errs []error
+	if c.Scope > Directory {
+		errs = append(errs, fmt.Errorf("sign: unknown Scope %d", c.Scope))
+	}
+	if !strings.HasPrefix(prefix, "/") || !strings.HasSuffix(prefix, "/") || strings.Trim(prefix, unreserved+"/") != "" || !plain([]byte(prefix)) {
+		errs = append(errs, fmt.Errorf("sign: prefix %q is not a path that begins and ends with / and needs no escaping", prefix))
+	}
+	s := &Sealer{prefix: prefix, scope: c.Scope}
+	if err := errors.Join(append(errs, s.Rotate(c.Keys))...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Rotate replaces the keys while the sealer is in use, as that of a Signer does.
+func (s *Sealer) Rotate(keys []Key) error {
+	if err := checkKeys(keys); err != nil {
+		return err
+	}
+	ring := make([]*sealKey, 0, len(keys))
+	for _, k := range keys {
+		sk, err := newSealKey(k)
+		if err != nil {
+			return err
+		}
+		ring = append(ring, sk)
+	}
+	s.ring.Store(&ring)
+	return nil
+}
+
+// AppendPublic appends the public URL of upstream, an absolute http or https URL, to dst. ErrURL for others.
+func (s *Sealer) AppendPublic(dst, upstream []byte) ([]byte, error) {
+	key := (*s.ring.Load())[0]
+	if dir := s.recent.Load(); dir != nil && dir.key == key && bytes.HasPrefix(upstream, dir.upstream) {
+		if name := upstream[len(dir.upstream):]; isFileName(name) {
+			return append(append(dst, dir.public...), name...), nil
+		}
+	}
+	p, ok := split(upstream)
+	if !ok || p.path == 0 || upstream[0] == '/' {
+		return dst, ErrURL
+	}
+	if slash := p.path + bytes.LastIndexByte(upstream[p.path:p.query], '/') + 1; s.scope == Directory && slash > p.path && isFileName(upstream[slash:]) {
+		dir := &sealedDir{key: key, upstream: bytes.Clone(upstream[:slash])}
+		dir.public = append(key.appendToken([]byte(s.prefix), formDirectory, dir.upstream), '/')
+		s.recent.Store(dir)
+		return append(append(dst, dir.public...), upstream[slash:]...), nil
+	}
+	dst = append(key.appendToken(append(dst, s.prefix...), formExact, upstream), '/')
+	return appendName(dst, &p), nil
+}
+
+// Upstream returns the URL that public was made from. Of the query of public only delivery directives (parameters that
+// begin with _HLS_) are added to it, and only for a playlist. The error is ErrBadToken for whatever this Sealer has not
+// made, and has an HTTPStatus.
+func (s *Sealer) Upstream(public *url.URL) (string, error) {
+	rest, ok := strings.CutPrefix(public.EscapedPath(), s.prefix)
+	if !ok {
+		return "", errNotSealed
+	}
+	token, name, ok := strings.Cut(rest, "/")
+	if !ok {
+		return "", errNotSealed
+	}
+	form, upstream, ok := s.open(token)
+	if !ok {
+		return "", ErrBadToken
+	}
+	if form == formDirectory {
+		if !plain([]byte("/" + name)) {
+			return "", ErrBadToken
+		}
+		upstream = append(upstream, name...)
+	} else if p, ok := split(upstream); !ok || string(appendName(nil, &p)) != name {
+		return "", ErrBadToken
+	}
+	return withDirectives(upstream, public.RawQuery), nil
+}
+
+// open takes a token apart; there is one spelling of each.
+func (s *Sealer) open(token string) (form byte, plain []byte, ok bool) {
+	raw, err := encoding.DecodeString(token)
+	if err != nil || encoding.EncodedLen(len(raw)) != len(token) || len(raw) < 2 {
+		return 0, nil, false
+	}
+	n := 2 + int(raw[1])
+	if form = raw[0]; form != formExact && form != formDirectory || len(raw) < n {
+		return 0, nil, false
+	}
+	for _, key := range *s.ring.Load() {
+		if bytes.Equal(key.head[1:], raw[1:n]) {
+			plain, ok = key.open(raw[:n], raw[n:])
+			return form, plain, ok
+		}
+	}
+	return 0, nil, false
+}
