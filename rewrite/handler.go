@@ -68,6 +68,8 @@ type capture struct {
 	mode   captureMode
 	status int
 	body   bytes.Buffer
+
+	tooLarge bool
 }
 
 type captureMode uint8
@@ -119,8 +121,8 @@ func (c *capture) Write(p []byte) (int, error) {
 	if c.mode == passing {
 		return c.ResponseWriter.Write(p)
 	}
-	if int64(c.body.Len()+len(p)) > c.doc.limit() && c.doc.expected() != isJSON {
-		return 0, errTooLarge
+	if int64(c.body.Len()+len(p)) > c.doc.limit() {
+		return c.overflow(p)
 	}
 	c.body.Write(p)
 	if c.mode == wondering {
@@ -132,6 +134,18 @@ func (c *capture) Write(p []byte) (int, error) {
 		}
 	}
 	return len(p), nil
+}
+
+// overflow is Write for what is more than a document may have.
+func (c *capture) overflow(p []byte) (int, error) {
+	if c.doc.expected() == isJSON {
+		if err := c.pass(); err != nil {
+			return 0, err
+		}
+		return c.ResponseWriter.Write(p)
+	}
+	c.tooLarge = true
+	return 0, errTooLarge
 }
 
 // isBeginning tells whether more bytes could make a playlist of text.
@@ -169,7 +183,11 @@ func (c *capture) finish() {
 	}
 	resp := c.doc.resp
 	resp.Body, resp.ContentLength = io.NopCloser(&c.body), -1
-	if err := c.doc.modify(); err != nil {
+	err := badGateway("answer is too large", errTooLarge)
+	if !c.tooLarge {
+		err = c.doc.modify()
+	}
+	if err != nil {
 		status := http.StatusBadGateway
 		var known interface{ HTTPStatus() int }
 		if errors.As(err, &known) {

@@ -70,6 +70,9 @@ func (rw *Rewriter) append(ctx context.Context, dst, playlist []byte, base strin
 	defer st.free()
 	st.Rewriter, st.ctx, st.sight = rw, ctx, sight
 	st.begin(playlist, base)
+	if rw.Variant != nil {
+		st.restart(st.filter(playlist))
+	}
 	st.plan.prepare(rw, &st.base)
 	out, err := st.rewrite(dst)
 	if err != nil {

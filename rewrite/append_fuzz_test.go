@@ -1,0 +1,89 @@
+package rewrite_test
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/hlsproxy/hlsproxy/rewrite"
+	"github.com/stretchr/testify/require"
+)
+
+func addPlaylists(f *testing.F) {
+	for _, p := range []string{
+		"", "\n", "#EXTM3U", small, ladder, "text\r#EXTM3U\r\na\r\rb", "\xef\xbb\xbf#EXTM3U\n\xff{$\n",
+		"#EXT-X-DEFINE:NAME=\"a\",VALUE=\"b\"\n{$a}\n#EXT-X-STREAM-INF:X\n{$b}{$a}\n#EXT-X-DEFINE:QUERYPARAM=\"k\"\n{$k}",
+		"#EXT-X-KEY:KEYFORMAT=x,URI=\"a\",URI=b , URI =\"c\n#EXT-X-MAP:,,=,\"\",URI=\"", "../../x\n/x\n//x\n?x\n#x\n./x:y\nhttp:x\nhttp://h/../x#y",
+		"#EXT-X-DATERANGE:ID=\"a\",X-ASSET-URI=\"x\"\n#EXT-X-DATERANGE:ID=\"a\",CLASS=\"com.apple.hls.interstitial\",X-ASSET-LIST=\"y\"",
+		"a b\n\ta%zz \n_HLS_x?_HLS_y\nx//y/../z\n.ts\n#EXT-X-PREFETCH: x",
+	} {
+		f.Add(p, base)
+	}
+	f.Add("a\n../b\n/c\n?d", "http://h//a/./b/../c%2f/x?y")
+	f.Add("a", "x")
+}
+
+func FuzzIdentityIsIdentity(f *testing.F) {
+	addPlaylists(f)
+	f.Fuzz(func(t *testing.T, playlist, _ string) {
+		out, err := (&rewrite.Rewriter{Map: identity{}}).Append(context.Background(), nil, []byte(playlist), "")
+		require.NoError(t, err)
+		require.Equal(t, playlist, string(out))
+	})
+}
+
+// The short way and the long way of the Rewriter agree, and both change nothing but URIs.
+func FuzzEditsTouchOnlyURIs(f *testing.F) {
+	addPlaylists(f)
+	all := mappers(f)
+	m, err := rewrite.Prefix("/p/", "https://cdn.example/live/")
+	require.NoError(f, err)
+	all["cdn"] = m
+	f.Fuzz(func(t *testing.T, playlist, base string) {
+		if strings.Contains(playlist, "DEFINE") {
+			return // a definition may change too
+		}
+		for name, m := range all {
+			short, err := (&rewrite.Rewriter{Map: m}).Append(context.Background(), []byte("x"), []byte(playlist), base)
+			require.NoError(t, err)
+			long, err := (&rewrite.Rewriter{Map: hidden{m}}).Append(context.Background(), nil, []byte(playlist), base)
+			require.NoError(t, err)
+			require.Equal(t, string(long), string(short[1:]), name)
+		}
+		requireOnlyURIsChange(t, playlist, base)
+	})
+}
+
+// requireOnlyURIsChange maps every URI to a mark, and requires that what stands between the marks is the playlist.
+func requireOnlyURIsChange(t *testing.T, playlist, base string) {
+	const mark = "\x00\x01mark\x02"
+	if strings.Contains(playlist+base, mark) {
+		return
+	}
+	rw := &rewrite.Rewriter{Map: mapperFunc(func(dst, _ []byte) ([]byte, error) { return append(dst, mark...), nil })}
+	out, err := rw.Append(context.Background(), nil, []byte(playlist), base)
+	require.NoError(t, err)
+	rest := []byte(playlist)
+	for i, text := range bytes.Split(out, []byte(mark)) {
+		at := bytes.Index(rest, text)
+		require.True(t, at == 0 || at > 0 && i > 0, "%q is not in %q", text, rest)
+		rest = rest[at+len(text):]
+	}
+}
+
+func FuzzRefs(f *testing.F) {
+	addPlaylists(f)
+	f.Fuzz(func(t *testing.T, playlist, base string) {
+		for ref, err := range rewrite.Refs([]byte(playlist), base) {
+			require.NotEmpty(t, ref.Tag)
+			require.NotZero(t, ref.Kind)
+			if err != nil {
+				require.ErrorIs(t, err, rewrite.ErrUndefined)
+			}
+		}
+		filtered := &rewrite.Rewriter{Variant: most(720)}
+		_, err := filtered.Append(context.Background(), nil, []byte(playlist), base)
+		require.NoError(t, err)
+	})
+}

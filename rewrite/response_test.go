@@ -1,0 +1,309 @@
+package rewrite_test
+
+import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/hlsproxy/hlsproxy/rewrite"
+	"github.com/stretchr/testify/require"
+)
+
+const small = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nseg1.ts\n"
+
+const smallMapped = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n/p/ch1/seg1.ts\n"
+
+func response(rawURL, mediaType, body string) *http.Response {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		panic(err)
+	}
+	h := http.Header{}
+	if mediaType != "" {
+		h.Set("Content-Type", mediaType)
+	}
+	return &http.Response{
+		StatusCode: 200, Header: h, Body: io.NopCloser(strings.NewReader(body)), ContentLength: -1,
+		Request: (&http.Request{Method: "GET", URL: u}).WithContext(context.Background()),
+	}
+}
+
+func prefixed(t testing.TB) *rewrite.Rewriter {
+	m, err := rewrite.Prefix("/p/", "https://cdn.example/live/")
+	require.NoError(t, err)
+	return &rewrite.Rewriter{Map: m}
+}
+
+func zipped(t testing.TB, kind, text string) string {
+	var b bytes.Buffer
+	var w io.WriteCloser
+	switch kind {
+	case "gzip":
+		w = gzip.NewWriter(&b)
+	case "zlib":
+		w = zlib.NewWriter(&b)
+	case "flate":
+		w, _ = flate.NewWriter(&b, 1)
+	}
+	_, err := io.WriteString(w, text)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return b.String()
+}
+
+func TestModifyResponseRecognisesPlaylists(t *testing.T) {
+	const at = "https://cdn.example/live/ch1/"
+	for name, c := range map[string]struct {
+		url, mediaType, encoding, body, want string
+		status                               int // of the error; 0: none
+	}{
+		"type":                  {at + "x", "application/vnd.apple.mpegurl", "", small, smallMapped, 0},
+		"type in any case":      {at + "x", "Audio/X-MPEGURL; charset=UTF-8", "", small, smallMapped, 0},
+		"broken parameter":      {at + "x", "application/x-mpegurl; =", "", small, smallMapped, 0},
+		"text":                  {at + "x", "text/plain", "", small, smallMapped, 0},
+		"no type":               {at + "x", "", "", small, smallMapped, 0},
+		"image":                 {at + "x.gif", "image/gif", "", small, smallMapped, 0},
+		"byte order mark":       {at + "x", "text/plain", "", "\xef\xbb\xbf" + small, "\xef\xbb\xbf" + smallMapped, 0},
+		"extension, video type": {at + "x.M3U8", "video/mp2t", "", small, smallMapped, 0},
+		"gzip":                  {at + "x", "application/x-mpegurl", "gzip", zipped(t, "gzip", small), smallMapped, 0},
+		"gzip unannounced":      {at + "x", "text/plain", "x-gzip", zipped(t, "gzip", small), smallMapped, 0},
+		"zlib":                  {at + "x.m3u8", "", "deflate", zipped(t, "zlib", small), smallMapped, 0},
+		"flate":                 {at + "x.m3u8", "", "Deflate", zipped(t, "flate", small), smallMapped, 0},
+		"identity":              {at + "x.m3u8", "", "identity", small, smallMapped, 0},
+		"comment before":        {at + "x.m3u8", "", "", "# hi\n" + small, "# hi\n" + smallMapped, 0},
+		"text before, by type":  {at + "x", "audio/mpegurl", "", "hi\n" + small, "hi\n" + smallMapped, 0},
+		"json type":             {at + "x", "application/json", "", small, smallMapped, 0},
+
+		"video":            {at + "x", "video/mp2t", "", small, small, 0},
+		"audio":            {at + "x.aac", "audio/aac", "", small, small, 0},
+		"html":             {at + "x", "text/html", "", "<html>" + small, "<html>" + small, 0},
+		"nearly":           {at + "x", "text/plain", "", "#EXTM3", "#EXTM3", 0},
+		"nearly, half BOM": {at + "x", "text/plain", "", "\xef\xbb#EXTM3U", "\xef\xbb#EXTM3U", 0},
+		"empty":            {at + "x", "text/plain", "", "", "", 0},
+		"gzip of other":    {at + "x", "text/plain", "gzip", zipped(t, "gzip", "hello"), zipped(t, "gzip", "hello"), 0},
+		"gzip, not really": {at + "x", "text/plain", "gzip", "hello", "hello", 0},
+		"unknown encoding": {at + "x", "text/plain", "br", small, small, 0},
+
+		"html for a playlist":       {at + "x.m3u8", "text/html", "", "<!doctype html>\n#EXTM3U\n", "", 502},
+		"html by type":              {at + "x", "application/x-mpegurl", "", "<html>", "", 502},
+		"json for a playlist":       {at + "x.m3u", "application/json", "", `{"error":1}`, "", 502},
+		"empty playlist":            {at + "x.m3u8", "", "", "", "", 502},
+		"playlist in br":            {at + "x.m3u8", "", "br", small, "", 502},
+		"playlist in gzip twice":    {at + "x.m3u8", "", "gzip, gzip", small, "", 502},
+		"playlist in bad gzip":      {at + "x.m3u8", "", "gzip", small, "", 502},
+		"playlist in short gzip":    {at + "x.m3u8", "", "gzip", zipped(t, "gzip", small)[:30], "", 502},
+		"playlist in short deflate": {at + "x.m3u8", "", "deflate", "", "", 502},
+		"too large":                 {at + "x.m3u8", "", "", small + strings.Repeat("#", 5000), "", 502},
+		"too large, decoded":        {at + "x.m3u8", "", "gzip", zipped(t, "gzip", small+strings.Repeat("#", 5000)), "", 502},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rw := prefixed(t)
+			rw.MaxSize = 4096
+			resp := response(c.url, c.mediaType, c.body)
+			if c.encoding != "" {
+				resp.Header.Set("Content-Encoding", c.encoding)
+			}
+			before := resp.Header.Clone()
+			err := rw.ModifyResponse(resp)
+			if c.status != 0 {
+				require.Equal(t, c.status, status(err))
+				require.NotContains(t, err.Error(), "cdn.example")
+				return
+			}
+			require.NoError(t, err)
+			body, err := io.ReadAll(resp.Body)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			require.Equal(t, c.want, string(body))
+			if c.want == c.body {
+				require.Equal(t, before, resp.Header)
+				return
+			}
+			require.Equal(t, "application/vnd.apple.mpegurl", resp.Header.Get("Content-Type"))
+			require.Empty(t, resp.Header.Get("Content-Encoding"))
+			require.EqualValues(t, len(body), resp.ContentLength)
+		})
+	}
+}
+
+func TestModifyResponseHeader(t *testing.T) {
+	resp := response("https://cdn.example/live/ch1/x.m3u8", "text/plain", small)
+	for _, name := range []string{
+		"ETag", "Last-Modified", "Content-MD5", "Digest", "Repr-Digest", "Content-Digest", "Accept-Ranges", "Content-Range", "Content-Location",
+	} {
+		resp.Header.Set(name, "x")
+	}
+	resp.Header.Set("Age", "3")
+	resp.Header.Set("Cache-Control", "public, max-age=2")
+	resp.Header.Set("Content-Length", "77")
+	resp.ContentLength = int64(len(small))
+	resp.TransferEncoding = []string{"chunked"}
+	require.NoError(t, prefixed(t).ModifyResponse(resp))
+	require.Equal(t, http.Header{
+		"Age": {"3"}, "Cache-Control": {"public, max-age=2"}, "Content-Type": {"application/vnd.apple.mpegurl"}, "Content-Length": {"58"},
+	}, resp.Header)
+	require.EqualValues(t, 58, resp.ContentLength)
+	require.Nil(t, resp.TransferEncoding)
+
+	var w writes
+	n, err := resp.Body.(io.WriterTo).WriteTo(&w)
+	require.NoError(t, err)
+	require.EqualValues(t, 58, n)
+	require.Equal(t, []string{smallMapped}, []string(w))
+	n, err = resp.Body.(io.WriterTo).WriteTo(&w)
+	require.NoError(t, err)
+	require.Zero(t, n)
+}
+
+type writes []string
+
+func (w *writes) Write(p []byte) (int, error) {
+	*w = append(*w, string(p))
+	return len(p), nil
+}
+
+func TestModifyResponseMarksViewersPlaylistsPrivate(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                                    "private",
+		"public, s-maxage=9, max-age=2":       "private, max-age=2",
+		"no-store":                            "private, no-store",
+		"Private, Max-Age=1, must-revalidate": "private, Max-Age=1, must-revalidate",
+	} {
+		resp := response("https://cdn.example/live/ch1/x.m3u8", "", small)
+		resp.Header.Set("Cache-Control", in)
+		resp.Header.Set("Surrogate-Control", "max-age=9")
+		rw := prefixed(t)
+		rw.Sign = func(_ context.Context, u []byte) ([]byte, error) { return u, nil }
+		require.NoError(t, rw.ModifyResponse(resp))
+		require.Equal(t, want, resp.Header.Get("Cache-Control"))
+		require.Empty(t, resp.Header.Get("Surrogate-Control"))
+	}
+}
+
+func TestModifyResponseToHead(t *testing.T) {
+	for mediaType, want := range map[string]string{"audio/mpegurl": "application/vnd.apple.mpegurl", "video/mp2t": "video/mp2t"} {
+		resp := response("https://cdn.example/live/ch1/x", mediaType, "")
+		resp.Request.Method = "HEAD"
+		resp.Header.Set("ETag", "x")
+		resp.Header.Set("Content-Length", "77")
+		resp.ContentLength = 77
+		require.NoError(t, prefixed(t).ModifyResponse(resp))
+		require.Equal(t, want, resp.Header.Get("Content-Type"))
+		if mediaType != want {
+			require.Empty(t, resp.Header.Get("ETag"))
+			require.Empty(t, resp.Header.Get("Content-Length"))
+			require.EqualValues(t, -1, resp.ContentLength)
+		}
+	}
+}
+
+func TestModifyResponseOnlyTouches200(t *testing.T) {
+	for _, code := range []int{206, 304, 301, 404, 500} {
+		resp := response("https://cdn.example/live/ch1/x.m3u8", "application/x-mpegurl", small)
+		resp.StatusCode = code
+		body := resp.Body
+		require.NoError(t, prefixed(t).ModifyResponse(resp))
+		require.Equal(t, body, resp.Body)
+	}
+	resp := response("https://cdn.example/live/ch1/x.m3u8", "application/x-mpegurl", small)
+	resp.Body = nil
+	require.NoError(t, prefixed(t).ModifyResponse(resp))
+	resp = response("https://cdn.example/", "", "#EXTM3U\nx")
+	resp.Request = nil
+	require.NoError(t, prefixed(t).ModifyResponse(resp))
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, "#EXTM3U\nx", string(text))
+}
+
+// slow is a body that gives one byte a read and fails the test when asked for more than allowed.
+type slow struct {
+	text   string
+	allow  int
+	err    error
+	closed bool
+}
+
+func (s *slow) Read(p []byte) (int, error) {
+	if s.allow == 0 {
+		return 0, s.err
+	}
+	s.allow--
+	n := copy(p[:1], s.text)
+	s.text = s.text[n:]
+	return n, nil
+}
+
+func (s *slow) Close() error { s.closed = true; return nil }
+
+var errRead = errors.New("read too far")
+
+func TestModifyResponseNeverWaitsForMoreThanItNeeds(t *testing.T) {
+	for _, c := range []struct {
+		mediaType, text string
+		allow           int
+	}{
+		{"video/mp2t", "#EXTM3U", 0}, {"audio/aac", "#EXTM3U", 0}, {"application/octet-stream", "GEXT", 1}, {"", "#EXTX-", 5},
+		{"application/octet-stream", "\xef\xbbX", 3},
+	} {
+		resp := response("https://cdn.example/live/x", c.mediaType, "")
+		body := &slow{text: c.text, allow: c.allow, err: errRead}
+		resp.Body = body
+		require.NoError(t, prefixed(t).ModifyResponse(resp))
+		got, err := io.ReadAll(resp.Body)
+		require.ErrorIs(t, err, errRead)
+		require.Equal(t, c.text[:c.allow], string(got))
+		require.NoError(t, resp.Body.Close())
+		require.True(t, body.closed)
+	}
+}
+
+func TestModifyResponsePassesErrorsOfTheBodyOn(t *testing.T) {
+	resp := response("https://cdn.example/live/x.m3u8", "", "")
+	body := &slow{text: small, allow: 9, err: errRead}
+	resp.Body = body
+	err := prefixed(t).ModifyResponse(resp)
+	require.ErrorIs(t, err, errRead)
+	require.Equal(t, http.StatusTeapot, status(err), "the status depends on the cause")
+	require.True(t, body.closed)
+
+	resp = response("https://cdn.example/live/x", "text/plain", "")
+	resp.Body = &slow{text: small, allow: 3, err: errRead}
+	require.NoError(t, prefixed(t).ModifyResponse(resp))
+	var w writes
+	_, err = resp.Body.(io.WriterTo).WriteTo(&w)
+	require.ErrorIs(t, err, errRead)
+	require.Equal(t, "#EX", strings.Join(w, ""))
+}
+
+// An endless body of the wrong kind is read no further than the limit.
+func TestModifyResponseBoundsWhatItReads(t *testing.T) {
+	resp := response("https://cdn.example/live/x.m3u8", "", "")
+	body := &slow{text: strings.Repeat("#", 1<<20), allow: 1 << 20}
+	resp.Body = body
+	rw := prefixed(t)
+	rw.MaxSize = 1000
+	require.Equal(t, 502, status(rw.ModifyResponse(resp)))
+	require.Greater(t, body.allow, 1<<20-1100)
+	require.True(t, body.closed)
+
+	resp = response("https://cdn.example/live/x.m3u8", "", small)
+	resp.ContentLength = 1001
+	require.Equal(t, 502, status(rw.ModifyResponse(resp)))
+}
+
+func TestModifyResponseResolvesAgainstTheLastURL(t *testing.T) {
+	resp := response("https://user:pw@cdn.example/live/a%2Fb/x%20y/z.m3u8?q=1#f", "", small)
+	require.NoError(t, (&rewrite.Rewriter{}).ModifyResponse(resp))
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "\nhttps://cdn.example/live/a%2Fb/x%20y/seg1.ts\n")
+}

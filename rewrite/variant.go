@@ -1,0 +1,195 @@
+package rewrite
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"github.com/Eyevinn/hls-m3u8/m3u8"
+)
+
+// span is a piece of a playlist.
+type span struct{ start, end int }
+
+// stream is a variant, an I-frame variant, or a rendition, with the lines that it consists of.
+type stream struct {
+	lines   []span
+	attrs   map[string]string // the values without quotes, variables substituted
+	rating  *m3u8.Variant     // nil: a rendition, or what could not be understood
+	dropped bool
+}
+
+// filter returns the playlist without the variants that the hook refuses and without what belonged to them alone.
+func (st *state) filter(playlist []byte) []byte {
+	if !bytes.Contains(playlist, []byte("#"+streamInf.name+":")) {
+		return playlist
+	}
+	c := &catalogue{state: st}
+	c.collect()
+	if !c.decide() {
+		return playlist
+	}
+	var gone []span
+	for _, s := range slices.Concat(c.variants, c.iframes, c.renditions) {
+		if s.dropped {
+			gone = append(gone, s.lines...)
+		}
+	}
+	slices.SortFunc(gone, func(a, b span) int { return a.start - b.start })
+	out, done := make([]byte, 0, len(playlist)), 0
+	for _, s := range gone {
+		out, done = append(out, playlist[done:s.start]...), s.end
+	}
+	return append(out, playlist[done:]...)
+}
+
+// catalogue is what a multivariant playlist offers.
+type catalogue struct {
+	*state
+	variants, iframes, renditions []*stream
+	groups                        map[string][]*m3u8.Alternative // by type and group
+}
+
+// collect goes over the lines.
+func (c *catalogue) collect() {
+	c.groups = map[string][]*m3u8.Alternative{}
+	var open *stream // waits for its URI
+	for s := &c.scan; s.pos < len(s.src); {
+		from := s.pos
+		start, end := trimBlanks(s.src, from, s.lineEnd())
+		whole := span{from, s.pos}
+		switch line := s.src[start:end]; {
+		case len(line) == 0:
+		case line[0] != '#':
+			if open != nil {
+				c.closeVariant(open, whole, token{start: start, end: end, tag: &streamInf})
+				open = nil
+			}
+		default:
+			name, _, found := bytes.Cut(line, []byte(":"))
+			if !found {
+				continue
+			}
+			attrs := span{start + len(name) + 1, end}
+			switch string(name[1:]) {
+			case streamInf.name:
+				open = &stream{lines: []span{whole}, attrs: c.attributes(attrs)}
+			case iframeTag.name:
+				v := &stream{lines: []span{whole}, attrs: c.attributes(attrs)}
+				v.rating = typed(iframeTag.name, v.attrs, "")
+				c.iframes = append(c.iframes, c.located(v))
+			case mediaTag.name:
+				c.addRendition(&stream{lines: []span{whole}, attrs: c.attributes(attrs)})
+			case defineTag.name:
+				c.vars.define(s.src, &token{start: attrs.start, end: end})
+			}
+		}
+	}
+	for _, v := range c.variants {
+		if v.rating != nil {
+			v.rating.Alternatives = c.alternatives(v)
+		}
+	}
+}
+
+func (c *catalogue) closeVariant(v *stream, line span, t token) {
+	v.lines = append(v.lines, line)
+	uri, _ := c.substitute(&t)
+	v.rating = typed(streamInf.name, v.attrs, string(uri))
+	c.variants = append(c.variants, c.located(v))
+}
+
+// located makes the URI of a variant absolute.
+func (c *catalogue) located(v *stream) *stream {
+	if v.rating != nil && v.rating.URI != "" {
+		v.rating.URI = string(c.base.appendResolved(nil, []byte(v.rating.URI)))
+	}
+	return v
+}
+
+func (c *catalogue) attributes(at span) map[string]string {
+	values := map[string]string{}
+	list := attrList{src: c.src, pos: at.start, end: at.end}
+	for list.next() {
+		value := list.value()
+		if list.quoted {
+			value, _ = c.vars.expand(nil, value)
+		}
+		values[string(list.name())] = string(value)
+	}
+	return values
+}
+
+// groupAttrs are the attributes by which a variant refers to renditions, each named after the TYPE of those.
+var groupAttrs = []string{"AUDIO", "VIDEO", "SUBTITLES", "CLOSED-CAPTIONS"}
+
+func (c *catalogue) addRendition(r *stream) {
+	c.renditions = append(c.renditions, r)
+	group := r.attrs["TYPE"] + " " + r.attrs["GROUP-ID"]
+	if alternative := typedRendition(r.attrs); alternative != nil {
+		c.groups[group] = append(c.groups[group], alternative)
+	}
+}
+
+func (c *catalogue) alternatives(v *stream) (all []*m3u8.Alternative) {
+	for _, attr := range groupAttrs {
+		if group, ok := v.attrs[attr]; ok {
+			all = append(all, c.groups[attr+" "+group]...)
+		}
+	}
+	return slices.Clip(all)
+}
+
+// typed is the typed view of one variant. It is made from that variant alone, so that no other can spoil it; nil means
+// that it cannot be made.
+func typed(tag string, attrs map[string]string, uri string) *m3u8.Variant {
+	master := decoded("#" + tag + ":" + attributeList(attrs) + "\n" + uri + "\n")
+	if master == nil || len(master.Variants) != 1 {
+		return nil
+	}
+	return master.Variants[0]
+}
+
+func typedRendition(attrs map[string]string) *m3u8.Alternative {
+	group := `BANDWIDTH=1,AUDIO="g",VIDEO="g",SUBTITLES="g",CLOSED-CAPTIONS="g"`
+	id := attrs["GROUP-ID"]
+	group = strings.ReplaceAll(group, `"g"`, `"`+id+`"`)
+	master := decoded("#EXT-X-MEDIA:" + attributeList(attrs) + "\n#EXT-X-STREAM-INF:" + group + "\nx\n")
+	if master == nil || len(master.Variants) != 1 || len(master.Variants[0].Alternatives) != 1 {
+		return nil
+	}
+	return master.Variants[0].Alternatives[0]
+}
+
+// decoded reads a multivariant playlist; nil: it cannot be read. The decoder can panic on what it does not expect.
+func decoded(lines string) (master *m3u8.MasterPlaylist) {
+	defer func() {
+		if recover() != nil {
+			master = nil
+		}
+	}()
+	p, _, err := m3u8.DecodeFrom(strings.NewReader("#EXTM3U\n"+lines), false)
+	if err != nil {
+		return nil
+	}
+	master, _ = p.(*m3u8.MasterPlaylist)
+	return master
+}
+
+// unquotedAttrs are the attributes of variants and renditions whose values stand without quotes.
+var unquotedAttrs = []string{
+	"BANDWIDTH", "AVERAGE-BANDWIDTH", "SCORE", "RESOLUTION", "FRAME-RATE", "HDCP-LEVEL", "VIDEO-RANGE", "PROGRAM-ID",
+	"TYPE", "DEFAULT", "AUTOSELECT", "FORCED", "BIT-DEPTH", "SAMPLE-RATE",
+}
+
+func attributeList(attrs map[string]string) string {
+	var list []string
+	for name, value := range attrs {
+		if !slices.Contains(unquotedAttrs, name) && (name != "CLOSED-CAPTIONS" || value != "NONE") {
+			value = `"` + value + `"`
+		}
+		list = append(list, name+"="+value)
+	}
+	slices.Sort(list)
+	return strings.Join(list, ",")
+}
