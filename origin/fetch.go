@@ -1,0 +1,155 @@
+package origin
+
+import (
+	"context"
+	"io"
+	"math"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// fetch is one request of a viewer on its way through upstream servers.
+type fetch struct {
+	proxy  *Proxy
+	viewer *http.Request
+	via    string
+	cancel context.CancelCauseFunc
+	idle   *idle
+	sent   *http.Request // the last one
+	whole  bool          // the viewer's Range is of no use
+	get    bool          // a HEAD that only a GET can answer
+}
+
+const errSlowHeader = slowError("no header from upstream in time")
+
+// answer returns what upstream says in the end, ready to be passed on.
+func (f *fetch) answer(ctx context.Context, target *url.URL) (*http.Response, error) {
+	wait := or(f.proxy.Wait, defaultWait)
+	if isBlocking(target) && wait > 0 {
+		wait = max(wait, headerLimit)
+	}
+	limit := f.limit(wait)
+	defer limit.Stop()
+	f.get = isPlaylistPath(target) && f.proxy.ModifyResponse != nil
+	resp, err := f.follow(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	if f.needsWhole(resp) {
+		f.whole, f.get = true, f.proxy.ModifyResponse != nil
+		drop(resp)
+		if resp, err = f.follow(ctx, target); err != nil {
+			return nil, err
+		}
+	}
+	if err := checkPartial(resp, f.sent); err != nil {
+		drop(resp)
+		return nil, err
+	}
+	limit.Stop()
+	return f.modify(resp, wait)
+}
+
+// limit ends the request after a time. What is negative is none.
+func (f *fetch) limit(d time.Duration) *time.Timer {
+	if d < 0 {
+		d = math.MaxInt64
+	}
+	return time.AfterFunc(d, func() { f.cancel(errSlowHeader) })
+}
+
+// modify makes an answer fit for the viewer. A hook may read the whole body, if upstream does not take for ever to send it.
+func (f *fetch) modify(resp *http.Response, wait time.Duration) (*http.Response, error) {
+	resp.Body = f.idle.watch(resp.Body)
+	clean(resp.Header)
+	if f.proxy.ModifyResponse == nil {
+		return resp, nil
+	}
+	if wait > 0 {
+		wait = max(wait, headerLimit)
+	}
+	defer f.limit(wait).Stop()
+	if err := guarded(func() error { return f.proxy.ModifyResponse(resp) }); err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	return resp, nil
+}
+
+// needsWhole reports a playlist that its path did not announce and that was asked for in a way fit for media only.
+func (f *fetch) needsWhole(resp *http.Response) bool {
+	switch {
+	case f.whole || !isPlaylistType(resp.Header):
+		return false
+	case resp.StatusCode == http.StatusPartialContent:
+		return true
+	default:
+		return resp.StatusCode == http.StatusOK && f.sent.Method == http.MethodHead && f.proxy.ModifyResponse != nil
+	}
+}
+
+// follow sends the request and goes after redirects, each a round trip of its own.
+func (f *fetch) follow(ctx context.Context, u *url.URL) (*http.Response, error) {
+	hops := f.proxy.Redirects
+	if hops == 0 {
+		hops = defaultRedirects
+	}
+	allow := f.proxy.Header
+	if allow == nil {
+		allow = defaultHeader
+	}
+	for {
+		resp, err := f.send(ctx, u, allow)
+		if err != nil || !isRedirect(resp) {
+			return resp, err
+		}
+		next, err := location(resp, u)
+		drop(resp)
+		if err != nil {
+			return nil, err
+		}
+		if hops--; hops < 0 {
+			return nil, errRedirects
+		}
+		if next.Scheme != u.Scheme || next.Host != u.Host {
+			allow = defaultHeader // nothing that the caller added for the first host is meant for another one
+		}
+		u = next
+	}
+}
+
+func (f *fetch) send(ctx context.Context, u *url.URL, allow []string) (*http.Response, error) {
+	method := f.viewer.Method
+	if f.get {
+		method = http.MethodGet
+	}
+	r := (&http.Request{
+		Method: method, URL: u, Host: u.Host, Header: f.header(allow, isPlaylistPath(u)),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}).WithContext(ctx)
+	f.sent = r
+	resp, err := f.proxy.shared.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	if resp.Request == nil {
+		resp.Request = r
+	}
+	if resp.Body == nil {
+		resp.Body = http.NoBody
+	}
+	if resp.StatusCode < 200 || resp.StatusCode > 999 {
+		drop(resp)
+		return nil, &statusError{status: http.StatusBadGateway, text: "status out of range"}
+	}
+	return resp, nil
+}
+
+// drop lets go of an answer that is not needed. A short body is read, as that frees the connection for another request.
+func drop(resp *http.Response) {
+	if 0 < resp.ContentLength && resp.ContentLength <= 4<<10 {
+		_, _ = io.CopyN(io.Discard, resp.Body, resp.ContentLength)
+	}
+	resp.Body.Close()
+}

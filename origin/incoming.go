@@ -1,0 +1,63 @@
+package origin
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// passed are the headers of an answer that reach the viewer. It is a list of what is wanted, since the other list,
+// of what a server could do to the domain that this answer comes from, never ends: Set-Cookie, Location, Refresh, Link,
+// CORS and its kin, Alt-Svc, HSTS, Clear-Site-Data, Service-Worker-Allowed, reporting, authentication prompts.
+var passed = []string{
+	"Accept-Ranges", "Age", "Cache-Control", "Cache-Status", "Cdn-Cache-Control", "Cmsd-Dynamic", "Cmsd-Static",
+	"Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Length", "Content-Md5",
+	"Content-Range", "Content-Type", "Date", "Digest", "Etag", "Expires", "Last-Modified", "Pragma", "Repr-Digest",
+	"Retry-After", "Vary",
+}
+
+// clean takes everything out of an upstream header that is not passed on.
+func clean(h http.Header) {
+	named := connectionNamed(h)
+	for name := range h {
+		if !slices.Contains(passed, name) || slices.Contains(named, name) {
+			delete(h, name)
+		}
+	}
+}
+
+// announce copies the header of the answer to w. What a hook added is there, too; fields of the connection never are.
+func announce(w http.ResponseWriter, resp *http.Response) {
+	h := w.Header()
+	named := connectionNamed(resp.Header)
+	for name, values := range resp.Header {
+		if name != "Content-Length" && (slices.Contains(hopByHop, name) || slices.Contains(named, name)) {
+			continue
+		}
+		if name == "Vary" {
+			values = append(h[name], values...) // an outer handler's reasons to vary are as good
+		}
+		h[name] = values
+	}
+	if _, ok := h["Content-Length"]; !ok && (resp.ContentLength > 0 || resp.ContentLength == 0 && resp.Body == http.NoBody) {
+		h.Set("Content-Length", strconv.FormatInt(resp.ContentLength, 10))
+	}
+	if !hasBody(resp.StatusCode) && resp.StatusCode != http.StatusNotModified {
+		h.Del("Content-Length")
+	}
+	h.Set("X-Content-Type-Options", "nosniff")
+	if _, ok := h["Content-Security-Policy"]; !ok && !isMedia(h.Get("Content-Type")) {
+		// A page or an image that upstream sends would otherwise run its scripts in the name of this domain.
+		h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
+	}
+}
+
+func hasBody(status int) bool {
+	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+func isMedia(contentType string) bool {
+	t, _, _ := strings.Cut(strings.ToLower(contentType), "/")
+	return t == "video" || t == "audio" || strings.HasPrefix(strings.ToLower(contentType), "application/vnd.apple.mpegurl")
+}

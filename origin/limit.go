@@ -1,0 +1,93 @@
+package origin
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// limits counts requests under way.
+type limits struct {
+	all       *semaphore.Weighted // nil: no limit
+	perClient int
+
+	mu      sync.Mutex
+	clients map[string]int // only those with requests under way
+}
+
+func (l *limits) init(all int64, perClient int) {
+	if all > 0 {
+		l.all = semaphore.NewWeighted(all)
+	}
+	if perClient > 0 {
+		l.perClient, l.clients = perClient, map[string]int{}
+	}
+}
+
+var errBusy = &statusError{status: http.StatusServiceUnavailable, text: "too many requests at a time", after: time.Second}
+
+// enter admits a request or refuses it at once: a queue would only move the wait to where nobody sees it.
+func (l *limits) enter(r *http.Request, client func(*http.Request) string) (release func(), err error) {
+	if l.all != nil && !l.all.TryAcquire(1) {
+		return nil, errBusy
+	}
+	if client == nil {
+		client = remote
+	}
+	name := ""
+	if l.perClient > 0 {
+		name = client(r)
+		if !l.enterClient(name) {
+			l.leave()
+			return nil, errBusy
+		}
+	}
+	return func() {
+		if l.perClient > 0 {
+			l.leaveClient(name)
+		}
+		l.leave()
+	}, nil
+}
+
+func (l *limits) leave() {
+	if l.all != nil {
+		l.all.Release(1)
+	}
+}
+
+func (l *limits) enterClient(name string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.clients[name] >= l.perClient {
+		return false
+	}
+	l.clients[name]++
+	return true
+}
+
+func (l *limits) leaveClient(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.clients[name]--; l.clients[name] <= 0 {
+		delete(l.clients, name)
+	}
+}
+
+// remote names a client by its address. Whoever has one IPv6 address has 2^64 of them.
+func remote(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	a, err := netip.ParseAddr(host)
+	if err != nil || !a.Is6() || a.Is4In6() {
+		return host
+	}
+	p, _ := a.WithZone("").Prefix(64)
+	return p.String()
+}

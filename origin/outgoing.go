@@ -1,0 +1,98 @@
+package origin
+
+import (
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+var defaultHeader = []string{
+	"Accept", "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "User-Agent",
+}
+
+// hopByHop are the fields of one connection (RFC 9110 section 7.6.1), and those that Proxy sets itself.
+var hopByHop = []string{
+	"Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer",
+	"Transfer-Encoding", "Upgrade", "Host", "Content-Length", "Accept-Encoding", "Via",
+}
+
+var conditional = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
+
+// oneRange is a Range that every server reads alike. Lists are not among them: few servers answer them, and each
+// answer costs the server as much as the client likes (RFC 9110 section 17.15).
+var oneRange = regexp.MustCompile(`(?i)^bytes=(?:[0-9]{1,19}-[0-9]{0,19}|-[0-9]{1,19})$`)
+
+// header is what goes upstream of the viewer's header. The names are those of allow.
+func (f *fetch) header(allow []string, playlist bool) http.Header {
+	in, out := f.viewer.Header, http.Header{}
+	named := connectionNamed(in)
+	for _, name := range allow {
+		name = textproto.CanonicalMIMEHeaderKey(name)
+		if v := in[name]; len(v) > 0 && !slices.Contains(hopByHop, name) && !slices.Contains(named, name) {
+			out[name] = slices.Clone(v)
+		}
+	}
+	if playlist || f.whole || f.viewer.Method != http.MethodGet || !worthSending(out["Range"]) {
+		delete(out, "Range")
+		delete(out, "If-Range")
+	}
+	if playlist && f.proxy.ModifyResponse != nil {
+		for _, name := range conditional { // they name a version of what the viewer got, not of what upstream has
+			delete(out, name)
+		}
+	}
+	if _, ok := out["User-Agent"]; !ok {
+		out["User-Agent"] = []string{""} // or net/http would invent one
+	}
+	out["Accept-Encoding"] = []string{"identity"}
+	out["Via"] = []string{f.via}
+	return out
+}
+
+// worthSending reports a range that upstream can save work by. What a server would ignore is not worth a guess.
+func worthSending(lines []string) bool {
+	if len(lines) != 1 || !oneRange.MatchString(lines[0]) || strings.EqualFold(lines[0], "bytes=0-") {
+		return false
+	}
+	first, last, _ := strings.Cut(lines[0][len("bytes="):], "-")
+	from, err := strconv.ParseUint(first, 10, 64)
+	to, err2 := strconv.ParseUint(last, 10, 64)
+	return err != nil || err2 != nil || from <= to
+}
+
+// connectionNamed are the fields that the Connection header declares to be of this connection only.
+func connectionNamed(h http.Header) []string {
+	var names []string
+	for _, line := range h["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			names = append(names, textproto.CanonicalMIMEHeaderKey(strings.TrimSpace(name)))
+		}
+	}
+	return names
+}
+
+func isPlaylistPath(u *url.URL) bool {
+	ext := path.Ext(u.Path)
+	return strings.EqualFold(ext, ".m3u8") || strings.EqualFold(ext, ".m3u")
+}
+
+func isPlaylistType(h http.Header) bool {
+	t, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	t = strings.ToLower(strings.TrimSpace(t))
+	return strings.HasSuffix(t, "/vnd.apple.mpegurl") || strings.HasSuffix(t, "/mpegurl") || strings.HasSuffix(t, "/x-mpegurl")
+}
+
+// isBlocking reports a request that upstream holds until its playlist has grown.
+func isBlocking(u *url.URL) bool {
+	for pair := range strings.SplitSeq(u.RawQuery, "&") {
+		if strings.HasPrefix(pair, "_HLS_msn=") {
+			return true
+		}
+	}
+	return false
+}

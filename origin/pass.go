@@ -1,0 +1,108 @@
+package origin
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	readSize  = 64 << 10
+	writeSize = 256 << 10
+)
+
+var buffers = sync.Pool{New: func() any { return new([readSize]byte) }}
+
+// pass sends the answer to the viewer. After the header nothing but a broken connection can tell of a fault.
+func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, resp *http.Response, idle *idle) error {
+	announce(w, resp)
+	w.WriteHeader(resp.StatusCode)
+	if r.Method == http.MethodHead || !hasBody(resp.StatusCode) {
+		return nil
+	}
+	v := &viewer{ResponseWriter: w, rc: http.NewResponseController(w), idle: idle, stall: or(p.Stall, defaultStall)}
+	if resp.ContentLength < 0 {
+		_ = v.flush() // a stream: whoever waits for it shall know that it is there
+	}
+	err := v.copy(resp.Body)
+	if v.err != nil {
+		return nil // the viewer, or whoever stands in between, has what it wants or is gone, and knows
+	}
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+// viewer is the way to the client: large writes in pieces, each with time of its own, so that a viewer may be slow for
+// hours but not stand still.
+type viewer struct {
+	http.ResponseWriter
+	rc    *http.ResponseController
+	idle  *idle
+	stall time.Duration
+	err   error // of the last Write
+}
+
+// Unwrap is for http.ResponseController.
+func (v *viewer) Unwrap() http.ResponseWriter { return v.ResponseWriter }
+
+func (v *viewer) copy(body io.ReadCloser) error {
+	if to, ok := body.(io.WriterTo); ok {
+		_, err := to.WriteTo(v)
+		return err
+	}
+	buf := buffers.Get().(*[readSize]byte)
+	defer buffers.Put(buf)
+	for {
+		n, err := body.Read(buf[:])
+		if n > 0 {
+			if _, err := v.Write(buf[:n]); err != nil {
+				return err
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		case n > 0:
+			// Live bodies trickle: what is here must not wait for what is not.
+			if err := v.flush(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (v *viewer) flush() error {
+	if err := v.rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		v.err = err
+		return err
+	}
+	return nil
+}
+
+func (v *viewer) Write(p []byte) (n int, err error) {
+	if v.idle.waiting {
+		v.idle.stop()
+		defer v.idle.start()
+	}
+	for {
+		piece := p[n:min(n+writeSize, len(p))]
+		if v.stall > 0 {
+			_ = v.rc.SetWriteDeadline(time.Now().Add(v.stall)) // not every ResponseWriter can
+		}
+		m, err := v.ResponseWriter.Write(piece)
+		n += m
+		if err != nil {
+			v.err = err
+			return n, err
+		}
+		if n >= len(p) {
+			return n, nil
+		}
+	}
+}

@@ -1,0 +1,172 @@
+package origin
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// Proxy is an [http.Handler] that fetches what a viewer asks for from upstream and passes it on as it comes. It is not
+// an HTTP proxy in the sense of RFC 9110 section 3.7 but a gateway: which URL a request means is up to Upstream.
+//
+// It takes GET and HEAD (405 otherwise), passes statuses on as they are, and follows redirects itself, so that each
+// goes through Transport like any other request and no Location reaches the viewer. It sends no cookies and no
+// credentials, and passes no header on that would let an upstream server act in the name of the page's own domain.
+// What goes wrong before the header is an answer of 400, 403, 405, 502, 503, 504 or 508; what goes wrong after it
+// breaks the connection (panic with [http.ErrAbortHandler]), never ends cleanly. A viewer who leaves cancels the
+// request upstream. Informational answers and trailers are not passed on.
+//
+// Byte ranges: "bytes=0-" is sent upstream as a plain GET, since many players put it on everything, and so are lists of
+// ranges. A playlist (a path that ends in .m3u8 or .m3u, or the Content-Type of one) is always fetched whole and
+// answered with 200. Put a range handler around Proxy that cuts what comes whole.
+//
+// The fields must not change after first use, and a Proxy must not be copied then. ServeHTTP may be called concurrently.
+type Proxy struct {
+	// Upstream gives the absolute http or https URL that a public URL stands for. Required. An error with a method
+	// HTTPStatus() int decides the status, any other is a 400.
+	Upstream func(public *url.URL) (string, error)
+	// Transport sends the requests. Nil: that of a zero [Guard]. What it returns must have the request that it was given
+	// as Response.Request. Proxy follows redirects, so it must not.
+	Transport http.RoundTripper
+	// ModifyResponse may change an answer before it is passed on. Nil: none. Headers that are not passed on are gone by
+	// then, and what it sets is passed on. resp.Request.URL is the URL after redirects, and resp.Request.Context() the
+	// viewer's. An error is answered as one of Transport would be.
+	ModifyResponse func(*http.Response) error
+	// ErrorHandler answers what failed before the header was sent. Nil: the status as plain text, with no-store. The
+	// error may name hosts, so do not show it to the viewer; [Proxy.Status] gives the status.
+	ErrorHandler func(http.ResponseWriter, *http.Request, error)
+	// Header lists the request headers that are passed on. Nil: Accept, Range, If-Range, If-Match, If-None-Match,
+	// If-Modified-Since, If-Unmodified-Since and User-Agent. Fields of the connection (RFC 9110 section 7.6.1) never
+	// are. Only those of the nil list go to another host than the first when a redirect leads there.
+	Header []string
+	// Redirects are followed at most so often. 0: 5. Negative: none. One more is a 502.
+	Redirects int
+	// Wait is how long the header of an answer may take, redirects included. 0: 10 s. Negative: no limit. A blocking
+	// playlist reload (the directive _HLS_msn, draft-pantos-hls-rfc8216bis-22 section 6.2.5.2) may take at least 60 s.
+	Wait time.Duration
+	// Idle is how long the upstream body may pause. 0: 10 s. Negative: no limit. There is no limit to its total time.
+	Idle time.Duration
+	// Stall is how long a viewer may take nothing of what is written to it. 0: 30 s. Negative: no limit.
+	Stall time.Duration
+	// MaxRequests are answered at a time; more get a 503. 0: no limit.
+	MaxRequests int64
+	// MaxPerClient are answered at a time for the same client; more get a 503. 0: no limit.
+	MaxPerClient int
+	// Client names a client for MaxPerClient. Nil: the address of the connection, IPv6 by its /64.
+	Client func(*http.Request) string
+
+	once   sync.Once
+	shared http.RoundTripper
+	mark   string
+	limits limits
+}
+
+const (
+	defaultRedirects = 5
+	defaultWait      = 10 * time.Second
+	defaultIdle      = 10 * time.Second
+	defaultStall     = 30 * time.Second
+)
+
+func (p *Proxy) init() {
+	p.shared = p.Transport
+	if p.shared == nil {
+		p.shared = new(Guard).Transport()
+	}
+	p.mark = newMark()
+	p.limits.init(p.MaxRequests, p.MaxPerClient)
+}
+
+// ServeHTTP answers r.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.once.Do(p.init)
+	if err := p.serve(w, r); err != nil {
+		p.fail(w, r, err)
+	}
+}
+
+// serve returns an error only if nothing was written.
+func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		return &statusError{status: http.StatusMethodNotAllowed, text: "method not allowed"}
+	}
+	release, err := p.limits.enter(r, p.Client)
+	if err != nil {
+		return err
+	}
+	defer release()
+	via, err := p.via(r.Header)
+	if err != nil {
+		return err
+	}
+	target, err := p.target(r.URL)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	f := &fetch{proxy: p, viewer: r, via: via, cancel: cancel, idle: newIdle(or(p.Idle, defaultIdle), cancel)}
+	resp, err := f.answer(ctx, target)
+	if cause := context.Cause(ctx); cause != nil && r.Context().Err() == nil {
+		if err == nil {
+			resp.Body.Close()
+		}
+		return cause // what ended the wait, not the "context canceled" that came of it
+	}
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return p.pass(w, r, resp, f.idle)
+}
+
+// target asks Upstream and takes no URL that could be read in two ways.
+func (p *Proxy) target(public *url.URL) (u *url.URL, err error) {
+	var raw string
+	if err := guarded(func() (err error) { raw, err = p.Upstream(public); return err }); err != nil {
+		return nil, &upstreamError{err}
+	}
+	u, err = url.Parse(raw)
+	if err != nil {
+		return nil, &statusError{status: http.StatusBadRequest, text: "malformed upstream URL"}
+	}
+	if why := unfit(u); why != "" {
+		return nil, &statusError{status: http.StatusBadRequest, text: why}
+	}
+	u.Fragment, u.RawFragment = "", ""
+	return u, nil
+}
+
+// unfit says why a URL is nothing that can be fetched; "" if it is.
+func unfit(u *url.URL) string {
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return "upstream URL is neither http nor https"
+	case u.Host == "" || u.Opaque != "" || u.Hostname() == "":
+		return "upstream URL without a host"
+	case u.User != nil:
+		return "upstream URL with user info"
+	}
+	return ""
+}
+
+// Status is the status that an error stands for: its own if it has a method HTTPStatus() int, 504 for a timeout,
+// otherwise 502.
+func (p *Proxy) Status(err error) int {
+	var bad *upstreamError
+	if errors.As(err, &bad) {
+		return statusOf(bad.err, http.StatusBadRequest)
+	}
+	return statusOf(err, http.StatusBadGateway)
+}
+
+func or(d, def time.Duration) time.Duration {
+	if d == 0 {
+		return def
+	}
+	return d
+}

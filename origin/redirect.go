@@ -1,0 +1,41 @@
+package origin
+
+import (
+	"net/http"
+	"net/url"
+)
+
+var (
+	errRedirects = &statusError{status: http.StatusBadGateway, text: "too many redirects"}
+	errLocation  = &statusError{status: http.StatusBadGateway, text: "redirect leads nowhere"}
+	errScheme    = &statusError{status: http.StatusBadGateway, text: "redirect to another scheme"}
+)
+
+func isRedirect(resp *http.Response) bool {
+	switch resp.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return true
+	}
+	return false
+}
+
+// location is where a redirect of what was fetched from u leads: http to http or https, and https to https only.
+func location(resp *http.Response, u *url.URL) (*url.URL, error) {
+	lines := resp.Header["Location"]
+	if len(lines) != 1 || lines[0] == "" {
+		return nil, errLocation
+	}
+	next, err := u.Parse(lines[0])
+	if err != nil {
+		return nil, errLocation
+	}
+	if next.Scheme != "http" && next.Scheme != "https" || u.Scheme == "https" && next.Scheme != "https" {
+		return nil, errScheme
+	}
+	if unfit(next) != "" {
+		return nil, errLocation
+	}
+	next.Fragment, next.RawFragment = "", ""
+	return next, nil
+}

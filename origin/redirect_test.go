@@ -1,0 +1,199 @@
+package origin_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/hlsproxy/hlsproxy/internal/faultorigin"
+	"github.com/hlsproxy/hlsproxy/origin"
+	"github.com/stretchr/testify/require"
+)
+
+func to(status int, location ...string) faultorigin.Script {
+	return faultorigin.Script{Status: status, Header: http.Header{"Location": location}, Body: []byte("moved")}
+}
+
+func TestRedirectsAreFollowed(t *testing.T) {
+	f := newFront(t, &origin.Proxy{})
+	f.origin.Handle("/end.ts", video("abc"))
+	f.origin.Handle("/d/end.ts", video("below"))
+	for location, want := range map[string]string{
+		"/end.ts": "abc", "end.ts": "below", "../end.ts": "abc", "?x": "again", f.origin.URL + "/end.ts#frag": "abc",
+		"//" + strings.TrimPrefix(f.origin.URL, "http://") + "/end.ts": "abc", "HTTP" + strings.TrimPrefix(f.origin.URL, "http") + "/end.ts": "abc",
+	} {
+		for _, status := range []int{301, 302, 303, 307, 308} {
+			f.origin.Handle("/d/a.ts", to(status, location), video("again"))
+			resp, body := f.get(t, "/d/a.ts", "Range", "bytes=0-")
+			require.Equal(t, 200, resp.StatusCode, location)
+			require.Equal(t, want, body, location)
+			require.Empty(t, resp.Header.Get("Location"))
+			require.NotContains(t, f.last().URI, "#")
+		}
+	}
+}
+
+func TestRedirectsThatAreNotFollowed(t *testing.T) {
+	inside := newCounted(t, "127.0.0.9:0", hello)
+	_, resolver := newNameServer(t, map[string][][]string{"inside.example": {{"127.0.0.9"}}})
+	p := &origin.Proxy{Transport: transportOf(t, &origin.Guard{Allow: prefixes("127.0.0.1/32"), Resolver: resolver})}
+	f := newFront(t, p)
+	f.origin.Handle("/end.ts", video("abc"))
+	for name, row := range map[string]struct {
+		locations []string
+		status    int
+	}{
+		"private":              {[]string{"http://10.0.0.1/x"}, 403},
+		"loopback":             {[]string{inside.url("127.0.0.9")}, 403},
+		"name inside":          {[]string{inside.url("inside.example")}, 403},
+		"metadata":             {[]string{"http://169.254.169.254/latest/"}, 403},
+		"decimal":              {[]string{"http://2130706433/"}, 403},
+		"without scheme":       {[]string{"//10.0.0.1/x"}, 403},
+		"mapped":               {[]string{"http://[::ffff:127.0.0.9]/"}, 403},
+		"other port":           {[]string{"http://8.8.8.8:22/"}, 403},
+		"file":                 {[]string{"file:///etc/passwd"}, 502},
+		"ftp":                  {[]string{"ftp://a.example/"}, 502},
+		"gopher":               {[]string{"gopher://127.0.0.1:6379/_x"}, 502},
+		"data":                 {[]string{"data:text/plain,x"}, 502},
+		"javascript":           {[]string{"javascript:alert(1)"}, 502},
+		"user info":            {[]string{"http://user@127.0.0.1/"}, 502},
+		"malformed":            {[]string{"http://%zz/"}, 502},
+		"no host":              {[]string{"http:///x"}, 502},
+		"none":                 {nil, 502},
+		"empty":                {[]string{""}, 502},
+		"two":                  {[]string{"/end.ts", "/end.ts"}, 502},
+		"itself":               {[]string{"/a.ts"}, 502},
+		"backslashes":          {[]string{`http:\\10.0.0.1\`}, 502},
+		"upper-case file":      {[]string{"FILE:///etc/passwd"}, 502},
+		"empty authority":      {[]string{"///10.0.0.1/"}, 404}, // a path of the same host
+	} {
+		t.Run(name, func(t *testing.T) {
+			f.origin.Handle("/a.ts", faultorigin.Script{Status: 302, Header: http.Header{"Location": row.locations}})
+			before := f.origin.Requests("")
+			resp, body := f.get(t, "/a.ts")
+			require.Equal(t, row.status, resp.StatusCode)
+			require.Equal(t, http.StatusText(row.status)+"\n", body)
+			require.Empty(t, resp.Header.Get("Location"))
+			require.LessOrEqual(t, f.origin.Requests("")-before, 6)
+		})
+	}
+	require.Zero(t, inside.conns.Load())
+}
+
+func TestRedirectLimit(t *testing.T) {
+	for limit, follow := range map[int]int{0: 5, 2: 2, -1: 0} {
+		f := newFront(t, &origin.Proxy{Redirects: limit})
+		for i := range 8 {
+			f.origin.Handle(fmt.Sprintf("/%d.ts", i), to(302, fmt.Sprintf("/%d.ts", i+1)))
+		}
+		f.origin.Handle("/8.ts", video("abc"))
+		resp, _ := f.get(t, fmt.Sprintf("/%d.ts", 8-follow))
+		require.Equal(t, 200, resp.StatusCode, limit)
+		before := f.origin.Requests("")
+		resp, _ = f.get(t, fmt.Sprintf("/%d.ts", 7-follow))
+		require.Equal(t, 502, resp.StatusCode, limit)
+		require.Equal(t, follow+1, f.origin.Requests("")-before)
+	}
+}
+
+func TestNoDowngradeFromTLS(t *testing.T) {
+	plain := newCounted(t, "127.0.0.1:0", hello)
+	var location string
+	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/end" {
+			hello(w, r)
+			return
+		}
+		w.Header().Set("Location", location)
+		w.WriteHeader(302)
+	}))
+	defer secure.Close()
+	p := &origin.Proxy{
+		Upstream:  func(*url.URL) (string, error) { return secure.URL + "/a", nil },
+		Transport: secure.Client().Transport,
+	}
+	for target, status := range map[string]int{plain.URL: 502, secure.URL + "/end": 200, "/end": 200} {
+		location = target
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		require.Equal(t, status, w.Code, target)
+	}
+	require.Zero(t, plain.conns.Load())
+}
+
+func TestCredentialsStayWithTheFirstHost(t *testing.T) {
+	var got http.Header
+	other := newCounted(t, "127.0.0.1:0", func(w http.ResponseWriter, r *http.Request) {
+		got = r.Header
+		http.Redirect(w, r, r.URL.Query().Get("back"), http.StatusFound)
+	})
+	f := newFront(t, &origin.Proxy{Header: []string{"Authorization", "Cookie", "X-Key", "Range"}})
+	f.origin.Handle("/same.ts", to(302, "/end.ts"))
+	f.origin.Handle("/end.ts", video("abc"))
+	header := []string{"Authorization", "Bearer t", "Cookie", "a=b", "X-Key", "k", "Range", "bytes=1-2"}
+
+	f.get(t, "/same.ts", header...)
+	require.Equal(t, "Bearer t", f.last().Header.Get("Authorization"), "the same host")
+
+	f.origin.Handle("/away.ts", to(302, other.URL+"/?back="+url.QueryEscape(f.origin.URL+"/end.ts")))
+	f.get(t, "/away.ts", header...)
+	for _, h := range []http.Header{got, f.last().Header} {
+		for _, name := range []string{"Authorization", "Cookie", "X-Key"} {
+			require.Empty(t, h.Get(name), "%s on another host, or back from there", name)
+		}
+		require.Equal(t, "bytes=1-2", h.Get("Range"))
+	}
+}
+
+func TestOtherThreeHundreds(t *testing.T) {
+	f := newFront(t, &origin.Proxy{})
+	for _, status := range []int{300, 304, 305, 306} {
+		f.origin.Handle("/a.ts", to(status, "http://10.0.0.1/"))
+		resp, _ := f.get(t, "/a.ts")
+		require.Equal(t, status, resp.StatusCode)
+		require.Empty(t, resp.Header.Get("Location"))
+	}
+}
+
+func TestLoops(t *testing.T) {
+	var a, b *httptest.Server
+	hops := 0
+	proxy := func(next **httptest.Server) *origin.Proxy {
+		return &origin.Proxy{
+			Upstream:  func(u *url.URL) (string, error) { hops++; return (*next).URL + u.Path, nil },
+			Transport: transportOf(t, &origin.Guard{Allow: prefixes("127.0.0.1/32")}),
+		}
+	}
+	a = httptest.NewServer(proxy(&b))
+	b = httptest.NewServer(proxy(&a))
+	t.Cleanup(func() { a.Close(); b.Close() })
+	r, _ := http.NewRequest(http.MethodGet, a.URL+"/x.ts", nil)
+	resp, err := client(t).RoundTrip(r)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.Equal(t, http.StatusLoopDetected, resp.StatusCode)
+	require.LessOrEqual(t, hops, 2)
+}
+
+func TestViaCountsProxiesOfThisKind(t *testing.T) {
+	f := newFront(t, &origin.Proxy{})
+	f.origin.Handle("/a.ts", video("abc"))
+	marks := make([]string, 10)
+	for i := range marks {
+		marks[i] = fmt.Sprintf("1.1 hlsproxy-%s", strings.Repeat(string(rune('a'+i)), 8))
+	}
+	resp, _ := f.get(t, "/a.ts", "Via", "1.1 other, 2 varnish (x), "+strings.Join(marks[:4], ","), "Via", strings.Join(marks[4:9], " ,  ")+", 1.1 hlsproxy-, x")
+	require.Equal(t, 200, resp.StatusCode)
+	got := strings.Split(f.last().Header.Get("Via"), ", ")
+	require.Equal(t, marks[:9], got[:9])
+	require.Len(t, got, 10)
+
+	resp, _ = f.get(t, "/a.ts", "Via", strings.Join(marks, ", "))
+	require.Equal(t, http.StatusLoopDetected, resp.StatusCode)
+	resp, _ = f.get(t, "/a.ts", "Via", got[9])
+	require.Equal(t, http.StatusLoopDetected, resp.StatusCode, "its own mark")
+	require.Equal(t, 1, f.origin.Requests(""))
+}
