@@ -1,0 +1,95 @@
+package cache
+
+import (
+	"errors"
+	"io"
+)
+
+// errDropped cannot happen to a reader that its fill knows of.
+var errDropped = errors.New("cache: these bytes were dropped")
+
+// find returns the rest of the chunk that holds off. The caller holds the lock and knows that off is there.
+func (b *buffer) find(off int64, hint *place) []byte {
+	i, at := hint.chunk-b.dropped, hint.off
+	if i < 0 || at > off || i >= len(b.chunks) {
+		i, at = 0, b.first
+	}
+	for off-at >= int64(len(b.chunks[i])) {
+		at += int64(len(b.chunks[i]))
+		i++
+	}
+	hint.chunk, hint.off = i+b.dropped, at
+	return b.chunks[i][off-at:]
+}
+
+// drop forgets whole chunks before off.
+func (b *buffer) drop(off int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for n < len(b.chunks)-1 && b.first+int64(len(b.chunks[n])) <= off {
+		b.first += int64(len(b.chunks[n]))
+		b.chunks[n] = nil
+		n++
+	}
+	b.chunks = b.chunks[n:]
+	b.dropped += n
+}
+
+// seal returns all that was committed, and the n bytes after it, as they will be when the buffer has ended.
+func (b *buffer) seal(n int) *blob {
+	out := &blob{size: b.size + int64(n)}
+	for _, c := range b.chunks {
+		if len(c) == 0 && n == 0 {
+			continue
+		}
+		if len(c) < cap(c) {
+			c, n = c[:len(c)+n], 0
+			// Readers of the buffer keep what they hold; what is kept for long has no empty room behind it.
+			if cap(c)-len(c) > cap(c)/8 {
+				c = append(make([]byte, 0, len(c)), c...)
+			}
+		}
+		out.chunks = append(out.chunks, c)
+	}
+	return out
+}
+
+// blob is a body that is whole.
+type blob struct {
+	chunks [][]byte
+	size   int64
+}
+
+// Size is the number of bytes.
+func (b *blob) Size() int64 { return b.size }
+
+// at is that of buffer.
+func (b *blob) at(off int64, hint *place) (p []byte, more <-chan struct{}, err error) {
+	if off >= b.size {
+		return nil, nil, io.EOF
+	}
+	i, at := hint.chunk, hint.off
+	if at > off || i >= len(b.chunks) {
+		i, at = 0, 0
+	}
+	for off-at >= int64(len(b.chunks[i])) {
+		at += int64(len(b.chunks[i]))
+		i++
+	}
+	hint.chunk, hint.off = i, at
+	return b.chunks[i][off-at:], nil, nil
+}
+
+// ReadAt is that of io.ReaderAt.
+func (b *blob) ReadAt(p []byte, off int64) (int, error) {
+	n := 0
+	for hint := (place{}); n < len(p); {
+		piece, _, err := b.at(off+int64(n), &hint)
+		if err != nil {
+			return n, err
+		}
+		n += copy(p[n:], piece)
+	}
+	return n, nil
+}

@@ -1,0 +1,72 @@
+package cache
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// The reasons for which a Transport gives up on an answer. RoundTrip and Body.Read wrap them; each of those errors also
+// has HTTPStatus() int and Timeout() bool.
+var (
+	// ErrIdle: the origin sent nothing for Transport.Timeout. HTTPStatus is 504.
+	ErrIdle = errors.New("cache: the origin is silent")
+	// ErrBroken: the origin's answer broke off, has the wrong length, or is none to the question asked. HTTPStatus is 502.
+	ErrBroken = errors.New("cache: the origin's answer is broken")
+	// ErrBusy: Transport.MaxFills answers are being fetched already. HTTPStatus is 503, and RetryAfter() time.Duration
+	// says when to come again.
+	ErrBusy = errors.New("cache: too many fills in flight")
+	// ErrHook: Base, Store, TTL, Key or Refs panicked. HTTPStatus is 502.
+	ErrHook = errors.New("cache: a hook panicked")
+)
+
+// errAbandoned ends a fill that nobody waits for any more.
+var errAbandoned = errors.New("cache: everybody has left")
+
+// fault gives one of the reasons above its cause and its status.
+type fault struct {
+	reason, cause error
+}
+
+func (f *fault) Error() string {
+	if f.cause == nil {
+		return f.reason.Error()
+	}
+	return f.reason.Error() + ": " + f.cause.Error()
+}
+
+func (f *fault) Unwrap() []error { return []error{f.reason, f.cause} }
+
+// HTTPStatus is what a proxy should answer if nothing was sent yet.
+func (f *fault) HTTPStatus() int {
+	switch f.reason {
+	case ErrIdle:
+		return http.StatusGatewayTimeout
+	case ErrBusy:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusBadGateway
+}
+
+// Timeout is that of net.Error.
+func (f *fault) Timeout() bool { return f.reason == ErrIdle }
+
+// Temporary is that of net.Error.
+func (f *fault) Temporary() bool { return f.reason == ErrBusy }
+
+// RetryAfter is how long a client should stay away; 0 means that nothing is known about it.
+func (f *fault) RetryAfter() time.Duration {
+	if f.reason == ErrBusy {
+		return time.Second
+	}
+	return 0
+}
+
+// hookFault makes an error of what a recover returned.
+func hookFault(p any) error {
+	if err, ok := p.(error); ok {
+		return &fault{ErrHook, err}
+	}
+	return &fault{ErrHook, fmt.Errorf("%v", p)}
+}

@@ -1,0 +1,225 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// keepFilling is the longest body that is fetched to its end although everybody has left: the next viewer is near, and
+// no more than this is lost if there is none. Of a longer one half must be there.
+const keepFilling = 32 << 20
+
+// fill is an answer on its way from the origin. It runs on its own: viewers come, follow its buffer, and leave.
+type fill struct {
+	t      *Transport
+	key    string
+	entry  *Entry // Body and TTL come with the end
+	body   *buffer
+	src    io.ReadCloser
+	cancel context.CancelCauseFunc
+	ctx    context.Context
+	keep   bool // the header allows to store what comes
+
+	outgrown atomic.Bool // closed, for viewers to see without the lock
+
+	// Below Transport.mu.
+	shares  int
+	viewers map[*viewer]struct{}
+	settled bool
+	closed  bool          // too long to be shared: nobody joins any more, and what all have read is dropped
+	moved   chan struct{} // closed when a viewer of a closed fill has moved on
+}
+
+// newFill is not ok for an answer that must not be shared.
+func newFill(o *opening, resp *http.Response, asked time.Time) (*fill, bool) {
+	c := parseControl(resp.Header)
+	vary, ok := varyOf(resp.Header, o.req.Header)
+	if resp.Request == nil {
+		resp.Request = o.req
+	}
+	if !ok || private(resp, c) || endless(resp) || resp.ContentLength > o.t.maxBody() {
+		return nil, false
+	}
+	e := &Entry{
+		URL: o.req.URL.String(), Status: resp.StatusCode, Header: storable(resp.Header), Vary: vary,
+		Time: since(resp.Header, asked, time.Now()),
+	}
+	length := resp.ContentLength
+	if length >= 0 {
+		e.Header["Content-Length"] = []string{strconv.FormatInt(length, 10)}
+	} else {
+		delete(e.Header, "Content-Length")
+	}
+	return &fill{
+		t: o.t, key: o.key, entry: e, body: newBuffer(length), src: resp.Body, cancel: o.cancel, ctx: o.req.Context(),
+		keep: o.t.Store != nil && keepable(resp.StatusCode), viewers: map[*viewer]struct{}{},
+	}, true
+}
+
+// keepable tells whether an answer of this status is ever stored. Others are shared while they come and no longer.
+func keepable(status int) bool {
+	return status == http.StatusOK || status == http.StatusNotFound || status == http.StatusGone
+}
+
+// run reads the origin's answer to its end and stores it if it came whole. Viewers see the end only when that is done, so
+// that their next request finds it.
+func (f *fill) run() {
+	last, err := f.pump()
+	if err == nil {
+		f.store(last)
+		f.settle()
+		f.body.commit(last)
+		f.body.end(nil)
+	} else {
+		f.fail(err)
+	}
+	f.cancel(nil)
+	f.close()
+}
+
+// close ends the origin's answer; its Close is as much of a hook as any other.
+func (f *fill) close() (err error) {
+	defer f.t.recovered(&err)
+	return f.src.Close()
+}
+
+// settle takes the fill off the lists: nobody joins any more.
+func (f *fill) settle() {
+	f.t.mu.Lock()
+	defer f.t.mu.Unlock()
+	f.unlist()
+	if !f.settled {
+		f.settled = true
+		f.t.filling--
+	}
+}
+
+// unlist closes the fill to joiners. The caller holds Transport.mu.
+func (f *fill) unlist() {
+	if f.t.fills[f.key] == f {
+		delete(f.t.fills, f.key)
+	}
+}
+
+// fail tells every viewer that the body broke. Nobody may join between that and the removal from the list.
+func (f *fill) fail(err error) {
+	f.settle()
+	if !f.body.end(err) {
+		return
+	}
+	if errors.Is(err, errAbandoned) {
+		f.t.count.abandoned.Add(1)
+	} else {
+		f.t.count.errors.Add(1)
+	}
+}
+
+// pump copies from the origin until it ends, and returns nil when the answer came whole; its last bytes are then still to
+// be committed.
+func (f *fill) pump() (last int, err error) {
+	defer f.t.recovered(&err)
+	idle := time.AfterFunc(f.t.idle(), func() {
+		// A Body that does not heed its context must not hold the viewers.
+		err := &fault{reason: ErrIdle}
+		f.fail(err)
+		f.cancel(err)
+		f.close()
+	})
+	defer idle.Stop()
+	read := func(p []byte) (int, error) {
+		idle.Reset(f.t.idle())
+		n, err := f.src.Read(p)
+		if !idle.Stop() {
+			return 0, &fault{reason: ErrIdle}
+		}
+		if n < 0 || n > len(p) {
+			return 0, &fault{ErrBroken, errors.New("invalid count from Read")}
+		}
+		f.t.count.originBytes.Add(uint64(n))
+		return n, err
+	}
+	length := f.body.length
+	for {
+		if err := f.hold(); err != nil {
+			return 0, err
+		}
+		n, err := read(f.body.space())
+		have := f.body.size + int64(n)
+		var beyond [1]byte
+		for err == nil && have == length {
+			var more int
+			more, err = read(beyond[:])
+			have += int64(more)
+		}
+		switch {
+		case length >= 0 && have > length:
+			return 0, &fault{ErrBroken, errors.New("more bytes than declared")}
+		case err == io.EOF && have == length:
+			return n, nil
+		case err != nil && context.Cause(f.ctx) != nil:
+			return 0, context.Cause(f.ctx)
+		case err == io.EOF && length < 0:
+			return n, nil
+		case err == io.EOF:
+			return 0, &fault{ErrBroken, io.ErrUnexpectedEOF}
+		case err != nil:
+			return 0, &fault{ErrBroken, err}
+		}
+		f.body.commit(n)
+	}
+}
+
+// store keeps the whole answer for as long as TTL says.
+func (f *fill) store(last int) {
+	if !f.keep || f.isClosed() || f.body.state().ended {
+		return
+	}
+	whole := *f.entry
+	whole.Header = whole.Header.Clone() // viewers still read the other
+	body := f.body.seal(last)
+	whole.Header["Content-Length"] = []string{strconv.FormatInt(body.size, 10)}
+	whole.Body = body
+	ttl, err := f.t.ttl(&whole)
+	if err != nil || ttl <= 0 {
+		return
+	}
+	whole.TTL = ttl
+	if !whole.fresh() {
+		return
+	}
+	if err := f.t.put(f.ctx, f.key, &whole); err != nil {
+		f.t.count.errors.Add(1)
+		return
+	}
+	f.t.count.stored.Add(1)
+}
+
+// leave gives back n shares. When nobody is left the fill goes on only if its end is near.
+func (f *fill) leave(n int) {
+	f.t.mu.Lock()
+	f.shares -= n
+	stop := f.shares <= 0 && !f.worthwhile()
+	if stop {
+		f.unlist()
+	}
+	f.wakePump()
+	f.t.mu.Unlock()
+	if stop {
+		f.cancel(errAbandoned)
+		go f.close() // for a Body that does not heed its context
+	}
+}
+
+func (f *fill) worthwhile() bool {
+	s := f.body.state()
+	if s.ended {
+		return true // there is nothing left to stop
+	}
+	length := f.body.length
+	return f.keep && length >= 0 && (length <= keepFilling || s.size >= length/2)
+}

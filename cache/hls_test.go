@@ -1,0 +1,109 @@
+package cache_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/stretchr/testify/require"
+)
+
+func zip(s string) string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	z.Write([]byte(s))
+	z.Close()
+	return b.String()
+}
+
+func TestHLS(t *testing.T) {
+	const (
+		ts      = "https://o.example/a/seg1.ts"
+		list    = "https://o.example/a/index.m3u8"
+		blocked = list + "?_HLS_msn=5&_HLS_part=0"
+		bare    = "https://o.example/a/x"
+	)
+	now := time.Now().UTC()
+	master := "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nv.m3u8\n"
+	for name, row := range map[string]struct {
+		url    string
+		status int
+		header []string
+		body   string
+		want   time.Duration
+	}{
+		"live":                       {url: list, body: live(6, "a.ts"), want: 3 * time.Second},
+		"live, any type, any name":   {url: bare, header: []string{"Content-Type", "text/plain"}, body: live(6, "a.ts"), want: 3 * time.Second},
+		"live, lone CR":              {url: list, body: strings.ReplaceAll(live(6, "a.ts"), "\n", "\r"), want: 3 * time.Second},
+		"live, CRLF":                 {url: list, body: strings.ReplaceAll(live(6, "a.ts"), "\n", "\r\n"), want: 3 * time.Second},
+		"live, BOM":                  {url: list, body: "\ufeff" + live(6, "a.ts"), want: 3 * time.Second},
+		"live, gzip":                 {url: list, header: []string{"Content-Encoding", "gzip"}, body: zip(live(6, "a.ts")), want: 3 * time.Second},
+		"live, no duration":          {url: list, body: "#EXTM3U\n#EXTINF:4,\na.ts", want: time.Second},
+		"live, odd duration":         {url: list, body: "#EXTM3U\n#EXT-X-TARGETDURATION:-1", want: time.Second},
+		"live, huge duration":        {url: list, body: "#EXTM3U\n#EXT-X-TARGETDURATION:1e300", want: time.Second},
+		"live, fraction":             {url: list, body: "#EXTM3U\n#EXT-X-TARGETDURATION: 1.5 ", want: 750 * time.Millisecond},
+		"live, origin says longer":   {url: list, header: []string{"Cache-Control", "max-age=600"}, body: live(6, "a.ts"), want: 3 * time.Second},
+		"live, origin says shorter":  {url: list, header: []string{"Cache-Control", "max-age=1"}, body: live(6, "a.ts"), want: time.Second},
+		"live, no-cache":             {url: list, header: []string{"Cache-Control", "no-cache"}, body: live(6, "a.ts"), want: 0},
+		"live event":                 {url: list, body: "#EXTM3U\n#EXT-X-PLAYLIST-TYPE:EVENT\n#EXT-X-TARGETDURATION:4\n", want: 2 * time.Second},
+		"blocking":                   {url: blocked, body: live(6, "a.ts"), want: 36 * time.Second},
+		"blocking, origin shorter":   {url: blocked, header: []string{"Cache-Control", "max-age=8"}, body: live(6, "a.ts"), want: 8 * time.Second},
+		"blocking, ended":            {url: blocked, body: live(6, "a.ts") + "#EXT-X-ENDLIST", want: time.Hour},
+		"ended":                      {url: list, body: live(6, "a.ts") + "#EXT-X-ENDLIST", want: time.Hour},
+		"ended, origin says":         {url: list, header: []string{"Cache-Control", "max-age=5"}, body: live(6, "a.ts") + "#EXT-X-ENDLIST\n", want: 5 * time.Second},
+		"VOD":                        {url: list, body: "#EXTM3U\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXTINF:4,\na.ts", want: time.Hour},
+		"ended, gzip":                {url: list, body: zip(live(6, "a.ts") + "#EXT-X-ENDLIST"), want: time.Hour},
+		"multivariant":               {url: list, body: master, want: time.Minute},
+		"multivariant, origin says":  {url: list, header: []string{"Cache-Control", "s-maxage=90, max-age=5"}, body: master, want: 90 * time.Second},
+		"html as playlist":           {url: list, header: []string{"Cache-Control", "max-age=5"}, body: "<html>", want: 0},
+		"playlist of another's tag":  {url: list, body: "\n#EXTM3U", want: 0},
+		"broken gzip":                {url: list, body: zip(live(6, "a.ts"))[:20], want: 0},
+		"no gzip":                    {url: list, body: "\x1f\x8b12", want: 0},
+		"gzip bomb":                  {url: list, body: zip("#EXTM3U\n" + strings.Repeat("#\n", 8<<20)), want: 0},
+		"segment":                    {url: ts, header: []string{"Content-Type", "video/mp2t"}, body: "x", want: time.Hour},
+		"segment by name":            {url: ts + "?x=.html", body: "x", want: time.Hour},
+		"segment by type":            {url: bare, header: []string{"Content-Type", "VIDEO/mp4; x=y"}, body: "x", want: time.Hour},
+		"segment, origin says":       {url: ts, header: []string{"Cache-Control", "max-age=5"}, body: "x", want: 5 * time.Second},
+		"segment, origin says twice": {url: ts, header: []string{"Cache-Control", "max-age=5", "Cache-Control", "max-age=3"}, body: "x", want: 3 * time.Second},
+		"segment, origin mumbles":    {url: ts, header: []string{"Cache-Control", "max-age=soon"}, body: "x", want: 0},
+		"segment, quoted":            {url: ts, header: []string{"Cache-Control", `x="a,no-store", MAX-AGE="7"`}, body: "x", want: 7 * time.Second},
+		"segment, for ever":          {url: ts, header: []string{"Cache-Control", "max-age=99999999999999999999"}, body: "x", want: 1 << 31 * time.Second},
+		"segment, Expires":           {url: ts, header: []string{"Date", now.Format(http.TimeFormat), "Expires", now.Add(time.Minute).Format(http.TimeFormat)}, body: "x", want: time.Minute},
+		"segment, Expires past":      {url: ts, header: []string{"Date", now.Format(http.TimeFormat), "Expires", now.Add(-time.Minute).Format(http.TimeFormat)}, body: "x", want: 0},
+		"segment, Expires -1":        {url: ts, header: []string{"Expires", "-1"}, body: "x", want: 0},
+		"segment, private":           {url: ts, header: []string{"Cache-Control", "private"}, body: "x", want: 0},
+		"segment, no-store":          {url: ts, header: []string{"Cache-Control", "max-age=5,no-store"}, body: "x", want: 0},
+		"html as segment":            {url: ts, header: []string{"Content-Type", "text/html", "Cache-Control", "max-age=5"}, body: "<html>", want: 0},
+		"subtitles":                  {url: bare, header: []string{"Content-Type", "text/vtt"}, body: "WEBVTT", want: time.Hour},
+		"key":                        {url: bare, header: []string{"Cache-Control", "max-age=5"}, body: "0123456789abcdef", want: 0},
+		"key by type":                {url: bare, header: []string{"Content-Type", "application/octet-stream"}, body: strings.Repeat("k", 32), want: 0},
+		"key by name":                {url: "https://o.example/a.key", header: []string{"Cache-Control", "max-age=5"}, body: "x", want: 0},
+		"other":                      {url: bare, header: []string{"Content-Type", "text/html"}, body: "x", want: 0},
+		"other, origin says":         {url: bare, header: []string{"Content-Type", "text/html", "Cache-Control", "max-age=5"}, body: "x", want: 5 * time.Second},
+		"404":                        {url: ts, status: 404, want: time.Second},
+		"404, origin says longer":    {url: ts, status: 404, header: []string{"Cache-Control", "max-age=50"}, want: time.Second},
+		"410, origin says none":      {url: ts, status: 410, header: []string{"Cache-Control", "max-age=0"}, want: 0},
+		"503":                        {url: ts, status: 503, header: []string{"Cache-Control", "max-age=50"}, want: 0},
+		"no URL":                     {url: "%", body: live(6, "a.ts"), want: 3 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := &cache.Entry{URL: row.url, Status: max(row.status, 200), Header: head(row.header...), Body: cache.Bytes([]byte(row.body))}
+			require.Equal(t, row.want, max(cache.HLS(e), 0))
+		})
+	}
+	require.Zero(t, max(cache.HLS(&cache.Entry{URL: list, Status: 200}), 0), "no body")
+}
+
+func FuzzHLS(f *testing.F) {
+	f.Add("https://o.example/a.m3u8?_HLS_msn=1", "max-age=1, x=\"", "application/x-mpegurl", []byte(live(4, "a.ts")))
+	f.Add("%", "s-maxage=99999999999999999999", "", []byte(zip("#EXTM3U")))
+	f.Fuzz(func(t *testing.T, url, control, mediaType string, body []byte) {
+		e := &cache.Entry{URL: url, Status: 200, Header: head("Cache-Control", control, "Content-Type", mediaType), Body: cache.Bytes(body)}
+		d := cache.HLS(e)
+		require.LessOrEqual(t, d, 1<<31*time.Second)
+	})
+}

@@ -1,0 +1,50 @@
+package cache
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// The calls of hooks. A panic in one of them, in a goroutine that is not the viewer's own, would end the process.
+
+func (t *Transport) key(r *http.Request) (key string, err error) {
+	if t.Key == nil {
+		return defaultKey(r), nil
+	}
+	defer t.recovered(&err)
+	return t.Key(r), nil
+}
+
+func (t *Transport) get(ctx context.Context, key string) (e *Entry, err error) {
+	if m, ok := t.Store.(*Memory); ok {
+		return m.get(key), nil
+	}
+	defer t.recovered(&err)
+	return t.Store.Get(ctx, key)
+}
+
+func (t *Transport) put(ctx context.Context, key string, e *Entry) (err error) {
+	defer t.recovered(&err)
+	return t.Store.Put(ctx, key, e)
+}
+
+func (t *Transport) ttl(e *Entry) (d time.Duration, err error) {
+	defer t.recovered(&err)
+	if t.TTL == nil {
+		return HLS(e), nil
+	}
+	return t.TTL(e), nil
+}
+
+func (t *Transport) ask(r *http.Request) (resp *http.Response, err error) {
+	defer t.recovered(&err)
+	return t.base().RoundTrip(r)
+}
+
+func (t *Transport) recovered(err *error) {
+	if p := recover(); p != nil {
+		t.count.errors.Add(1)
+		*err = hookFault(p)
+	}
+}

@@ -1,0 +1,90 @@
+package cache
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+)
+
+// alonePass asks the origin for one viewer, since the answer to this key is known not to be shared.
+func (t *Transport) alonePass(r *http.Request) (*http.Response, error) {
+	t.count.misses.Add(1)
+	return t.pass(r, statusAlone)
+}
+
+// pass hands a request to Base as it is, on the viewer's own context, but with the idle limit of all others.
+func (t *Transport) pass(r *http.Request, fwd string) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(r.Context())
+	if r.Body == nil || r.Body == http.NoBody {
+		patience := time.AfterFunc(t.patience(r), func() { cancel(&fault{reason: ErrIdle}) })
+		defer patience.Stop()
+	}
+	resp, err := t.ask(r.WithContext(ctx))
+	if err == nil && (resp == nil || resp.Body == nil) {
+		err = &fault{reason: ErrBroken}
+	}
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil && r.Context().Err() == nil {
+			err = cause
+		}
+		cancel(nil)
+		return nil, err
+	}
+	return t.single(r, resp, cancel, ctx, fwd), nil
+}
+
+// claimed makes the answer of an opening that one viewer's.
+func (t *Transport) claimed(r *http.Request, resp *http.Response, cancel context.CancelCauseFunc) *http.Response {
+	stop := context.AfterFunc(r.Context(), func() { cancel(context.Cause(r.Context())) })
+	ctx := resp.Request.Context()
+	return t.single(r, resp, func(err error) { stop(); cancel(err) }, ctx, statusAlone)
+}
+
+func (t *Transport) single(r *http.Request, resp *http.Response, cancel context.CancelCauseFunc, ctx context.Context, fwd string) *http.Response {
+	resp.Request = r
+	if resp.Header == nil {
+		resp.Header = http.Header{}
+	}
+	resp.Header.Add("Cache-Status", cacheName+"; fwd="+fwd)
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return resp // its Body is also a Writer
+	}
+	resp.Body = &single{src: resp.Body, ctx: ctx, cancel: cancel, limit: t.idle()}
+	return resp
+}
+
+// single is a body that is not shared. Its reads have an idle limit; nothing of it is kept.
+type single struct {
+	src    io.ReadCloser
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	limit  time.Duration
+	idle   *time.Timer
+}
+
+// Read is that of io.Reader.
+func (s *single) Read(p []byte) (int, error) {
+	if s.idle == nil {
+		s.idle = time.AfterFunc(s.limit, func() { s.cancel(&fault{reason: ErrIdle}); s.src.Close() })
+	} else {
+		s.idle.Reset(s.limit)
+	}
+	n, err := s.src.Read(p)
+	s.idle.Stop()
+	if err != nil && err != io.EOF {
+		if cause := context.Cause(s.ctx); cause != nil {
+			err = cause
+		} else {
+			err = &fault{ErrBroken, err}
+		}
+	}
+	return n, err
+}
+
+// Close ends the origin's answer.
+func (s *single) Close() error {
+	err := s.src.Close()
+	s.cancel(nil)
+	return err
+}

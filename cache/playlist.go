@@ -1,0 +1,133 @@
+package cache
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"io"
+	"math"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// playlist is what decides how long a playlist may be kept (draft-pantos-hls-rfc8216bis-22 sections 4.4.3 and 4.4.6).
+type playlist struct {
+	multivariant bool
+	ended        bool // ENDLIST, or PLAYLIST-TYPE:VOD: it will not change
+	target       time.Duration
+}
+
+const (
+	signature   = "#EXTM3U"
+	maxPlaylist = 8 << 20 // of plain text looked at, which also bounds what a compressed one can cost
+)
+
+// lookAt reads a body as a playlist. It is not ok for anything else, nor for one that is too long to be judged.
+func lookAt(e *Entry) (p playlist, ok bool) {
+	if e.Body == nil {
+		return p, false
+	}
+	text, gzipped, ok := open(e)
+	if !ok {
+		return p, false
+	}
+	limited := &io.LimitedReader{R: text, N: maxPlaylist}
+	lines := bufio.NewReaderSize(limited, 4<<10)
+	for first := true; ; first = false {
+		line, err := nextLine(lines)
+		if first && !bytes.HasPrefix(bytes.TrimPrefix(line, []byte("\ufeff")), []byte(signature)) {
+			return p, false
+		}
+		p.read(line)
+		if err == io.EOF {
+			return p, limited.N > 0
+		}
+		if err != nil {
+			return p, !gzipped
+		}
+	}
+}
+
+// open returns the text of a body, decompressed if it was sent compressed.
+func open(e *Entry) (text io.Reader, gzipped, ok bool) {
+	raw := io.NewSectionReader(e.Body, 0, e.size())
+	var magic [2]byte
+	raw.ReadAt(magic[:], 0)
+	if magic != [2]byte{0x1f, 0x8b} {
+		return raw, false, true
+	}
+	z, err := gzip.NewReader(raw)
+	return z, true, err == nil
+}
+
+// nextLine returns the beginning of the next line, which is all that matters of a long one, without its end. Lines end
+// with LF, CRLF or, as players have it, a lone CR.
+func nextLine(r *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		b, err := r.ReadByte()
+		if err != nil {
+			return line, err
+		}
+		if b == '\n' || b == '\r' {
+			return line, nil
+		}
+		if len(line) < 128 {
+			line = append(line, b)
+		}
+	}
+}
+
+func (p *playlist) read(line []byte) {
+	name, value, _ := strings.Cut(string(line), ":")
+	switch name {
+	case "#EXT-X-ENDLIST":
+		p.ended = true
+	case "#EXT-X-PLAYLIST-TYPE":
+		p.ended = p.ended || strings.TrimSpace(value) == "VOD"
+	case "#EXT-X-STREAM-INF", "#EXT-X-MEDIA", "#EXT-X-I-FRAME-STREAM-INF":
+		p.multivariant = true
+	case "#EXT-X-TARGETDURATION":
+		s, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+		if err == nil && s > 0 && s < math.MaxInt32 {
+			p.target = time.Duration(s * float64(time.Second))
+		}
+	}
+}
+
+// namedPlaylist and namedMedia judge by the last path element of a URL, which its query does not belong to.
+func namedPlaylist(urlPath string) bool {
+	switch strings.ToLower(path.Ext(urlPath)) {
+	case ".m3u8", ".m3u":
+		return true
+	}
+	return false
+}
+
+func namedMedia(urlPath string) bool {
+	switch strings.ToLower(path.Ext(urlPath)) {
+	case ".ts", ".m2ts", ".m4s", ".mp4", ".m4v", ".m4a", ".m4f", ".cmfv", ".cmfa", ".cmft", ".aac", ".ac3", ".ec3", ".mp3",
+		".vtt", ".webvtt", ".ttml", ".mov", ".mpg", ".webm":
+		return true
+	}
+	return false
+}
+
+func typedPlaylist(mediaType string) bool {
+	switch mediaType {
+	case "application/vnd.apple.mpegurl", "application/x-mpegurl", "audio/mpegurl", "audio/x-mpegurl":
+		return true
+	}
+	return false
+}
+
+func typedMedia(mediaType string) bool {
+	for _, prefix := range [...]string{"video/", "audio/", "image/", "text/vtt", "application/mp4", "application/ttml"} {
+		if strings.HasPrefix(mediaType, prefix) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,60 @@
+package cache
+
+import "time"
+
+// recent remembers keys for a while, in two generations, so that it is bounded without a sweep.
+type recent struct {
+	young, old map[string]struct{}
+	since      time.Time // when young began
+}
+
+const (
+	recentFor  = time.Minute // a key is remembered for one to two times that
+	recentMost = 4096        // keys a generation
+)
+
+func (r *recent) add(key string, now time.Time) {
+	r.turn(now)
+	if r.young == nil || len(r.young) >= recentMost {
+		r.old, r.young, r.since = r.young, map[string]struct{}{}, now
+	}
+	r.young[key] = struct{}{}
+}
+
+func (r *recent) has(key string, now time.Time) bool {
+	if r.young == nil && r.old == nil {
+		return false
+	}
+	r.turn(now)
+	if _, ok := r.young[key]; ok {
+		return true
+	}
+	_, ok := r.old[key]
+	return ok
+}
+
+func (r *recent) turn(now time.Time) {
+	switch age := now.Sub(r.since); {
+	case age >= 2*recentFor:
+		r.old, r.young = nil, nil
+	case age >= recentFor:
+		r.old, r.young = r.young, nil
+	default:
+		return
+	}
+	r.since = now
+}
+
+// setAlone remembers that the answers to key cannot be shared, so that the next viewers need not wait to learn it, and a
+// Range of a large object is not preceded by a question for the whole.
+func (t *Transport) setAlone(key string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.alone.add(key, time.Now())
+}
+
+func (t *Transport) isAlone(key string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.alone.has(key, time.Now())
+}

@@ -1,0 +1,91 @@
+package cache
+
+import (
+	"net/http"
+	"strings"
+)
+
+// shareable tells whether the answer to r may come from, or go to, other viewers. Credentials make it a private
+// question, whatever the answer says (RFC 9111 section 3.5 would allow a little more).
+func shareable(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != "" {
+		return false
+	}
+	if r.Body != nil && r.Body != http.NoBody || r.URL == nil {
+		return false
+	}
+	for _, name := range [...]string{"Authorization", "Cookie", "Upgrade"} {
+		if _, ok := r.Header[name]; ok {
+			return false
+		}
+	}
+	_, ok := r.Header["Cache-Control"]
+	return !ok || !parseControl(r.Header).noStore
+}
+
+// why is the reason for going around the cache, in the words of RFC 9211 section 2.2.
+func why(r *http.Request) string {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != "" {
+		return statusMethod
+	}
+	return statusBypass
+}
+
+// defaultKey is the URL without viewer parameters. A Host that differs from the URL's asks for something else.
+func defaultKey(r *http.Request) string {
+	u := r.URL
+	host := u.Host
+	if r.Host != "" && r.Host != host {
+		host += "," + r.Host
+	}
+	path := u.EscapedPath()
+	if u.RawQuery == "" {
+		return strings.ToLower(u.Scheme) + "://" + strings.ToLower(host) + path
+	}
+	return strings.ToLower(u.Scheme) + "://" + strings.ToLower(host) + path + "?" + sharedQuery(u.RawQuery)
+}
+
+// sharedQuery drops the parameters that name the viewer or its mood, and leaves all other bytes as they are: queries are
+// often signed.
+func sharedQuery(raw string) string {
+	if !strings.Contains(raw, "CMCD") && !strings.Contains(raw, "_HLS_throughput") {
+		return raw
+	}
+	var kept strings.Builder
+	for pair := range strings.SplitSeq(raw, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		if name == "CMCD" || name == "_HLS_throughput" {
+			continue
+		}
+		if kept.Len() > 0 {
+			kept.WriteByte('&')
+		}
+		kept.WriteString(pair)
+	}
+	return kept.String()
+}
+
+// blocking tells whether a query asks the origin to hold its answer until a segment or part exists
+// (draft-pantos-hls-rfc8216bis-22 section 6.2.5.2).
+func blocking(rawQuery string) bool {
+	return strings.HasPrefix(rawQuery, "_HLS_msn=") || strings.Contains(rawQuery, "&_HLS_msn=")
+}
+
+// viewerFields are those of a request that concern its sender alone. A fill asks for the whole, plain and unconditionally.
+var viewerFields = [...]string{
+	"Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since",
+	"Cookie", "Authorization", "Cache-Control", "Pragma",
+}
+
+// fillHeader is the header that a fill on behalf of a viewer sends.
+func fillHeader(h http.Header) http.Header {
+	out := h.Clone()
+	if out == nil {
+		out = http.Header{}
+	}
+	for _, name := range viewerFields {
+		delete(out, name)
+	}
+	out["Accept-Encoding"] = []string{"identity"}
+	return out
+}

@@ -1,0 +1,45 @@
+package cache
+
+import "sync/atomic"
+
+// Stats are the counters of a Transport since it began, but for Fills, which is a gauge.
+type Stats struct {
+	Hits   uint64 // requests answered from the Store
+	Misses uint64 // requests for which the origin was asked
+	Joins  uint64 // requests that shared the question of another
+	Passed uint64 // requests handed to Base as they were, since their answer cannot be shared
+
+	StoreBytes  uint64 // body bytes given to viewers from the Store
+	FillBytes   uint64 // body bytes given to viewers from running fills
+	OriginBytes uint64 // body bytes that fills read from the origin
+
+	Fills     int    // answers being fetched now, from the question to the last byte
+	Stored    uint64 // entries put into the Store
+	Abandoned uint64 // fills stopped because everybody had left
+	Errors    uint64 // fills that failed, and failures of hooks and of the Store
+	Evictions uint64 // entries that a Store of this package dropped to make room
+}
+
+// counters are cheap enough to be always on; those of one request lie on one cache line or two.
+type counters struct {
+	hits, misses, joins, passed        atomic.Uint64
+	storeBytes, fillBytes, originBytes atomic.Uint64
+	stored, abandoned, errors          atomic.Uint64
+}
+
+// Stats returns the counters as they are now. It may be called at any time.
+func (t *Transport) Stats() Stats {
+	c := &t.count
+	s := Stats{
+		Hits: c.hits.Load(), Misses: c.misses.Load(), Joins: c.joins.Load(), Passed: c.passed.Load(),
+		StoreBytes: c.storeBytes.Load(), FillBytes: c.fillBytes.Load(), OriginBytes: c.originBytes.Load(),
+		Stored: c.stored.Load(), Abandoned: c.abandoned.Load(), Errors: c.errors.Load(),
+	}
+	t.mu.Lock()
+	s.Fills = len(t.openings) + t.filling
+	t.mu.Unlock()
+	if e, ok := t.Store.(interface{ evictions() uint64 }); ok {
+		s.Evictions = e.evictions()
+	}
+	return s
+}

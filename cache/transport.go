@@ -1,0 +1,141 @@
+// Package cache shares the answers of an origin among viewers: one upstream request, however many ask.
+//
+// [Transport] is an http.RoundTripper that stands between a proxy and the transport that reaches the origin. The first
+// viewer's request opens a fill; all others read along, each at its own pace and from the first byte that is there. What
+// arrived whole may be kept in a [Store] for as long as [HLS] or a function of the caller says.
+//
+// It is a shared cache in the sense of RFC 9111 that knows what a playlist is.
+package cache
+
+import (
+	"iter"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// Transport is an http.RoundTripper that asks Base once and shares the answer. The zero value works: it joins running
+// fetches and keeps nothing. Its fields must not change after first use; its methods may be called concurrently.
+//
+// Only GET and HEAD without Authorization, Cookie or a body are shared; all other requests go to Base as they are. What
+// an answer's Cache-Control forbids to share (private, no-store), what sets a cookie and what may be a key goes to the
+// viewer who asked and to nobody else.
+type Transport struct {
+	// Base asks the origin. Nil: http.DefaultTransport. A fill asks with the header of the viewer who came first, but
+	// for its Range, conditions, Cookie and Authorization, and with "Accept-Encoding: identity". What an origin says
+	// about caching can be overridden by a Base that changes the answer's header.
+	Base http.RoundTripper
+	// Store keeps whole answers. Nil: running fetches are joined, nothing is kept.
+	Store Store
+	// TTL says how long an answer that came whole is fresh, counted from Entry.Time; 0 or less: it is not kept. The
+	// Entry must not be changed or kept. Nil: HLS.
+	TTL func(*Entry) time.Duration
+	// Key names what a request asks for: requests with one key share one answer. Nil: scheme, host, path and query of
+	// the URL, without the parameters that differ between viewers but not between answers (CMCD, _HLS_throughput).
+	Key func(*http.Request) string
+	// MaxBody is the longest body that is shared or kept, in bytes; a longer one is streamed to each viewer on its own,
+	// with its own Range. 0 or less: 64 MiB.
+	MaxBody int64
+	// Timeout is how long the origin may be silent: before the header (but at least 60 s for a blocking playlist reload,
+	// recognised by _HLS_msn in the URL) and between any two reads of the body. 0 or less: 10 s.
+	Timeout time.Duration
+	// MaxFills is how many answers may be fetched at a time; a request that would need one more fails with ErrBusy.
+	// 0 or less: 1024.
+	MaxFills int
+	// Refs lists the absolute upstream URLs of the segments that a playlist names. Nil: the cache does not look into
+	// playlists beyond their duration.
+	Refs func(playlist []byte, base string) iter.Seq[string]
+
+	count   counters
+	flights singleflight.Group
+
+	mu       sync.Mutex
+	openings map[string]*opening // by key: the question was asked, there is no answer yet
+	fills    map[string]*fill    // by key: running, and open to joiners
+	filling  int                 // fills that run, those closed to joiners included
+	alone    recent              // keys whose answers proved impossible to share
+}
+
+const (
+	defaultMaxBody  = 64 << 20
+	defaultTimeout  = 10 * time.Second
+	blockingTimeout = time.Minute
+	defaultMaxFills = 1024
+)
+
+// RoundTrip answers from the Store, from a running fill, or by asking Base. The Response belongs to the viewer: its
+// Request is r, its Header a copy, and its Body, unless it was not shared, implements io.WriterTo, which writes large
+// pieces and flushes an http.ResponseWriter when it has caught up with the origin. A Body that breaks ends with an error,
+// never with io.EOF.
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !shareable(r) {
+		t.count.passed.Add(1)
+		return t.pass(r, why(r))
+	}
+	key, err := t.key(r)
+	if err != nil {
+		return nil, err
+	}
+	if e := t.lookup(r, key); e != nil {
+		return t.hit(r, e), nil
+	}
+	if r.Method == http.MethodHead || t.isAlone(key) {
+		// A HEAD costs the origin less than the whole body would.
+		return t.join(r, key, false)
+	}
+	return t.join(r, key, true)
+}
+
+// lookup returns what the Store has, if it may be used for r now.
+func (t *Transport) lookup(r *http.Request, key string) *Entry {
+	if t.Store == nil {
+		return nil
+	}
+	e, err := t.get(r.Context(), key)
+	if err != nil {
+		t.count.errors.Add(1)
+		return nil
+	}
+	if e == nil || !e.fresh() || !varies(e.Vary, r) {
+		return nil
+	}
+	return e
+}
+
+func (t *Transport) base() http.RoundTripper {
+	if t.Base == nil {
+		return http.DefaultTransport
+	}
+	return t.Base
+}
+
+func (t *Transport) maxBody() int64 {
+	if t.MaxBody <= 0 {
+		return defaultMaxBody
+	}
+	return t.MaxBody
+}
+
+func (t *Transport) idle() time.Duration {
+	if t.Timeout <= 0 {
+		return defaultTimeout
+	}
+	return t.Timeout
+}
+
+// patience is how long the header of r's answer may take.
+func (t *Transport) patience(r *http.Request) time.Duration {
+	if blocking(r.URL.RawQuery) {
+		return max(t.idle(), blockingTimeout)
+	}
+	return t.idle()
+}
+
+func (t *Transport) maxFills() int {
+	if t.MaxFills <= 0 {
+		return defaultMaxFills
+	}
+	return t.MaxFills
+}

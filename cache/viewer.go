@@ -1,0 +1,154 @@
+package cache
+
+import (
+	"context"
+	"io"
+	"math"
+	"net/http"
+	"sync/atomic"
+)
+
+// viewer is the body of one response: a part of a buffer, read at the viewer's own pace.
+type viewer struct {
+	ctx  context.Context
+	body pieces
+	fill *fill // nil: the buffer is whole
+	sent *atomic.Uint64
+
+	at   place
+	off  int64
+	end  int64 // reads stop here; math.MaxInt64: where the body does
+	gone atomic.Bool
+
+	reached atomic.Int64 // off, for the pump of a closed fill
+}
+
+// pieces is a body that lies in memory, whole or growing.
+type pieces interface {
+	at(off int64, hint *place) (p []byte, more <-chan struct{}, err error)
+}
+
+// next returns bytes that are there in one piece, waiting for at least one if need be.
+func (v *viewer) next(idle func() error) ([]byte, error) {
+	for {
+		if v.gone.Load() {
+			return nil, http.ErrBodyReadAfterClose
+		}
+		if err := v.ctx.Err(); err != nil {
+			return nil, context.Cause(v.ctx)
+		}
+		if v.off >= v.end {
+			return nil, io.EOF
+		}
+		p, more, err := v.body.at(v.off, &v.at)
+		switch {
+		case err == io.EOF && v.end != math.MaxInt64:
+			return nil, io.ErrUnexpectedEOF
+		case err != nil:
+			return nil, err
+		case more == nil:
+			return p[:min(int64(len(p)), v.end-v.off)], nil
+		}
+		if idle != nil {
+			if err := idle(); err != nil {
+				return nil, err
+			}
+		}
+		select {
+		case <-more:
+		case <-v.ctx.Done():
+		}
+	}
+}
+
+func (v *viewer) moved(n int) {
+	v.off += int64(n)
+	v.sent.Add(uint64(n))
+	if v.fill == nil {
+		return
+	}
+	if v.off >= v.end {
+		v.reached.Store(math.MaxInt64)
+	} else {
+		v.reached.Store(v.off)
+	}
+	if v.fill.outgrown.Load() {
+		v.fill.t.mu.Lock()
+		v.fill.wakePump()
+		v.fill.t.mu.Unlock()
+	}
+}
+
+// Read is that of io.Reader.
+func (v *viewer) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	piece, err := v.next(nil)
+	if err != nil {
+		return 0, err
+	}
+	n := copy(p, piece)
+	v.moved(n)
+	return n, nil
+}
+
+// WriteTo is that of io.WriterTo. It writes what there is in pieces as large as the chunks, and flushes when it has to
+// wait for the origin.
+func (v *viewer) WriteTo(w io.Writer) (written int64, err error) {
+	flush := flusher(w)
+	for {
+		piece, err := v.next(flush)
+		if err == io.EOF {
+			return written, nil
+		}
+		if err != nil {
+			return written, err
+		}
+		n, err := w.Write(piece)
+		if n < 0 || n > len(piece) {
+			return written, io.ErrShortWrite
+		}
+		written += int64(n)
+		v.moved(n)
+		if err != nil {
+			return written, err
+		}
+		if n < len(piece) {
+			return written, io.ErrShortWrite
+		}
+	}
+}
+
+// flusher returns how to send on what w has buffered; nil: it does not buffer.
+func flusher(w io.Writer) func() error {
+	switch w := w.(type) {
+	case http.ResponseWriter:
+		return func() error {
+			if err := http.NewResponseController(w).Flush(); err != nil && !isUnsupported(err) {
+				return err
+			}
+			return nil
+		}
+	case interface{ FlushError() error }:
+		return w.FlushError
+	case interface{ Flush() error }:
+		return w.Flush
+	case http.Flusher:
+		return func() error { w.Flush(); return nil }
+	}
+	return nil
+}
+
+// Close ends the viewer's part. A fill that nobody follows any more may end with it.
+func (v *viewer) Close() error {
+	if v.gone.Swap(true) || v.fill == nil {
+		return nil
+	}
+	f := v.fill
+	f.t.mu.Lock()
+	delete(f.viewers, v)
+	f.t.mu.Unlock()
+	f.leave(1)
+	return nil
+}
