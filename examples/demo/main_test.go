@@ -1,0 +1,242 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/Eyevinn/hls-m3u8/m3u8"
+	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// witness counts at the origin how often each answer was given: a playlist that changed is another answer.
+type witness struct {
+	next http.Handler
+
+	mu   sync.Mutex
+	gave map[string]int
+}
+
+func (o *witness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rec := httptest.NewRecorder()
+	o.next.ServeHTTP(rec, r)
+	o.mu.Lock()
+	o.gave[fmt.Sprintf("%s %d %x", r.URL.Path, rec.Code, sha256.Sum256(rec.Body.Bytes()))]++
+	o.mu.Unlock()
+	w.Header().Set("Content-Type", rec.Header().Get("Content-Type"))
+	w.WriteHeader(rec.Code)
+	w.Write(rec.Body.Bytes())
+}
+
+// stage is the demo in one process: origin, chain and page, each over TCP.
+type stage struct {
+	origin *witness
+	meter  *meter
+	url    string
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	live, err := newLiveOrigin(time.Now).handler()
+	require.NoError(t, err)
+	s := &stage{origin: &witness{next: live, gave: map[string]int{}}}
+	upstream := httptest.NewServer(s.origin)
+	t.Cleanup(upstream.Close)
+	stream, shared, err := newChain(upstream.URL)
+	require.NoError(t, err)
+	s.meter = newMeter(shared.Stats)
+	front, err := site(stream, s.meter, "")
+	require.NoError(t, err)
+	public := httptest.NewServer(front)
+	t.Cleanup(public.Close)
+	s.url = public.URL
+	return s
+}
+
+func TestTheOriginIsAskedOncePerSegmentAndPlaylistChange(t *testing.T) {
+	t.Parallel()
+	for _, master := range []string{"/hls/live/master.m3u8", "/hls/live/ts/master.m3u8"} {
+		t.Run(master, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
+			defer cancel()
+			(&crowd{
+				master: s.url + master, size: 20, ramp: 500 * time.Millisecond,
+				failed: func(err error) { t.Error(err) },
+			}).run(ctx)
+
+			s.origin.mu.Lock()
+			defer s.origin.mu.Unlock()
+			segments := 0
+			for answer, times := range s.origin.gave {
+				require.Equal(t, 1, times, answer)
+				require.Contains(t, answer, " 200 ")
+				if !strings.Contains(answer, ".m3u8 ") {
+					segments++
+				}
+			}
+			// Three tracks, from three segments behind the edge to what came in at least five seconds.
+			require.GreaterOrEqual(t, segments, 3*(3+2))
+			require.Equal(t, 20, s.meter.viewers(time.Now()))
+			counts := s.meter.counts()
+			require.NotZero(t, counts.Joins)
+			require.Greater(t, counts.Hits+counts.Joins, 5*counts.Misses)
+			require.EqualValues(t, len(s.origin.gave), counts.Misses)
+		})
+	}
+}
+
+func TestThePublicSide(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	for root, ext := range map[string]string{"/hls/live/": ".m4s", "/hls/live/ts/": ".ts"} {
+		p, ok := decode(t, fetch(t, s.url+root+"master.m3u8", http.StatusOK)).(*m3u8.MasterPlaylist)
+		require.True(t, ok)
+		uris := []string{p.GetAllAlternatives()[0].URI}
+		for _, v := range p.Variants {
+			uris = append(uris, v.URI)
+		}
+		require.Len(t, uris, 3)
+		for _, uri := range uris {
+			require.Regexp(t, "^"+root+"[av][01]/index.m3u8$", uri)
+			list := decode(t, fetch(t, s.url+uri, http.StatusOK)).(*m3u8.MediaPlaylist)
+			require.Len(t, list.GetAllSegments(), window)
+			if ext == ".m4s" {
+				require.Equal(t, strings.TrimSuffix(uri, "index.m3u8")+"init.mp4", list.Map.URI)
+				fetch(t, s.url+list.Map.URI, http.StatusOK)
+			}
+			for _, segment := range list.GetAllSegments() {
+				require.Regexp(t, "^"+root+`[av][01]/\d+\`+ext+"$", segment.URI)
+			}
+			fetch(t, s.url+list.GetAllSegments()[0].URI, http.StatusOK)
+		}
+	}
+	fetch(t, s.url+"/hls/live/v0/0.m4s", http.StatusNotFound)
+	fetch(t, s.url+"/hls/live/nothing", http.StatusNotFound)
+}
+
+func TestRangesOfASegment(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	list := decode(t, fetch(t, s.url+"/hls/live/v1/index.m3u8", http.StatusOK)).(*m3u8.MediaPlaylist)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+list.GetAllSegments()[3].URI, nil)
+	require.NoError(t, err)
+	req.Header.Set("Range", "bytes=4-7")
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.Equal(t, http.StatusPartialContent, resp.StatusCode)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, "styp", string(body))
+}
+
+func fetch(t *testing.T, url string, status int) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	req.Header.Set("Origin", "https://page.example")
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, status, resp.StatusCode, url)
+	if strings.Contains(url, "/hls/") {
+		require.Equal(t, []string{"*"}, resp.Header.Values("Access-Control-Allow-Origin"), url)
+	}
+	return string(body)
+}
+
+func TestALivePlaylistIsKeptUntilItsNextSegmentIsDue(t *testing.T) {
+	epoch := time.Now().Add(-time.Hour)
+	body, err := media(99, epoch, func(n int64) string { return fmt.Sprint(n, ".ts") }, "")
+	require.NoError(t, err)
+	ends := epoch.Add(100 * segmentTime)
+	entry := func(at time.Time) *cache.Entry {
+		return &cache.Entry{
+			URL: "http://origin/live/v0/index.m3u8", Status: http.StatusOK, Time: at,
+			Header: http.Header{"Content-Type": {playlistType}}, Body: cache.Bytes(body),
+		}
+	}
+	require.InDelta(t, segmentTime, untilNextSegment(entry(ends)), float64(time.Millisecond))
+	require.InDelta(t, 20*time.Millisecond, untilNextSegment(entry(ends.Add(segmentTime-20*time.Millisecond))), float64(time.Millisecond))
+	require.LessOrEqual(t, untilNextSegment(entry(ends.Add(time.Minute))), time.Duration(0), "overdue: not kept")
+	require.Equal(t, targetDuration*time.Second, untilNextSegment(entry(ends.Add(-time.Hour))), "a clock that is wrong does no lasting harm")
+
+	other := entry(ends)
+	other.Header = http.Header{"Content-Type": {"video/mp4"}}
+	require.Equal(t, cache.HLS(other), untilNextSegment(other))
+	broken := entry(ends)
+	broken.Body = cache.Bytes([]byte("#EXTM3U\n"))
+	require.Equal(t, cache.HLS(broken), untilNextSegment(broken))
+}
+
+func TestRunServesUntilItIsTold(t *testing.T) {
+	t.Parallel()
+	script := filepath.Join(t.TempDir(), "hls.js")
+	require.NoError(t, os.WriteFile(script, []byte("const Hls = 1"), 0o600))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out, in := io.Pipe()
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, in, config{addr: "127.0.0.1:0", viewers: 3, hlsjs: script}) }()
+	lines := bufio.NewReader(out)
+	first, err := lines.ReadString('\n')
+	require.NoError(t, err)
+	require.Regexp(t, `^listening on http://127\.0\.0\.1:\d+\n$`, first)
+	go io.Copy(io.Discard, lines)
+
+	base := strings.TrimSpace(strings.TrimPrefix(first, "listening on "))
+	require.Contains(t, fetch(t, base+"/", http.StatusOK), `data-hlsjs="/hls.js"`)
+	require.Equal(t, "const Hls = 1", fetch(t, base+"/hls.js", http.StatusOK))
+	require.Contains(t, fetch(t, base+"/hls/live/master.m3u8", http.StatusOK), "/hls/live/v0/index.m3u8")
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		require.Contains(c, fetch(t, base+"/stats", http.StatusOK), `"viewers":2`) // the first of the crowd, and this test
+	}, 5*time.Second, 100*time.Millisecond)
+	cancel()
+	select {
+	case err := <-ended:
+		require.NoError(t, err)
+	case <-time.After(6 * time.Second):
+		t.Fatal("run did not end")
+	}
+}
+
+func TestRunRefusesWhatCannotWork(t *testing.T) {
+	busy := httptest.NewServer(http.NotFoundHandler())
+	defer busy.Close()
+	for name, c := range map[string]config{
+		"no such file":  {addr: "127.0.0.1:0", hlsjs: filepath.Join(t.TempDir(), "none.js")},
+		"address taken": {addr: busy.Listener.Addr().String()},
+	} {
+		require.Error(t, run(t.Context(), io.Discard, c), name)
+	}
+}
+
+func TestThePageIsWhole(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	page := fetch(t, s.url+"/", http.StatusOK)
+	require.Contains(t, page, `data-hlsjs="`+cdn+`"`)
+	require.Contains(t, page, "100 ms")
+	for _, asset := range []string{"/page.css", "/page.js", "/chart.js"} {
+		require.NotEmpty(t, fetch(t, s.url+asset, http.StatusOK))
+		require.Contains(t, page+fetch(t, s.url+"/page.js", http.StatusOK), strings.TrimPrefix(asset, "/"))
+	}
+	fetch(t, s.url+"/hls.js", http.StatusNotFound)
+	fetch(t, s.url+"/index.html", http.StatusNotFound)
+}

@@ -1,0 +1,75 @@
+// A line chart of /stats' history, drawn anew each second. One axis for everything: a logarithmic one, since the point
+// of the picture is that two of the lines are in the hundreds while the origin's stays below ten.
+const lines = ["viewers", "hits", "joins", "origin"];
+const names = { viewers: "viewers", hits: "hits/s", joins: "joins/s", origin: "origin requests/s" };
+const span = 120, smooth = 6; // seconds
+const box = document.querySelector("#chart"), read = document.querySelector("#read"), hint = read.textContent;
+const shown = (name) => document.querySelector(`[data-line=${name}]`).ariaPressed === "true";
+let samples = [], cursor = null; // seconds before now
+
+// averages smooths a playlist's rhythm out of the counts; viewers are a level, not a count.
+const averages = (history) => history.map((at, i) => {
+  const part = history.slice(Math.max(0, i - smooth + 1), i + 1);
+  const mean = (name) => part.reduce((sum, s) => sum + s[name], 0) / part.length;
+  return { viewers: at.viewers, hits: mean("hits"), joins: mean("joins"), origin: mean("origin") };
+});
+
+// draw shows a history of one sample a second, oldest first, and returns the newest as drawn.
+export function draw(history) {
+  samples = averages(history);
+  render();
+  return samples.at(-1);
+}
+
+function render() {
+  const width = box.clientWidth, height = box.clientHeight, left = 38, right = 10, top = 8, bottom = 24;
+  const most = Math.max(9, ...samples.flatMap((s) => lines.filter(shown).map((name) => s[name])));
+  const x = (ago) => width - right - (ago / span) * (width - left - right);
+  const y = (value) => height - bottom - (Math.log1p(value) / Math.log1p(most * 1.15)) * (height - top - bottom);
+  const ticks = [0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000].filter((t) => t <= most * 1.15);
+  const times = [[span, "2 min ago", "start"], [span / 2, "1 min ago", "middle"], [0, "now", "end"]];
+  const path = (name) => samples.map((s, i) => `${i ? "L" : "M"}${x(samples.length - 1 - i).toFixed(1)} ${y(s[name]).toFixed(1)}`).join("");
+  box.innerHTML = `<svg width="${width}" height="${height}" aria-hidden="true">` +
+    ticks.map((t) => `<line class="grid" x1="${left}" x2="${width - right}" y1="${y(t)}" y2="${y(t)}"/>` +
+      `<text x="${left - 8}" y="${y(t) + 4}" text-anchor="end">${t}</text>`).join("") +
+    times.map(([ago, text, anchor]) => `<text x="${x(ago)}" y="${height - 6}" text-anchor="${anchor}">${text}</text>`).join("") +
+    lines.filter(shown).map((name) => `<path class="${name}" data-line="${name}" d="${path(name)}"/>`).join("") +
+    (cursor === null ? "" : `<line class="cursor" x1="${x(cursor)}" x2="${x(cursor)}" y1="${top}" y2="${height - bottom}"/>`) +
+    "</svg>";
+  box.ariaLabel = "Chart of the last two minutes. Now: " + describe(samples.at(-1));
+  read.textContent = cursor === null ? hint : `${cursor} s ago: ${describe(samples.at(-1 - cursor))}.`;
+}
+
+function describe(sample) {
+  if (!sample) return "nothing yet";
+  return lines.map((name) => `${name === "viewers" ? sample[name] : sample[name].toFixed(1)} ${names[name]}`).join(", ");
+}
+
+function point(ago) {
+  cursor = ago === null ? null : Math.max(0, Math.min(span, samples.length - 1, Math.round(ago)));
+  render();
+}
+
+// listen lets pointer and keys move the cursor, and the counters' buttons choose the lines.
+export function listen() {
+  const keys = { ArrowLeft: 1, ArrowRight: -1, PageUp: 10, PageDown: -10, Home: span, End: -span };
+  box.addEventListener("keydown", (e) => {
+    if (e.key === "Escape") point(null);
+    if (!(e.key in keys)) return;
+    e.preventDefault();
+    point((cursor ?? 0) + (cursor === null ? 0 : keys[e.key]));
+  });
+  box.addEventListener("pointermove", (e) => {
+    const { left, width } = box.getBoundingClientRect();
+    point(((left + width - 10 - e.clientX) / (width - 48)) * span);
+  });
+  box.addEventListener("pointerleave", () => point(null));
+  box.addEventListener("blur", () => point(null));
+  for (const name of lines) {
+    document.querySelector(`[data-line=${name}]`).addEventListener("click", (e) => {
+      e.currentTarget.ariaPressed = String(!shown(name));
+      render();
+    });
+  }
+  new ResizeObserver(render).observe(box);
+}

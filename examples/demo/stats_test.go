@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/stretchr/testify/require"
+)
+
+func answer(body string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte(body)) })
+}
+
+func TestMeterSamplesRatesEverySecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var hits, joins atomic.Uint64
+		m := newMeter(func() cache.Stats { return cache.Stats{Hits: hits.Load(), Joins: joins.Load()} })
+		hits.Store(1000) // before the first sample
+		ctx, cancel := context.WithCancel(t.Context())
+		go m.run(ctx)
+		synctest.Wait()
+		hits.Store(1007)
+		joins.Store(2)
+		get(m.origin.count(answer("x")), "/live/v0/1.m4s")
+		time.Sleep(1500 * time.Millisecond)
+		hits.Store(1010)
+		time.Sleep(time.Second)
+		cancel()
+		synctest.Wait()
+		require.Equal(t, []sample{{Hits: 7, Joins: 2, Origin: 1}, {Hits: 3}}, m.samples)
+	})
+}
+
+func TestMeterKeepsTwoMinutes(t *testing.T) {
+	m := newMeter(nil)
+	for i := range history + 30 {
+		m.add(sample{Viewers: i})
+	}
+	require.Len(t, m.samples, history)
+	require.Equal(t, 30, m.samples[0].Viewers)
+}
+
+func TestViewersAreThoseWhoAskedLately(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMeter(func() cache.Stats { return cache.Stats{} })
+		h := m.watch(answer("x"))
+		ask := func(address, agent string) {
+			r := httptest.NewRequest(http.MethodGet, "/hls/live/master.m3u8", nil)
+			r.RemoteAddr, r.Header = address, http.Header{"User-Agent": {agent}}
+			h.ServeHTTP(httptest.NewRecorder(), r)
+		}
+		ask("192.0.2.1:1000", "a")
+		ask("192.0.2.1:1001", "a")
+		ask("192.0.2.1:1000", "b")
+		ask("[2001:db8::1]:1000", "a")
+		require.Equal(t, 3, m.viewers(time.Now()))
+		time.Sleep(present - time.Second)
+		ask("192.0.2.1:2000", "b")
+		time.Sleep(2 * time.Second)
+		require.Equal(t, 1, m.viewers(time.Now()))
+	})
+}
+
+func TestStatsAreJSON(t *testing.T) {
+	m := newMeter(func() cache.Stats { return cache.Stats{Hits: 5, Joins: 4, Misses: 3} })
+	get(m.watch(answer("12345")), "/hls/live/v0/index.m3u8")
+	get(m.watch(answer("123")), "/hls/live/v0/7.m4s")
+	get(m.origin.count(answer("12")), "/live/v0/init.mp4")
+	w := get(m, "/stats")
+	require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+	var got map[string]any
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &got))
+	require.Equal(t, map[string]any{
+		"viewers": 1.0, "hits": 5.0, "joins": 4.0, "misses": 3.0,
+		"served":  map[string]any{"playlists": 1.0, "segments": 1.0, "bytes": 8.0},
+		"origin":  map[string]any{"playlists": 0.0, "segments": 1.0, "bytes": 2.0},
+		"history": []any{},
+	}, got)
+}
+
+func TestCountingLetsFlushesThrough(t *testing.T) {
+	var m traffic
+	w := get(m.count(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		require.NoError(t, http.NewResponseController(w).Flush())
+	})), "/x.ts")
+	require.True(t, w.Flushed)
+}
