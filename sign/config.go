@@ -43,8 +43,10 @@ type Config struct {
 	// Param is the name of the query parameter. Empty: hpt. Two signers in a row need different names.
 	Param string
 
-	// Cookies admits requests by a cookie made with Signer.Cookie as well, and leaves links that it covers unsigned.
-	Cookies bool
+	// Cookies, if not zero, admits requests without a token by a cookie made with Signer.Cookie, and leaves links that the
+	// cookie covers unsigned. It is the SameSite of the cookies: http.SameSiteLaxMode, or http.SameSiteNoneMode if players
+	// stand on pages of other sites.
+	Cookies http.SameSite
 
 	// Gone answers a link that has expired with 410 instead of 403.
 	Gone bool

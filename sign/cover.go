@@ -8,7 +8,8 @@ type cover struct {
 	kind   int    // of the links that get it
 	prefix []byte // of the public URLs below the directory, as they are spelled
 	dir    []byte // its path
-	text   []byte // param=token; empty when a cookie covers the directory
+	depth  int    // segments of it
+	text   []byte // param=token
 }
 
 // In a session that is renewed, playlists and media have different tokens.
@@ -47,9 +48,6 @@ func (c *cover) coversPlainly(public []byte) bool {
 }
 
 func (c *cover) extend(public []byte) []byte {
-	if len(c.text) == 0 {
-		return public
-	}
 	return append(append(public, '?'), c.text...)
 }
 
@@ -71,7 +69,7 @@ func (s *Signer) coverFor(h *held, p *parts, path []byte) *cover {
 	if depth > 255 {
 		return nil
 	}
-	c := &cover{signer: s, kind: kind, dir: bytes.Clone(dir), prefix: append(bytes.Clone(p.url[:p.path]), dir...)}
+	c := &cover{signer: s, kind: kind, depth: depth, dir: bytes.Clone(dir), prefix: append(bytes.Clone(p.url[:p.path]), dir...)}
 	c.text = s.signDirectory(s.inherit(h, kind != kindMedia), h.grant.Claims, c.dir, depth)
 	if len(h.covers) >= maxCovers {
 		h.covers = h.covers[1:]

@@ -1,7 +1,7 @@
 package sign
 
 import (
-	"fmt"
+	"errors"
 	"net/http"
 )
 
@@ -20,10 +20,12 @@ func (s *Signer) URLFor(r *http.Request, rawURL string) (string, error) {
 	return s.URLUnder(g, rawURL)
 }
 
+var errGrant = errors.New("sign: a grant needs an expiry, times between 1970 and 36812, and a session of at most 255 bytes")
+
 // URLUnder is URL with a grant of the caller's making: other times, a session id, claims that are known without a request.
 func (s *Signer) URLUnder(g Grant, rawURL string) (string, error) {
 	if !g.fits() {
-		return "", fmt.Errorf("sign: a grant needs an expiry, times between 1970 and 36812, and a session of at most 255 bytes")
+		return "", errGrant
 	}
 	h := &held{grant: g, entry: true}
 	out, err := s.signUnder(h, escapeURL(rawURL))

@@ -55,9 +55,14 @@ func (s *Signer) signUnder(h *held, public []byte) ([]byte, error) {
 		return public, ErrURL
 	}
 	path := p.pathBytes()
-	if s.config.Scope == Directory && plain(path) && !s.isAlone(path) {
-		if c := s.coverFor(h, &p, path); c != nil {
-			return p.insert(c.text), nil
+	if (s.config.Scope == Directory || h.cookie) && plain(path) && !s.isAlone(path) {
+		if h.free(&p, path) {
+			return public, nil
+		}
+		if s.config.Scope == Directory {
+			if c := s.coverFor(h, &p, path); c != nil {
+				return p.insert(c.text), nil
+			}
 		}
 	}
 	return s.signExact(h, &p, path, query, hasQuery), nil
@@ -110,14 +115,20 @@ func (s *Signer) inherit(h *held, renewed bool) Grant {
 	if renewed || h.entry || g.Until.IsZero() {
 		return g
 	}
-	if end := s.grid(h.since, s.config.TTL); end.After(g.Expires) {
-		g.Expires = end
-	}
-	if g.Expires.After(g.Until) {
-		g.Expires = g.Until
-	}
-	g.Until = time.Time{}
+	g.Expires, g.Until = s.renewed(h), time.Time{}
 	return g
+}
+
+// renewed is the expiry of media in a session that may go on.
+func (s *Signer) renewed(h *held) time.Time {
+	end := s.grid(h.since, s.config.TTL)
+	if h.grant.Expires.After(end) {
+		end = h.grant.Expires
+	}
+	if end.After(h.grant.Until) {
+		end = h.grant.Until
+	}
+	return end
 }
 
 // separate returns the URL without its fragment, ready for a parameter to follow.

@@ -21,14 +21,7 @@ func (s *Signer) Verify(r *http.Request) (Grant, error) {
 }
 
 func (s *Signer) verify(r *http.Request) (*held, error) {
-	text, count := findParam(r.URL.RawQuery, s.config.Param)
-	switch {
-	case count == 0:
-		return nil, ErrNoToken
-	case count > 1:
-		return nil, ErrBadToken
-	}
-	h, err := s.verifyToken(r, text)
+	h, err := s.find(r)
 	if err != nil {
 		return nil, err
 	}
@@ -38,6 +31,17 @@ func (s *Signer) verify(r *http.Request) (*held, error) {
 		}
 	}
 	return h, nil
+}
+
+// find takes the token in the query, if there is one, before a cookie.
+func (s *Signer) find(r *http.Request) (*held, error) {
+	switch text, count := findParam(r.URL.RawQuery, s.config.Param); count {
+	case 0:
+		return s.verifyCookie(r)
+	case 1:
+		return s.verifyToken(r, text)
+	}
+	return nil, ErrBadToken
 }
 
 // verifyToken tells nothing about a token before its MAC is known to be right.
@@ -82,8 +86,11 @@ func (s *Signer) verifyToken(r *http.Request, text string) (*held, error) {
 		return nil, ErrMethod
 	}
 	h := &held{grant: head.grant, since: now}
-	if head.directory && key == s.signing() {
-		h.covers = append(h.covers, s.ownCover(&head, path, text))
+	if head.directory {
+		h.own = s.ownCover(&head, path, text)
+	}
+	if h.own != nil && key == s.signing() {
+		h.covers = append(h.covers, h.own)
 	}
 	return h, nil
 }
@@ -105,7 +112,7 @@ func (s *Signer) inTime(now time.Time, g *Grant, renewed bool) error {
 
 // ownCover lets links below the directory of the request's token have that token.
 func (s *Signer) ownCover(head *header, dir []byte, text string) *cover {
-	c := &cover{signer: s, prefix: dir, dir: dir, text: append(append([]byte(nil), s.mark...), text...)}
+	c := &cover{signer: s, prefix: dir, dir: dir, depth: head.depth, text: append(append([]byte(nil), s.mark...), text...)}
 	if !head.grant.Until.IsZero() {
 		c.kind = kindPlaylist
 	}
@@ -118,11 +125,15 @@ func (s *Signer) ownCover(head *header, dir []byte, text string) *cover {
 // always with Cache-Control: no-store. Mount it inside the CORS middleware: preflights carry no token.
 func (s *Signer) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.config.Cookies != 0 {
+			w.Header().Add("Vary", "Cookie") // a shared cache must not hand to others what the cookie opened
+		}
 		h, err := s.verify(r)
 		if err != nil {
 			s.refuse(w, err)
 			return
 		}
+		s.renewCookie(w, h)
 		next.ServeHTTP(w, s.strip(r, h))
 	})
 }
@@ -135,6 +146,7 @@ func (s *Signer) strip(r *http.Request, h *held) *http.Request {
 	u.RawQuery, mark = cutParam(u.RawQuery, s.config.Param)
 	u.ForceQuery = mark && u.RawQuery == ""
 	out.URL = &u
+	out.Header = s.stripCookie(r.Header)
 	out.RequestURI = s.stripURI(r.RequestURI)
 	return out
 }

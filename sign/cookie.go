@@ -1,0 +1,112 @@
+package sign
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"strings"
+)
+
+// Cookie returns a cookie that opens the directory of rawURL, a path-absolute or absolute URL, as long as g says: for a
+// handler that has let a viewer in and sets it before the page asks for the first playlist. Its name is Config.Param. It
+// is Secure and HttpOnly, holds for the host that sets it, and has the SameSite of Config.Cookies, without which this is
+// an error. Claims and paths that Config.Alone names are as with any token of a directory.
+//
+// A handler that admits by the cookie sets it anew with each step of the expiry grid while Config.Renew allows, so that
+// media stay open too. Pages of another origin need CORS with credentials.
+func (s *Signer) Cookie(g Grant, rawURL string) (*http.Cookie, error) {
+	if s.config.Cookies == 0 {
+		return nil, errors.New("sign: Config.Cookies is not set")
+	}
+	if !g.fits() {
+		return nil, errGrant
+	}
+	p, ok := split(escapeURL(rawURL))
+	if !ok {
+		return nil, ErrURL
+	}
+	dir, depth := directoryOf(p.pathBytes())
+	if depth > 255 || !plain(dir) {
+		return nil, ErrURL
+	}
+	return s.cookieFor(g, dir, depth), nil
+}
+
+func (s *Signer) cookieFor(g Grant, dir []byte, depth int) *http.Cookie {
+	expires := g.Expires
+	if g.Until.After(expires) {
+		expires = g.Until
+	}
+	return &http.Cookie{
+		Name: s.config.Param, Value: string(s.signDirectory(g, g.Claims, dir, depth)[len(s.mark):]),
+		Path: string(dir), Expires: expires.Add(s.skew), Secure: true, HttpOnly: true, SameSite: s.config.Cookies,
+	}
+}
+
+// mostCookies of one name are looked at; a browser sends one for each directory above the path.
+const mostCookies = 8
+
+// verifyCookie accepts the first cookie that is a valid token of a directory.
+func (s *Signer) verifyCookie(r *http.Request) (*held, error) {
+	if s.config.Cookies == 0 {
+		return nil, ErrNoToken
+	}
+	refused := ErrNoToken
+	for i, c := range r.CookiesNamed(s.config.Param) {
+		if i == mostCookies {
+			break
+		}
+		h, err := s.verifyToken(r, c.Value)
+		switch {
+		case err == nil && h.own != nil:
+			h.cookie, h.covers = true, nil // what is HttpOnly stays out of links
+			return h, nil
+		case err == nil:
+			err = ErrBadToken // a link of the query, which would be open to all who can plant a cookie
+		}
+		if !errors.Is(refused, ErrExpired) {
+			refused = err
+		}
+	}
+	return nil, refused
+}
+
+// free reports whether the viewer's cookie opens path, so that it needs no token.
+func (h *held) free(p *parts, path []byte) bool {
+	return h.cookie && p.path == 0 && bytes.HasPrefix(path, h.own.dir)
+}
+
+// renewCookie gives a session that may go on a new cookie when there is a later expiry on the grid.
+func (s *Signer) renewCookie(w http.ResponseWriter, h *held) {
+	g := h.grant
+	if !h.cookie || g.Until.IsZero() {
+		return
+	}
+	if g.Expires = s.renewed(h); !g.Expires.After(h.grant.Expires) {
+		return
+	}
+	http.SetCookie(w, s.cookieFor(g, h.own.dir, h.own.depth))
+}
+
+// stripCookie removes the signer's cookies from header and leaves the others as they are.
+func (s *Signer) stripCookie(header http.Header) http.Header {
+	lines := header["Cookie"]
+	if s.config.Cookies == 0 || len(lines) == 0 {
+		return header
+	}
+	var kept []string
+	for _, line := range lines {
+		for pair := range strings.SplitSeq(line, ";") {
+			pair = strings.TrimSpace(pair)
+			if name, _, _ := strings.Cut(pair, "="); pair != "" && name != s.config.Param {
+				kept = append(kept, pair)
+			}
+		}
+	}
+	header = header.Clone()
+	header.Del("Cookie")
+	if len(kept) > 0 {
+		header.Set("Cookie", strings.Join(kept, "; "))
+	}
+	return header
+}
