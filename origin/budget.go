@@ -1,0 +1,46 @@
+package origin
+
+import (
+	"sync"
+	"time"
+)
+
+// budget keeps retries a fraction of the requests, so that origins in trouble are not finished off by them.
+type budget struct {
+	mu     sync.Mutex
+	share  float64 // earned by each request
+	tokens float64
+	last   time.Time
+}
+
+const (
+	freeRetries = 10  // a second
+	maxRetries  = 100 // saved up
+)
+
+func (b *budget) init(share float64) {
+	b.share, b.tokens = share, maxRetries
+	if share == 0 {
+		b.share = defaultBudget
+	}
+}
+
+func (b *budget) earn(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.last.IsZero() {
+		b.tokens += now.Sub(b.last).Seconds() * freeRetries
+	}
+	b.last = now
+	b.tokens = min(b.tokens+b.share, maxRetries)
+}
+
+func (b *budget) spend() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}

@@ -1,0 +1,89 @@
+package origin
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// call is one request to one origin, from the dial to the last byte.
+type call struct {
+	pool   *Pool
+	member *member
+	ctx    context.Context // the caller's
+	cancel context.CancelCauseFunc
+	begun  time.Time
+	probe  bool
+	once   sync.Once
+}
+
+// slowEnough is when a caller's loss of patience is the origin's fault.
+const slowEnough = defaultPatience
+
+// failed ends a call that brought no header, or a body that broke, while the caller was waiting since a time.
+func (c *call) failed(err error, since time.Time) {
+	c.once.Do(func() {
+		now := time.Now()
+		if c.ctx.Err() != nil && !isTimeout(context.Cause(c.ctx)) && now.Sub(since) < slowEnough {
+			c.member.health.end(c.probe)
+		} else {
+			c.member.errors.Add(1)
+			c.member.health.failed(now, c.probe, 0, c.pool.failures, c.pool.cooldown)
+		}
+		c.member.inFlight.Add(-1)
+		c.cancel(err)
+	})
+}
+
+// answered takes note of a header and watches the body.
+func (c *call) answered(resp *http.Response) {
+	now := time.Now()
+	if sick(resp) {
+		c.member.errors.Add(1)
+		c.member.health.failed(now, c.probe, askedWait(resp, now), c.pool.failures, c.pool.cooldown)
+	} else {
+		c.member.health.answered(now.Sub(c.begun))
+	}
+	if resp.Body == nil {
+		resp.Body = http.NoBody
+	}
+	c.probe = false // that is settled
+	resp.Body = &callBody{ReadCloser: resp.Body, call: c, good: !sick(resp)}
+}
+
+// ended is a body read to its end, or closed before.
+func (c *call) ended(complete bool) {
+	c.once.Do(func() {
+		if complete {
+			c.member.health.completed()
+		}
+		c.member.inFlight.Add(-1)
+		c.cancel(nil)
+	})
+}
+
+type callBody struct {
+	io.ReadCloser
+	call *call
+	good bool
+}
+
+func (b *callBody) Read(p []byte) (int, error) {
+	since := time.Now()
+	n, err := b.ReadCloser.Read(p)
+	switch {
+	case err == io.EOF:
+		b.call.ended(b.good)
+	case err != nil:
+		b.call.failed(err, since)
+	}
+	return n, err
+}
+
+func (b *callBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.call.ended(b.good && b.ReadCloser == http.NoBody)
+	return err
+}

@@ -1,0 +1,145 @@
+package origin
+
+import (
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// PoolConfig is what a [Pool] is made of.
+type PoolConfig struct {
+	// Origins are the base URLs of servers that hold the same streams: http or https, with or without a path. At least
+	// one. Their order does not matter, nor does it matter which of them a request names.
+	Origins []string
+	// Weights are the shares of streams that the Origins get, in the same order. Nil: all alike. 0: none while another
+	// origin works.
+	Weights []float64
+	// Base sends the requests. Nil: the transport of a zero [Guard].
+	Base http.RoundTripper
+	// Key names the stream that a request belongs to, and so the origin that it stays with. Nil: the directory of the
+	// path below the origin's base, so that a playlist and the segments beside it go together. It must be deterministic.
+	Key func(*http.Request) string
+	// Failures in a row take an origin out. 0: 3. A refused or broken connection, no header in time, a body that breaks,
+	// and the statuses 500, 502, 503 and 504 are failures.
+	Failures int
+	// Cooldown is how long an origin is left alone, ± 20 %, before one request tries it again. It doubles with each
+	// failure of that, up to 60 s. 0: 5 s. A Retry-After of a 503 counts, too, up to 60 s.
+	Cooldown time.Duration
+	// Patience is how long a header may take while there is another origin to ask. 0: 4 s. Negative: no limit. A
+	// blocking playlist reload may take 30 s.
+	Patience time.Duration
+	// Retries is how many more origins one request may try. 0: 2. Negative: none.
+	Retries int
+	// Budget is how many retries there may be for each request, on average over all. 0: 0.25. Another 10 a second are
+	// free, so that a quiet pool fails over, too.
+	Budget float64
+}
+
+// Pool is an [http.RoundTripper] over origins that hold the same streams. A request whose URL lies below one of them is
+// sent to the one that its stream belongs to, by rendezvous hashing: each node and each restart picks the same without
+// talking to others, and an origin that comes or goes moves its own streams only. Any other request, such as one to
+// where a redirect leads, goes to Base as it is.
+//
+// Health is passive. A GET or HEAD without a body that fails goes to the next origin; a 404 tries one other origin, as
+// at the live edge one of them may be ahead. What all of them refuse comes back as the first one said it. When all are
+// out, all are tried. Response.Request is the request that the pool was given, whichever origin answered, so that URLs
+// resolve and caches work alike.
+//
+// All methods may be called concurrently.
+type Pool struct {
+	base     http.RoundTripper
+	key      func(*http.Request) string
+	failures int
+	cooldown time.Duration
+	patience time.Duration
+	retries  int
+	budget   budget
+
+	change sync.Mutex // held by those who replace set
+	set    atomic.Pointer[set]
+}
+
+const (
+	defaultFailures = 3
+	defaultCooldown = 5 * time.Second
+	maxCooldown     = 60 * time.Second
+	defaultPatience = 4 * time.Second
+	blockPatience   = 30 * time.Second
+	defaultRetries  = 2
+	defaultBudget   = 0.25
+)
+
+// NewPool makes a Pool, or reports all that is wrong with c.
+func NewPool(c PoolConfig) (*Pool, error) {
+	s, err := newSet(c.Origins, c.Weights, nil)
+	if err = checkConfig(c, err); err != nil {
+		return nil, err
+	}
+	p := &Pool{
+		base: c.Base, key: c.Key, failures: orInt(c.Failures, defaultFailures), cooldown: or(c.Cooldown, defaultCooldown),
+		patience: or(c.Patience, defaultPatience), retries: max(orInt(c.Retries, defaultRetries), 0),
+	}
+	if p.base == nil {
+		p.base = new(Guard).Transport()
+	}
+	p.budget.init(c.Budget)
+	p.set.Store(s)
+	return p, nil
+}
+
+// RoundTrip sends r to the origin that it belongs to, and to others if that fails.
+func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) {
+	s := p.set.Load()
+	tail, ok := s.tail(r.URL)
+	if !ok {
+		return p.base.RoundTrip(r)
+	}
+	key := directory(tail)
+	if p.key != nil {
+		key = p.key(r)
+	}
+	t := &trip{pool: p, request: r, tail: tail, order: s.rank(key, time.Now())}
+	resp, err := t.run()
+	if err != nil {
+		return nil, err
+	}
+	resp.Request = r
+	return resp, nil
+}
+
+// SetOrigins replaces the origins, as NewPool would take them; those that stay keep their health. Requests under way
+// go on.
+func (p *Pool) SetOrigins(origins []string, weights []float64) error {
+	p.change.Lock()
+	defer p.change.Unlock()
+	s, err := newSet(origins, weights, p.set.Load())
+	if err == nil {
+		p.set.Store(s)
+	}
+	return err
+}
+
+// Drain takes an origin out of service, or back in: it gets no new request while another origin works, and those under
+// way go on. It reports whether there is such an origin.
+func (p *Pool) Drain(origin string, drained bool) bool {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return false
+	}
+	for _, m := range p.set.Load().members {
+		if m.base == baseOf(u) {
+			m.drained.Store(drained)
+			return true
+		}
+	}
+	return false
+}
+
+func orInt(n, def int) int {
+	if n == 0 {
+		return def
+	}
+	return n
+}

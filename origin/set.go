@@ -1,0 +1,122 @@
+package origin
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// set is the origins of one moment. It does not change.
+type set struct {
+	members []*member
+	weights []float64
+}
+
+func newSet(origins []string, weights []float64, old *set) (*set, error) {
+	var faults []error
+	s := &set{weights: weights}
+	for i, raw := range origins {
+		m, err := newMember(raw)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("origin: origin %d: %w", i+1, err))
+			continue
+		}
+		if slices.ContainsFunc(s.members, func(o *member) bool { return o.base == m.base }) {
+			faults = append(faults, fmt.Errorf("origin: origin %d: twice in the list", i+1))
+		}
+		if old != nil {
+			if j := slices.IndexFunc(old.members, func(o *member) bool { return o.base == m.base }); j >= 0 {
+				m = old.members[j]
+			}
+		}
+		s.members = append(s.members, m)
+	}
+	if len(origins) == 0 {
+		faults = append(faults, errors.New("origin: a pool needs at least one origin"))
+	}
+	if weights != nil && len(weights) != len(origins) {
+		faults = append(faults, fmt.Errorf("origin: %d weights for %d origins", len(weights), len(origins)))
+	}
+	for i, w := range weights {
+		if !(w >= 0 && w <= math.MaxFloat32) {
+			faults = append(faults, fmt.Errorf("origin: weight %d is no share", i+1))
+		}
+	}
+	return s, errors.Join(faults...)
+}
+
+func checkConfig(c PoolConfig, err error) error {
+	faults := []error{err}
+	if c.Failures < 0 {
+		faults = append(faults, errors.New("origin: Failures is negative"))
+	}
+	if c.Cooldown < 0 {
+		faults = append(faults, errors.New("origin: Cooldown is negative"))
+	}
+	if !(c.Budget >= 0 && c.Budget <= math.MaxFloat32) {
+		faults = append(faults, errors.New("origin: Budget is no number of retries"))
+	}
+	return errors.Join(faults...)
+}
+
+// tail is the escaped path of u below the origin that it names.
+func (s *set) tail(u *url.URL) (tail string, ok bool) {
+	longest := -1
+	host, path := hostOf(u), u.EscapedPath()
+	for _, m := range s.members {
+		rest, below := strings.CutPrefix(path, m.path)
+		if below && len(m.path) > longest && m.url.Scheme == u.Scheme && m.host == host {
+			tail, ok, longest = rest, true, len(m.path)
+		}
+	}
+	return tail, ok
+}
+
+// rank orders the members for a stream: working ones by preference, then drained ones, then those that cool down.
+func (s *set) rank(key string, now time.Time) []*member {
+	type candidate struct {
+		*member
+		class int
+		score float64
+	}
+	all := make([]candidate, len(s.members))
+	for i, m := range s.members {
+		weight := 1.0
+		if s.weights != nil {
+			weight = s.weights[i]
+		}
+		all[i] = candidate{m, m.class(now, weight), weight * preference(key, m.base)}
+	}
+	slices.SortStableFunc(all, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(b.score, a.score), cmp.Compare(a.base, b.base))
+	})
+	out := make([]*member, len(all))
+	for i := range all {
+		out[i] = all[i].member
+	}
+	return out
+}
+
+// preference is the score of rendezvous hashing: 1/-ln(u) with u uniform in (0, 1), so that a factor in front of it is
+// a share. Key and origin are hashed together, or an origin's rank would not depend on the key.
+func preference(key, origin string) float64 {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, key)
+	_, _ = h.Write([]byte{0})
+	_, _ = io.WriteString(h, origin)
+	x := h.Sum64() // its high bits depend too little on the last bytes
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	x ^= x >> 31
+	u := (float64(x>>11) + 0.5) / (1 << 53)
+	return 1 / -math.Log(u)
+}
+
+func directory(path string) string { return path[:strings.LastIndexByte(path, '/')+1] }
