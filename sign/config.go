@@ -23,7 +23,7 @@ type Config struct {
 	Scope Scope
 
 	// Claims, if not nil, returns what the viewer of a request must keep, such as a session id or the prefix of the client
-	// address: see ClientPrefix. A token opens only for requests whose Claims are those it was made with. They are not
+	// address: see ClientPrefix, UserAgent and AllOf. A token opens only for requests whose Claims are those it was made with. They are not
 	// visible in the token. Entry links need URLFor then. Called concurrently.
 	Claims func(*http.Request) string
 

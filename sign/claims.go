@@ -1,0 +1,81 @@
+package sign
+
+import (
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// ClientPrefix returns Config.Claims that bind a link to the network of the client: the first v4 bits of an IPv4 address or
+// the first v6 bits of an IPv6 one; a number outside of what an address has means all of them. Mobile clients change
+// address, and have IPv6 and IPv4 at once: 24 and 48 are usual, and a page and its media should be reached by one family.
+//
+// The address is that of the connection. Only if that is one of the trusted proxies, X-Forwarded-For is read, from its end
+// up to the first address that is not theirs; what stands before that, anyone can write.
+func ClientPrefix(v4, v6 int, trusted ...netip.Prefix) func(*http.Request) string {
+	return func(r *http.Request) string {
+		addr := clientAddr(r, trusted)
+		bits := v6
+		if addr.Is4() {
+			bits = v4
+		}
+		if bits < 0 || bits > addr.BitLen() {
+			bits = addr.BitLen()
+		}
+		if p, err := addr.Prefix(bits); err == nil && p.IsValid() {
+			return p.String()
+		}
+		return "unknown"
+	}
+}
+
+// UserAgent is Config.Claims that bind a link to the program that asked for it.
+func UserAgent(r *http.Request) string { return r.UserAgent() }
+
+// AllOf returns Config.Claims that bind a link to all of several.
+func AllOf(claims ...func(*http.Request) string) func(*http.Request) string {
+	return func(r *http.Request) string {
+		var out strings.Builder
+		for _, c := range claims {
+			v := c(r)
+			// With their lengths, no two different lists of claims read the same.
+			out.WriteString(strconv.Itoa(len(v)) + ":" + v)
+		}
+		return out.String()
+	}
+}
+
+// clientAddr returns the zero Addr if there is none to be trusted.
+func clientAddr(r *http.Request, trusted []netip.Prefix) netip.Addr {
+	addr := parseAddr(r.RemoteAddr)
+	hops := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
+	for i := len(hops) - 1; i >= 0 && isOneOf(addr, trusted); i-- {
+		if i == 0 && strings.TrimSpace(hops[0]) == "" {
+			break
+		}
+		addr = parseAddr(strings.TrimSpace(hops[i]))
+	}
+	return addr
+}
+
+func isOneOf(addr netip.Addr, prefixes []netip.Prefix) bool {
+	for _, p := range prefixes {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// parseAddr takes an address with or without a port.
+func parseAddr(s string) netip.Addr {
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		return ap.Addr().Unmap().WithZone("")
+	}
+	addr, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.Unmap().WithZone("")
+}
