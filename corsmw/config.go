@@ -47,6 +47,7 @@ type ConfigError struct {
 	Reason string // what is wrong with it, and what to write instead
 }
 
+// Error names the field, the value and what is wrong with it.
 func (e *ConfigError) Error() string {
 	if e.Value == "" {
 		return "corsmw: " + e.Field + ": " + e.Reason
