@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// hammer keeps conns connections busy for span and returns answers per second. Bodies are discarded in the kernel, so
+// that the client's copying is not what is measured.
+func hammer(addr string, l load, conns int, span time.Duration) (float64, error) {
+	var done atomic.Int64
+	var wg sync.WaitGroup
+	errs := make(chan error, conns)
+	begin := time.Now()
+	end := begin.Add(span)
+	for range conns {
+		wg.Go(func() {
+			if err := keepAsking(addr, l, end, &done); err != nil {
+				errs <- err
+			}
+		})
+	}
+	wg.Wait()
+	select {
+	case err := <-errs:
+		return 0, err
+	default:
+	}
+	return float64(done.Load()) / time.Since(begin).Seconds(), nil
+}
+
+func keepAsking(addr string, l load, end time.Time, done *atomic.Int64) error {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.SetDeadline(end.Add(10 * time.Second))
+	raw, err := conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	request := []byte("GET " + l.path + " HTTP/1.1\r\nHost: bench\r\n" + l.header + "\r\n")
+	buf := make([]byte, 4<<10)
+	for time.Now().Before(end) {
+		if _, err := conn.Write(request); err != nil {
+			return err
+		}
+		if err := answer(conn, raw, buf, l); err != nil {
+			return err
+		}
+		done.Add(1)
+	}
+	return nil
+}
+
+func answer(conn net.Conn, raw syscall.RawConn, buf []byte, l load) error {
+	got := 0
+	for {
+		n, err := conn.Read(buf[got:])
+		if err != nil {
+			return err
+		}
+		got += n
+		if i := bytes.Index(buf[:got], []byte("\r\n\r\n")); i >= 0 {
+			length, err := lengthOf(buf[:i])
+			if err != nil || length != l.bytes {
+				return fmt.Errorf("answer of %d bytes, not %d: %w\n%s", length, l.bytes, err, buf[:i])
+			}
+			return discard(raw, length-int64(got-i-4))
+		}
+		if got == len(buf) {
+			return errors.New("header too long")
+		}
+	}
+}
+
+func lengthOf(header []byte) (int64, error) {
+	if !bytes.HasPrefix(header, []byte("HTTP/1.1 20")) {
+		return 0, errors.New("status")
+	}
+	for line := range bytes.SplitSeq(header, []byte("\r\n")) {
+		name, value, _ := bytes.Cut(line, []byte(": "))
+		if bytes.EqualFold(name, []byte("Content-Length")) {
+			return strconv.ParseInt(string(value), 10, 64)
+		}
+	}
+	return 0, errors.New("no length")
+}
+
+// sink is shared by all connections: with MSG_TRUNC the kernel drops the bytes and writes nothing.
+var sink [1 << 20]byte
+
+func discard(raw syscall.RawConn, left int64) error {
+	for left > 0 {
+		var n int
+		var err error
+		waitErr := raw.Read(func(fd uintptr) bool {
+			n, _, err = syscall.Recvfrom(int(fd), sink[:min(left, int64(len(sink)))], syscall.MSG_TRUNC)
+			return err != syscall.EAGAIN
+		})
+		switch {
+		case waitErr != nil:
+			return waitErr
+		case err != nil:
+			return err
+		case n == 0:
+			return io.ErrUnexpectedEOF
+		}
+		left -= int64(n)
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/hlsproxy/hlsproxy/corsmw"
+	"github.com/hlsproxy/hlsproxy/origin"
+	"github.com/hlsproxy/hlsproxy/rangeserve"
+	"github.com/hlsproxy/hlsproxy/rewrite"
+)
+
+// runRole is this program as one of the servers: it prints its address and serves until it is killed.
+func runRole(role string) {
+	var h http.Handler
+	switch role {
+	case "origin", "ServeContent":
+		h = serveContent()
+	case "hlsproxy":
+		h = chain("http://" + os.Getenv("BENCH_SERVE_ORIGIN") + "/")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(l.Addr())
+	log.Fatal(http.Serve(l, h))
+}
+
+func serveContent() http.Handler {
+	bodies := map[string][]byte{}
+	for _, l := range loads {
+		if l.header == "" {
+			bodies[l.path] = bytes.Repeat([]byte{0x47}, int(l.bytes))
+		}
+	}
+	modified := time.Unix(1_700_000_000, 0)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, ok := bodies[r.URL.Path]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "video/mp2t")
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		http.ServeContent(w, r, "", modified, bytes.NewReader(body))
+	})
+}
+
+// chain is what examples/live mounts, without signing.
+func chain(upstream string) http.Handler {
+	tree := must(rewrite.Prefix("/", upstream))
+	guard := &origin.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	pool := must(origin.NewPool(origin.PoolConfig{Origins: []string{upstream}, Base: guard.Transport()}))
+	playlists := &rewrite.Rewriter{Map: tree}
+	proxy := &origin.Proxy{
+		Upstream: tree.Upstream, ModifyResponse: playlists.ModifyResponse,
+		Transport: &cache.Transport{Base: pool, Store: cache.NewMemory(1 << 30)},
+	}
+	return must(corsmw.New(corsmw.Config{Origins: []string{"*"}})).Handler(rangeserve.Handler(proxy))
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		log.Fatal(err)
+	}
+	return v
+}
