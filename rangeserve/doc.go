@@ -9,6 +9,7 @@
 //   - [Serve] answers one request from a [Content].
 //   - [Handler] wraps a handler and cuts the whole answers that it gives.
 //   - [Files] serves a directory of media.
+//   - [Faststart] is a view of an MP4 file whose moov stands in front, so that a player starts with the first bytes.
 //   - [Parse] reads a Range header.
 //
 // Four rules hold for all of them. A playlist is never cut: players that ask for a range of one want all of it. A

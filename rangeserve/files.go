@@ -22,9 +22,15 @@ import (
 type Files struct {
 	// Root is the folder. It is required (without it every answer is a 500), and stays the caller's to close.
 	Root *os.Root
+	// Faststart serves the MP4 and QuickTime files whose moov stands behind the media data as if it stood in front: see
+	// the function of that name. Files that cannot be rearranged are served as they are. What is known of the last 256
+	// files is kept, up to 64 MiB of it, so that a range costs no more than the range.
+	Faststart bool
 	// Download says which files a browser is to save under their own name rather than to show, by
 	// Content-Disposition (RFC 6266). It gets the name below Root with slashes and may be called concurrently. Nil: none.
 	Download func(name string) bool
+
+	layouts layouts
 }
 
 // ServeHTTP answers a GET or HEAD for one file.
@@ -50,6 +56,9 @@ func (f *Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer o.Close()
+	if f.Faststart && rearrangeable(name) {
+		o.view = f.layouts.view(o)
+	}
 	if f.Download != nil && f.Download(name) {
 		w.Header().Set("Content-Disposition", attachment(name))
 	}

@@ -20,7 +20,12 @@ var (
 type opened struct {
 	*os.File
 	info os.FileInfo
+	id   identity
+	view *view // nil: the file as it is
 }
+
+// identity stands for a file in its present form.
+type identity [sha256.Size]byte
 
 // openFile opens a regular file without waiting: opening a named pipe would otherwise wait for its other end.
 func openFile(root *os.Root, name string) (*opened, error) {
@@ -36,20 +41,32 @@ func openFile(root *os.Root, name string) (*opened, error) {
 		f.Close()
 		return nil, err
 	}
-	return &opened{File: f, info: info}, nil
+	return &opened{File: f, info: info, id: identify(info)}, nil
+}
+
+func identify(info os.FileInfo) identity {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 64), uint64(info.Size()))
+	b = binary.BigEndian.AppendUint64(b, uint64(info.ModTime().UnixNano()))
+	return sha256.Sum256(appendIdentity(b, info))
 }
 
 func (o *opened) content(name string) Content {
-	return Content{ReaderAt: o, Size: o.info.Size(), ETag: o.etag(""), ModTime: o.info.ModTime(), Name: name}
+	c := Content{ReaderAt: o, Size: o.info.Size(), ModTime: o.info.ModTime(), Name: name}
+	tag := base64.RawURLEncoding.EncodeToString(o.id[:12])
+	if o.view != nil {
+		c.Size = o.view.size()
+		tag += "-f" // other bytes, another tag
+	}
+	c.ETag = `"` + tag + `"`
+	return c
 }
 
-// etag is a strong tag for the file in its present form. form tells views of the same file apart.
-func (o *opened) etag(form string) string {
-	b := binary.BigEndian.AppendUint64(nil, uint64(o.info.Size()))
-	b = binary.BigEndian.AppendUint64(b, uint64(o.info.ModTime().UnixNano()))
-	b = appendIdentity(b, o.info)
-	sum := sha256.Sum256(append(b, form...))
-	return `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+// ReadAt reads what is served: the file, or the view of it.
+func (o *opened) ReadAt(b []byte, off int64) (int, error) {
+	if o.view != nil {
+		return o.view.ReadAt(b, off)
+	}
+	return o.File.ReadAt(b, off)
 }
 
 // WriteSection sends the last bytes only once it is known that the file did not change before they were read: a client
@@ -58,12 +75,19 @@ func (o *opened) WriteSection(w io.Writer, off, n int64) (int64, error) {
 	done := int64(0)
 	if n > copySize {
 		var err error
-		if done, err = writeFile(w, o.File, off, n-lastSize); err != nil {
+		if done, err = o.writeMost(w, off, n-lastSize); err != nil {
 			return done, err
 		}
 	}
 	last, err := o.writeLast(w, off+done, n-done)
 	return done + last, err
+}
+
+func (o *opened) writeMost(w io.Writer, off, n int64) (int64, error) {
+	if o.view != nil {
+		return o.view.WriteSection(w, off, n)
+	}
+	return writeFile(w, o.File, off, n)
 }
 
 // lastSize is how much of a large part is sent after the check.
