@@ -1,0 +1,71 @@
+// Command corsproxy makes any HLS stream playable from any web page: it adds the CORS headers that the stream's own
+// server lacks, on every playlist, segment, key and error.
+//
+//	go run ./examples/corsproxy -cache 256MiB
+//
+// It reaches public addresses only, unless -allow says otherwise. Beyond loopback it wants -key (only links made with
+// the key work) or -host (only those hosts are reached): an open proxy is found and abused within days.
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/hlsproxy/hlsproxy/corsmw"
+	"github.com/hlsproxy/hlsproxy/origin"
+	"github.com/hlsproxy/hlsproxy/rangeserve"
+	"github.com/hlsproxy/hlsproxy/rewrite"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "corsproxy:", err)
+		os.Exit(1)
+	}
+}
+
+// newHandler is the whole chain. It never connects to self, the address that it is served on.
+func newHandler(o options, self netip.AddrPort) (http.Handler, error) {
+	urls := rewrite.Query("/proxy", "url")
+	playlists := &rewrite.Rewriter{Map: urls}
+	guard := &origin.Guard{Hosts: o.hosts, Allow: o.allow, Self: []netip.AddrPort{self}}
+	shared := &cache.Transport{Base: guard.Transport()}
+	if o.cache > 0 {
+		shared.Store = cache.NewMemory(o.cache)
+	}
+	proxy := rangeserve.Handler(&origin.Proxy{Upstream: urls.Upstream, Transport: shared, ModifyResponse: inert(playlists.ModifyResponse)})
+	home := &page{urls: urls, key: o.key}
+	if o.key != "" {
+		links, err := newSigner(o)
+		if err != nil {
+			return nil, err
+		}
+		playlists.Sign, home.links = links.Sign, links
+		proxy = links.Handler(proxy)
+	}
+	cors, err := corsmw.New(corsmw.Config{Origins: o.cors, Credentials: o.credentials})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/proxy", cors.Handler(proxy))
+	mux.Handle("/proxy/", cors.Handler(proxy))
+	mux.Handle("/{$}", home)
+	return mux, nil
+}
+
+// inert keeps a hostile page, proxied and opened in a browser, from running scripts in the name of this server.
+func inert(next func(*http.Response) error) func(*http.Response) error {
+	return func(r *http.Response) error {
+		r.Header.Set("Content-Security-Policy", "sandbox; default-src 'none'")
+		return next(r)
+	}
+}

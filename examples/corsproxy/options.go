@@ -1,0 +1,85 @@
+package main
+
+import (
+	"crypto/pbkdf2"
+	"crypto/sha256"
+	"flag"
+	"fmt"
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/sign"
+)
+
+type options struct {
+	addr        string
+	allow       []netip.Prefix
+	hosts       []string
+	key         string
+	ttl         time.Duration
+	cache       int64
+	cors        []string
+	credentials bool
+	open        bool
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("corsproxy", flag.ContinueOnError)
+	flags.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`HOST:PORT` to listen on")
+	flags.Func("allow", "`CIDR` to reach beyond the public addresses (repeatable)", func(s string) error {
+		p, err := netip.ParsePrefix(s)
+		o.allow = append(o.allow, p)
+		return err
+	})
+	flags.Func("host", "`PATTERN` of hosts to reach, such as *.example.com (repeatable; any host without it)", func(s string) error {
+		o.hosts = append(o.hosts, s)
+		return nil
+	})
+	flags.StringVar(&o.key, "key", "", "`SECRET` of the links; with it only signed links work")
+	flags.DurationVar(&o.ttl, "ttl", 12*time.Hour, "how long a signed link works")
+	flags.Func("cache", "`SIZE` of the cache, such as 256MiB (none without it)", func(s string) (err error) {
+		o.cache, err = parseSize(s)
+		return err
+	})
+	flags.Func("cors", "`ORIGIN` of the pages that may play (repeatable; any page without it)", func(s string) error {
+		o.cors = append(o.cors, s)
+		return nil
+	})
+	flags.BoolVar(&o.credentials, "credentials", false, "let pages send cookies; needs -cors")
+	flags.BoolVar(&o.open, "open", false, "be an open proxy, beyond loopback too")
+	err := flags.Parse(args)
+	if err == nil && flags.NArg() > 0 {
+		err = fmt.Errorf("what is %q?", flags.Arg(0))
+	}
+	if o.cors == nil {
+		o.cors = []string{"*"}
+	}
+	return o, err
+}
+
+// newSigner stretches the key, since people choose passwords where 32 random bytes are meant.
+func newSigner(o options) (*sign.Signer, error) {
+	secret, err := pbkdf2.Key(sha256.New, o.key, []byte("hlsproxy links"), 100_000, 32)
+	if err != nil {
+		return nil, err
+	}
+	return sign.New(sign.Config{Keys: []sign.Key{{ID: "1", Secret: secret}}, TTL: o.ttl})
+}
+
+// parseSize reads 500MB, 256MiB, 1GiB or plain bytes.
+func parseSize(s string) (int64, error) {
+	units := map[string]int64{
+		"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
+	}
+	number := strings.TrimRight(s, "BKMGTi")
+	n, err := strconv.ParseInt(number, 10, 64)
+	unit, known := units[s[len(number):]]
+	if err != nil || !known || n < 0 || n > math.MaxInt64/unit {
+		return 0, fmt.Errorf("%q is no size such as 500MB, 256MiB or 1GiB", s)
+	}
+	return n * unit, nil
+}
