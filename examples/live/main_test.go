@@ -1,0 +1,231 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/faultorigin"
+	"github.com/stretchr/testify/require"
+)
+
+// start runs the program until the test ends and returns what it listens on and the links that it prints.
+func start(t *testing.T, args ...string) (base string, links []string) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := run(ctx, append([]string{"-addr", "127.0.0.1:0", "-allow", "127.0.0.0/8"}, args...), w)
+		w.CloseWithError(err)
+		ended <- err
+	}()
+	t.Cleanup(func() {
+		stop()
+		require.NoError(t, <-ended)
+	})
+	out := bufio.NewReader(r)
+	line := func() string {
+		text, err := out.ReadString('\n')
+		require.NoError(t, err)
+		return strings.TrimSpace(text)
+	}
+	first := line()
+	base, ok := strings.CutPrefix(first, "listening on ")
+	require.True(t, ok, first)
+	for range 2 {
+		link, ok := strings.CutPrefix(line(), "play ")
+		require.True(t, ok)
+		links = append(links, link)
+		require.Equal(t, "or open "+base+"/#"+strings.TrimPrefix(link, base), line())
+	}
+	go io.Copy(io.Discard, out)
+	return base, links
+}
+
+// get asks as a page of another origin does.
+func get(t *testing.T, target string) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
+	require.NoError(t, err)
+	r.Header.Set("Origin", "https://page.example")
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp, string(body)
+}
+
+// stream is an origin of one live stream, in folders.
+func stream(t *testing.T) *faultorigin.Origin {
+	o := faultorigin.New(t)
+	mpegurl := http.Header{"Content-Type": {"application/vnd.apple.mpegurl"}}
+	master := "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlow/index.m3u8\n"
+	media := "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n" + o.URL + "/low/seg1.ts?x=1,2\n"
+	o.Handle("/master.m3u8", faultorigin.Script{Header: mpegurl, Body: []byte(master)})
+	o.Handle("/index.m3u8", faultorigin.Script{Header: mpegurl, Body: []byte(media)})
+	o.Handle("/low/index.m3u8", faultorigin.Script{Header: mpegurl, Body: []byte(media)})
+	o.Handle("/low/seg1.ts", faultorigin.Script{Header: http.Header{"Content-Type": {"video/mp2t"}}, Body: bytes.Repeat([]byte("media"), 1000)})
+	return o
+}
+
+// uri is the one URI of a playlist.
+func uri(t *testing.T, playlist string) string {
+	t.Helper()
+	line := regexp.MustCompile(`(?m)^/.*$`).FindString(playlist)
+	require.NotEmpty(t, line, playlist)
+	return line
+}
+
+func TestSignedLinksOpenTheWholeStream(t *testing.T) {
+	o := stream(t)
+	base, links := start(t, "-origin", o.URL, "-cache", "1MiB", "-key", "SECRET")
+	require.Contains(t, links[0], base+"/live/index.m3u8?")
+	require.Contains(t, links[1], base+"/live/master.m3u8?")
+	for range 2 {
+		resp, master := get(t, links[1])
+		require.Equal(t, 200, resp.StatusCode, master)
+		require.Equal(t, "*", resp.Header.Get("Access-Control-Allow-Origin"))
+		resp, media := get(t, base+uri(t, master))
+		require.Equal(t, 200, resp.StatusCode)
+		require.NotContains(t, media, o.URL)
+		resp, segment := get(t, base+uri(t, media))
+		require.Equal(t, 200, resp.StatusCode)
+		require.Len(t, segment, 5000)
+	}
+	require.Equal(t, 1, o.Requests("/low/seg1.ts"))
+	for _, r := range o.Log() {
+		require.NotContains(t, r.URI, "hpt")
+	}
+	for path, status := range map[string]int{"/live/index.m3u8": 401, "/live/low/seg1.ts?x=1,2": 401, "/live/index.m3u8?hpt=AAAA": 403} {
+		resp, _ := get(t, base+path)
+		require.Equal(t, status, resp.StatusCode, path)
+		require.Equal(t, "*", resp.Header.Get("Access-Control-Allow-Origin"), path)
+	}
+}
+
+func TestTheOtherOriginTakesOver(t *testing.T) {
+	a, b := stream(t), stream(t)
+	base, _ := start(t, "-origin", a.URL, "-origin", b.URL+"/")
+	_, media := get(t, base+"/live/low/index.m3u8")
+	used, other := a, b
+	if b.Requests("") > 0 {
+		used, other = b, a
+	}
+	require.Equal(t, "/live/low/seg1.ts?x=1,2", uri(t, media), "an origin's own URL stays hidden, whichever it is")
+	used.Server.CloseClientConnections()
+	used.Server.Close()
+	resp, segment := get(t, base+uri(t, media))
+	require.Equal(t, 200, resp.StatusCode)
+	require.Len(t, segment, 5000)
+	require.Equal(t, 1, other.Requests("/low/seg1.ts"))
+
+	other.Server.CloseClientConnections()
+	other.Server.Close()
+	resp, body := get(t, base+"/live/low/index.m3u8")
+	require.Equal(t, 502, resp.StatusCode)
+	require.Equal(t, "*", resp.Header.Get("Access-Control-Allow-Origin"))
+	require.NotContains(t, body, "127.0.0.1")
+}
+
+func TestOnlyTheOriginsAreReached(t *testing.T) {
+	o, elsewhere := stream(t), stream(t)
+	o.Handle("/away.ts", faultorigin.Script{Status: 302, Header: http.Header{"Location": {elsewhere.URL + "/low/seg1.ts"}}})
+	base, _ := start(t, "-origin", o.URL)
+	resp, _ := get(t, base+"/live/away.ts")
+	require.Equal(t, 403, resp.StatusCode)
+	require.Zero(t, elsewhere.Requests(""))
+	for _, path := range []string{"/live/../x", "/live/%2e%2e/x", "/live//x", "/live/%2F"} {
+		resp, _ := get(t, base+path)
+		require.GreaterOrEqual(t, resp.StatusCode, 300, path)
+	}
+}
+
+// Each viewer of an endless stream sees it from where it is, as it comes.
+func TestFLVIsPassedOnAsItComes(t *testing.T) {
+	o := faultorigin.New(t)
+	o.Handle("/stream.flv", faultorigin.Script{
+		Header: http.Header{"Content-Type": {"video/x-flv"}}, Body: bytes.Repeat([]byte("flv!"), 256), Chunked: true, Loop: true, Every: 10 * time.Millisecond,
+	})
+	base, _ := start(t, "-origin", o.URL, "-cache", "1MiB")
+	for range 3 {
+		ctx, leave := context.WithTimeout(t.Context(), 20*time.Second)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/live/stream.flv", nil)
+		require.NoError(t, err)
+		resp, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		require.Equal(t, "video/x-flv", resp.Header.Get("Content-Type"))
+		_, err = io.ReadFull(resp.Body, make([]byte, 10<<10))
+		require.NoError(t, err)
+		leave()
+		resp.Body.Close()
+	}
+	require.Eventually(t, func() bool { return o.Open() == 0 }, 10*time.Second, 10*time.Millisecond, "a stream that nobody watches is not fetched")
+}
+
+// An endless TS looks like a segment until it has outgrown one. Those who watch by then go on undisturbed.
+func TestEndlessTSIsPassedOn(t *testing.T) {
+	o := faultorigin.New(t)
+	o.Handle("/stream.ts", faultorigin.Script{
+		Header: http.Header{"Content-Type": {"video/mp2t"}}, Body: bytes.Repeat([]byte("transport stream"), 64<<10), Chunked: true, Loop: true,
+	})
+	base, _ := start(t, "-origin", o.URL, "-cache", "1MiB")
+	var bodies []io.ReadCloser
+	for range 2 {
+		resp, err := http.Get(base + "/live/stream.ts")
+		require.NoError(t, err)
+		bodies = append(bodies, resp.Body)
+		_, err = io.CopyN(io.Discard, resp.Body, 1<<20)
+		require.NoError(t, err)
+	}
+	for range 80 {
+		for i, body := range bodies {
+			_, err := io.CopyN(io.Discard, body, 1<<20)
+			require.NoError(t, err, "viewer %d", i)
+		}
+	}
+	for _, body := range bodies {
+		body.Close()
+	}
+	require.Eventually(t, func() bool { return o.Open() == 0 }, 20*time.Second, 10*time.Millisecond)
+}
+
+func TestPages(t *testing.T) {
+	o := stream(t)
+	base, _ := start(t, "-origin", o.URL)
+	resp, body := get(t, base+"/")
+	require.Equal(t, 200, resp.StatusCode)
+	require.Contains(t, body, "<video")
+
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "index.html"), []byte("mine"), 0o644))
+	require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(dir, "out")))
+	base, _ = start(t, "-origin", o.URL, "-static", dir)
+	resp, body = get(t, base+"/")
+	require.Equal(t, 200, resp.StatusCode)
+	require.Equal(t, "mine", body)
+	resp, _ = get(t, base+"/out")
+	require.NotEqual(t, 200, resp.StatusCode, "a link out of the folder is not followed")
+}
+
+func TestBadFlags(t *testing.T) {
+	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	defer stop()
+	for _, args := range [][]string{
+		{}, {"-origin", "ftp://a.example"}, {"-origin", "a.example"}, {"-origin", "http://"}, {"-origin", "http://a.example:0"}, {"-origin", "http://a.example:x"},
+		{"-origin", "http://a.example", "-allow", "10.0.0.0"}, {"-origin", "http://a.example", "-cache", "much"},
+		{"-origin", "http://a.example", "-credentials"}, {"-origin", "http://a.example", "extra"}, {"-origin", "http://a.example", "-static", "/does/not/exist"},
+		{"-origin", "http://a.example", "-key", "k", "-ttl", "-1s"}, {"-origin", "http://a.example", "-key", "k", "-link", "index.m3u8"},
+	} {
+		require.Error(t, run(ctx, args, io.Discard), "%v", args)
+	}
+}
