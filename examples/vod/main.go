@@ -1,0 +1,66 @@
+// Command vod serves a folder of films and HLS playlists, with byte ranges and the media types that players expect.
+// Films that are uploaded become HLS.
+//
+//	go run ./examples/vod -dir ~/films -key SECRET
+//
+// With -key only signed links work; the page that lists the films with their links, and the upload, ask for the key as
+// a password: put TLS in front of it. Without -key the upload works on loopback only. Uploads need ffmpeg, the rest does
+// not.
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/hlsproxy/hlsproxy/corsmw"
+	"github.com/hlsproxy/hlsproxy/rangeserve"
+	"github.com/hlsproxy/hlsproxy/rewrite"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "vod:", err)
+		os.Exit(1)
+	}
+}
+
+// newHandler also returns the page at /. Local says that only this machine reaches the server.
+func newHandler(ctx context.Context, o options, root *os.Root, local bool) (http.Handler, *page, error) {
+	cors, err := corsmw.New(corsmw.Config{Origins: []string{"*"}})
+	if err != nil {
+		return nil, nil, err
+	}
+	playlists := &rewrite.Rewriter{}
+	vod := playlists.Handler(http.StripPrefix("/vod", &rangeserve.Files{Root: root}))
+	home := &page{films: root.FS(), link: escaped}
+	front, gate := http.Handler(home), byLoopbackName
+	if o.key != "" {
+		links, err := newSigner(o)
+		if err != nil {
+			return nil, nil, err
+		}
+		playlists.Sign, vod = links.Sign, links.Handler(vod)
+		home.link = func(path string) (string, error) { p, _ := escaped(path); return links.URL(p) }
+		gate = func(next http.Handler) http.Handler { return keyed(o.key, next) }
+		front = gate(home)
+	}
+	upload, err := newUploads(ctx, o, home.link)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.key == "" && !local {
+		upload.refused = refusal{http.StatusForbidden, "Uploads beyond loopback need a key: start vod with -key."}
+	}
+	home.refused = upload.refused.text
+	mux := http.NewServeMux()
+	mux.Handle("/vod/", cors.Handler(vod))
+	mux.Handle("POST /upload", http.NewCrossOriginProtection().Handler(gate(upload)))
+	mux.Handle("GET /{$}", front)
+	return mux, home, nil
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"html"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// start runs the program until the test ends and returns what it listens on.
+func start(t *testing.T, args ...string) string {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), w)
+		w.CloseWithError(err)
+		ended <- err
+	}()
+	t.Cleanup(func() {
+		stop()
+		require.NoError(t, <-ended)
+	})
+	line, err := bufio.NewReader(r).ReadString('\n')
+	require.NoError(t, err)
+	go io.Copy(io.Discard, r)
+	base, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
+	require.True(t, ok, line)
+	return base
+}
+
+// do asks as a page of another origin does.
+func do(t *testing.T, method, target string, header ...string) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, target, nil)
+	require.NoError(t, err)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+		if header[i] == "Host" {
+			r.Host = header[i+1]
+		}
+	}
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp, string(body)
+}
+
+const playlist = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-KEY:METHOD=AES-128,URI=\"key.key\"\n#EXTINF:4,\nseg-1.ts\n#EXT-X-ENDLIST\n"
+
+// folder is a folder of things to serve.
+func folder(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"show/index.m3u8": playlist, "show/seg-1.ts": "a segment", "show/key.key": "0123456789abcdef", "film, the 2nd's (cut).mp4": "a film",
+		"two/master.m3u8": "#EXTM3U\n", "two/a.m3u8": playlist, "two/low/index.m3u8": playlist, "notes.txt": "notes", ".hidden/film.mp4": "hidden",
+	} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+	}
+	return dir
+}
+
+// listed are the links that the page holds.
+func listed(t *testing.T, page string) []string {
+	t.Helper()
+	var links []string
+	for _, m := range regexp.MustCompile(`<button value="([^"]*)"`).FindAllStringSubmatch(page, -1) {
+		links = append(links, html.UnescapeString(m[1]))
+	}
+	return links
+}
+
+func TestFilmsAndPlaylists(t *testing.T) {
+	base := start(t, "-dir", folder(t))
+	resp, page := do(t, "GET", base+"/")
+	require.Equal(t, 200, resp.StatusCode)
+	require.Equal(t, []string{"/vod/film,%20the%202nd%27s%20%28cut%29.mp4", "/vod/show/index.m3u8", "/vod/two/master.m3u8"}, listed(t, page))
+	for _, link := range listed(t, page) {
+		resp, _ := do(t, "GET", base+link)
+		require.Equal(t, 200, resp.StatusCode, link)
+	}
+
+	resp, body := do(t, "GET", base+"/vod/show/index.m3u8", "Origin", "https://page.example", "Range", "bytes=0-")
+	require.Equal(t, 200, resp.StatusCode)
+	require.Equal(t, "*", resp.Header.Get("Access-Control-Allow-Origin"))
+	require.Equal(t, "application/vnd.apple.mpegurl", resp.Header.Get("Content-Type"))
+	require.Contains(t, body, "#EXT-X-ENDLIST\n")
+	resp, body = do(t, "GET", base+"/vod/show/seg-1.ts", "Range", "bytes=2-4")
+	require.Equal(t, 206, resp.StatusCode)
+	require.Equal(t, "bytes 2-4/9", resp.Header.Get("Content-Range"))
+	require.Equal(t, "video/mp2t", resp.Header.Get("Content-Type"))
+	require.Equal(t, "seg", body)
+
+	for _, path := range []string{"/vod/", "/vod/show", "/vod/none.ts", "/vod/.hidden/film.mp4", "/vod/%2ehidden/film.mp4", "/vod/%2e%2e/x", "/other"} {
+		resp, _ := do(t, "GET", base+path)
+		require.Equal(t, 404, resp.StatusCode, path)
+	}
+}
+
+func TestSignedLinks(t *testing.T) {
+	base := start(t, "-dir", folder(t), "-key", "correct horse")
+	for _, password := range []string{"", "wrong"} {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", base+"/", nil)
+		require.NoError(t, err)
+		if password != "" {
+			r.SetBasicAuth("me", password)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		require.NoError(t, err)
+		require.Equal(t, 401, resp.StatusCode)
+		require.Contains(t, resp.Header.Get("WWW-Authenticate"), "Basic")
+		require.NotContains(t, string(body), "/vod/")
+	}
+	_, page := do(t, "GET", base+"/", "Authorization", "Basic bWU6Y29ycmVjdCBob3JzZQ==") // me:correct horse
+	links := listed(t, page)
+	require.Len(t, links, 3)
+	for _, link := range links {
+		resp, body := do(t, "GET", base+link)
+		require.Equal(t, 200, resp.StatusCode, "%s: %s", link, body)
+		path, _, signed := strings.Cut(link, "?")
+		require.True(t, signed)
+		resp, _ = do(t, "GET", base+path, "Origin", "https://page.example")
+		require.Equal(t, 401, resp.StatusCode, path)
+		require.Equal(t, "*", resp.Header.Get("Access-Control-Allow-Origin"))
+	}
+	_, body := do(t, "GET", base+links[1])
+	children := regexp.MustCompile(`/vod/show/(?:key\.key|seg-1\.ts)\?[^"\n]+`).FindAllString(body, -1)
+	require.Len(t, children, 2, body)
+	for _, child := range children {
+		resp, _ := do(t, "GET", base+child)
+		require.Equal(t, 200, resp.StatusCode, child)
+		resp, _ = do(t, "GET", base+strings.Replace(child, "/show/", "/two/low/", 1))
+		require.Equal(t, 403, resp.StatusCode, "a link opens what it names only")
+	}
+}
+
+func TestBadFlags(t *testing.T) {
+	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	defer stop()
+	for _, args := range [][]string{
+		{"-dir", "/does/not/exist"}, {"-max", "much"}, {"extra"}, {"-addr", "127.0.0.1:-1"}, {"-key", "k", "-ttl", "-1s"},
+	} {
+		require.Error(t, run(ctx, args, io.Discard), "%v", args)
+	}
+}
+
+func TestPagesOfOtherNamesCannotReachALoopbackServer(t *testing.T) {
+	base := start(t, "-dir", t.TempDir())
+	for host, status := range map[string]int{"rebound.example": 403, "rebound.example:80": 403, "localhost:80": 400, "127.0.0.1": 400, "[::1]:80": 400} {
+		resp, body := do(t, "POST", base+"/upload", "Host", host, "Origin", "http://"+host)
+		require.Equal(t, status, resp.StatusCode, "%s: %s", host, body)
+	}
+}
