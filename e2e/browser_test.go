@@ -47,6 +47,7 @@ type job struct {
 	ID          int    `json:"id"`
 	URL         string `json:"url"`
 	Credentials bool   `json:"credentials"`
+	Page        bool   `json:"page"` // to be opened as it is, rather than played
 	Done        bool   `json:"done"`
 }
 
@@ -79,18 +80,31 @@ type playing struct {
 // play starts hls.js on a URL until the test ends. The page is on another port than any example.
 func play(t testing.TB, url string, credentials bool) *playing {
 	t.Helper()
-	b := &theBrowser
+	return theBrowser.do(t, job{URL: url, Credentials: credentials})
+}
+
+// visit opens a page of an example until the test ends. It reports nothing: what it does shows in what is asked for.
+func visit(t testing.TB, url string) {
+	t.Helper()
+	theBrowser.do(t, job{URL: url, Page: true})
+}
+
+func (b *browser) do(t testing.TB, j job) *playing {
+	t.Helper()
 	program, player := requireTool(t, "chromium"), requireHLSJS(t)
 	b.once.Do(func() { b.err = b.start(program, player) })
 	require.NoError(t, b.err)
 	b.mu.Lock()
 	b.last++
-	id := b.last
+	j.ID = b.last
 	b.mu.Unlock()
-	b.jobs <- job{ID: id, URL: url, Credentials: credentials}
-	t.Cleanup(func() { b.jobs <- job{ID: id, Done: true} })
-	return &playing{t, b, id}
+	b.jobs <- j
+	t.Cleanup(func() { b.jobs <- job{ID: j.ID, Done: true} })
+	return &playing{t, b, j.ID}
 }
+
+// in is p as a part of the test sees it.
+func (p *playing) in(t testing.TB) *playing { return &playing{t, p.b, p.id} }
 
 // until waits for a report that satisfies ok, and fails the test after 40 s without one.
 func (p *playing) until(what string, ok func(report) bool) report {
@@ -145,7 +159,7 @@ func (b *browser) start(program, player string) error {
 	profile := filepath.Join(scratch, "profile")
 	cmd := exec.Command(program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--no-proxy-server",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-		"--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--disable-backgrounding-occluded-windows",
+		"--disable-popup-blocking", "--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--disable-backgrounding-occluded-windows",
 		"--autoplay-policy=no-user-gesture-required", "--mute-audio", "--window-size=1400,900",
 		"--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
 		"--user-data-dir="+profile, b.page.URL+"/desk.html")

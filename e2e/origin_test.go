@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -58,6 +59,13 @@ func (o *origin) asked(path string) int {
 		return len(o.log)
 	}
 	return o.requests[path]
+}
+
+// seen is what it was asked so far.
+func (o *origin) seen() []*http.Request {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.log)
 }
 
 // kill ends the server and every connection to it at once.

@@ -30,10 +30,15 @@ func startExample(t testing.TB, name string, args ...string) *server {
 	cmd.Stdout, cmd.Stderr = &s.stdout, &stderr
 	exited, err := spawn(cmd)
 	require.NoError(t, err)
+	ended := make(chan struct{})
+	go func() {
+		err = <-exited
+		close(ended)
+	}()
 	t.Cleanup(func() {
 		cmd.Process.Signal(syscall.SIGTERM)
 		kill := time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() })
-		err := <-exited
+		<-ended
 		kill.Stop()
 		if err != nil || t.Failed() {
 			t.Logf("%s %s wrote:\n%s\n%s", name, strings.Join(args, " "), s.stdout.text(), stderr.text())
@@ -42,8 +47,15 @@ func startExample(t testing.TB, name string, args ...string) *server {
 			t.Errorf("%s does not end well on SIGTERM: %v", name, err)
 		}
 	})
-	require.Eventually(t, func() bool { return s.stdout.text() != "" }, 20*time.Second, 10*time.Millisecond,
-		"%s prints no address", name)
+	for wait := time.After(20 * time.Second); s.stdout.text() == ""; time.Sleep(10 * time.Millisecond) {
+		select {
+		case <-ended:
+			t.Fatalf("%s ended at once", name)
+		case <-wait:
+			t.Fatalf("%s prints no address", name)
+		default:
+		}
+	}
 	first, _, _ := strings.Cut(s.stdout.text(), "\n")
 	url, ok := strings.CutPrefix(first, "listening on ")
 	require.True(t, ok, "%s said first: %s", name, first)
@@ -51,18 +63,18 @@ func startExample(t testing.TB, name string, args ...string) *server {
 	return s
 }
 
-// link waits until the server has printed a URL with this text in it.
-func (s *server) link(t testing.TB, part string) string {
+// link waits until the server has printed a URL of its own that begins with this path.
+func (s *server) link(t testing.TB, path string) string {
 	t.Helper()
 	var found string
 	require.Eventually(t, func() bool {
 		for word := range strings.FieldsSeq(s.stdout.text()) {
-			if strings.HasPrefix(word, "http://") && strings.Contains(word, part) {
+			if strings.HasPrefix(word, s.URL+path) {
 				found = word
 			}
 		}
 		return found != ""
-	}, 10*time.Second, 20*time.Millisecond, "no link with %s", part)
+	}, 10*time.Second, 20*time.Millisecond, "no link to %s", path)
 	return found
 }
 
