@@ -137,8 +137,7 @@ func (p *Proxy) target(public *url.URL) (u *url.URL, err error) {
 	if why := unfit(u); why != "" {
 		return nil, &statusError{status: http.StatusBadRequest, text: why}
 	}
-	u.Fragment, u.RawFragment = "", ""
-	return u, nil
+	return u, nil // with its fragment, which is never sent: ModifyResponse may have put it there
 }
 
 // unfit says why a URL is nothing that can be fetched; "" if it is.

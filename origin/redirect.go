@@ -36,6 +36,6 @@ func location(resp *http.Response, u *url.URL) (*url.URL, error) {
 	if unfit(next) != "" {
 		return nil, errLocation
 	}
-	next.Fragment, next.RawFragment = "", ""
+	next.Fragment, next.RawFragment = u.Fragment, u.RawFragment // RFC 9110 section 10.2.2
 	return next, nil
 }
