@@ -14,9 +14,11 @@ import (
 const (
 	cacheName       = "hlsproxy"
 	statusHit       = cacheName + "; hit"
+	statusHitStale  = cacheName + "; hit; detail=stale"
 	statusMiss      = cacheName + "; fwd=uri-miss"
-	statusStored    = cacheName + "; fwd=uri-miss; stored"
-	statusCollapsed = cacheName + "; fwd=uri-miss; collapsed"
+	statusStale     = cacheName + "; fwd=stale"
+	statusConfirmed = cacheName + "; fwd=stale; fwd-status=304"
+	statusShared    = cacheName + "; fwd=stale; collapsed"
 	statusBypass    = "bypass"
 	statusMethod    = "method"
 	statusAlone     = "uri-miss"
@@ -31,22 +33,21 @@ type source struct {
 	age    bool
 }
 
-// hit answers from the Store.
-func (t *Transport) hit(r *http.Request, e *Entry) *http.Response {
-	t.count.hits.Add(1)
-	s := source{entry: e, length: e.size(), status: statusHit, age: true}
+// serve answers with an Entry.
+func (t *Transport) serve(r *http.Request, e *Entry, status string) *http.Response {
+	s := source{entry: e, length: e.size(), status: status, age: true}
 	resp, _ := t.answer(r, s)
 	return resp
 }
 
 // follow answers from a running fill, of which the caller holds a share.
 func (t *Transport) follow(r *http.Request, f *fill, joined bool) (*http.Response, error) {
-	s := source{entry: f.entry, fill: f, length: f.body.length, status: statusMiss, age: joined}
+	s := source{entry: f.entry, fill: f, length: f.body.length, status: f.how, age: joined}
 	switch {
 	case joined:
-		s.status = statusCollapsed
+		s.status += "; collapsed"
 	case f.keep && f.entry.Status == http.StatusOK:
-		s.status = statusStored
+		s.status += "; stored"
 	}
 	resp, err := t.answer(r, s)
 	if err != nil || resp.Body == http.NoBody {

@@ -114,6 +114,7 @@ func TestBrokenBodiesAreLoudAndNotStored(t *testing.T) {
 				synctest.Wait()
 				broken.send(row.parts...)
 				wg.Wait()
+				synctest.Wait()
 				require.True(t, broken.closed.Load())
 				_, body := fetch(t, c, segURL)
 				require.Equal(t, "0123456789", body)

@@ -18,6 +18,9 @@ const keepFilling = 32 << 20
 type fill struct {
 	t      *Transport
 	key    string
+	req    *http.Request
+	first  string // the primary key
+	how    string // Cache-Status of those who wait for it
 	entry  *Entry // Body and TTL come with the end
 	body   *buffer
 	src    io.ReadCloser
@@ -39,11 +42,14 @@ type fill struct {
 func newFill(o *opening, resp *http.Response, asked time.Time) (*fill, bool) {
 	c := parseControl(resp.Header)
 	vary, ok := varyOf(resp.Header, o.req.Header)
-	if resp.Request == nil {
-		resp.Request = o.req
+	if resp.Header == nil {
+		resp.Header = http.Header{}
 	}
-	if !ok || private(resp, c) || endless(resp) || resp.ContentLength > o.t.maxBody() {
+	if !ok || private(o.req.URL.Path, resp, c) || endless(resp) || resp.ContentLength > o.t.maxBody() {
 		return nil, false
+	}
+	if resp.Header["Date"] == nil {
+		resp.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat)) // RFC 9110 section 6.6.1
 	}
 	e := &Entry{
 		URL: o.req.URL.String(), Status: resp.StatusCode, Header: storable(resp.Header), Vary: vary,
@@ -55,8 +61,12 @@ func newFill(o *opening, resp *http.Response, asked time.Time) (*fill, bool) {
 	} else {
 		delete(e.Header, "Content-Length")
 	}
+	how := statusMiss
+	if o.stale != nil {
+		how = statusStale
+	}
 	return &fill{
-		t: o.t, key: o.key, entry: e, body: newBuffer(length), src: resp.Body, cancel: o.cancel, ctx: o.req.Context(),
+		t: o.t, key: o.key, req: o.req, first: o.primary, how: how, entry: e, body: newBuffer(length), src: resp.Body, cancel: o.cancel, ctx: o.req.Context(),
 		keep: o.t.Store != nil && keepable(resp.StatusCode), viewers: map[*viewer]struct{}{},
 	}, true
 }
@@ -185,14 +195,11 @@ func (f *fill) store(last int) {
 	whole.Header["Content-Length"] = []string{strconv.FormatInt(body.size, 10)}
 	whole.Body = body
 	ttl, err := f.t.ttl(&whole)
-	if err != nil || ttl <= 0 {
-		return
-	}
 	whole.TTL = ttl
-	if !whole.fresh() {
+	if err != nil || ttl < 0 || !whole.fresh() && !conditional(http.Header{}, &whole) {
 		return
 	}
-	if err := f.t.put(f.ctx, f.key, &whole); err != nil {
+	if err := f.t.keep(f.req, f.first, &whole); err != nil {
 		f.t.count.errors.Add(1)
 		return
 	}

@@ -24,14 +24,14 @@ const (
 //   - A segment, by media type or, if the type says nothing, by the extension of its path: what the origin says, else 1 h.
 //   - 404 and 410: what the origin says, but at most 1 s, which is also the default.
 //   - Keys, other statuses than 200, and what is not what its name or type promises (HTML for a segment, no #EXTM3U in a
-//     playlist): 0, they are not kept. Other content: as long as the origin says.
+//     playlist): -1, they are not kept. Other content: as long as the origin says.
 //
-// What the origin says is s-maxage, max-age or Expires, in this order; no-cache, private and no-store say 0 (RFC 9111
-// sections 4.2.1 and 5.2.2).
+// What the origin says is s-maxage, max-age or Expires, in this order; no-cache says 0, private and no-store say -1 (RFC
+// 9111 sections 4.2.1 and 5.2.2).
 func HLS(e *Entry) time.Duration {
 	c := parseControl(e.Header)
 	if c.noStore || c.private {
-		return 0
+		return never
 	}
 	said, isSaid := lifetime(e.Header, c)
 	switch e.Status {
@@ -39,14 +39,14 @@ func HLS(e *Entry) time.Duration {
 	case http.StatusNotFound, http.StatusGone:
 		return atMost(ttlMissing, said, isSaid)
 	default:
-		return 0
+		return never
 	}
 	natural, bounded := e.natural()
 	switch {
 	case bounded:
 		return atMost(natural, said, isSaid)
 	case natural == never:
-		return 0
+		return never
 	case isSaid:
 		return said
 	}

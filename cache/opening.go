@@ -2,27 +2,32 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 )
 
 // opening is the question to the origin that the viewers of one key share until its header comes.
 type opening struct {
-	t      *Transport
-	key    string
-	req    *http.Request // the fill's own: no viewer's context, range, or conditions
-	cancel context.CancelCauseFunc
+	t            *Transport
+	primary, key string
+	req          *http.Request // the fill's own: no viewer's context, range, or conditions
+	cancel       context.CancelCauseFunc
+	stale        *Entry // what the Store has; nil: nothing
+	asks         bool   // req asks whether stale still holds
 
 	// Below Transport.mu.
 	waiters int
 	fill    *fill          // what came of it, if it can be shared; each waiter holds a share
-	entry   *Entry         // the Store had it after all
+	entry   *Entry         // what is to be served from the Store after all
+	how     string         // and why, as a Cache-Status
 	resp    *http.Response // an answer that cannot be shared, for whoever takes it
 }
 
 // join shares a running fill, or a question that was asked already, or asks it, if open says so. What cannot be shared
 // sends each viewer on its own way, all at once.
-func (t *Transport) join(r *http.Request, key string, open bool) (*http.Response, error) {
+func (t *Transport) join(r *http.Request, have found, open bool) (*http.Response, error) {
+	key := have.key
 	t.mu.Lock()
 	if f := t.fills[key]; f != nil && varies(f.entry.Vary, r) {
 		f.shares++
@@ -41,7 +46,7 @@ func (t *Transport) join(r *http.Request, key string, open bool) (*http.Response
 			t.count.errors.Add(1)
 			return nil, &fault{reason: ErrBusy}
 		}
-		o, first = t.newOpening(r, key), true
+		o, first = t.newOpening(r, have), true
 	}
 	o.waiters++
 	// Under the lock, so that the flight of this key is always that of the opening.
@@ -60,15 +65,18 @@ func (t *Transport) join(r *http.Request, key string, open bool) (*http.Response
 	}
 }
 
-func (t *Transport) newOpening(r *http.Request, key string) *opening {
+func (t *Transport) newOpening(r *http.Request, have found) *opening {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
 	req := r.WithContext(ctx)
 	req.Method, req.Header, req.Body, req.GetBody = http.MethodGet, fillHeader(r.Header), nil, nil
-	o := &opening{t: t, key: key, req: req, cancel: cancel}
+	o := &opening{t: t, primary: have.primary, key: have.key, req: req, cancel: cancel, stale: have.entry}
+	if o.stale != nil {
+		o.asks = conditional(req.Header, o.stale)
+	}
 	if t.openings == nil {
 		t.openings = map[string]*opening{}
 	}
-	t.openings[key] = o
+	t.openings[have.key] = o
 	return o
 }
 
@@ -76,35 +84,76 @@ func (t *Transport) newOpening(r *http.Request, key string) *opening {
 func (o *opening) open() (any, error) {
 	t := o.t
 	// A fill that ended after the viewer looked left its entry in the Store.
-	if e := t.lookup(o.req, o.key); e != nil {
-		o.publish(func() { o.entry = e })
+	if have := t.lookup(o.req, o.primary); have.entry != nil && have.entry.fresh() {
+		o.publish(func() { o.entry, o.how = have.entry, statusHit })
 		o.cancel(nil)
 		return nil, nil
 	}
 	asked := time.Now()
-	patience := time.AfterFunc(t.patience(o.req), func() { o.cancel(&fault{reason: ErrIdle}) })
-	resp, err := t.ask(o.req)
-	late := !patience.Stop()
+	resp, err := o.ask()
+	if err == nil && o.asks && resp.StatusCode == http.StatusNotModified {
+		if confirms(resp.Header, o.stale) {
+			return nil, o.confirmed(resp, asked)
+		}
+		resp.Body.Close()
+		o.asks = false
+		delete(o.req.Header, "If-None-Match")
+		delete(o.req.Header, "If-Modified-Since")
+		resp, err = o.ask()
+	}
 	if err == nil {
 		err = sane(resp)
 	}
-	if late && err == nil && context.Cause(o.req.Context()) != nil {
-		resp.Body.Close()
-		err = context.Cause(o.req.Context())
-	}
 	if err != nil {
-		if cause := context.Cause(o.req.Context()); cause != nil && cause != context.Canceled {
-			err = cause
-		}
-		o.cancel(nil)
-		if err != errAbandoned {
-			t.count.errors.Add(1)
-		}
-		o.publish(func() {})
-		return nil, err
+		return nil, o.failed(err)
+	}
+	if failure(resp.StatusCode) && o.rescued(resp.StatusCode) {
+		resp.Body.Close()
+		return nil, nil
 	}
 	o.decide(resp, asked)
 	return nil, nil
+}
+
+// ask puts the question to Base and waits for the header as long as it may take.
+func (o *opening) ask() (*http.Response, error) {
+	patience := time.AfterFunc(o.t.patience(o.req), func() { o.cancel(&fault{reason: ErrIdle}) })
+	resp, err := o.t.ask(o.req)
+	if err == nil && (resp == nil || resp.Body == nil) {
+		err = &fault{ErrBroken, errors.New("no response")}
+	}
+	if !patience.Stop() && err == nil {
+		resp.Body.Close()
+		err = &fault{reason: ErrIdle}
+	}
+	if err != nil {
+		if cause := context.Cause(o.req.Context()); cause != nil {
+			err = cause
+		}
+	}
+	return resp, err
+}
+
+// failed ends an opening to which there is no answer.
+func (o *opening) failed(err error) error {
+	if err != errAbandoned {
+		o.t.count.errors.Add(1)
+		if o.rescued(0) {
+			return nil
+		}
+	}
+	o.cancel(nil)
+	o.publish(func() {})
+	return err
+}
+
+// failure tells which answers of an origin are its own failing (RFC 5861 section 4).
+func failure(status int) bool {
+	switch status {
+	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
 }
 
 // decide makes a fill of an answer that can be shared, and leaves any other to the first who takes it.
@@ -112,7 +161,9 @@ func (o *opening) decide(resp *http.Response, asked time.Time) {
 	t := o.t
 	f, ok := newFill(o, resp, asked)
 	if !ok {
-		t.setAlone(o.key)
+		if resp.StatusCode < http.StatusBadRequest {
+			t.setAlone(o.key)
+		}
 		if o.publish(func() { o.resp = resp }) == 0 {
 			o.discard()
 		}
@@ -149,10 +200,7 @@ func (o *opening) publish(set func()) int {
 func (o *opening) answer(r *http.Request, first bool) (*http.Response, error) {
 	t := o.t
 	if o.entry != nil {
-		if varies(o.entry.Vary, r) {
-			return t.hit(r, o.entry), nil
-		}
-		return t.alonePass(r)
+		return o.fromStore(r, first)
 	}
 	if o.fill != nil {
 		if !varies(o.fill.entry.Vary, r) {
@@ -171,7 +219,27 @@ func (o *opening) answer(r *http.Request, first bool) (*http.Response, error) {
 		return t.alonePass(r)
 	}
 	t.count.misses.Add(1)
-	return t.claimed(r, resp, o.cancel), nil
+	return t.claimed(r, resp, o), nil
+}
+
+// fromStore serves what the opening found or had confirmed, or what is left when it failed.
+func (o *opening) fromStore(r *http.Request, first bool) (*http.Response, error) {
+	t, how := o.t, o.how
+	switch {
+	case !varies(o.entry.Vary, r):
+		return t.alonePass(r)
+	case how == statusHit:
+		t.count.hits.Add(1)
+	case first:
+		t.count.misses.Add(1)
+	default:
+		t.count.joins.Add(1)
+		how = statusShared
+	}
+	if !o.entry.fresh() && o.how != statusConfirmed {
+		t.count.stale.Add(1)
+	}
+	return t.serve(r, o.entry, how), nil
 }
 
 // take gives the answer that cannot be shared to the first viewer who wants it whole.

@@ -35,10 +35,9 @@ func (t *Transport) pass(r *http.Request, fwd string) (*http.Response, error) {
 }
 
 // claimed makes the answer of an opening that one viewer's.
-func (t *Transport) claimed(r *http.Request, resp *http.Response, cancel context.CancelCauseFunc) *http.Response {
-	stop := context.AfterFunc(r.Context(), func() { cancel(context.Cause(r.Context())) })
-	ctx := resp.Request.Context()
-	return t.single(r, resp, func(err error) { stop(); cancel(err) }, ctx, statusAlone)
+func (t *Transport) claimed(r *http.Request, resp *http.Response, o *opening) *http.Response {
+	stop := context.AfterFunc(r.Context(), func() { o.cancel(context.Cause(r.Context())) })
+	return t.single(r, resp, func(err error) { stop(); o.cancel(err) }, o.req.Context(), statusAlone)
 }
 
 func (t *Transport) single(r *http.Request, resp *http.Response, cancel context.CancelCauseFunc, ctx context.Context, fwd string) *http.Response {

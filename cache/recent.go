@@ -9,23 +9,24 @@ type recent struct {
 }
 
 const (
-	recentFor  = time.Minute // a key is remembered for one to two times that
 	recentMost = 4096        // keys a generation
+	aloneFor   = time.Minute // a key is remembered for one to two times that
+	failingFor = time.Second
 )
 
-func (r *recent) add(key string, now time.Time) {
-	r.turn(now)
+func (r *recent) add(key string, now time.Time, keep time.Duration) {
+	r.turn(now, keep)
 	if r.young == nil || len(r.young) >= recentMost {
 		r.old, r.young, r.since = r.young, map[string]struct{}{}, now
 	}
 	r.young[key] = struct{}{}
 }
 
-func (r *recent) has(key string, now time.Time) bool {
+func (r *recent) has(key string, now time.Time, keep time.Duration) bool {
 	if r.young == nil && r.old == nil {
 		return false
 	}
-	r.turn(now)
+	r.turn(now, keep)
 	if _, ok := r.young[key]; ok {
 		return true
 	}
@@ -33,11 +34,11 @@ func (r *recent) has(key string, now time.Time) bool {
 	return ok
 }
 
-func (r *recent) turn(now time.Time) {
+func (r *recent) turn(now time.Time, keep time.Duration) {
 	switch age := now.Sub(r.since); {
-	case age >= 2*recentFor:
+	case age >= 2*keep:
 		r.old, r.young = nil, nil
-	case age >= recentFor:
+	case age >= keep:
 		r.old, r.young = r.young, nil
 	default:
 		return
@@ -50,11 +51,25 @@ func (r *recent) turn(now time.Time) {
 func (t *Transport) setAlone(key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.alone.add(key, time.Now())
+	t.alone.add(key, time.Now(), aloneFor)
 }
 
 func (t *Transport) isAlone(key string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.alone.has(key, time.Now())
+	return t.alone.has(key, time.Now(), aloneFor)
+}
+
+// setFailing remembers that the origin failed, so that those who can be served something stale need not wait for its next
+// failure.
+func (t *Transport) setFailing(key string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.failing.add(key, time.Now(), failingFor)
+}
+
+func (t *Transport) isFailing(key string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.failing.has(key, time.Now(), failingFor)
 }

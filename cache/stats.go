@@ -9,6 +9,9 @@ type Stats struct {
 	Joins  uint64 // requests that shared the question of another
 	Passed uint64 // requests handed to Base as they were, since their answer cannot be shared
 
+	Revalidations uint64 // answers that the origin was asked about and confirmed (304)
+	Stale         uint64 // requests answered with something past its TTL
+
 	StoreBytes  uint64 // body bytes given to viewers from the Store
 	FillBytes   uint64 // body bytes given to viewers from running fills
 	OriginBytes uint64 // body bytes that fills read from the origin
@@ -23,6 +26,7 @@ type Stats struct {
 // counters are cheap enough to be always on; those of one request lie on one cache line or two.
 type counters struct {
 	hits, misses, joins, passed        atomic.Uint64
+	revalidations, stale               atomic.Uint64
 	storeBytes, fillBytes, originBytes atomic.Uint64
 	stored, abandoned, errors          atomic.Uint64
 }
@@ -32,6 +36,7 @@ func (t *Transport) Stats() Stats {
 	c := &t.count
 	s := Stats{
 		Hits: c.hits.Load(), Misses: c.misses.Load(), Joins: c.joins.Load(), Passed: c.passed.Load(),
+		Revalidations: c.revalidations.Load(), Stale: c.stale.Load(),
 		StoreBytes: c.storeBytes.Load(), FillBytes: c.fillBytes.Load(), OriginBytes: c.originBytes.Load(),
 		Stored: c.stored.Load(), Abandoned: c.abandoned.Load(), Errors: c.errors.Load(),
 	}

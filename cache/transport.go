@@ -29,8 +29,9 @@ type Transport struct {
 	Base http.RoundTripper
 	// Store keeps whole answers. Nil: running fetches are joined, nothing is kept.
 	Store Store
-	// TTL says how long an answer that came whole is fresh, counted from Entry.Time; 0 or less: it is not kept. The
-	// Entry must not be changed or kept. Nil: HLS.
+	// TTL says how long an answer that came whole is fresh, counted from Entry.Time; 0: it is kept only if it has a
+	// validator, and the origin is asked each time whether it still holds; less: it is not kept. The Entry must not be
+	// changed or kept. Nil: HLS.
 	TTL func(*Entry) time.Duration
 	// Key names what a request asks for: requests with one key share one answer. Nil: scheme, host, path and query of
 	// the URL, without the parameters that differ between viewers but not between answers (CMCD, _HLS_throughput).
@@ -44,6 +45,13 @@ type Transport struct {
 	// MaxFills is how many answers may be fetched at a time; a request that would need one more fails with ErrBusy.
 	// 0 or less: 1024.
 	MaxFills int
+	// StaleIfError is how long past its TTL an answer is still served when the origin fails (no answer, or 500, 502, 503
+	// or 504), unless the origin itself says how long (stale-if-error, RFC 5861) or forbids it (must-revalidate,
+	// proxy-revalidate, no-cache, s-maxage). 0: as long again as it was fresh; less: not at all.
+	StaleIfError time.Duration
+	// StaleWhileRevalidate is how long past its TTL an answer is served at once while the origin is asked for a new one,
+	// under the same conditions (stale-while-revalidate). 0 or less: only where the origin says so.
+	StaleWhileRevalidate time.Duration
 	// Refs lists the absolute upstream URLs of the segments that a playlist names. Nil: the cache does not look into
 	// playlists beyond their duration.
 	Refs func(playlist []byte, base string) iter.Seq[string]
@@ -56,6 +64,7 @@ type Transport struct {
 	fills    map[string]*fill    // by key: running, and open to joiners
 	filling  int                 // fills that run, those closed to joiners included
 	alone    recent              // keys whose answers proved impossible to share
+	failing  recent              // keys for which the origin failed while there was something stale to serve
 }
 
 const (
@@ -78,30 +87,21 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e := t.lookup(r, key); e != nil {
-		return t.hit(r, e), nil
+	have := t.lookup(r, key)
+	switch {
+	case have.entry == nil:
+	case have.entry.fresh():
+		t.count.hits.Add(1)
+		return t.serve(r, have.entry, statusHit), nil
+	case t.mayWait(have):
+		t.renew(r, have)
+		t.count.hits.Add(1)
+		t.count.stale.Add(1)
+		return t.serve(r, have.entry, statusHitStale), nil
 	}
-	if r.Method == http.MethodHead || t.isAlone(key) {
-		// A HEAD costs the origin less than the whole body would.
-		return t.join(r, key, false)
-	}
-	return t.join(r, key, true)
-}
-
-// lookup returns what the Store has, if it may be used for r now.
-func (t *Transport) lookup(r *http.Request, key string) *Entry {
-	if t.Store == nil {
-		return nil
-	}
-	e, err := t.get(r.Context(), key)
-	if err != nil {
-		t.count.errors.Add(1)
-		return nil
-	}
-	if e == nil || !e.fresh() || !varies(e.Vary, r) {
-		return nil
-	}
-	return e
+	// A HEAD costs the origin less than the whole body would.
+	alone := have.entry == nil && r.Method == http.MethodHead || t.isAlone(have.key)
+	return t.join(r, have, !alone)
 }
 
 func (t *Transport) base() http.RoundTripper {

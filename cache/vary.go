@@ -6,17 +6,20 @@ import (
 	"strings"
 )
 
-// varyOf returns the request fields that an answer's Vary names, with what was sent in sent; nil if it names none. It is
-// not ok for an answer that varies by more than fields.
+// varyOf returns the request fields that an answer's Vary names, with what was sent in sent, but for those that fills
+// always send alike; nil if there are none. It is not ok for an answer that varies by more than fields.
 func varyOf(answer, sent http.Header) (fields http.Header, ok bool) {
 	for _, line := range answer["Vary"] {
 		for name := range strings.SplitSeq(line, ",") {
 			name = http.CanonicalHeaderKey(strings.Trim(name, " \t"))
 			switch name {
-			case "":
+			case "", "Accept-Encoding":
 				continue
 			case "*":
 				return nil, false
+			}
+			if slices.Contains(viewerFields[:], name) {
+				continue
 			}
 			if fields == nil {
 				fields = http.Header{}
@@ -30,16 +33,7 @@ func varyOf(answer, sent http.Header) (fields http.Header, ok bool) {
 // varies tells whether r would be asked with the same fields as the answer that vary comes from (RFC 9111 section 4.1).
 func varies(vary http.Header, r *http.Request) bool {
 	for name, sent := range vary {
-		var now []string
-		switch {
-		case name == "Accept-Encoding":
-			continue // fills always send the same
-		case slices.Contains(viewerFields[:], name):
-			// never sent
-		default:
-			now = r.Header[name]
-		}
-		if strings.Join(now, ",") != strings.Join(sent, ",") {
+		if strings.Join(r.Header[name], ",") != strings.Join(sent, ",") {
 			return false
 		}
 	}

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"path"
@@ -10,9 +9,6 @@ import (
 
 // sane refuses answers that are none to a plain GET, before anyone sees them.
 func sane(resp *http.Response) error {
-	if resp == nil || resp.Body == nil {
-		return &fault{ErrBroken, errors.New("no response")}
-	}
 	switch {
 	case resp.StatusCode == http.StatusPartialContent, resp.StatusCode == http.StatusNotModified,
 		resp.StatusCode == http.StatusRequestedRangeNotSatisfiable, resp.StatusCode == http.StatusPreconditionFailed:
@@ -24,11 +20,11 @@ func sane(resp *http.Response) error {
 
 // private tells whether an answer is for the one who asked alone: because it says so, or because it may be a key, and
 // then who asks for it must be known to the origin (draft-pantos-hls-rfc8216bis-22 section 12).
-func private(resp *http.Response, c control) bool {
+func private(urlPath string, resp *http.Response, c control) bool {
 	if c.noStore || c.private || resp.Header["Set-Cookie"] != nil {
 		return true
 	}
-	return resp.StatusCode == http.StatusOK && keyLike(resp.Request.URL.Path, resp.Header, resp.ContentLength)
+	return resp.StatusCode == http.StatusOK && keyLike(urlPath, resp.Header, resp.ContentLength)
 }
 
 // keyLike recognises decryption keys: AES-128 and AES-256 keys are exactly that long, and nothing else that a player

@@ -1,0 +1,105 @@
+package cache
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// found is what the Store has for a request.
+type found struct {
+	primary string // the key of the URL
+	key     string // that of the variant asked for; the same unless answers vary
+	entry   *Entry // fresh or not; nil: nothing
+}
+
+// lookup finds the stored answer that r selects, fresh or not.
+func (t *Transport) lookup(r *http.Request, key string) found {
+	f := found{primary: key, key: key}
+	if t.Store == nil {
+		return f
+	}
+	e := t.fetch(r, key)
+	if e != nil && e.Status == 0 {
+		f.key = variant(key, e.Vary, r.Header)
+		e = t.fetch(r, f.key)
+	}
+	if e != nil && e.Status != 0 && varies(e.Vary, r) {
+		f.entry = e
+	}
+	return f
+}
+
+func (t *Transport) fetch(r *http.Request, key string) *Entry {
+	e, err := t.get(r.Context(), key)
+	if err != nil {
+		t.count.errors.Add(1)
+		return nil
+	}
+	return e
+}
+
+// keep stores an answer: under its key, or, if answers vary, under that of its variant with a mark in its place.
+func (t *Transport) keep(r *http.Request, primary string, e *Entry) error {
+	if e.Vary == nil {
+		return t.put(r.Context(), primary, e)
+	}
+	mark := &Entry{URL: e.URL, Vary: http.Header{}, Time: e.Time, TTL: longest}
+	for name := range e.Vary {
+		mark.Vary[name] = nil
+	}
+	if err := t.put(r.Context(), primary, mark); err != nil {
+		return err
+	}
+	return t.put(r.Context(), variant(primary, e.Vary, e.Vary), e)
+}
+
+// variant is the key of the answer to a request with this header, among those that vary by the fields of vary.
+func variant(primary string, vary, header http.Header) string {
+	names := make([]string, 0, len(vary))
+	for name := range vary {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var key strings.Builder
+	key.WriteString(primary)
+	for _, name := range names {
+		key.WriteString("\x00" + name + "\x00" + strings.Join(header[name], ","))
+	}
+	return key.String()
+}
+
+// mayWait tells whether something stale is served while the origin is asked (RFC 5861 section 3), or because it was just
+// asked and failed.
+func (t *Transport) mayWait(f found) bool {
+	c := parseControl(f.entry.Header)
+	past := f.entry.Age() - f.entry.TTL
+	if past <= c.stale(c.staleRevalidate, max(t.StaleWhileRevalidate, 0)) {
+		return true
+	}
+	return past <= t.ifError(f.entry, c) && t.isFailing(f.key)
+}
+
+// ifError is how long past its TTL e is served when the origin fails (RFC 5861 section 4).
+func (t *Transport) ifError(e *Entry, c control) time.Duration {
+	limit := t.StaleIfError
+	if limit == 0 {
+		limit = e.TTL
+	}
+	return c.stale(c.staleIfError, max(limit, 0))
+}
+
+// stale is how long a stale answer may be used: as the origin says, else the given limit, but never where it asks to be
+// asked (RFC 9111 section 4.2.4; s-maxage does so by section 5.2.2.10). 0 and less mean not at all.
+func (c control) stale(said, limit time.Duration) time.Duration {
+	switch {
+	case c.mustRevalidate, c.noCache:
+		return -1
+	case said > 0:
+		return said
+	case said == 0, c.sMaxAge >= 0, limit == 0:
+		return -1
+	}
+	return limit
+}
