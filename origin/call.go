@@ -5,28 +5,46 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // call is one request to one origin, from the dial to the last byte.
 type call struct {
-	pool   *Pool
-	member *member
-	ctx    context.Context // the caller's
-	cancel context.CancelCauseFunc
-	begun  time.Time
-	probe  bool
-	once   sync.Once
+	pool    *Pool
+	member  *member
+	caller  context.Context // whose request it is
+	ctx     context.Context // of this call
+	cancel  context.CancelCauseFunc
+	begun   time.Time
+	probe   bool
+	blocks  bool // a blocking reload: its time says nothing
+	dropped atomic.Bool
+	once    sync.Once
 }
 
 // slowEnough is when a caller's loss of patience is the origin's fault.
 const slowEnough = defaultPatience
 
+func newCall(t *trip, m *member, probe bool, now time.Time) *call {
+	c := &call{pool: t.pool, member: m, caller: t.request.Context(), begun: now, probe: probe, blocks: isBlocking(t.request.URL)}
+	c.ctx, c.cancel = context.WithCancelCause(c.caller)
+	m.requests.Add(1)
+	m.inFlight.Add(1)
+	return c
+}
+
+// drop ends a call that nobody needs any more.
+func (c *call) drop() {
+	c.dropped.Store(true)
+	c.cancel(context.Canceled)
+}
+
 // failed ends a call that brought no header, or a body that broke, while the caller was waiting since a time.
 func (c *call) failed(err error, since time.Time) {
 	c.once.Do(func() {
 		now := time.Now()
-		if c.ctx.Err() != nil && !isTimeout(context.Cause(c.ctx)) && now.Sub(since) < slowEnough {
+		if c.dropped.Load() || c.caller.Err() != nil && !isTimeout(context.Cause(c.caller)) && now.Sub(since) < slowEnough {
 			c.member.health.end(c.probe)
 		} else {
 			c.member.errors.Add(1)
@@ -44,7 +62,8 @@ func (c *call) answered(resp *http.Response) {
 		c.member.errors.Add(1)
 		c.member.health.failed(now, c.probe, askedWait(resp, now), c.pool.failures, c.pool.cooldown)
 	} else {
-		c.member.health.answered(now.Sub(c.begun))
+		c.member.health.answered(now.Sub(c.begun), c.blocks)
+		c.pool.checkOutlier(c.member, now)
 	}
 	if resp.Body == nil {
 		resp.Body = http.NoBody

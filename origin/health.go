@@ -9,6 +9,9 @@ import (
 // forget is how long a failure counts as one of several in a row.
 const forget = 60 * time.Second
 
+// minSamples is how many headers it takes to know how long they take.
+const minSamples = 16
+
 // health is a circuit breaker: closed while an origin works, open while it cools down, and half open when one request
 // may find out.
 type health struct {
@@ -18,7 +21,8 @@ type health struct {
 	trips    int       // in a row
 	until    time.Time // zero: closed
 	probing  bool
-	latency  time.Duration
+	latency  time.Duration // until a header comes, smoothed
+	samples  int           // that latency is made of
 }
 
 // cooling reports that the origin is not to be asked, for now or while another request finds out.
@@ -53,14 +57,35 @@ func (h *health) end(probe bool) {
 }
 
 // answered: a good header came. It lets others in again, but one more failure shuts the door at once.
-func (h *health) answered(took time.Duration) {
+func (h *health) answered(took time.Duration, blocks bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.until, h.probing = time.Time{}, false
-	if h.latency == 0 {
+	if !h.until.IsZero() {
+		h.until, h.probing, h.samples, h.latency = time.Time{}, false, 0, 0
+	}
+	if blocks {
+		return
+	}
+	if h.samples++; h.samples == 1 {
 		h.latency = took
 	}
 	h.latency += (took - h.latency) / 8
+}
+
+// typical is how long headers take, if that is known by now.
+func (h *health) typical() (latency time.Duration, known bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.latency, h.until.IsZero() && h.samples >= minSamples
+}
+
+// trip opens the circuit without a failure.
+func (h *health) trip(now time.Time, cooldown time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.until.IsZero() {
+		h.open(now, 0, cooldown)
+	}
 }
 
 // completed: a body came to its end.
@@ -84,13 +109,16 @@ func (h *health) failed(now time.Time, probe bool, asked time.Duration, most int
 	if probe {
 		h.probing = false
 	}
-	open := !h.until.IsZero()
-	if open && !probe {
+	if !h.until.IsZero() && !probe {
 		return // one that was under way when the circuit opened says nothing new
 	}
 	if h.failures < most && asked == 0 && !probe {
 		return
 	}
+	h.open(now, asked, cooldown)
+}
+
+func (h *health) open(now time.Time, asked, cooldown time.Duration) {
 	wait := min(cooldown<<min(h.trips, 10), max(maxCooldown, cooldown))
 	wait += time.Duration((rand.Float64() - 0.5) * 0.4 * float64(wait)) // or all nodes come back at the same moment
 	h.trips++

@@ -35,6 +35,16 @@ type PoolConfig struct {
 	// Budget is how many retries there may be for each request, on average over all. 0: 0.25. Another 10 a second are
 	// free, so that a quiet pool fails over, too.
 	Budget float64
+	// Hedge is how long a first header may take before a second origin is asked as well; the first good answer counts,
+	// and the other request is cancelled. It spends Budget. 0: never. Blocking playlist reloads are not hedged.
+	Hedge time.Duration
+	// Outlier is how many times slower than the typical other origin one may be, by the time until the header comes and
+	// by half a second at least, before it is taken out like one that fails. 0: 8. Negative: any.
+	Outlier float64
+	// Resume fetches the rest of a body that broke, once, if it is sure to be the same: the answer to a GET had a length
+	// and a strong ETag (RFC 9110 section 8.8.1), and an exact 206 with that ETag continues it. Set it only if an ETag
+	// means the same bytes on all origins. Otherwise, and by default, the body stays broken.
+	Resume bool
 }
 
 // Pool is an [http.RoundTripper] over origins that hold the same streams. A request whose URL lies below one of them is
@@ -55,6 +65,9 @@ type Pool struct {
 	cooldown time.Duration
 	patience time.Duration
 	retries  int
+	hedge    time.Duration
+	outlier  float64
+	resume   bool
 	budget   budget
 
 	change sync.Mutex // held by those who replace set
@@ -69,6 +82,7 @@ const (
 	blockPatience   = 30 * time.Second
 	defaultRetries  = 2
 	defaultBudget   = 0.25
+	defaultOutlier  = 8
 )
 
 // NewPool makes a Pool, or reports all that is wrong with c.
@@ -80,6 +94,10 @@ func NewPool(c PoolConfig) (*Pool, error) {
 	p := &Pool{
 		base: c.Base, key: c.Key, failures: orInt(c.Failures, defaultFailures), cooldown: or(c.Cooldown, defaultCooldown),
 		patience: or(c.Patience, defaultPatience), retries: max(orInt(c.Retries, defaultRetries), 0),
+		hedge: c.Hedge, outlier: c.Outlier, resume: c.Resume,
+	}
+	if p.outlier == 0 {
+		p.outlier = defaultOutlier
 	}
 	if p.base == nil {
 		p.base = new(Guard).Transport()
@@ -96,17 +114,24 @@ func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !ok {
 		return p.base.RoundTrip(r)
 	}
+	resp, err := p.send(s, r, tail)
+	if err != nil {
+		return nil, err
+	}
+	resp.Request = r
+	if p.resume {
+		resumable(p, resp)
+	}
+	return resp, nil
+}
+
+func (p *Pool) send(s *set, r *http.Request, tail string) (*http.Response, error) {
 	key := directory(tail)
 	if p.key != nil {
 		key = p.key(r)
 	}
 	t := &trip{pool: p, request: r, tail: tail, order: s.rank(key, time.Now())}
-	resp, err := t.run()
-	if err != nil {
-		return nil, err
-	}
-	resp.Request = r
-	return resp, nil
+	return t.run()
 }
 
 // SetOrigins replaces the origins, as NewPool would take them; those that stay keep their health. Requests under way

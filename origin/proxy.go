@@ -26,7 +26,7 @@ import (
 // The fields must not change after first use, and a Proxy must not be copied then. ServeHTTP may be called concurrently.
 type Proxy struct {
 	// Upstream gives the absolute http or https URL that a public URL stands for. Required. An error with a method
-	// HTTPStatus() int decides the status, any other is a 400.
+	// HTTPStatus() int decides the status, any other is a 400. A fragment is not sent, but ModifyResponse sees it.
 	Upstream func(public *url.URL) (string, error)
 	// Transport sends the requests. Nil: that of a zero [Guard]. What it returns must have the request that it was given
 	// as Response.Request. Proxy follows redirects, so it must not.

@@ -60,6 +60,12 @@ func checkConfig(c PoolConfig, err error) error {
 	if c.Cooldown < 0 {
 		faults = append(faults, errors.New("origin: Cooldown is negative"))
 	}
+	if c.Hedge < 0 {
+		faults = append(faults, errors.New("origin: Hedge is negative"))
+	}
+	if math.IsNaN(c.Outlier) {
+		faults = append(faults, errors.New("origin: Outlier is no number"))
+	}
 	if !(c.Budget >= 0 && c.Budget <= math.MaxFloat32) {
 		faults = append(faults, errors.New("origin: Budget is no number of retries"))
 	}

@@ -16,6 +16,9 @@ type trip struct {
 	order   []*member
 	next    int // the member to try next
 	put     int // how many were put at the end of the line
+
+	first  *http.Response // the first answer, kept for when no better one comes
+	faults []error
 }
 
 const errSlowOrigin = slowError("no header from this origin in time")
@@ -29,38 +32,53 @@ type attempt struct {
 // run tries origins until one gives an answer worth passing on.
 func (t *trip) run() (*http.Response, error) {
 	t.pool.budget.earn(time.Now())
-	var first *http.Response // the first answer, kept for when no better one comes
-	var faults []error
+	try := t.try
+	if t.hedges() {
+		try = t.race
+	}
 	for {
-		a := t.try()
-		if a.err != nil {
-			faults = append(faults, a.err)
-		} else if !poor(a.resp) {
-			discard(first)
-			return a.resp, nil
+		if resp := try(); resp != nil {
+			discard(t.first)
+			return resp, nil
 		}
-		if first == nil {
-			first = a.resp
-		} else {
-			discard(a.resp)
-		}
-		if !t.again(first) {
+		if !t.again() {
 			break
 		}
+		try = t.try
 	}
-	if first != nil {
-		return first, nil
+	if t.first != nil {
+		return t.first, nil
 	}
-	return nil, errors.Join(faults...)
+	return nil, errors.Join(t.faults...)
+}
+
+// judge returns an answer that is worth passing on, and remembers any other.
+func (t *trip) judge(a attempt) *http.Response {
+	switch {
+	case a.err != nil:
+		t.faults = append(t.faults, a.err)
+	case !poor(a.resp):
+		return a.resp
+	case t.first == nil:
+		t.first = a.resp
+	default:
+		discard(a.resp)
+	}
+	return nil
 }
 
 // again reports whether another origin may be asked, and pays for it.
-func (t *trip) again(first *http.Response) bool {
+func (t *trip) again() bool {
 	most := t.pool.retries
-	if first != nil && first.StatusCode == http.StatusNotFound {
+	if t.first != nil && t.first.StatusCode == http.StatusNotFound {
 		most = min(most, 1)
 	}
-	return t.next < len(t.order) && t.next <= most && repeatable(t.request) && t.request.Context().Err() == nil && t.pool.budget.spend()
+	return t.next <= most && t.more() && t.request.Context().Err() == nil && t.pool.budget.spend()
+}
+
+// more reports that there is another origin to ask.
+func (t *trip) more() bool {
+	return t.next < len(t.order) && t.next <= t.pool.retries && repeatable(t.request)
 }
 
 // repeatable reports a request that may be sent twice (RFC 9110 section 9.2.2).
@@ -69,40 +87,40 @@ func repeatable(r *http.Request) bool {
 }
 
 // try asks the next origin in line.
-func (t *trip) try() attempt {
-	c := &call{pool: t.pool, ctx: t.request.Context(), begun: time.Now()}
+func (t *trip) try() *http.Response {
+	c := t.pick()
+	return t.judge(t.ask(c, t.more()))
+}
+
+// pick takes the next origin.
+func (t *trip) pick() *call {
+	now := time.Now()
 	for {
 		m := t.order[t.next]
-		probe, ok := m.health.begin(c.begun, t.put >= len(t.order))
+		probe, ok := m.health.begin(now, t.put >= len(t.order))
 		if ok {
-			c.member, c.probe = m, probe
-			break
+			t.next++
+			return newCall(t, m, probe, now)
 		}
 		// It cools down, or somebody else finds out whether it works: those that do come first.
 		copy(t.order[t.next:], t.order[t.next+1:])
 		t.order[len(t.order)-1] = m
 		t.put++
 	}
-	t.next++
-	return t.ask(t.request, c, t.next < len(t.order) && t.next <= t.pool.retries && repeatable(t.request))
 }
 
-// ask sends r to an origin. With patience it gives up early, since there is somebody else to ask.
-func (t *trip) ask(r *http.Request, c *call, patience bool) attempt {
-	ctx, cancel := context.WithCancelCause(r.Context())
-	c.cancel = cancel
-	out := r.WithContext(ctx)
-	out.URL = c.member.at(t.tail, r.URL)
+// ask sends the request. With patience it gives up early, since there is somebody else to ask.
+func (t *trip) ask(c *call, patience bool) attempt {
+	out := t.request.WithContext(c.ctx)
+	out.URL = c.member.at(t.tail, t.request.URL)
 	out.Host = out.URL.Host
-	c.member.requests.Add(1)
-	c.member.inFlight.Add(1)
 	if limit := t.patience(); patience && limit > 0 {
-		slow := time.AfterFunc(limit, func() { cancel(errSlowOrigin) })
+		slow := time.AfterFunc(limit, func() { c.cancel(errSlowOrigin) })
 		defer slow.Stop()
 	}
 	resp, err := t.pool.base.RoundTrip(out)
 	if err != nil {
-		if cause := context.Cause(ctx); cause != nil && r.Context().Err() == nil {
+		if cause := context.Cause(c.ctx); cause != nil && t.request.Context().Err() == nil {
 			err = cause
 		}
 		c.failed(err, c.begun)
