@@ -35,15 +35,7 @@ func (s *Signer) Grant(r *http.Request) (Grant, error) {
 }
 
 // grid returns the first point of the expiry grid that is at least d after t.
-func (s *Signer) grid(t time.Time, d time.Duration) time.Time {
-	step := int64(s.step / time.Second)
-	end := t.Add(d)
-	unix := end.Unix()
-	if end.Nanosecond() > 0 {
-		unix++
-	}
-	return time.Unix((unix+step-1)/step*step, 0)
-}
+func (s *Signer) grid(t time.Time, d time.Duration) time.Time { return gridAfter(t, d, s.step) }
 
 type contextKey struct{}
 

@@ -23,7 +23,7 @@ func New(c Config) (*Signer, error) {
 	}
 	s := &Signer{
 		config: c,
-		step:   max(time.Second, (c.TTL / gridSteps).Truncate(time.Second)),
+		step:   stepOf(c.TTL),
 		skew:   min(greatestSkew, c.TTL/2),
 		mark:   []byte(c.Param + "="),
 	}
