@@ -17,6 +17,7 @@ type ForbiddenError struct {
 	Reason string // what rule it breaks, such as "private address (RFC 1918)"
 }
 
+// Error gives the rule.
 func (e *ForbiddenError) Error() string { return ErrForbidden.Error() + ": " + e.Reason }
 
 // Is makes every ForbiddenError an [ErrForbidden].

@@ -22,11 +22,12 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, resp *http.Response
 	if r.Method == http.MethodHead || !hasBody(resp.StatusCode) {
 		return nil
 	}
-	v := &viewer{ResponseWriter: w, rc: http.NewResponseController(w), idle: idle, stall: or(p.Stall, defaultStall)}
+	v := &viewer{ResponseWriter: w, rc: http.NewResponseController(w), idle: idle, stall: or(p.Stall, defaultStall), h2: r.ProtoMajor > 1}
 	if resp.ContentLength < 0 {
-		_ = v.flush() // a stream: whoever waits for it shall know that it is there
+		_ = v.FlushError() // a stream: whoever waits for it shall know that it is there
 	}
 	err := v.copy(resp.Body)
+	v.arm() // net/http has yet to send what it holds back
 	if v.err != nil {
 		return nil // the viewer, or whoever stands in between, has what it wants or is gone, and knows
 	}
@@ -43,6 +44,7 @@ type viewer struct {
 	rc    *http.ResponseController
 	idle  *idle
 	stall time.Duration
+	h2    bool
 	err   error // of the last Write
 }
 
@@ -70,14 +72,31 @@ func (v *viewer) copy(body io.ReadCloser) error {
 			return err
 		case n > 0:
 			// Live bodies trickle: what is here must not wait for what is not.
-			if err := v.flush(); err != nil {
+			if err := v.FlushError(); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-func (v *viewer) flush() error {
+// arm begins the time that the viewer has to take what comes next.
+func (v *viewer) arm() {
+	if v.stall > 0 {
+		_ = v.rc.SetWriteDeadline(time.Now().Add(v.stall)) // not every ResponseWriter can
+	}
+}
+
+// disarm ends it: the deadline of an HTTP/2 stream passes even while there is nothing to write.
+func (v *viewer) disarm() {
+	if v.stall > 0 && v.h2 {
+		_ = v.rc.SetWriteDeadline(time.Time{})
+	}
+}
+
+// FlushError is for http.ResponseController.
+func (v *viewer) FlushError() error {
+	v.arm()
+	defer v.disarm()
 	if err := v.rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		v.err = err
 		return err
@@ -90,12 +109,10 @@ func (v *viewer) Write(p []byte) (n int, err error) {
 		v.idle.stop()
 		defer v.idle.start()
 	}
+	defer v.disarm()
 	for {
-		piece := p[n:min(n+writeSize, len(p))]
-		if v.stall > 0 {
-			_ = v.rc.SetWriteDeadline(time.Now().Add(v.stall)) // not every ResponseWriter can
-		}
-		m, err := v.ResponseWriter.Write(piece)
+		v.arm()
+		m, err := v.ResponseWriter.Write(p[n:min(n+writeSize, len(p))])
 		n += m
 		if err != nil {
 			v.err = err

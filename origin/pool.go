@@ -110,8 +110,8 @@ func NewPool(c PoolConfig) (*Pool, error) {
 // RoundTrip sends r to the origin that it belongs to, and to others if that fails.
 func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) {
 	s := p.set.Load()
-	tail, ok := s.tail(r.URL)
-	if !ok {
+	named, tail := s.find(r.URL)
+	if named == nil {
 		return p.base.RoundTrip(r)
 	}
 	resp, err := p.send(s, r, tail)
@@ -119,6 +119,7 @@ func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp.Request = r
+	translate(resp, s, named, tail)
 	if p.resume {
 		resumable(p, resp)
 	}

@@ -624,3 +624,25 @@ func TestPoolBehindAProxy(t *testing.T) {
 		require.Equal(t, a.URL+"/s/x.ts", u, "whichever origin answers, URLs stay the same")
 	}
 }
+
+// A redirect is relative to the origin that sent it, which the caller does not know.
+func TestRedirectsOfAPool(t *testing.T) {
+	for location, want := range map[string]string{
+		"next.ts":                  "http://a/x/s/next.ts",
+		"/y/s/next.ts?q#f":         "http://a/x/s/next.ts?q#f",
+		"http://b/y/t/%2F.ts":      "http://a/x/t/%2F.ts",
+		"//b/y/t/1.ts":             "http://a/x/t/1.ts",
+		"/elsewhere/1.ts":          "http://b/elsewhere/1.ts",
+		"http://a/x/s/1.ts":        "http://a/x/s/1.ts",
+		"https://cdn.example/1.ts": "https://cdn.example/1.ts",
+		"http://%zz/":              "http://%zz/",
+	} {
+		n, p := newNetwork(t, origin.PoolConfig{Origins: []string{"http://a/x", "http://b/y"}, Weights: []float64{0, 1}})
+		n.set("b", says(302, "Location", location))
+		r, _ := http.NewRequest(http.MethodGet, "http://a/x/s/x.ts", nil)
+		resp, err := p.RoundTrip(r)
+		require.NoError(t, err)
+		resp.Body.Close()
+		require.Equal(t, want, resp.Header.Get("Location"), location)
+	}
+}

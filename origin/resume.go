@@ -88,9 +88,9 @@ func (b *resumeBody) resume() bool {
 	again.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", b.at, b.want.last))
 	again.Header.Set("If-Range", b.head.Header.Get("Etag"))
 	s := b.pool.set.Load()
-	tail, ok := s.tail(r.URL)
-	if !ok {
-		return false
+	m, tail := s.find(r.URL)
+	if m == nil {
+		return false // the pool has changed
 	}
 	resp, err := b.pool.send(s, again, tail)
 	if err != nil {

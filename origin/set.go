@@ -72,17 +72,16 @@ func checkConfig(c PoolConfig, err error) error {
 	return errors.Join(faults...)
 }
 
-// tail is the escaped path of u below the origin that it names.
-func (s *set) tail(u *url.URL) (tail string, ok bool) {
-	longest := -1
+// find returns the member that u lies below, and the rest of its escaped path. Nil if there is none.
+func (s *set) find(u *url.URL) (m *member, tail string) {
 	host, path := hostOf(u), u.EscapedPath()
-	for _, m := range s.members {
-		rest, below := strings.CutPrefix(path, m.path)
-		if below && len(m.path) > longest && m.url.Scheme == u.Scheme && m.host == host {
-			tail, ok, longest = rest, true, len(m.path)
+	for _, o := range s.members {
+		rest, below := strings.CutPrefix(path, o.path)
+		if below && o.url.Scheme == u.Scheme && o.host == host && (m == nil || len(o.path) > len(m.path)) {
+			m, tail = o, rest
 		}
 	}
-	return tail, ok
+	return m, tail
 }
 
 // rank orders the members for a stream: working ones by preference, then drained ones, then those that cool down.

@@ -1,0 +1,23 @@
+package origin
+
+import "net/http"
+
+// translate makes a redirect of the origin that answered one of the origin that was named, so that it means the same to
+// whoever resolves it against the URL that was asked for.
+func translate(resp *http.Response, s *set, named *member, tail string) {
+	location := resp.Header.Get("Location")
+	body, ok := resp.Body.(*callBody)
+	if location == "" || !ok || !isRedirect(resp) {
+		return
+	}
+	u, err := body.call.member.at(tail, resp.Request.URL).Parse(location)
+	if err != nil {
+		return // whoever follows it will say so
+	}
+	if m, rest := s.find(u); m == body.call.member {
+		to := named.at(rest, u)
+		to.Fragment, to.RawFragment = u.Fragment, u.RawFragment
+		u = to
+	}
+	resp.Header.Set("Location", u.String())
+}
