@@ -2,7 +2,9 @@ package sign
 
 import (
 	"errors"
+	"io"
 	"net/http"
+	"strconv"
 )
 
 // A refusal is why a request is not admitted. Its text says no more than its status does.
@@ -31,3 +33,30 @@ var ErrURL = errors.New("sign: not a public URL without a token")
 // ErrNoViewer is returned when a link would have to be bound to the claims of a viewer and there is no viewer: use URLFor
 // for entry links, and mount Handler, or NewContext, above what calls Sign.
 var ErrNoViewer = errors.New("sign: Config.Claims is set and there is no request to take them from")
+
+// statusOf returns the status that an error knows for itself, else 403.
+func statusOf(err error) int {
+	var known interface{ HTTPStatus() int }
+	if errors.As(err, &known) {
+		return known.HTTPStatus()
+	}
+	return http.StatusForbidden
+}
+
+// writeRefusal answers with no more than the status. RFC 9110, 15.5.2 and 15.5.6, want the two fields.
+func writeRefusal(w http.ResponseWriter, status int, scheme string) {
+	h := w.Header()
+	switch status {
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", scheme)
+	case http.StatusMethodNotAllowed:
+		h.Set("Allow", "GET, HEAD, OPTIONS")
+	}
+	text := http.StatusText(status) + "\n"
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Length", strconv.Itoa(len(text)))
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text)
+}

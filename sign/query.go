@@ -106,12 +106,12 @@ func cutParam(raw, param string) (string, bool) {
 }
 
 // stripURI is cutParam for the text of a request line.
-func (s *Signer) stripURI(uri string) string {
+func stripURI(uri, param string) string {
 	path, query, ok := strings.Cut(uri, "?")
 	if !ok {
 		return uri
 	}
-	query, mark := cutParam(query, s.config.Param)
+	query, mark := cutParam(query, param)
 	if mark {
 		return path + "?" + query
 	}

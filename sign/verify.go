@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"errors"
-	"io"
 	"net/http"
-	"strconv"
 	"time"
 )
 
@@ -140,37 +138,28 @@ func (s *Signer) Handler(next http.Handler) http.Handler {
 
 // strip returns a copy of r without the token.
 func (s *Signer) strip(r *http.Request, h *held) *http.Request {
-	out := r.WithContext(context.WithValue(r.Context(), contextKey{}, h))
-	u := *r.URL
-	var mark bool
-	u.RawQuery, mark = cutParam(u.RawQuery, s.config.Param)
-	u.ForceQuery = mark && u.RawQuery == ""
-	out.URL = &u
+	out := stripRequest(r.WithContext(context.WithValue(r.Context(), contextKey{}, h)), s.config.Param)
 	out.Header = s.stripCookie(r.Header)
-	out.RequestURI = s.stripURI(r.RequestURI)
 	return out
 }
 
-func (s *Signer) refuse(w http.ResponseWriter, err error) {
-	status := http.StatusForbidden
-	var known interface{ HTTPStatus() int }
-	if errors.As(err, &known) {
-		status = known.HTTPStatus()
+// stripRequest takes a parameter out of a request that shares its URL with another.
+func stripRequest(r *http.Request, param string) *http.Request {
+	u := *r.URL
+	if u.RawQuery != "" {
+		var mark bool
+		u.RawQuery, mark = cutParam(u.RawQuery, param)
+		u.ForceQuery = mark && u.RawQuery == ""
 	}
-	h := w.Header()
-	switch {
-	case status == http.StatusUnauthorized:
-		h.Set("WWW-Authenticate", s.config.Param) // RFC 9110, 11.6.1; a scheme for which no browser asks the user
-	case status == http.StatusMethodNotAllowed:
-		h.Set("Allow", "GET, HEAD, OPTIONS")
-	case s.config.Gone && errors.Is(err, ErrExpired):
+	r.URL = &u
+	r.RequestURI = stripURI(r.RequestURI, param)
+	return r
+}
+
+func (s *Signer) refuse(w http.ResponseWriter, err error) {
+	status := statusOf(err)
+	if s.config.Gone && errors.Is(err, ErrExpired) {
 		status = http.StatusGone
 	}
-	text := http.StatusText(status) + "\n"
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Length", strconv.Itoa(len(text)))
-	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text)
+	writeRefusal(w, status, s.config.Param) // a scheme for which no browser asks the user
 }

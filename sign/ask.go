@@ -1,0 +1,129 @@
+package sign
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Ask admits requests that a backend vouches for: the viewer's URL carries a token of any form, and for each viewer, stream
+// and kind of request the backend is asked once in a while whether it is good. Its Handler stands where that of a Signer
+// would, and its Sign is the hook that gives the token to the links in a playlist.
+//
+// Set URL or Decide; with neither, everything is refused. The fields must not change after the first use, nor may an Ask
+// be copied then.
+type Ask struct {
+	// URL is asked by POST with a Question in JSON. 200 admits, 401 and 403 refuse; any other answer, none within Timeout
+	// and a redirect count as a failure, and the viewer gets 503.
+	URL string
+	// Decide is asked if URL is empty. Nil admits. An error refuses, with its HTTPStatus if it has one. Called concurrently;
+	// ctx ends with Timeout.
+	Decide func(ctx context.Context, q Question) error
+
+	// Param is the query parameter that holds the viewer's token. Empty: token. An "Authorization: Bearer" field is taken
+	// if there is no parameter. Neither goes further in.
+	Param string
+	// Anonymous asks about requests without a token as well. False: they are answered 401.
+	Anonymous bool
+	// Kinds are those that are asked about. Nil: all. Others pass as they are.
+	Kinds []Kind
+	// Describe, if not nil, may change the question that is asked about a request, such as its Name. Two requests with equal
+	// questions share an answer.
+	Describe func(*http.Request, *Question)
+	// NodeID and AppKey go into each question.
+	NodeID, AppKey string
+
+	// TTL is how long an answer holds, and so how long a token can live on after it has been revoked. Zero: 10 seconds.
+	// Negative: it is asked each time, but for requests that wait at the same moment.
+	TTL time.Duration
+	// RefusalTTL is the same for refusals. Zero: a fifth of TTL. Failures hold for a second at most.
+	RefusalTTL time.Duration
+	// Timeout is how long an answer may take. Zero: 3 seconds.
+	Timeout time.Duration
+	// Status is what a viewer gets whom the backend refuses. Zero: 403.
+	Status int
+	// Header lists fields of the backend's answer that are set on the answer to the viewer.
+	Header []string
+	// Client sends the questions. Nil: one that follows no redirects, with http.DefaultTransport.
+	Client *http.Client
+	// OnFailure, if not nil, is told why the backend could not be asked. Called concurrently.
+	OnFailure func(error)
+
+	mu      sync.Mutex
+	answers map[askKey]*answer
+}
+
+const (
+	defaultAskTTL     = 10 * time.Second
+	defaultAskTimeout = 3 * time.Second
+	failureTTL        = time.Second
+)
+
+// Handler passes requests on to next that are admitted, without their token. Others are answered 401 if there is no token,
+// Status if it is refused or 403 if there are two or the path could mean more than one thing (escaped slashes, dot
+// segments), 503 if nobody could be asked, all with Cache-Control: no-store. Mount it inside the CORS
+// middleware.
+func (a *Ask) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		raw, q, err := a.question(r)
+		if err != nil {
+			writeRefusal(w, statusOf(err), "Bearer")
+			return
+		}
+		if a.asks(q.Kind) {
+			if q.Token == "" && !a.Anonymous {
+				writeRefusal(w, http.StatusUnauthorized, "Bearer")
+				return
+			}
+			got := a.answer(r.Context(), q)
+			if got.status != http.StatusOK {
+				writeRefusal(w, got.status, "Bearer")
+				return
+			}
+			for name, values := range got.header {
+				w.Header()[name] = append([]string(nil), values...)
+			}
+		}
+		next.ServeHTTP(w, a.strip(r, raw))
+	})
+}
+
+// Sign appends the viewer's token to public, if it was in the query of the request that ctx belongs to. It is the Sign hook
+// of a playlist rewriter.
+func (a *Ask) Sign(ctx context.Context, public []byte) ([]byte, error) {
+	t, ok := ctx.Value(askToken{}).(string)
+	if !ok || t == "" {
+		return public, nil
+	}
+	p, ok := split(public)
+	if !ok {
+		return public, ErrURL
+	}
+	return p.insert([]byte(t)), nil
+}
+
+// askToken is the key of param=token in a context, as it stood in the query.
+type askToken struct{}
+
+func (a *Ask) param() string {
+	if a.Param == "" {
+		return "token"
+	}
+	return a.Param
+}
+
+// strip returns a copy of r without the token, which the context keeps for Sign.
+func (a *Ask) strip(r *http.Request, raw string) *http.Request {
+	ctx := r.Context()
+	if raw != "" {
+		ctx = context.WithValue(ctx, askToken{}, a.param()+"="+raw)
+	}
+	out := stripRequest(r.WithContext(ctx), a.param())
+	if strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") {
+		out.Header = r.Header.Clone()
+		out.Header.Del("Authorization")
+	}
+	return out
+}
