@@ -13,13 +13,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ffmpegPlays requires that ffmpeg decodes all of a playlist as fast as it can, with nothing to say about it.
-func ffmpegPlays(t testing.TB, url string) { t.Helper(); ffmpegPlaysFor(t, url, 0) }
+// ffmpegPlays requires that ffmpeg decodes all of a URL as fast as it can, with nothing to say about it.
+func ffmpegPlays(t testing.TB, url string, options ...string) {
+	t.Helper()
+	ffmpegPlaysFor(t, url, 0, options...)
+}
 
 // ffmpegPlaysFor is ffmpegPlays for so much media of an endless stream; 0 means all.
-func ffmpegPlaysFor(t testing.TB, url string, d time.Duration) {
+func ffmpegPlaysFor(t testing.TB, url string, d time.Duration, options ...string) {
 	t.Helper()
-	args := []string{"-v", "error", "-xerror", "-i", url, "-map", "0"}
+	args := append([]string{"-v", "error", "-xerror"}, append(options, "-i", url, "-map", "0")...)
 	if d > 0 {
 		args = append(args, "-t", strconv.FormatFloat(d.Seconds(), 'f', -1, 64))
 	}
@@ -29,9 +32,10 @@ func ffmpegPlaysFor(t testing.TB, url string, d time.Duration) {
 }
 
 // ffmpegFails requires that ffmpeg does not play a URL, and returns what it said.
-func ffmpegFails(t testing.TB, url string) string {
+func ffmpegFails(t testing.TB, url string, options ...string) string {
 	t.Helper()
-	_, said, err := tool(t, "ffmpeg", "-v", "error", "-xerror", "-i", url, "-f", "null", "-")
+	args := append([]string{"-v", "error", "-xerror"}, options...)
+	_, said, err := tool(t, "ffmpeg", append(args, "-i", url, "-f", "null", "-")...)
 	require.Error(t, err)
 	return said
 }

@@ -1,5 +1,5 @@
-// Command vod serves a folder of films and HLS playlists, with byte ranges and the media types that players expect.
-// Films that are uploaded become HLS.
+// Command vod serves a folder of films and HLS playlists, with byte ranges, the media types that players expect, and moov
+// in front of every MP4. Films that are uploaded become HLS.
 //
 //	go run ./examples/vod -dir ~/films -key SECRET
 //
@@ -10,6 +10,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -24,7 +26,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "vod:", err)
 		os.Exit(1)
 	}
@@ -37,7 +39,7 @@ func newHandler(ctx context.Context, o options, root *os.Root, local bool) (http
 		return nil, nil, err
 	}
 	playlists := &rewrite.Rewriter{}
-	vod := playlists.Handler(http.StripPrefix("/vod", &rangeserve.Files{Root: root}))
+	vod := playlists.Handler(http.StripPrefix("/vod", &rangeserve.Files{Root: root, Faststart: true}))
 	home := &page{films: root.FS(), link: escaped}
 	front, gate := http.Handler(home), byLoopbackName
 	if o.key != "" {
