@@ -3,7 +3,6 @@ package origin
 import (
 	"context"
 	"io"
-	"math"
 	"net/http"
 	"net/url"
 	"time"
@@ -13,15 +12,13 @@ import (
 type fetch struct {
 	proxy  *Proxy
 	viewer *http.Request
-	via    string
-	cancel context.CancelCauseFunc
-	idle   *idle
-	sent   *http.Request // the last one
-	whole  bool          // the viewer's Range is of no use
-	get    bool          // a HEAD that only a GET can answer
+	via    []string
+	clock  clock
+	body   watchedWriterTo // here, as it comes with every fetch
+	sent   *http.Request   // the last one
+	whole  bool            // the viewer's Range is of no use
+	get    bool            // a HEAD that only a GET can answer
 }
-
-const errSlowHeader = slowError("no header from upstream in time")
 
 // answer returns what upstream says in the end, ready to be passed on.
 func (f *fetch) answer(ctx context.Context, target *url.URL) (*http.Response, error) {
@@ -29,8 +26,8 @@ func (f *fetch) answer(ctx context.Context, target *url.URL) (*http.Response, er
 	if isBlocking(target) && wait > 0 {
 		wait = max(wait, headerLimit)
 	}
-	limit := f.limit(wait)
-	defer limit.Stop()
+	f.clock.await(wait)
+	defer f.clock.stop()
 	f.get = isPlaylistPath(target) && f.proxy.ModifyResponse != nil
 	resp, err := f.follow(ctx, target)
 	if err != nil {
@@ -47,34 +44,37 @@ func (f *fetch) answer(ctx context.Context, target *url.URL) (*http.Response, er
 		drop(resp)
 		return nil, err
 	}
-	limit.Stop()
+	f.clock.header()
 	return f.modify(resp, wait)
-}
-
-// limit ends the request after a time. What is negative is none.
-func (f *fetch) limit(d time.Duration) *time.Timer {
-	if d < 0 {
-		d = math.MaxInt64
-	}
-	return time.AfterFunc(d, func() { f.cancel(errSlowHeader) })
 }
 
 // modify makes an answer fit for the viewer. A hook may read the whole body, if upstream does not take for ever to send it.
 func (f *fetch) modify(resp *http.Response, wait time.Duration) (*http.Response, error) {
-	resp.Body = f.idle.watch(resp.Body)
+	resp.Body = f.watch(resp.Body)
 	clean(resp.Header)
 	if f.proxy.ModifyResponse == nil {
 		return resp, nil
 	}
 	if wait > 0 {
-		wait = max(wait, headerLimit)
+		f.clock.deadline = time.Now().Add(max(wait, headerLimit))
 	}
-	defer f.limit(wait).Stop()
-	if err := guarded(func() error { return f.proxy.ModifyResponse(resp) }); err != nil {
+	err := guarded(func() error { return f.proxy.ModifyResponse(resp) })
+	f.clock.deadline = time.Time{}
+	if err != nil {
 		resp.Body.Close()
 		return nil, err
 	}
 	return resp, nil
+}
+
+// watch puts the idle limit on a body, however it is read.
+func (f *fetch) watch(body io.ReadCloser) io.ReadCloser {
+	f.body.watched = watched{body, &f.clock}
+	if to, ok := body.(io.WriterTo); ok {
+		f.body.to = to
+		return &f.body
+	}
+	return &f.body.watched
 }
 
 // needsWhole reports a playlist that its path did not announce and that was asked for in a way fit for media only.
@@ -95,10 +95,7 @@ func (f *fetch) follow(ctx context.Context, u *url.URL) (*http.Response, error) 
 	if hops == 0 {
 		hops = defaultRedirects
 	}
-	allow := f.proxy.Header
-	if allow == nil {
-		allow = defaultHeader
-	}
+	allow := f.proxy.allow
 	for {
 		resp, err := f.send(ctx, u, allow)
 		if err != nil || !isRedirect(resp) {

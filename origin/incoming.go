@@ -7,21 +7,25 @@ import (
 	"strings"
 )
 
-// passed are the headers of an answer that reach the viewer. It is a list of what is wanted, since the other list,
+// isPassed reports the headers of an answer that reach the viewer. It is a list of what is wanted, since the other list,
 // of what a server could do to the domain that this answer comes from, never ends: Set-Cookie, Location, Refresh, Link,
 // CORS and its kin, Alt-Svc, HSTS, Clear-Site-Data, Service-Worker-Allowed, reporting, authentication prompts.
-var passed = []string{
-	"Accept-Ranges", "Age", "Cache-Control", "Cache-Status", "Cdn-Cache-Control", "Cmsd-Dynamic", "Cmsd-Static",
-	"Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Length", "Content-Md5",
-	"Content-Range", "Content-Type", "Date", "Digest", "Etag", "Expires", "Last-Modified", "Pragma", "Repr-Digest",
-	"Retry-After", "Vary",
+func isPassed(name string) bool {
+	switch name {
+	case "Accept-Ranges", "Age", "Cache-Control", "Cache-Status", "Cdn-Cache-Control", "Cmsd-Dynamic", "Cmsd-Static",
+		"Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Length", "Content-Md5",
+		"Content-Range", "Content-Type", "Date", "Digest", "Etag", "Expires", "Last-Modified", "Pragma", "Repr-Digest",
+		"Retry-After", "Vary":
+		return true
+	}
+	return false
 }
 
 // clean takes everything out of an upstream header that is not passed on.
 func clean(h http.Header) {
 	named := connectionNamed(h)
 	for name := range h {
-		if !slices.Contains(passed, name) || slices.Contains(named, name) {
+		if !isPassed(name) || slices.Contains(named, name) {
 			delete(h, name)
 		}
 	}
@@ -32,7 +36,7 @@ func announce(w http.ResponseWriter, resp *http.Response) {
 	h := w.Header()
 	named := connectionNamed(resp.Header)
 	for name, values := range resp.Header {
-		if name != "Content-Length" && (slices.Contains(hopByHop, name) || slices.Contains(named, name)) {
+		if name != "Content-Length" && (isHopByHop(name) || slices.Contains(named, name)) {
 			continue
 		}
 		if name == "Vary" {
@@ -46,10 +50,10 @@ func announce(w http.ResponseWriter, resp *http.Response) {
 	if !hasBody(resp.StatusCode) && resp.StatusCode != http.StatusNotModified {
 		h.Del("Content-Length")
 	}
-	h.Set("X-Content-Type-Options", "nosniff")
+	h["X-Content-Type-Options"] = nosniff
 	if _, ok := h["Content-Security-Policy"]; !ok && !isMedia(h.Get("Content-Type")) {
 		// A page or an image that upstream sends would otherwise run its scripts in the name of this domain.
-		h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
+		h["Content-Security-Policy"] = sandbox
 	}
 }
 

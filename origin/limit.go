@@ -30,31 +30,34 @@ func (l *limits) init(all int64, perClient int) {
 
 var errBusy = &statusError{status: http.StatusServiceUnavailable, text: "too many requests at a time", after: time.Second}
 
-// enter admits a request or refuses it at once: a queue would only move the wait to where nobody sees it.
-func (l *limits) enter(r *http.Request, client func(*http.Request) string) (release func(), err error) {
+// enter admits a request of a client or refuses it at once: a queue would only move the wait to where nobody sees it.
+func (l *limits) enter(r *http.Request, name func(*http.Request) string) (client string, err error) {
 	if l.all != nil && !l.all.TryAcquire(1) {
-		return nil, errBusy
+		return "", errBusy
 	}
-	if client == nil {
-		client = remote
+	if l.perClient == 0 {
+		return "", nil
 	}
-	name := ""
-	if l.perClient > 0 {
-		name = client(r)
-		if !l.enterClient(name) {
-			l.leave()
-			return nil, errBusy
-		}
+	if name == nil {
+		name = remote
 	}
-	return func() {
-		if l.perClient > 0 {
-			l.leaveClient(name)
-		}
-		l.leave()
-	}, nil
+	client = name(r)
+	if !l.enterClient(client) {
+		l.releaseAll()
+		return "", errBusy
+	}
+	return client, nil
 }
 
-func (l *limits) leave() {
+// leave takes back an enter.
+func (l *limits) leave(client string) {
+	if l.perClient > 0 {
+		l.leaveClient(client)
+	}
+	l.releaseAll()
+}
+
+func (l *limits) releaseAll() {
 	if l.all != nil {
 		l.all.Release(1)
 	}

@@ -15,11 +15,34 @@ var defaultHeader = []string{
 	"Accept", "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "User-Agent",
 }
 
-// hopByHop are the fields of one connection (RFC 9110 section 7.6.1), and those that Proxy sets itself.
-var hopByHop = []string{
-	"Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer",
-	"Transfer-Encoding", "Upgrade", "Host", "Content-Length", "Accept-Encoding", "Via",
+// isHopByHop reports the fields of one connection (RFC 9110 section 7.6.1), and those that Proxy sets itself.
+func isHopByHop(name string) bool {
+	switch name {
+	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer",
+		"Transfer-Encoding", "Upgrade", "Host", "Content-Length", "Accept-Encoding", "Via":
+		return true
+	}
+	return false
 }
+
+// passable is what may go upstream of a caller's list of names.
+func passable(names []string) []string {
+	out := make([]string, 0, len(names))
+	for _, name := range names {
+		if name = textproto.CanonicalMIMEHeaderKey(name); !isHopByHop(name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// The values that are the same for all requests. Nobody changes them.
+var (
+	identity = []string{"identity"}
+	nobody   = []string{""}
+	nosniff  = []string{"nosniff"}
+	sandbox  = []string{"sandbox; default-src 'none'"}
+)
 
 var conditional = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
 
@@ -29,12 +52,11 @@ var oneRange = regexp.MustCompile(`(?i)^bytes=(?:[0-9]{1,19}-[0-9]{0,19}|-[0-9]{
 
 // header is what goes upstream of the viewer's header. The names are those of allow.
 func (f *fetch) header(allow []string, playlist bool) http.Header {
-	in, out := f.viewer.Header, http.Header{}
+	in, out := f.viewer.Header, make(http.Header, 8)
 	named := connectionNamed(in)
 	for _, name := range allow {
-		name = textproto.CanonicalMIMEHeaderKey(name)
-		if v := in[name]; len(v) > 0 && !slices.Contains(hopByHop, name) && !slices.Contains(named, name) {
-			out[name] = slices.Clone(v)
+		if v := in[name]; len(v) > 0 && !slices.Contains(named, name) {
+			out[name] = v
 		}
 	}
 	if playlist || f.whole || f.viewer.Method != http.MethodGet || !worthSending(out["Range"]) {
@@ -47,10 +69,10 @@ func (f *fetch) header(allow []string, playlist bool) http.Header {
 		}
 	}
 	if _, ok := out["User-Agent"]; !ok {
-		out["User-Agent"] = []string{""} // or net/http would invent one
+		out["User-Agent"] = nobody // or net/http would invent one
 	}
-	out["Accept-Encoding"] = []string{"identity"}
-	out["Via"] = []string{f.via}
+	out["Accept-Encoding"] = identity
+	out["Via"] = f.via
 	return out
 }
 

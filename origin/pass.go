@@ -16,13 +16,13 @@ const (
 var buffers = sync.Pool{New: func() any { return new([readSize]byte) }}
 
 // pass sends the answer to the viewer. After the header nothing but a broken connection can tell of a fault.
-func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, resp *http.Response, idle *idle) error {
+func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, resp *http.Response, clock *clock) error {
 	announce(w, resp)
 	w.WriteHeader(resp.StatusCode)
 	if r.Method == http.MethodHead || !hasBody(resp.StatusCode) {
 		return nil
 	}
-	v := &viewer{ResponseWriter: w, rc: http.NewResponseController(w), idle: idle, stall: or(p.Stall, defaultStall), h2: r.ProtoMajor > 1}
+	v := &viewer{ResponseWriter: w, rc: http.NewResponseController(w), clock: clock, stall: or(p.Stall, defaultStall), h2: r.ProtoMajor > 1}
 	if resp.ContentLength < 0 {
 		_ = v.FlushError() // a stream: whoever waits for it shall know that it is there
 	}
@@ -42,7 +42,7 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, resp *http.Response
 type viewer struct {
 	http.ResponseWriter
 	rc    *http.ResponseController
-	idle  *idle
+	clock *clock
 	stall time.Duration
 	h2    bool
 	err   error // of the last Write
@@ -105,9 +105,9 @@ func (v *viewer) FlushError() error {
 }
 
 func (v *viewer) Write(p []byte) (n int, err error) {
-	if v.idle.waiting {
-		v.idle.stop()
-		defer v.idle.start()
+	if v.clock.waiting {
+		v.clock.stop()
+		defer v.clock.start()
 	}
 	defer v.disarm()
 	for {

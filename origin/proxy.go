@@ -61,6 +61,8 @@ type Proxy struct {
 	once   sync.Once
 	shared http.RoundTripper
 	mark   string
+	ownVia []string // for requests that came through no other proxy
+	allow  []string // Header, as it is used
 	limits limits
 }
 
@@ -77,6 +79,11 @@ func (p *Proxy) init() {
 		p.shared = new(Guard).Transport()
 	}
 	p.mark = newMark()
+	p.ownVia = []string{"1.1 " + p.mark}
+	p.allow = defaultHeader
+	if p.Header != nil {
+		p.allow = passable(p.Header)
+	}
 	p.limits.init(p.MaxRequests, p.MaxPerClient)
 }
 
@@ -94,11 +101,11 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Allow", "GET, HEAD")
 		return &statusError{status: http.StatusMethodNotAllowed, text: "method not allowed"}
 	}
-	release, err := p.limits.enter(r, p.Client)
+	client, err := p.limits.enter(r, p.Client)
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer p.limits.leave(client)
 	via, err := p.via(r.Header)
 	if err != nil {
 		return err
@@ -109,7 +116,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
-	f := &fetch{proxy: p, viewer: r, via: via, cancel: cancel, idle: newIdle(or(p.Idle, defaultIdle), cancel)}
+	f := &fetch{proxy: p, viewer: r, via: via, clock: clock{idle: or(p.Idle, defaultIdle), cancel: cancel}}
 	resp, err := f.answer(ctx, target)
 	if cause := context.Cause(ctx); cause != nil && r.Context().Err() == nil {
 		if err == nil {
@@ -121,7 +128,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer resp.Body.Close()
-	return p.pass(w, r, resp, f.idle)
+	return p.pass(w, r, resp, &f.clock)
 }
 
 // target asks Upstream and takes no URL that could be read in two ways.

@@ -1,0 +1,93 @@
+package origin_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/origin"
+)
+
+func BenchmarkCheck(b *testing.B) {
+	for name, raw := range map[string]string{"name": "https://cdn.example.com/live/index.m3u8", "address": "http://8.8.8.8/x"} {
+		u, _ := url.Parse(raw)
+		g := &origin.Guard{}
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_ = g.Check(u)
+			}
+		})
+	}
+}
+
+// What Control adds to each dial.
+func BenchmarkControl(b *testing.B) {
+	g := &origin.Guard{Allow: prefixes("10.0.0.0/8")}
+	for name, address := range map[string]string{"v4": "8.8.8.8:443", "v6": "[2606:4700:4700::1111]:443"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_ = g.Control("tcp", address, nil)
+			}
+		})
+	}
+}
+
+// discardWriter is a ResponseWriter to nowhere.
+type discardWriter struct{ h http.Header }
+
+func (w *discardWriter) Header() http.Header         { return w.h }
+func (w *discardWriter) WriteHeader(int)             {}
+func (w *discardWriter) Write(p []byte) (int, error) { return len(p), nil }
+
+func (w *discardWriter) Flush() {}
+
+func (w *discardWriter) SetWriteDeadline(time.Time) error { return nil }
+
+// What Proxy adds to a body that is already here, as one from a cache is.
+func BenchmarkProxy(b *testing.B) {
+	for name, size := range map[string]int{"1KB": 1 << 10, "2MB": 2 << 20} {
+		body := bytes.Repeat([]byte("x"), size)
+		p := &origin.Proxy{
+			Upstream: func(*url.URL) (string, error) { return "http://a.example/x.ts", nil },
+			Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				b := struct {
+					io.Reader
+					io.WriterTo
+					io.Closer
+				}{nil, bytes.NewReader(body), io.NopCloser(nil)}
+				return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"video/mp2t"}}, ContentLength: int64(size), Body: b, Request: r}, nil
+			}),
+		}
+		b.Run(name, func(b *testing.B) {
+			r, _ := http.NewRequest(http.MethodGet, "/x.ts", nil)
+			b.ReportAllocs()
+			for b.Loop() {
+				p.ServeHTTP(&discardWriter{http.Header{}}, r)
+			}
+		})
+	}
+}
+
+func BenchmarkPool(b *testing.B) {
+	n := roundTrip(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+	})
+	p, err := origin.NewPool(origin.PoolConfig{Origins: []string{"http://a", "http://b", "http://c"}, Base: n})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r, _ := http.NewRequest(http.MethodGet, "http://a/live/cam1/seg1.ts", nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		resp, err := p.RoundTrip(r)
+		if err != nil {
+			b.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+}
