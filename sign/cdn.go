@@ -79,11 +79,19 @@ func (c *prefixes) get(url, dir []byte, expires int64, make func() ([]byte, erro
 	return params, nil
 }
 
-// directoryURL returns the part of p up to the last slash of its path. It is not ok for a URL without a host, or one that
-// means more than one thing as a prefix or inside a policy.
+// directoryURL returns the part of p up to the last slash of its path, for a URL with a host.
 func (p *parts) directoryURL() ([]byte, bool) {
+	if p.path == 0 || p.url[0] == '/' {
+		return nil, false
+	}
+	return p.directory()
+}
+
+// directory is directoryURL for a URL that may be path-absolute. It is not ok for one that means more than one thing as a
+// prefix or inside a policy.
+func (p *parts) directory() ([]byte, bool) {
 	path := p.url[p.path:p.query]
-	if p.path == 0 || p.url[0] == '/' || !plain(path) || hasOdd(p.url[:p.end], &oddInURL) {
+	if !plain(path) || hasOdd(p.url[:p.end], &oddInURL) {
 		return nil, false
 	}
 	return p.url[:p.path+bytes.LastIndexByte(path, '/')+1], true

@@ -35,4 +35,10 @@
 //
 // A [Sealer] makes public URLs that are encrypted, so that they show a file name and no more. It is a mapper of URLs, while
 // a Signer is a hook beside one: the two work alone or together.
+//
+// # Others that check
+//
+// [CloudFront], [Akamai], [MediaCDN], [Bunny], [Nginx] and [S3] are the same hook for segments that a content delivery
+// network, another server or a store hands out and checks; where the scheme knows prefixes, a playlist costs one signature.
+// With an [Ask], a backend or a function decides about tokens of its own making.
 package sign

@@ -1,0 +1,271 @@
+package sign_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/sign"
+	"github.com/stretchr/testify/require"
+)
+
+type hook = func(context.Context, []byte) ([]byte, error)
+
+var edKey = ed25519.NewKeyFromSeed([]byte("0123456789abcdef0123456789abcdef"))
+
+// cdns are the schemes that sign a prefix, each with a reader of its own that knows nothing of the signer.
+var cdns = map[string]struct {
+	sign hook
+	edge func(link string) error
+}{
+	"akamai":    {must(sign.Akamai("", "00112233445566778899aabbccddeeff", time.Hour)).Sign, akamaiEdge},
+	"bunny":     {must(sign.Bunny("SecurityKey", time.Hour)).Sign, bunnyEdge},
+	"media cdn": {must(sign.MediaCDN("key-1", edKey, time.Hour)).Sign, mediaEdge},
+}
+
+func expired(text string) error {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err == nil && time.Now().Unix() >= n {
+		return errors.New("expired")
+	}
+	return err
+}
+
+func akamaiEdge(link string) error {
+	u := must(url.Parse(link))
+	text := u.Query().Get("hdnts")
+	fields, mac, _ := strings.Cut(text, "~hmac=")
+	h := hmac.New(sha256.New, must(hex.DecodeString("00112233445566778899aabbccddeeff")))
+	h.Write([]byte(fields))
+	if hex.EncodeToString(h.Sum(nil)) != mac {
+		return errors.New("hmac")
+	}
+	exp, acl, _ := strings.Cut(strings.TrimPrefix(fields, "exp="), "~acl=")
+	if prefix, wild := strings.CutSuffix(acl, "*"); !wild || !strings.HasPrefix(u.EscapedPath(), prefix) {
+		return errors.New("acl")
+	}
+	return expired(exp)
+}
+
+func bunnyEdge(link string) error {
+	u := must(url.Parse(link))
+	q := u.Query()
+	if q.Get("token_ignore_params") != "true" || !strings.HasPrefix(u.Path, q.Get("token_path")) {
+		return errors.New("path")
+	}
+	h := hmac.New(sha256.New, []byte("SecurityKey"))
+	fmt.Fprintf(h, "%s%stoken_ignore_params=true&token_path=%s", q.Get("token_path"), q.Get("expires"), q.Get("token_path"))
+	if "HS256-"+base64.RawURLEncoding.EncodeToString(h.Sum(nil)) != q.Get("token") {
+		return errors.New("token")
+	}
+	return expired(q.Get("expires"))
+}
+
+func mediaEdge(link string) error {
+	_, signed, _ := strings.Cut(link, "URLPrefix=")
+	signed, _, _ = strings.Cut("URLPrefix="+signed, "#")
+	signed, signature, _ := strings.Cut(signed, "&Signature=")
+	q := must(url.ParseQuery(signed))
+	raw, _ := base64.RawURLEncoding.DecodeString(signature)
+	if q.Get("KeyName") != "key-1" || !ed25519.Verify(edKey.Public().(ed25519.PublicKey), []byte(signed), raw) {
+		return errors.New("signature")
+	}
+	if !strings.HasPrefix(link, string(must(base64.RawURLEncoding.DecodeString(q.Get("URLPrefix"))))) {
+		return errors.New("prefix")
+	}
+	return expired(q.Get("Expires"))
+}
+
+func TestPrefixSchemes(t *testing.T) {
+	for name, c := range cdns {
+		t.Run(name, func(t *testing.T) {
+			var params string
+			for _, u := range []string{"https://h/vod/a-b/1.ts", "https://h/vod/a-b/v/2.ts?x=1,2#f", "https://h/vod/a-b/"} {
+				link := string(must(c.sign(t.Context(), []byte(u))))
+				require.NoError(t, c.edge(link), link)
+				_, query, _ := strings.Cut(link, "?")
+				query, _, _ = strings.Cut(strings.TrimPrefix(query, "x=1,2&"), "#")
+				if params != "" {
+					require.Equal(t, params, query, "one for all below")
+				}
+				params = query
+			}
+			link := string(must(c.sign(t.Context(), []byte("https://h/vod/a-b/1.ts"))))
+			require.NoError(t, c.edge(strings.Replace(link, "/1.ts", "/v/3.ts", 1)))
+			require.Error(t, c.edge(strings.Replace(link, "a-b/", "c/", 1)))
+			i := strings.LastIndexAny(link, "0123456789")
+			require.Error(t, c.edge(link[:i]+string(link[i]^1)+link[i+1:]))
+			for _, u := range []string{"https://h/root.ts", "https://h/vod/b/1.ts"} {
+				require.NoError(t, c.edge(string(must(c.sign(t.Context(), []byte(u))))), u)
+			}
+			for _, u := range []string{"", "a.ts", "skd://x", "https://h/a/../b.ts", "https://h/%252e%252e/b.ts", "https://h//b.ts", "https://h/a\"b.ts", link} {
+				_, err := c.sign(t.Context(), []byte(u))
+				require.ErrorIs(t, err, sign.ErrURL, u)
+			}
+		})
+	}
+}
+
+func TestPrefixSchemesExpire(t *testing.T) {
+	for name, c := range cdns {
+		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(time.Until(time.Now().Truncate(time.Hour / 16).Add(time.Hour/16 + time.Second)))
+			u := []byte("https://h/live/" + name[:3] + "/1.ts")
+			first := string(must(c.sign(t.Context(), u)))
+			time.Sleep(3 * time.Minute)
+			require.Equal(t, first, string(must(c.sign(t.Context(), u))), name)
+			time.Sleep(57 * time.Minute)
+			require.NoError(t, c.edge(first))
+			time.Sleep(time.Hour / 16)
+			require.Error(t, c.edge(first))
+			short := string(must(c.sign(sign.NewContext(t.Context(), sign.Grant{Expires: time.Now().Add(time.Minute)}), u)))
+			time.Sleep(61 * time.Second)
+			require.Error(t, c.edge(short))
+		})
+	}
+}
+
+func TestAkamai(t *testing.T) {
+	a := must(sign.Akamai("hdnea", "00112233445566778899AABBCCDDEEFF", 0))
+	a.Salt = "pinch"
+	link := string(must(a.Sign(t.Context(), []byte("/a/1.ts"))))
+	require.Regexp(t, `^/a/1\.ts\?hdnea=exp=\d+~acl=/a/\*~hmac=[0-9a-f]{64}$`, link)
+	require.Error(t, akamaiEdge(strings.Replace(link, "hdnea", "hdnts", 1)), "the salt counts")
+	for _, u := range []string{"/a*/1.ts", "/a!b/1.ts", "/a~b/1.ts", "/a%20b/1.ts"} {
+		_, err := a.Sign(t.Context(), []byte(u))
+		require.ErrorIs(t, err, sign.ErrURL, u)
+	}
+	_, err := sign.Akamai("a b", "xyz", -1)
+	require.Len(t, strings.Split(err.Error(), "\n"), 3)
+	require.NotContains(t, err.Error(), "xyz")
+}
+
+func TestBunnyAndMediaCDNRefuse(t *testing.T) {
+	_, err := sign.Bunny("", -1)
+	require.Len(t, strings.Split(err.Error(), "\n"), 2)
+	_, err = sign.MediaCDN("", nil, -1)
+	require.Len(t, strings.Split(err.Error(), "\n"), 3)
+	m := must(sign.MediaCDN("key-1", edKey, 0))
+	_, err = m.Sign(t.Context(), []byte("/a/1.ts"))
+	require.ErrorIs(t, err, sign.ErrURL, "the prefix has a host")
+	for _, prefix := range []string{"/a/", "https://h/a", "https://h/a/?x", "https://h/../", "x"} {
+		_, err = m.Cookie(prefix)
+		require.ErrorIs(t, err, sign.ErrURL, prefix)
+	}
+	for name, c := range cdns {
+		if link, err := c.sign(t.Context(), []byte("https://h/a%20b/1.ts")); name != "akamai" {
+			require.NoError(t, err)
+			require.NoError(t, c.edge(string(link)))
+		}
+	}
+	c := must(m.Cookie("https://h/a/"))
+	require.NoError(t, c.Valid())
+	signed, signature, _ := strings.Cut(c.Value, ":Signature=")
+	require.True(t, ed25519.Verify(edKey.Public().(ed25519.PublicKey), []byte(signed), must(base64.RawURLEncoding.DecodeString(signature))))
+	require.Regexp(t, `^URLPrefix=aHR0cHM6Ly9oL2Ev:Expires=\d+:KeyName=key-1$`, signed)
+}
+
+// at runs f when the expiry of a link with a TTL of a second is unix.
+func at(t *testing.T, unix int64, f func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(time.Unix(unix-1, 0)))
+		f(t)
+	})
+}
+
+func TestNginx(t *testing.T) {
+	// The example of the module's documentation, with the client's address written out.
+	at(t, 2147483647, func(t *testing.T) {
+		n := must(sign.Nginx("${secure_link_expires}${uri}127.0.0.1 secret", time.Second))
+		require.Equal(t, "/s/link?md5=_e4Nc3iduzkWRm01TBBNYw&expires=2147483647", string(must(n.Sign(t.Context(), []byte("/s/link")))))
+	})
+	n := must(sign.Nginx("$secure_link_expires$uri secret", time.Hour))
+	n.Hash, n.Expires = "h", "e"
+	for u, decoded := range map[string]string{"/a%20b/1.ts?x=1,2#f": "/a b/1.ts", "https://h/ü.ts": "/ü.ts", "https://h/100%25.ts": "/100%.ts"} {
+		link := string(must(n.Sign(t.Context(), []byte(u))))
+		q := must(url.Parse(link)).Query()
+		require.NoError(t, expired(q.Get("e")))
+		sum := md5.Sum([]byte(q.Get("e") + decoded + " secret"))
+		require.Equal(t, base64.RawURLEncoding.EncodeToString(sum[:]), q.Get("h"), link)
+	}
+	for _, u := range []string{"", "a.ts", "/a/../b", "/a%2fb", "/a//b", "/a?h=1", "/a?e", "/a%zz"} {
+		_, err := n.Sign(t.Context(), []byte(u))
+		require.ErrorIs(t, err, sign.ErrURL, u)
+	}
+	_, err := sign.Nginx("$remote_addr secret", -1)
+	require.Len(t, strings.Split(err.Error(), "\n"), 4)
+	require.NotContains(t, err.Error(), "secret")
+}
+
+func TestS3(t *testing.T) {
+	keys := sign.S3Keys{AccessKeyID: "AKIAIOSFODNN7EXAMPLE", SecretAccessKey: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", Region: "us-east-1"}
+	// The example of Amazon's documentation of query string authentication.
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC)))
+		s := must(sign.S3(keys, 24*time.Hour))
+		const want = "https://examplebucket.s3.amazonaws.com/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256" +
+			"&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400" +
+			"&X-Amz-SignedHeaders=host&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
+		object := []byte("https://examplebucket.s3.amazonaws.com/test.txt")
+		require.Equal(t, want, string(must(s.Sign(t.Context(), object))))
+		time.Sleep(time.Hour)
+		require.Equal(t, want, string(must(s.Sign(t.Context(), object))), "on a grid")
+		_, signature, _ := strings.Cut(want, "&X-Amz-Signature=")
+		spelled := string(must(s.Sign(t.Context(), []byte("https://EXAMPLEBUCKET.s3.amazonaws.com:443/test.txt"))))
+		require.True(t, strings.HasSuffix(spelled, signature), "as clients write the Host field")
+		short := string(must(s.Sign(sign.NewContext(t.Context(), sign.Grant{Expires: time.Now().Add(time.Minute)}), object)))
+		require.Contains(t, short, "X-Amz-Expires=3660&", "from the date, which is an hour ago")
+
+		keys.SessionToken = "a/b+c="
+		temporary := must(sign.S3(keys, 0))
+		link := string(must(temporary.Sign(t.Context(), []byte("https://h:9000/a%20b/%C3%BC.ts?part=1&a-b=2&a=x%20y#f"))))
+		require.Contains(t, link, "&X-Amz-Security-Token=a%2Fb%2Bc%3D&")
+		require.NoError(t, s3Server(link, "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"))
+		require.Error(t, s3Server(strings.Replace(link, "part=1", "part=2", 1), "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"))
+	})
+	for _, u := range []string{"/a.ts", "x", "https://h/a?X-Amz-Signature=1", "https://h/../a", "https://h/%zz"} {
+		_, err := must(sign.S3(keys, 0)).Sign(t.Context(), []byte(u))
+		require.ErrorIs(t, err, sign.ErrURL, u)
+	}
+	_, err := sign.S3(sign.S3Keys{}, 8*24*time.Hour)
+	require.Len(t, strings.Split(err.Error(), "\n"), 2)
+}
+
+// s3Server checks a presigned URL as the store does, from the request alone.
+func s3Server(link, secret string) error {
+	u := must(url.Parse(link))
+	q := u.Query()
+	signature := q.Get("X-Amz-Signature")
+	q.Del("X-Amz-Signature")
+	credential := strings.SplitN(q.Get("X-Amz-Credential"), "/", 2)
+	path := (&url.URL{Path: u.Path}).EscapedPath()
+	canonical := "GET\n" + path + "\n" + strings.ReplaceAll(q.Encode(), "+", "%20") + "\nhost:" + u.Host + "\n\nhost\nUNSIGNED-PAYLOAD"
+	mac := func(key []byte, text string) []byte {
+		h := hmac.New(sha256.New, key)
+		h.Write([]byte(text))
+		return h.Sum(nil)
+	}
+	key := []byte("AWS4" + secret)
+	for _, part := range strings.Split(credential[1], "/") {
+		key = mac(key, part)
+	}
+	sum := sha256.Sum256([]byte(canonical))
+	text := "AWS4-HMAC-SHA256\n" + q.Get("X-Amz-Date") + "\n" + credential[1] + "\n" + hex.EncodeToString(sum[:])
+	if hex.EncodeToString(mac(key, text)) != signature {
+		return errors.New("SignatureDoesNotMatch")
+	}
+	return nil
+}
