@@ -1,0 +1,13 @@
+module github.com/hlsproxy/hlsproxy/rangeserve/internal/oracle
+
+go 1.26.0
+
+replace github.com/hlsproxy/hlsproxy => ../../..
+
+require (
+	github.com/Eyevinn/mp4ff v0.51.0
+	github.com/hlsproxy/hlsproxy v0.0.0-00010101000000-000000000000
+	github.com/stretchr/testify v1.12.1
+)
+
+require go.yaml.in/yaml/v3 v3.0.5 // indirect
