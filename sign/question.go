@@ -24,15 +24,23 @@ const (
 
 // A Question is what a backend is told about a request.
 type Question struct {
-	NodeID         string `json:"nodeId"`
-	AppKey         string `json:"appKey"`
-	SessionID      string `json:"sessionId"`      // of the Grant in the context, if there is one
-	MediaSessionID string `json:"mediaSessionId"` // one for each viewer and stream, made from the other fields
-	Name           string `json:"name"`           // of the stream: the directory of the path, without outer slashes
-	MediaProvider  string `json:"mediaProvider"`  // HLS
-	Token          string `json:"token"`
-	ClientAddress  string `json:"clientAddress"` // of the connection
-	Kind           Kind   `json:"kind"`
+	// NodeID and AppKey are those of the Ask.
+	NodeID string `json:"nodeId"`
+	AppKey string `json:"appKey"`
+	// SessionID is that of the Grant in the context, if there is one.
+	SessionID string `json:"sessionId"`
+	// MediaSessionID is one for each viewer and stream, made from the other fields if Describe leaves it empty.
+	MediaSessionID string `json:"mediaSessionId"`
+	// Name of the stream: the directory of the path, without outer slashes.
+	Name string `json:"name"`
+	// MediaProvider is HLS.
+	MediaProvider string `json:"mediaProvider"`
+	// Token is the viewer's, without the escapes of a query; empty if there is none.
+	Token string `json:"token"`
+	// ClientAddress is that of the connection, without its port.
+	ClientAddress string `json:"clientAddress"`
+	// Kind of what is requested.
+	Kind Kind `json:"kind"`
 }
 
 // question also returns the token as it stands in the query.

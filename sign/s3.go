@@ -17,10 +17,13 @@ import (
 
 // S3Keys are the credentials of an account at Amazon S3 or a store that is compatible with it.
 type S3Keys struct {
+	// AccessKeyID and SecretAccessKey are the pair; only the first shows in a link.
 	AccessKeyID     string
 	SecretAccessKey string
-	SessionToken    string // of temporary credentials; they end when they end, whatever a link says
-	Region          string // such as us-east-1
+	// SessionToken is that of temporary credentials, which end when they end, whatever a link says. Empty: none.
+	SessionToken string
+	// Region of the bucket, such as us-east-1.
+	Region string
 }
 
 // An S3Signer makes presigned GET URLs (AWS Signature Version 4 in the query). It is made by [S3].
