@@ -163,7 +163,7 @@ func (b *browser) start(program, player string) error {
 		"--autoplay-policy=no-user-gesture-required", "--mute-audio", "--window-size=1400,900",
 		"--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
 		"--user-data-dir="+profile, b.page.URL+"/desk.html")
-	cmd.Env = append(withoutProxy(), "HOME="+profile)
+	cmd.Env = append(withoutProxy(), "HOME="+profile, "TMPDIR="+profile)
 	if err := os.Mkdir(profile, 0o700); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"io"
 	"net/http"
 	"testing"
 
@@ -25,10 +26,21 @@ func TestControlBrowserPlaysWithCORSHeaders(t *testing.T) {
 	files := o.files
 	o.files = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
-		files.ServeHTTP(w, r)
+		switch r.URL.Path {
+		case "/page.m3u8":
+			io.WriteString(w, "<!doctype html><title>Not what you came for</title>")
+		case "/refused.m3u8":
+			w.WriteHeader(http.StatusForbidden)
+		default:
+			files.ServeHTTP(w, r)
+		}
 	})
 	t.Run("without credentials", func(t *testing.T) { play(t, o.URL+"/ts/index.m3u8", false).shows(3) })
 	t.Run("with credentials", func(t *testing.T) { require.Zero(t, play(t, o.URL+"/ts/index.m3u8", true).fails().Code) })
+	t.Run("refused", func(t *testing.T) { require.Equal(t, 403, play(t, o.URL+"/refused.m3u8", false).fails().Code) })
+	t.Run("page for a playlist", func(t *testing.T) {
+		require.Equal(t, "manifestParsingError", play(t, o.URL+"/page.m3u8", false).fails().Details)
+	})
 }
 
 func TestControlBrowserNeedsTheProxy(t *testing.T) {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // scratch holds the built examples, the media and the browser's profile while the tests run.
@@ -24,6 +26,11 @@ func run(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	defer theBrowser.stop()
 	scratch = dir
+	flag.Parse()
+	if d, err := time.ParseDuration(flag.Lookup("test.timeout").Value.String()); err == nil && d > time.Minute {
+		// Running out of time is a panic, after which nothing is cleared up but the processes.
+		time.AfterFunc(d-time.Second, func() { os.RemoveAll(dir) })
+	}
 	if text, err := buildExamples(); err != nil {
 		fmt.Fprintf(os.Stderr, "building the examples: %v\n%s", err, text)
 		return 1

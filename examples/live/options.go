@@ -92,7 +92,7 @@ func (o *options) addOrigin(s string) error {
 		port, err = map[string]uint64{"http": 80, "https": 443}[u.Scheme], nil
 	}
 	if err != nil || port == 0 || u.Hostname() == "" {
-		return errors.New("an origin is http://HOST[:PORT][/PATH] or https://...")
+		return errors.New("an origin is http://HOST[:PORT][/PATH], or the same with https")
 	}
 	o.origins = append(o.origins, u.String())
 	o.hosts = append(o.hosts, u.Hostname())

@@ -155,7 +155,8 @@ func TestBadFlags(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
 	defer stop()
 	for _, args := range [][]string{
-		{"-dir", "/does/not/exist"}, {"-max", "much"}, {"extra"}, {"-addr", "127.0.0.1:-1"}, {"-key", "k", "-ttl", "-1s"},
+		{}, {"-dir", "/does/not/exist"}, {"-dir", ".", "-max", "much"}, {"-dir", ".", "extra"}, {"-dir", ".", "-addr", "127.0.0.1:-1"},
+		{"-dir", ".", "-key", "k", "-ttl", "-1s"},
 	} {
 		require.Error(t, run(ctx, args, io.Discard), "%v", args)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/pbkdf2"
 	"crypto/sha256"
+	"errors"
 	"flag"
 	"fmt"
 	"math"
@@ -24,7 +25,7 @@ func parse(args []string) (options, error) {
 	o := options{max: 4 << 30}
 	flags := flag.NewFlagSet("vod", flag.ContinueOnError)
 	flags.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`HOST:PORT` to listen on")
-	flags.StringVar(&o.dir, "dir", ".", "`DIR` of the films; uploads are added to it")
+	flags.StringVar(&o.dir, "dir", "", "`DIR` of the films; all of it is served, and uploads are added to it")
 	flags.StringVar(&o.key, "key", "", "`SECRET` of the links, and password of the page; with it only signed links work")
 	flags.DurationVar(&o.ttl, "ttl", 12*time.Hour, "how long a signed link works")
 	flags.Func("max", "`SIZE` of an uploaded film at most (4GiB without it)", func(s string) (err error) {
@@ -32,8 +33,12 @@ func parse(args []string) (options, error) {
 		return err
 	})
 	err := flags.Parse(args)
-	if err == nil && flags.NArg() > 0 {
+	switch {
+	case err != nil:
+	case flags.NArg() > 0:
 		err = fmt.Errorf("what is %q?", flags.Arg(0))
+	case o.dir == "":
+		err = errors.New("-dir is needed")
 	}
 	return o, err
 }
