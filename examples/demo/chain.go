@@ -45,8 +45,8 @@ func untilNextSegment(e *cache.Entry) time.Duration {
 	}
 	list, _, err := m3u8.DecodeFrom(io.NewSectionReader(e.Body, 0, e.Body.Size()), true)
 	p, ok := list.(*m3u8.MediaPlaylist)
-	if err != nil || !ok || p.Count() == 0 {
-		return ttl
+	if err != nil || !ok || p.Count() == 0 || p.PartTargetDuration > 0 {
+		return ttl // low-latency players ask for the next change by its number, and their answers are good for long
 	}
 	last := p.GetAllSegments()[p.Count()-1]
 	segment := time.Duration(last.Duration * float64(time.Second))

@@ -24,6 +24,7 @@ type config struct {
 	addr    string
 	viewers int
 	hlsjs   string
+	ll      bool
 }
 
 func main() {
@@ -31,6 +32,7 @@ func main() {
 	flag.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`address` to listen on; port 0 takes a free one")
 	flag.IntVar(&c.viewers, "viewers", 0, "simulated viewers, each a player over HTTP")
 	flag.StringVar(&c.hlsjs, "hlsjs", "", "serve hls.js from this `file` in place of a CDN")
+	flag.BoolVar(&c.ll, "ll", false, "low latency: the fMP4 comes in parts of a third of a second")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -57,7 +59,7 @@ func run(ctx context.Context, out io.Writer, c config) error {
 	}
 	defer public.Close()
 
-	live, err := newLiveOrigin(time.Now).handler()
+	live, err := newLiveOrigin(time.Now, c.ll).handler()
 	if err != nil {
 		return err
 	}

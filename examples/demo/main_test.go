@@ -49,7 +49,7 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	live, err := newLiveOrigin(time.Now).handler()
+	live, err := newLiveOrigin(time.Now, false).handler()
 	require.NoError(t, err)
 	s := &stage{origin: &witness{next: live, gave: map[string]int{}}}
 	upstream := httptest.NewServer(s.origin)
@@ -141,7 +141,7 @@ func TestRangesOfASegment(t *testing.T) {
 	require.Equal(t, http.StatusPartialContent, resp.StatusCode)
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
-	require.Equal(t, "styp", string(body))
+	require.Equal(t, "moof", string(body))
 }
 
 func fetch(t *testing.T, url string, status int) string {

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -16,20 +16,23 @@ const (
 	// fill would be over too soon for anyone to join it.
 	distance = 100 * time.Millisecond
 	// kept is how many segments stay fetchable after they left the playlist (RFC 8216 section 6.2.2 asks for a window).
-	kept = 2 * window
+	kept = window
 )
+
+var errNoSuchMedia = errors.New("not a name of something that is or was just now in the playlist")
 
 // liveOrigin is the upstream: a live stream that loops for ever, as fMP4 below /live/ and as MPEG-TS below /live/ts/. It
 // is a function of the clock and keeps no state.
 type liveOrigin struct {
-	epoch time.Time // when segment 0 began
-	now   func() time.Time
+	epoch      time.Time // when segment 0 began
+	now        func() time.Time
+	lowLatency bool // the fMP4 has parts
 }
 
 // newLiveOrigin counts segments from last midnight but one minute, so that the numbers stay small, the first playlist
 // is full, and a restart within the day takes up the same stream.
-func newLiveOrigin(now func() time.Time) *liveOrigin {
-	return &liveOrigin{epoch: now().UTC().Truncate(24 * time.Hour).Add(-time.Minute), now: now}
+func newLiveOrigin(now func() time.Time, lowLatency bool) *liveOrigin {
+	return &liveOrigin{epoch: now().UTC().Truncate(24 * time.Hour).Add(-time.Minute), now: now, lowLatency: lowLatency}
 }
 
 // edge is the newest segment that is complete.
@@ -38,9 +41,9 @@ func (o *liveOrigin) edge() int64 { return int64(o.now().Sub(o.epoch)/segmentTim
 // handler serves both shapes.
 func (o *liveOrigin) handler() (http.Handler, error) {
 	mux := http.NewServeMux()
-	for _, s := range []shape{
-		{root: "/live/", dir: "fmp4", ext: ".m4s", video: "video/mp4", audio: "audio/mp4"},
-		{root: "/live/ts/", dir: "ts", ext: ".ts", video: "video/mp2t", audio: "video/mp2t"},
+	for _, s := range []*shape{
+		{root: "/live/", ext: ".m4s", video: "video/mp4", audio: "audio/mp4", load: loadFMP4, lowLatency: o.lowLatency},
+		{root: "/live/ts/", ext: ".ts", video: "video/mp2t", audio: "video/mp2t", load: loadTS},
 	} {
 		if err := s.mount(mux, o); err != nil {
 			return nil, err
@@ -55,24 +58,25 @@ func (o *liveOrigin) handler() (http.Handler, error) {
 
 // shape is the stream in one container format.
 type shape struct {
-	root, dir, ext string
-	video, audio   string // media types
-	tracks         map[string]*track
+	root, ext    string
+	video, audio string // media types
+	load         func(name string) (*track, error)
+	lowLatency   bool
 }
 
 func (s *shape) mount(mux *http.ServeMux, o *liveOrigin) error {
-	s.tracks = map[string]*track{}
-	for _, name := range []string{variants[0].name, variants[1].name, audio} {
-		t, err := loadTrack(s.dir+"/"+name, s.ext)
+	tracks := map[string]*track{}
+	for _, name := range trackNames() {
+		t, err := s.load(name)
 		if err != nil {
 			return err
 		}
-		s.tracks[name] = t
+		tracks[name] = t
 		s.mountTrack(mux, o, name, t)
 	}
-	master := multivariant(s.tracks)
+	master := multivariant(tracks)
 	mux.HandleFunc("GET "+s.root+"master.m3u8", func(w http.ResponseWriter, r *http.Request) {
-		send(w, playlistType, master)
+		send(w, playlistType, master, nil)
 	})
 	return nil
 }
@@ -84,43 +88,52 @@ func (s *shape) mountTrack(mux *http.ServeMux, o *liveOrigin, name string, t *tr
 	}
 	if t.init != nil {
 		initURI = "init.mp4"
-		mux.HandleFunc("GET "+root+initURI, func(w http.ResponseWriter, r *http.Request) { send(w, mediaType, t.init) })
+		mux.HandleFunc("GET "+root+initURI, func(w http.ResponseWriter, r *http.Request) { send(w, mediaType, t.init, nil) })
 	}
-	uri := func(n int64) string { return strconv.FormatInt(n, 10) + s.ext }
-	mux.HandleFunc("GET "+root+"index.m3u8", func(w http.ResponseWriter, r *http.Request) {
-		body, err := media(o.edge(), o.epoch, uri, initURI)
-		if err != nil {
-			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-			return
-		}
-		send(w, playlistType, body)
-	})
-	mux.HandleFunc("GET "+root+"{segment}", func(w http.ResponseWriter, r *http.Request) {
-		n, err := s.number(r.PathValue("segment"), o.edge())
-		if err != nil {
+	index := func(w http.ResponseWriter, r *http.Request) {
+		body, err := media(o.edge(), o.epoch, s.uri, initURI)
+		send(w, playlistType, body, err)
+	}
+	if s.lowLatency {
+		index = (&lowLatency{o: o, name: name, segmentURI: s.uri, partURI: s.partURI}).playlist
+	}
+	mux.HandleFunc("GET "+root+"index.m3u8", index)
+	mux.HandleFunc("GET "+root+"{file}", func(w http.ResponseWriter, r *http.Request) {
+		name := r.PathValue("file")
+		if n, err := s.segment(name, o.edge()); err == nil {
+			body, err := t.segment(n)
+			send(w, mediaType, body, err)
+		} else if k, err := s.part(name, o.lastPart()); err == nil && s.lowLatency {
+			if o.untilPart(r.Context(), k) {
+				body, err := t.piece(k)
+				send(w, mediaType, body, err)
+			}
+		} else {
 			http.NotFound(w, r)
-			return
 		}
-		body, err := t.segment(n)
-		if err != nil {
-			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-			return
-		}
-		send(w, mediaType, body)
 	})
 }
 
-// number reads a segment's number out of its name; only what is or was just now in the playlist exists.
-func (s *shape) number(name string, edge int64) (int64, error) {
-	digits, _ := strings.CutSuffix(name, s.ext)
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || n < max(edge-window-kept, 0) || n > edge || name != strconv.FormatInt(n, 10)+s.ext {
-		return 0, fmt.Errorf("no segment %q at edge %d", name, edge)
+// uri names a segment.
+func (s *shape) uri(n int64) string { return strconv.FormatInt(n, 10) + s.ext }
+
+// segment reads a segment's number out of its name.
+func (s *shape) segment(name string, edge int64) (int64, error) {
+	n, err := strconv.ParseInt(strings.TrimSuffix(name, s.ext), 10, 64)
+	if err != nil || n < oldest(edge) || n > edge || name != s.uri(n) {
+		return 0, errNoSuchMedia
 	}
 	return n, nil
 }
 
-func send(w http.ResponseWriter, mediaType string, body []byte) {
+// oldest is the first segment that is still there.
+func oldest(edge int64) int64 { return max(edge-window-kept, 0) }
+
+func send(w http.ResponseWriter, mediaType string, body []byte, err error) {
+	if err != nil {
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
 	w.Header().Set("Content-Type", mediaType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.Write(body)

@@ -16,7 +16,7 @@ import (
 
 func testOrigin(t *testing.T) (*liveOrigin, http.Handler) {
 	t.Helper()
-	o := newLiveOrigin(time.Now)
+	o := newLiveOrigin(time.Now, false)
 	h, err := o.handler()
 	require.NoError(t, err)
 	return o, h
@@ -100,13 +100,13 @@ func followLoops(t *testing.T, root string) {
 
 func TestAllTracksChangeAtTheSameInstant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := newLiveOrigin(time.Now)
+		o := newLiveOrigin(time.Now, false)
 		edge := o.edge()
 		time.Sleep(time.Until(o.epoch.Add(time.Duration(edge+2)*segmentTime)) - 1)
 		require.Equal(t, edge, o.edge())
 		time.Sleep(1)
 		require.Equal(t, edge+1, o.edge())
-		again := newLiveOrigin(time.Now)
+		again := newLiveOrigin(time.Now, false)
 		require.Equal(t, o.edge(), again.edge(), "a restarted origin goes on with the same stream")
 	})
 }
@@ -148,7 +148,7 @@ func TestMultivariantPlaylistTellsTheTruth(t *testing.T) {
 
 func TestCodecsAreThoseOfTheMedia(t *testing.T) {
 	for _, v := range variants {
-		track, err := loadTrack("fmp4/"+v.name, ".m4s")
+		track, err := loadFMP4(v.name)
 		require.NoError(t, err)
 		_, avcC, found := strings.Cut(string(track.init), "avcC")
 		require.True(t, found)
@@ -169,7 +169,7 @@ func TestOnlySegmentsOfTheRecentPastExist(t *testing.T) {
 			"sound":            {fmt.Sprintf("/live/a0/%d.m4s", o.edge()), 200, "audio/mp4"},
 			"transport stream": {fmt.Sprintf("/live/ts/a0/%d.ts", o.edge()), 200, "video/mp2t"},
 			"init section":     {"/live/a0/init.mp4", 200, "audio/mp4"},
-			"left the window":  {fmt.Sprintf("/live/v0/%d.m4s", o.edge()-2*window), 200, "video/mp4"},
+			"left the window":  {fmt.Sprintf("/live/v0/%d.m4s", o.edge()-window-1), 200, "video/mp4"},
 			"long gone":        {fmt.Sprintf("/live/v0/%d.m4s", o.edge()-window-kept-1), 404, ""},
 			"not yet":          {fmt.Sprintf("/live/v0/%d.m4s", o.edge()+2), 404, ""},
 			"other spelling":   {fmt.Sprintf("/live/v0/0%d.m4s", o.edge()), 404, ""},
@@ -191,14 +191,14 @@ func TestOnlySegmentsOfTheRecentPastExist(t *testing.T) {
 
 func TestFragmentTimesNeverGoBack(t *testing.T) {
 	for name, scale := range map[string]uint64{"v0": 12800, "v1": 12800, "a0": 48000} {
-		track, err := loadTrack("fmp4/"+name, ".m4s")
+		track, err := loadFMP4(name)
 		require.NoError(t, err)
 		for _, n := range []int64{0, 4, 5, 6, 21847, 93_000_000} {
 			b, err := track.segment(n)
 			require.NoError(t, err)
 			want := uint64(n) * scale * 192 / 100
 			require.Equal(t, want, binary.BigEndian.Uint64(box(b, "moof", "traf", "tfdt")[4:]), "%s/%d", name, n)
-			require.Equal(t, uint32(n+1), binary.BigEndian.Uint32(box(b, "moof", "mfhd")[4:]), "%s/%d", name, n)
+			require.Equal(t, uint32(n*partsPerSegment+1), binary.BigEndian.Uint32(box(b, "moof", "mfhd")[4:]), "%s/%d", name, n)
 		}
 	}
 }
@@ -206,7 +206,7 @@ func TestFragmentTimesNeverGoBack(t *testing.T) {
 func TestTransportStreamTimesNeverGoBack(t *testing.T) {
 	const start = 126_000 // ffmpeg begins at 1.4 s
 	for _, name := range []string{"v0", "v1", "a0"} {
-		track, err := loadTrack("ts/"+name, ".ts")
+		track, err := loadTS(name)
 		require.NoError(t, err)
 		counters := map[uint16]byte{}
 		for n := range int64(4 * loopLength) {
@@ -251,10 +251,10 @@ func requireContinuous(t *testing.T, counters map[uint16]byte, ts []byte) {
 func TestMediaOfAnotherShapeIsAnError(t *testing.T) {
 	_, err := newFMP4Retimer([]byte("\x00\x00\x00\x09moov\x00"))
 	require.ErrorIs(t, err, errMedia)
-	track, err := loadTrack("fmp4/v0", ".m4s")
+	track, err := loadFMP4("v0")
 	require.NoError(t, err)
 	require.ErrorIs(t, track.retime([]byte("not boxes at all"), 1), errMedia)
 	require.ErrorIs(t, newTSRetimer(nil)(make([]byte, tsPacket), 1), errMedia)
-	_, err = loadTrack("fmp4/v9", ".m4s")
+	_, err = loadFMP4("v9")
 	require.Error(t, err)
 }

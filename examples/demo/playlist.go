@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	window         = 8 // segments in a live playlist: 15 s
-	targetDuration = 2 // seconds: the segment's duration, rounded
+	window         = 16 // segments in a live playlist: 31 s
+	targetDuration = 2  // seconds: the segment's duration, rounded
 	audio          = "a0"
 	audioCodec     = "mp4a.40.2"
 )
@@ -19,6 +19,9 @@ var variants = []struct{ name, resolution, codec string }{
 	{"v0", "640x360", "avc1.4d401e"},
 	{"v1", "320x180", "avc1.4d400d"},
 }
+
+// trackNames are all renditions.
+func trackNames() []string { return []string{variants[0].name, variants[1].name, audio} }
 
 // multivariant makes the multivariant playlist over the tracks of one shape.
 func multivariant(tracks map[string]*track) []byte {
@@ -65,8 +68,8 @@ func media(edge int64, epoch time.Time, uri func(n int64) string, initURI string
 		seg := &m3u8.MediaSegment{
 			URI:             uri(n),
 			Duration:        segmentTime.Seconds(),
-			Discontinuity:   n > 0 && n%loopLength == 0,
-			ProgramDateTime: epoch.Add(time.Duration(n) * segmentTime),
+			Discontinuity:   discontinuous(n),
+			ProgramDateTime: begins(n, epoch),
 		}
 		if err := p.AppendSegment(seg); err != nil {
 			return nil, fmt.Errorf("segment %d: %w", n, err)
@@ -74,6 +77,12 @@ func media(edge int64, epoch time.Time, uri func(n int64) string, initURI string
 	}
 	return append([]byte(nil), p.Encode().Bytes()...), nil
 }
+
+// begins is when a segment does.
+func begins(n int64, epoch time.Time) time.Time { return epoch.Add(time.Duration(n) * segmentTime) }
+
+// discontinuous tells whether a segment begins a new loop.
+func discontinuous(n int64) bool { return n > 0 && n%loopLength == 0 }
 
 // discontinuitiesBefore counts the EXT-X-DISCONTINUITY tags that have left a playlist whose first segment is first. Its
 // own tag, if it has one, is still there (RFC 8216 section 6.2.2).

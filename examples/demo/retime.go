@@ -15,14 +15,14 @@ func newFMP4Retimer(init []byte) (retimer, error) {
 		return nil, errMedia
 	}
 	scale := int64(binary.BigEndian.Uint32(mdhd[12:]))
-	return func(segment []byte, loops int64) error {
-		tfdt, mfhd := box(segment, "moof", "traf", "tfdt"), box(segment, "moof", "mfhd")
+	return func(fragment []byte, loops int64) error {
+		tfdt, mfhd := box(fragment, "moof", "traf", "tfdt"), box(fragment, "moof", "mfhd")
 		if len(tfdt) < 12 || tfdt[0] != 1 || len(mfhd) < 8 {
 			return errMedia
 		}
 		shift := loops * scale * int64(loopTime/time.Millisecond) / 1000
 		binary.BigEndian.PutUint64(tfdt[4:], binary.BigEndian.Uint64(tfdt[4:])+uint64(shift))
-		binary.BigEndian.PutUint32(mfhd[4:], binary.BigEndian.Uint32(mfhd[4:])+uint32(loops*loopLength))
+		binary.BigEndian.PutUint32(mfhd[4:], binary.BigEndian.Uint32(mfhd[4:])+uint32(loops*loopLength*partsPerSegment))
 		return nil
 	}, nil
 }

@@ -11,7 +11,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 rm -rf fmp4 ts
 
-segment=1.92 loop=9.6
+segment=1.92 loop=9.6 part=320000 # s, s, us
 font='font=DejaVu Sans Mono:fontcolor=white'
 
 # Two beats a segment: a box lights up at each beat, the dial turns once a beat, and the frame counter shows every frame.
@@ -60,13 +60,15 @@ ffmpeg -v error -y -f lavfi -i "aevalsrc='$left|$right':s=48000:d=28.8" -c:a aac
 ffmpeg -v error -y -i "$work/three.mp4" -c copy -bsf:a "noise=amount=0:drop='lt(n,451)+gte(n,901)',setts=ts=N*1024" \
 	-fflags +bitexact "$work/a0.mp4"
 
+# Of fMP4 one file a track: a fragment of it is a part of low-latency HLS, 8 frames of picture or 15 of sound, and six
+# fragments are a segment. Of MPEG-TS a file a segment.
+mkdir fmp4
 for name in v0 v1 a0; do
-	mkdir -p "fmp4/$name" "ts/$name"
-	common="-v error -y -i $work/$name.mp4 -c copy -fflags +bitexact -f hls -hls_time $segment -hls_list_size 0"
-	ffmpeg $common -hls_segment_type fmp4 -hls_segment_options movflags=+skip_sidx -hls_fmp4_init_filename init.mp4 \
-		-hls_segment_filename "fmp4/$name/%d.m4s" "fmp4/$name/list.m3u8"
-	ffmpeg $common -hls_segment_filename "ts/$name/%d.ts" "ts/$name/list.m3u8"
-	grep EXTINF "fmp4/$name/list.m3u8" "ts/$name/list.m3u8"
-	rm "fmp4/$name/list.m3u8" "ts/$name/list.m3u8"
+	common="-v error -y -i $work/$name.mp4 -c copy -fflags +bitexact"
+	ffmpeg $common -f mp4 -movflags +empty_moov+default_base_moof+skip_trailer -frag_duration $part "fmp4/$name.mp4"
+	mkdir -p "ts/$name"
+	ffmpeg $common -f hls -hls_time $segment -hls_list_size 0 -hls_segment_filename "ts/$name/%d.ts" "ts/$name/list.m3u8"
+	grep EXTINF "ts/$name/list.m3u8"
+	rm "ts/$name/list.m3u8"
 done
 du -cb fmp4 ts | tail -n 1
