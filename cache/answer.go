@@ -33,8 +33,14 @@ type source struct {
 	age    bool
 }
 
-// serve answers with an Entry.
+// serve answers with an Entry; nil if its memory was given to another meanwhile.
 func (t *Transport) serve(r *http.Request, e *Entry, status string) *http.Response {
+	if b, ok := e.Body.(*blob); ok {
+		if !b.pages.tryHold() {
+			return nil
+		}
+		defer b.pages.release()
+	}
 	s := source{entry: e, length: e.size(), status: status, age: true}
 	resp, _ := t.answer(r, s)
 	return resp
@@ -137,21 +143,33 @@ func contentRange(h http.Header, off, end, length int64) int64 {
 	return end - off
 }
 
-// open returns the body of a response.
+// open returns the body of a response. The caller holds what it is made of.
 func (t *Transport) open(ctx context.Context, s source, off, end int64) io.ReadCloser {
-	if s.fill != nil {
-		v := &viewer{ctx: ctx, body: s.fill.body, fill: s.fill, sent: &t.count.fillBytes, off: off, end: end}
+	var v *viewer
+	switch {
+	case s.fill != nil:
+		v = &viewer{ctx: ctx, body: s.fill.body, mem: s.fill.body.pages, fill: s.fill, sent: &t.count.fillBytes, off: off, end: end}
 		v.reached.Store(off)
 		t.mu.Lock()
 		s.fill.viewers[v] = struct{}{}
 		t.mu.Unlock()
-		return v
+	default:
+		end = min(end, s.length)
+		b, ok := s.entry.Body.(pieces)
+		if !ok {
+			src := io.NewSectionReader(s.entry.Body, off, end-off)
+			return &foreign{ctx: ctx, src: src, left: end - off, sent: &t.count.storeBytes}
+		}
+		v = &viewer{ctx: ctx, body: b, sent: &t.count.storeBytes, off: off, end: end}
+		if b, ok := b.(*blob); ok {
+			v.mem = b.pages
+		}
 	}
-	if b, ok := s.entry.Body.(pieces); ok {
-		return &viewer{ctx: ctx, body: b, sent: &t.count.storeBytes, off: off, end: min(end, s.length)}
+	v.uses.Store(1)
+	if v.mem != nil {
+		v.mem.hold()
 	}
-	end = min(end, s.length)
-	return &foreign{ctx: ctx, src: io.NewSectionReader(s.entry.Body, off, end-off), left: end - off, sent: &t.count.storeBytes}
+	return v
 }
 
 func statusLine(status int) string {

@@ -20,7 +20,9 @@ const (
 // that were committed never change, so readers use them without a lock.
 type buffer struct {
 	mu      sync.Mutex
+	pages   *pages
 	chunks  [][]byte // all full but the last, whose length counts the committed bytes
+	runs    []bool   // by chunk: it is a run of pages
 	first   int64    // offset of chunks[0]: not 0 when the beginning was dropped
 	dropped int      // chunks
 	size    int64    // committed
@@ -35,7 +37,7 @@ type buffer struct {
 	armed  bool
 }
 
-func newBuffer(length int64) *buffer { return &buffer{length: length} }
+func newBuffer(length int64, mem *pages) *buffer { return &buffer{length: length, pages: mem} }
 
 // space returns where to put the next bytes; never empty. The bytes count when they are committed.
 func (b *buffer) space() []byte {
@@ -49,9 +51,9 @@ func (b *buffer) space() []byte {
 		// One byte too many must find room to be noticed.
 		n = min(max(b.length-b.size, 1), largeChunk)
 	}
-	chunk := make([]byte, 0, n)
+	chunk, isRun := b.pages.chunk(int(n))
 	b.mu.Lock()
-	b.chunks = append(b.chunks, chunk)
+	b.chunks, b.runs = append(b.chunks, chunk), append(b.runs, isRun)
 	b.mu.Unlock()
 	return chunk[:cap(chunk)]
 }

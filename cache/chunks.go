@@ -3,6 +3,7 @@ package cache
 import (
 	"errors"
 	"io"
+	"slices"
 )
 
 // errDropped cannot happen to a reader that its fill knows of.
@@ -22,43 +23,61 @@ func (b *buffer) find(off int64, hint *place) []byte {
 	return b.chunks[i][off-at:]
 }
 
-// drop forgets whole chunks before off.
+// drop forgets whole chunks before off, which no reader is going to use any more.
 func (b *buffer) drop(off int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := 0
+	n, runs := 0, 0
 	for n < len(b.chunks)-1 && b.first+int64(len(b.chunks[n])) <= off {
 		b.first += int64(len(b.chunks[n]))
-		b.chunks[n] = nil
+		if b.runs[n] {
+			runs++
+		}
 		n++
 	}
-	b.chunks = b.chunks[n:]
+	b.chunks, b.runs = slices.Delete(b.chunks, 0, n), slices.Delete(b.runs, 0, n)
 	b.dropped += n
+	if runs > 0 {
+		b.pages.mem.dropFirst(b.pages, runs)
+	}
 }
 
-// seal returns all that was committed, and the n bytes after it, as they will be when the buffer has ended.
+// seal returns all that was committed, and the n bytes after it, as they will be when the buffer has ended. The blob
+// holds nothing: it is whose who holds the pages.
 func (b *buffer) seal(n int) *blob {
-	out := &blob{size: b.size + int64(n)}
-	for _, c := range b.chunks {
-		if len(c) == 0 && n == 0 {
-			continue
+	out := &blob{size: b.size + int64(n), pages: b.pages}
+	for i, c := range b.chunks {
+		isLast := i == len(b.chunks)-1
+		if isLast {
+			c = c[:len(c)+n]
 		}
-		if len(c) < cap(c) {
-			c, n = c[:len(c)+n], 0
-			// Readers of the buffer keep what they hold; what is kept for long has no empty room behind it.
-			if cap(c)-len(c) > cap(c)/8 {
-				c = append(make([]byte, 0, len(c)), c...)
-			}
+		if cap(c) > len(c) {
+			c = b.trim(i, c)
 		}
-		out.chunks = append(out.chunks, c)
+		if len(c) > 0 {
+			out.chunks = append(out.chunks, c)
+		}
 	}
 	return out
+}
+
+// trim gives back the room behind the last chunk. Readers of the buffer keep what they hold.
+func (b *buffer) trim(i int, c []byte) []byte {
+	if b.runs[i] {
+		b.pages.mem.trim(b.pages, len(c))
+		return c[:len(c):len(c)]
+	}
+	if cap(c)-len(c) > cap(c)/8 {
+		return append(make([]byte, 0, len(c)), c...)
+	}
+	return c
 }
 
 // blob is a body that is whole.
 type blob struct {
 	chunks [][]byte
 	size   int64
+	pages  *pages
 }
 
 // Size is the number of bytes.

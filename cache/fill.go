@@ -33,7 +33,8 @@ type fill struct {
 	// Below Transport.mu.
 	shares  int
 	viewers map[*viewer]struct{}
-	settled bool
+	settled bool          // it counts no longer as a fill
+	over    bool          // run has ended; the last share gives back the pages
 	closed  bool          // too long to be shared: nobody joins any more, and what all have read is dropped
 	moved   chan struct{} // closed when a viewer of a closed fill has moved on
 }
@@ -66,7 +67,7 @@ func newFill(o *opening, resp *http.Response, asked time.Time) (*fill, bool) {
 		how = statusStale
 	}
 	return &fill{
-		t: o.t, key: o.key, req: o.req, first: o.primary, how: how, entry: e, body: newBuffer(length), src: resp.Body, cancel: o.cancel, ctx: o.req.Context(),
+		t: o.t, key: o.key, req: o.req, first: o.primary, how: how, entry: e, body: newBuffer(length, o.t.newPages(length)), src: resp.Body, cancel: o.cancel, ctx: o.req.Context(),
 		keep: o.t.Store != nil && keepable(resp.StatusCode), viewers: map[*viewer]struct{}{},
 	}, true
 }
@@ -79,17 +80,24 @@ func keepable(status int) bool {
 // run reads the origin's answer to its end and stores it if it came whole. Viewers see the end only when that is done, so
 // that their next request finds it.
 func (f *fill) run() {
-	last, err := f.pump()
+	n, err := f.pump()
 	if err == nil {
-		f.store(last)
+		f.store(n)
 		f.settle()
-		f.body.commit(last)
+		f.body.commit(n)
 		f.body.end(nil)
 	} else {
 		f.fail(err)
 	}
 	f.cancel(nil)
 	f.close()
+	f.t.mu.Lock()
+	f.over = true
+	last := f.shares <= 0
+	f.t.mu.Unlock()
+	if last {
+		f.body.pages.release()
+	}
 }
 
 // close ends the origin's answer; its Close is as much of a hook as any other.
@@ -204,6 +212,7 @@ func (f *fill) store(last int) {
 		return
 	}
 	f.t.count.stored.Add(1)
+	f.t.watch(&whole)
 }
 
 // leave gives back n shares. When nobody is left the fill goes on only if its end is near.
@@ -215,7 +224,11 @@ func (f *fill) leave(n int) {
 		f.unlist()
 	}
 	f.wakePump()
+	free := n > 0 && f.shares == 0 && f.over
 	f.t.mu.Unlock()
+	if free {
+		f.body.pages.release()
+	}
 	if stop {
 		f.cancel(errAbandoned)
 		go f.close() // for a Body that does not heed its context

@@ -48,3 +48,11 @@ func (t *Transport) recovered(err *error) {
 		*err = hookFault(p)
 	}
 }
+
+// newPages is the memory of a body of this length, -1 if it is not known: that of the Store if it could be stored there.
+func (t *Transport) newPages(length int64) *pages {
+	if m, ok := t.Store.(*Memory); ok && length <= m.max {
+		return newPages(m)
+	}
+	return newPages(nil)
+}

@@ -2,39 +2,218 @@ package cache
 
 import (
 	"context"
+	"io"
+	"runtime"
 	"sync"
 )
 
 // Memory is a Store in memory, bounded by bytes. What is asked for once only, as by a scan through an archive, does not
-// displace what is asked for often. An Entry that is dropped stays whole for whoever reads it. Its methods may be called
-// concurrently.
+// displace what is asked for often; segments that a live playlist names stay, and go first when it names them no more
+// (see Transport.Refs). An Entry that is dropped stays whole for whoever reads it. Its methods may be called concurrently.
+//
+// The bound holds for all that a Memory and the Transport it is the Store of keep: bodies, those of running fills
+// included, keys, header fields and bookkeeping. Bodies lie outside of the garbage-collected heap where the system allows
+// it, in memory that is taken as needed and used again.
 type Memory struct {
-	mu      sync.Mutex
-	policy  policy
-	evicted uint64
+	max int64
+
+	mu       sync.Mutex
+	policy   policy
+	arena    *arena
+	windows  windows
+	overhead int64 // of entries, beside the pages of their bodies
+	evicted  uint64
 }
 
-// NewMemory returns a Memory that holds at most maxBytes, keys, header fields and bookkeeping included. 0 or less: it
-// holds nothing.
+// NewMemory returns a Memory that takes at most maxBytes. 0 or less: it holds nothing.
 func NewMemory(maxBytes int64) *Memory {
-	return &Memory{policy: newPolicy(max(maxBytes, 0))}
+	maxBytes = max(maxBytes, 0)
+	return &Memory{max: maxBytes, policy: newPolicy(maxBytes), arena: newArena(maxBytes)}
 }
 
-// Get returns the Entry that was put under key, fresh or not; nil if there is none. It never fails.
-func (m *Memory) Get(_ context.Context, key string) (*Entry, error) { return m.get(key), nil }
+// Get returns the Entry that was put under key, fresh or not; nil if there is none. It never fails. The memory of the
+// Entry's body is not used for another as long as the Body is reachable.
+func (m *Memory) Get(_ context.Context, key string) (*Entry, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.policy.get(key)
+	if e == nil {
+		return nil, nil
+	}
+	body, ok := e.Body.(*blob)
+	if !ok {
+		return e, nil
+	}
+	mine := *e
+	body.pages.hold()
+	held := &heldBody{body}
+	runtime.AddCleanup(held, (*pages).release, body.pages)
+	mine.Body = held
+	return &mine, nil
+}
 
+// heldBody is a body in the hands of a caller of whom we cannot know when it has done with it.
+type heldBody struct{ *blob }
+
+// ReadAt is that of io.ReaderAt.
+func (h *heldBody) ReadAt(p []byte, off int64) (int, error) {
+	n, err := h.blob.ReadAt(p, off)
+	runtime.KeepAlive(h)
+	return n, err
+}
+
+// get returns an Entry whose body may be gone by the time that it is used; see pages.tryHold.
 func (m *Memory) get(key string) *Entry {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.policy.get(key)
 }
 
-// Put keeps e under key, at the price of others. An Entry that alone would not fit is not kept. It never fails.
+// Put keeps e under key, at the price of others. An Entry that does not fit is not kept. It never fails.
 func (m *Memory) Put(_ context.Context, key string, e *Entry) error {
+	overhead := weigh(key, e)
+	if e.size()+overhead <= m.max {
+		if b, ok := e.Body.(*blob); ok && b.pages.mem == m && !b.pages.heap {
+			b.pages.hold()
+			m.insert(key, e, overhead)
+			return nil
+		}
+		if mine := m.adopt(e); mine != nil {
+			m.insert(key, mine, overhead)
+			return nil
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.evicted += m.policy.put(key, e, weigh(key, e))
+	if it := m.policy.items[key]; it != nil {
+		m.drop(it) // what it replaces is out of date
+	}
 	return nil
+}
+
+// adopt copies the body of e into pages; nil if there is no room.
+func (m *Memory) adopt(e *Entry) *Entry {
+	mine := *e
+	if e.size() == 0 {
+		mine.Body = nil
+		return &mine
+	}
+	b := newBuffer(e.size(), newPages(m))
+	for b.size < b.length {
+		p := b.space()
+		if b.pages.heap {
+			b.pages.release()
+			return nil
+		}
+		n, err := e.Body.ReadAt(p[:min(int64(len(p)), b.length-b.size)], b.size)
+		if n == 0 && err != nil {
+			if err != io.EOF {
+				b.pages.release()
+				return nil
+			}
+			break
+		}
+		b.commit(n)
+	}
+	if b.size < b.length {
+		b.pages.release()
+		return nil
+	}
+	mine.Body = b.seal(0)
+	return &mine
+}
+
+// insert makes e an item. Its body is held for the Store.
+func (m *Memory) insert(key string, e *Entry, overhead int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	it := &item{key: key, entry: e, overhead: overhead, weight: overhead}
+	if b, ok := e.Body.(*blob); ok {
+		for _, r := range b.pages.runs {
+			it.weight += int64(r.pages) * pageSize
+		}
+	}
+	if old := m.policy.items[key]; old != nil {
+		it.inMain, it.asked = old.inMain, old.asked
+		m.drop(old)
+	} else {
+		it.inMain = m.policy.ghosts.take(key)
+	}
+	it.windows = m.windows.naming[key]
+	m.overhead += overhead
+	m.policy.insert(it)
+	m.makeRoom(0)
+}
+
+// makeRoom drops entries until n more bytes fit; false if there is nothing left that would help.
+func (m *Memory) makeRoom(n int64) bool {
+	for m.size()+n > m.max {
+		it := m.policy.victim()
+		if it == nil {
+			return false
+		}
+		m.evicted++
+		m.drop(it)
+	}
+	return true
+}
+
+// drop removes an item and lets go of its body.
+func (m *Memory) drop(it *item) {
+	m.policy.remove(it)
+	m.overhead -= it.overhead
+	if b, ok := it.entry.Body.(*blob); ok && b.pages.holds.Add(-1) == 0 {
+		m.release(b.pages)
+	}
+}
+
+// alloc returns an empty chunk with room for at most n bytes; nil if there is no room for any.
+func (m *Memory) alloc(p *pages, n int) []byte {
+	want := (n + pageSize - 1) / pageSize
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if int64(n) > m.max || !m.makeRoom(int64(want)*pageSize) {
+		return nil
+	}
+	r, mem := m.arena.alloc(want)
+	if mem == nil {
+		return nil
+	}
+	p.runs = append(p.runs, r)
+	return mem[:0:min(len(mem), n)]
+}
+
+func (m *Memory) free(p *pages) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.release(p)
+}
+
+func (m *Memory) release(p *pages) {
+	for _, r := range p.runs {
+		m.arena.release(r)
+	}
+	p.runs = nil
+}
+
+// trim gives back the pages of the last run beyond its first n bytes.
+func (m *Memory) trim(p *pages, n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := &p.runs[len(p.runs)-1]
+	keep := (n + pageSize - 1) / pageSize
+	m.arena.release(run{r.slab, r.first + keep, r.pages - keep})
+	r.pages = keep
+}
+
+// dropFirst gives back the first n runs.
+func (m *Memory) dropFirst(p *pages, n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range p.runs[:n] {
+		m.arena.release(r)
+	}
+	p.runs = p.runs[n:]
 }
 
 // Len is the number of entries.
@@ -44,12 +223,14 @@ func (m *Memory) Len() int {
 	return len(m.policy.items)
 }
 
-// Size is what the entries take, in bytes, counted as the bound of NewMemory.
+// Size is what is taken now, in bytes, counted as the bound of NewMemory.
 func (m *Memory) Size() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.policy.small.size + m.policy.main.size
+	return m.size()
 }
+
+func (m *Memory) size() int64 { return m.arena.used*pageSize + m.overhead }
 
 func (m *Memory) evictions() uint64 {
 	m.mu.Lock()
@@ -73,5 +254,5 @@ func weigh(key string, e *Entry) int64 {
 			n += len(v)
 		}
 	}
-	return int64(n) + e.size()
+	return int64(n)
 }

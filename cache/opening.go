@@ -69,8 +69,9 @@ func (t *Transport) newOpening(r *http.Request, have found) *opening {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
 	req := r.WithContext(ctx)
 	req.Method, req.Header, req.Body, req.GetBody = http.MethodGet, fillHeader(r.Header), nil, nil
-	o := &opening{t: t, primary: have.primary, key: have.key, req: req, cancel: cancel, stale: have.entry}
-	if o.stale != nil {
+	o := &opening{t: t, primary: have.primary, key: have.key, req: req, cancel: cancel}
+	if hold(have.entry) {
+		o.stale = have.entry
 		o.asks = conditional(req.Header, o.stale)
 	}
 	if t.openings == nil {
@@ -83,6 +84,7 @@ func (t *Transport) newOpening(r *http.Request, have found) *opening {
 // open asks the origin. It runs in a goroutine of its own, as the function of the flight.
 func (o *opening) open() (any, error) {
 	t := o.t
+	defer letGo(o.stale)
 	// A fill that ended after the viewer looked left its entry in the Store.
 	if have := t.lookup(o.req, o.primary); have.entry != nil && have.entry.fresh() {
 		o.publish(func() { o.entry, o.how = have.entry, statusHit })
@@ -225,8 +227,15 @@ func (o *opening) answer(r *http.Request, first bool) (*http.Response, error) {
 // fromStore serves what the opening found or had confirmed, or what is left when it failed.
 func (o *opening) fromStore(r *http.Request, first bool) (*http.Response, error) {
 	t, how := o.t, o.how
+	if how != statusHit && !first {
+		how = statusShared
+	}
+	var resp *http.Response
+	if varies(o.entry.Vary, r) {
+		resp = t.serve(r, o.entry, how)
+	}
 	switch {
-	case !varies(o.entry.Vary, r):
+	case resp == nil:
 		return t.alonePass(r)
 	case how == statusHit:
 		t.count.hits.Add(1)
@@ -234,12 +243,11 @@ func (o *opening) fromStore(r *http.Request, first bool) (*http.Response, error)
 		t.count.misses.Add(1)
 	default:
 		t.count.joins.Add(1)
-		how = statusShared
 	}
 	if !o.entry.fresh() && o.how != statusConfirmed {
 		t.count.stale.Add(1)
 	}
-	return t.serve(r, o.entry, how), nil
+	return resp, nil
 }
 
 // take gives the answer that cannot be shared to the first viewer who wants it whole.
@@ -288,5 +296,23 @@ func (o *opening) discard() {
 	if resp != nil {
 		o.cancel(errAbandoned)
 		resp.Body.Close()
+	}
+}
+
+// hold keeps the body of an Entry of the Store, nil if there is none, until letGo; false if it is gone.
+func hold(e *Entry) bool {
+	if e == nil {
+		return false
+	}
+	b, ok := e.Body.(*blob)
+	return !ok || b.pages.tryHold()
+}
+
+func letGo(e *Entry) {
+	if e == nil {
+		return
+	}
+	if b, ok := e.Body.(*blob); ok {
+		b.pages.release()
 	}
 }

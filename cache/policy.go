@@ -7,6 +7,7 @@ type policy struct {
 	max         int64
 	items       map[string]*item
 	small, main queue
+	over        queue // left their live playlist: they go first
 	ghosts      ghosts
 }
 
@@ -14,9 +15,12 @@ type policy struct {
 type item struct {
 	key        string
 	entry      *Entry
-	weight     int64
+	overhead   int64 // beside the pages of the body
+	weight     int64 // with them
 	asked      uint8 // at most 3
 	inMain     bool
+	over       bool
+	windows    int // live playlists that name it
 	prev, next *item
 }
 
@@ -33,32 +37,16 @@ func (p *policy) get(key string) *Entry {
 	return it.entry
 }
 
-// put returns how many entries had to go.
-func (p *policy) put(key string, e *Entry, weight int64) (evicted uint64) {
-	old := p.items[key]
-	if old != nil {
-		p.remove(old)
-	}
-	if weight > p.max {
-		return 0
-	}
-	it := &item{key: key, entry: e, weight: weight}
-	if old != nil {
-		it.inMain, it.asked = old.inMain, old.asked
-	} else {
-		it.inMain = p.ghosts.take(key)
-	}
-	for p.small.size+p.main.size+weight > p.max {
-		p.evict()
-		evicted++
-	}
-	p.items[key] = it
+func (p *policy) insert(it *item) {
+	p.items[it.key] = it
 	p.queueOf(it).push(it)
-	return evicted
 }
 
 func (p *policy) queueOf(it *item) *queue {
-	if it.inMain {
+	switch {
+	case it.over:
+		return &p.over
+	case it.inMain:
 		return &p.main
 	}
 	return &p.small
@@ -69,31 +57,60 @@ func (p *policy) remove(it *item) {
 	delete(p.items, it.key)
 }
 
-// evict drops one entry; there is one.
-func (p *policy) evict() {
-	for {
-		if p.small.size > p.max/10 || p.main.last == nil {
-			it := p.small.last
-			p.small.remove(it)
-			if it.asked > 0 {
-				it.asked, it.inMain = 0, true
-				p.main.push(it)
-				continue
-			}
-			p.ghosts.add(it.key, len(p.items))
-			delete(p.items, it.key)
-			return
+// victim returns the entry that goes next, nil if all that are left are being read, so that their going would free
+// nothing. It stays where it is until it is removed.
+func (p *policy) victim() *item {
+	for q := p.over.last; q != nil; q = q.prev {
+		if !q.busy() {
+			return q
 		}
-		it := p.main.last
-		p.main.remove(it)
-		if it.asked > 0 {
-			it.asked--
-			p.main.push(it)
-			continue
-		}
-		delete(p.items, it.key)
-		return
 	}
+	var last *item
+	for tries := range mostTries {
+		it := p.main.last
+		if p.small.last != nil && (p.small.size > p.max/10 || it == nil) {
+			it = p.small.last
+		}
+		if it == nil {
+			return nil
+		}
+		busy := it.busy()
+		if !busy {
+			last = it
+		}
+		switch {
+		case busy || it.windows > 0 && tries < mostTries/2:
+			p.move(it, true)
+		case it.asked == 0:
+			if !it.inMain {
+				p.ghosts.add(it.key, len(p.items))
+			}
+			return it
+		case it.inMain:
+			it.asked--
+			p.move(it, true)
+		default:
+			it.asked = 0
+			p.move(it, true)
+		}
+	}
+	return last
+}
+
+// mostTries bounds the search for a victim. Most are found at once; but what is named by a live playlist is spared for
+// the first half, what is being read for all of it.
+const mostTries = 512
+
+// move puts an entry at the beginning of the main or the small queue.
+func (p *policy) move(it *item, toMain bool) {
+	p.queueOf(it).remove(it)
+	it.inMain, it.over = toMain, false
+	p.queueOf(it).push(it)
+}
+
+func (it *item) busy() bool {
+	b, ok := it.entry.Body.(*blob)
+	return ok && b.pages.busy()
 }
 
 // queue is a list with its weight; entries come in first and leave last.

@@ -52,8 +52,9 @@ type Transport struct {
 	// StaleWhileRevalidate is how long past its TTL an answer is served at once while the origin is asked for a new one,
 	// under the same conditions (stale-while-revalidate). 0 or less: only where the origin says so.
 	StaleWhileRevalidate time.Duration
-	// Refs lists the absolute upstream URLs of the segments that a playlist names. Nil: the cache does not look into
-	// playlists beyond their duration.
+	// Refs lists the absolute upstream URLs of the segments that a playlist names; base is the playlist's own URL. A
+	// Store of type *Memory then keeps what live playlists name, and drops first what they name no more. Nil: the cache
+	// does not look into playlists beyond their duration.
 	Refs func(playlist []byte, base string) iter.Seq[string]
 
 	count   counters
@@ -91,13 +92,17 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch {
 	case have.entry == nil:
 	case have.entry.fresh():
-		t.count.hits.Add(1)
-		return t.serve(r, have.entry, statusHit), nil
+		if resp := t.serve(r, have.entry, statusHit); resp != nil {
+			t.count.hits.Add(1)
+			return resp, nil
+		}
 	case t.mayWait(have):
-		t.renew(r, have)
-		t.count.hits.Add(1)
-		t.count.stale.Add(1)
-		return t.serve(r, have.entry, statusHitStale), nil
+		if resp := t.serve(r, have.entry, statusHitStale); resp != nil {
+			t.renew(r, have)
+			t.count.hits.Add(1)
+			t.count.stale.Add(1)
+			return resp, nil
+		}
 	}
 	// A HEAD costs the origin less than the whole body would.
 	alone := have.entry == nil && r.Method == http.MethodHead || t.isAlone(have.key)

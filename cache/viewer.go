@@ -6,19 +6,23 @@ import (
 	"math"
 	"net/http"
 	"sync/atomic"
+	"time"
 )
 
 // viewer is the body of one response: a part of a buffer, read at the viewer's own pace.
 type viewer struct {
 	ctx  context.Context
 	body pieces
-	fill *fill // nil: the buffer is whole
+	mem  *pages // of body, held; nil: nobody reuses it
+	fill *fill  // nil: the body is whole
 	sent *atomic.Uint64
 
 	at   place
 	off  int64
 	end  int64 // reads stop here; math.MaxInt64: where the body does
 	gone atomic.Bool
+	uses atomic.Int32 // 1 until Close, and 1 for each call in progress: a writer may still look at our bytes
+	torn atomic.Bool  // a Write failed
 
 	reached atomic.Int64 // off, for the pump of a closed fill
 }
@@ -84,6 +88,10 @@ func (v *viewer) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	if !v.begin() {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	defer v.done()
 	piece, err := v.next(nil)
 	if err != nil {
 		return 0, err
@@ -96,6 +104,10 @@ func (v *viewer) Read(p []byte) (int, error) {
 // WriteTo is that of io.WriterTo. It writes what there is in pieces as large as the chunks, and flushes when it has to
 // wait for the origin.
 func (v *viewer) WriteTo(w io.Writer) (written int64, err error) {
+	if !v.begin() {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	defer v.done()
 	flush := flusher(w)
 	for {
 		piece, err := v.next(flush)
@@ -112,6 +124,7 @@ func (v *viewer) WriteTo(w io.Writer) (written int64, err error) {
 		written += int64(n)
 		v.moved(n)
 		if err != nil {
+			v.torn.Store(true)
 			return written, err
 		}
 		if n < len(piece) {
@@ -142,13 +155,49 @@ func flusher(w io.Writer) func() error {
 
 // Close ends the viewer's part. A fill that nobody follows any more may end with it.
 func (v *viewer) Close() error {
-	if v.gone.Swap(true) || v.fill == nil {
+	if v.gone.Swap(true) {
 		return nil
 	}
-	f := v.fill
-	f.t.mu.Lock()
-	delete(f.viewers, v)
-	f.t.mu.Unlock()
-	f.leave(1)
+	if v.fill != nil {
+		v.fill.leave(1)
+	}
+	v.done()
 	return nil
+}
+
+// begin keeps the bytes for a call; not if the viewer was closed.
+func (v *viewer) begin() bool {
+	for {
+		n := v.uses.Load()
+		if n == 0 {
+			return false
+		}
+		if v.uses.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// tornFor is how long a Write that failed may still look at the bytes it was given: an HTTP/2 server returns from Write
+// when the stream is gone, and its frame may be on its way.
+const tornFor = 10 * time.Second
+
+// done ends a call or the viewer itself; the last gives up the bytes.
+func (v *viewer) done() {
+	if v.uses.Add(-1) > 0 {
+		return
+	}
+	if f := v.fill; f != nil {
+		f.t.mu.Lock()
+		delete(f.viewers, v)
+		f.wakePump()
+		f.t.mu.Unlock()
+	}
+	switch {
+	case v.mem == nil:
+	case v.torn.Load():
+		time.AfterFunc(tornFor, v.mem.release)
+	default:
+		v.mem.release()
+	}
 }

@@ -1,0 +1,141 @@
+package cache_test
+
+import (
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/stretchr/testify/require"
+)
+
+// lines is the least of Refs: every line that is not a tag.
+func lines(playlist []byte, base string) iter.Seq[string] {
+	b, _ := url.Parse(base)
+	return func(yield func(string) bool) {
+		for line := range strings.Lines(string(playlist)) {
+			line = strings.TrimSpace(line)
+			if line == "" || line[0] == '#' {
+				continue
+			}
+			if ref, err := b.Parse(line); err == nil && !yield(ref.String()) {
+				return
+			}
+		}
+	}
+}
+
+const segmentSize = 20_000
+
+// stream is a live stream of six segments beside an archive.
+type stream struct {
+	scripted
+	edge  int
+	ended bool
+}
+
+func (s *stream) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.asked.Add(1)
+	if !strings.HasSuffix(r.URL.Path, ".m3u8") {
+		return text(string(make([]byte, segmentSize)), "Content-Type", "video/mp2t").response(r), nil
+	}
+	var names []string
+	for i := s.edge - 6; i < s.edge; i++ {
+		names = append(names, fmt.Sprintf("live%d.ts", i))
+	}
+	body := live(4, names...)
+	if s.ended {
+		body += "#EXT-X-ENDLIST\n"
+	}
+	return text(body, "Content-Type", "application/x-mpegurl").response(r), nil
+}
+
+// isKept asks with HEAD, which stores nothing and holds nothing.
+func isKept(t *testing.T, c *cache.Transport, name string) bool {
+	t.Helper()
+	r := request(t, t.Context(), "http://origin.example/live/"+name)
+	r.Method = http.MethodHead
+	resp, err := c.RoundTrip(r)
+	require.NoError(t, err)
+	resp.Body.Close()
+	return resp.Header.Get("Cache-Status") == "hlsproxy; hit"
+}
+
+func TestSegmentsOfALiveWindowStayAndThenGoFirst(t *testing.T) {
+	for _, blocking := range []string{"", "?_HLS_msn=%d", "?x=1&_HLS_msn=%d"} {
+		synctest.Test(t, func(t *testing.T) {
+			m := cache.NewMemory(20 * segmentSize)
+			o := &stream{edge: 10}
+			c := &cache.Transport{Base: o, Store: m, Refs: lines}
+			list := func() {
+				query := blocking
+				if query != "" {
+					query = fmt.Sprintf(blocking, o.edge)
+				}
+				fetch(t, c, listURL+query)
+			}
+			list()
+			for i := 4; i < 10; i++ {
+				fetch(t, c, fmt.Sprintf("http://origin.example/live/live%d.ts", i))
+			}
+			for i := range 100 { // a scan displaces itself
+				fetch(t, c, fmt.Sprintf("http://origin.example/live/old%d.ts", i))
+			}
+			for i := 4; i < 10; i++ {
+				require.True(t, isKept(t, c, fmt.Sprintf("live%d.ts", i)))
+			}
+			require.True(t, isKept(t, c, "old99.ts"))
+			o.edge = 14
+			time.Sleep(3 * time.Second)
+			list()
+			require.True(t, isKept(t, c, "live4.ts"), "nothing goes before its room is needed")
+			for i := range 5 {
+				fetch(t, c, fmt.Sprintf("http://origin.example/live/new%d.ts", i))
+			}
+			for i := 4; i < 10; i++ {
+				require.Equal(t, i >= 8, isKept(t, c, fmt.Sprintf("live%d.ts", i)), "segment %d", i)
+			}
+		})
+	}
+}
+
+func TestAWindowWithoutViewersOrEndProtectsNothing(t *testing.T) {
+	for name, end := range map[string]func(*stream){"ended": func(s *stream) { s.ended = true }, "forgotten": func(*stream) { time.Sleep(2 * time.Minute) }} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := cache.NewMemory(20 * segmentSize)
+				o := &stream{edge: 10}
+				c := &cache.Transport{Base: o, Store: m, Refs: lines}
+				fetch(t, c, listURL)
+				for i := 4; i < 10; i++ {
+					fetch(t, c, fmt.Sprintf("http://origin.example/live/live%d.ts", i))
+				}
+				time.Sleep(3 * time.Second)
+				end(o)
+				if o.ended {
+					fetch(t, c, listURL)
+				} else {
+					fetch(t, c, "http://origin.example/other/index.m3u8")
+				}
+				require.True(t, isKept(t, c, "live4.ts"))
+				for i := range 100 {
+					fetch(t, c, fmt.Sprintf("http://origin.example/live/old%d.ts", i))
+				}
+				for i := 5; i < 10; i++ {
+					require.False(t, isKept(t, c, fmt.Sprintf("live%d.ts", i)))
+				}
+			})
+		})
+	}
+}
+
+func TestAPanicInRefsIsCounted(t *testing.T) {
+	c := &cache.Transport{Base: &stream{edge: 10}, Store: store(t), Refs: func([]byte, string) iter.Seq[string] { panic("bang") }}
+	fetch(t, c, listURL)
+	require.EqualValues(t, 1, c.Stats().Errors)
+}
