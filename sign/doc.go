@@ -34,7 +34,7 @@
 // # Hiding the origin
 //
 // A [Sealer] makes public URLs that are encrypted, so that they show a file name and no more. It is a mapper of URLs, while
-// a Signer is a hook beside one: the two work alone or together.
+// a Signer is a hook beside one: the two work alone or together. Header fields for the origin can be sealed along with a URL.
 //
 // # Others that check
 //

@@ -24,14 +24,16 @@ type Sealer struct {
 // sealedDir is the directory that was sealed last: playlists name the files of one directory in a row.
 type sealedDir struct {
 	key      *sealKey
+	header   string
 	upstream []byte // up to and with its last slash
 	public   []byte
 }
 
-// The two forms of a sealed URL, in the first byte of its token.
+// The forms of a sealed URL, in the first byte of its token.
 const (
 	formExact     = 0x20
 	formDirectory = 0x21
+	formHeader    = 0x02 // added if there are header fields in front of the URL
 )
 
 // NewSealer returns a Sealer for public URLs below prefix, a path such as /s/. Of c it takes Keys, the first of which
@@ -73,9 +75,11 @@ func (s *Sealer) Rotate(keys []Key) error {
 }
 
 // AppendPublic appends the public URL of upstream, an absolute http or https URL, to dst. ErrURL for others.
-func (s *Sealer) AppendPublic(dst, upstream []byte) ([]byte, error) {
+func (s *Sealer) AppendPublic(dst, upstream []byte) ([]byte, error) { return s.seal(dst, upstream, "") }
+
+func (s *Sealer) seal(dst, upstream []byte, header string) ([]byte, error) {
 	key := (*s.ring.Load())[0]
-	if dir := s.recent.Load(); dir != nil && dir.key == key && bytes.HasPrefix(upstream, dir.upstream) {
+	if dir := s.recent.Load(); dir != nil && dir.key == key && dir.header == header && bytes.HasPrefix(upstream, dir.upstream) {
 		if name := upstream[len(dir.upstream):]; isFileName(name) {
 			return append(append(dst, dir.public...), name...), nil
 		}
@@ -85,12 +89,12 @@ func (s *Sealer) AppendPublic(dst, upstream []byte) ([]byte, error) {
 		return dst, ErrURL
 	}
 	if slash := p.path + bytes.LastIndexByte(upstream[p.path:p.query], '/') + 1; s.scope == Directory && slash > p.path && isFileName(upstream[slash:]) {
-		dir := &sealedDir{key: key, upstream: bytes.Clone(upstream[:slash])}
-		dir.public = append(key.appendToken([]byte(s.prefix), formDirectory, dir.upstream), '/')
+		dir := &sealedDir{key: key, header: header, upstream: bytes.Clone(upstream[:slash])}
+		dir.public = append(key.appendToken([]byte(s.prefix), formDirectory, header, dir.upstream), '/')
 		s.recent.Store(dir)
 		return append(append(dst, dir.public...), upstream[slash:]...), nil
 	}
-	dst = append(key.appendToken(append(dst, s.prefix...), formExact, upstream), '/')
+	dst = append(key.appendToken(append(dst, s.prefix...), formExact, header, upstream), '/')
 	return appendName(dst, &p), nil
 }
 
@@ -98,37 +102,50 @@ func (s *Sealer) AppendPublic(dst, upstream []byte) ([]byte, error) {
 // begin with _HLS_) are added to it, and only for a playlist. The error is ErrBadToken for whatever this Sealer has not
 // made, and has an HTTPStatus.
 func (s *Sealer) Upstream(public *url.URL) (string, error) {
-	rest, ok := strings.CutPrefix(public.EscapedPath(), s.prefix)
-	if !ok {
-		return "", errNotSealed
-	}
-	token, name, ok := strings.Cut(rest, "/")
-	if !ok {
-		return "", errNotSealed
-	}
-	form, upstream, ok := s.open(token)
-	if !ok {
-		return "", ErrBadToken
-	}
-	if form == formDirectory {
-		if !plain([]byte("/" + name)) {
-			return "", ErrBadToken
-		}
-		upstream = append(upstream, name...)
-	} else if p, ok := split(upstream); !ok || string(appendName(nil, &p)) != name {
-		return "", ErrBadToken
+	upstream, _, err := s.open(public.EscapedPath())
+	if err != nil {
+		return "", err
 	}
 	return withDirectives(upstream, public.RawQuery), nil
 }
 
-// open takes a token apart; there is one spelling of each.
-func (s *Sealer) open(token string) (form byte, plain []byte, ok bool) {
+// open returns what the path of a public URL stands for, and the header fields sealed with it.
+func (s *Sealer) open(path string) (upstream []byte, header string, err error) {
+	rest, ok := strings.CutPrefix(path, s.prefix)
+	if !ok {
+		return nil, "", errNotSealed
+	}
+	token, name, ok := strings.Cut(rest, "/")
+	if !ok {
+		return nil, "", errNotSealed
+	}
+	form, upstream, ok := s.openToken(token)
+	if ok && form&formHeader != 0 {
+		header, upstream, ok = cutHeader(upstream)
+	}
+	if !ok {
+		return nil, "", ErrBadToken
+	}
+	if form&^formHeader == formDirectory {
+		if !plain([]byte("/" + name)) {
+			return nil, "", ErrBadToken
+		}
+		return append(upstream, name...), header, nil
+	}
+	if p, ok := split(upstream); !ok || string(appendName(nil, &p)) != name {
+		return nil, "", ErrBadToken
+	}
+	return upstream, header, nil
+}
+
+// openToken takes a token apart; there is one spelling of each.
+func (s *Sealer) openToken(token string) (form byte, plain []byte, ok bool) {
 	raw, err := encoding.DecodeString(token)
 	if err != nil || encoding.EncodedLen(len(raw)) != len(token) || len(raw) < 2 {
 		return 0, nil, false
 	}
 	n := 2 + int(raw[1])
-	if form = raw[0]; form != formExact && form != formDirectory || len(raw) < n {
+	if form = raw[0]; form&^(formHeader|1) != formExact || len(raw) < n {
 		return 0, nil, false
 	}
 	for _, key := range *s.ring.Load() {

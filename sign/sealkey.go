@@ -56,11 +56,15 @@ func newSealKey(k Key) (*sealKey, error) {
 	return sk, nil
 }
 
-// appendToken appends base64url of head, nonce, ciphertext and tag.
-func (sk *sealKey) appendToken(dst []byte, form byte, plain []byte) []byte {
+// appendToken appends base64url of head, nonce, ciphertext and tag. What is sealed is plain, after header if there is one.
+func (sk *sealKey) appendToken(dst []byte, form byte, header string, plain []byte) []byte {
 	t := sk.tools.Get().(*sealTools)
 	t.message = append(t.message[:0], sk.head...)
 	t.message[0] = form
+	if header != "" {
+		t.message[0] |= formHeader
+		t.message = append(appendLen(t.message, len(header)), header...)
+	}
 	t.message = append(t.message, plain...)
 	sk.hash.Seal(t.sum[:0], t.zero[:], nil, t.message)
 	sk.prf.Encrypt(t.sum[:], t.sum[:])
