@@ -14,8 +14,8 @@ type budget struct {
 }
 
 const (
-	freeRetries = 10  // a second
-	maxRetries  = 100 // saved up
+	freeRetries = 10   // a second
+	maxRetries  = 1000 // saved up: what is under way when an origin falls silent must be able to move
 )
 
 func (b *budget) init(share float64) {

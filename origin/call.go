@@ -45,7 +45,7 @@ func (c *call) failed(err error, since time.Time) {
 	c.once.Do(func() {
 		now := time.Now()
 		if c.dropped.Load() || c.caller.Err() != nil && !isTimeout(context.Cause(c.caller)) && now.Sub(since) < slowEnough {
-			c.member.health.end(c.probe)
+			c.member.health.dropped(c.probe)
 		} else {
 			c.member.errors.Add(1)
 			c.member.health.failed(now, c.probe, 0, c.pool.failures, c.pool.cooldown)
@@ -58,26 +58,25 @@ func (c *call) failed(err error, since time.Time) {
 // answered takes note of a header and watches the body.
 func (c *call) answered(resp *http.Response) {
 	now := time.Now()
-	if sick(resp) {
+	good := !sick(resp)
+	if !good {
 		c.member.errors.Add(1)
 		c.member.health.failed(now, c.probe, askedWait(resp, now), c.pool.failures, c.pool.cooldown)
 	} else {
-		c.member.health.answered(now.Sub(c.begun), c.blocks)
+		c.member.health.answered(now, now.Sub(c.begun), c.probe, c.blocks)
 		c.pool.checkOutlier(c.member, now)
 	}
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}
-	c.probe = false // that is settled
-	resp.Body = &callBody{ReadCloser: resp.Body, call: c, good: !sick(resp)}
+	c.probe = c.probe && good
+	resp.Body = &callBody{ReadCloser: resp.Body, call: c, good: !poor(resp)}
 }
 
 // ended is a body read to its end, or closed before.
 func (c *call) ended(complete bool) {
 	c.once.Do(func() {
-		if complete {
-			c.member.health.completed()
-		}
+		c.member.health.ended(c.begun, c.probe, complete)
 		c.member.inFlight.Add(-1)
 		c.cancel(nil)
 	})
@@ -86,7 +85,7 @@ func (c *call) ended(complete bool) {
 type callBody struct {
 	io.ReadCloser
 	call *call
-	good bool
+	good bool // an answer as it should be
 }
 
 func (b *callBody) Read(p []byte) (int, error) {

@@ -9,6 +9,9 @@ import (
 // forget is how long a failure counts as one of several in a row.
 const forget = 60 * time.Second
 
+// probeBody is for how long the body of a probe has to flow at most before the origin counts as well.
+const probeBody = 5 * time.Second
+
 // minSamples is how many headers it takes to know how long they take.
 const minSamples = 16
 
@@ -18,9 +21,11 @@ type health struct {
 	mu       sync.Mutex
 	failures int // in a row
 	last     time.Time
-	trips    int       // in a row
+	trips    int // in a row
+	opened   time.Time
 	until    time.Time // zero: closed
 	probing  bool
+	header   time.Time     // when the probe's header came; zero: not yet
 	latency  time.Duration // until a header comes, smoothed
 	samples  int           // that latency is made of
 }
@@ -29,6 +34,7 @@ type health struct {
 func (h *health) cooling(now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.settle(now)
 	return !h.until.IsZero() && (h.probing || now.Before(h.until))
 }
 
@@ -37,18 +43,31 @@ func (h *health) cooling(now time.Time) bool {
 func (h *health) begin(now time.Time, force bool) (probe, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.settle(now)
 	if h.until.IsZero() {
 		return false, true
 	}
 	if h.probing || now.Before(h.until) {
 		return false, force
 	}
-	h.probing = true
+	h.probing, h.header = true, time.Time{}
 	return true, true
 }
 
-// end takes back what begin said of a request that came to nothing through no fault of the origin.
-func (h *health) end(probe bool) {
+// settle lets others in when the body of a probe is a long one and has not broken so far.
+func (h *health) settle(now time.Time) {
+	if h.probing && !h.header.IsZero() && now.Sub(h.header) >= probeBody {
+		h.close()
+	}
+}
+
+// close lets requests in. One more failure shuts the door at once.
+func (h *health) close() {
+	h.until, h.header, h.probing, h.samples, h.latency = time.Time{}, time.Time{}, false, 0, 0
+}
+
+// dropped takes back what begin said of a request that came to nothing through no fault of the origin.
+func (h *health) dropped(probe bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if probe {
@@ -56,14 +75,14 @@ func (h *health) end(probe bool) {
 	}
 }
 
-// answered: a good header came. It lets others in again, but one more failure shuts the door at once.
-func (h *health) answered(took time.Duration, blocks bool) {
+// answered: a good header came. If it is a probe's, the body is still to come.
+func (h *health) answered(now time.Time, took time.Duration, probe, blocks bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.until.IsZero() {
-		h.until, h.probing, h.samples, h.latency = time.Time{}, false, 0, 0
+	if probe {
+		h.header = now
 	}
-	if blocks {
+	if blocks || !h.until.IsZero() {
 		return
 	}
 	if h.samples++; h.samples == 1 {
@@ -88,11 +107,15 @@ func (h *health) trip(now time.Time, cooldown time.Duration) {
 	}
 }
 
-// completed: a body came to its end.
-func (h *health) completed() {
+// ended: a body came to its end, or its reader wanted no more of it. A whole one that was begun after the circuit opened
+// closes it even if it was not the probe: it was a last resort that turned out well.
+func (h *health) ended(begun time.Time, probe, complete bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.until.IsZero() {
+	if !h.until.IsZero() && (probe && h.probing || complete && !begun.Before(h.opened)) {
+		h.close()
+	}
+	if complete && h.until.IsZero() {
 		h.failures, h.trips = 0, 0
 	}
 }
@@ -122,6 +145,7 @@ func (h *health) open(now time.Time, asked, cooldown time.Duration) {
 	wait := min(cooldown<<min(h.trips, 10), max(maxCooldown, cooldown))
 	wait += time.Duration((rand.Float64() - 0.5) * 0.4 * float64(wait)) // or all nodes come back at the same moment
 	h.trips++
+	h.opened, h.header, h.probing = now, time.Time{}, false
 	h.until = now.Add(max(wait, min(asked, maxCooldown)))
 }
 

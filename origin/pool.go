@@ -3,6 +3,7 @@ package origin
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,7 +34,7 @@ type PoolConfig struct {
 	// Retries is how many more origins one request may try. 0: 2. Negative: none.
 	Retries int
 	// Budget is how many retries there may be for each request, on average over all. 0: 0.25. Another 10 a second are
-	// free, so that a quiet pool fails over, too.
+	// free, so that a quiet pool fails over, too; 1000 are saved up at most.
 	Budget float64
 	// Hedge is how long a first header may take before a second origin is asked as well; the first good answer counts,
 	// and the other request is cancelled. It spends Budget. 0: never. Blocking playlist reloads are not hedged.
@@ -41,7 +42,7 @@ type PoolConfig struct {
 	// Outlier is how many times slower than the typical other origin one may be, by the time until the header comes and
 	// by half a second at least, before it is taken out like one that fails. 0: 8. Negative: any.
 	Outlier float64
-	// Resume fetches the rest of a body that broke, once, if it is sure to be the same: the answer to a GET had a length
+	// Resume fetches the rest of a body that broke, twice at most, if it is sure to be the same: the answer to a GET had a length
 	// and a strong ETag (RFC 9110 section 8.8.1), and an exact 206 with that ETag continues it. Set it only if an ETag
 	// means the same bytes on all origins. Otherwise, and by default, the body stays broken.
 	Resume bool
@@ -114,7 +115,7 @@ func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) {
 	if named == nil {
 		return p.base.RoundTrip(r)
 	}
-	resp, err := p.send(s, r, tail)
+	resp, err := p.send(s, r, tail, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -126,12 +127,22 @@ func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-func (p *Pool) send(s *set, r *http.Request, tail string) (*http.Response, error) {
+// send asks those last who are known to be of no help.
+func (p *Pool) send(s *set, r *http.Request, tail string, last []*member) (*http.Response, error) {
 	key := directory(tail)
 	if p.key != nil {
 		key = p.key(r)
 	}
-	t := &trip{pool: p, request: r, tail: tail, order: s.rank(key, time.Now())}
+	order := s.rank(key, time.Now())
+	for _, m := range last {
+		if i := slices.Index(order, m); i >= 0 {
+			order = append(slices.Delete(order, i, i+1), m)
+		}
+	}
+	t := &trip{pool: p, request: r, tail: tail, order: order}
+	if last != nil {
+		t.put = len(order) // those that cool down are better than these
+	}
 	return t.run()
 }
 

@@ -247,7 +247,8 @@ func TestFailover(t *testing.T) {
 		"refused, 503, refused":         {[3]func(*http.Request) (*http.Response, error){refuses, says(503), refuses}, 503, 1, 3},
 		"404 tries one other":           {[3]func(*http.Request) (*http.Response, error){says(404), says(200), says(200)}, 200, 1, 2},
 		"404 tries only one other":      {[3]func(*http.Request) (*http.Response, error){says(404), says(404), says(200)}, 404, 0, 2},
-		"404, then trouble":             {[3]func(*http.Request) (*http.Response, error){says(404), refuses, says(200)}, 404, 0, 2},
+		"404, then trouble":             {[3]func(*http.Request) (*http.Response, error){says(404), refuses, says(200)}, 200, 2, 3},
+		"trouble, then 404":             {[3]func(*http.Request) (*http.Response, error){refuses, says(404), says(200)}, 200, 2, 3},
 		"other refusals are an answer":  {[3]func(*http.Request) (*http.Response, error){says(403), says(200), says(200)}, 403, 0, 1},
 		"410 is an answer":              {[3]func(*http.Request) (*http.Response, error){says(410), says(200), says(200)}, 410, 0, 1},
 		"429 is an answer":              {[3]func(*http.Request) (*http.Response, error){says(429, "Retry-After", "7"), says(200), says(200)}, 429, 0, 1},
@@ -453,11 +454,11 @@ func TestRetriesHaveABudget(t *testing.T) {
 		for _, h := range []string{"a", "b", "c"} {
 			n.set(h, says(502))
 		}
-		const requests = 1000
+		const requests = 10_000
 		for i := range requests {
 			_, _, _ = ask(t, p, fmt.Sprintf("http://a/%d/x.ts", i))
 		}
-		require.InDelta(t, requests+100+requests/4, len(n.take()), 10, "what was saved, and a quarter of the requests")
+		require.InDelta(t, requests+1000+requests/4, len(n.take()), 10, "what was saved, and a quarter of the requests")
 		time.Sleep(2 * time.Second)
 		for i := range 10 {
 			_, _, _ = ask(t, p, fmt.Sprintf("http://a/%d/x.ts", i))
@@ -644,5 +645,94 @@ func TestRedirectsOfAPool(t *testing.T) {
 		require.NoError(t, err)
 		resp.Body.Close()
 		require.Equal(t, want, resp.Header.Get("Location"), location)
+	}
+}
+
+// An origin that has not what another one has is out before long, though it answers.
+func TestMissingSegmentsCount(t *testing.T) {
+	first := order(t, "/s/x.ts")
+	synctest.Test(t, func(t *testing.T) {
+		n, p := newNetwork(t, origin.PoolConfig{})
+		n.set(first[0], says(404))
+		for range 3 {
+			_, body, err := ask(t, p, "http://a/s/x.ts")
+			require.NoError(t, err)
+			require.Equal(t, first[1], body)
+			require.Len(t, n.take(), 2)
+		}
+		_, _, _ = ask(t, p, "http://a/s/x.ts")
+		require.Equal(t, first[1:2], n.take())
+
+		n, p = newNetwork(t, origin.PoolConfig{})
+		for _, h := range first {
+			n.set(h, says(404))
+		}
+		for range 10 {
+			status, _, err := ask(t, p, "http://a/s/x.ts")
+			require.NoError(t, err)
+			require.Equal(t, 404, status)
+		}
+		for _, s := range p.State() {
+			require.True(t, s.Healthy, "what nobody has, nobody lacks")
+		}
+	})
+}
+
+// When all are out, one that turns out well is in again at once.
+func TestALastResortThatWorksIsIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, p := newNetwork(t, origin.PoolConfig{Origins: []string{"http://a"}})
+		n.set("a", refuses)
+		for range 5 {
+			_, _, err := ask(t, p, "http://a/s/x.ts")
+			require.Error(t, err)
+		}
+		require.False(t, p.State()[0].Healthy)
+		n.set("a", says(200))
+		_, _, err := ask(t, p, "http://a/s/x.ts")
+		require.NoError(t, err)
+		require.True(t, p.State()[0].Healthy)
+	})
+}
+
+// A probe with a long body lets others in after a while, and one whose body breaks does not.
+func TestProbesWithBodies(t *testing.T) {
+	first := order(t, "/s/x.ts")
+	for name, row := range map[string]struct {
+		body func(*http.Request) io.ReadCloser
+		wait time.Duration
+		in   bool
+	}{
+		"endless, at first": {func(r *http.Request) io.ReadCloser { return &trickle{r.Context(), time.Second, 1000, io.EOF} }, 3 * time.Second, false},
+		"endless, later":    {func(r *http.Request) io.ReadCloser { return &trickle{r.Context(), time.Second, 1000, io.EOF} }, 6 * time.Second, true},
+		"breaks":            {func(r *http.Request) io.ReadCloser { return &trickle{r.Context(), time.Second, 1, errRefused} }, 6 * time.Second, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, p := newNetwork(t, origin.PoolConfig{})
+				n.set(first[0], refuses)
+				for range 3 {
+					_, _, _ = ask(t, p, "http://a/s/x.ts")
+				}
+				time.Sleep(6 * time.Second)
+				n.set(first[0], func(r *http.Request) (*http.Response, error) {
+					return &http.Response{StatusCode: 200, Header: http.Header{}, ContentLength: -1, Body: row.body(r), Request: r}, nil
+				})
+				ctx, cancel := context.WithCancel(t.Context())
+				r, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://a/s/live.flv", nil)
+				resp, err := p.RoundTrip(r)
+				require.NoError(t, err)
+				go io.Copy(io.Discard, resp.Body)
+				time.Sleep(row.wait)
+				n.take()
+				n.set(first[0], says(200))
+				_, body, err := ask(t, p, "http://a/s/x.ts")
+				require.NoError(t, err)
+				require.Equal(t, row.in, body == first[0])
+				cancel()
+				synctest.Wait()
+				resp.Body.Close()
+			})
+		})
 	}
 }

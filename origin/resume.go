@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // resumeBody goes on where a body broke, with bytes that are sure to be of the same version.
@@ -18,8 +20,12 @@ type resumeBody struct {
 	mu      sync.Mutex // guards what Close needs while Read is under way
 	body    io.ReadCloser
 	closed  bool
-	resumed bool
+	resumed int
+	broken  []*member // who did not bring it to its end
 }
+
+// maxResumes is how often one body is resumed. Two of three origins may be ill.
+const maxResumes = 2
 
 // resumable makes a body go on after it breaks, if the answer says enough to tell that what follows fits.
 func resumable(p *Pool, resp *http.Response) {
@@ -51,21 +57,28 @@ func isStrong(etag string) bool {
 
 func (b *resumeBody) Read(p []byte) (int, error) {
 	for {
-		b.mu.Lock()
-		body := b.body
-		b.mu.Unlock()
-		n, err := body.Read(p)
+		body := b.current()
+		n, err := b.read(body, p)
 		b.at += int64(n)
 		if err == io.EOF && b.at <= b.want.last {
 			err = io.ErrUnexpectedEOF
 		}
-		if err == nil || err == io.EOF || !b.resume() || n > 0 {
-			if n > 0 && b.current() != body {
-				err = nil
-			}
+		if err == nil || err == io.EOF || !b.resume() {
 			return n, err
 		}
+		if n > 0 {
+			return n, nil
+		}
 	}
+}
+
+// read gives a body that stalls up while there is still time to find the rest elsewhere.
+func (b *resumeBody) read(body io.ReadCloser, p []byte) (int, error) {
+	if c, ok := body.(*callBody); ok && b.resumed < maxResumes && b.pool.patience > 0 {
+		stalled := time.AfterFunc(b.pool.patience, func() { c.call.cancel(errSlowOrigin) })
+		defer stalled.Stop()
+	}
+	return body.Read(p)
 }
 
 func (b *resumeBody) current() io.ReadCloser {
@@ -74,33 +87,50 @@ func (b *resumeBody) current() io.ReadCloser {
 	return b.body
 }
 
-// resume puts the rest of the body in place, once.
+// resume puts the rest of the body in place.
 func (b *resumeBody) resume() bool {
-	r := b.head.Request
-	if b.resumed || b.at > b.want.last || r.Context().Err() != nil || !b.pool.budget.spend() {
-		return false
+	if body, ok := b.current().(*callBody); ok {
+		b.broken = append(b.broken, body.call.member)
 	}
-	b.resumed = true
-	again := r.Clone(r.Context())
+	for b.resumed < maxResumes && b.at <= b.want.last && b.head.Request.Context().Err() == nil && b.pool.budget.spend() {
+		b.resumed++
+		resp, err := b.rest()
+		switch {
+		case err != nil:
+		case b.fits(resp):
+			return b.replace(resp.Body)
+		default:
+			if body, ok := resp.Body.(*callBody); ok {
+				b.broken = append(b.broken, body.call.member)
+			}
+			resp.Body.Close()
+		}
+		if !b.others() {
+			break
+		}
+	}
+	return false
+}
+
+// others reports that somebody is left who has not failed this body.
+func (b *resumeBody) others() bool {
+	return slices.ContainsFunc(b.pool.set.Load().members, func(m *member) bool { return !slices.Contains(b.broken, m) })
+}
+
+// rest asks for what is missing.
+func (b *resumeBody) rest() (*http.Response, error) {
+	r := b.head.Request.Clone(b.head.Request.Context())
 	for _, name := range conditional {
-		again.Header.Del(name)
+		r.Header.Del(name)
 	}
-	again.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", b.at, b.want.last))
-	again.Header.Set("If-Range", b.head.Header.Get("Etag"))
+	r.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", b.at, b.want.last))
+	r.Header.Set("If-Range", b.head.Header.Get("Etag"))
 	s := b.pool.set.Load()
 	m, tail := s.find(r.URL)
 	if m == nil {
-		return false // the pool has changed
+		return nil, errSlowOrigin // the pool has changed
 	}
-	resp, err := b.pool.send(s, again, tail)
-	if err != nil {
-		return false
-	}
-	if !b.fits(resp) {
-		resp.Body.Close()
-		return false
-	}
-	return b.replace(resp.Body)
+	return b.pool.send(s, r, tail, b.broken)
 }
 
 // fits reports the very bytes that are missing, of the very version that the caller has the beginning of.

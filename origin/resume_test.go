@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/hlsproxy/hlsproxy/internal/faultorigin"
 	"github.com/hlsproxy/hlsproxy/origin"
@@ -150,7 +152,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-func TestResumeIsTriedOnce(t *testing.T) {
+func TestResumeIsTriedTwice(t *testing.T) {
 	n, p := newNetwork(t, origin.PoolConfig{Origins: []string{"http://a"}, Resume: true})
 	calls := 0
 	n.set("a", func(r *http.Request) (*http.Response, error) {
@@ -158,8 +160,9 @@ func TestResumeIsTriedOnce(t *testing.T) {
 		h := http.Header{"Etag": {`"e"`}}
 		resp := &http.Response{StatusCode: 200, Header: h, ContentLength: 26, Request: r, Body: &breakAfter{strings.NewReader("abc"), errRefused}}
 		if calls > 1 {
-			resp.StatusCode, resp.ContentLength, resp.Body = 206, 23, &breakAfter{strings.NewReader("def"), errRefused}
-			h.Set("Content-Range", "bytes 3-25/26")
+			at := 3 * (calls - 1)
+			resp.StatusCode, resp.ContentLength, resp.Body = 206, int64(26-at), &breakAfter{strings.NewReader(alphabet[at : at+3]), errRefused}
+			h.Set("Content-Range", fmt.Sprintf("bytes %d-25/26", at))
 		}
 		return resp, nil
 	})
@@ -169,8 +172,8 @@ func TestResumeIsTriedOnce(t *testing.T) {
 	defer resp.Body.Close()
 	got, err := io.ReadAll(resp.Body)
 	require.ErrorIs(t, err, errRefused)
-	require.Equal(t, "abcdef", string(got))
-	require.Equal(t, 2, calls)
+	require.Equal(t, "abcdefghi", string(got))
+	require.Equal(t, 3, calls)
 }
 
 func TestNoResumeForACallerWhoLeft(t *testing.T) {
@@ -191,10 +194,19 @@ func TestNoResumeForACallerWhoLeft(t *testing.T) {
 // Over real connections, from one origin to the other: the viewer gets every byte once.
 func TestResumeBehindAProxy(t *testing.T) {
 	body := bytes.Repeat([]byte("0123456789"), 50_000)
-	h := http.Header{"Content-Type": {"video/mp2t"}, "Etag": {`"v1"`}}
+	h := http.Header{"Etag": {`"v1"`}}
 	a, b := faultorigin.New(t), faultorigin.New(t)
 	for _, o := range []*faultorigin.Origin{a, b} {
-		o.Handle("/s/x.ts", faultorigin.Script{Header: h, Body: body, CutAt: 200_000}, faultorigin.Script{Header: h, Body: body, Ranges: true})
+		o.Handle("/s/x.ts", faultorigin.Script{Func: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header()["Etag"] = h["Etag"]
+			if r.Header.Get("Range") != "" {
+				http.ServeContent(w, r, "x.ts", time.Time{}, bytes.NewReader(body))
+				return
+			}
+			w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+			w.Write(body[:200_000])
+			panic(http.ErrAbortHandler)
+		})})
 	}
 	pool, err := origin.NewPool(origin.PoolConfig{
 		Origins: []string{a.URL, b.URL}, Resume: true, Base: transportOf(t, &origin.Guard{Allow: prefixes("127.0.0.1/32")}),
@@ -206,5 +218,41 @@ func TestResumeBehindAProxy(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, len(body), resp.ContentLength)
 	require.True(t, bytes.Equal(body, got))
-	require.Equal(t, 2, a.Requests("")+b.Requests(""))
+	require.Equal(t, 1, a.Requests(""))
+	require.Equal(t, 1, b.Requests(""))
+}
+
+// A body that stalls is given up while its reader still has patience, if there is a rest to be had elsewhere.
+func TestAStalledBodyIsResumed(t *testing.T) {
+	first := order(t, "/s/x.ts")
+	synctest.Test(t, func(t *testing.T) {
+		n, p := newNetwork(t, origin.PoolConfig{Resume: true})
+		stalling := func(r *http.Request) (*http.Response, error) {
+			body := struct {
+				io.Reader
+				io.Closer
+			}{io.MultiReader(strings.NewReader("abc"), &trickle{r.Context(), time.Hour, 1, io.EOF}), io.NopCloser(nil)}
+			return &http.Response{StatusCode: 200, Header: http.Header{"Etag": {`"e"`}}, ContentLength: 26, Body: body, Request: r}, nil
+		}
+		n.set(first[0], stalling)
+		good := &partial{etag: `"e"`, again: `"e"`, ranges: []string{""}}
+		n.set(first[1], good.answer)
+		begun := time.Now()
+		_, body, err := ask(t, p, "http://a/s/x.ts")
+		require.NoError(t, err)
+		require.Equal(t, alphabet, body)
+		require.Equal(t, 4*time.Second, time.Since(begun))
+
+		n.set(first[1], says(200)) // cannot tell
+		n.set(first[2], refuses)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		r, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://a/s/x.ts", nil)
+		resp, err := p.RoundTrip(r)
+		require.NoError(t, err)
+		got, err := io.ReadAll(resp.Body)
+		require.Error(t, err)
+		require.Equal(t, "abc", string(got))
+		resp.Body.Close()
+	})
 }

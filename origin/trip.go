@@ -17,6 +17,7 @@ type trip struct {
 	next    int // the member to try next
 	put     int // how many were put at the end of the line
 
+	missed []*member      // who said 404
 	first  *http.Response // the first answer, kept for when no better one comes
 	faults []error
 }
@@ -25,6 +26,7 @@ const errSlowOrigin = slowError("no header from this origin in time")
 
 // attempt is what one origin made of the request.
 type attempt struct {
+	call *call
 	resp *http.Response
 	err  error
 }
@@ -54,10 +56,16 @@ func (t *trip) run() (*http.Response, error) {
 
 // judge returns an answer that is worth passing on, and remembers any other.
 func (t *trip) judge(a attempt) *http.Response {
+	if a.err == nil && a.resp.StatusCode == http.StatusNotFound {
+		t.missed = append(t.missed, a.call.member)
+	}
 	switch {
 	case a.err != nil:
 		t.faults = append(t.faults, a.err)
 	case !poor(a.resp):
+		if a.resp.StatusCode < 300 {
+			t.blame()
+		}
 		return a.resp
 	case t.first == nil:
 		t.first = a.resp
@@ -67,13 +75,19 @@ func (t *trip) judge(a attempt) *http.Response {
 	return nil
 }
 
+// blame counts a failure for who has not what another one has. At the live edge that happens to anybody now and then; it
+// takes several in a row to be taken out.
+func (t *trip) blame() {
+	for _, m := range t.missed {
+		m.errors.Add(1)
+		m.health.failed(time.Now(), false, 0, t.pool.failures, t.pool.cooldown)
+	}
+	t.missed = nil
+}
+
 // again reports whether another origin may be asked, and pays for it.
 func (t *trip) again() bool {
-	most := t.pool.retries
-	if t.first != nil && t.first.StatusCode == http.StatusNotFound {
-		most = min(most, 1)
-	}
-	return t.next <= most && t.more() && t.request.Context().Err() == nil && t.pool.budget.spend()
+	return len(t.missed) < 2 && t.more() && t.request.Context().Err() == nil && t.pool.budget.spend()
 }
 
 // more reports that there is another origin to ask.
@@ -124,10 +138,10 @@ func (t *trip) ask(c *call, patience bool) attempt {
 			err = cause
 		}
 		c.failed(err, c.begun)
-		return attempt{err: err}
+		return attempt{call: c, err: err}
 	}
 	c.answered(resp)
-	return attempt{resp: resp}
+	return attempt{call: c, resp: resp}
 }
 
 func (t *trip) patience() time.Duration {
