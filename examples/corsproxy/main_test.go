@@ -207,6 +207,7 @@ func TestBadInput(t *testing.T) {
 		"bad escape":            {base + "/proxy?url=http%3A%2F%2Fa%zz", 400},
 		"other scheme":          {at("file:///etc/passwd"), 400},
 		"redirect inside":       {at(o.URL + "/inside.ts"), 403},
+		"the proxy itself":      {at(base + "/"), 403},
 		"refused":               {at("http://" + closed.Addr().String() + "/x.ts"), 502},
 		"silent":                {at(o.URL + "/silent.m3u8"), 504},
 		"page for a playlist":   {at(o.URL + "/html.m3u8"), 502},
