@@ -84,6 +84,9 @@ type class [256]uint8
 
 func hasOdd(b []byte, odd *class) bool {
 	var any uint8
+	for ; len(b) >= 8; b = b[8:] {
+		any |= odd[b[0]] | odd[b[1]] | odd[b[2]] | odd[b[3]] | odd[b[4]] | odd[b[5]] | odd[b[6]] | odd[b[7]]
+	}
 	for _, c := range b {
 		any |= odd[c]
 	}
