@@ -1,0 +1,215 @@
+package origin_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/faultorigin"
+	"github.com/hlsproxy/hlsproxy/origin"
+	"github.com/stretchr/testify/require"
+)
+
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
+
+// An origin that closes connections between requests, without a word.
+func TestIdleConnectionsClosedByTheOrigin(t *testing.T) {
+	var conns sync.Map
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "3")
+		io.WriteString(w, "abc")
+	}))
+	s.Config.ConnState = func(c net.Conn, state http.ConnState) {
+		if state == http.StateIdle {
+			conns.Store(c, true)
+		}
+	}
+	s.Start()
+	defer s.Close()
+	f := newFront(t, &origin.Proxy{Upstream: func(*url.URL) (string, error) { return s.URL, nil }})
+	for range 100 {
+		resp, body := f.get(t, "/a.ts")
+		require.Equal(t, 200, resp.StatusCode)
+		require.Equal(t, "abc", body)
+		conns.Range(func(c, _ any) bool {
+			c.(net.Conn).Close()
+			conns.Delete(c)
+			return true
+		})
+	}
+}
+
+// secure is an HTTP/2 origin and a transport that trusts it.
+func secure(t *testing.T, h http.HandlerFunc) (*httptest.Server, *http.Transport) {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h)
+	s.EnableHTTP2 = true
+	s.Config.ErrorLog = quiet()
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	tr := transportOf(t, &origin.Guard{Allow: prefixes("127.0.0.0/8")})
+	tr.TLSClientConfig = s.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	return s, tr
+}
+
+func TestHTTP2Origins(t *testing.T) {
+	var broken atomic.Bool
+	body := bytes.Repeat([]byte("x"), 300_000)
+	s, tr := secure(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor != 2 {
+			w.WriteHeader(500)
+			return
+		}
+		w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+		if broken.Load() {
+			w.Write(body[:100_000])
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler) // RST_STREAM
+		}
+		w.Write(body)
+	})
+	f := newFront(t, &origin.Proxy{Transport: tr, Upstream: func(*url.URL) (string, error) { return s.URL, nil }})
+	_, got, err := f.do(t, http.MethodGet, "/a.ts")
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(body, got))
+
+	broken.Store(true)
+	_, got, err = f.do(t, http.MethodGet, "/a.ts")
+	require.Error(t, err, "%d bytes came to a clean end", len(got))
+
+	// GOAWAY: requests that were not begun go to another connection.
+	broken.Store(false)
+	s.Config.SetKeepAlivesEnabled(false)
+	for range 20 {
+		_, got, err = f.do(t, http.MethodGet, "/a.ts")
+		require.NoError(t, err)
+		require.Len(t, got, len(body))
+	}
+}
+
+func TestTLSFailuresAreNoReasonForLess(t *testing.T) {
+	var asked atomic.Int64
+	s, _ := secure(t, func(http.ResponseWriter, *http.Request) { asked.Add(1) })
+	plain := newCounted(t, "127.0.0.1:0", hello)
+	for name, upstream := range map[string]string{
+		"nobody vouches for it": s.URL, "no TLS there": "https://" + plain.Listener.Addr().String(),
+	} {
+		f := newFront(t, &origin.Proxy{Upstream: func(*url.URL) (string, error) { return upstream, nil }})
+		begun := time.Now()
+		resp, body := f.get(t, "/a.ts")
+		require.Equal(t, 502, resp.StatusCode, name)
+		require.Equal(t, "Bad Gateway\n", body)
+		require.Less(t, time.Since(begun), 5*time.Second)
+	}
+	require.Zero(t, asked.Load()+plain.requests.Load())
+}
+
+func TestDNSFailures(t *testing.T) {
+	names, resolver := newNameServer(t, map[string][][]string{"slow.example": {{"127.0.0.1"}}})
+	names.mu.Lock()
+	names.delay = 500 * time.Millisecond
+	names.mu.Unlock()
+	tr := transportOf(t, &origin.Guard{Resolver: resolver})
+	for host, status := range map[string]int{"nothing.example": 502, "slow.example": 504} {
+		f := newFront(t, &origin.Proxy{Transport: tr, Wait: map[int]time.Duration{502: 0, 504: 100 * time.Millisecond}[status],
+			Upstream: func(*url.URL) (string, error) { return "http://" + host + "/", nil }})
+		resp, _ := f.get(t, "/a.ts")
+		require.Equal(t, status, resp.StatusCode, host)
+	}
+}
+
+// Viewers come and go on answers at every stage; nothing stays behind.
+func TestViewersWhoLeaveLeaveNothing(t *testing.T) {
+	before := runtime.NumGoroutine()
+	t.Run("leave", func(t *testing.T) {
+		f := newFront(t, &origin.Proxy{})
+		f.origin.Handle("/silent.ts", faultorigin.Script{Hang: true})
+		f.origin.Handle("/stalled.ts", faultorigin.Script{Body: make([]byte, 100_000), StallAt: 50_000})
+		f.origin.Handle("/endless.ts", faultorigin.Script{Body: make([]byte, 10_000), Chunked: true, Loop: true})
+		tr := client(t)
+		var wg sync.WaitGroup
+		for i := range 300 {
+			path := []string{"/silent.ts", "/stalled.ts", "/endless.ts"}[i%3]
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(50+i)*time.Millisecond)
+				defer cancel()
+				r, _ := http.NewRequestWithContext(ctx, http.MethodGet, f.URL+path, nil)
+				resp, err := tr.RoundTrip(r)
+				if err != nil {
+					return
+				}
+				defer resp.Body.Close()
+				io.Copy(io.Discard, resp.Body)
+			})
+		}
+		wg.Wait()
+		require.Eventually(t, func() bool { return f.origin.Open() == 0 }, 5*time.Second, 5*time.Millisecond)
+	})
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, 5*time.Second, 10*time.Millisecond)
+}
+
+// One viewer who reads slowly costs the others nothing.
+func TestASlowViewerDisturbsNobody(t *testing.T) {
+	f := newFront(t, &origin.Proxy{})
+	body := bytes.Repeat([]byte("0123456789"), 400_000)
+	f.origin.Handle("/a.ts", video(string(body)))
+	conn, err := net.Dial("tcp", f.Listener.Addr().String())
+	require.NoError(t, err)
+	defer conn.Close()
+	conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	fmt.Fprintf(conn, "GET /a.ts HTTP/1.1\r\nHost: x\r\n\r\n")
+	slow := make([]byte, 1000)
+	for range 5 {
+		_, err := io.ReadFull(conn, slow)
+		require.NoError(t, err)
+		_, got, err := f.do(t, http.MethodGet, "/a.ts")
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(body, got))
+	}
+}
+
+func TestShutdownLetsSegmentsFinish(t *testing.T) {
+	f := newFront(t, &origin.Proxy{})
+	f.origin.Handle("/a.ts", faultorigin.Script{Body: []byte("abcdef"), Step: 2, Every: 100 * time.Millisecond})
+	ended := make(chan error, 1)
+	go func() {
+		for f.origin.Open() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		ended <- f.Config.Shutdown(ctx)
+	}()
+	_, body, err := f.do(t, http.MethodGet, "/a.ts")
+	require.NoError(t, err)
+	require.Equal(t, "abcdef", string(body))
+	require.NoError(t, <-ended)
+}
+
+// Whatever becomes of an answer, its place is free again.
+func TestLimitsAreGivenBack(t *testing.T) {
+	f := newFront(t, &origin.Proxy{MaxRequests: 1, MaxPerClient: 1})
+	f.origin.Handle("/ok.ts", video("abc"))
+	f.origin.Handle("/cut.ts", faultorigin.Script{Body: make([]byte, 1000), CutAt: 10})
+	f.origin.Handle("/refused.ts", faultorigin.Script{Refuse: true})
+	for range 5 {
+		for _, path := range []string{"/ok.ts", "/cut.ts", "/refused.ts", "/missing.ts"} {
+			// The viewer may have its answer a moment before the handler has returned.
+			require.Eventually(t, func() bool {
+				resp, _, _ := f.do(t, http.MethodGet, path)
+				return resp.StatusCode != 503
+			}, 5*time.Second, time.Millisecond)
+		}
+	}
+}
