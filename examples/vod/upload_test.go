@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"mime/multipart"
 	"net/http"
@@ -205,16 +206,16 @@ func TestServerThatStopsEndsItsJobs(t *testing.T) {
 	started := filepath.Join(t.TempDir(), "started")
 	fakeFFmpeg(t, "touch "+started+"; exec sleep 300")
 	dir := t.TempDir()
-	answered := make(chan struct{})
+	answer := make(chan string, 1)
 	t.Run("server", func(t *testing.T) {
 		base := start(t, "-dir", dir)
 		go func() {
-			defer close(answered)
-			upload(t, context.Background(), base, "film.mp4", mp4)
+			_, text, err := upload(t, context.Background(), base, "film.mp4", mp4)
+			answer <- fmt.Sprint(text, err)
 		}()
 		require.Eventually(t, func() bool { _, err := os.Stat(started); return err == nil }, 10*time.Second, 10*time.Millisecond)
 	})
-	<-answered
+	require.Contains(t, <-answer, "was cancelled", "it has time to say so")
 	nothingIn(t, dir)
 }
 
