@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"path/filepath"
 )
 
 // Files is an http.Handler that serves the regular files below Root as [Serve] does: ranges, preconditions, media types
@@ -19,6 +20,9 @@ import (
 // with the file, also within one second. A file that is replaced by renaming another over it is sent to its end as it
 // was when it was opened. One that is written to or truncated while it is being sent breaks the connection, unless its
 // size and modification time stay as they were.
+//
+// On Unix up to 64 files stay open between requests, each for at most ten seconds after its last use. Every request asks
+// Root anew what the name stands for.
 type Files struct {
 	// Root is the folder. It is required (without it every answer is a 500), and stays the caller's to close.
 	Root *os.Root
@@ -31,6 +35,7 @@ type Files struct {
 	Download func(name string) bool
 
 	layouts layouts
+	handles handles
 }
 
 // ServeHTTP answers a GET or HEAD for one file.
@@ -50,12 +55,13 @@ func (f *Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound)
 		return
 	}
-	o, err := openFile(f.Root, name)
+	h, err := f.handles.acquire(f.Root, filepath.FromSlash(name))
 	if err != nil {
 		fail(w, openStatus(err))
 		return
 	}
-	defer o.Close()
+	defer f.handles.release(h)
+	o := &opened{handle: h}
 	if f.Faststart && rearrangeable(name) {
 		o.view = f.layouts.view(o)
 	}

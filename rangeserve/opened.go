@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 )
 
 var (
@@ -16,11 +15,9 @@ var (
 	errChanged    = errors.New("rangeserve: the file changed while it was being sent")
 )
 
-// opened is a file and what it was when it was opened.
+// opened is a file as one request serves it.
 type opened struct {
-	*os.File
-	info os.FileInfo
-	id   identity
+	*handle
 	view *view // nil: the file as it is
 }
 
@@ -28,8 +25,8 @@ type opened struct {
 type identity [sha256.Size]byte
 
 // openFile opens a regular file without waiting: opening a named pipe would otherwise wait for its other end.
-func openFile(root *os.Root, name string) (*opened, error) {
-	f, err := root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|openNonblock, 0)
+func openFile(root *os.Root, name string) (*handle, error) {
+	f, err := root.OpenFile(name, os.O_RDONLY|openNonblock, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +38,7 @@ func openFile(root *os.Root, name string) (*opened, error) {
 		f.Close()
 		return nil, err
 	}
-	return &opened{File: f, info: info, id: identify(info)}, nil
+	return &handle{File: f, info: info, id: identify(info)}, nil
 }
 
 func identify(info os.FileInfo) identity {
