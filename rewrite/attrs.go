@@ -3,7 +3,8 @@ package rewrite
 import "bytes"
 
 // attrList walks an attribute list (section 4.2 of the HLS draft), more patient than the grammar: blanks around commas
-// and values, values without quotes, and a missing closing quote are put up with, as some player does with each.
+// and values, values without quotes, and a missing closing quote are put up with, as some player does with each. A comma
+// separates attributes where the number of quotes before it is even.
 type attrList struct {
 	src      []byte
 	pos, end int // what is left
@@ -19,48 +20,96 @@ func (a *attrList) value() []byte { return a.src[a.from:a.to] }
 
 // next finds the next attribute that has a value.
 func (a *attrList) next() bool {
-	for {
-		for a.pos < a.end && (a.src[a.pos] == ',' || a.src[a.pos] == ' ' || a.src[a.pos] == '\t') {
-			a.pos++
+	for a.pos < a.end {
+		from, to, equals := a.item()
+		if equals < 0 {
+			continue
 		}
-		a.nameFrom = a.pos
-		for a.pos < a.end && a.src[a.pos] != '=' && a.src[a.pos] != ',' {
-			a.pos++
+		a.nameFrom, _ = trimBlanks(a.src, from, equals)
+		a.nameTo = equals
+		a.from, a.to = trimBlanks(a.src, equals+1, to)
+		a.quoted = a.from < a.to && a.src[a.from] == '"'
+		if a.quoted {
+			a.from++
+			a.to = until(a.src, a.from, a.to, '"')
 		}
-		if a.pos == a.end {
-			return false
-		}
-		if a.src[a.pos] == '=' {
-			a.nameTo = a.pos
-			a.pos++
-			a.takeValue()
-			return true
-		}
+		return true
 	}
+	return false
 }
 
-func (a *attrList) takeValue() {
-	for a.pos < a.end && (a.src[a.pos] == ' ' || a.src[a.pos] == '\t') {
-		a.pos++
+// item takes what stands before the next comma, and finds the first equals sign in it; -1: there is none.
+func (a *attrList) item() (from, to, equals int) {
+	from, equals = a.pos, -1
+	src := a.src[:a.end]
+	for to = from; to < len(src) && src[to] != ','; to++ {
+		switch src[to] {
+		case '=':
+			if equals < 0 {
+				equals = to
+			}
+		case '"':
+			if to = until(src, to+1, len(src), '"'); to == len(src) {
+				a.pos = to
+				return from, to, equals
+			}
+		}
 	}
-	a.quoted = a.pos < a.end && a.src[a.pos] == '"'
-	if a.quoted {
-		a.from = a.pos + 1
-		a.to = a.until('"', a.from)
-		a.pos = a.until(',', min(a.to+1, a.end))
-		return
-	}
-	a.pos = a.until(',', a.pos)
-	a.from, a.to = trimBlanks(a.src, max(a.nameTo+1, a.nameFrom), a.pos)
+	a.pos = min(to+1, a.end)
+	return from, to, equals
 }
 
-// until is where the first c at or after from stands, or the end of the list.
-func (a *attrList) until(c byte, from int) int {
-	if n := bytes.IndexByte(a.src[from:a.end], c); n >= 0 {
+// until is where the first c in src[from:end] stands, or end.
+func until(src []byte, from, end int, c byte) int {
+	if n := bytes.IndexByte(src[from:end], c); n >= 0 {
 		return from + n
 	}
-	return a.end
+	return end
 }
+
+// nextURI finds the next attribute URI in what is left, as next and a look at the name would, but faster. Players know
+// no other way to spell it than right behind a comma; if it is not, found is false and the list is as it was.
+func (a *attrList) nextURI() (found, sure bool) {
+	if a.pos == a.end {
+		return false, true
+	}
+	at, even := a.pos, true // whether the number of quotes up to at is even
+	for scan := at; ; {
+		n := bytes.IndexByte(a.src[scan:a.end], 'U')
+		if n < 0 {
+			return false, true
+		}
+		scan += n + 1
+		if scan+3 > a.end || string(a.src[scan:scan+3]) != "RI=" {
+			continue
+		}
+		name := scan - 1
+		even = even == (bytes.Count(a.src[at:name], quoteByte)&1 == 0)
+		at = name
+		if !even {
+			continue
+		}
+		if name != a.pos && a.src[name-1] != ',' {
+			if c := a.src[name-1]; c == ' ' || c == '\t' {
+				return false, false
+			}
+			continue
+		}
+		from := name + 4
+		if from == a.end || a.src[from] != '"' {
+			return false, false
+		}
+		a.nameFrom, a.nameTo, a.quoted = name, name+3, true
+		a.from = from + 1
+		a.to = until(a.src, a.from, a.end, '"')
+		if a.pos = min(a.to+1, a.end); a.pos < a.end {
+			a.item()
+		}
+		return true, true
+	}
+}
+
+var quoteByte = []byte{'"'}
 
 // lookup finds the value of an attribute in what is left of the list. The receiver is a copy: nothing is used up.
 func (a attrList) lookup(name string) (value []byte, ok bool) {

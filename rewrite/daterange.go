@@ -12,27 +12,32 @@ const (
 	preload
 )
 
-// kindOf is the kind of URI that an attribute holds; 0: it holds none.
-func (c dateClass) kindOf(attr []byte) Kind {
+// tagOf is what an attribute is in this class; nil: it holds no URI.
+func (c dateClass) tagOf(attr []byte) *tag {
 	switch {
 	case c == interstitial && string(attr) == "X-ASSET-URI":
-		return Playlist
+		return &assetTag
 	case c == interstitial && string(attr) == "X-ASSET-LIST":
-		return JSON
+		return &assetListTag
 	case c == preload && string(attr) == "X-URI":
-		return Playlist
+		return &preloadTag
 	}
-	return 0
+	return nil
 }
 
-func dateRangeAttr(name []byte) string {
-	switch string(name) {
-	case "X-ASSET-URI":
-		return "X-ASSET-URI"
-	case "X-ASSET-LIST":
-		return "X-ASSET-LIST"
+// nextDateRangeAttr is nextAttr for a date range.
+func (s *scanner) nextDateRangeAttr(t *token) bool {
+	for s.attrs.next() {
+		if tag := s.class.tagOf(s.attrs.name()); tag != nil {
+			s.attrToken(t)
+			t.tag, t.kind = tag, tag.kind
+			if tag == &preloadTag && !isPlaylistName(t.text(s.src)) {
+				t.kind = JSON
+			}
+			return true
+		}
 	}
-	return "X-URI"
+	return false
 }
 
 func classNamed(name []byte) dateClass {

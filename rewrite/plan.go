@@ -1,126 +1,146 @@
 package rewrite
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // plan is what can be mapped once for all the references of a playlist: its directory and those above. Only the Mappers
 // of this package have one, and only references without anything unusual in them take this way; the result is the same
 // as that of the long way.
 type plan struct {
 	mapper Mapper // nil: no plan
+	query  bool   // of a Query
 	head   string // of a Query: what stands before the file name
-	mid    string // of a Query: what stands between it and the URL
+	mid    []byte // of a Query: what stands between it and the directory
 	stem   []byte // what the directory becomes
 	levels []int  // how much of stem is left some directories up, the top last; -1: that is not mapped
 	dir    []byte
-	root   int
+	root   int // scheme and host are dir[:root]
+	memos  [2]memo
 }
 
 // prepare makes the plan for a Rewriter and a base, unless it is there already.
 func (p *plan) prepare(rw *Rewriter, b *base) {
+	for i := range p.memos {
+		p.memos[i].forget()
+	}
 	if !b.http || rw.Skip != nil {
 		p.mapper = nil
 		return
 	}
-	var err error
 	switch m := rw.Map.(type) {
-	case *queryMapper:
-		if p.mapper == Mapper(m) {
-			return
-		}
-		p.head, p.mid = m.head, m.mid
-		if _, _, ok := splitHTTP(b.dir); !ok {
-			err = ErrUnmapped
-		}
-		p.stem = appendEscaped(p.stem[:0], b.dir)
-	case *prefixMapper, *hostMapper:
+	case *queryMapper, *prefixMapper, *hostMapper:
 		if p.mapper == m {
 			return
 		}
-		p.head, p.mid = "", ""
-		p.stem, err = rw.Map.AppendPublic(p.stem[:0], b.dir)
 	default:
-		err = ErrUnmapped
+		p.mapper = nil
+		return
 	}
 	p.mapper, p.levels, p.dir, p.root = rw.Map, p.levels[:0], b.dir, b.root
-	if err != nil {
-		p.mapper = nil
+	var m *queryMapper
+	if m, p.query = rw.Map.(*queryMapper); p.query {
+		p.head, p.mid = m.head, append(p.mid[:0], m.mid...)
+		p.stem = appendEscaped(p.stem[:0], b.dir)
+		if _, _, ok := splitHTTP(b.dir); !ok {
+			p.mapper = nil
+		}
+		return
+	}
+	var err error
+	if p.stem, err = rw.Map.AppendPublic(p.stem[:0], b.dir); err != nil {
+		p.stem, p.levels = p.stem[:0], append(p.levels, -1)
 	}
 }
 
-// append appends the public URL of a reference; false: the reference has to go the long way.
-func (p *plan) append(dst, ref []byte) ([]byte, bool) {
-	m := classOf(ref)
-	if p.mid == "" && (m&(percent|oddPath|oddQuery) != 0 || m&question != 0 && bytes.Contains(ref, []byte(directivePrefix))) {
+// append appends the public URL of a reference; false: the reference has to go the long way. lines and attributes have
+// a memo each, as they take turns.
+func (p *plan) append(dst, ref []byte, form form) ([]byte, bool) {
+	stem, rest := p.locate(ref)
+	if len(stem) == 0 {
 		return dst, false
 	}
-	if m&special != 0 {
+	m := &p.memos[form]
+	if p.query {
+		if m.fits(stem, rest) {
+			if out, ok := m.repeat(dst, rest); ok {
+				return out, true
+			}
+		}
+		return p.appendQuery(dst, stem, rest, m)
+	}
+	if !m.fits(stem, rest) || !m.same(rest) {
+		var sh shape
+		sh.look(rest)
+		if sh.unusual(rest) || sh.class&(percent|oddPath|oddQuery) != 0 || bytes.Contains(rest[sh.query:], []byte(directivePrefix)) {
+			return dst, false
+		}
+		m.ref, m.stem = rest[:min(len(rest), maxMemo)], stem
+	}
+	return append(append(dst, stem...), rest...), true
+}
+
+// unusual tells whether a reference has to go the long way with any Mapper.
+func (sh *shape) unusual(ref []byte) bool {
+	return sh.dotted || sh.class&special != 0 || sh.class&colon != 0 && schemeLen(ref) > 0
+}
+
+func (p *plan) appendQuery(dst, stem, rest []byte, m *memo) ([]byte, bool) {
+	// The name comes first and is known last, so what follows it is written at a distance and moved.
+	start, before := len(dst), len(p.head)+maxName+len(p.mid)+len(stem)
+	dst = slices.Grow(dst, before+3*len(rest)+slack)
+	free := dst[start:cap(dst)]
+	var sh shape
+	n := sh.put(free[before:], rest, m.words[:])
+	m.forget()
+	if sh.unusual(rest) {
 		return dst, false
 	}
-	if m&colon != 0 && schemeLen(ref) > 0 {
-		return p.appendAbsolute(dst, ref)
+	tail := free[before : before+n]
+	at := copy(free, p.head)
+	element := rest[sh.name:sh.query]
+	at = len(appendElement(free[:at], element))
+	verbatim := at == len(p.head)+len(element)
+	at += copy(free[at:], p.mid)
+	at += copy(free[at:], stem)
+	m.escaped = at
+	at += copy(free[at:], tail)
+	if verbatim && len(rest) <= maxMemo && sh.class&colon == 0 {
+		m.ref, m.stem, m.out, m.length = rest, stem, start, at
+		m.name, m.element = len(p.head), span{sh.name, sh.query}
 	}
-	if m&slash != 0 && hasDotSegment(ref) {
-		return dst, false
-	}
+	return dst[:start+at], true
+}
+
+// locate finds the directory that a reference is relative to, as it is mapped, and what is left of the reference below
+// it. No directory: the reference has to go the long way.
+func (p *plan) locate(ref []byte) (stem, rest []byte) {
 	up := 0
 	switch ref[0] {
-	case '?':
-		return dst, false
 	case '/':
 		ref, up = ref[1:], -1
 	case '.':
-		for bytes.HasPrefix(ref, []byte("../")) {
+		for len(ref) > 3 && ref[0] == '.' && ref[1] == '.' && ref[2] == '/' {
 			ref = ref[3:]
 			up++
 		}
+	case 'h':
+		if len(ref) > p.root && ref[p.root] == '/' && bytes.Equal(ref[:p.root], p.dir[:p.root]) {
+			ref, up = ref[p.root+1:], -1
+		}
 	}
 	if len(ref) == 0 || ref[0] == '/' || ref[0] == '.' || ref[0] == '?' {
-		return dst, false
+		return nil, nil
 	}
-	stem := p.above(up)
-	if stem == nil {
-		return dst, false
+	if up == 0 {
+		return p.stem, ref
 	}
-	if p.mid == "" {
-		return append(append(dst, stem...), ref...), true
-	}
-	dst = append(dst, p.head...)
-	dst = appendName(dst, ref)
-	dst = append(dst, p.mid...)
-	dst = append(dst, stem...)
-	return appendEscaped(dst, ref), true
-}
-
-// appendAbsolute is append for a reference with a scheme.
-func (p *plan) appendAbsolute(dst, ref []byte) ([]byte, bool) {
-	n := httpScheme(ref)
-	if n == 0 || hasDotSegment(ref[authorityEnd(ref, n):]) {
-		return dst, false
-	}
-	out, err := p.mapper.AppendPublic(dst, ref)
-	return out, err == nil
-}
-
-// hasDotSegment tells whether a slash is followed by a dot or another slash: there may be a dot segment.
-func hasDotSegment(ref []byte) bool {
-	for len(ref) > 0 {
-		n := bytes.IndexByte(ref, '/')
-		if n < 0 || n+1 == len(ref) {
-			return false
-		}
-		if c := ref[n+1]; c == '.' || c == '/' {
-			return true
-		}
-		ref = ref[n+1:]
-	}
-	return false
+	return p.above(up), ref
 }
 
 // above is the stem some directories up; -1: at the top. nil: there is none.
 func (p *plan) above(up int) []byte {
-	if up == 0 {
-		return p.stem
-	}
 	if len(p.levels) == 0 {
 		p.climb()
 	}
@@ -148,7 +168,7 @@ func (p *plan) climb() {
 }
 
 func (p *plan) mappedLen(dir []byte) int {
-	if p.mid != "" {
+	if p.query {
 		return len(appendEscaped(nil, dir))
 	}
 	public, err := p.mapper.AppendPublic(nil, dir)

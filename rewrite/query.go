@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"bytes"
 	"net/url"
 	"strings"
 )
@@ -82,16 +83,15 @@ const (
 // path, made of unreserved bytes only, so that nothing on the way alters it, and with its extension last.
 func appendName(dst, path []byte) []byte {
 	path, _, _ = splitTail(path)
-	for i := len(path) - 1; i >= 0; i-- {
-		if path[i] == '/' {
-			path = path[i+1:]
-			break
-		}
+	return appendElement(dst, path[bytes.LastIndexByte(path, '/')+1:])
+}
+
+// appendElement is appendName for the element alone.
+func appendElement(dst, element []byte) []byte {
+	if n := len(element); n > 0 && n <= maxName && element[0] != '.' && classOf(element)&escaped == 0 {
+		return append(dst, element...)
 	}
-	if n := len(path); n > 0 && n <= maxName && path[0] != '.' && classOf(path)&escaped == 0 {
-		return append(dst, path...)
-	}
-	return appendSafeName(dst, path)
+	return appendSafeName(dst, element)
 }
 
 func appendSafeName(dst, element []byte) []byte {
@@ -124,21 +124,6 @@ func appendUnreserved(dst, s []byte, limit int) []byte {
 		}
 		if class[c]&escaped == 0 && (c != '.' || len(dst) > start) {
 			dst = append(dst, c)
-		}
-	}
-	return dst
-}
-
-// appendEscaped appends what url.QueryEscape makes of s.
-func appendEscaped(dst, s []byte) []byte {
-	for _, c := range s {
-		switch {
-		case class[c]&escaped == 0:
-			dst = append(dst, c)
-		case c == ' ':
-			dst = append(dst, '+')
-		default:
-			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
 		}
 	}
 	return dst

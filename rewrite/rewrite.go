@@ -38,9 +38,12 @@ func (st *state) rewrite(dst []byte) ([]byte, error) {
 
 // appendURI appends what the URI of a token becomes.
 func (st *state) appendURI(dst []byte, t *token) ([]byte, error) {
-	if st.plan.mapper != nil && t.form != bare && !t.absolute && st.fragmentFor(t) == "" {
+	if st.plan.mapper != nil && t.form != bare && !t.tag.absolute && st.fragmentFor(t) == "" {
 		start := len(dst)
-		if out, ok := st.plan.append(dst, t.text(st.src)); ok {
+		if out, ok := st.plan.append(dst, t.text(st.src), t.form); ok {
+			if st.Sign == nil {
+				return out, nil
+			}
 			return st.sign(out, start)
 		}
 	}
@@ -61,11 +64,12 @@ func (st *state) appendReference(dst, text []byte, t *token) ([]byte, error) {
 		ref, fragment = text[:i], text[i:]
 	}
 	st.abs = st.base.appendResolved(st.abs[:0], ref)
-	if schemeLen(st.abs) > 0 && httpScheme(st.abs) == 0 {
+	if n := httpScheme(st.abs); n == 0 && schemeLen(st.abs) > 0 || n > 0 && authorityEnd(st.abs, n) <= n+2 {
+		// Another scheme, or no host: no Mapper can make anything of it, and one bad line must not fail the playlist.
 		return append(dst, t.text(st.src)...), nil
 	}
 	start := len(dst)
-	dst, changed, err := st.appendPublic(dst, t.ref(), fragment, t.absolute, st.fragmentFor(t))
+	dst, changed, err := st.appendPublic(dst, t.ref(), fragment, t.tag.absolute, st.fragmentFor(t))
 	if err != nil {
 		return dst, err
 	}

@@ -16,16 +16,14 @@ const (
 type token struct {
 	start, end int
 	tag        *tag
-	attr       string
 	kind       Kind
 	form       form
-	absolute   bool // the HLS draft wants an absolute URI here
 	foreign    bool // the key of a foreign KEYFORMAT
 }
 
 func (t *token) text(src []byte) []byte { return src[t.start:t.end] }
 
-func (t *token) ref() Ref { return Ref{Tag: t.tag.name, Attr: t.attr, Kind: t.kind} }
+func (t *token) ref() Ref { return Ref{Tag: t.tag.name, Attr: t.tag.attr, Kind: t.kind} }
 
 // scanner finds the URIs of a playlist in one pass over its lines.
 type scanner struct {
@@ -36,17 +34,19 @@ type scanner struct {
 	variant bool // an EXT-X-STREAM-INF waits for its URI
 
 	// The rest of a line with an attribute list.
-	attrs attrList
-	tag   *tag
-	key   bool // of a foreign KEYFORMAT
-	kind  Kind
-	class dateClass
+	attrs   attrList
+	tag     *tag
+	patient bool // the list is not spelled as usual
+	key     bool // of a foreign KEYFORMAT
+	kind    Kind
+	class   dateClass
 
 	classes map[string]dateClass // of the date ranges by ID, made when first needed
 }
 
 func (s *scanner) reset(src []byte) {
 	*s = scanner{src: src, crs: bytes.IndexByte(src, '\r') >= 0, lf: -1, cr: -1}
+	s.attrs.src = src
 	s.pos = playlistStart(src)
 }
 
@@ -86,7 +86,8 @@ func (s *scanner) uriLine(t *token, start, end int) {
 	for s.src[end-1] == ' ' || s.src[end-1] == '\t' {
 		end--
 	}
-	*t = token{start: start, end: end, tag: &extinf, kind: Segment}
+	t.start, t.end, t.tag = start, end, &extinf
+	t.kind, t.form, t.foreign = Segment, line, false
 	if s.variant {
 		t.tag, t.kind = &streamInf, Playlist
 		s.variant = false

@@ -5,10 +5,6 @@ import (
 	"encoding/json"
 )
 
-var (
-	jsonTag = tag{kind: Playlist} // stands for the JSON document in the place of a tag
-)
-
 // edits rewrites a JSON document: it appends the text up to each edit, and what takes its place.
 type edits struct {
 	*state
@@ -147,7 +143,7 @@ func (e *edits) uri(name string, kind Kind, start, end int) {
 	if e.err != nil || e.text[start] != '"' || end-start <= 2 {
 		return
 	}
-	t := token{start: start + 1, end: end - 1, tag: &jsonTag, attr: name, kind: kind, form: quoted, absolute: true}
+	t := token{start: start + 1, end: end - 1, tag: &tag{attr: name, absolute: true}, kind: kind, form: quoted}
 	written := t.text(e.text)
 	out, err := e.appendReference(nil, e.text.decode(start, end), &t)
 	if err != nil {

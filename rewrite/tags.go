@@ -4,21 +4,23 @@ import "bytes"
 
 // tag is what is to be known of a tag that carries URIs.
 type tag struct {
-	name   string
-	attr   string // the attribute that holds the URI; "": the value of the tag, or see dateRange
-	kind   Kind
-	define bool // EXT-X-DEFINE carries no URI but what URIs are made of
-	child  bool // the URI is one of a playlist that belongs to a multivariant playlist
-	report bool // the URI is one of a sibling of the playlist
+	name     string
+	attr     string // the attribute that holds the URI; "": the value of the tag, or a line of its own
+	kind     Kind
+	define   bool // EXT-X-DEFINE carries no URI but what URIs are made of
+	child    bool // the URI is one of a playlist that belongs to a multivariant playlist
+	report   bool // the URI is one of a sibling of the playlist
+	absolute bool // the HLS draft wants an absolute URI
+	long     bool // there are many attributes besides the URI
 }
 
 var (
 	extinf    = tag{name: "EXTINF", kind: Segment}
 	streamInf = tag{name: "EXT-X-STREAM-INF", kind: Playlist, child: true}
 
-	mediaTag       = tag{name: "EXT-X-MEDIA", attr: "URI", kind: Playlist, child: true}
-	iframeTag      = tag{name: "EXT-X-I-FRAME-STREAM-INF", attr: "URI", kind: Playlist, child: true}
-	imageTag       = tag{name: "EXT-X-IMAGE-STREAM-INF", attr: "URI", kind: Playlist, child: true}
+	mediaTag       = tag{name: "EXT-X-MEDIA", attr: "URI", kind: Playlist, child: true, long: true}
+	iframeTag      = tag{name: "EXT-X-I-FRAME-STREAM-INF", attr: "URI", kind: Playlist, child: true, long: true}
+	imageTag       = tag{name: "EXT-X-IMAGE-STREAM-INF", attr: "URI", kind: Playlist, child: true, long: true}
 	sessionDataTag = tag{name: "EXT-X-SESSION-DATA", attr: "URI", kind: Data}
 	sessionKeyTag  = tag{name: "EXT-X-SESSION-KEY", attr: "URI", kind: Key}
 	steeringTag    = tag{name: "EXT-X-CONTENT-STEERING", attr: "SERVER-URI", kind: JSON}
@@ -28,6 +30,9 @@ var (
 	hintTag        = tag{name: "EXT-X-PRELOAD-HINT", attr: "URI", kind: Part}
 	reportTag      = tag{name: "EXT-X-RENDITION-REPORT", attr: "URI", kind: Playlist, report: true}
 	dateRangeTag   = tag{name: "EXT-X-DATERANGE"}
+	assetTag       = tag{name: "EXT-X-DATERANGE", attr: "X-ASSET-URI", kind: Playlist, absolute: true}
+	assetListTag   = tag{name: "EXT-X-DATERANGE", attr: "X-ASSET-LIST", kind: JSON, absolute: true}
+	preloadTag     = tag{name: "EXT-X-DATERANGE", attr: "X-URI", kind: Playlist, absolute: true}
 	prefetchTag    = tag{name: "EXT-X-PREFETCH", kind: Segment}
 	twitchTag      = tag{name: "EXT-X-TWITCH-PREFETCH", kind: Segment}
 	defineTag      = tag{name: "EXT-X-DEFINE", define: true}
@@ -72,15 +77,21 @@ func lookupTag(name []byte) *tag {
 	return nil
 }
 
+const longestTag = len("I-FRAME-STREAM-INF:")
+
 // openTag looks at a line that begins with "#EXT-X-". If it is of a tag with an attribute list, its attributes are the
 // next to be looked at; true means that the line as such is a token.
 func (s *scanner) openTag(t *token, start, end int) bool {
 	start += len("#EXT-X-")
-	n := bytes.IndexByte(s.src[start:end], ':')
-	if n < 0 {
+	name := s.src[start:min(end, start+longestTag)]
+	n := 0
+	for n < len(name) && name[n] != ':' {
+		n++
+	}
+	if n == len(name) {
 		return false
 	}
-	tag := lookupTag(s.src[start : start+n])
+	tag := lookupTag(name[:n])
 	if tag == nil {
 		return false
 	}
@@ -97,8 +108,9 @@ func (s *scanner) openTag(t *token, start, end int) bool {
 		*t = token{start: start, end: end, tag: tag, kind: tag.kind}
 		return start < end
 	}
-	s.tag, s.kind, s.attrs = tag, tag.kind, attrList{src: s.src, pos: start, end: end}
-	s.key, s.class = false, noClass
+	s.tag, s.kind = tag, tag.kind
+	s.attrs.pos, s.attrs.end = start, end
+	s.patient, s.key, s.class = false, false, noClass
 	switch tag {
 	case &keyTag, &sessionKeyTag:
 		s.key = bytes.Contains(s.src[start:end], []byte("KEYFORMAT")) && foreignKey(s.attrs)
@@ -121,30 +133,38 @@ func foreignKey(attrs attrList) bool {
 
 // nextAttr finds the next attribute with a URI in the line of the current tag.
 func (s *scanner) nextAttr(t *token) bool {
+	if s.tag == &dateRangeTag {
+		return s.nextDateRangeAttr(t)
+	}
+	if s.tag.long && !s.patient {
+		found, sure := s.attrs.nextURI()
+		if sure {
+			if found {
+				s.attrToken(t)
+			}
+			return found
+		}
+		s.patient = true
+	}
 	for s.attrs.next() {
-		a := &s.attrs
-		kind := s.kind
-		if s.tag == &dateRangeTag {
-			kind = s.class.kindOf(a.name())
-			if kind == 0 {
-				continue
-			}
-		} else if string(a.name()) != s.tag.attr {
-			continue
+		if string(s.attrs.name()) == s.tag.attr {
+			s.attrToken(t)
+			return true
 		}
-		*t = token{start: a.from, end: a.to, tag: s.tag, attr: s.tag.attr, kind: kind, form: bare, foreign: s.key}
-		if a.quoted {
-			t.form = quoted
-		}
-		if s.tag == &dateRangeTag {
-			t.attr, t.absolute = dateRangeAttr(a.name()), true
-			if t.attr == "X-URI" && !isPlaylistName(t.text(s.src)) {
-				t.kind = JSON
-			}
-		}
-		return true
 	}
 	return false
+}
+
+// attrToken is the token of the attribute that was just found.
+func (s *scanner) attrToken(t *token) {
+	t.start, t.end, t.tag = s.attrs.from, s.attrs.to, s.tag
+	t.kind, t.form, t.foreign = s.kind, bare, s.key
+	if s.attrs.quoted {
+		t.form = quoted
+	}
+	if s.attrs.pos == s.attrs.end {
+		s.tag = nil
+	}
 }
 
 func trimBlanks(src []byte, start, end int) (int, int) {
