@@ -1,0 +1,13 @@
+module github.com/hlsproxy/hlsproxy/corsmw/differential
+
+go 1.26.0
+
+replace github.com/hlsproxy/hlsproxy => ../..
+
+require (
+	github.com/hlsproxy/hlsproxy v0.0.0-00010101000000-000000000000
+	github.com/rs/cors v1.11.1
+	github.com/stretchr/testify v1.12.1
+)
+
+require go.yaml.in/yaml/v3 v3.0.5 // indirect
