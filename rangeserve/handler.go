@@ -6,7 +6,7 @@ import "net/http"
 // whole 200 to a GET with a Range, the answer becomes the 206 or 416 that [Serve] would give, cut out of the body as it
 // streams by: next's large Writes are sliced and never copied, and next learns by an error of Write that nobody wants
 // the rest. Preconditions, too, are answered from the ETag and Last-Modified of next's 200. Any other status, and a 206
-// that next makes itself, passes untouched.
+// that next makes itself, passes untouched. A 200 that could be cut says "Accept-Ranges: bytes".
 //
 // A 200 stays whole when it is a playlist (its Content-Type, or without a telling one the path's extension), when it
 // has a Content-Encoding or a Content-Range, when it says "Accept-Ranges: none", and when the parts asked for do not
