@@ -31,18 +31,21 @@ type source struct {
 	length int64 // -1: not known yet
 	status string
 	age    bool
+	key    string // of entry, to find its slices by
 }
 
-// serve answers with an Entry; nil if its memory was given to another meanwhile.
-func (t *Transport) serve(r *http.Request, e *Entry, status string) *http.Response {
-	if b, ok := e.Body.(*blob); ok {
-		if !b.pages.tryHold() {
-			return nil
-		}
-		defer b.pages.release()
+// serve answers with what was found in the Store; nil if it cannot: its memory was given to another meanwhile, or the
+// first of its slices is not to be had.
+func (t *Transport) serve(r *http.Request, key string, e *Entry, status string) *http.Response {
+	if !hold(e) {
+		return nil
 	}
-	s := source{entry: e, length: e.size(), status: status, age: true}
-	resp, _ := t.answer(r, s)
+	defer letGo(e)
+	s := source{entry: e, length: e.length(), status: status, age: true, key: key}
+	resp, err := t.answer(r, s)
+	if err != nil {
+		return nil
+	}
 	return resp
 }
 
@@ -65,15 +68,18 @@ func (t *Transport) follow(r *http.Request, f *fill, joined bool) (*http.Respons
 // answer judges the conditions of r, in the order of RFC 9110 section 13.2.2, and makes the response.
 func (t *Transport) answer(r *http.Request, s source) (*http.Response, error) {
 	e := s.entry
+	if p := sliceOf(r.Context()); p != nil {
+		return t.respond(r, s, e.Status, p.from, p.to)
+	}
 	if e.Status != http.StatusOK {
-		return t.respond(r, s, e.Status, 0, math.MaxInt64), nil
+		return t.respond(r, s, e.Status, 0, math.MaxInt64)
 	}
 	if status := precondition(r, e.Header); status != 0 {
-		return t.respond(r, s, status, 0, 0), nil
+		return t.respond(r, s, status, 0, 0)
 	}
 	want, ok := wanted(r, e.Header)
 	if !ok {
-		return t.respond(r, s, http.StatusOK, 0, math.MaxInt64), nil
+		return t.respond(r, s, http.StatusOK, 0, math.MaxInt64)
 	}
 	if s.length < 0 {
 		length, err := s.fill.learn(r.Context(), want)
@@ -83,11 +89,11 @@ func (t *Transport) answer(r *http.Request, s source) (*http.Response, error) {
 		s.length = length
 	}
 	off, end, status := want.in(s.length)
-	return t.respond(r, s, status, off, end), nil
+	return t.respond(r, s, status, off, end)
 }
 
 // respond makes the response with the bytes from off up to end.
-func (t *Transport) respond(r *http.Request, s source, status int, off, end int64) *http.Response {
+func (t *Transport) respond(r *http.Request, s source, status int, off, end int64) (*http.Response, error) {
 	h := make(http.Header, len(s.entry.Header)+4)
 	copyHeader(h, s.entry.Header)
 	h["Cache-Status"] = append(h["Cache-Status"], s.status)
@@ -104,12 +110,12 @@ func (t *Transport) respond(r *http.Request, s source, status int, off, end int6
 		if status == http.StatusPreconditionFailed {
 			h["Content-Length"] = []string{"0"}
 		}
-		return resp
+		return resp, nil
 	case http.StatusRequestedRangeNotSatisfiable:
 		withoutContent(h)
 		h["Content-Range"] = []string{"bytes */" + strconv.FormatInt(s.length, 10)}
 		h["Content-Length"] = []string{"0"}
-		return resp
+		return resp, nil
 	case http.StatusPartialContent:
 		resp.ContentLength = contentRange(h, off, end, s.length)
 	case http.StatusOK:
@@ -118,10 +124,16 @@ func (t *Transport) respond(r *http.Request, s source, status int, off, end int6
 	default:
 		resp.ContentLength = s.length
 	}
-	if r.Method != http.MethodHead && resp.ContentLength != 0 {
-		resp.Body = t.open(r.Context(), s, off, end)
+	if r.Method == http.MethodHead || resp.ContentLength == 0 {
+		return resp, nil
 	}
-	return resp
+	if s.entry.Sliced == 0 {
+		resp.Body = t.open(r.Context(), s, off, end)
+		return resp, nil
+	}
+	body, err := t.newSliced(r, s.key, s.entry, off, min(end, s.length))
+	resp.Body = body
+	return resp, err
 }
 
 // contentRange sets the fields of a 206 and returns its length, -1 if it is open (RFC 8673).

@@ -13,7 +13,8 @@ import (
 type Entry struct {
 	// URL is the upstream URL that was asked for, viewer parameters included.
 	URL string
-	// Status is the status code of the answer.
+	// Status is the status code of the answer. 0: this is no answer but a note of the Transport, and stands in the way of
+	// one.
 	Status int
 	// Header holds the end-to-end fields of the answer (RFC 9111 section 3.1).
 	Header http.Header
@@ -21,6 +22,9 @@ type Entry struct {
 	Vary http.Header
 	// Body is what the answer carried; nil stands for nothing.
 	Body Body
+	// Sliced, if not 0, is the length of a body that is too long for one Entry: Body is nil, and its slices are entries
+	// of their own, with status 206.
+	Sliced int64
 	// Time is when the origin made the answer: when it came, less the Age that it came with (RFC 9111 section 4.2.3).
 	Time time.Time
 	// TTL is how long the answer is fresh, counted from Time.
@@ -32,6 +36,15 @@ func (e *Entry) Age() time.Duration { return max(time.Since(e.Time), 0) }
 
 func (e *Entry) fresh() bool { return e.Age() < e.TTL }
 
+// length is that of the body that the answer stands for.
+func (e *Entry) length() int64 {
+	if e.Sliced > 0 {
+		return e.Sliced
+	}
+	return e.size()
+}
+
+// size is that of Body.
 func (e *Entry) size() int64 {
 	if e.Body == nil {
 		return 0

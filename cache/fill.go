@@ -46,9 +46,23 @@ func newFill(o *opening, resp *http.Response, asked time.Time) (*fill, bool) {
 	if resp.Header == nil {
 		resp.Header = http.Header{}
 	}
-	if !ok || private(o.req.URL.Path, resp, c) || endless(resp) || resp.ContentLength > o.t.maxBody() {
+	isSlice := sliceOf(o.req.Context()) != nil
+	if !isSlice && (!ok || private(o.req.URL.Path, resp, c) || endless(resp) || resp.ContentLength > o.t.maxBody()) {
 		return nil, false
 	}
+	e, length := newEntry(o, resp, vary, asked), resp.ContentLength
+	how := statusMiss
+	if o.stale != nil {
+		how = statusStale
+	}
+	return &fill{
+		t: o.t, key: o.key, req: o.req, first: o.primary, how: how, entry: e, body: newBuffer(length, o.t.newPages(length)), src: resp.Body, cancel: o.cancel, ctx: o.req.Context(),
+		keep: o.t.Store != nil && (isSlice || keepable(resp.StatusCode)), viewers: map[*viewer]struct{}{},
+	}, true
+}
+
+// newEntry is what the header of an answer says of it.
+func newEntry(o *opening, resp *http.Response, vary http.Header, asked time.Time) *Entry {
 	if resp.Header["Date"] == nil {
 		resp.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat)) // RFC 9110 section 6.6.1
 	}
@@ -56,20 +70,12 @@ func newFill(o *opening, resp *http.Response, asked time.Time) (*fill, bool) {
 		URL: o.req.URL.String(), Status: resp.StatusCode, Header: storable(resp.Header), Vary: vary,
 		Time: since(resp.Header, asked, time.Now()),
 	}
-	length := resp.ContentLength
-	if length >= 0 {
-		e.Header["Content-Length"] = []string{strconv.FormatInt(length, 10)}
+	if resp.ContentLength >= 0 {
+		e.Header["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
 	} else {
 		delete(e.Header, "Content-Length")
 	}
-	how := statusMiss
-	if o.stale != nil {
-		how = statusStale
-	}
-	return &fill{
-		t: o.t, key: o.key, req: o.req, first: o.primary, how: how, entry: e, body: newBuffer(length, o.t.newPages(length)), src: resp.Body, cancel: o.cancel, ctx: o.req.Context(),
-		keep: o.t.Store != nil && keepable(resp.StatusCode), viewers: map[*viewer]struct{}{},
-	}, true
+	return e
 }
 
 // keepable tells whether an answer of this status is ever stored. Others are shared while they come and no longer.
@@ -202,7 +208,10 @@ func (f *fill) store(last int) {
 	body := f.body.seal(last)
 	whole.Header["Content-Length"] = []string{strconv.FormatInt(body.size, 10)}
 	whole.Body = body
-	ttl, err := f.t.ttl(&whole)
+	ttl, err := longest, error(nil) // a slice is right as long as the header that names it
+	if sliceOf(f.req.Context()) == nil {
+		ttl, err = f.t.ttl(&whole)
+	}
 	whole.TTL = ttl
 	if err != nil || ttl < 0 || !whole.fresh() && !conditional(http.Header{}, &whole) {
 		return

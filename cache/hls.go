@@ -66,7 +66,7 @@ func (e *Entry) natural() (d time.Duration, bounded bool) {
 	switch {
 	case ok:
 		return list.natural(blocking(query))
-	case namedPlaylist(p), typedPlaylist(t), keyLike(p, e.Header, e.size()):
+	case namedPlaylist(p), typedPlaylist(t), keyLike(p, e.Header, e.length()):
 		return never, false
 	case namedMedia(p) && (t == "text/html" || t == "application/xhtml+xml"):
 		return never, false

@@ -21,6 +21,7 @@ type opening struct {
 	fill    *fill          // what came of it, if it can be shared; each waiter holds a share
 	entry   *Entry         // what is to be served from the Store after all
 	how     string         // and why, as a Cache-Status
+	large   bool           // entry was made of this answer, and its body is kept in slices
 	resp    *http.Response // an answer that cannot be shared, for whoever takes it
 }
 
@@ -70,6 +71,9 @@ func (t *Transport) newOpening(r *http.Request, have found) *opening {
 	req := r.WithContext(ctx)
 	req.Method, req.Header, req.Body, req.GetBody = http.MethodGet, fillHeader(r.Header), nil, nil
 	o := &opening{t: t, primary: have.primary, key: have.key, req: req, cancel: cancel}
+	if s := sliceOf(ctx); s != nil {
+		s.ask(req.Header)
+	}
 	if hold(have.entry) {
 		o.stale = have.entry
 		o.asks = conditional(req.Header, o.stale)
@@ -104,7 +108,11 @@ func (o *opening) open() (any, error) {
 		resp, err = o.ask()
 	}
 	if err == nil {
-		err = sane(resp)
+		if s := sliceOf(o.req.Context()); s != nil {
+			err = s.check(resp)
+		} else {
+			err = sane(resp)
+		}
 	}
 	if err != nil {
 		return nil, o.failed(err)
@@ -162,6 +170,9 @@ func failure(status int) bool {
 func (o *opening) decide(resp *http.Response, asked time.Time) {
 	t := o.t
 	f, ok := newFill(o, resp, asked)
+	if !ok && o.inSlices(resp, asked) {
+		return
+	}
 	if !ok {
 		if resp.StatusCode < http.StatusBadRequest {
 			t.setAlone(o.key)
@@ -227,16 +238,19 @@ func (o *opening) answer(r *http.Request, first bool) (*http.Response, error) {
 // fromStore serves what the opening found or had confirmed, or what is left when it failed.
 func (o *opening) fromStore(r *http.Request, first bool) (*http.Response, error) {
 	t, how := o.t, o.how
-	if how != statusHit && !first {
+	if how != statusHit && !first && !o.large {
 		how = statusShared
 	}
 	var resp *http.Response
 	if varies(o.entry.Vary, r) {
-		resp = t.serve(r, o.entry, how)
+		resp = t.serve(r, o.key, o.entry, how)
 	}
 	switch {
 	case resp == nil:
 		return t.alonePass(r)
+	case o.large:
+		t.count.misses.Add(1)
+		return resp, nil
 	case how == statusHit:
 		t.count.hits.Add(1)
 	case first:

@@ -135,6 +135,10 @@ func (s mapStore) Get(_ context.Context, key string) (*cache.Entry, error) {
 }
 
 func (s mapStore) Put(_ context.Context, key string, e *cache.Entry) error {
+	if e.Body == nil {
+		s.m.Store(key, e)
+		return nil
+	}
 	all, err := io.ReadAll(io.NewSectionReader(e.Body, 0, e.Body.Size()))
 	if err != nil {
 		return err

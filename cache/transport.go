@@ -36,8 +36,9 @@ type Transport struct {
 	// Key names what a request asks for: requests with one key share one answer. Nil: scheme, host, path and query of
 	// the URL, without the parameters that differ between viewers but not between answers (CMCD, _HLS_throughput).
 	Key func(*http.Request) string
-	// MaxBody is the longest body that is shared or kept, in bytes; a longer one is streamed to each viewer on its own,
-	// with its own Range. 0 or less: 64 MiB.
+	// MaxBody is the longest body that is shared or kept in one piece, in bytes. A longer one is fetched and kept in slices
+	// of 2 MiB, if there is a Store and the origin gives its length, a validator, and ranges; else it is streamed to each
+	// viewer on its own, with its own Range. 0 or less: 64 MiB.
 	MaxBody int64
 	// Timeout is how long the origin may be silent: before the header (but at least 60 s for a blocking playlist reload,
 	// recognised by _HLS_msn in the URL) and between any two reads of the body. 0 or less: 10 s.
@@ -92,12 +93,12 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch {
 	case have.entry == nil:
 	case have.entry.fresh():
-		if resp := t.serve(r, have.entry, statusHit); resp != nil {
+		if resp := t.serve(r, have.key, have.entry, statusHit); resp != nil {
 			t.count.hits.Add(1)
 			return resp, nil
 		}
 	case t.mayWait(have):
-		if resp := t.serve(r, have.entry, statusHitStale); resp != nil {
+		if resp := t.serve(r, have.key, have.entry, statusHitStale); resp != nil {
 			t.renew(r, have)
 			t.count.hits.Add(1)
 			t.count.stale.Add(1)

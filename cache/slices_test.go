@@ -1,0 +1,181 @@
+package cache_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/stretchr/testify/require"
+)
+
+// archive is an origin with one large file, that counts the bytes it sends.
+type archive struct {
+	*httptest.Server
+	mu      sync.Mutex
+	body    []byte
+	tag     string
+	asked   []string // by Range
+	deaf    bool     // to Range
+	mute    bool     // no Last-Modified in a 206
+	control string
+}
+
+func newArchive(t *testing.T, size int) *archive {
+	a := &archive{body: noise(size, 9), tag: `"1"`}
+	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.mu.Lock()
+		body, tag := a.body, a.tag
+		a.asked = append(a.asked, r.Header.Get("Range"))
+		if a.deaf {
+			r.Header.Del("Range")
+		}
+		a.mu.Unlock()
+		w.Header().Set("Content-Type", "video/mp4")
+		w.Header().Set("ETag", tag)
+		w.Header().Set("Cache-Control", a.control)
+		at := time.Unix(1e9, 0)
+		if a.mute && r.Header.Get("Range") != "" {
+			at = time.Time{}
+		}
+		http.ServeContent(w, r, "", at, bytes.NewReader(body))
+	}))
+	t.Cleanup(a.Close)
+	return a
+}
+
+func (a *archive) replace(size int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.body, a.tag = noise(size, 10), `"2"`
+}
+
+func (a *archive) log() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return append([]string(nil), a.asked...)
+}
+
+const mib = 1 << 20
+
+func TestLargeObjectsAreKeptInSlices(t *testing.T) {
+	for _, mute := range []bool{false, true} {
+		for _, s := range []cache.Store{store(t), mapStore{&sync.Map{}}} {
+			a := newArchive(t, 7*mib+5)
+			a.mute = mute
+			c := &cache.Transport{Base: base(t), Store: s, MaxBody: mib}
+			for range 2 {
+				resp, body := fetch(t, c, a.URL+"/a.mp4", "Range", "bytes=2097150-2097153")
+				require.Equal(t, 206, resp.StatusCode)
+				require.Equal(t, fmt.Sprintf("bytes 2097150-2097153/%d", 7*mib+5), resp.Header.Get("Content-Range"))
+				require.Equal(t, string(a.body[2097150:2097154]), body)
+			}
+			require.Equal(t, []string{"", "bytes=0-2097151", "bytes=2097152-4194303"}, a.log())
+			resp, body := fetch(t, c, a.URL+"/a.mp4")
+			require.Equal(t, 200, resp.StatusCode)
+			require.True(t, string(a.body) == body)
+			require.EqualValues(t, 7*mib+5, resp.ContentLength)
+			require.Equal(t, "hlsproxy; hit", resp.Header.Get("Cache-Status"))
+			require.Equal(t, []string{"bytes=4194304-6291455", fmt.Sprintf("bytes=6291456-%d", 7*mib+4)}, a.log()[3:])
+
+			resp, err := c.RoundTrip(request(t, t.Context(), a.URL+"/a.mp4"))
+			require.NoError(t, err)
+			var out bytes.Buffer
+			n, err := resp.Body.(io.WriterTo).WriteTo(&out)
+			require.NoError(t, err)
+			require.EqualValues(t, 7*mib+5, n)
+			require.True(t, bytes.Equal(a.body, out.Bytes()))
+			resp.Body.Close()
+			_, err = resp.Body.Read(make([]byte, 1))
+			require.Error(t, err)
+			for field, code := range map[string]int{"bytes=-5": 206, "bytes=99999999-": 416, "bytes=0-1,4-5": 200} {
+				resp, body = fetch(t, c, a.URL+"/a.mp4", "Range", field)
+				require.Equal(t, code, resp.StatusCode)
+				if code == 206 {
+					require.Equal(t, string(a.body[7*mib:]), body)
+				}
+			}
+			resp, _ = fetch(t, c, a.URL+"/a.mp4", "If-None-Match", `"1"`)
+			require.Equal(t, 304, resp.StatusCode)
+			require.Len(t, a.log(), 5)
+		}
+	}
+}
+
+func TestSlicesAreCoalesced(t *testing.T) {
+	a := newArchive(t, 5*mib)
+	c := &cache.Transport{Base: base(t), Store: store(t), MaxBody: mib}
+	var wg sync.WaitGroup
+	var whole atomic.Int64
+	for range 50 {
+		wg.Go(func() {
+			_, body := fetch(t, c, a.URL+"/a.mp4")
+			if string(a.body) == body {
+				whole.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	require.EqualValues(t, 50, whole.Load())
+	require.Len(t, a.log(), 4, "%v", a.log())
+}
+
+// A file that is replaced between two slices breaks the body that began with the old one, and no other.
+func TestReplacedBetweenSlices(t *testing.T) {
+	for name, size := range map[string]int{"same length": 5 * mib, "longer": 6 * mib, "short enough to be kept whole": mib / 2} {
+		t.Run(name, func(t *testing.T) {
+			a := newArchive(t, 5*mib)
+			c := &cache.Transport{Base: base(t), Store: store(t), MaxBody: mib}
+			old := a.body
+			fetch(t, c, a.URL+"/a.mp4", "Range", "bytes=0-1")
+			a.replace(size)
+			resp, body, err := try(t, c, a.URL+"/a.mp4")
+			require.ErrorIs(t, err, cache.ErrBroken)
+			require.Equal(t, 200, resp.StatusCode)
+			require.True(t, strings.HasPrefix(string(old), body))
+			for range 2 {
+				_, body = fetch(t, c, a.URL+"/a.mp4")
+				require.True(t, string(a.body) == body)
+			}
+		})
+	}
+	t.Run("before the first", func(t *testing.T) {
+		a := newArchive(t, 5*mib)
+		c := &cache.Transport{Base: base(t), Store: store(t), MaxBody: mib}
+		fetch(t, c, a.URL+"/a.mp4", "Range", "bytes=4000000-4000001")
+		a.replace(5 * mib)
+		_, body := fetch(t, c, a.URL+"/a.mp4", "Range", "bytes=0-1")
+		require.Equal(t, string(a.body[:2]), body, "nothing was sent yet, so the viewer sees no failure")
+	})
+}
+
+func TestOriginsThatCannotServeSlices(t *testing.T) {
+	t.Run("deaf", func(t *testing.T) {
+		a := newArchive(t, 5*mib)
+		a.deaf = true
+		c := &cache.Transport{Base: base(t), Store: store(t), MaxBody: mib}
+		for range 3 {
+			_, body := fetch(t, c, a.URL+"/a.mp4")
+			require.True(t, string(a.body) == body)
+		}
+		require.Len(t, a.log(), 1+1+3, "it is tried once")
+	})
+	t.Run("not cacheable", func(t *testing.T) {
+		a := newArchive(t, 5*mib)
+		a.control = "no-store"
+		c := &cache.Transport{Base: base(t), Store: store(t), MaxBody: mib}
+		for range 2 {
+			resp, body := fetch(t, c, a.URL+"/a.mp4", "Range", "bytes=3-4")
+			require.Equal(t, 206, resp.StatusCode)
+			require.Equal(t, string(a.body[3:5]), body)
+		}
+		require.Equal(t, []string{"", "bytes=3-4", "bytes=3-4"}, a.log())
+	})
+}
