@@ -217,3 +217,31 @@ func validPort(s string) bool {
 	}
 	return len(s) < 5 || s <= "65535"
 }
+
+// FuzzNew looks for a pattern that is accepted and lets in what it does not say.
+func FuzzNew(f *testing.F) {
+	for _, s := range []string{"https://example.com", "https://*.example.com:*", "https://**.example.com:8443", "http://[::1]:*", "http://localhost", "app+x://a_b", "https://*"} {
+		f.Add(s, "https://a.example.com")
+	}
+	f.Fuzz(func(t *testing.T, pattern, origin string) {
+		m, err := corsmw.New(corsmw.Config{Origins: []string{pattern}, Credentials: true})
+		if err != nil {
+			return
+		}
+		h := m.Handler(answer(200))
+		allowed := func(o string) bool { return len(ask(h, "GET", "Origin", o).Header["Access-Control-Allow-Origin"]) > 0 }
+		if !strings.Contains(pattern, "*") {
+			require.True(t, allowed(pattern))
+			require.Equal(t, origin == pattern, allowed(origin))
+			return
+		}
+		require.False(t, allowed(pattern), "a pattern is no origin")
+		if allowed(origin) {
+			scheme, rest, _ := strings.Cut(pattern, "://")
+			host := strings.TrimLeft(strings.TrimSuffix(rest, ":*"), "*")
+			require.True(t, strings.HasPrefix(origin, scheme+"://"))
+			require.Contains(t, origin, host)
+			require.NotContains(t, strings.TrimPrefix(origin, scheme+"://"), "/")
+		}
+	})
+}

@@ -56,3 +56,22 @@ func TestAllOf(t *testing.T) {
 	_, err = s.Verify(got)
 	require.ErrorIs(t, err, sign.ErrBadToken)
 }
+
+// FuzzClientPrefix checks that no X-Forwarded-For of a stranger changes anything, and that none makes a stranger of a proxy.
+func FuzzClientPrefix(f *testing.F) {
+	for _, s := range []string{"198.51.100.1", "198.51.100.1, 10.2.2.2", ",", "[::1]:9", "::ffff:1.2.3.4", "x, 10.1.1.1", "fe80::1%eth0"} {
+		f.Add(s)
+	}
+	claims := sign.ClientPrefix(24, 48, netip.MustParsePrefix("10.0.0.0/8"))
+	f.Fuzz(func(t *testing.T, forwarded string) {
+		h := http.Header{"X-Forwarded-For": {forwarded}}
+		require.Equal(t, "203.0.113.0/24", claims(&http.Request{RemoteAddr: "203.0.113.77:1", Header: h}))
+		behind := claims(&http.Request{RemoteAddr: "10.1.1.1:1", Header: h})
+		h["X-Forwarded-For"] = []string{forwarded, "198.51.100.1"}
+		require.Equal(t, "198.51.100.0/24", claims(&http.Request{RemoteAddr: "10.1.1.1:1", Header: h}))
+		if behind != "unknown" {
+			_, err := netip.ParsePrefix(behind)
+			require.NoError(t, err)
+		}
+	})
+}
