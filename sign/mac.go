@@ -65,17 +65,22 @@ func (w *worker) bind(dir []byte) {
 
 // bindExact adds a path and those parameters of a query that count.
 func (w *worker) bindExact(path, query []byte, hasQuery bool, param string) {
-	m := append(appendLen(w.message, len(path)), path...)
-	if hasQuery && isWhole(query, param) {
-		m = append(appendLen(m, len(query)+1), '&')
-		w.message = append(m, query...)
-		return
-	}
 	w.query = w.query[:0]
 	if hasQuery {
 		w.query = appendQuery(w.query, query, param)
 	}
+	m := append(appendLen(w.message, len(path)), path...)
 	w.message = append(appendLen(m, len(w.query)), w.query...)
+}
+
+// bindWhole is bindExact for a query of which isWhole is true.
+func (w *worker) bindWhole(path, query []byte, hasQuery bool) {
+	m := append(appendLen(w.message, len(path)), path...)
+	if !hasQuery {
+		w.message = append(m, 0)
+		return
+	}
+	w.message = append(append(appendLen(m, len(query)+1), '&'), query...)
 }
 
 func appendLen(dst []byte, n int) []byte { return binary.AppendUvarint(dst, uint64(n)) }

@@ -50,8 +50,9 @@ func (s *Signer) signUnder(h *held, public []byte) ([]byte, error) {
 	if !ok {
 		return public, ErrURL
 	}
-	query, hasQuery := p.rawQuery()
-	if hasParam(query, s.config.Param) {
+	query, _ := p.rawQuery()
+	whole := isWhole(query, s.config.Param)
+	if !whole && hasParam(query, s.config.Param) {
 		return public, ErrURL
 	}
 	path := p.pathBytes()
@@ -65,16 +66,21 @@ func (s *Signer) signUnder(h *held, public []byte) ([]byte, error) {
 			}
 		}
 	}
-	return s.signExact(h, &p, path, query, hasQuery), nil
+	return s.signExact(h, &p, path, whole), nil
 }
 
-// signExact is the whole cost of the scope Exact.
-func (s *Signer) signExact(h *held, p *parts, path, query []byte, hasQuery bool) []byte {
+// signExact is most of the cost of the scope Exact. With whole, there is nothing in the query that does not count.
+func (s *Signer) signExact(h *held, p *parts, path []byte, whole bool) []byte {
 	key := s.signing()
 	b := s.boundFor(h, key, path)
 	w := key.worker()
 	w.message = append(w.message[:0], b.message...)
-	w.bindExact(path, query, hasQuery, s.config.Param)
+	query, hasQuery := p.rawQuery()
+	if whole {
+		w.bindWhole(path, query, hasQuery)
+	} else {
+		w.bindExact(path, query, hasQuery, s.config.Param)
+	}
 	w.raw = append(append(w.raw[:0], b.message[:b.head]...), w.authenticate()...)
 	var out []byte
 	if p.end == len(p.url) {
