@@ -10,7 +10,7 @@ import (
 
 // A Config says how links are signed. [New] checks it and reports all its faults at once.
 type Config struct {
-	// Keys are the secrets. The first signs, all verify. To change the secret without a viewer noticing, put a new key
+	// Keys are the secrets. The first signs, all verify; a session keeps the key it began with. To change the secret without a viewer noticing, put a new key
 	// first and drop the old one when its last token has expired, which is after TTL (or Renew) and a sixteenth. Required.
 	Keys []Key
 

@@ -29,16 +29,16 @@ func (s *Signer) Cookie(g Grant, rawURL string) (*http.Cookie, error) {
 	if depth > 255 || !plain(dir) {
 		return nil, ErrURL
 	}
-	return s.cookieFor(g, dir, depth), nil
+	return s.cookieFor(&held{}, g, dir, depth), nil
 }
 
-func (s *Signer) cookieFor(g Grant, dir []byte, depth int) *http.Cookie {
+func (s *Signer) cookieFor(h *held, g Grant, dir []byte, depth int) *http.Cookie {
 	expires := g.Expires
 	if g.Until.After(expires) {
 		expires = g.Until
 	}
 	return &http.Cookie{
-		Name: s.config.Param, Value: string(s.signDirectory(g, g.Claims, dir, depth)[len(s.mark):]),
+		Name: s.config.Param, Value: string(s.signDirectory(s.signing(h), g, g.Claims, dir, depth)[len(s.mark):]),
 		Path: string(dir), Expires: expires.Add(s.skew), Secure: true, HttpOnly: true, SameSite: s.config.Cookies,
 	}
 }
@@ -85,7 +85,7 @@ func (s *Signer) renewCookie(w http.ResponseWriter, h *held) {
 	if g.Expires = s.renewed(h); !g.Expires.After(h.grant.Expires) {
 		return
 	}
-	http.SetCookie(w, s.cookieFor(g, h.own.dir, h.own.depth))
+	http.SetCookie(w, s.cookieFor(h, g, h.own.dir, h.own.depth))
 }
 
 // stripCookie removes the signer's cookies from header and leaves the others as they are.

@@ -70,7 +70,7 @@ func (s *Signer) coverFor(h *held, p *parts, path []byte) *cover {
 		return nil
 	}
 	c := &cover{signer: s, kind: kind, depth: depth, dir: bytes.Clone(dir), prefix: append(bytes.Clone(p.url[:p.path]), dir...)}
-	c.text = s.signDirectory(s.inherit(h, kind != kindMedia), h.grant.Claims, c.dir, depth)
+	c.text = s.signDirectory(s.signing(h), s.inherit(h, kind != kindMedia), h.grant.Claims, c.dir, depth)
 	if len(h.covers) >= maxCovers {
 		h.covers = h.covers[1:]
 	}
@@ -80,8 +80,7 @@ func (s *Signer) coverFor(h *held, p *parts, path []byte) *cover {
 }
 
 // signDirectory returns param=token for everything below dir.
-func (s *Signer) signDirectory(g Grant, claims string, dir []byte, depth int) []byte {
-	key := s.signing()
+func (s *Signer) signDirectory(key *ringKey, g Grant, claims string, dir []byte, depth int) []byte {
 	w := key.worker()
 	defer key.release(w)
 	head := header{key: key.id, grant: g, directory: true, depth: depth}

@@ -60,8 +60,10 @@ type held struct {
 	since time.Time // when it was put to use
 	entry bool      // for a link that begins a session, not one in a playlist
 
-	own    *cover // of the token of a directory by which the viewer came
-	cookie bool   // which was in a cookie
+	key    string // id of the key of the token by which the viewer came
+	keyed  bool   // whether there was one
+	own    *cover // that token, if it is one of a directory
+	cookie bool   // and was in a cookie
 
 	recent [2]atomic.Pointer[cover] // by kind & 1, the one that covered the last URL
 	bound  [2]atomic.Pointer[bound]

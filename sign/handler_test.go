@@ -244,13 +244,20 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 	require.Empty(t, failed)
 
 	_, token, _ := parse(old)
-	require.NotContains(t, child(t, s, admitted(t, s, old), "/live/a/1.ts"), token, "new links are signed by the new key")
+	require.Contains(t, child(t, s, admitted(t, s, old), "/live/a/1.ts"), token, "a session keeps the spelling of its links")
+	require.Equal(t, child(t, s, ctx, "/live/c/1.ts"), child(t, s, admitted(t, s, old), "/live/c/1.ts"))
+	fresh := must(s.URL("/live/a/master.m3u8"))
+	require.NotEqual(t, old, fresh, "a new one has the new key")
 	require.Error(t, s.Rotate(nil))
 	_, err := s.Verify(request(old))
 	require.NoError(t, err)
 	require.NoError(t, s.Rotate([]sign.Key{keyB}))
 	_, err = s.Verify(request(old))
 	require.ErrorIs(t, err, sign.ErrBadToken)
+	_, err = s.Verify(request(child(t, s, ctx, "/live/d/1.ts")))
+	require.NoError(t, err, "what outlives its key is signed by the new one")
+	_, err = s.Verify(request(fresh))
+	require.NoError(t, err)
 }
 
 func TestNewReportsAllFaults(t *testing.T) {

@@ -57,7 +57,8 @@ func NewSealer(c Config, prefix string) (*Sealer, error) {
 	return s, nil
 }
 
-// Rotate replaces the keys while the sealer is in use, as that of a Signer does.
+// Rotate replaces the keys while the sealer is in use: the first seals from now on, all open. Since URLs change with the key
+// that seals, live viewers see each segment of the playlist under a new URL once; rotate when few are watching.
 func (s *Sealer) Rotate(keys []Key) error {
 	if err := checkKeys(keys); err != nil {
 		return err

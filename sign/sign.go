@@ -71,7 +71,7 @@ func (s *Signer) signUnder(h *held, public []byte) ([]byte, error) {
 
 // signExact is most of the cost of the scope Exact. With whole, there is nothing in the query that does not count.
 func (s *Signer) signExact(h *held, p *parts, path []byte, whole bool) []byte {
-	key := s.signing()
+	key := s.signing(h)
 	b := s.boundFor(h, key, path)
 	w := key.worker()
 	w.message = append(w.message[:0], b.message...)

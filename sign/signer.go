@@ -30,8 +30,9 @@ func New(c Config) (*Signer, error) {
 	return s, s.Rotate(c.Keys)
 }
 
-// Rotate replaces the keys while the signer is in use: the first signs from now on, all verify. If it returns an error, the
-// keys are still the old ones.
+// Rotate replaces the keys while the signer is in use: the first signs new sessions from now on, all verify. Sessions under
+// way keep the key they began with, and so the spelling of their links, until it is dropped. If it returns an error, the keys
+// are still the old ones.
 func (s *Signer) Rotate(keys []Key) error {
 	if err := checkKeys(keys); err != nil {
 		return err
@@ -42,8 +43,15 @@ func (s *Signer) Rotate(keys []Key) error {
 	return nil
 }
 
-// signing returns the key that signs.
-func (s *Signer) signing() *ringKey { return (*s.ring.Load())[0] }
+// signing returns the key that signs under h.
+func (s *Signer) signing(h *held) *ringKey {
+	if h.keyed {
+		if k := s.verifying(h.key); k != nil {
+			return k
+		}
+	}
+	return (*s.ring.Load())[0]
+}
 
 // verifying returns the key of that id, or nil.
 func (s *Signer) verifying(id string) *ringKey {

@@ -83,11 +83,9 @@ func (s *Signer) verifyToken(r *http.Request, text string) (*held, error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions {
 		return nil, ErrMethod
 	}
-	h := &held{grant: head.grant, since: now}
+	h := &held{grant: head.grant, since: now, key: head.key, keyed: true}
 	if head.directory {
 		h.own = s.ownCover(&head, path, text)
-	}
-	if h.own != nil && key == s.signing() {
 		h.covers = append(h.covers, h.own)
 	}
 	return h, nil
