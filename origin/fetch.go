@@ -95,9 +95,9 @@ func (f *fetch) follow(ctx context.Context, u *url.URL) (*http.Response, error) 
 	if hops == 0 {
 		hops = defaultRedirects
 	}
-	allow := f.proxy.allow
+	allow, first := f.proxy.allow, true
 	for {
-		resp, err := f.send(ctx, u, allow)
+		resp, err := f.send(ctx, u, f.header(u, allow, first))
 		if err != nil || !isRedirect(resp) {
 			return resp, err
 		}
@@ -110,19 +110,19 @@ func (f *fetch) follow(ctx context.Context, u *url.URL) (*http.Response, error) 
 			return nil, errRedirects
 		}
 		if next.Scheme != u.Scheme || next.Host != u.Host {
-			allow = defaultHeader // nothing that the caller added for the first host is meant for another one
+			allow, first = defaultHeader, false // nothing that the caller added for the first host is meant for another one
 		}
 		u = next
 	}
 }
 
-func (f *fetch) send(ctx context.Context, u *url.URL, allow []string) (*http.Response, error) {
+func (f *fetch) send(ctx context.Context, u *url.URL, header http.Header) (*http.Response, error) {
 	method := f.viewer.Method
 	if f.get {
 		method = http.MethodGet
 	}
 	r := (&http.Request{
-		Method: method, URL: u, Host: u.Host, Header: f.header(allow, isPlaylistPath(u)),
+		Method: method, URL: u, Host: u.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(ctx)
 	f.sent = r

@@ -51,7 +51,8 @@ var conditional = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If
 var oneRange = regexp.MustCompile(`(?i)^bytes=(?:[0-9]{1,19}-[0-9]{0,19}|-[0-9]{1,19})$`)
 
 // header is what goes upstream of the viewer's header. The names are those of allow.
-func (f *fetch) header(allow []string, playlist bool) http.Header {
+func (f *fetch) header(u *url.URL, allow []string, first bool) http.Header {
+	playlist := isPlaylistPath(u)
 	in, out := f.viewer.Header, make(http.Header, 8)
 	named := connectionNamed(in)
 	for _, name := range allow {
@@ -73,6 +74,9 @@ func (f *fetch) header(allow []string, playlist bool) http.Header {
 	}
 	out["Accept-Encoding"] = identity
 	out["Via"] = f.via
+	if first && f.proxy.Forwarded {
+		forward(out, f.viewer.RemoteAddr)
+	}
 	return out
 }
 

@@ -42,6 +42,10 @@ type Proxy struct {
 	// If-Modified-Since, If-Unmodified-Since and User-Agent. Fields of the connection (RFC 9110 section 7.6.1) never
 	// are. Only those of the nil list go to another host than the first when a redirect leads there.
 	Header []string
+	// Forwarded tells the first host for whom a request is: the address of the connection in Forwarded (RFC 7239) and
+	// X-Forwarded-For, after what the request itself says there if Header lists these. Of no use below a cache that
+	// shares answers.
+	Forwarded bool
 	// Redirects are followed at most so often. 0: 5. Negative: none. One more is a 502.
 	Redirects int
 	// Wait is how long the header of an answer may take, redirects included. 0: 10 s. Negative: no limit. A blocking

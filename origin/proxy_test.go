@@ -563,3 +563,46 @@ func TestConcurrentRequests(t *testing.T) {
 	})
 	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, 5*time.Second, 10*time.Millisecond)
 }
+
+func TestForwarded(t *testing.T) {
+	var got http.Header
+	answer := func(status int, location string) *http.Response {
+		return &http.Response{StatusCode: status, Header: http.Header{"Location": {location}}, Body: http.NoBody}
+	}
+	for _, row := range []struct {
+		remote        string
+		header        []string
+		forwarded, x  string
+		before, plain string
+	}{
+		{"192.0.2.1:99", nil, "for=192.0.2.1", "192.0.2.1", "10.0.0.1", "for=10.0.0.1"},
+		{"[2001:db8::1%eth0]:99", nil, `for="[2001:db8::1]"`, "2001:db8::1", "10.0.0.1", "for=10.0.0.1"},
+		{"[::ffff:192.0.2.1]:99", []string{"X-Forwarded-For", "Forwarded"}, "for=10.0.0.1, for=192.0.2.1", "10.0.0.1, 192.0.2.1", "10.0.0.1", "for=10.0.0.1"},
+		{"@", nil, "", "", "10.0.0.1", ""},
+	} {
+		p := &origin.Proxy{
+			Forwarded: true, Header: row.header,
+			Upstream: func(u *url.URL) (string, error) { return "http://a.example" + u.Path, nil },
+			Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				got = r.Header
+				if r.URL.Path == "/away" {
+					return answer(302, "http://b.example/"), nil
+				}
+				return answer(200, ""), nil
+			}),
+		}
+		ask := func(path string) {
+			r := httptest.NewRequest(http.MethodGet, path, nil)
+			r.RemoteAddr = row.remote
+			r.Header.Set("X-Forwarded-For", row.before)
+			r.Header.Set("Forwarded", row.plain)
+			p.ServeHTTP(httptest.NewRecorder(), r)
+		}
+		ask("/x")
+		require.Equal(t, row.forwarded, got.Get("Forwarded"))
+		require.Equal(t, row.x, got.Get("X-Forwarded-For"))
+		ask("/away")
+		require.Empty(t, got.Get("Forwarded"), "another host has no business with it")
+		require.Empty(t, got.Get("X-Forwarded-For"))
+	}
+}

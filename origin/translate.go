@@ -14,7 +14,7 @@ func translate(resp *http.Response, s *set, named *member, tail string) {
 	if err != nil {
 		return // whoever follows it will say so
 	}
-	if m, rest := s.find(u); m == body.call.member {
+	if m, rest := s.find(u); m != nil {
 		to := named.at(rest, u)
 		to.Fragment, to.RawFragment = u.Fragment, u.RawFragment
 		u = to
