@@ -159,10 +159,10 @@ func TestFaststartBeyond4GiB(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			moov := atom("moov", trak(stco(100, uint64(c.last))), trak(saio(200), stco(300, 400)), trak(co64(5<<30-9, 500)))
-			at := 5 << 30
-			mdat := append(header(1, "mdat"), binary.BigEndian.AppendUint64(nil, uint64(at-len(ftyp)))...)
-			src := &sparse{size: int64(at + len(moov)), islands: map[int64][]byte{
-				0: slices.Concat(ftyp, mdat), 100: []byte("one"), c.last: []byte("two"), 300: []byte("thr"), int64(at): moov,
+			at := int64(5 << 30)
+			mdat := append(header(1, "mdat"), binary.BigEndian.AppendUint64(nil, uint64(at-int64(len(ftyp))))...)
+			src := &sparse{size: at + int64(len(moov)), islands: map[int64][]byte{
+				0: slices.Concat(ftyp, mdat), 100: []byte("one"), c.last: []byte("two"), 300: []byte("thr"), at: moov,
 			}}
 			v, size, err := rangeserve.Faststart(src, src.size)
 			require.NoError(t, err)
@@ -271,7 +271,7 @@ func TestFaststartRefuses(t *testing.T) {
 func TestFaststartRefusesAMoovThatIsTooLarge(t *testing.T) {
 	mdat := atom("mdat", media)
 	src := &sparse{size: 1 << 40, islands: map[int64][]byte{
-		0: slices.Concat(ftyp, mdat, header(1, "moov"), binary.BigEndian.AppendUint64(nil, uint64(1<<40-len(ftyp)-len(mdat)))),
+		0: slices.Concat(ftyp, mdat, header(1, "moov"), binary.BigEndian.AppendUint64(nil, 1<<40-uint64(len(ftyp)+len(mdat)))),
 	}}
 	_, _, err := rangeserve.Faststart(src, src.size)
 	require.ErrorIs(t, err, rangeserve.ErrMP4)

@@ -6,6 +6,9 @@ import (
 	"syscall"
 )
 
+// openLarge is for 32-bit systems, where os.Root leaves out what os.Open adds.
+const openLarge = syscall.O_LARGEFILE
+
 // appendIdentity appends what tells two files, or two contents of one, apart beyond size and modification time. The
 // change time is what no program can set back.
 func appendIdentity(b []byte, info os.FileInfo) []byte {

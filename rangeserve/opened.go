@@ -26,7 +26,7 @@ type identity [sha256.Size]byte
 
 // openFile opens a regular file without waiting: opening a named pipe would otherwise wait for its other end.
 func openFile(root *os.Root, name string) (*handle, error) {
-	f, err := root.OpenFile(name, os.O_RDONLY|openNonblock, 0)
+	f, err := root.OpenFile(name, os.O_RDONLY|openNonblock|openLarge, 0)
 	if err != nil {
 		return nil, err
 	}
