@@ -127,12 +127,8 @@ func (t *Transport) respond(r *http.Request, s source, status int, off, end int6
 	if r.Method == http.MethodHead || resp.ContentLength == 0 {
 		return resp, nil
 	}
-	if s.entry.Sliced == 0 {
-		resp.Body = t.open(r.Context(), s, off, end)
-		return resp, nil
-	}
-	body, err := t.newSliced(r, s.key, s.entry, off, min(end, s.length))
-	resp.Body = body
+	var err error
+	resp.Body, err = t.open(r, s, off, end)
 	return resp, err
 }
 
@@ -156,31 +152,36 @@ func contentRange(h http.Header, off, end, length int64) int64 {
 }
 
 // open returns the body of a response. The caller holds what it is made of.
-func (t *Transport) open(ctx context.Context, s source, off, end int64) io.ReadCloser {
-	var v *viewer
-	switch {
-	case s.fill != nil:
-		v = &viewer{ctx: ctx, body: s.fill.body, mem: s.fill.body.pages, fill: s.fill, sent: &t.count.fillBytes, off: off, end: end}
-		v.reached.Store(off)
-		t.mu.Lock()
-		s.fill.viewers[v] = struct{}{}
-		t.mu.Unlock()
+func (t *Transport) open(r *http.Request, s source, off, end int64) (io.ReadCloser, error) {
+	if s.fill != nil {
+		return t.followed(r.Context(), s.fill, off, end), nil
+	}
+	end = min(end, s.length)
+	if s.entry.Sliced > 0 {
+		return t.newSliced(r, s.key, s.entry, off, end)
+	}
+	switch b := s.entry.Body.(type) {
+	case *fileBody:
+		return b.reader(r.Context(), off, end, &t.count.storeBytes)
+	case *blob:
+		b.pages.hold()
+		return &viewer{ctx: r.Context(), body: b, mem: b.pages, sent: &t.count.storeBytes, off: off, end: end}, nil
+	case *heldBody:
+		return &viewer{ctx: r.Context(), body: b, sent: &t.count.storeBytes, off: off, end: end}, nil
 	default:
-		end = min(end, s.length)
-		b, ok := s.entry.Body.(pieces)
-		if !ok {
-			src := io.NewSectionReader(s.entry.Body, off, end-off)
-			return &foreign{ctx: ctx, src: src, left: end - off, sent: &t.count.storeBytes}
-		}
-		v = &viewer{ctx: ctx, body: b, sent: &t.count.storeBytes, off: off, end: end}
-		if b, ok := b.(*blob); ok {
-			v.mem = b.pages
-		}
+		src := io.NewSectionReader(b, off, end-off)
+		return &foreign{ctx: r.Context(), src: src, left: end - off, sent: &t.count.storeBytes}, nil
 	}
-	v.uses.Store(1)
-	if v.mem != nil {
-		v.mem.hold()
-	}
+}
+
+// followed is the body of a viewer of a running fill.
+func (t *Transport) followed(ctx context.Context, f *fill, off, end int64) *viewer {
+	f.body.pages.hold()
+	v := &viewer{ctx: ctx, body: f.body, mem: f.body.pages, fill: f, sent: &t.count.fillBytes, off: off, end: end}
+	v.reached.Store(off)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f.viewers[v] = struct{}{}
 	return v
 }
 

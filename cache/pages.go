@@ -53,3 +53,21 @@ func (p *pages) release() {
 
 // busy tells whether others than the Store hold it.
 func (p *pages) busy() bool { return p.holds.Load() > 1 }
+
+// hold keeps the body of an Entry of the Store, nil if there is none, until letGo; false if it is gone.
+func hold(e *Entry) bool {
+	if e == nil {
+		return false
+	}
+	b, ok := e.Body.(*blob)
+	return !ok || b.pages.tryHold()
+}
+
+func letGo(e *Entry) {
+	if e == nil {
+		return
+	}
+	if b, ok := e.Body.(*blob); ok {
+		b.pages.release()
+	}
+}

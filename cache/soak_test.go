@@ -49,6 +49,19 @@ func (m *moody) Close() error { m.close.Add(1); return nil }
 
 // TestSoak lets viewers come, lag, leave and ask for ranges while the memory of their bodies is used again all the time.
 func TestSoak(t *testing.T) {
+	t.Run("memory", func(t *testing.T) {
+		m := cache.NewMemory(3 << 20)
+		soak(t, m)
+		require.LessOrEqual(t, m.Size(), int64(3<<20))
+	})
+	t.Run("files", func(t *testing.T) {
+		d := openDir(t, t.TempDir(), 3<<20)
+		soak(t, d)
+		require.LessOrEqual(t, d.Size(), int64(3<<20))
+	})
+}
+
+func soak(t *testing.T, s cache.Store) {
 	const objects = 40
 	duration := 3 * time.Second
 	if testing.Short() {
@@ -59,8 +72,7 @@ func TestSoak(t *testing.T) {
 		bodies[i] = noise(1+rand.IntN(600_000), uint64(i))
 	}
 	var opened, closed atomic.Int64
-	m := cache.NewMemory(3 << 20)
-	c := &cache.Transport{Store: m, MaxBody: 500_000, Base: trip(func(r *http.Request) (*http.Response, error) {
+	c := &cache.Transport{Store: s, MaxBody: 500_000, Base: trip(func(r *http.Request) (*http.Response, error) {
 		var i int
 		fmt.Sscanf(r.URL.Path, "/%d.ts", &i)
 		cut := -1
@@ -96,7 +108,6 @@ func TestSoak(t *testing.T) {
 	require.Eventually(t, func() bool { return c.Stats().Fills == 0 && runtime.NumGoroutine() <= before+2 }, 5*time.Second, 5*time.Millisecond)
 	require.GreaterOrEqual(t, closed.Load(), opened.Load(), "every answer of the origin is closed")
 	t.Logf("%d whole, %d broken, %+v", whole.Load(), broken.Load(), c.Stats())
-	require.LessOrEqual(t, m.Size(), int64(3<<20))
 }
 
 // soakOnce watches one object in one of many ways; false if it broke.

@@ -21,7 +21,7 @@ type viewer struct {
 	off  int64
 	end  int64 // reads stop here; math.MaxInt64: where the body does
 	gone atomic.Bool
-	uses atomic.Int32 // 1 until Close, and 1 for each call in progress: a writer may still look at our bytes
+	uses atomic.Int32 // calls in progress, in which a writer looks at our bytes; less than 0: closed, and none is
 	torn atomic.Bool  // a Write failed
 
 	reached atomic.Int64 // off, for the pump of a closed fill
@@ -161,30 +161,32 @@ func (v *viewer) Close() error {
 	if v.fill != nil {
 		v.fill.leave(1)
 	}
-	v.done()
+	v.letGo()
 	return nil
 }
 
 // begin keeps the bytes for a call; not if the viewer was closed.
 func (v *viewer) begin() bool {
-	for {
-		n := v.uses.Load()
-		if n == 0 {
-			return false
-		}
-		if v.uses.CompareAndSwap(n, n+1) {
-			return true
-		}
+	if v.gone.Load() {
+		return false
 	}
+	return v.uses.Add(1) > 0
 }
 
 // tornFor is how long a Write that failed may still look at the bytes it was given: an HTTP/2 server returns from Write
 // when the stream is gone, and its frame may be on its way.
 const tornFor = 10 * time.Second
 
-// done ends a call or the viewer itself; the last gives up the bytes.
+// done ends a call.
 func (v *viewer) done() {
-	if v.uses.Add(-1) > 0 {
+	if v.uses.Add(-1) == 0 && v.gone.Load() {
+		v.letGo()
+	}
+}
+
+// letGo gives up the bytes, if the viewer was closed and no call looks at them.
+func (v *viewer) letGo() {
+	if !v.uses.CompareAndSwap(0, math.MinInt32) {
 		return
 	}
 	if f := v.fill; f != nil {

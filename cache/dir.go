@@ -1,0 +1,213 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Dir is a Store in files, bounded by bytes, that survives a restart. Each Entry is one file, which appears under its name
+// when it is whole: a process that is killed leaves no half entries. What it drops, and what it refuses (a file that was
+// changed behind its back), it asks the origin for again. An Entry that is dropped stays whole for whoever reads it. Its
+// methods may be called concurrently; a directory must not be used by two of them at a time.
+//
+// Bodies are read from their files, by sendfile where the response and the system allow it.
+type Dir struct {
+	dir string
+	max int64
+
+	mu      sync.Mutex
+	policy  policy
+	size    int64 // of files, those being written included
+	evicted uint64
+}
+
+// Files of a Dir end in fileSuffix; those being written in tempSuffix. All others in its directory are not its own, and
+// are neither read nor counted nor removed.
+const (
+	fileSuffix = ".hlsproxy"
+	tempSuffix = ".hlsproxy-tmp"
+)
+
+// NewDir returns a Dir that takes at most maxBytes, headers included, and has what is left of an earlier one in the same
+// directory. The directory is made if it is missing; an error is one of the file system.
+func NewDir(dir string, maxBytes int64) (*Dir, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("cache: %w", err)
+	}
+	d := &Dir{dir: dir, max: max(maxBytes, 0), policy: newPolicy(max(maxBytes, 0))}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("cache: %w", err)
+	}
+	for _, f := range files {
+		switch {
+		case !f.Type().IsRegular():
+		case filepath.Ext(f.Name()) == tempSuffix:
+			os.Remove(filepath.Join(dir, f.Name())) // of a process that was killed
+		case filepath.Ext(f.Name()) == fileSuffix:
+			d.load(f.Name())
+		}
+	}
+	return d, nil
+}
+
+// load takes over the file of an earlier Dir.
+func (d *Dir) load(name string) {
+	path := filepath.Join(d.dir, name)
+	key, e, err := readFile(path)
+	if err != nil {
+		if !errors.Is(err, errForeign) {
+			os.Remove(path)
+		}
+		return
+	}
+	if now := time.Now(); e.Time.After(now) {
+		e.Time = now // the clock was moved
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.size += e.Body.(*fileBody).total()
+	d.insert(key, e)
+}
+
+// Get returns the Entry that was put under key, fresh or not; nil if there is none. It fails with what the file system
+// says.
+func (d *Dir) Get(_ context.Context, key string) (*Entry, error) {
+	d.mu.Lock()
+	e := d.policy.get(key)
+	d.mu.Unlock()
+	if e == nil {
+		return nil, nil
+	}
+	if err := e.Body.(*fileBody).verify(); err != nil {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if it := d.policy.items[key]; it != nil && it.entry == e {
+			d.drop(it)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	return e, nil
+}
+
+// Put writes e to a file, at the price of others. An Entry that does not fit is not kept. It fails with what the file
+// system says, and what was under key is then gone as well.
+func (d *Dir) Put(_ context.Context, key string, e *Entry) error {
+	head, err := encodeHead(key, e)
+	if err != nil {
+		return err
+	}
+	total := int64(len(head)) + e.size()
+	d.mu.Lock()
+	if old := d.policy.items[key]; old != nil {
+		d.drop(old)
+	}
+	fits := d.makeRoom(total)
+	if fits {
+		d.size += total
+	}
+	d.mu.Unlock()
+	if !fits {
+		return nil
+	}
+	body, err := writeFile(d.dir, key, head, e)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil {
+		d.size -= total
+		return err
+	}
+	mine := *e
+	mine.Body = body
+	if other := d.policy.items[key]; other != nil {
+		d.drop(other)
+	}
+	d.insert(key, &mine)
+	return nil
+}
+
+func (d *Dir) insert(key string, e *Entry) {
+	if old := d.policy.items[key]; old != nil {
+		d.drop(old)
+	}
+	d.policy.insert(&item{key: key, entry: e, weight: e.Body.(*fileBody).total(), inMain: d.policy.ghosts.take(key)})
+	d.makeRoom(0)
+}
+
+func (d *Dir) makeRoom(n int64) bool {
+	if n > d.max {
+		return false
+	}
+	for d.size+n > d.max {
+		it := d.policy.victim()
+		if it == nil {
+			return false
+		}
+		d.evicted++
+		d.drop(it)
+	}
+	return true
+}
+
+func (d *Dir) drop(it *item) {
+	d.policy.remove(it)
+	body := it.entry.Body.(*fileBody)
+	d.size -= body.total()
+	os.Remove(body.path)
+}
+
+// Len is the number of entries.
+func (d *Dir) Len() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.policy.items)
+}
+
+// Size is what the files take, in bytes, counted as the bound of NewDir.
+func (d *Dir) Size() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.size
+}
+
+func (d *Dir) evictions() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.evicted
+}
+
+// fileBody is a body in a file of a Dir. The file never changes; it may be gone.
+type fileBody struct {
+	path  string
+	begin int64 // of the body in the file
+	size  int64
+	sum   uint32 // of the body
+
+	once  sync.Once // an earlier process wrote the file, and nobody knows what happened to it since
+	fault error
+}
+
+// Size is the number of bytes.
+func (b *fileBody) Size() int64 { return b.size }
+
+func (b *fileBody) total() int64 { return b.begin + b.size }
+
+// ReadAt is that of io.ReaderAt.
+func (b *fileBody) ReadAt(p []byte, off int64) (int, error) {
+	f, err := os.Open(b.path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return io.NewSectionReader(f, b.begin, b.size).ReadAt(p, off)
+}

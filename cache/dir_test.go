@@ -1,0 +1,248 @@
+package cache_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/stretchr/testify/require"
+)
+
+func openDir(t *testing.T, dir string, maxBytes int64) *cache.Dir {
+	t.Helper()
+	d, err := cache.NewDir(dir, maxBytes)
+	require.NoError(t, err)
+	return d
+}
+
+// numbered is an origin whose segments differ by path.
+func numbered(size int) *scripted {
+	return &scripted{answer: func(r *http.Request, _ int64) reply {
+		return text(r.URL.Path+string(noise(size, uint64(len(r.URL.Path)))), "Content-Type", "video/mp2t", "ETag", `"`+r.URL.Path+`"`)
+	}}
+}
+
+func files(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, f := range list {
+		names = append(names, f.Name())
+	}
+	return names
+}
+
+func TestDirSurvivesARestart(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "made")
+	o := numbered(100_000)
+	c := &cache.Transport{Base: o, Store: openDir(t, dir, 1<<20)}
+	_, want := fetch(t, c, segURL)
+	fetch(t, c, "http://origin.example/empty.ts")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "half.hlsproxy-tmp"), []byte("half"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "foreign"), []byte("foreign"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "foreign.hlsproxy"), []byte("not by us"), 0o600))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "folder.hlsproxy"), 0o700))
+
+	d := openDir(t, dir, 1<<20)
+	require.Equal(t, 2, d.Len())
+	c = &cache.Transport{Base: o, Store: d}
+	for range 2 {
+		resp, body := fetch(t, c, segURL)
+		require.Equal(t, "hlsproxy; hit", resp.Header.Get("Cache-Status"))
+		require.True(t, want == body)
+		require.Equal(t, `"/live/seg1.ts"`, resp.Header.Get("ETag"))
+	}
+	require.EqualValues(t, 2, o.asked.Load())
+	require.FileExists(t, filepath.Join(dir, "foreign"), "what is not ours stays")
+	require.FileExists(t, filepath.Join(dir, "foreign.hlsproxy"))
+	require.DirExists(t, filepath.Join(dir, "folder.hlsproxy"))
+	require.NoFileExists(t, filepath.Join(dir, "half.hlsproxy-tmp"))
+}
+
+func TestDirRefusesWhatWasChanged(t *testing.T) {
+	for name, change := range map[string]func([]byte) []byte{
+		"cut":           func(b []byte) []byte { return b[:len(b)-1] },
+		"cut to a head": func(b []byte) []byte { return b[:40] },
+		"longer":        func(b []byte) []byte { return append(b, 0) },
+		"body":          func(b []byte) []byte { b[len(b)-1]++; return b },
+		"head":          func(b []byte) []byte { b[60]++; return b },
+		"head length":   func(b []byte) []byte { b[17] = 0xff; return b },
+		"zeros":         func(b []byte) []byte { clear(b[len(b)-5000:]); return b },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			o := numbered(10_000)
+			fetch(t, &cache.Transport{Base: o, Store: openDir(t, dir, 1<<20)}, segURL)
+			path := filepath.Join(dir, files(t, dir)[0])
+			b, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(path, change(b), 0o600))
+			c := &cache.Transport{Base: o, Store: openDir(t, dir, 1<<20)}
+			_, body := fetch(t, c, segURL)
+			require.True(t, strings.HasPrefix(body, "/live/seg1.ts"))
+			require.Len(t, body, 10_000+len("/live/seg1.ts"))
+			require.EqualValues(t, 2, o.asked.Load())
+			require.Len(t, files(t, dir), 1, "the bad file is gone, a good one is there")
+		})
+	}
+	t.Run("while in use", func(t *testing.T) {
+		dir := t.TempDir()
+		o := numbered(10_000)
+		c := &cache.Transport{Base: o, Store: openDir(t, dir, 1<<20)}
+		fetch(t, c, segURL)
+		require.NoError(t, os.Truncate(filepath.Join(dir, files(t, dir)[0]), 100))
+		fetch(t, c, segURL)
+		require.NoError(t, os.Remove(filepath.Join(dir, files(t, dir)[0])))
+		_, body := fetch(t, c, segURL)
+		require.Len(t, body, 10_000+len("/live/seg1.ts"))
+		require.EqualValues(t, 3, o.asked.Load())
+	})
+}
+
+func TestDirIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	d := openDir(t, dir, 1<<20)
+	o := numbered(50_000)
+	c := &cache.Transport{Base: o, Store: d}
+	fetch(t, c, segURL)
+	resp, err := c.RoundTrip(request(t, t.Context(), segURL))
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	for i := range 60 {
+		fetch(t, c, fmt.Sprintf("http://origin.example/%d.ts", i))
+		require.LessOrEqual(t, d.Size(), int64(1<<20))
+	}
+	var sum int64
+	for _, name := range files(t, dir) {
+		info, err := os.Stat(filepath.Join(dir, name))
+		require.NoError(t, err)
+		sum += info.Size()
+	}
+	require.Equal(t, d.Size(), sum)
+	require.Len(t, files(t, dir), d.Len())
+	require.Greater(t, sum, int64(9<<20/10))
+	require.NotZero(t, c.Stats().Evictions)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Len(t, body, 50_000+len("/live/seg1.ts"), "what was dropped stays whole for its reader")
+
+	smaller := openDir(t, dir, 200_000)
+	require.LessOrEqual(t, smaller.Size(), int64(200_000))
+	none := openDir(t, dir, 0)
+	require.Zero(t, none.Len())
+	require.Empty(t, files(t, dir))
+	fetch(t, &cache.Transport{Base: o, Store: none}, segURL)
+	require.Empty(t, files(t, dir))
+}
+
+func TestDirAnswersRangesAndOverHTTP(t *testing.T) {
+	d := openDir(t, t.TempDir(), 1<<20)
+	c := &cache.Transport{Base: numbered(300_000), Store: d}
+	_, want := fetch(t, c, segURL)
+	_, part := fetch(t, c, segURL, "Range", "bytes=100-299")
+	require.Equal(t, want[100:300], part)
+
+	var plain bytes.Buffer
+	resp, err := c.RoundTrip(request(t, t.Context(), segURL))
+	require.NoError(t, err)
+	_, err = resp.Body.(io.WriterTo).WriteTo(struct{ io.Writer }{&plain})
+	require.NoError(t, err)
+	require.True(t, want == plain.String())
+	resp.Body.Close()
+	resp.Body.Close()
+	_, err = resp.Body.Read(make([]byte, 1))
+	require.Error(t, err)
+
+	s := edge(t, c, "http://origin.example")
+	got := watch(t.Context(), base(t), s.URL+"/live/seg1.ts", 0)
+	require.NoError(t, got.err)
+	require.True(t, want == string(got.body))
+	e, err := d.Get(t.Context(), segURL)
+	require.NoError(t, err)
+	some := make([]byte, 10)
+	_, err = e.Body.ReadAt(some, 20)
+	require.NoError(t, err)
+	require.Equal(t, want[20:30], string(some))
+}
+
+func TestDirKeepsAgesVariantsAndNegatives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		o := &scripted{answer: func(r *http.Request, _ int64) reply {
+			return text(r.Header.Get("Accept-Language"), "Content-Type", "video/mp2t", "Vary", "Accept-Language", "Cache-Control", "max-age=100")
+		}}
+		for i := range 3 {
+			c := &cache.Transport{Base: o, Store: openDir(t, dir, 1<<20)}
+			for _, lang := range []string{"de", "en"} {
+				resp, body := fetch(t, c, segURL, "Accept-Language", lang)
+				require.Equal(t, lang, body)
+				if i > 0 {
+					require.Equal(t, fmt.Sprint(30*i), resp.Header.Get("Age"))
+				}
+			}
+			time.Sleep(30 * time.Second)
+		}
+		require.EqualValues(t, 2, o.asked.Load())
+	})
+}
+
+func TestDirThatCannotBeUsed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	_, err := cache.NewDir(file, 1)
+	require.Error(t, err)
+
+	dir := filepath.Join(t.TempDir(), "dir")
+	c := &cache.Transport{Base: numbered(10), Store: openDir(t, dir, 1<<20)}
+	require.NoError(t, os.RemoveAll(dir))
+	for range 2 {
+		_, body := fetch(t, c, segURL)
+		require.Len(t, body, 10+len("/live/seg1.ts"))
+	}
+	require.EqualValues(t, 2, c.Stats().Errors, "viewers do not notice")
+	require.Zero(t, c.Store.(*cache.Dir).Size())
+}
+
+func TestDirServesSlices(t *testing.T) {
+	dir := t.TempDir()
+	a := newArchive(t, 5*mib)
+	for range 2 {
+		c := &cache.Transport{Base: base(t), Store: openDir(t, dir, 10*mib), MaxBody: mib}
+		_, body := fetch(t, c, a.URL+"/a.mp4")
+		require.True(t, string(a.body) == body)
+	}
+	require.Len(t, a.log(), 4)
+}
+
+func BenchmarkHitFromDir(b *testing.B) {
+	d, err := cache.NewDir(b.TempDir(), 64<<20)
+	require.NoError(b, err)
+	c := &cache.Transport{Base: numbered(200 << 10), Store: d}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		resp, err := c.RoundTrip(request(b, r.Context(), segURL))
+		if err != nil {
+			panic(err)
+		}
+		defer resp.Body.Close()
+		w.Header().Set("Content-Length", resp.Header.Get("Content-Length"))
+		resp.Body.(io.WriterTo).WriteTo(w)
+	}))
+	defer s.Close()
+	for b.Loop() {
+		resp, err := http.Get(s.URL)
+		if err != nil {
+			b.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+	}
+}

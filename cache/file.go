@@ -1,0 +1,154 @@
+package cache
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// A file of a Dir is its magic, the length and the checksum of a head in JSON, the head, and the body.
+
+const (
+	magic    = "hlsproxy cache 1\n"
+	prologue = len(magic) + 8
+	maxHead  = 1 << 20
+)
+
+var (
+	errForeign = errors.New("cache: not a file of this package")
+	errCorrupt = errors.New("cache: a file was changed")
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+)
+
+// fileHead is an Entry without its body.
+type fileHead struct {
+	Key    string
+	URL    string
+	Status int
+	Header http.Header
+	Vary   http.Header `json:",omitempty"`
+	Time   time.Time
+	TTL    time.Duration
+	Sliced int64 `json:",omitempty"`
+	Size   int64
+	Sum    uint32
+}
+
+// encodeHead returns all that stands before the body.
+func encodeHead(key string, e *Entry) ([]byte, error) {
+	sum := crc32.New(castagnoli)
+	if e.Body != nil {
+		if _, err := io.Copy(sum, io.NewSectionReader(e.Body, 0, e.size())); err != nil {
+			return nil, fmt.Errorf("cache: %w", err)
+		}
+	}
+	text, err := json.Marshal(fileHead{
+		key, e.URL, e.Status, e.Header, e.Vary, e.Time, e.TTL, e.Sliced, e.size(), sum.Sum32(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cache: %w", err)
+	}
+	head := binary.BigEndian.AppendUint32([]byte(magic), uint32(len(text)))
+	head = binary.BigEndian.AppendUint32(head, crc32.Checksum(text, castagnoli))
+	return append(head, text...), nil
+}
+
+// writeFile writes an Entry to a new file, which has its name when all is there. The name holds the key's hash, so that
+// one sees what belongs together, and a number, so that what replaces an Entry is never taken for it.
+func writeFile(dir, key string, head []byte, e *Entry) (_ *fileBody, err error) {
+	temp, err := os.CreateTemp(dir, "*"+tempSuffix)
+	if err != nil {
+		return nil, fmt.Errorf("cache: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(temp.Name())
+			err = fmt.Errorf("cache: %w", err)
+		}
+	}()
+	defer temp.Close()
+	if _, err := temp.Write(head); err != nil {
+		return nil, err
+	}
+	if e.Body != nil {
+		if _, err := io.CopyBuffer(struct{ io.Writer }{temp}, io.NewSectionReader(e.Body, 0, e.size()), make([]byte, largeChunk)); err != nil {
+			return nil, err
+		}
+	}
+	if err := temp.Close(); err != nil {
+		return nil, err
+	}
+	hash := sha256.Sum256([]byte(key))
+	path := filepath.Join(dir, hex.EncodeToString(hash[:])+"-"+rand.Text()+fileSuffix)
+	if err := os.Rename(temp.Name(), path); err != nil {
+		return nil, err
+	}
+	b := &fileBody{path: path, begin: int64(len(head)), size: e.size()}
+	b.once.Do(func() {})
+	return b, nil
+}
+
+// readFile reads the head of a file that an earlier process wrote.
+func readFile(path string) (key string, e *Entry, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", nil, err
+	}
+	defer f.Close()
+	start := make([]byte, prologue)
+	if _, err := io.ReadFull(f, start); err != nil || !bytes.HasPrefix(start, []byte(magic)) {
+		return "", nil, errForeign
+	}
+	n := binary.BigEndian.Uint32(start[len(magic):])
+	if n > maxHead {
+		return "", nil, errCorrupt
+	}
+	text := make([]byte, n)
+	if _, err := io.ReadFull(f, text); err != nil {
+		return "", nil, errCorrupt
+	}
+	var head fileHead
+	if crc32.Checksum(text, castagnoli) != binary.BigEndian.Uint32(start[len(magic)+4:]) || json.Unmarshal(text, &head) != nil {
+		return "", nil, errCorrupt
+	}
+	b := &fileBody{path: path, begin: int64(prologue) + int64(n), size: head.Size, sum: head.Sum}
+	info, err := f.Stat()
+	if err != nil || info.Size() != b.total() {
+		return "", nil, errCorrupt
+	}
+	return head.Key, &Entry{
+		URL: head.URL, Status: head.Status, Header: head.Header, Vary: head.Vary, Body: b, Sliced: head.Sliced,
+		Time: head.Time, TTL: head.TTL,
+	}, nil
+}
+
+// verify reads a file of an earlier process once, before its body is served: a machine that lost its power may have kept
+// the name and lost the bytes.
+func (b *fileBody) verify() error {
+	b.once.Do(func() {
+		sum := crc32.New(castagnoli)
+		f, err := os.Open(b.path)
+		if err != nil {
+			b.fault = err
+			return
+		}
+		defer f.Close()
+		n, err := io.Copy(sum, io.NewSectionReader(f, b.begin, b.size))
+		if err == nil && (n != b.size || sum.Sum32() != b.sum) {
+			err = errCorrupt
+		}
+		b.fault = err
+	})
+	return b.fault
+}
