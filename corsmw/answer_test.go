@@ -113,7 +113,7 @@ func TestInnerHeadersAreReplaced(t *testing.T) {
 			must(file.Seek(0, 0))
 			must(io.Copy(w, file))
 		},
-		"http.Error":        func(w http.ResponseWriter, _ *http.Request) { foreign(w); http.Error(w, "gone", 410) },
+		"http.Error":        func(w http.ResponseWriter, _ *http.Request) { foreign(w); http.Error(w, "gone", http.StatusGone) },
 		"http.ServeContent": func(w http.ResponseWriter, r *http.Request) { foreign(w); serve(w, r) },
 	} {
 		t.Run(name, func(t *testing.T) {
