@@ -1,0 +1,107 @@
+package origin_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/origin"
+	"github.com/stretchr/testify/require"
+)
+
+type coded struct{ status int }
+
+func (e coded) Error() string   { return "http://10.0.0.1/secret" }
+func (e coded) HTTPStatus() int { return e.status }
+
+type later struct{ coded }
+
+func (later) RetryAfter() time.Duration { return 2500 * time.Millisecond }
+
+func TestErrorsHaveAStatusAndTellNothing(t *testing.T) {
+	plain := errors.New("dial tcp 10.0.0.1:80: refused, http://10.0.0.1/secret")
+	wrap := func(err error) error { return fmt.Errorf("http://10.0.0.1/secret: %w", err) }
+	for name, row := range map[string]struct {
+		upstream, transport, modify error
+		status                      int
+	}{
+		"upstream":                     {upstream: plain, status: 400},
+		"upstream, coded":              {upstream: wrap(coded{404}), status: 404},
+		"upstream, forbidden":          {upstream: wrap(&origin.ForbiddenError{}), status: 403},
+		"transport":                    {transport: plain, status: 502},
+		"transport, coded":             {transport: wrap(coded{503}), status: 503},
+		"transport, forbidden":         {transport: &url.Error{Op: "Get", URL: "http://10.0.0.1/", Err: &origin.ForbiddenError{}}, status: 403},
+		"transport, deadline":          {transport: wrap(context.DeadlineExceeded), status: 504},
+		"transport, a senseless code":  {transport: coded{200}, status: 502},
+		"modify":                       {modify: plain, status: 502},
+		"modify, coded":                {modify: wrap(coded{403}), status: 403},
+		"transport, later":             {transport: wrap(later{coded{503}}), status: 503},
+		"transport, overloaded, plain": {transport: coded{503}, status: 503},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &origin.Proxy{
+				Upstream: func(*url.URL) (string, error) { return "http://a.example/x.ts", row.upstream },
+				Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+					if row.transport != nil {
+						return nil, row.transport
+					}
+					return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+				}),
+				ModifyResponse: func(*http.Response) error { return row.modify },
+			}
+			w := httptest.NewRecorder()
+			p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x.ts", nil))
+			require.Equal(t, row.status, w.Code)
+			require.Equal(t, http.StatusText(row.status)+"\n", w.Body.String())
+			require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+			require.Equal(t, "text/plain; charset=utf-8", w.Header().Get("Content-Type"))
+			if row.status == 503 {
+				require.Equal(t, map[bool]string{true: "3", false: "1"}[errors.As(row.transport, &later{})], w.Header().Get("Retry-After"))
+			}
+		})
+	}
+}
+
+func TestErrorHandler(t *testing.T) {
+	var got error
+	p := &origin.Proxy{
+		Upstream:  func(*url.URL) (string, error) { return "http://a.example/", nil },
+		Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, &origin.ForbiddenError{Reason: "x"} }),
+	}
+	p.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+		got = err
+		w.WriteHeader(p.Status(err))
+	}
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x", nil))
+	require.Equal(t, 403, w.Code)
+	require.ErrorIs(t, got, origin.ErrForbidden)
+}
+
+func TestAPanicInAHookCostsOneAnswer(t *testing.T) {
+	for name, p := range map[string]*origin.Proxy{
+		"upstream": {Upstream: func(*url.URL) (string, error) { panic("secret") }},
+		"modify": {
+			Upstream: func(*url.URL) (string, error) { return "http://a.example/", nil },
+			Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody}, nil
+			}),
+			ModifyResponse: func(*http.Response) error { panic("secret") },
+		},
+		"no upstream at all": {},
+	} {
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x", nil))
+		require.Equal(t, 500, w.Code, name)
+		require.NotContains(t, w.Body.String(), "secret")
+	}
+	p := &origin.Proxy{Upstream: func(*url.URL) (string, error) { panic(http.ErrAbortHandler) }}
+	require.PanicsWithValue(t, http.ErrAbortHandler, func() {
+		p.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/x", nil))
+	})
+}

@@ -1,0 +1,117 @@
+package origin_test
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/faultorigin"
+	"github.com/hlsproxy/hlsproxy/origin"
+	"github.com/stretchr/testify/require"
+)
+
+func TestABrokenBodyNeverEndsCleanly(t *testing.T) {
+	f := newFront(t, &origin.Proxy{Idle: 200 * time.Millisecond})
+	body := bytes.Repeat([]byte("0123456789"), 20_000)
+	h := http.Header{"Content-Type": {"video/mp2t"}}
+	raw := func(head string) faultorigin.Script { return faultorigin.Script{Raw: []byte(head)} }
+	for name, script := range map[string]faultorigin.Script{
+		"reset":                      {Header: h, Body: body, CutAt: 100_000},
+		"reset, chunked":             {Header: h, Body: body, CutAt: 100_000, Chunked: true},
+		"stalls":                     {Header: h, Body: body, StallAt: 100_000},
+		"stalls, chunked":            {Header: h, Body: body, StallAt: 100_000, Chunked: true},
+		"shorter than it said":       raw("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc"),
+		"last chunk missing":         raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"),
+		"chunk cut":                  raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nabc"),
+		"chunk size is no number":    raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n"),
+		"206 shorter than its range": raw("HTTP/1.1 206 Partial Content\r\nContent-Length: 10\r\nContent-Range: bytes 0-9/100\r\n\r\nabc"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			f.origin.Handle("/a.ts", script)
+			header := []string{}
+			if strings.HasPrefix(name, "206") {
+				header = []string{"Range", "bytes=0-9"}
+			}
+			_, got, err := f.do(t, http.MethodGet, "/a.ts", header...)
+			require.Error(t, err, "%d bytes came to a clean end", len(got))
+			require.NotContains(t, string(got), "unexpected")
+			require.NotContains(t, string(got), "127.0.0.1")
+		})
+	}
+}
+
+func TestFramingFaultsAtTheHeader(t *testing.T) {
+	f := newFront(t, &origin.Proxy{Wait: 500 * time.Millisecond})
+	for name, row := range map[string]struct {
+		script faultorigin.Script
+		status int
+		body   string
+	}{
+		"closed before the header":    {faultorigin.Script{Refuse: true}, 502, ""},
+		"half a header":               {faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\nContent-Le")}, 502, ""},
+		"no HTTP":                     {faultorigin.Script{Raw: []byte("SSH-2.0-OpenSSH_9\r\n")}, 502, ""},
+		"two lengths":                 {faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabcde")}, 502, ""},
+		"length and chunked":          {faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")}, 200, "abc"},
+		"more bytes than it said":     {faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcdef")}, 200, "abc"},
+		"until the connection closes": {faultorigin.Script{Raw: []byte("HTTP/1.0 200 OK\r\n\r\nabc")}, 200, "abc"},
+		"negative length":             {faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\nabc")}, 502, ""},
+		"never answers":               {faultorigin.Script{Hang: true}, 504, ""},
+		"switches protocols":          {faultorigin.Script{Raw: []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")}, 502, ""},
+		"endless header": {faultorigin.Script{Func: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			io.WriteString(conn, "HTTP/1.1 200 OK\r\n")
+			for {
+				if _, err := io.WriteString(conn, "X-A: "+strings.Repeat("b", 1000)+"\r\n"); err != nil {
+					return
+				}
+			}
+		})}, 502, ""},
+		"endless informational answers": {faultorigin.Script{Func: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			for {
+				if _, err := io.WriteString(conn, "HTTP/1.1 103 Early Hints\r\nX: "+strings.Repeat("b", 1000)+"\r\n\r\n"); err != nil {
+					return
+				}
+			}
+		})}, 502, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f.origin.Handle("/a.ts", row.script)
+			resp, body := f.get(t, "/a.ts")
+			require.Equal(t, row.status, resp.StatusCode)
+			if row.status == 200 {
+				require.Equal(t, row.body, body)
+			} else {
+				require.Equal(t, http.StatusText(row.status)+"\n", body)
+			}
+		})
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ln.Close()
+	p := &origin.Proxy{
+		Upstream:  func(*url.URL) (string, error) { return "http://" + ln.Addr().String(), nil },
+		Transport: transportOf(t, &origin.Guard{Allow: prefixes("127.0.0.1/32")}),
+	}
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x.ts", nil))
+	require.Equal(t, 502, w.Code)
+	require.NotContains(t, w.Body.String(), "127.0.0.1")
+}

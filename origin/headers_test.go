@@ -1,0 +1,131 @@
+package origin_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/hlsproxy/hlsproxy/internal/faultorigin"
+	"github.com/hlsproxy/hlsproxy/origin"
+	"github.com/stretchr/testify/require"
+)
+
+func TestHeadersOut(t *testing.T) {
+	f := newFront(t, &origin.Proxy{})
+	f.origin.Handle("/a.ts", video("abc"))
+	f.get(t, "/a.ts?x=1,2&b=%2f&a", "Accept", "*/*", "User-Agent", "player/1", "Range", "bytes=1-", "If-Range", `"e"`,
+		"If-None-Match", `"a"`, "If-None-Match", `"b"`, "If-Modified-Since", "Fri, 20 Nov 2026 11:00:00 GMT",
+		"Cookie", "a=b", "Authorization", "Bearer t", "Referer", "https://page.example/", "Origin", "https://page.example",
+		"X-Forwarded-For", "1.2.3.4", "X-Forwarded-Host", "evil.example", "Forwarded", "for=1.2.3.4", "X-Http-Method-Override", "DELETE",
+		"X-Original-Url", "/admin", "Proxy-Authorization", "Basic x", "Keep-Alive", "5", "Te", "trailers", "Upgrade", "h2c", "Connection", "Accept",
+		"Accept-Encoding", "gzip, br", "Icy-Metadata", "1", "Cmcd-Request", "x", "Accept-Language", "de")
+	got := f.last()
+	require.Equal(t, "/a.ts?x=1,2&b=%2f&a", got.URI, "the query keeps its bytes")
+	require.Equal(t, strings.TrimPrefix(f.origin.URL, "http://"), got.Host)
+	want := http.Header{
+		"User-Agent": {"player/1"}, "Range": {"bytes=1-"}, "If-Range": {`"e"`}, "If-None-Match": {`"a"`, `"b"`},
+		"If-Modified-Since": {"Fri, 20 Nov 2026 11:00:00 GMT"}, "Accept-Encoding": {"identity"}, "Via": got.Header["Via"],
+	}
+	require.Equal(t, want, got.Header, "Accept is named by Connection, the others are not in the list")
+	require.Regexp(t, `^1\.1 hlsproxy-[a-z2-7]{8}$`, got.Header.Get("Via"))
+}
+
+func TestHeadersOutByList(t *testing.T) {
+	f := newFront(t, &origin.Proxy{Header: []string{"authorization", "X-Key", "Connection", "Transfer-Encoding", "Host", "Content-Length", "Accept-Encoding"}})
+	f.origin.Handle("/a.ts", video("abc"))
+	f.get(t, "/a.ts", "Authorization", "Bearer t", "X-Key", "k", "Range", "bytes=1-", "User-Agent", "player")
+	h := f.last().Header
+	require.Equal(t, http.Header{"Authorization": {"Bearer t"}, "X-Key": {"k"}, "Accept-Encoding": {"identity"}, "Via": h["Via"]}, h)
+}
+
+func TestHeadersIn(t *testing.T) {
+	f := newFront(t, &origin.Proxy{})
+	pass := http.Header{
+		"Content-Type": {"video/mp4"}, "Etag": {`"e"`}, "Last-Modified": {"Fri, 20 Nov 2026 11:00:00 GMT"}, "Cache-Control": {"max-age=6", "public"},
+		"Expires": {"0"}, "Age": {"3"}, "Vary": {"Accept"}, "Accept-Ranges": {"bytes"}, "Content-Language": {"de"},
+		"Content-Encoding": {"br"}, "Cmsd-Static": {"ot=v"}, "Cache-Status": {"x; hit"}, "Date": {"Fri, 20 Nov 2026 11:00:00 GMT"},
+	}
+	stop := http.Header{
+		"Set-Cookie": {"a=b"}, "Access-Control-Allow-Origin": {"https://other.example"}, "Access-Control-Expose-Headers": {"X"},
+		"Alt-Svc": {`h3=":443"`}, "Strict-Transport-Security": {"max-age=1"}, "Server": {"nginx/1.2.3"}, "X-Powered-By": {"php"},
+		"Via": {"1.1 inner.host"}, "Location": {"http://10.0.0.1/"}, "Content-Location": {"/secret"}, "Refresh": {"0; url=http://evil.example"},
+		"Link": {"</x>; rel=preload"}, "Clear-Site-Data": {`"*"`}, "Service-Worker-Allowed": {"/"}, "Public-Key-Pins": {"x"}, "Nel": {"{}"},
+		"Report-To": {"{}"}, "Reporting-Endpoints": {"x"}, "Keep-Alive": {"timeout=5"}, "Proxy-Authenticate": {"Basic"}, "Upgrade": {"h2"},
+		"X-Hop": {"1"}, "Connection": {"X-Hop, Digest"}, "Digest": {"x"}, "Timing-Allow-Origin": {"*"}, "Origin-Trial": {"x"}, "Www-Authenticate": {"Basic"},
+		"Cross-Origin-Resource-Policy": {"same-origin"}, "X-Frame-Options": {"DENY"}, "X-Accel-Redirect": {"/internal"}, "X-Sendfile": {"/etc/passwd"},
+	}
+	f.origin.Handle("/a.mp4", faultorigin.Script{Func: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for _, h := range []http.Header{pass, stop} {
+			for name, values := range h {
+				w.Header()[name] = values
+			}
+		}
+		io.WriteString(w, "abc")
+	})})
+	resp, body := f.get(t, "/a.mp4")
+	require.Equal(t, "abc", body)
+	want := pass.Clone()
+	want["Content-Length"] = []string{"3"}
+	want["X-Content-Type-Options"] = []string{"nosniff"}
+	require.Equal(t, want, resp.Header)
+}
+
+func TestPagesAndImagesAreHarmless(t *testing.T) {
+	f := newFront(t, &origin.Proxy{})
+	for contentType, harmless := range map[string]bool{
+		"text/html": true, "TEXT/HTML; charset=utf-8": true, "image/svg+xml": true, "application/xml": true, "application/javascript": true, "": true,
+		"video/mp4": false, "audio/aac": false, "application/vnd.apple.mpegurl": false,
+	} {
+		h := http.Header{"Content-Type": {contentType}}
+		f.origin.Handle("/x", faultorigin.Script{Header: h, Body: []byte("<script>alert(1)</script>")})
+		resp, _ := f.get(t, "/x")
+		require.Equal(t, "nosniff", resp.Header.Get("X-Content-Type-Options"))
+		require.Equal(t, harmless, strings.Contains(resp.Header.Get("Content-Security-Policy"), "sandbox"), contentType)
+	}
+}
+
+func TestForwarded(t *testing.T) {
+	var got http.Header
+	answer := func(status int, location string) *http.Response {
+		return &http.Response{StatusCode: status, Header: http.Header{"Location": {location}}, Body: http.NoBody}
+	}
+	for _, row := range []struct {
+		remote        string
+		header        []string
+		forwarded, x  string
+		before, plain string
+	}{
+		{"192.0.2.1:99", nil, "for=192.0.2.1", "192.0.2.1", "10.0.0.1", "for=10.0.0.1"},
+		{"[2001:db8::1%eth0]:99", nil, `for="[2001:db8::1]"`, "2001:db8::1", "10.0.0.1", "for=10.0.0.1"},
+		{"[::ffff:192.0.2.1]:99", []string{"X-Forwarded-For", "Forwarded"}, "for=10.0.0.1, for=192.0.2.1", "10.0.0.1, 192.0.2.1", "10.0.0.1", "for=10.0.0.1"},
+		{"@", nil, "", "", "10.0.0.1", ""},
+	} {
+		p := &origin.Proxy{
+			Forwarded: true, Header: row.header,
+			Upstream: func(u *url.URL) (string, error) { return "http://a.example" + u.Path, nil },
+			Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				got = r.Header
+				if r.URL.Path == "/away" {
+					return answer(302, "http://b.example/"), nil
+				}
+				return answer(200, ""), nil
+			}),
+		}
+		ask := func(path string) {
+			r := httptest.NewRequest(http.MethodGet, path, nil)
+			r.RemoteAddr = row.remote
+			r.Header.Set("X-Forwarded-For", row.before)
+			r.Header.Set("Forwarded", row.plain)
+			p.ServeHTTP(httptest.NewRecorder(), r)
+		}
+		ask("/x")
+		require.Equal(t, row.forwarded, got.Get("Forwarded"))
+		require.Equal(t, row.x, got.Get("X-Forwarded-For"))
+		ask("/away")
+		require.Empty(t, got.Get("Forwarded"), "another host has no business with it")
+		require.Empty(t, got.Get("X-Forwarded-For"))
+	}
+}

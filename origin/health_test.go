@@ -1,0 +1,243 @@
+package origin_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/origin"
+	"github.com/stretchr/testify/require"
+)
+
+func TestCooldownAndProbe(t *testing.T) {
+	first := order(t, "/s/x.ts")
+	synctest.Test(t, func(t *testing.T) {
+		n, p := newNetwork(t, origin.PoolConfig{})
+		n.set(first[0], refuses)
+		state := func() origin.OriginState {
+			for _, s := range p.State() {
+				if s.Origin == "http://"+first[0]+":80/" {
+					return s
+				}
+			}
+			panic("no such origin")
+		}
+		for i := range 3 {
+			require.True(t, state().Healthy, i)
+			_, body, err := ask(t, p, "http://a/s/x.ts")
+			require.NoError(t, err)
+			require.Equal(t, first[1], body)
+			require.Len(t, n.take(), 2)
+		}
+		require.False(t, state().Healthy)
+		require.EqualValues(t, 3, state().Errors)
+		require.InDelta(t, 5, time.Until(state().Until).Seconds(), 1)
+
+		for range 10 {
+			_, _, err := ask(t, p, "http://a/s/x.ts")
+			require.NoError(t, err)
+		}
+		require.NotContains(t, n.take(), first[0], "left alone")
+
+		for wait := 10.0; wait < 200; wait *= 2 {
+			time.Sleep(time.Until(state().Until))
+			_, _, err := ask(t, p, "http://a/s/x.ts")
+			require.NoError(t, err)
+			require.Equal(t, first[:2], n.take(), "one probe")
+			require.InDelta(t, min(wait, 60), time.Until(state().Until).Seconds(), min(wait, 60)*0.2+0.1, "each failure doubles the wait")
+			_, _, _ = ask(t, p, "http://a/s/x.ts")
+			require.Equal(t, first[1:2], n.take())
+		}
+
+		n.set(first[0], says(200))
+		time.Sleep(time.Until(state().Until))
+		_, body, err := ask(t, p, "http://a/s/x.ts")
+		require.NoError(t, err)
+		require.Equal(t, first[0], body)
+		require.True(t, state().Healthy)
+		require.Zero(t, state().Failures)
+		require.True(t, state().Until.IsZero())
+	})
+}
+
+func TestOnlyOneRequestProbes(t *testing.T) {
+	first := order(t, "/s/x.ts")
+	synctest.Test(t, func(t *testing.T) {
+		n, p := newNetwork(t, origin.PoolConfig{})
+		n.set(first[0], refuses)
+		for range 3 {
+			_, _, _ = ask(t, p, "http://a/s/x.ts")
+		}
+		time.Sleep(6 * time.Second)
+		n.take()
+		n.set(first[0], func(r *http.Request) (*http.Response, error) {
+			time.Sleep(time.Second)
+			return says(200)(r)
+		})
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				_, _, err := ask(t, p, "http://a/s/x.ts")
+				require.NoError(t, err)
+			})
+		}
+		wg.Wait()
+		probes := 0
+		for _, h := range n.take() {
+			if h == first[0] {
+				probes++
+			}
+		}
+		require.Equal(t, 1, probes)
+	})
+}
+
+func TestAProbeThatTheCallerDropsDecidesNothing(t *testing.T) {
+	first := order(t, "/s/x.ts")
+	synctest.Test(t, func(t *testing.T) {
+		n, p := newNetwork(t, origin.PoolConfig{})
+		n.set(first[0], refuses)
+		for range 3 {
+			_, _, _ = ask(t, p, "http://a/s/x.ts")
+		}
+		time.Sleep(6 * time.Second)
+		n.set(first[0], silent)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		ctx, stop := context.WithCancel(ctx)
+		time.AfterFunc(100*time.Millisecond, stop)
+		r, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://a/s/x.ts", nil)
+		_, err := p.RoundTrip(r)
+		require.ErrorIs(t, err, context.Canceled)
+		n.take()
+		n.set(first[0], says(200))
+		_, body, err := ask(t, p, "http://a/s/x.ts")
+		require.NoError(t, err)
+		require.Equal(t, first[0], body, "the next request may probe")
+	})
+}
+
+func TestA503MayAskToBeLeftAlone(t *testing.T) {
+	first := order(t, "/s/x.ts")
+	synctest.Test(t, func(t *testing.T) {
+		for after, want := range map[string]time.Duration{
+			"30": 30 * time.Second, "1": 5 * time.Second, "9999999": time.Minute, "": 0, "soon": 0,
+			time.Now().Add(40 * time.Second).UTC().Format(http.TimeFormat): 40 * time.Second,
+		} {
+			n, p := newNetwork(t, origin.PoolConfig{})
+			n.set(first[0], says(503, "Retry-After", after))
+			_, body, err := ask(t, p, "http://a/s/x.ts")
+			require.NoError(t, err)
+			require.Equal(t, first[1], body)
+			for _, s := range p.State() {
+				if s.Origin == "http://"+first[0]+":80/" {
+					require.Equal(t, want == 0, s.Healthy, after)
+					require.InDelta(t, want.Seconds(), max(time.Until(s.Until), 0).Seconds(), 1.1, after)
+				}
+			}
+		}
+	})
+}
+
+func TestBodiesThatBreakCount(t *testing.T) {
+	first := order(t, "/s/x.ts")
+	broken := errors.New("reset")
+	breaks := func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Header: http.Header{}, ContentLength: -1, Request: r, Body: &trickle{r.Context(), time.Millisecond, 3, broken}}, nil
+	}
+	stalls := func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Header: http.Header{}, ContentLength: -1, Request: r, Body: &trickle{r.Context(), time.Hour, 3, io.EOF}}, nil
+	}
+	for name, row := range map[string]struct {
+		host    func(*http.Request) (*http.Response, error)
+		limit   time.Duration // of the caller
+		counted bool
+	}{
+		"breaks": {breaks, time.Minute, true}, "stalls": {stalls, 10 * time.Second, true}, "caller leaves": {stalls, time.Second, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, p := newNetwork(t, origin.PoolConfig{})
+				n.set(first[0], row.host)
+				for range 3 {
+					ctx, cancel := context.WithCancel(t.Context())
+					time.AfterFunc(row.limit, cancel)
+					r, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://a/s/x.ts", nil)
+					resp, err := p.RoundTrip(r)
+					require.NoError(t, err)
+					_, err = io.ReadAll(resp.Body)
+					require.Error(t, err, "the pool passes a broken body on as what it is")
+					resp.Body.Close()
+					cancel()
+				}
+				_, body, err := ask(t, p, "http://a/s/y.ts")
+				require.NoError(t, err)
+				require.Equal(t, map[bool]string{true: first[1], false: "xxx"}[row.counted], body)
+			})
+		})
+	}
+}
+
+// When all are out, one that turns out well is in again at once.
+func TestALastResortThatWorksIsIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, p := newNetwork(t, origin.PoolConfig{Origins: []string{"http://a"}})
+		n.set("a", refuses)
+		for range 5 {
+			_, _, err := ask(t, p, "http://a/s/x.ts")
+			require.Error(t, err)
+		}
+		require.False(t, p.State()[0].Healthy)
+		n.set("a", says(200))
+		_, _, err := ask(t, p, "http://a/s/x.ts")
+		require.NoError(t, err)
+		require.True(t, p.State()[0].Healthy)
+	})
+}
+
+// A probe with a long body lets others in after a while, and one whose body breaks does not.
+func TestProbesWithBodies(t *testing.T) {
+	first := order(t, "/s/x.ts")
+	for name, row := range map[string]struct {
+		body func(*http.Request) io.ReadCloser
+		wait time.Duration
+		in   bool
+	}{
+		"endless, at first": {func(r *http.Request) io.ReadCloser { return &trickle{r.Context(), time.Second, 1000, io.EOF} }, 3 * time.Second, false},
+		"endless, later":    {func(r *http.Request) io.ReadCloser { return &trickle{r.Context(), time.Second, 1000, io.EOF} }, 6 * time.Second, true},
+		"breaks":            {func(r *http.Request) io.ReadCloser { return &trickle{r.Context(), time.Second, 1, errRefused} }, 6 * time.Second, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, p := newNetwork(t, origin.PoolConfig{})
+				n.set(first[0], refuses)
+				for range 3 {
+					_, _, _ = ask(t, p, "http://a/s/x.ts")
+				}
+				time.Sleep(6 * time.Second)
+				n.set(first[0], func(r *http.Request) (*http.Response, error) {
+					return &http.Response{StatusCode: 200, Header: http.Header{}, ContentLength: -1, Body: row.body(r), Request: r}, nil
+				})
+				ctx, cancel := context.WithCancel(t.Context())
+				r, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://a/s/live.flv", nil)
+				resp, err := p.RoundTrip(r)
+				require.NoError(t, err)
+				go io.Copy(io.Discard, resp.Body)
+				time.Sleep(row.wait)
+				n.take()
+				n.set(first[0], says(200))
+				_, body, err := ask(t, p, "http://a/s/x.ts")
+				require.NoError(t, err)
+				require.Equal(t, row.in, body == first[0])
+				cancel()
+				synctest.Wait()
+				resp.Body.Close()
+			})
+		})
+	}
+}

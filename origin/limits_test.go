@@ -1,0 +1,85 @@
+package origin_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/faultorigin"
+	"github.com/hlsproxy/hlsproxy/origin"
+	"github.com/stretchr/testify/require"
+)
+
+func TestLimitsOfRequests(t *testing.T) {
+	for name, p := range map[string]*origin.Proxy{
+		"all": {MaxRequests: 2}, "per client": {MaxPerClient: 2}, "both": {MaxRequests: 3, MaxPerClient: 2},
+		"by name": {MaxPerClient: 2, Client: func(*http.Request) string { return "one" }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFront(t, p)
+			f.origin.Handle("/slow.ts", faultorigin.Script{Hang: true})
+			f.origin.Handle("/a.ts", video("abc"))
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			tr := client(t)
+			for range 2 {
+				go func() {
+					r, _ := http.NewRequestWithContext(ctx, http.MethodGet, f.URL+"/slow.ts", nil)
+					if resp, err := tr.RoundTrip(r); err == nil {
+						resp.Body.Close()
+					}
+				}()
+			}
+			require.Eventually(t, func() bool { return f.origin.Open() == 2 }, 5*time.Second, time.Millisecond)
+			for range 5 {
+				resp, _ := f.get(t, "/a.ts")
+				require.Equal(t, 503, resp.StatusCode)
+				require.Equal(t, "1", resp.Header.Get("Retry-After"))
+			}
+			require.Zero(t, f.origin.Requests("/a.ts"))
+			cancel()
+			require.Eventually(t, func() bool {
+				resp, _ := f.get(t, "/a.ts")
+				return resp.StatusCode == 200
+			}, 5*time.Second, time.Millisecond)
+		})
+	}
+}
+
+func TestClientsAreToldApart(t *testing.T) {
+	p := &origin.Proxy{
+		MaxPerClient: 1,
+		Upstream:     func(*url.URL) (string, error) { return "http://a.example/x.ts", nil },
+	}
+	inner := 0
+	var nested func(remote string) int
+	next := ""
+	p.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+		if inner++; inner == 1 {
+			return nil, coded{nested(next)}
+		}
+		return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+	})
+	nested = func(remote string) int {
+		r := httptest.NewRequest(http.MethodGet, "/x.ts", nil)
+		r.RemoteAddr = remote
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, r)
+		return w.Code
+	}
+	for _, row := range []struct {
+		first, second string
+		same          bool
+	}{
+		{"192.0.2.1:1", "192.0.2.1:2", true}, {"192.0.2.1:1", "192.0.2.2:1", false},
+		{"[2001:db8::1]:1", "[2001:db8::ffff:1]:1", true}, {"[2001:db8::1]:1", "[2001:db8:0:1::1]:1", false},
+		{"[fe80::1%a]:1", "[fe80::2%b]:1", true}, {"pipe", "pipe", true}, {"pipe", "other", false},
+	} {
+		inner, next = 0, row.second
+		code := nested(row.first)
+		require.Equal(t, map[bool]int{true: 503, false: 502}[row.same], code, row) // 502: what a code of 200 comes to
+	}
+}
