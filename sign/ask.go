@@ -3,7 +3,6 @@ package sign
 import (
 	"context"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 )
@@ -121,7 +120,7 @@ func (a *Ask) strip(r *http.Request, raw string) *http.Request {
 		ctx = context.WithValue(ctx, askToken{}, a.param()+"="+raw)
 	}
 	out := stripRequest(r.WithContext(ctx), a.param())
-	if strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") {
+	if bearer(r) != "" {
 		out.Header = r.Header.Clone()
 		out.Header.Del("Authorization")
 	}

@@ -239,7 +239,7 @@ func TestAskOptions(t *testing.T) {
 	require.Equal(t, "/live/1.ts", inner.RequestURI)
 
 	r := request("/live/1.m3u8")
-	r.Header.Set("Authorization", "Bearer abc")
+	r.Header.Set("Authorization", "bearer abc")
 	r.Header.Set("X-Session", "s")
 	w, inner = admit(a, r)
 	require.Equal(t, 200, w.Code)

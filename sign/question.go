@@ -46,7 +46,7 @@ type Question struct {
 // question also returns the token as it stands in the query.
 func (a *Ask) question(r *http.Request) (raw string, q Question, err error) {
 	raw, count := findParam(r.URL.RawQuery, a.param())
-	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	token := bearer(r)
 	switch {
 	case count > 1 || !plain([]byte(r.URL.EscapedPath())):
 		return "", q, ErrBadToken
@@ -54,8 +54,6 @@ func (a *Ask) question(r *http.Request) (raw string, q Question, err error) {
 		if token, err = url.QueryUnescape(raw); err != nil {
 			return "", q, ErrBadToken
 		}
-	case token == r.Header.Get("Authorization"):
-		token = "" // of another scheme, or none
 	}
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -75,6 +73,15 @@ func (a *Ask) question(r *http.Request) (raw string, q Question, err error) {
 		q.MediaSessionID = q.session()
 	}
 	return raw, q, nil
+}
+
+// bearer returns the token of an Authorization field of that scheme (RFC 6750, section 2.1), or nothing.
+func bearer(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return token
 }
 
 func (a *Ask) asks(k Kind) bool {
