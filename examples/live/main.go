@@ -4,7 +4,7 @@
 //	go run ./examples/live -origin http://a.example -origin http://b.example -key SECRET -cache 1GiB
 //
 // With -key only signed links work. It prints links for the paths that -link names; one link opens all that lies
-// beside and below its path.
+// beside and below its path. With -seal they also hide where a stream lies on its origin, and do not expire.
 package main
 
 import (
@@ -13,6 +13,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"iter"
 	"net/http"
 	"os"
 	"os/signal"
@@ -23,7 +24,6 @@ import (
 	"github.com/hlsproxy/hlsproxy/origin"
 	"github.com/hlsproxy/hlsproxy/rangeserve"
 	"github.com/hlsproxy/hlsproxy/rewrite"
-	"github.com/hlsproxy/hlsproxy/sign"
 )
 
 //go:embed index.html
@@ -38,18 +38,14 @@ func main() {
 	}
 }
 
-// newHandler is the whole chain; links may be nil.
-func newHandler(o options, links *sign.Signer) (http.Handler, error) {
-	tree, err := rewrite.Prefix("/live/", o.origins[0], o.origins[1:]...)
-	if err != nil {
-		return nil, err
-	}
+// newHandler is the whole chain.
+func newHandler(o options, urls *links) (http.Handler, error) {
 	guard := &origin.Guard{Hosts: o.hosts, Allow: o.allow, Ports: o.ports}
 	pool, err := origin.NewPool(origin.PoolConfig{Origins: o.origins, Base: guard.Transport()})
 	if err != nil {
 		return nil, err
 	}
-	shared := &cache.Transport{Base: pool}
+	shared := &cache.Transport{Base: pool, Refs: segments}
 	if o.cache > 0 {
 		shared.Store = cache.NewMemory(o.cache)
 	}
@@ -57,14 +53,26 @@ func newHandler(o options, links *sign.Signer) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	playlists := &rewrite.Rewriter{Map: tree}
-	live := rangeserve.Handler(&origin.Proxy{Upstream: tree.Upstream, Transport: shared, ModifyResponse: playlists.ModifyResponse})
-	if links != nil {
-		playlists.Sign = links.Sign
-		live = links.Handler(live)
+	playlists := &rewrite.Rewriter{Map: urls, Skip: urls.elsewhere}
+	live := rangeserve.Handler(&origin.Proxy{Upstream: urls.Upstream, Transport: shared, ModifyResponse: playlists.ModifyResponse})
+	if urls.signer != nil {
+		playlists.Sign = urls.signer.Sign
+		live = urls.signer.Handler(live)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/live/", cors.Handler(live))
 	mux.Handle("/", http.FileServerFS(o.static))
 	return mux, nil
+}
+
+// segments tells the cache what a live playlist names, and so what it may drop first.
+func segments(playlist []byte, base string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for ref, err := range rewrite.Refs(playlist, base) {
+			media := ref.Kind == rewrite.Segment || ref.Kind == rewrite.Part
+			if err == nil && media && !yield(ref.URL) {
+				return
+			}
+		}
+	}
 }

@@ -113,6 +113,36 @@ func TestSignedLinksOpenTheWholeStream(t *testing.T) {
 	}
 }
 
+func TestSealedLinksHideWhereTheStreamLies(t *testing.T) {
+	o := stream(t)
+	elsewhere := "https://ads.example/a.ts"
+	playlist := "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nseg1.ts\n#EXTINF:4,\n" + elsewhere + "\n"
+	o.Handle("/secret/index.m3u8", faultorigin.Script{Header: http.Header{"Content-Type": {"application/vnd.apple.mpegurl"}}, Body: []byte(playlist)})
+	o.Handle("/secret/seg1.ts", faultorigin.Script{Header: http.Header{"Content-Type": {"video/mp2t"}}, Body: []byte("media")})
+	base, links := start(t, "-origin", o.URL, "-key", "SECRET", "-seal", "-link", "/live/secret/index.m3u8", "-link", "/live/master.m3u8")
+	require.Regexp(t, "^"+regexp.QuoteMeta(base)+`/live/[\w-]+/index\.m3u8$`, links[0])
+	resp, media := get(t, links[0])
+	require.Equal(t, 200, resp.StatusCode, media)
+	require.Equal(t, "*", resp.Header.Get("Access-Control-Allow-Origin"))
+	require.Contains(t, media, elsewhere, "what is not on an origin stays as it is")
+	require.NotContains(t, media, "/secret")
+	resp, segment := get(t, base+uri(t, media))
+	require.Equal(t, 200, resp.StatusCode)
+	require.Equal(t, "media", segment)
+
+	_, master := get(t, links[1])
+	resp, media = get(t, base+uri(t, master))
+	require.Equal(t, 200, resp.StatusCode)
+	resp, segment = get(t, base+uri(t, media))
+	require.Equal(t, 200, resp.StatusCode)
+	require.Len(t, segment, 5000)
+	for _, path := range []string{"/live/secret/index.m3u8", "/live/index.m3u8", "/live/AAAA/index.m3u8"} {
+		resp, _ := get(t, base+path)
+		require.GreaterOrEqual(t, resp.StatusCode, 400, path)
+		require.Equal(t, "*", resp.Header.Get("Access-Control-Allow-Origin"), path)
+	}
+}
+
 func TestTheOtherOriginTakesOver(t *testing.T) {
 	a, b := stream(t), stream(t)
 	base, _ := start(t, "-origin", a.URL, "-origin", b.URL+"/")
@@ -225,6 +255,7 @@ func TestBadFlags(t *testing.T) {
 		{"-origin", "http://a.example", "-allow", "10.0.0.0"}, {"-origin", "http://a.example", "-cache", "much"},
 		{"-origin", "http://a.example", "-credentials"}, {"-origin", "http://a.example", "extra"}, {"-origin", "http://a.example", "-static", "/does/not/exist"},
 		{"-origin", "http://a.example", "-key", "k", "-ttl", "-1s"}, {"-origin", "http://a.example", "-key", "k", "-link", "index.m3u8"},
+		{"-origin", "http://a.example", "-seal"}, {"-origin", "http://a.example", "-key", "k", "-seal", "-link", "index.m3u8"},
 	} {
 		require.Error(t, run(ctx, args, io.Discard), "%v", args)
 	}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/pbkdf2"
-	"crypto/sha256"
 	"errors"
 	"flag"
 	"fmt"
@@ -14,8 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/hlsproxy/hlsproxy/sign"
 )
 
 type options struct {
@@ -26,6 +22,7 @@ type options struct {
 	allow       []netip.Prefix
 	key         string
 	ttl         time.Duration
+	seal        bool
 	links       []string
 	cache       int64
 	cors        []string
@@ -45,6 +42,7 @@ func parse(args []string) (options, error) {
 	})
 	flags.StringVar(&o.key, "key", "", "`SECRET` of the links; with it only signed links work")
 	flags.DurationVar(&o.ttl, "ttl", 12*time.Hour, "how long a signed link works")
+	flags.BoolVar(&o.seal, "seal", false, "hide in the links where a stream lies on its origin; needs -key, and such links do not expire")
 	flags.Func("link", "`PATH` to print a link for (repeatable; /live/index.m3u8 and /live/master.m3u8 without it)", func(s string) error {
 		o.links = append(o.links, s)
 		return nil
@@ -98,18 +96,6 @@ func (o *options) addOrigin(s string) error {
 	o.hosts = append(o.hosts, u.Hostname())
 	o.ports = append(o.ports, uint16(port))
 	return nil
-}
-
-// newSigner stretches the key, since people choose passwords where 32 random bytes are meant. Nil without a key.
-func newSigner(o options) (*sign.Signer, error) {
-	if o.key == "" {
-		return nil, nil
-	}
-	secret, err := pbkdf2.Key(sha256.New, o.key, []byte("hlsproxy links"), 100_000, 32)
-	if err != nil {
-		return nil, err
-	}
-	return sign.New(sign.Config{Keys: []sign.Key{{ID: "1", Secret: secret}}, TTL: o.ttl, Scope: sign.Directory})
 }
 
 // parseSize reads 500MB, 256MiB, 1GiB or plain bytes.

@@ -16,11 +16,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	links, err := newSigner(o)
+	urls, err := newLinks(o)
 	if err != nil {
 		return err
 	}
-	h, err := newHandler(o, links)
+	h, err := newHandler(o, urls)
 	if err != nil {
 		return err
 	}
@@ -32,12 +32,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	base := urlOf(ln)
 	fmt.Fprintln(out, "listening on", base)
 	for _, path := range o.links {
-		if links != nil {
-			if path, err = links.URL(path); err != nil {
-				return err
-			}
+		link, err := urls.to(path)
+		if err != nil {
+			return err
 		}
-		fmt.Fprintf(out, "play %s%s\n or open %[1]s/#%s\n", base, path)
+		fmt.Fprintf(out, "play %s%s\n or open %[1]s/#%s\n", base, link)
 	}
 	return serve(ctx, ln, h)
 }

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"crypto/pbkdf2"
+	"crypto/sha256"
+	"errors"
+	"net/url"
+	"strings"
+
+	"github.com/hlsproxy/hlsproxy/rewrite"
+	"github.com/hlsproxy/hlsproxy/sign"
+)
+
+// links are the URLs that viewers see of what lies on the origins: /live/PATH for /PATH, with a token if there is a key,
+// or with -seal /live/TOKEN/NAME, which shows the file name at most.
+type links struct {
+	rewrite.Mapper
+	tree   rewrite.Mapper
+	signer *sign.Signer // nil: they are not signed
+	sealed bool
+}
+
+func newLinks(o options) (*links, error) {
+	tree, err := rewrite.Prefix("/live/", o.origins[0], o.origins[1:]...)
+	if err != nil {
+		return nil, err
+	}
+	l := &links{Mapper: tree, tree: tree, sealed: o.seal}
+	if o.key == "" {
+		if o.seal {
+			err = errors.New("-seal needs -key")
+		}
+		return l, err
+	}
+	// Stretched, since people choose passwords where 32 random bytes are meant.
+	secret, err := pbkdf2.Key(sha256.New, o.key, []byte("hlsproxy links"), 100_000, 32)
+	if err != nil {
+		return nil, err
+	}
+	c := sign.Config{Keys: []sign.Key{{ID: "1", Secret: secret}}, TTL: o.ttl, Scope: sign.Directory}
+	if l.sealed {
+		l.Mapper, err = sign.NewSealer(c, "/live/")
+	} else {
+		l.signer, err = sign.New(c)
+	}
+	return l, err
+}
+
+// to is the link for a path below /live/.
+func (l *links) to(path string) (string, error) {
+	if l.signer != nil {
+		return l.signer.URL(path)
+	}
+	if !l.sealed {
+		return path, nil
+	}
+	u, err := url.Parse(path)
+	if err != nil {
+		return "", err
+	}
+	upstream, err := l.tree.Upstream(u)
+	if err != nil {
+		return "", err
+	}
+	public, err := l.AppendPublic(nil, []byte(upstream))
+	return string(public), err
+}
+
+// elsewhere reports what is not on the origins: a Sealer would seal that, too, but nothing else is reached.
+func (l *links) elsewhere(ref rewrite.Ref) bool {
+	_, err := l.tree.AppendPublic(nil, []byte(ref.URL))
+	return strings.HasPrefix(ref.URL, "http") && err != nil
+}
