@@ -12,27 +12,44 @@ import (
 	"github.com/hlsproxy/hlsproxy/origin"
 	"github.com/hlsproxy/hlsproxy/rangeserve"
 	"github.com/hlsproxy/hlsproxy/rewrite"
+	"github.com/hlsproxy/hlsproxy/sign"
 )
 
-// newChain puts the library in front of an origin: /hls/x is /x there. It is what to copy out of this example.
-func newChain(originURL string) (http.Handler, *cache.Transport, error) {
-	tree, err := rewrite.Prefix("/hls/", originURL+"/")
+// upstream is the lower half of the chain: a cache over a pool of origins. This file is what to copy out of the example.
+type upstream struct {
+	origins []string // URLs of servers that hold the same streams
+	pool    *origin.Pool
+	shared  *cache.Transport
+}
+
+func newUpstream(origins []string) (*upstream, error) {
+	guard := &origin.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}} // these origins are local
+	pool, err := origin.NewPool(origin.PoolConfig{Origins: origins, Base: guard.Transport(), Cooldown: time.Second})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
+	}
+	shared := &cache.Transport{Base: pool, Store: cache.NewMemory(64 << 20), TTL: untilNextSegment}
+	return &upstream{origins, pool, shared}, nil
+}
+
+// newChain is the upper half: prefix+x is /x on the origins, which transport reaches. With links, only signed ones play.
+func newChain(prefix string, origins []string, transport http.RoundTripper, links *sign.Signer) (http.Handler, error) {
+	tree, err := rewrite.Prefix(prefix, origins[0]+"/", origins[1:]...)
+	if err != nil {
+		return nil, err
 	}
 	cors, err := corsmw.New(corsmw.Config{Origins: []string{"*"}})
 	if err != nil {
-		return nil, nil, err
-	}
-	guard := &origin.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}} // this origin is local
-	shared := &cache.Transport{
-		Base:  guard.Transport(),
-		Store: cache.NewMemory(64 << 20),
-		TTL:   untilNextSegment,
+		return nil, err
 	}
 	rewriter := &rewrite.Rewriter{Map: tree}
-	proxy := &origin.Proxy{Upstream: tree.Upstream, Transport: shared, ModifyResponse: rewriter.ModifyResponse}
-	return cors.Handler(rangeserve.Handler(proxy)), shared, nil
+	proxy := &origin.Proxy{Upstream: tree.Upstream, Transport: transport, ModifyResponse: rewriter.ModifyResponse}
+	stream := rangeserve.Handler(proxy)
+	if links != nil {
+		rewriter.Sign = links.Sign
+		stream = links.Handler(stream)
+	}
+	return cors.Handler(stream), nil
 }
 
 // untilNextSegment keeps a live playlist until its next segment is due. The library's own rule, half a target duration,
@@ -46,7 +63,7 @@ func untilNextSegment(e *cache.Entry) time.Duration {
 	list, _, err := m3u8.DecodeFrom(io.NewSectionReader(e.Body, 0, e.Body.Size()), true)
 	p, ok := list.(*m3u8.MediaPlaylist)
 	if err != nil || !ok || p.Count() == 0 || p.PartTargetDuration > 0 {
-		return ttl // low-latency players ask for the next change by its number, and their answers are good for long
+		return ttl // low-latency players ask for the next change by its number, and such answers are good for long
 	}
 	last := p.GetAllSegments()[p.Count()-1]
 	segment := time.Duration(last.Duration * float64(time.Second))

@@ -43,70 +43,61 @@ func main() {
 
 // run serves until ctx ends, then lets running answers finish.
 func run(ctx context.Context, out io.Writer, c config) error {
+	if c.viewers < 0 || c.viewers > mostViewers {
+		return fmt.Errorf("-viewers: not a number from 0 to %d", mostViewers)
+	}
 	if c.hlsjs != "" {
 		if _, err := os.Stat(c.hlsjs); err != nil {
 			return err
 		}
 	}
-	upstream, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	defer upstream.Close()
 	public, err := net.Listen("tcp", c.addr)
 	if err != nil {
 		return err
 	}
 	defer public.Close()
-
 	live, err := newLiveOrigin(time.Now, c.ll).handler()
 	if err != nil {
 		return err
 	}
-	stream, shared, err := newChain("http://" + upstream.Addr().String())
+	d, err := newDemo(live)
 	if err != nil {
 		return err
 	}
-	m := newMeter(shared.Stats)
-	front, err := site(stream, m, c.hlsjs)
+	front, err := d.site(c.hlsjs, c.ll)
 	if err != nil {
-		return err
+		return errors.Join(err, d.close(ctx))
 	}
 
 	base := "http://" + reachable(public.Addr())
 	fmt.Fprintf(out, "listening on %s\nopen it in a browser, or play %[1]s/hls/live/master.m3u8 (fMP4) or %[1]s/hls/live/ts/master.m3u8 (MPEG-TS)\n", base)
 	g, ctx := errgroup.WithContext(ctx)
-	serve(ctx, g, public, front, upstream, m.origin.count(live))
-	g.Go(func() error { m.run(ctx); return nil })
-	viewers := &crowd{
-		master: base + "/hls/live/master.m3u8", size: c.viewers, ramp: 10 * time.Second,
-		failed: func(err error) { log.Print("simulated viewer: ", err) },
-	}
-	g.Go(func() error { viewers.run(ctx); return nil })
+	serve(ctx, g, public, front, d.close)
+	g.Go(func() error { d.meter.run(ctx); return nil })
+	g.Go(func() error {
+		d.crowd.run(ctx, base+"/hls/live/master.m3u8", c.viewers, func(err error) { log.Print("simulated viewer: ", err) })
+		return nil
+	})
 	return g.Wait()
 }
 
-// serve answers on both listeners until ctx ends. What is being answered then has five seconds, and the origin goes last.
-func serve(ctx context.Context, g *errgroup.Group, public net.Listener, front http.Handler, upstream net.Listener, live http.Handler) {
-	servers := []*http.Server{newServer(front), newServer(live)}
-	for i, ln := range []net.Listener{public, upstream} {
-		g.Go(func() error {
-			if err := servers[i].Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-				return err
-			}
-			return nil
-		})
-	}
+// serve answers until ctx ends. What is being answered then has five seconds, and the origins go last.
+func serve(ctx context.Context, g *errgroup.Group, public net.Listener, front http.Handler, last func(context.Context) error) {
+	s := newServer(front)
+	g.Go(func() error {
+		if err := s.Serve(public); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
 	g.Go(func() error {
 		<-ctx.Done()
 		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		for _, s := range servers {
-			if s.Shutdown(late) != nil {
-				s.Close()
-			}
+		if s.Shutdown(late) != nil {
+			s.Close()
 		}
-		return nil
+		return last(late)
 	})
 }
 

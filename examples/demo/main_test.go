@@ -33,31 +33,29 @@ func (o *witness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := httptest.NewRecorder()
 	o.next.ServeHTTP(rec, r)
 	o.mu.Lock()
-	o.gave[fmt.Sprintf("%s %d %x", r.URL.Path, rec.Code, sha256.Sum256(rec.Body.Bytes()))]++
+	o.gave[fmt.Sprintf("%s %d %x", r.URL, rec.Code, sha256.Sum256(rec.Body.Bytes()))]++
 	o.mu.Unlock()
 	w.Header().Set("Content-Type", rec.Header().Get("Content-Type"))
 	w.WriteHeader(rec.Code)
 	w.Write(rec.Body.Bytes())
 }
 
-// stage is the demo in one process: origin, chain and page, each over TCP.
+// stage is the demo in one process: origins, chain and page, each over TCP.
 type stage struct {
+	*demo
 	origin *witness
-	meter  *meter
 	url    string
 }
 
-func newStage(t *testing.T) *stage {
+func newStage(t *testing.T, lowLatency bool) *stage {
 	t.Helper()
-	live, err := newLiveOrigin(time.Now, false).handler()
+	live, err := newLiveOrigin(time.Now, lowLatency).handler()
 	require.NoError(t, err)
 	s := &stage{origin: &witness{next: live, gave: map[string]int{}}}
-	upstream := httptest.NewServer(s.origin)
-	t.Cleanup(upstream.Close)
-	stream, shared, err := newChain(upstream.URL)
+	s.demo, err = newDemo(s.origin)
 	require.NoError(t, err)
-	s.meter = newMeter(shared.Stats)
-	front, err := site(stream, s.meter, "")
+	t.Cleanup(s.kill)
+	front, err := s.site("", lowLatency)
 	require.NoError(t, err)
 	public := httptest.NewServer(front)
 	t.Cleanup(public.Close)
@@ -65,18 +63,21 @@ func newStage(t *testing.T) *stage {
 	return s
 }
 
+func (d *demo) kill() {
+	for _, o := range d.origins {
+		o.kill()
+	}
+}
+
 func TestTheOriginIsAskedOncePerSegmentAndPlaylistChange(t *testing.T) {
 	t.Parallel()
 	for _, master := range []string{"/hls/live/master.m3u8", "/hls/live/ts/master.m3u8"} {
 		t.Run(master, func(t *testing.T) {
 			t.Parallel()
-			s := newStage(t)
-			ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
+			s := newStage(t, false)
+			ctx, cancel := context.WithTimeout(t.Context(), 4500*time.Millisecond)
 			defer cancel()
-			(&crowd{
-				master: s.url + master, size: 20, ramp: 500 * time.Millisecond,
-				failed: func(err error) { t.Error(err) },
-			}).run(ctx)
+			newCrowd(500*time.Millisecond).run(ctx, s.url+master, 20, func(err error) { t.Error(err) })
 
 			s.origin.mu.Lock()
 			defer s.origin.mu.Unlock()
@@ -84,14 +85,14 @@ func TestTheOriginIsAskedOncePerSegmentAndPlaylistChange(t *testing.T) {
 			for answer, times := range s.origin.gave {
 				require.Equal(t, 1, times, answer)
 				require.Contains(t, answer, " 200 ")
-				if !strings.Contains(answer, ".m3u8 ") {
+				if !strings.Contains(answer, ".m3u8") {
 					segments++
 				}
 			}
-			// Three tracks, from three segments behind the edge to what came in at least five seconds.
+			// Three tracks, from three segments behind the edge to what came in at least four seconds.
 			require.GreaterOrEqual(t, segments, 3*(3+2))
 			require.Equal(t, 20, s.meter.viewers(time.Now()))
-			counts := s.meter.counts()
+			counts := s.meter.cached()
 			require.NotZero(t, counts.Joins)
 			require.Greater(t, counts.Hits+counts.Joins, 5*counts.Misses)
 			require.EqualValues(t, len(s.origin.gave), counts.Misses)
@@ -101,7 +102,7 @@ func TestTheOriginIsAskedOncePerSegmentAndPlaylistChange(t *testing.T) {
 
 func TestThePublicSide(t *testing.T) {
 	t.Parallel()
-	s := newStage(t)
+	s := newStage(t, false)
 	for root, ext := range map[string]string{"/hls/live/": ".m4s", "/hls/live/ts/": ".ts"} {
 		p, ok := decode(t, fetch(t, s.url+root+"master.m3u8", http.StatusOK)).(*m3u8.MasterPlaylist)
 		require.True(t, ok)
@@ -130,7 +131,7 @@ func TestThePublicSide(t *testing.T) {
 
 func TestRangesOfASegment(t *testing.T) {
 	t.Parallel()
-	s := newStage(t)
+	s := newStage(t, false)
 	list := decode(t, fetch(t, s.url+"/hls/live/v1/index.m3u8", http.StatusOK)).(*m3u8.MediaPlaylist)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+list.GetAllSegments()[3].URI, nil)
 	require.NoError(t, err)
@@ -220,8 +221,9 @@ func TestRunRefusesWhatCannotWork(t *testing.T) {
 	busy := httptest.NewServer(http.NotFoundHandler())
 	defer busy.Close()
 	for name, c := range map[string]config{
-		"no such file":  {addr: "127.0.0.1:0", hlsjs: filepath.Join(t.TempDir(), "none.js")},
-		"address taken": {addr: busy.Listener.Addr().String()},
+		"crowd too large": {addr: "127.0.0.1:0", viewers: mostViewers + 1},
+		"no such file":    {addr: "127.0.0.1:0", hlsjs: filepath.Join(t.TempDir(), "none.js")},
+		"address taken":   {addr: busy.Listener.Addr().String()},
 	} {
 		require.Error(t, run(t.Context(), io.Discard, c), name)
 	}
@@ -229,11 +231,11 @@ func TestRunRefusesWhatCannotWork(t *testing.T) {
 
 func TestThePageIsWhole(t *testing.T) {
 	t.Parallel()
-	s := newStage(t)
+	s := newStage(t, false)
 	page := fetch(t, s.url+"/", http.StatusOK)
 	require.Contains(t, page, `data-hlsjs="`+cdn+`"`)
-	require.Contains(t, page, "100 ms")
-	for _, asset := range []string{"/page.css", "/page.js", "/chart.js"} {
+	require.Contains(t, page, "<b>100 ms</b>")
+	for _, asset := range []string{"/page.css", "/page.js", "/player.js", "/chain.js", "/chart.js"} {
 		require.NotEmpty(t, fetch(t, s.url+asset, http.StatusOK))
 		require.Contains(t, page+fetch(t, s.url+"/page.js", http.StatusOK), strings.TrimPrefix(asset, "/"))
 	}

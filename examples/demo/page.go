@@ -2,9 +2,12 @@ package main
 
 import (
 	"embed"
+	"encoding/json"
 	"html/template"
 	"io/fs"
 	"net/http"
+
+	"github.com/hlsproxy/hlsproxy/sign"
 )
 
 //go:embed page
@@ -13,8 +16,9 @@ var pageFiles embed.FS
 // cdn is where the page gets hls.js when no file was given.
 const cdn = "https://cdn.jsdelivr.net/npm/hls.js@1"
 
-// site is everything the demo listens for: the page, its counters, and the stream below /hls/.
-func site(stream http.Handler, m *meter, hlsjs string) (http.Handler, error) {
+// site is everything the demo listens for: the page, its counters and controls, and the stream, for all below /hls/ and
+// by signed links below /signed/.
+func (d *demo) site(hlsjs string, lowLatency bool) (http.Handler, error) {
 	index, err := template.ParseFS(pageFiles, "page/index.html")
 	if err != nil {
 		return nil, err
@@ -23,10 +27,20 @@ func site(stream http.Handler, m *meter, hlsjs string) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	data := map[string]any{"HLSJS": cdn, "Distance": distance.Milliseconds()}
 	mux := http.NewServeMux()
+	for prefix, links := range map[string]*sign.Signer{"/hls/": nil, "/signed/": d.links.signer} {
+		stream, err := newChain(prefix, d.up.origins, d.past, links)
+		if err != nil {
+			return nil, err
+		}
+		mux.Handle(prefix, d.meter.watch(stream))
+	}
+	mux.Handle("/control/", d.controls())
+	mux.HandleFunc("GET /stats", d.stats)
+	mux.HandleFunc("GET /link", d.link)
+	source := cdn
 	if hlsjs != "" {
-		data["HLSJS"] = "/hls.js"
+		source = "/hls.js"
 		mux.HandleFunc("GET /hls.js", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
 			http.ServeFile(w, r, hlsjs)
@@ -36,12 +50,24 @@ func site(stream http.Handler, m *meter, hlsjs string) (http.Handler, error) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", "default-src 'self'; script-src 'self' https://cdn.jsdelivr.net; "+
 			"worker-src blob:; media-src 'self' blob:; img-src data:")
-		index.Execute(w, data)
+		index.Execute(w, map[string]any{
+			"HLSJS": source, "Distance": distance.Milliseconds(), "LowLatency": lowLatency, "Local": isLocal(r),
+		})
 	})
-	mux.Handle("GET /page.css", http.FileServerFS(assets))
-	mux.Handle("GET /page.js", http.FileServerFS(assets))
-	mux.Handle("GET /chart.js", http.FileServerFS(assets))
-	mux.Handle("GET /stats", m)
-	mux.Handle("/hls/", m.watch(stream))
+	for _, name := range []string{"page.css", "page.js", "player.js", "chain.js", "chart.js"} {
+		mux.Handle("GET /"+name, http.FileServerFS(assets))
+	}
 	return mux, nil
+}
+
+// link answers /link: what a page does for a viewer whom it has let in.
+func (d *demo) link(w http.ResponseWriter, r *http.Request) {
+	l, err := d.links.mint()
+	if err != nil {
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	json.NewEncoder(w).Encode(l)
 }

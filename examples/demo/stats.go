@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
-	"path"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache"
@@ -18,65 +16,30 @@ const (
 	present = 6 * time.Second // a viewer who asked for nothing for so long has gone; players ask every two
 )
 
-// traffic counts what passes one place.
-type traffic struct {
-	playlists, segments, bytes atomic.Int64
-}
-
-// count wraps a handler; what is no playlist counts as a segment, init sections too.
-func (t *traffic) count(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if path.Ext(r.URL.Path) == ".m3u8" {
-			t.playlists.Add(1)
-		} else {
-			t.segments.Add(1)
-		}
-		next.ServeHTTP(&countingWriter{w, &t.bytes}, r)
-	})
-}
-
-func (t *traffic) requests() int64 { return t.playlists.Load() + t.segments.Load() }
-
-// MarshalJSON makes traffic part of the answer of /stats.
-func (t *traffic) MarshalJSON() ([]byte, error) {
-	return json.Marshal(map[string]int64{
-		"playlists": t.playlists.Load(), "segments": t.segments.Load(), "bytes": t.bytes.Load(),
-	})
-}
-
-type countingWriter struct {
-	http.ResponseWriter
-	bytes *atomic.Int64
-}
-
-func (w *countingWriter) Write(b []byte) (int, error) {
-	n, err := w.ResponseWriter.Write(b)
-	w.bytes.Add(int64(n))
-	return n, err
-}
-
-func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
 // sample is one second of the chart.
 type sample struct {
-	Viewers int    `json:"viewers"`
-	Hits    uint64 `json:"hits"`
-	Joins   uint64 `json:"joins"`
-	Origin  int64  `json:"origin"`
+	Viewers  int    `json:"viewers"`
+	Requests int64  `json:"requests"`
+	Hits     uint64 `json:"hits"`
+	Joins    uint64 `json:"joins"`
+	Origin   int64  `json:"origin"`
+	Note     string `json:"note,omitempty"` // what somebody did
 }
 
 // meter knows how the demo is doing.
 type meter struct {
-	served, origin traffic
-	counts         func() cache.Stats
+	served traffic
+	cached func() cache.Stats
+	origin func() counts
 
 	mu      sync.Mutex
 	seen    map[string]time.Time // viewers, by address and User-Agent
 	samples []sample             // oldest first
+	noted   string               // for the next sample
 }
 
-func newMeter(counts func() cache.Stats) *meter {
-	return &meter{counts: counts, seen: map[string]time.Time{}}
+func newMeter(cached func() cache.Stats, origin func() counts) *meter {
+	return &meter{cached: cached, origin: origin, seen: map[string]time.Time{}}
 }
 
 // watch wraps the public side of the chain: whoever asks there is a viewer.
@@ -93,19 +56,28 @@ func (m *meter) watch(next http.Handler) http.Handler {
 
 // run takes a sample every second until ctx ends.
 func (m *meter) run(ctx context.Context) {
-	last, lastOrigin := m.counts(), m.origin.requests()
+	last, lastOrigin, lastServed := m.cached(), m.origin(), m.served.counts()
 	for wait(ctx, time.Second) {
-		now, nowOrigin := m.counts(), m.origin.requests()
+		now, nowOrigin, nowServed := m.cached(), m.origin(), m.served.counts()
 		m.add(sample{
-			Viewers: m.viewers(time.Now()), Hits: now.Hits - last.Hits, Joins: now.Joins - last.Joins, Origin: nowOrigin - lastOrigin,
+			Viewers: m.viewers(time.Now()), Requests: nowServed.requests() - lastServed.requests(),
+			Hits: now.Hits - last.Hits, Joins: now.Joins - last.Joins, Origin: nowOrigin.requests() - lastOrigin.requests(),
 		})
-		last, lastOrigin = now, nowOrigin
+		last, lastOrigin, lastServed = now, nowOrigin, nowServed
 	}
+}
+
+// note marks the next sample.
+func (m *meter) note(what string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.noted = what
 }
 
 func (m *meter) add(s sample) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	s.Note, m.noted = m.noted, ""
 	m.samples = append(m.samples, s)
 	if len(m.samples) > history {
 		m.samples = append([]sample(nil), m.samples[1:]...)
@@ -124,21 +96,38 @@ func (m *meter) viewers(now time.Time) int {
 	return len(m.seen)
 }
 
-// ServeHTTP answers /stats.
-func (m *meter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	counts := m.counts()
+func (m *meter) history() []sample {
 	m.mu.Lock()
-	samples := append([]sample{}, m.samples...)
-	m.mu.Unlock()
+	defer m.mu.Unlock()
+	return append([]sample{}, m.samples...)
+}
+
+// stats answers /stats.
+func (d *demo) stats(w http.ResponseWriter, r *http.Request) {
+	cached := d.up.shared.Stats()
+	type originStats struct {
+		Name    string `json:"name"`
+		Up      bool   `json:"up"`
+		Healthy bool   `json:"healthy"` // as the pool sees it
+		counts
+	}
+	origins := make([]originStats, len(d.origins))
+	for i, state := range d.up.pool.State() {
+		o := d.origins[i]
+		origins[i] = originStats{o.name, o.alive(), state.Healthy, o.traffic.counts()}
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	json.NewEncoder(w).Encode(map[string]any{
-		"viewers": m.viewers(time.Now()),
-		"hits":    counts.Hits,   // answered from what is stored
-		"joins":   counts.Joins,  // answered from a fetch that was running already
-		"misses":  counts.Misses, // fetches begun
-		"served":  &m.served,
-		"origin":  &m.origin,
-		"history": samples,
+		"viewers":   d.meter.viewers(time.Now()),
+		"simulated": d.crowd.size(),
+		"cache":     !d.past.off.Load(),
+		"hits":      cached.Hits,   // answered from what is stored
+		"joins":     cached.Joins,  // answered from a fetch that was running already
+		"misses":    cached.Misses, // fetches begun
+		"served":    d.meter.served.counts(),
+		"origin":    d.fromOrigins(),
+		"origins":   origins,
+		"history":   d.meter.history(),
 	})
 }

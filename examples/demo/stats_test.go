@@ -21,25 +21,28 @@ func answer(body string) http.Handler {
 func TestMeterSamplesRatesEverySecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var hits, joins atomic.Uint64
-		m := newMeter(func() cache.Stats { return cache.Stats{Hits: hits.Load(), Joins: joins.Load()} })
+		var origin traffic
+		m := newMeter(func() cache.Stats { return cache.Stats{Hits: hits.Load(), Joins: joins.Load()} }, origin.counts)
 		hits.Store(1000) // before the first sample
 		ctx, cancel := context.WithCancel(t.Context())
 		go m.run(ctx)
 		synctest.Wait()
 		hits.Store(1007)
 		joins.Store(2)
-		get(m.origin.count(answer("x")), "/live/v0/1.m4s")
+		get(origin.count(answer("x")), "/live/v0/1.m4s")
+		get(m.served.count(answer("x")), "/hls/live/v0/index.m3u8")
+		m.note("cache off")
 		time.Sleep(1500 * time.Millisecond)
 		hits.Store(1010)
 		time.Sleep(time.Second)
 		cancel()
 		synctest.Wait()
-		require.Equal(t, []sample{{Hits: 7, Joins: 2, Origin: 1}, {Hits: 3}}, m.samples)
+		require.Equal(t, []sample{{Requests: 1, Hits: 7, Joins: 2, Origin: 1, Note: "cache off"}, {Hits: 3}}, m.samples)
 	})
 }
 
 func TestMeterKeepsTwoMinutes(t *testing.T) {
-	m := newMeter(nil)
+	m := newMeter(nil, nil)
 	for i := range history + 30 {
 		m.add(sample{Viewers: i})
 	}
@@ -49,7 +52,7 @@ func TestMeterKeepsTwoMinutes(t *testing.T) {
 
 func TestViewersAreThoseWhoAskedLately(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMeter(func() cache.Stats { return cache.Stats{} })
+		m := newMeter(nil, nil)
 		h := m.watch(answer("x"))
 		ask := func(address, agent string) {
 			r := httptest.NewRequest(http.MethodGet, "/hls/live/master.m3u8", nil)
@@ -69,18 +72,32 @@ func TestViewersAreThoseWhoAskedLately(t *testing.T) {
 }
 
 func TestStatsAreJSON(t *testing.T) {
-	m := newMeter(func() cache.Stats { return cache.Stats{Hits: 5, Joins: 4, Misses: 3} })
-	get(m.watch(answer("12345")), "/hls/live/v0/index.m3u8")
-	get(m.watch(answer("123")), "/hls/live/v0/7.m4s")
-	get(m.origin.count(answer("12")), "/live/v0/init.mp4")
-	w := get(m, "/stats")
+	d, err := newDemo(answer("12"))
+	require.NoError(t, err)
+	defer d.kill()
+	get(d.meter.watch(answer("12345")), "/hls/live/v0/index.m3u8")
+	get(d.meter.watch(answer("123")), "/hls/live/v0/7.m4s")
+	get(d.meter.watch(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusForbidden) })), "/signed/x.ts")
+	get(d.meter.watch(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusBadGateway) })), "/hls/x.ts")
+	get(d.origins[1].handler, "/live/v0/init.mp4")
+	d.origins[0].kill()
+	w := httptest.NewRecorder()
+	d.stats(w, httptest.NewRequest(http.MethodGet, "/stats", nil))
 	require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
 	var got map[string]any
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &got))
+	traffic := func(playlists, segments, bytes, refused, failed float64) map[string]any {
+		return map[string]any{"playlists": playlists, "segments": segments, "bytes": bytes, "refused": refused, "failed": failed}
+	}
+	of := func(name string, up bool, counts map[string]any) map[string]any {
+		counts["name"], counts["up"], counts["healthy"] = name, up, true
+		return counts
+	}
 	require.Equal(t, map[string]any{
-		"viewers": 1.0, "hits": 5.0, "joins": 4.0, "misses": 3.0,
-		"served":  map[string]any{"playlists": 1.0, "segments": 1.0, "bytes": 8.0},
-		"origin":  map[string]any{"playlists": 0.0, "segments": 1.0, "bytes": 2.0},
+		"viewers": 1.0, "simulated": 0.0, "cache": true, "hits": 0.0, "joins": 0.0, "misses": 0.0,
+		"served":  traffic(1, 3, 8, 1, 1),
+		"origin":  traffic(0, 1, 2, 0, 0),
+		"origins": []any{of("A", false, traffic(0, 0, 0, 0, 0)), of("B", true, traffic(0, 1, 2, 0, 0))},
 		"history": []any{},
 	}, got)
 }

@@ -7,39 +7,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 
 	"github.com/Eyevinn/hls-m3u8/m3u8"
+	"golang.org/x/sync/errgroup"
 )
-
-// crowd is a number of simulated viewers: each plays a picture and a sound rendition in real time over HTTP and throws
-// the bytes away. They differ in their User-Agent, by which the demo counts viewers.
-type crowd struct {
-	master string        // the multivariant playlist's URL
-	size   int           // viewers
-	ramp   time.Duration // over which they arrive
-	failed func(error)   // is told of each failed request; a viewer then starts over, as players do
-}
-
-// run plays until ctx ends and every viewer has left.
-func (c *crowd) run(ctx context.Context) {
-	transport := &http.Transport{MaxIdleConnsPerHost: c.size, IdleConnTimeout: 30 * time.Second}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport, Timeout: 30 * time.Second}
-	var all sync.WaitGroup
-	for i := range c.size {
-		v := &viewer{client: client, name: fmt.Sprintf("demo-viewer/%d", i+1), quality: i}
-		all.Go(func() {
-			for ok := wait(ctx, time.Duration(i)*c.ramp/time.Duration(c.size)); ok; ok = wait(ctx, time.Second) {
-				if err := v.watch(ctx, c.master); ctx.Err() == nil {
-					c.failed(err)
-				}
-			}
-		})
-	}
-	all.Wait()
-}
 
 // viewer is one simulated player.
 type viewer struct {
@@ -48,23 +20,38 @@ type viewer struct {
 	quality int // which variant, modulo their number
 }
 
+// stay watches from a moment on until ctx ends.
+func (v *viewer) stay(ctx context.Context, after time.Duration, master string, failed func(error)) {
+	for ok := wait(ctx, after); ok; ok = wait(ctx, time.Second) {
+		if err := v.watch(ctx, master); ctx.Err() == nil {
+			failed(err)
+		}
+	}
+}
+
 // watch returns when something failed or ctx ended.
 func (v *viewer) watch(ctx context.Context, master string) error {
 	renditions, err := v.choose(ctx, master)
 	if err != nil {
 		return err
 	}
-	for {
-		began, pause := time.Now(), time.Duration(0)
-		for _, r := range renditions {
-			if pause, err = v.follow(ctx, r); err != nil {
-				return err
+	// The renditions are followed side by side, since a blocking reload holds up only its own.
+	g, ctx := errgroup.WithContext(ctx)
+	for _, r := range renditions {
+		g.Go(func() error {
+			for {
+				began := time.Now()
+				pause, err := v.follow(ctx, r)
+				if err != nil {
+					return err
+				}
+				if !wait(ctx, time.Until(began.Add(pause))) {
+					return ctx.Err()
+				}
 			}
-		}
-		if !wait(ctx, time.Until(began.Add(pause))) {
-			return ctx.Err()
-		}
+		})
 	}
+	return g.Wait()
 }
 
 // rendition is where a viewer is in one media playlist.
@@ -72,6 +59,9 @@ type rendition struct {
 	playlist *url.URL
 	begun    bool
 	next     uint64 // the sequence number it plays next
+
+	reload *url.URL // with which directives; nil: as it is
+	part   string   // the newest that was loaded
 }
 
 // choose reads the multivariant playlist and picks one variant with its sound.
@@ -109,13 +99,20 @@ func (v *viewer) choose(ctx context.Context, master string) ([]*rendition, error
 // follow loads a media playlist and what is new in it, and says how long to wait before the next look: a target
 // duration, or half of one when nothing had changed (RFC 8216 section 6.3.4).
 func (v *viewer) follow(ctx context.Context, r *rendition) (time.Duration, error) {
-	list, err := v.playlist(ctx, r.playlist)
+	at := r.playlist
+	if r.reload != nil {
+		at = r.reload
+	}
+	list, err := v.playlist(ctx, at)
 	if err != nil {
 		return 0, err
 	}
 	p, ok := list.(*m3u8.MediaPlaylist)
 	if !ok {
 		return 0, fmt.Errorf("%s is no media playlist", r.playlist)
+	}
+	if p.PartTargetDuration > 0 {
+		return 0, v.followParts(ctx, r, p)
 	}
 	target := time.Duration(p.TargetDuration) * time.Second
 	segments := p.GetAllSegments()
@@ -138,6 +135,43 @@ func (v *viewer) follow(ctx context.Context, r *rendition) (time.Duration, error
 		}
 	}
 	return target, nil
+}
+
+// followParts loads the parts that are new in a low-latency playlist and lets the next reload wait for the next one
+// (draft-pantos-hls-rfc8216bis-22 section 6.3.8).
+func (v *viewer) followParts(ctx context.Context, r *rendition, p *m3u8.MediaPlaylist) error {
+	parts := p.PartialSegments
+	if len(parts) == 0 {
+		return fmt.Errorf("%s has no parts", r.playlist)
+	}
+	fresh := max(len(parts)-4, 0) // PART-HOLD-BACK
+	if !r.begun && p.Map != nil {
+		if err := v.fetch(ctx, r.playlist, p.Map.URI); err != nil {
+			return err
+		}
+	}
+	r.begun = true
+	for i, part := range parts {
+		if part.URI == r.part {
+			fresh = i + 1
+		}
+	}
+	for _, part := range parts[fresh:] {
+		if err := v.fetch(ctx, r.playlist, part.URI); err != nil {
+			return err
+		}
+	}
+	r.part = parts[len(parts)-1].URI
+	segment, coming := p.SeqNo+uint64(len(p.GetAllSegments())), 0
+	for _, part := range parts {
+		if part.SeqID == segment {
+			coming++
+		}
+	}
+	reload := *r.playlist
+	reload.RawQuery = fmt.Sprintf("_HLS_msn=%d&_HLS_part=%d", segment, coming)
+	r.reload = &reload
+	return nil
 }
 
 func (v *viewer) playlist(ctx context.Context, u *url.URL) (m3u8.Playlist, error) {

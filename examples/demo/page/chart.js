@@ -11,7 +11,7 @@ let samples = [], cursor = null; // seconds before now
 const averages = (history) => history.map((at, i) => {
   const part = history.slice(Math.max(0, i - smooth + 1), i + 1);
   const mean = (name) => part.reduce((sum, s) => sum + s[name], 0) / part.length;
-  return { viewers: at.viewers, hits: mean("hits"), joins: mean("joins"), origin: mean("origin") };
+  return { viewers: at.viewers, requests: mean("requests"), hits: mean("hits"), joins: mean("joins"), origin: mean("origin"), note: at.note };
 });
 
 // draw shows a history of one sample a second, oldest first, and returns the newest as drawn.
@@ -22,9 +22,10 @@ export function draw(history) {
 }
 
 function render() {
-  const width = box.clientWidth, height = box.clientHeight, left = 38, right = 10, top = 8, bottom = 24;
+  const width = box.clientWidth, height = box.clientHeight, left = 38, right = 10, bottom = 24;
   const most = Math.max(9, ...samples.flatMap((s) => lines.filter(shown).map((name) => s[name])));
   const x = (ago) => width - right - (ago / span) * (width - left - right);
+  const rows = rowsOf(x), top = 8 + 14 * Math.max(0, ...[...rows.values()].map((row) => row + 1));
   const y = (value) => height - bottom - (Math.log1p(value) / Math.log1p(most * 1.15)) * (height - top - bottom);
   const ticks = [0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000].filter((t) => t <= most * 1.15);
   const times = [[span, "2 min ago", "start"], [span / 2, "1 min ago", "middle"], [0, "now", "end"]];
@@ -33,6 +34,7 @@ function render() {
     ticks.map((t) => `<line class="grid" x1="${left}" x2="${width - right}" y1="${y(t)}" y2="${y(t)}"/>` +
       `<text x="${left - 8}" y="${y(t) + 4}" text-anchor="end">${t}</text>`).join("") +
     times.map(([ago, text, anchor]) => `<text x="${x(ago)}" y="${height - 6}" text-anchor="${anchor}">${text}</text>`).join("") +
+    [...rows].map(([i, row]) => mark(i, row, x, height - bottom)).join("") +
     lines.filter(shown).map((name) => `<path class="${name}" data-line="${name}" d="${path(name)}"/>`).join("") +
     (cursor === null ? "" : `<line class="cursor" x1="${x(cursor)}" x2="${x(cursor)}" y1="${top}" y2="${height - bottom}"/>`) +
     "</svg>";
@@ -40,9 +42,31 @@ function render() {
   read.textContent = cursor === null ? hint : `${cursor} s ago: ${describe(samples.at(-1 - cursor))}.`;
 }
 
+// rowsOf spreads the labels of what somebody did over rows, so that none runs into another. A label ends at its mark.
+const labelWidth = (note) => 7.2 * note.length + 12;
+function rowsOf(x) {
+  const ends = [], rows = new Map();
+  samples.forEach((s, i) => {
+    if (!s.note) return;
+    const at = Math.max(x(samples.length - 1 - i), labelWidth(s.note) + 30);
+    let row = ends.findIndex((end) => end <= at - labelWidth(s.note));
+    if (row < 0) row = ends.length;
+    ends[row] = at;
+    rows.set(i, row);
+  });
+  return rows;
+}
+
+function mark(i, row, x, bottom) {
+  const at = x(samples.length - 1 - i), y = 11 + 14 * row, note = samples[i].note;
+  return `<line class="mark" x1="${at}" x2="${at}" y1="${y - 9}" y2="${bottom}"/>` +
+    `<text class="mark" x="${Math.max(at, labelWidth(note) + 30) - 5}" y="${y}" text-anchor="end">${note}</text>`;
+}
+
 function describe(sample) {
   if (!sample) return "nothing yet";
-  return lines.map((name) => `${name === "viewers" ? sample[name] : sample[name].toFixed(1)} ${names[name]}`).join(", ");
+  return lines.map((name) => `${name === "viewers" ? sample[name] : sample[name].toFixed(1)} ${names[name]}`).join(", ") +
+    (sample.note ? `; ${sample.note}` : "");
 }
 
 function point(ago) {

@@ -1,82 +1,65 @@
+import * as chain from "./chain.js";
 import { draw, listen } from "./chart.js";
+import { buffered, describe, play } from "./player.js";
 
 const $ = (selector) => document.querySelector(selector);
-const video = $("#video"), playing = $("#playing");
-const forced = new URLSearchParams(location.search).get("player"); // "native" or "hls.js": for those who compare
-let player = "", hls = null;
+const trouble = $("#trouble"), button = $("#link"), local = $("main").dataset.local === "true";
+let link = null, expired = false, dead = false;
 
-function script(src) {
-  return new Promise((done, failed) => {
-    document.head.append(Object.assign(document.createElement("script"), { src, onload: done, onerror: failed }));
-  });
+const shape = () => $("#shape input:checked").value;
+
+// begin gets a link and plays by it.
+async function begin() {
+  link = await (await fetch("/link", { cache: "no-store" })).json();
+  expired = false;
+  start();
 }
 
-async function play(url) {
-  hls?.destroy();
-  hls = null;
-  $("#command").textContent = `ffplay ${location.origin}${url}`;
-  if (forced !== "hls.js" && video.canPlayType("application/vnd.apple.mpegurl")) {
-    player = "the browser's own HLS";
-    video.src = url;
-  } else {
-    await withScript(url);
-  }
-  video.play().catch(() => {}); // a browser that wants a click first shows its own button
+function start() {
+  $("#command").textContent = `ffplay ${location.origin}/hls/live/${shape() === "ts" ? "ts/" : ""}master.m3u8`;
+  button.textContent = expired ? "Get a new link" : "Expire my link";
+  button.disabled = !local && !expired;
+  play(link[shape()]);
 }
 
-async function withScript(url) {
-  player = "hls.js";
-  try {
-    if (!window.Hls) await script($("main").dataset.hlsjs);
-  } catch {
-    playing.textContent = "hls.js could not be loaded; start the demo with -hlsjs FILE to serve your own copy";
-    return;
-  }
-  hls = new Hls({ liveSyncDurationCount: 3 });
-  hls.on(Hls.Events.ERROR, (_, e) => {
-    if (!e.fatal) return;
-    if (e.type === Hls.ErrorTypes.MEDIA_ERROR) hls.recoverMediaError();
-    else setTimeout(() => hls.loadSource(url), 1000);
-  });
-  hls.loadSource(url);
-  hls.attachMedia(video);
+async function expire() {
+  if (!await chain.control("expire", { session: link.session })) return;
+  expired = true;
+  button.textContent = "Get a new link";
+  const answer = await fetch(link[shape()], { cache: "no-store" });
+  chain.say(`The link now answers ${answer.status} ${answer.statusText}, and so does all that it led to. /hls/live/master.m3u8 stays open.`);
 }
 
-const chosen = () => $("#shape input:checked").value;
-video.addEventListener("error", () => { // the browser's own HLS may not know the shape
-  if (!hls && !forced) withScript(chosen()).then(() => video.play()).catch(() => {});
-});
-$("#shape").addEventListener("change", () => play(chosen()));
-play(chosen());
+button.addEventListener("click", () => expired ? begin() : expire());
+$("#shape").addEventListener("change", start);
 
-const count = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-const rate = (n) => n < 10 ? n.toFixed(1) : count.format(n);
-const megabytes = (n) => (n / 1e6).toFixed(n < 1e7 ? 1 : 0) + " MB";
-
-function show(stats) {
-  const last = draw(stats.history);
-  for (const name of ["viewers", "hits", "joins", "origin"]) {
-    const button = $(`[data-line=${name}]`);
-    button.querySelector("b").textContent = name === "viewers" ? count.format(stats.viewers) : rate(last?.[name] ?? 0);
-    if (name === "hits" || name === "joins") button.querySelector("small").textContent = `${count.format(stats[name])} so far`;
-  }
-  const { playlists, segments, bytes } = stats.origin;
-  $("[data-line=origin] small").textContent = `${count.format(playlists)} playlists, ${count.format(segments)} segments`;
-  const asked = stats.served.playlists + stats.served.segments, share = asked ? 100 * (1 - (playlists + segments) / asked) : 0;
-  $("#saved").textContent = asked === 0 ? "" :
-    `${count.format(asked)} requests answered, ${share.toFixed(1)} % of them without the origin: ` +
-    `${megabytes(stats.served.bytes)} went out, ${megabytes(bytes)} came in.`;
-  playing.textContent = video.videoHeight ? `${video.videoWidth} × ${video.videoHeight} by ${player}` : `starting with ${player}`;
+// tell says on the picture what is the matter with it.
+function tell() {
+  const left = buffered();
+  const text = expired ? left > 0.2 ? `403: this link has expired. ${left.toFixed(1)} s are left to play.` : "403: this link has expired, and nothing is left to play."
+    : dead ? `Both origins are dead. ${left > 0.2 ? left.toFixed(1) + " s are left to play." : "The player keeps trying."}` : "";
+  trouble.hidden = !text;
+  if (trouble.textContent !== text) trouble.textContent = text;
+  $("#playing").textContent = describe();
 }
 
 async function poll() {
   try {
-    const answer = await fetch("/stats", { cache: "no-store" });
-    show(await answer.json());
+    const stats = await (await fetch("/stats", { cache: "no-store" })).json();
+    const now = draw(stats.history);
+    chain.show(stats, now);
+    for (const name of ["viewers", "hits", "joins", "origin"]) {
+      $(`[data-line=${name}] b`).textContent = chain.rate(name === "viewers" ? stats.viewers : now?.[name] ?? 0);
+    }
+    dead = stats.origins.every((o) => !o.up);
   } catch {
-    playing.textContent = "the demo has ended";
+    chain.say("The demo has ended.");
   }
   setTimeout(poll, 1000);
 }
+
 listen();
+chain.listen();
+begin();
 poll();
+setInterval(tell, 250);
