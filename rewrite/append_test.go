@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -141,6 +142,44 @@ func TestAppendResolves(t *testing.T) {
 				require.Equal(t, c.want, refs[0].URL)
 			}
 		})
+	}
+}
+
+// Playlists count up, which the Rewriter makes use of: any change of any byte must come out right all the same.
+func TestAppendFollowsReferencesThatChangeLittle(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	const bytesOfInterest = "0123456789abcXYZ-_.~/?#%=&:{$é ,'\"\\"
+	for _, start := range []string{
+		"seg1.ts", "media/segment_000123.m4s?token=8f14e45f-000123", "../../x/12345678/1.ts?_HLS_x=1&b=2", "/a/b/c%20d/e+f.ts", "https://cdn.example/x/y1.ts",
+		"https://other.example/x/y1.ts", strings.Repeat("0123456/", 33) + "a.ts", strings.Repeat("n", 70) + ".ts", "a:b/c", "1:b/c", "x/.y/z",
+	} {
+		var b strings.Builder
+		b.WriteString("#EXTM3U\n")
+		ref := []byte(start)
+		for i := range 3000 {
+			if i%40 == 0 {
+				ref = []byte(start)
+			}
+			if ref[rnd.IntN(len(ref))] = bytesOfInterest[rnd.IntN(len(bytesOfInterest))]; rnd.IntN(3) > 0 {
+				ref[rnd.IntN(len(ref))] = byte('0' + rnd.IntN(10))
+			}
+			b.Write(ref)
+			if rnd.IntN(4) == 0 && !bytes.ContainsRune(ref, '"') {
+				b.WriteString("\n#EXT-X-PART:DURATION=1,URI=\"" + string(ref) + "\"")
+			}
+			b.WriteByte('\n')
+		}
+		for name, m := range mappers(t) {
+			for _, at := range []string{base, "https://origin.example/a/b/c.m3u8", "http://127.0.0.1:8080/x/y/z"} {
+				short := rewritten(t, &rewrite.Rewriter{Map: m}, b.String(), at)
+				long := rewritten(t, &rewrite.Rewriter{Map: hidden{m}}, b.String(), at)
+				want, got := strings.Split(long, "\n"), strings.Split(short, "\n")
+				require.Len(t, got, len(want))
+				for i := range want {
+					require.Equal(t, want[i], got[i], name)
+				}
+			}
+		}
 	}
 }
 

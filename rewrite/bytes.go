@@ -44,7 +44,7 @@ func classes() (t [256]uint16) {
 	set("/", slash)
 	set("?", question)
 	set("%", percent)
-	set("#{", special)
+	set("#{ ", special)
 	set("._", remarkable)
 	return t
 }

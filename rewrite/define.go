@@ -58,7 +58,10 @@ func (v *variables) definition(src []byte, t *token) (d definition, ok bool) {
 	for attrs.next() {
 		value := attrs.value()
 		if attrs.quoted {
-			value, _ = v.expand(nil, value)
+			var err error
+			if value, err = v.expand(nil, value); err != nil && len(value) > maxExpansion {
+				return d, false
+			}
 		}
 		switch string(attrs.name()) {
 		case "NAME":
@@ -92,13 +95,19 @@ func (st *state) substitute(t *token) ([]byte, error) {
 	return st.text, err
 }
 
+// maxExpansion limits what variables can make of a reference or a value, lest a few definitions fill the memory.
+const maxExpansion = 64 << 10
+
 // expand appends text with the variables in it replaced, once: what a value brings in is not looked at again.
 func (v *variables) expand(dst, text []byte) ([]byte, error) {
 	var err error
-	for {
+	for limit := len(dst) + len(text) + maxExpansion; ; {
 		name, start, end := variable(text)
 		if name == nil {
 			return append(dst, text...), err
+		}
+		if len(dst) > limit {
+			return dst, fmt.Errorf("%w: %s makes it too long", ErrUndefined, name)
 		}
 		dst = append(dst, text[:start]...)
 		if value, ok := v.values[string(name)]; ok {

@@ -8,6 +8,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 
+	"github.com/Eyevinn/hls-m3u8/m3u8"
 	"github.com/hlsproxy/hlsproxy/rewrite"
 )
 
@@ -88,4 +89,30 @@ func ExampleRefs() {
 	// Output:
 	// Playlist EXT-X-MEDIA https://cdn.example/ch1/audio/en.m3u8 <nil>
 	// Playlist EXT-X-STREAM-INF https://cdn.example/hd/index.m3u8 <nil>
+}
+
+// Drop the variants above 720p, and with them the renditions that only they use.
+func ExampleRewriter_variant() {
+	rw := &rewrite.Rewriter{
+		Variant: func(v *m3u8.Variant) bool {
+			var width, height int
+			_, err := fmt.Sscanf(v.Resolution, "%dx%d", &width, &height)
+			return err != nil || height <= 720 // audio only has no resolution
+		},
+	}
+	out, err := rw.Append(context.Background(), nil, []byte(`#EXTM3U
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="surround",NAME="en",URI="surround.m3u8"
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="stereo",NAME="en",URI="stereo.m3u8"
+#EXT-X-STREAM-INF:BANDWIDTH=6000000,RESOLUTION=1920x1080,AUDIO="surround"
+1080p.m3u8
+#EXT-X-STREAM-INF:BANDWIDTH=3000000,RESOLUTION=1280x720,AUDIO="stereo"
+720p.m3u8
+`), "https://cdn.example/ch1/main.m3u8")
+	fmt.Printf("%s%v\n", out, err)
+	// Output:
+	// #EXTM3U
+	// #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="stereo",NAME="en",URI="https://cdn.example/ch1/stereo.m3u8"
+	// #EXT-X-STREAM-INF:BANDWIDTH=3000000,RESOLUTION=1280x720,AUDIO="stereo"
+	// https://cdn.example/ch1/720p.m3u8
+	// <nil>
 }

@@ -84,16 +84,27 @@ func (m *memo) repeat(dst, s []byte) ([]byte, bool) {
 		if at := m.words[i/8]; m.words[i/8+1]-at == 8 {
 			binary.LittleEndian.PutUint64(text[at:], a)
 		} else {
-			put(text[at:], s[i:i+8])
+			patch(text[at:], s[i:i+8], old[i:])
 		}
 	}
 	if last := old[i:]; string(last) != string(s[i:]) {
 		if !alike(s[i:], last) {
 			return dst, false
 		}
-		put(text[m.words[i/8]:], s[i:])
+		patch(text[m.words[i/8]:], s[i:], last)
 	}
 	copy(buf[m.name:], s[m.element.start:m.element.end])
 	m.ref, m.out = s, start
 	return dst[:start+m.length], true
+}
+
+// patch replaces, in what old was escaped to, the bytes in which s differs from it. They are such as need no escaping.
+func patch(text, s, old []byte) {
+	n := 0
+	for i, c := range s {
+		if c != old[i] {
+			text[n] = c
+		}
+		n += int(escapes[c] >> 24)
+	}
 }

@@ -76,7 +76,9 @@ func (p *plan) append(dst, ref []byte, form form) ([]byte, bool) {
 		if sh.unusual(rest) || sh.class&(percent|oddPath|oddQuery) != 0 || bytes.Contains(rest[sh.query:], []byte(directivePrefix)) {
 			return dst, false
 		}
-		m.ref, m.stem = rest[:min(len(rest), maxMemo)], stem
+		if m.forget(); sh.class&colon == 0 && bytes.IndexByte(rest[sh.query:], '_') < 0 {
+			m.ref, m.stem = rest[:min(len(rest), maxMemo)], stem
+		}
 	}
 	return append(append(dst, stem...), rest...), true
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -89,8 +90,12 @@ func (d *document) rewritePlaylist() error {
 	if !looksLikePlaylist(text) {
 		return badGateway("response is no playlist", nil)
 	}
-	const growth = 2 // a guess that spares most playlists a second allocation
-	out, err := d.rw.append(d.ctx, make([]byte, 0, growth*len(text)+512), text, d.base, d.sight)
+	const (
+		growth     = 2 // a guess that spares most playlists a second allocation
+		mostGrowth = 8 // a URI of one byte can become one of hundreds
+	)
+	buf := make([]byte, 0, growth*len(text)+512)
+	out, err := d.rw.append(d.ctx, buf, text, d.base, d.sight, mostGrowth*int(min(d.limit(), math.MaxInt/mostGrowth)))
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,9 @@ func (st *state) rewrite(dst []byte) ([]byte, error) {
 		if dst, err = st.appendURI(dst, &t); err != nil {
 			return dst, err
 		}
+		if len(dst)-start > st.most {
+			return dst, badGateway("rewritten playlist is too large", errTooLarge)
+		}
 	}
 	return append(dst, st.src[done:]...), nil
 }

@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"context"
+	"math"
 
 	"github.com/Eyevinn/hls-m3u8/m3u8"
 )
@@ -35,7 +36,8 @@ type Rewriter struct {
 	// left, the one of least bandwidth stays. nil: all stay.
 	Variant func(*m3u8.Variant) bool
 
-	// MaxSize limits the bytes of a playlist or JSON document in an answer, decoded. 0: 8 MiB.
+	// MaxSize limits the bytes of a playlist or JSON document in an answer, decoded; what a playlist becomes may have
+	// eight times as many. 0: 8 MiB.
 	MaxSize int64
 
 	// ForeignKeys also maps the URIs of keys with a KEYFORMAT other than identity (sections 4.4.4.4 and 4.4.6.5 of the
@@ -53,7 +55,7 @@ type Rewriter struct {
 // Text that is no playlist is not refused. The error is one of Map or Sign (an URL that Map does not cover is no
 // error), or wraps ErrUndefined; dst is then returned with its contents unchanged.
 func (rw *Rewriter) Append(ctx context.Context, dst, playlist []byte, base string) ([]byte, error) {
-	return rw.append(ctx, dst, playlist, base, mapped)
+	return rw.append(ctx, dst, playlist, base, mapped, math.MaxInt)
 }
 
 // sight is how the URL of a playlist relates to the one that the client asked for.
@@ -65,10 +67,10 @@ const (
 	redirected              // the client's is another one
 )
 
-func (rw *Rewriter) append(ctx context.Context, dst, playlist []byte, base string, sight sight) ([]byte, error) {
+func (rw *Rewriter) append(ctx context.Context, dst, playlist []byte, base string, sight sight, most int) ([]byte, error) {
 	st := newState()
 	defer st.free()
-	st.Rewriter, st.ctx, st.sight = rw, ctx, sight
+	st.Rewriter, st.ctx, st.sight, st.most = rw, ctx, sight, most
 	st.begin(playlist, base)
 	if rw.Variant != nil {
 		st.restart(st.filter(playlist))

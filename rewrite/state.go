@@ -19,6 +19,7 @@ type state struct {
 	ctx       context.Context
 	src       []byte
 	sight     sight
+	most      int // bytes that the result may have
 
 	looked bool   // for variables in the whole playlist
 	carry  string // the fragment that takes them to its children

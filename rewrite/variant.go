@@ -85,12 +85,17 @@ func (c *catalogue) collect() {
 			}
 		}
 	}
+	left := maxAlternatives
 	for _, v := range c.variants {
-		if v.rating != nil {
+		if v.rating != nil && left > 0 {
 			v.rating.Alternatives = c.alternatives(v)
+			left -= len(v.rating.Alternatives)
 		}
 	}
 }
+
+// maxAlternatives limits how often renditions are listed, as each of many variants may refer to each of many.
+const maxAlternatives = 1 << 20
 
 func (c *catalogue) closeVariant(v *stream, line span, t token) {
 	v.lines = append(v.lines, line)
