@@ -29,7 +29,7 @@ func (f *fill) hold() error {
 		if stop {
 			return errAbandoned
 		}
-		f.t.setAlone(f.key)
+		f.t.setAlone(f.o.key)
 		f.body.drop(slowest)
 		if f.body.size-slowest <= window {
 			return nil

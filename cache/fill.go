@@ -16,17 +16,15 @@ const keepFilling = 32 << 20
 
 // fill is an answer on its way from the origin. It runs on its own: viewers come, follow its buffer, and leave.
 type fill struct {
-	t      *Transport
-	key    string
-	req    *http.Request
-	first  string // the primary key
-	how    string // Cache-Status of those who wait for it
-	entry  *Entry // Body and TTL come with the end
-	body   *buffer
-	src    io.ReadCloser
-	cancel context.CancelCauseFunc
-	ctx    context.Context
-	keep   bool // the header allows to store what comes
+	t     *Transport
+	o     *opening
+	how   string // Cache-Status of those who wait for it
+	entry *Entry // Body and TTL come with the end
+	body  *buffer
+	src   io.ReadCloser
+	ctx   context.Context
+	keep  bool          // the header allows to store what comes
+	wait  time.Duration // how long the header took
 
 	outgrown atomic.Bool // closed, for viewers to see without the lock
 
@@ -40,7 +38,7 @@ type fill struct {
 }
 
 // newFill is not ok for an answer that must not be shared.
-func newFill(o *opening, resp *http.Response, asked time.Time) (*fill, bool) {
+func newFill(o *opening, resp *http.Response) (*fill, bool) {
 	c := parseControl(resp.Header)
 	vary, ok := varyOf(resp.Header, o.req.Header)
 	if resp.Header == nil {
@@ -50,25 +48,27 @@ func newFill(o *opening, resp *http.Response, asked time.Time) (*fill, bool) {
 	if !isSlice && (!ok || private(o.req.URL.Path, resp, c) || endless(resp) || resp.ContentLength > o.t.maxBody()) {
 		return nil, false
 	}
-	e, length := newEntry(o, resp, vary, asked), resp.ContentLength
+	e, length := newEntry(o, resp, vary), resp.ContentLength
 	how := statusMiss
 	if o.stale != nil {
 		how = statusStale
 	}
 	return &fill{
-		t: o.t, key: o.key, req: o.req, first: o.primary, how: how, entry: e, body: newBuffer(length, o.t.newPages(length)), src: resp.Body, cancel: o.cancel, ctx: o.req.Context(),
-		keep: o.t.Store != nil && (isSlice || keepable(resp.StatusCode)), viewers: map[*viewer]struct{}{},
+		t: o.t, o: o, how: how, entry: e, src: resp.Body, ctx: o.req.Context(), wait: time.Since(o.asked),
+		body:    newBuffer(length, o.t.newPages(length)),
+		keep:    o.t.Store != nil && (isSlice || keepable(resp.StatusCode)),
+		viewers: map[*viewer]struct{}{},
 	}, true
 }
 
 // newEntry is what the header of an answer says of it.
-func newEntry(o *opening, resp *http.Response, vary http.Header, asked time.Time) *Entry {
+func newEntry(o *opening, resp *http.Response, vary http.Header) *Entry {
 	if resp.Header["Date"] == nil {
 		resp.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat)) // RFC 9110 section 6.6.1
 	}
 	e := &Entry{
 		URL: o.req.URL.String(), Status: resp.StatusCode, Header: storable(resp.Header), Vary: vary,
-		Time: since(resp.Header, asked, time.Now()),
+		Time: since(resp.Header, o.asked, time.Now()),
 	}
 	if resp.ContentLength >= 0 {
 		e.Header["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
@@ -87,16 +87,18 @@ func keepable(status int) bool {
 // that their next request finds it.
 func (f *fill) run() {
 	n, err := f.pump()
+	stored := false
 	if err == nil {
-		f.store(n)
+		stored = f.store(n)
 		f.settle()
 		f.body.commit(n)
 		f.body.end(nil)
 	} else {
 		f.fail(err)
 	}
-	f.cancel(nil)
+	f.o.cancel(nil)
 	f.close()
+	f.o.report(Fill{Status: f.entry.Status, Wait: f.wait, Bytes: f.body.state().size, Stored: stored, Err: err})
 	f.t.mu.Lock()
 	f.over = true
 	last := f.shares <= 0
@@ -125,8 +127,8 @@ func (f *fill) settle() {
 
 // unlist closes the fill to joiners. The caller holds Transport.mu.
 func (f *fill) unlist() {
-	if f.t.fills[f.key] == f {
-		delete(f.t.fills, f.key)
+	if f.t.fills[f.o.key] == f {
+		delete(f.t.fills, f.o.key)
 	}
 }
 
@@ -151,7 +153,7 @@ func (f *fill) pump() (last int, err error) {
 		// A Body that does not heed its context must not hold the viewers.
 		err := &fault{reason: ErrIdle}
 		f.fail(err)
-		f.cancel(err)
+		f.o.cancel(err)
 		f.close()
 	})
 	defer idle.Stop()
@@ -198,10 +200,10 @@ func (f *fill) pump() (last int, err error) {
 	}
 }
 
-// store keeps the whole answer for as long as TTL says.
-func (f *fill) store(last int) {
-	if !f.keep || f.isClosed() || f.body.state().ended {
-		return
+// store keeps the whole answer for as long as TTL says, and reports whether it did.
+func (f *fill) store(last int) bool {
+	if !f.keep || f.isClosed() || f.body.state().ended || f.o.purged.Load() {
+		return false
 	}
 	whole := *f.entry
 	whole.Header = whole.Header.Clone() // viewers still read the other
@@ -209,19 +211,19 @@ func (f *fill) store(last int) {
 	whole.Header["Content-Length"] = []string{strconv.FormatInt(body.size, 10)}
 	whole.Body = body
 	ttl, err := longest, error(nil) // a slice is right as long as the header that names it
-	if sliceOf(f.req.Context()) == nil {
+	if sliceOf(f.ctx) == nil {
 		ttl, err = f.t.ttl(&whole)
 	}
 	whole.TTL = ttl
 	if err != nil || ttl < 0 || !whole.fresh() && !conditional(http.Header{}, &whole) {
-		return
+		return false
 	}
-	if err := f.t.keep(f.req, f.first, &whole); err != nil {
-		f.t.count.errors.Add(1)
-		return
+	if f.o.keepUnlessPurged(&whole) != nil {
+		return false
 	}
 	f.t.count.stored.Add(1)
 	f.t.watch(&whole)
+	return true
 }
 
 // leave gives back n shares. When nobody is left the fill goes on only if its end is near.
@@ -239,7 +241,7 @@ func (f *fill) leave(n int) {
 		f.body.pages.release()
 	}
 	if stop {
-		f.cancel(errAbandoned)
+		f.o.cancel(errAbandoned)
 		go f.close() // for a Body that does not heed its context
 	}
 }

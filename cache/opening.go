@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,8 +14,10 @@ type opening struct {
 	primary, key string
 	req          *http.Request // the fill's own: no viewer's context, range, or conditions
 	cancel       context.CancelCauseFunc
-	stale        *Entry // what the Store has; nil: nothing
-	asks         bool   // req asks whether stale still holds
+	asked        time.Time
+	stale        *Entry      // what the Store has; nil: nothing
+	asks         bool        // req asks whether stale still holds
+	purged       atomic.Bool // what comes is not to be stored
 
 	// Below Transport.mu.
 	waiters int
@@ -95,11 +98,11 @@ func (o *opening) open() (any, error) {
 		o.cancel(nil)
 		return nil, nil
 	}
-	asked := time.Now()
+	o.asked = time.Now()
 	resp, err := o.ask()
 	if err == nil && o.asks && resp.StatusCode == http.StatusNotModified {
 		if confirms(resp.Header, o.stale) {
-			return nil, o.confirmed(resp, asked)
+			return nil, o.confirmed(resp)
 		}
 		resp.Body.Close()
 		o.asks = false
@@ -119,9 +122,10 @@ func (o *opening) open() (any, error) {
 	}
 	if failure(resp.StatusCode) && o.rescued(resp.StatusCode) {
 		resp.Body.Close()
+		o.report(Fill{Status: resp.StatusCode})
 		return nil, nil
 	}
-	o.decide(resp, asked)
+	o.decide(resp)
 	return nil, nil
 }
 
@@ -149,11 +153,13 @@ func (o *opening) failed(err error) error {
 	if err != errAbandoned {
 		o.t.count.errors.Add(1)
 		if o.rescued(0) {
+			o.report(Fill{Err: err})
 			return nil
 		}
 	}
 	o.cancel(nil)
 	o.publish(func() {})
+	o.report(Fill{Err: err})
 	return err
 }
 
@@ -167,10 +173,10 @@ func failure(status int) bool {
 }
 
 // decide makes a fill of an answer that can be shared, and leaves any other to the first who takes it.
-func (o *opening) decide(resp *http.Response, asked time.Time) {
+func (o *opening) decide(resp *http.Response) {
 	t := o.t
-	f, ok := newFill(o, resp, asked)
-	if !ok && o.inSlices(resp, asked) {
+	f, ok := newFill(o, resp)
+	if !ok && o.inSlices(resp) {
 		return
 	}
 	if !ok {
@@ -187,7 +193,9 @@ func (o *opening) decide(resp *http.Response, asked time.Time) {
 		if t.fills == nil {
 			t.fills = map[string]*fill{}
 		}
-		t.fills[o.key] = f
+		if !o.purged.Load() {
+			t.fills[o.key] = f
+		}
 		t.filling++
 	})
 	go f.run()

@@ -43,10 +43,10 @@ func renewed(e *Entry, h http.Header, asked time.Time) *Entry {
 }
 
 // confirmed ends an opening whose stored answer the origin has confirmed.
-func (o *opening) confirmed(resp *http.Response, asked time.Time) error {
+func (o *opening) confirmed(resp *http.Response) error {
 	defer o.cancel(nil)
 	resp.Body.Close()
-	t, e := o.t, renewed(o.stale, resp.Header, asked)
+	t, e := o.t, renewed(o.stale, resp.Header, o.asked)
 	c := parseControl(e.Header)
 	if c.noStore || c.private || resp.Header["Set-Cookie"] != nil {
 		t.setAlone(o.key)
@@ -54,14 +54,14 @@ func (o *opening) confirmed(resp *http.Response, asked time.Time) error {
 		return nil
 	}
 	ttl, err := t.ttl(e)
+	stored := false
 	if err == nil && ttl >= 0 {
 		e.TTL = ttl
-		if err := t.keep(o.req, o.primary, e); err != nil {
-			t.count.errors.Add(1)
-		}
+		stored = o.keepUnlessPurged(e) == nil
 	}
 	t.count.revalidations.Add(1)
 	o.publish(func() { o.entry, o.how = e, statusConfirmed })
+	o.report(Fill{Status: http.StatusNotModified, Stored: stored})
 	return nil
 }
 

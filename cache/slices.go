@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"time"
 )
 
 // A body longer than MaxBody is kept in slices that begin at multiples of sliceSize, each an Entry of its own and fetched
@@ -72,21 +71,20 @@ func (s *slice) check(resp *http.Response) error {
 
 // inSlices ends an opening whose answer is too long for one Entry with an Entry for the header alone; false if this
 // cannot be done.
-func (o *opening) inSlices(resp *http.Response, asked time.Time) bool {
+func (o *opening) inSlices(resp *http.Response) bool {
 	t, c := o.t, parseControl(resp.Header)
 	vary, ok := varyOf(resp.Header, o.req.Header)
 	if t.Store == nil || !ok || private(o.req.URL.Path, resp, c) || resp.ContentLength <= t.maxBody() || !sliceable(resp) {
 		return false
 	}
-	e := newEntry(o, resp, vary, asked)
+	e := newEntry(o, resp, vary)
 	e.Sliced = resp.ContentLength
 	ttl, err := t.ttl(e)
 	if err != nil || ttl <= 0 {
 		return false
 	}
 	e.TTL = ttl
-	if err := t.keep(o.req, o.primary, e); err != nil {
-		t.count.errors.Add(1)
+	if o.keepUnlessPurged(e) != nil {
 		return false
 	}
 	o.cancel(nil)

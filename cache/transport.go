@@ -58,6 +58,9 @@ type Transport struct {
 	// does not look into playlists beyond their duration.
 	Refs func(playlist []byte, base string) iter.Seq[string]
 
+	// Filled is told of each question to the origin that has ended and whose answer could be shared. It is called in goroutines of the cache, concurrently. Nil: nobody is told.
+	Filled func(Fill)
+
 	count   counters
 	flights singleflight.Group
 

@@ -1,0 +1,100 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"strings"
+)
+
+// ErrNoPurge: the Store of a Transport is no Purger.
+var ErrNoPurge = errors.New("cache: the store cannot purge")
+
+// Purger is a Store that can forget. Memory and Dir are.
+type Purger interface {
+	// Purge forgets the entries whose keys match, and returns how many there were. match is called under a lock.
+	Purge(ctx context.Context, match func(key string) bool) (int, error)
+}
+
+// Purge forgets what is stored under a key of Transport.Key (by default the URL without viewer parameters), its variants
+// and slices included, and returns how many entries those were. Who reads one of them goes on; what is being fetched is
+// not shared with those who come later, nor stored. Without a Store only the latter is done.
+func (t *Transport) Purge(ctx context.Context, key string) (int, error) {
+	return t.purge(ctx, func(k string) bool { return k == key || strings.HasPrefix(k, key+"\x00") })
+}
+
+// PurgePrefix is Purge for all keys that begin with prefix: for the URL of a directory, whatever lies below it.
+func (t *Transport) PurgePrefix(ctx context.Context, prefix string) (int, error) {
+	return t.purge(ctx, func(k string) bool { return strings.HasPrefix(k, prefix) })
+}
+
+func (t *Transport) purge(ctx context.Context, match func(string) bool) (int, error) {
+	t.mu.Lock()
+	for key, o := range t.openings {
+		if match(key) {
+			o.purged.Store(true)
+			delete(t.openings, key)
+			t.flights.Forget(key)
+		}
+	}
+	for key, f := range t.fills {
+		if match(key) {
+			f.o.purged.Store(true)
+			delete(t.fills, key)
+		}
+	}
+	t.mu.Unlock()
+	if t.Store == nil {
+		return 0, nil
+	}
+	p, ok := t.Store.(Purger)
+	if !ok {
+		return 0, ErrNoPurge
+	}
+	return p.Purge(ctx, match)
+}
+
+// keepUnlessPurged stores an answer. A purge that comes before that is heeded, and so is one that comes meanwhile.
+func (o *opening) keepUnlessPurged(e *Entry) error {
+	if o.purged.Load() {
+		return errPurged
+	}
+	if err := o.t.keep(o.req, o.primary, e); err != nil {
+		o.t.count.errors.Add(1)
+		return err
+	}
+	if p, ok := o.t.Store.(Purger); ok && o.purged.Load() {
+		p.Purge(o.req.Context(), func(key string) bool { return key == o.key })
+		return errPurged
+	}
+	return nil
+}
+
+var errPurged = errors.New("cache: purged while it was fetched")
+
+// Purge forgets the entries whose keys match, and returns how many there were. It never fails.
+func (m *Memory) Purge(_ context.Context, match func(key string) bool) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := 0
+	for key, it := range m.policy.items {
+		if match(key) {
+			m.drop(it)
+			n++
+		}
+	}
+	return n, nil
+}
+
+// Purge forgets the entries whose keys match, with their files, and returns how many there were. It never fails.
+func (d *Dir) Purge(_ context.Context, match func(key string) bool) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := 0
+	for key, it := range d.policy.items {
+		if match(key) {
+			d.drop(it)
+			n++
+		}
+	}
+	return n, nil
+}
