@@ -11,6 +11,7 @@ import (
 	"iter"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -61,8 +62,9 @@ type Transport struct {
 	// Filled is told of each question to the origin that has ended and whose answer could be shared. It is called in goroutines of the cache, concurrently. Nil: nobody is told.
 	Filled func(Fill)
 
-	count   counters
-	flights singleflight.Group
+	count       counters
+	flights     singleflight.Group
+	prefetching atomic.Int32
 
 	mu       sync.Mutex
 	openings map[string]*opening // by key: the question was asked, there is no answer yet
