@@ -158,11 +158,11 @@ func TestFaststartBeyond4GiB(t *testing.T) {
 		{"at the last that fits", gib4 - 1, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			moov := atom("moov", trak(stco(100, uint64(c.last))), trak(saio(200), stco(300, 400)), trak(co64(5<<30-9, 500)))
+			moov := atom("moov", trak(stco(100, uint64(c.last))), trak(saio(200), stco(300, 400)), trak(co64(5<<30-9, 500, 5<<30+3000)))
 			at := int64(5 << 30)
 			mdat := append(header(1, "mdat"), binary.BigEndian.AppendUint64(nil, uint64(at-int64(len(ftyp))))...)
-			src := &sparse{size: at + int64(len(moov)), islands: map[int64][]byte{
-				0: slices.Concat(ftyp, mdat), 100: []byte("one"), c.last: []byte("two"), 300: []byte("thr"), at: moov,
+			src := &sparse{size: at + int64(len(moov)) + 5000, islands: map[int64][]byte{
+				0: slices.Concat(ftyp, mdat), 100: []byte("one"), c.last: []byte("two"), 300: []byte("thr"), at: slices.Concat(moov, header(5000, "mdat")),
 			}}
 			v, size, err := rangeserve.Faststart(src, src.size)
 			require.NoError(t, err)
@@ -177,6 +177,7 @@ func TestFaststartBeyond4GiB(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, []uint64{
 				100 + shift, uint64(c.last) + shift, 200 + shift, 300 + shift, 400 + shift, 5<<30 - 9 + shift, 500 + shift,
+				5<<30 + 3000 + uint64(grown), // behind the moov: only what it has grown by
 			}, offsets)
 			for i, want := range map[int]string{0: "one", 1: "two", 3: "thr"} {
 				got := make([]byte, 3)

@@ -268,6 +268,32 @@ func TestHandlerBreaksOffWhenTheBodyIsShort(t *testing.T) {
 	}
 }
 
+// TestHandlerAbortsByItself: it does not leave it to the server to find that bytes are missing.
+func TestHandlerAbortsByItself(t *testing.T) {
+	h := handled(bodyOf(500), 100, "Content-Type: video/mp4", "Content-Length: 1000")
+	require.PanicsWithValue(t, http.ErrAbortHandler, func() { serveTo(h, "/", "bytes=400-600") })
+}
+
+// TestHandlerSendsAPartAtItsEnd, though the inner handler takes long to return.
+func TestHandlerSendsAPartAtItsEnd(t *testing.T) {
+	goOn := make(chan struct{})
+	url := start(t, rangeserve.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		describe(w.Header(), 1000, `"v"`)
+		_, _ = w.Write(make([]byte, 100))
+		<-goOn
+	})))
+	req, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+	require.NoError(t, err)
+	req.Header.Set("Range", "bytes=0-1")
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Len(t, b, 2)
+	close(goOn)
+}
+
 // broken asks for what must not come whole, and returns the error that says so: before the header or within the body.
 func broken(t *testing.T, url string, lines ...string) error {
 	t.Helper()
