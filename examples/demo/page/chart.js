@@ -34,7 +34,7 @@ function render() {
     ticks.map((t) => `<line class="grid" x1="${left}" x2="${width - right}" y1="${y(t)}" y2="${y(t)}"/>` +
       `<text x="${left - 8}" y="${y(t) + 4}" text-anchor="end">${t}</text>`).join("") +
     times.map(([ago, text, anchor]) => `<text x="${x(ago)}" y="${height - 6}" text-anchor="${anchor}">${text}</text>`).join("") +
-    [...rows].map(([i, row]) => mark(i, row, x, height - bottom)).join("") +
+    [...rows].map(([i, row]) => mark(i, row, x, top, height - bottom)).join("") +
     lines.filter(shown).map((name) => `<path class="${name}" data-line="${name}" d="${path(name)}"/>`).join("") +
     (cursor === null ? "" : `<line class="cursor" x1="${x(cursor)}" x2="${x(cursor)}" y1="${top}" y2="${height - bottom}"/>`) +
     "</svg>";
@@ -42,25 +42,25 @@ function render() {
   read.textContent = cursor === null ? hint : `${cursor} s ago: ${describe(samples.at(-1 - cursor))}.`;
 }
 
-// rowsOf spreads the labels of what somebody did over rows, so that none runs into another. A label ends at its mark.
+// rowsOf spreads the labels of what somebody did over a few rows, so that none runs into another: the newest first, and
+// what then finds no place keeps its line only. A label ends at its mark.
 const labelWidth = (note) => 7.2 * note.length + 12;
 function rowsOf(x) {
-  const ends = [], rows = new Map();
-  samples.forEach((s, i) => {
-    if (!s.note) return;
-    const at = Math.max(x(samples.length - 1 - i), labelWidth(s.note) + 30);
-    let row = ends.findIndex((end) => end <= at - labelWidth(s.note));
-    if (row < 0) row = ends.length;
-    ends[row] = at;
+  const free = [Infinity, Infinity, Infinity], rows = new Map();
+  for (let i = samples.length - 1; i >= 0; i--) {
+    if (!samples[i].note) continue;
+    const from = x(samples.length - 1 - i) - labelWidth(samples[i].note);
+    const row = from < 0 ? -1 : free.findIndex((end) => x(samples.length - 1 - i) <= end);
+    if (row >= 0) free[row] = from;
     rows.set(i, row);
-  });
+  }
   return rows;
 }
 
-function mark(i, row, x, bottom) {
-  const at = x(samples.length - 1 - i), y = 11 + 14 * row, note = samples[i].note;
-  return `<line class="mark" x1="${at}" x2="${at}" y1="${y - 9}" y2="${bottom}"/>` +
-    `<text class="mark" x="${Math.max(at, labelWidth(note) + 30) - 5}" y="${y}" text-anchor="end">${note}</text>`;
+function mark(i, row, x, top, bottom) {
+  const at = x(samples.length - 1 - i), y = 11 + 14 * row;
+  return `<line class="mark" x1="${at}" x2="${at}" y1="${row < 0 ? top : y - 9}" y2="${bottom}"/>` +
+    (row < 0 ? "" : `<text class="mark" x="${at - 5}" y="${y}" text-anchor="end">${samples[i].note}</text>`);
 }
 
 function describe(sample) {

@@ -35,7 +35,8 @@ async function withScript(url) {
     return !native();
   }
   if (!Hls.isSupported()) return false;
-  hls = new Hls(lowLatency === "true" ? {} : { liveSyncDurationCount: 3 });
+  // In low latency it plays a little faster until it is as close to live as the playlist allows.
+  hls = new Hls(lowLatency === "true" ? { maxLiveSyncPlaybackRate: 1.5 } : { liveSyncDurationCount: 3 });
   hls.on(Hls.Events.ERROR, (_, e) => {
     const refused = e.response?.code === 401 || e.response?.code === 403;
     if (!e.fatal || refused) return; // a link that has ended stays so: the player shows what it has, and stops
