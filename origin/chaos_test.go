@@ -20,7 +20,7 @@ import (
 )
 
 var (
-	chaosTime = flag.Duration("chaos.time", time.Minute, "stream time of the chaos run")
+	chaosTime = flag.Duration("chaos.time", 2*time.Minute, "stream time of the chaos run")
 	chaosSeed = flag.Uint64("chaos.seed", 1, "seed of the chaos run")
 )
 
@@ -128,6 +128,8 @@ func TestChaos(t *testing.T) {
 			rng := rand.New(rand.NewPCG(*chaosSeed, 99))
 			for time.Now().Before(end) {
 				healthy := []string{"a", "b", "c"}[rng.IntN(3)]
+				origins[healthy].set("well")
+				time.Sleep(10 * time.Second) // a request under way finds one origin well for as long as it may take
 				missing := false
 				for _, host := range []string{"a", "b", "c"} { // in order, or the dice fall another way each time
 					mood := moods[rng.IntN(len(moods))]

@@ -17,7 +17,7 @@ type trip struct {
 	next    int // the member to try next
 	put     int // how many were put at the end of the line
 
-	missed []*member      // who said 404
+	missed []*call        // who said 404
 	first  *http.Response // the first answer, kept for when no better one comes
 	faults []error
 }
@@ -57,7 +57,7 @@ func (t *trip) run() (*http.Response, error) {
 // judge returns an answer that is worth passing on, and remembers any other.
 func (t *trip) judge(a attempt) *http.Response {
 	if a.err == nil && a.resp.StatusCode == http.StatusNotFound {
-		t.missed = append(t.missed, a.call.member)
+		t.missed = append(t.missed, a.call)
 	}
 	switch {
 	case a.err != nil:
@@ -78,9 +78,9 @@ func (t *trip) judge(a attempt) *http.Response {
 // blame counts a failure for who has not what another one has. At the live edge that happens to anybody now and then; it
 // takes several in a row to be taken out.
 func (t *trip) blame() {
-	for _, m := range t.missed {
-		m.errors.Add(1)
-		m.health.failed(time.Now(), false, 0, t.pool.failures, t.pool.cooldown)
+	for _, c := range t.missed {
+		c.member.errors.Add(1)
+		c.member.health.failed(time.Now(), c.probe, 0, t.pool.failures, t.pool.cooldown)
 	}
 	t.missed = nil
 }
