@@ -2,9 +2,13 @@ package origin_test
 
 import (
 	"bytes"
+	"context"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"testing"
 	"time"
 
@@ -89,5 +93,76 @@ func BenchmarkPool(b *testing.B) {
 			b.Fatal(err)
 		}
 		resp.Body.Close()
+	}
+}
+
+// What Guard adds to a connection: names, ports and addresses checked, over a bare dial.
+func BenchmarkDial(b *testing.B) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	}()
+	guarded := (&origin.Guard{Allow: prefixes("127.0.0.0/8")}).Transport()
+	for name, dial := range map[string]func(context.Context, string, string) (net.Conn, error){
+		"bare": new(net.Dialer).DialContext, "guarded": guarded.DialContext,
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				c, err := dial(b.Context(), "tcp", ln.Addr().String())
+				if err != nil {
+					b.Fatal(err)
+				}
+				c.(*net.TCPConn).SetLinger(0) // ports are few
+				c.Close()
+			}
+		})
+	}
+}
+
+// A request to a server and the same one through Proxy, Pool and Guard: what the way adds when nothing is cached.
+func BenchmarkRequest(b *testing.B) {
+	for name, size := range map[string]int{"1KB": 1 << 10, "200KB": 200 << 10} {
+		body := bytes.Repeat([]byte("x"), size)
+		media := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "video/mp2t")
+			w.Header().Set("Content-Length", strconv.Itoa(size))
+			w.Write(body)
+		}))
+		defer media.Close()
+		base := (&origin.Guard{Allow: prefixes("127.0.0.0/8")}).Transport()
+		defer base.CloseIdleConnections()
+		pool, err := origin.NewPool(origin.PoolConfig{Origins: []string{media.URL}, Base: base})
+		if err != nil {
+			b.Fatal(err)
+		}
+		proxy := httptest.NewServer(&origin.Proxy{
+			Upstream: func(u *url.URL) (string, error) { return media.URL + u.Path, nil }, Transport: pool,
+		})
+		defer proxy.Close()
+		for way, target := range map[string]string{"direct": media.URL, "proxied": proxy.URL} {
+			b.Run(name+"/"+way, func(b *testing.B) {
+				b.SetBytes(int64(size))
+				for b.Loop() {
+					resp, err := proxy.Client().Get(target + "/x.ts")
+					if err != nil {
+						b.Fatal(err)
+					}
+					if n, err := io.Copy(io.Discard, resp.Body); err != nil || n != int64(size) {
+						b.Fatal(n, err)
+					}
+					resp.Body.Close()
+				}
+			})
+		}
 	}
 }

@@ -129,3 +129,28 @@ func TestForwarded(t *testing.T) {
 		require.Empty(t, got.Get("X-Forwarded-For"))
 	}
 }
+
+// The path and the query reach upstream byte for byte: signed URLs are compared so.
+func TestURLsKeepTheirBytes(t *testing.T) {
+	f := newFront(t, &origin.Proxy{})
+	for _, uri := range []string{
+		"/a%2Fb%3Fc%25.ts", "/%C3%BC/%c3%bc.ts", "/a;b=c,d/(e)'!*~.ts", "/a//b/./c.ts", "/x.ts?", "/x.ts??a", "/x.ts?z=1&a=2&a=1&&=", "/x.ts?a=%7e~+%20&b=1,2;c",
+		"/x.ts?url=http://a/b?c", "/:a@b$&+=.ts",
+	} {
+		resp, _, err := f.do(t, http.MethodGet, uri)
+		require.NoError(t, err)
+		require.Equal(t, 404, resp.StatusCode, uri)
+		require.Equal(t, uri, f.last().URI)
+	}
+}
+
+func TestIPv6Origins(t *testing.T) {
+	s := newCounted(t, "[::1]:0", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Host) })
+	f := newFront(t, &origin.Proxy{
+		Transport: transportOf(t, &origin.Guard{Allow: prefixes("::1/128")}),
+		Upstream:  func(u *url.URL) (string, error) { return s.url("[::1]"), nil },
+	})
+	resp, body := f.get(t, "/x.ts")
+	require.Equal(t, 200, resp.StatusCode)
+	require.Equal(t, s.Listener.Addr().String(), body)
+}
