@@ -1,0 +1,64 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"path"
+	"strings"
+
+	"github.com/hlsproxy/hlsproxy/rewrite"
+	"github.com/hlsproxy/hlsproxy/sign"
+)
+
+// links are what players see of the tree at the origin: playlists here, at the same path, all else on the domain of
+// CloudFront and signed. What lies elsewhere stays as it is.
+type links struct {
+	rewrite.Mapper
+	trees  []string // that are served by the domain
+	domain string
+	signer *sign.CloudFrontSigner
+}
+
+func newLinks(o options) (*links, error) {
+	signer, err := sign.CloudFront(o.keyPairID, o.key, o.ttl)
+	if err != nil {
+		return nil, err
+	}
+	l := &links{trees: []string{o.domain, o.origin}, domain: o.domain, signer: signer}
+	l.Mapper, err = rewrite.Prefix("/", o.origin, o.domain)
+	return l, err
+}
+
+func (l *links) AppendPublic(dst, upstream []byte) ([]byte, error) {
+	for _, tree := range l.trees {
+		if rest, ok := bytes.CutPrefix(upstream, []byte(tree)); ok && !isPlaylist(pathOf(rest)) {
+			return append(append(dst, l.domain...), rest...), nil
+		}
+	}
+	return l.Mapper.AppendPublic(dst, upstream)
+}
+
+// sign leaves what cannot be signed, such as a link that has a signature, as it is: one line that does not play is better
+// than no playlist.
+func (l *links) sign(ctx context.Context, public []byte) ([]byte, error) {
+	if !bytes.HasPrefix(public, []byte(l.domain)) {
+		return public, nil
+	}
+	signed, err := l.signer.Sign(ctx, public)
+	if errors.Is(err, sign.ErrURL) {
+		return public, nil
+	}
+	return signed, err
+}
+
+func isPlaylist(name string) bool {
+	ext := strings.ToLower(path.Ext(name))
+	return ext == ".m3u8" || ext == ".m3u"
+}
+
+func pathOf(u []byte) string {
+	name, _, _ := strings.Cut(string(u), "#")
+	name, _, _ = strings.Cut(name, "?")
+	return name
+}
