@@ -407,3 +407,39 @@ func TestTheViewersContextEndsItsBody(t *testing.T) {
 		require.True(t, p.closed.Load())
 	})
 }
+
+func TestAnOriginThatDripsIsGivenUp(t *testing.T) {
+	for name, row := range map[string]struct {
+		rate, length int64
+		after        time.Duration
+	}{
+		"default":        {0, 1 << 20, 61 * time.Second},
+		"slow is enough": {1, 100, 0},
+		"no limit":       {-1, 100, 0},
+		"own limit":      {2, 100, 61 * time.Second},
+		"live stream":    {0, -1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPipe()
+				c := &cache.Transport{MinRate: row.rate, Base: &scripted{answer: func(*http.Request, int64) reply { return reply{body: p, length: row.length} }}}
+				go func() {
+					for range 100 {
+						time.Sleep(time.Second)
+						p.send("x")
+					}
+					p.send(io.EOF)
+				}()
+				begin := time.Now()
+				_, _, err := try(t, c, segURL)
+				if row.after == 0 {
+					require.NoError(t, err)
+					return
+				}
+				require.Equal(t, 504, status(err))
+				require.Equal(t, row.after, time.Since(begin))
+				time.Sleep(time.Hour)
+			})
+		})
+	}
+}

@@ -145,61 +145,6 @@ func (f *fill) fail(err error) {
 	}
 }
 
-// pump copies from the origin until it ends, and returns nil when the answer came whole; its last bytes are then still to
-// be committed.
-func (f *fill) pump() (last int, err error) {
-	defer f.t.recovered(&err)
-	idle := time.AfterFunc(f.t.idle(), func() {
-		// A Body that does not heed its context must not hold the viewers.
-		err := &fault{reason: ErrIdle}
-		f.fail(err)
-		f.o.cancel(err)
-		f.close()
-	})
-	defer idle.Stop()
-	read := func(p []byte) (int, error) {
-		idle.Reset(f.t.idle())
-		n, err := f.src.Read(p)
-		if !idle.Stop() {
-			return 0, &fault{reason: ErrIdle}
-		}
-		if n < 0 || n > len(p) {
-			return 0, &fault{ErrBroken, errors.New("invalid count from Read")}
-		}
-		f.t.count.originBytes.Add(uint64(n))
-		return n, err
-	}
-	length := f.body.length
-	for {
-		if err := f.hold(); err != nil {
-			return 0, err
-		}
-		n, err := read(f.body.space())
-		have := f.body.size + int64(n)
-		var beyond [1]byte
-		for err == nil && have == length {
-			var more int
-			more, err = read(beyond[:])
-			have += int64(more)
-		}
-		switch {
-		case length >= 0 && have > length:
-			return 0, &fault{ErrBroken, errors.New("more bytes than declared")}
-		case err == io.EOF && have == length:
-			return n, nil
-		case err != nil && context.Cause(f.ctx) != nil:
-			return 0, context.Cause(f.ctx)
-		case err == io.EOF && length < 0:
-			return n, nil
-		case err == io.EOF:
-			return 0, &fault{ErrBroken, io.ErrUnexpectedEOF}
-		case err != nil:
-			return 0, &fault{ErrBroken, err}
-		}
-		f.body.commit(n)
-	}
-}
-
 // store keeps the whole answer for as long as TTL says, and reports whether it did.
 func (f *fill) store(last int) bool {
 	if !f.keep || f.isClosed() || f.body.state().ended || f.o.purged.Load() {

@@ -3,10 +3,12 @@ package cache
 // policy decides what Memory drops: S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", 2023). New
 // entries go to a small queue; those asked for again before they reach its end move to the main one, the others leave and
 // only their keys are remembered for a while. In the main queue an entry that was asked for goes round once more.
+// What a live playlist names stands apart, in a queue of its own that knows who was asked for last.
 type policy struct {
 	max         int64
 	items       map[string]*item
 	small, main queue
+	live        queue // named by a live playlist; who is asked for goes to the beginning
 	over        queue // left their live playlist: they go first
 	ghosts      ghosts
 }
@@ -34,6 +36,10 @@ func (p *policy) get(key string) *Entry {
 		return nil
 	}
 	it.asked = min(it.asked+1, 3)
+	if it.windows > 0 {
+		p.live.remove(it)
+		p.live.push(it)
+	}
 	return it.entry
 }
 
@@ -44,6 +50,8 @@ func (p *policy) insert(it *item) {
 
 func (p *policy) queueOf(it *item) *queue {
 	switch {
+	case it.windows > 0:
+		return &p.live
 	case it.over:
 		return &p.over
 	case it.inMain:
@@ -60,27 +68,37 @@ func (p *policy) remove(it *item) {
 // victim returns the entry that goes next, nil if all that are left are being read, so that their going would free
 // nothing. It stays where it is until it is removed.
 func (p *policy) victim() *item {
-	for q := p.over.last; q != nil; q = q.prev {
-		if !q.busy() {
-			return q
+	if it := p.over.idle(); it != nil {
+		return it
+	}
+	// Live windows may have most of the room, but what is asked for again and again beside them is worth some of it.
+	if p.live.size > p.max/4*3 {
+		if it := p.live.idle(); it != nil {
+			return it
 		}
 	}
-	var last *item
-	for tries := range mostTries {
+	if it := p.leastAsked(); it != nil {
+		return it
+	}
+	return p.live.idle()
+}
+
+// leastAsked is the victim among those that no live playlist names.
+func (p *policy) leastAsked() (last *item) {
+	for range mostTries {
 		it := p.main.last
-		if p.small.last != nil && (p.small.size > p.max/10 || it == nil) {
+		if p.small.last != nil && (p.small.size > p.max/20 || it == nil) {
 			it = p.small.last
 		}
 		if it == nil {
-			return nil
+			break
 		}
 		busy := it.busy()
 		if !busy {
 			last = it
 		}
 		switch {
-		case busy || it.windows > 0 && tries < mostTries/2:
-			p.move(it, true)
+		case busy:
 		case it.asked == 0:
 			if !it.inMain {
 				p.ghosts.add(it.key, len(p.items))
@@ -88,24 +106,32 @@ func (p *policy) victim() *item {
 			return it
 		case it.inMain:
 			it.asked--
-			p.move(it, true)
 		default:
 			it.asked = 0
-			p.move(it, true)
 		}
+		p.queueOf(it).remove(it)
+		it.inMain = true
+		p.main.push(it)
 	}
 	return last
 }
 
-// mostTries bounds the search for a victim. Most are found at once; but what is named by a live playlist is spared for
-// the first half, what is being read for all of it.
+// mostTries bounds the search for a victim; most are found at once.
 const mostTries = 512
 
-// move puts an entry at the beginning of the main or the small queue.
-func (p *policy) move(it *item, toMain bool) {
-	p.queueOf(it).remove(it)
-	it.inMain, it.over = toMain, false
-	p.queueOf(it).push(it)
+// idle returns the last entry that is not being read, if it is not far from the end.
+func (q *queue) idle() *item {
+	it := q.last
+	for range mostTries {
+		if it == nil || !it.busy() {
+			break
+		}
+		it = it.prev
+	}
+	if it == nil || it.busy() {
+		return nil
+	}
+	return it
 }
 
 func (it *item) busy() bool {

@@ -86,13 +86,12 @@ func (m *Memory) sweep(now time.Time) {
 
 // named says how many live playlists name an entry.
 func (p *policy) named(it *item, lists int) {
-	it.windows = lists
-	if lists > 0 && it.over {
-		p.move(it, it.inMain)
-	}
+	p.queueOf(it).remove(it)
+	it.windows, it.over, it.inMain = lists, false, false
+	p.queueOf(it).push(it)
 }
 
-// leave puts an entry among those that go first.
+// leave puts an entry that no live playlist names among those that go first.
 func (p *policy) leave(it *item) {
 	p.queueOf(it).remove(it)
 	it.over = true
