@@ -212,3 +212,19 @@ func TestMissingSegmentsCount(t *testing.T) {
 		}
 	})
 }
+
+// An answer that is not wanted does not hold up the one that is.
+func TestADiscardedAnswerThatStalls(t *testing.T) {
+	first := order(t, "/s/x.ts")
+	synctest.Test(t, func(t *testing.T) {
+		n, p := newNetwork(t, origin.PoolConfig{})
+		n.set(first[0], func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 503, Header: http.Header{}, ContentLength: 100, Body: &trickle{r.Context(), time.Hour, 100, io.EOF}, Request: r}, nil
+		})
+		begun := time.Now()
+		_, body, err := ask(t, p, "http://a/s/x.ts")
+		require.NoError(t, err)
+		require.Equal(t, first[1], body)
+		require.LessOrEqual(t, time.Since(begun), 100*time.Millisecond)
+	})
+}

@@ -80,7 +80,7 @@ func (f *fetch) watch(body io.ReadCloser) io.ReadCloser {
 // needsWhole reports a playlist that its path did not announce and that was asked for in a way fit for media only.
 func (f *fetch) needsWhole(resp *http.Response) bool {
 	switch {
-	case f.whole || !isPlaylistType(resp.Header):
+	case f.whole || !isPlaylistType(resp.Header) && !isPlaylistPath(f.sent.URL):
 		return false
 	case resp.StatusCode == http.StatusPartialContent:
 		return true

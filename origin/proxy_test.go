@@ -160,7 +160,8 @@ func TestModifyResponse(t *testing.T) {
 	require.Equal(t, f.origin.URL+"/b/y.m3u8?t=1", seen[0].URL.String(), "the base of relative URIs")
 	require.Empty(t, f.last().Header.Get("If-None-Match"), "the validator is not that of what the viewer has")
 
-	for _, path := range []string{"/a/x.m3u8", "/c"} {
+	f.origin.Handle("/d", faultorigin.Script{Status: 302, Header: http.Header{"Location": {"/b/y.m3u8"}}})
+	for _, path := range []string{"/a/x.m3u8", "/c", "/d"} {
 		resp, _, err := f.do(t, http.MethodHead, path)
 		require.NoError(t, err)
 		require.EqualValues(t, 10, resp.ContentLength, "a HEAD has the header of the GET")

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"sync"
 	"testing"
 	"time"
 
@@ -118,7 +117,6 @@ func TestAViewerGoneIsNotAnswered(t *testing.T) {
 // writes records how a body arrives.
 type writes struct {
 	httptest.ResponseRecorder
-	mu    sync.Mutex
 	sizes []int
 	fail  error
 }

@@ -178,8 +178,16 @@ func askedWait(resp *http.Response, now time.Time) time.Duration {
 	return 0
 }
 
+// drainLimit is how long an answer that is not wanted may take to give its connection back.
+const drainLimit = 100 * time.Millisecond
+
+// discard lets go of an answer, if there is one. Whoever waits for a better one must not wait for this.
 func discard(resp *http.Response) {
-	if resp != nil {
-		drop(resp)
+	if resp == nil {
+		return
 	}
+	if body, ok := resp.Body.(*callBody); ok {
+		defer time.AfterFunc(drainLimit, body.call.drop).Stop()
+	}
+	drop(resp)
 }
