@@ -156,7 +156,7 @@ func TestAppendFollowsReferencesThatChangeLittle(t *testing.T) {
 		var b strings.Builder
 		b.WriteString("#EXTM3U\n")
 		ref := []byte(start)
-		for i := range 3000 {
+		for i := range 400 {
 			if i%40 == 0 {
 				ref = []byte(start)
 			}
@@ -176,7 +176,9 @@ func TestAppendFollowsReferencesThatChangeLittle(t *testing.T) {
 				want, got := strings.Split(long, "\n"), strings.Split(short, "\n")
 				require.Len(t, got, len(want))
 				for i := range want {
-					require.Equal(t, want[i], got[i], name)
+					if want[i] != got[i] {
+						require.Equal(t, want[i], got[i], name)
+					}
 				}
 			}
 		}
@@ -251,6 +253,18 @@ func TestAppendSigns(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "before "+out, string(got))
 	}
+
+	// A hook may do more than to append.
+	rw = &rewrite.Rewriter{Sign: func(_ context.Context, u []byte) ([]byte, error) {
+		u = append(u, "\"?s"...)
+		copy(u, "/X")
+		return u, nil
+	}}
+	for _, m := range []rewrite.Mapper{rewrite.Query("/q", "u"), hidden{rewrite.Query("/q", "u")}} {
+		rw.Map = m
+		require.Equal(t, "/X/a1.ts?u=https%3A%2F%2Fh%2Fa1.ts%22?s\n/X/a2.ts?u=https%3A%2F%2Fh%2Fa2.ts%22?s", rewritten(t, rw, "a1.ts\na2.ts", "https://h/x"))
+	}
+	rw.Sign = sign
 
 	rw.Map = nil // then what is on the playlist's own host is public
 	got, err := rw.Append(ctx, nil, []byte("a\n//cdn.example:1/a\nhttps://other/x"), base)

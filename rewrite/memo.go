@@ -2,29 +2,34 @@ package rewrite
 
 import (
 	"encoding/binary"
-	"slices"
 )
 
 // memo remembers a reference and what it became. The references of a playlist count up: each mostly differs from the one
 // before in a few digits, so that its public URL is a copy with the same few bytes replaced.
 type memo struct {
+	lead []byte // what stands before ref and led to stem: "../", "/", or nothing
 	ref  []byte // nil: nothing is remembered
-	stem []byte // its directory, mapped
+	stem []byte // the directory that ref is relative to, mapped
 
-	// Of a Query: where in the output the URL is, where in the URL the file name and the escaped reference are, what part
-	// of the reference the name is, and where each word of the reference begins in what it was escaped to.
-	out, length, name, escaped int
-	element                    span
-	words                      [maxMemo/8 + 2]uint16
+	// Of a Query: the URL, where in it the file name and the escaped reference are, what part of the reference the name
+	// is, and where each word of the reference begins in what it was escaped to.
+	url           []byte
+	name, escaped int
+	element       span
+	words         [maxMemo/8 + 2]uint16
 }
 
 const maxMemo = 256 // bytes of a reference
 
-func (m *memo) forget() { m.ref = nil }
+func (m *memo) forget() { m.lead, m.ref = nil, nil }
 
-// fits tells whether a reference can be like the one remembered.
-func (m *memo) fits(stem, rest []byte) bool {
-	return len(rest) == len(m.ref) && len(stem) == len(m.stem)
+// fits returns what follows the lead of a reference; nil: it cannot be like the one remembered.
+func (m *memo) fits(ref []byte) []byte {
+	n := len(m.lead)
+	if len(ref) != n+len(m.ref) || n > 0 && string(ref[:n]) != string(m.lead) {
+		return nil
+	}
+	return ref[n:]
 }
 
 // same tells whether a reference differs from the one remembered in unremarkable bytes only.
@@ -66,13 +71,10 @@ func alike(s, old []byte) bool {
 	return true
 }
 
-// repeat appends the public URL of a reference that is the same but for unremarkable bytes; false: it is not.
+// repeat appends the public URL of a reference that is the same but for unremarkable bytes. If it is not, false, and
+// nothing is to be remembered any more.
 func (m *memo) repeat(dst, s []byte) ([]byte, bool) {
-	start := len(dst)
-	dst = slices.Grow(dst, m.length+slack)
-	buf := dst[start : start+m.length+slack]
-	copy(buf, dst[m.out:m.out+m.length])
-	text, old, i := buf[m.escaped:], m.ref[:len(s)], 0
+	text, old, i := m.url[m.escaped:], m.ref[:len(s)], 0
 	for ; i+8 <= len(s); i += 8 {
 		a, b := binary.LittleEndian.Uint64(s[i:]), binary.LittleEndian.Uint64(old[i:])
 		if a == b {
@@ -87,15 +89,15 @@ func (m *memo) repeat(dst, s []byte) ([]byte, bool) {
 			patch(text[at:], s[i:i+8], old[i:])
 		}
 	}
-	if last := old[i:]; string(last) != string(s[i:]) {
-		if !alike(s[i:], last) {
+	if i < len(s) {
+		if !alike(s[i:], old[i:]) {
 			return dst, false
 		}
-		patch(text[m.words[i/8]:], s[i:], last)
+		patch(text[m.words[i/8]:], s[i:], old[i:])
 	}
-	copy(buf[m.name:], s[m.element.start:m.element.end])
-	m.ref, m.out = s, start
-	return dst[:start+m.length], true
+	copy(m.url[m.name:], s[m.element.start:m.element.end])
+	m.ref = s
+	return append(dst, m.url...), true
 }
 
 // patch replaces, in what old was escaped to, the bytes in which s differs from it. They are such as need no escaping.
@@ -107,4 +109,32 @@ func patch(text, s, old []byte) {
 		}
 		n += int(escapes[c] >> 24)
 	}
+}
+
+// lineMemo remembers the last line with an attribute list that held one URI. The next one often has other digits only.
+type lineMemo struct {
+	start, length int // 0: nothing is remembered
+	token         token
+}
+
+// repeat finds the token of the line that begins at start and is as long, if it differs in digits only.
+func (m *lineMemo) repeat(src []byte, start int, t *token) bool {
+	line, old, i := src[start:start+m.length], src[m.start:m.start+m.length], 0
+	for ; i+8 <= len(line); i += 8 {
+		a, b := binary.LittleEndian.Uint64(line[i:]), binary.LittleEndian.Uint64(old[i:])
+		if a != b && !digitsDiffer(a, b) {
+			return false
+		}
+	}
+	for ; i < len(line); i++ {
+		if a, b := line[i], old[i]; a != b && (a-'0' > 9 || b-'0' > 9) {
+			return false
+		}
+	}
+	shift := start - m.start
+	m.start = start
+	m.token.start += shift
+	m.token.end += shift
+	*t = m.token
+	return true
 }

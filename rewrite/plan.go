@@ -22,9 +22,7 @@ type plan struct {
 
 // prepare makes the plan for a Rewriter and a base, unless it is there already.
 func (p *plan) prepare(rw *Rewriter, b *base) {
-	for i := range p.memos {
-		p.memos[i].forget()
-	}
+	p.forget()
 	if !b.http || rw.Skip != nil {
 		p.mapper = nil
 		return
@@ -54,31 +52,46 @@ func (p *plan) prepare(rw *Rewriter, b *base) {
 	}
 }
 
+// forget forgets the references of another pass.
+func (p *plan) forget() {
+	for i := range p.memos {
+		p.memos[i].forget()
+	}
+}
+
 // append appends the public URL of a reference; false: the reference has to go the long way. lines and attributes have
 // a memo each, as they take turns.
 func (p *plan) append(dst, ref []byte, form form) ([]byte, bool) {
+	m := &p.memos[form]
+	if rest := m.fits(ref); rest != nil {
+		if !p.query {
+			if m.same(rest) {
+				return append(append(dst, m.stem...), rest...), true
+			}
+		} else if out, ok := m.repeat(dst, rest); ok {
+			return out, true
+		}
+	}
+	m.forget()
 	stem, rest := p.locate(ref)
 	if len(stem) == 0 {
 		return dst, false
 	}
-	m := &p.memos[form]
+	m.lead = ref[:len(ref)-len(rest)]
 	if p.query {
-		if m.fits(stem, rest) {
-			if out, ok := m.repeat(dst, rest); ok {
-				return out, true
-			}
-		}
 		return p.appendQuery(dst, stem, rest, m)
 	}
-	if !m.fits(stem, rest) || !m.same(rest) {
-		var sh shape
-		sh.look(rest)
-		if sh.unusual(rest) || sh.class&(percent|oddPath|oddQuery) != 0 || bytes.Contains(rest[sh.query:], []byte(directivePrefix)) {
-			return dst, false
-		}
-		if m.forget(); sh.class&colon == 0 && bytes.IndexByte(rest[sh.query:], '_') < 0 {
-			m.ref, m.stem = rest[:min(len(rest), maxMemo)], stem
-		}
+	return p.appendTree(dst, stem, rest, m)
+}
+
+func (p *plan) appendTree(dst, stem, rest []byte, m *memo) ([]byte, bool) {
+	var sh shape
+	sh.look(rest)
+	if sh.unusual(rest) || sh.class&(percent|oddPath|oddQuery) != 0 || bytes.Contains(rest[sh.query:], []byte(directivePrefix)) {
+		return dst, false
+	}
+	if sh.class&colon == 0 && bytes.IndexByte(rest[sh.query:], '_') < 0 && len(rest) <= maxMemo {
+		m.ref, m.stem = rest, stem
 	}
 	return append(append(dst, stem...), rest...), true
 }
@@ -95,7 +108,6 @@ func (p *plan) appendQuery(dst, stem, rest []byte, m *memo) ([]byte, bool) {
 	free := dst[start:cap(dst)]
 	var sh shape
 	n := sh.put(free[before:], rest, m.words[:])
-	m.forget()
 	if sh.unusual(rest) {
 		return dst, false
 	}
@@ -109,7 +121,7 @@ func (p *plan) appendQuery(dst, stem, rest []byte, m *memo) ([]byte, bool) {
 	m.escaped = at
 	at += copy(free[at:], tail)
 	if verbatim && len(rest) <= maxMemo && sh.class&colon == 0 {
-		m.ref, m.stem, m.out, m.length = rest, stem, start, at
+		m.ref, m.stem, m.url = rest, stem, append(m.url[:0], free[:at]...)
 		m.name, m.element = len(p.head), span{sh.name, sh.query}
 	}
 	return dst[:start+at], true

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"slices"
-	"strings"
 )
 
 // rewrite appends the playlist with its URIs rewritten.
@@ -28,8 +27,18 @@ func (st *state) rewrite(dst []byte) ([]byte, error) {
 		children = children || t.tag.child
 		dst = append(dst, st.src[done:t.start]...)
 		done = t.end
+		at, short := len(dst), false
+		if st.plan.mapper != nil && t.form != bare && !t.tag.absolute && st.fragmentFor(&t) == "" {
+			dst, short = st.plan.append(dst, st.src[t.start:t.end], t.form)
+		}
 		var err error
-		if dst, err = st.appendURI(dst, &t); err != nil {
+		switch {
+		case !short:
+			dst, err = st.appendURI(dst, &t)
+		case st.Sign != nil:
+			dst, err = st.sign(dst, at)
+		}
+		if err != nil {
 			return dst, err
 		}
 		if len(dst)-start > st.most {
@@ -41,15 +50,6 @@ func (st *state) rewrite(dst []byte) ([]byte, error) {
 
 // appendURI appends what the URI of a token becomes.
 func (st *state) appendURI(dst []byte, t *token) ([]byte, error) {
-	if st.plan.mapper != nil && t.form != bare && !t.tag.absolute && st.fragmentFor(t) == "" {
-		start := len(dst)
-		if out, ok := st.plan.append(dst, t.text(st.src), t.form); ok {
-			if st.Sign == nil {
-				return out, nil
-			}
-			return st.sign(out, start)
-		}
-	}
 	text, err := st.substitute(t)
 	switch {
 	case err != nil && st.StrictVariables:
@@ -154,88 +154,4 @@ func (st *state) fragmentFor(t *token) string {
 
 func isPathAbsolute(u []byte) bool {
 	return len(u) > 0 && u[0] == '/' && (len(u) == 1 || u[1] != '/')
-}
-
-// harmless escapes, from start on, the bytes that would end the URI before its end or turn it into something else.
-func harmless(dst []byte, start int, form form) []byte {
-	ok := true
-	for i := start; i < len(dst) && ok; i++ {
-		ok = !harmful(dst[start:], i-start, form)
-	}
-	if ok {
-		return dst
-	}
-	u := slices.Clone(dst[start:])
-	dst = dst[:start]
-	for i, c := range u {
-		if harmful(u, i, form) {
-			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
-		} else {
-			dst = append(dst, c)
-		}
-	}
-	return dst
-}
-
-func harmful(u []byte, i int, form form) bool {
-	switch c := u[i]; c {
-	case '\r', '\n':
-		return true
-	case '"':
-		return form != line
-	case '{':
-		return i+1 < len(u) && u[i+1] == '$'
-	case ',', ' ', '\t':
-		return form == bare || c != ',' && form == line && (i == 0 || i == len(u)-1)
-	case '#':
-		return form == line && i == 0
-	}
-	return false
-}
-
-// appendDefinition appends what the tag at hand becomes, and returns how much of the playlist that covers.
-func (st *state) appendDefinition(dst []byte, done int, t *token) ([]byte, int) {
-	d, ok := st.vars.define(st.src, t)
-	if !ok || !d.param || st.clientSees(d) || strings.ContainsAny(d.value, "\"\r\n") || hasVariable([]byte(d.value)) {
-		return dst, done
-	}
-	dst = append(dst, st.src[done:d.start]...)
-	dst = append(dst, `NAME="`+d.name+`",VALUE="`+d.value+`"`...)
-	return dst, d.end
-}
-
-// clientSees tells whether the URL by which the client knows the playlist has the query parameter.
-func (st *state) clientSees(d definition) bool {
-	switch {
-	case st.sight == same:
-		return true
-	case st.sight == redirected:
-		return false
-	case st.Map == nil:
-		return true
-	}
-	public, err := st.Map.AppendPublic(nil, st.base.text)
-	if err != nil {
-		return false
-	}
-	value, ok := queryValue(string(public), d.name)
-	return ok && value == d.value
-}
-
-// lookAhead collects the variables of the whole playlist when the first definition is met; it reports whether that was now.
-func (st *state) lookAhead() bool {
-	if st.looked {
-		return false
-	}
-	st.looked = true
-	all, ahead := variables{base: st.vars.base}, scanner{}
-	ahead.reset(st.src)
-	var t token
-	for ahead.next(&t) {
-		if t.tag.define {
-			all.define(st.src, &t)
-		}
-	}
-	st.carry = all.fragment()
-	return true
 }

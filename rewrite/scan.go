@@ -40,6 +40,8 @@ type scanner struct {
 	key     bool // of a foreign KEYFORMAT
 	kind    Kind
 	class   dateClass
+	found   int // tokens in it so far
+	last    lineMemo
 
 	classes map[string]dateClass // of the date ranges by ID, made when first needed
 }
@@ -57,7 +59,7 @@ func (s *scanner) next(t *token) bool {
 			if s.nextAttr(t) {
 				return true
 			}
-			s.tag = nil
+			s.closeTag()
 		}
 		if s.pos >= len(s.src) {
 			return false
@@ -71,8 +73,10 @@ func (s *scanner) next(t *token) bool {
 			continue
 		}
 		if s.src[start] == '#' {
-			if end-start > len("#EXT-X-") && string(s.src[start:start+len("#EXT-X-")]) == "#EXT-X-" && s.openTag(t, start, end) {
-				return true
+			if end-start > len(tagPrefix) && string(s.src[start:start+len(tagPrefix)]) == tagPrefix {
+				if s.last.length == end-start && s.last.repeat(s.src, start, t) || s.openTag(t, start, end) {
+					return true
+				}
 			}
 			continue
 		}
@@ -80,6 +84,9 @@ func (s *scanner) next(t *token) bool {
 		return true
 	}
 }
+
+// tagPrefix begins the names of all tags that are looked at.
+const tagPrefix = "#EXT-X-"
 
 // uriLine is the token of a line that is a URI, blanks before it already skipped.
 func (s *scanner) uriLine(t *token, start, end int) {

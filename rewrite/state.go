@@ -44,6 +44,7 @@ func (st *state) begin(playlist []byte, base string) {
 func (st *state) restart(playlist []byte) {
 	st.src = playlist
 	st.scan.reset(playlist)
+	st.plan.forget()
 	st.vars.reset(st.base.asked)
 }
 

@@ -82,7 +82,7 @@ const longestTag = len("I-FRAME-STREAM-INF:")
 // openTag looks at a line that begins with "#EXT-X-". If it is of a tag with an attribute list, its attributes are the
 // next to be looked at; true means that the line as such is a token.
 func (s *scanner) openTag(t *token, start, end int) bool {
-	start += len("#EXT-X-")
+	start += len(tagPrefix)
 	name := s.src[start:min(end, start+longestTag)]
 	n := 0
 	for n < len(name) && name[n] != ':' {
@@ -111,6 +111,7 @@ func (s *scanner) openTag(t *token, start, end int) bool {
 	s.tag, s.kind = tag, tag.kind
 	s.attrs.pos, s.attrs.end = start, end
 	s.patient, s.key, s.class = false, false, noClass
+	s.found, s.last.start, s.last.length = 0, start-len(tagPrefix)-n-1, 0
 	switch tag {
 	case &keyTag, &sessionKeyTag:
 		s.key = bytes.Contains(s.src[start:end], []byte("KEYFORMAT")) && foreignKey(s.attrs)
@@ -162,9 +163,19 @@ func (s *scanner) attrToken(t *token) {
 	if s.attrs.quoted {
 		t.form = quoted
 	}
+	s.found++
+	s.last.token = *t
 	if s.attrs.pos == s.attrs.end {
-		s.tag = nil
+		s.closeTag()
 	}
+}
+
+// closeTag ends the line of the current tag.
+func (s *scanner) closeTag() {
+	if s.found == 1 && s.tag != &dateRangeTag {
+		s.last.length = s.attrs.end - s.last.start
+	}
+	s.tag = nil
 }
 
 func trimBlanks(src []byte, start, end int) (int, int) {

@@ -1,0 +1,49 @@
+package rewrite_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/hlsproxy/hlsproxy/rewrite"
+	"github.com/stretchr/testify/require"
+)
+
+// What is remembered of a line must not change what is found in the next: each line alone gives the same.
+func TestLinesDoNotInfluenceEachOther(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	const bytesOfInterest = "0123456789abUX-\",= .:/?"
+	rw := &rewrite.Rewriter{Map: marked{}}
+	for _, start := range []string{
+		`#EXT-X-PART:DURATION=0.33334,URI="p1.m4s",INDEPENDENT=YES`, `#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a1",NAME="n1",URI="1.m3u8"`,
+		`#EXT-X-KEY:METHOD=AES-128,URI="k1",IV=0x01,KEYFORMAT="identity"`, `#EXT-X-MAP:URI="i1",URI="i2"`, `#EXT-X-PRELOAD-HINT:TYPE=PART,URI="1"`,
+		`#EXT-X-MAP:URI=u1,BYTERANGE="1@0"`, `#EXT-X-RENDITION-REPORT:URI="../1/1",LAST-MSN=1`, "#EXT-X-PREFETCH:1.ts",
+	} {
+		var lines, want []string
+		line := []byte(start)
+		for i := range 400 {
+			if i%20 == 0 {
+				line = []byte(start)
+			}
+			if rnd.IntN(3) == 0 {
+				line[rnd.IntN(len(line))] = bytesOfInterest[rnd.IntN(len(bytesOfInterest))]
+			}
+			for i, c := range line {
+				if c >= '0' && c <= '9' && rnd.IntN(2) == 0 {
+					line[i] = byte('0' + rnd.IntN(10))
+				}
+			}
+			if strings.HasPrefix(string(line), "#") {
+				lines = append(lines, string(line))
+				want = append(want, rewritten(t, rw, string(line), base))
+			}
+		}
+		got := strings.Split(rewritten(t, rw, strings.Join(lines, "\n"), base), "\n")
+		for i := range want {
+			if got[i] != want[i] {
+				require.Equal(t, want[i], got[i], fmt.Sprintf("%d after %q", i, lines[max(i-1, 0)]))
+			}
+		}
+	}
+}
