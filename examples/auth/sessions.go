@@ -1,0 +1,103 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/sign"
+)
+
+// session is what the holder of its token may watch: a stream and all below it, until it is revoked.
+type session struct {
+	ID      int       `json:"id"`
+	Viewer  string    `json:"viewer"`
+	Link    string    `json:"link"`
+	Made    time.Time `json:"made"`
+	Revoked bool      `json:"revoked"`
+	Asked   int       `json:"asked"` // how often
+	Seen    time.Time `json:"seen"`  // when last
+	Address string    `json:"address"`
+
+	token, stream string
+}
+
+// sessions may be used by any number of goroutines.
+type sessions struct {
+	base string // of the links
+
+	mu      sync.Mutex
+	all     []*session
+	byToken map[string]*session
+}
+
+// mostSessions are remembered; what is forgotten is revoked.
+const mostSessions = 10_000
+
+var errPath = errors.New("the path of a playlist begins with /live/")
+
+// add makes a session for the stream that a playlist belongs to.
+func (s *sessions) add(viewer, playlist string) (session, error) {
+	if path.Clean(playlist) != playlist || !strings.HasPrefix(playlist, "/live/") || strings.ContainsAny(playlist, "?#") {
+		return session{}, errPath
+	}
+	token := rand.Text()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one := &session{
+		ID: 1, Viewer: viewer, Link: s.base + escaped(playlist) + "?token=" + token, Made: time.Now(),
+		token: token, stream: strings.TrimPrefix(path.Dir(playlist), "/"),
+	}
+	if n := len(s.all); n > 0 {
+		one.ID = s.all[n-1].ID + 1
+	}
+	if s.byToken == nil {
+		s.byToken = map[string]*session{}
+	}
+	if len(s.all) >= mostSessions {
+		delete(s.byToken, s.all[0].token)
+		s.all = s.all[1:]
+	}
+	s.all = append(s.all, one)
+	s.byToken[token] = one
+	return *one, nil
+}
+
+// admits is the decision. A token for one stream opens no other.
+func (s *sessions) admits(q sign.Question) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one := s.byToken[q.Token]
+	if one == nil || one.Revoked || q.Name != one.stream && !strings.HasPrefix(q.Name, one.stream+"/") {
+		return false
+	}
+	one.Asked++
+	one.Seen, one.Address = time.Now(), q.ClientAddress
+	return true
+}
+
+func (s *sessions) revoke(id int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.all, func(one *session) bool { return one.ID == id })
+	if i < 0 {
+		return false
+	}
+	s.all[i].Revoked = true
+	return true
+}
+
+// list returns copies, latest first.
+func (s *sessions) list() []session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]session, 0, len(s.all))
+	for _, one := range slices.Backward(s.all) {
+		out = append(out, *one)
+	}
+	return out
+}
