@@ -443,3 +443,71 @@ func TestAnOriginThatDripsIsGivenUp(t *testing.T) {
 		})
 	}
 }
+
+// An answer that is for one viewer lets all who waited for it go their own way at once, and no two see the same.
+func TestPrivateAnswersReleaseAllWaitersAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &scripted{answer: func(_ *http.Request, n int64) reply {
+			time.Sleep(time.Second)
+			return text(strings.Repeat("x", int(n)), "Content-Type", "video/mp2t", "Cache-Control", "private")
+		}}
+		c := &cache.Transport{Base: o, Store: store(t)}
+		begin := time.Now()
+		var got sync.Map
+		var wg sync.WaitGroup
+		for i := range 50 {
+			wg.Go(func() {
+				var header []string
+				if i%5 == 0 {
+					header = []string{"Range", "bytes=0-0"}
+				}
+				_, body := fetch(t, c, segURL, header...)
+				_, twice := got.LoadOrStore(body, true)
+				require.False(t, twice)
+			})
+		}
+		wg.Wait()
+		require.LessOrEqual(t, time.Since(begin), 2*time.Second)
+		require.GreaterOrEqual(t, o.asked.Load(), int64(50))
+		require.LessOrEqual(t, o.asked.Load(), int64(51), "the first answer is not thrown away")
+
+		begin = time.Now()
+		for range 3 {
+			wg.Go(func() { fetch(t, c, segURL) })
+		}
+		wg.Wait()
+		require.Equal(t, time.Second, time.Since(begin), "it is remembered that there is nothing to wait for")
+		time.Sleep(time.Hour)
+	})
+}
+
+// The last waiter of an answer that cannot be shared leaves before it comes: nobody reads it, so it is closed.
+func TestPrivateAnswerThatNobodyTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipe()
+		c := &cache.Transport{Base: &scripted{answer: func(*http.Request, int64) reply {
+			time.Sleep(time.Second)
+			return reply{header: head("Cache-Control", "private"), body: p, length: 5}
+		}}}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
+		defer cancel()
+		_, err := c.RoundTrip(request(t, ctx, segURL))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		time.Sleep(time.Minute)
+		require.True(t, p.closed.Load())
+
+		// And a viewer who took it and goes ends it.
+		p = newPipe()
+		ctx, cancel = context.WithCancel(t.Context())
+		resp, err := c.RoundTrip(request(t, ctx, segURL))
+		require.NoError(t, err)
+		p.send("ab")
+		_, err = io.ReadFull(resp.Body, make([]byte, 2))
+		require.NoError(t, err)
+		_, err = resp.Body.Read(make([]byte, 1))
+		require.ErrorIs(t, err, cache.ErrIdle)
+		cancel()
+		resp.Body.Close()
+		require.True(t, p.closed.Load())
+	})
+}

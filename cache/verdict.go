@@ -28,12 +28,12 @@ func private(urlPath string, resp *http.Response, c control) bool {
 }
 
 // keyLike recognises decryption keys: AES-128 and AES-256 keys are exactly that long, and nothing else that a player
-// fetches is.
+// fetches is, unless its name or type says so.
 func keyLike(urlPath string, h http.Header, length int64) bool {
 	if strings.EqualFold(path.Ext(urlPath), ".key") {
 		return true
 	}
-	if length != 16 && length != 32 {
+	if length != 16 && length != 32 || namedMedia(urlPath) || namedPlaylist(urlPath) {
 		return false
 	}
 	t := mediaType(h)
