@@ -10,6 +10,7 @@ type memo struct {
 	lead []byte // what stands before ref and led to stem: "../", "/", or nothing
 	ref  []byte // nil: nothing is remembered
 	stem []byte // the directory that ref is relative to, mapped
+	kept []byte // a copy of ref from an earlier pass
 
 	// Of a Query: the URL, where in it the file name and the escaped reference are, what part of the reference the name
 	// is, and where each word of the reference begins in what it was escaped to.
@@ -22,6 +23,16 @@ type memo struct {
 const maxMemo = 256 // bytes of a reference
 
 func (m *memo) forget() { m.lead, m.ref = nil, nil }
+
+// keep makes what is remembered outlive the playlist that it is from, for the sake of the next state of that playlist.
+func (m *memo) keep() {
+	if len(m.lead) > 0 || m.ref == nil {
+		m.forget()
+		return
+	}
+	m.kept = append(m.kept[:0], m.ref...)
+	m.lead, m.ref = nil, m.kept
+}
 
 // fits returns what follows the lead of a reference; nil: it cannot be like the one remembered.
 func (m *memo) fits(ref []byte) []byte {

@@ -47,3 +47,28 @@ func TestLinesDoNotInfluenceEachOther(t *testing.T) {
 		}
 	}
 }
+
+// What outlives a playlist must not depend on its bytes, which the caller may reuse, nor on the base or the Mapper of then.
+func TestPlaylistsDoNotInfluenceEachOther(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(5, 6))
+	all := mappers(t)
+	playlist := []byte("#EXTM3U\n#EXT-X-MAP:URI=\"i1.mp4\"\nseg1000.ts?x=1\n../a/seg1001.ts\nseg1002.ts?x=1\n")
+	for range 300 {
+		for i, c := range playlist {
+			if c >= '0' && c <= '9' && rnd.IntN(4) == 0 {
+				playlist[i] = byte('0' + rnd.IntN(10))
+			}
+		}
+		at := []string{"https://cdn.example/x/y/1", "https://origin.example/a/b/c/1", "http://127.0.0.1:8080/x/y"}[rnd.IntN(3)]
+		for name, m := range all {
+			require.Equal(t, rewritten(t, &rewrite.Rewriter{Map: hidden{m}}, string(playlist), at), rewritten(t, &rewrite.Rewriter{Map: m}, string(playlist), at), name)
+			require.Equal(t, rewritten(t, &rewrite.Rewriter{Map: hidden{m}}, string(playlist), base), appendedTo(t, m, playlist, base), name)
+		}
+	}
+}
+
+func appendedTo(t *testing.T, m rewrite.Mapper, playlist []byte, base string) string {
+	out, err := (&rewrite.Rewriter{Map: m}).Append(t.Context(), nil, playlist, base)
+	require.NoError(t, err)
+	return string(out)
+}

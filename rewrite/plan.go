@@ -22,7 +22,6 @@ type plan struct {
 
 // prepare makes the plan for a Rewriter and a base, unless it is there already.
 func (p *plan) prepare(rw *Rewriter, b *base) {
-	p.forget()
 	if !b.http || rw.Skip != nil {
 		p.mapper = nil
 		return
@@ -35,6 +34,9 @@ func (p *plan) prepare(rw *Rewriter, b *base) {
 	default:
 		p.mapper = nil
 		return
+	}
+	for i := range p.memos {
+		p.memos[i].forget()
 	}
 	p.mapper, p.levels, p.dir, p.root = rw.Map, p.levels[:0], b.dir, b.root
 	var m *queryMapper
@@ -49,13 +51,6 @@ func (p *plan) prepare(rw *Rewriter, b *base) {
 	var err error
 	if p.stem, err = rw.Map.AppendPublic(p.stem[:0], b.dir); err != nil {
 		p.stem, p.levels = p.stem[:0], append(p.levels, -1)
-	}
-}
-
-// forget forgets the references of another pass.
-func (p *plan) forget() {
-	for i := range p.memos {
-		p.memos[i].forget()
 	}
 }
 

@@ -44,7 +44,6 @@ func (st *state) begin(playlist []byte, base string) {
 func (st *state) restart(playlist []byte) {
 	st.src = playlist
 	st.scan.reset(playlist)
-	st.plan.forget()
 	st.vars.reset(st.base.asked)
 }
 
@@ -53,6 +52,9 @@ func (st *state) free() {
 	const keep = 64 << 10 // a buffer that one huge URI made is not worth keeping
 	if cap(st.abs) > keep || cap(st.text) > keep || cap(st.base.text) > keep {
 		return
+	}
+	for i := range st.plan.memos {
+		st.plan.memos[i].keep()
 	}
 	st.scan = scanner{}
 	st.vars = variables{}
