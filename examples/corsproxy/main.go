@@ -37,7 +37,7 @@ func main() {
 // newHandler is the whole chain. It never connects to self, the address that it is served on.
 func newHandler(o options, self netip.AddrPort) (http.Handler, error) {
 	urls := rewrite.Query("/proxy", "url")
-	playlists := &rewrite.Rewriter{Map: urls}
+	playlists := &rewrite.Rewriter{Map: urls, Public: o.public}
 	guard := &origin.Guard{Hosts: o.hosts, Allow: o.allow, Self: []netip.AddrPort{self}}
 	shared := &cache.Transport{Base: guard.Transport()}
 	if o.cache > 0 {

@@ -270,6 +270,7 @@ func TestBadFlags(t *testing.T) {
 	for _, args := range [][]string{
 		{"-allow", "10.0.0.0"}, {"-cache", "much"}, {"-cache", "-1"}, {"-cache", "99999999999TiB"}, {"-credentials"}, {"extra"},
 		{"-cors", "not an origin"}, {"-addr", "127.0.0.1:-1"}, {"-key", "k", "-ttl", "-1s"},
+		{"-public", "media.example"}, {"-public", "https://media.example/"}, {"-public", "ftp://media.example"},
 	} {
 		require.Error(t, run(ctx, args, io.Discard), "%v", args)
 	}

@@ -3,10 +3,12 @@ package main
 import (
 	"crypto/pbkdf2"
 	"crypto/sha256"
+	"errors"
 	"flag"
 	"fmt"
 	"math"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +25,7 @@ type options struct {
 	cache       int64
 	cors        []string
 	credentials bool
+	public      string // "http://HOST", as players see this server
 	open        bool
 }
 
@@ -48,6 +51,14 @@ func parse(args []string) (options, error) {
 	flags.Func("cors", "`ORIGIN` of the pages that may play (repeatable; any page without it)", func(s string) error {
 		o.cors = append(o.cors, s)
 		return nil
+	})
+	flags.Func("public", "`URL` at which players reach this server, without a path; interstitials need it beyond loopback", func(s string) error {
+		u, err := url.Parse(s)
+		if err == nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Scheme+"://"+u.Host != s) {
+			err = errors.New("that is http://HOST[:PORT], or the same with https")
+		}
+		o.public = s
+		return err
 	})
 	flags.BoolVar(&o.credentials, "credentials", false, "let pages send cookies; needs -cors")
 	flags.BoolVar(&o.open, "open", false, "be an open proxy, beyond loopback too")

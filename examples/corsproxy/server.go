@@ -26,6 +26,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if !self.IP.IsLoopback() && o.key == "" && o.hosts == nil && !o.open {
 		return errors.New("listening beyond loopback needs -key or -host; -open if it is to be an open proxy")
 	}
+	if o.public == "" && self.IP.IsLoopback() {
+		o.public = urlOf(ln)
+	}
 	h, err := newHandler(o, self.AddrPort())
 	if err != nil {
 		return err

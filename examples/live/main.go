@@ -53,7 +53,7 @@ func newHandler(o options, urls *links) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	playlists := &rewrite.Rewriter{Map: urls, Skip: urls.elsewhere}
+	playlists := &rewrite.Rewriter{Map: urls, Skip: urls.elsewhere, Public: o.public}
 	live := rangeserve.Handler(&origin.Proxy{Upstream: urls.Upstream, Transport: shared, ModifyResponse: playlists.ModifyResponse})
 	if urls.signer != nil {
 		playlists.Sign = urls.signer.Sign

@@ -143,6 +143,21 @@ func TestSealedLinksHideWhereTheStreamLies(t *testing.T) {
 	}
 }
 
+// The HLS draft wants absolute URLs of interstitials, and hls.js plays no others.
+func TestInterstitialsHaveAbsoluteURLs(t *testing.T) {
+	o := stream(t)
+	playlist := "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-DATERANGE:ID=\"1\",CLASS=\"com.apple.hls.interstitial\"," +
+		"START-DATE=\"2026-01-01T00:00:00Z\",X-ASSET-URI=\"" + o.URL + "/ad.m3u8\"\n#EXTINF:4,\nseg1.ts\n"
+	o.Handle("/index.m3u8", faultorigin.Script{Header: http.Header{"Content-Type": {"application/vnd.apple.mpegurl"}}, Body: []byte(playlist)})
+	base, _ := start(t, "-origin", o.URL)
+	_, media := get(t, base+"/live/index.m3u8")
+	require.Contains(t, media, `X-ASSET-URI="`+base+`/live/ad.m3u8"`)
+	base, _ = start(t, "-origin", o.URL, "-public", "https://media.example")
+	_, media = get(t, base+"/live/index.m3u8")
+	require.Contains(t, media, `X-ASSET-URI="https://media.example/live/ad.m3u8"`)
+	require.Contains(t, media, "\n/live/seg1.ts\n")
+}
+
 func TestTheOtherOriginTakesOver(t *testing.T) {
 	a, b := stream(t), stream(t)
 	base, _ := start(t, "-origin", a.URL, "-origin", b.URL+"/")
@@ -256,6 +271,7 @@ func TestBadFlags(t *testing.T) {
 		{"-origin", "http://a.example", "-credentials"}, {"-origin", "http://a.example", "extra"}, {"-origin", "http://a.example", "-static", "/does/not/exist"},
 		{"-origin", "http://a.example", "-key", "k", "-ttl", "-1s"}, {"-origin", "http://a.example", "-key", "k", "-link", "index.m3u8"},
 		{"-origin", "http://a.example", "-seal"}, {"-origin", "http://a.example", "-key", "k", "-seal", "-link", "index.m3u8"},
+		{"-origin", "http://a.example", "-public", "media.example"}, {"-origin", "http://a.example", "-public", "https://media.example/x"},
 	} {
 		require.Error(t, run(ctx, args, io.Discard), "%v", args)
 	}

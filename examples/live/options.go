@@ -27,6 +27,7 @@ type options struct {
 	cache       int64
 	cors        []string
 	credentials bool
+	public      string // "http://HOST", as players see this server
 	static      fs.FS
 }
 
@@ -54,6 +55,14 @@ func parse(args []string) (options, error) {
 	flags.Func("cors", "`ORIGIN` of the pages that may play (repeatable; any page without it)", func(s string) error {
 		o.cors = append(o.cors, s)
 		return nil
+	})
+	flags.Func("public", "`URL` at which players reach this server, without a path; interstitials need it beyond loopback", func(s string) error {
+		u, err := url.Parse(s)
+		if err == nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Scheme+"://"+u.Host != s) {
+			err = errors.New("that is http://HOST[:PORT], or the same with https")
+		}
+		o.public = s
+		return err
 	})
 	flags.BoolVar(&o.credentials, "credentials", false, "let pages send cookies; needs -cors")
 	flags.Func("static", "`DIR` of pages to serve in place of the player", func(s string) error {

@@ -16,6 +16,15 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	ln, err := net.Listen("tcp", o.addr)
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	base := urlOf(ln)
+	if o.public == "" && ln.Addr().(*net.TCPAddr).IP.IsLoopback() {
+		o.public = base
+	}
 	urls, err := newLinks(o)
 	if err != nil {
 		return err
@@ -24,12 +33,6 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", o.addr)
-	if err != nil {
-		return err
-	}
-	defer ln.Close()
-	base := urlOf(ln)
 	fmt.Fprintln(out, "listening on", base)
 	for _, path := range o.links {
 		link, err := urls.to(path)
