@@ -158,6 +158,7 @@ func (f *follower) keepsItsPromises(t *testing.T, text string, n, last int64) {
 			n, at, tags = n+1, at.Add(segmentTime), ""
 		default:
 			require.Equal(t, partName(k), m[1])
+			require.Equal(t, f.root == "/live/a0/" || k%partsPerSegment == 0, m[2] != "", "what the media is: see above")
 			f.promise(t, m[1], tags+m[2])
 			k++
 		}

@@ -1,6 +1,11 @@
-// Demo is the whole of hlsproxy on one machine: a live origin that loops a small test stream for ever, the library's
-// blocks in front of it, a page that plays the stream, and a chart of what viewers ask for against what reaches the
-// origin. With -viewers 100 a crowd of simulated players joins in.
+// Demo is the whole of hlsproxy on one machine: two live origins that loop a small test stream for ever, the library's
+// blocks in front of them, and a page that plays the stream, draws the chain with its numbers, and lets one break it: kill
+// an origin, expire the link that it plays by, switch the cache off, send in a crowd.
+//
+//	go run ./examples/demo -viewers 100
+//	go run ./examples/demo -ll
+//
+// The second has the fMP4 in low latency. What to copy is in chain.go.
 package main
 
 import (

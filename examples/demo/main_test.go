@@ -186,6 +186,18 @@ func TestALivePlaylistIsKeptUntilItsNextSegmentIsDue(t *testing.T) {
 	require.Equal(t, cache.HLS(broken), untilNextSegment(broken))
 }
 
+func TestALowLatencyPlaylistIsKeptByTheRulesOfTheDraft(t *testing.T) {
+	l := &lowLatency{o: newLiveOrigin(time.Now, true), segmentURI: (&shape{ext: ".m4s"}).uri, partURI: (&shape{ext: ".m4s"}).partURI}
+	entry := func(query string) *cache.Entry {
+		return &cache.Entry{
+			URL: "http://origin/live/v0/index.m3u8" + query, Status: http.StatusOK, Time: time.Now(),
+			Header: http.Header{"Content-Type": {playlistType}}, Body: cache.Bytes(l.encode(l.o.lastPart(), false)),
+		}
+	}
+	require.Equal(t, targetDuration*time.Second/2, untilNextSegment(entry("")))
+	require.Equal(t, 6*targetDuration*time.Second, untilNextSegment(entry("?_HLS_msn=9&_HLS_part=0")))
+}
+
 func TestRunServesUntilItIsTold(t *testing.T) {
 	t.Parallel()
 	script := filepath.Join(t.TempDir(), "hls.js")

@@ -32,8 +32,7 @@ export function show(stats, now) {
   const share = now?.requests ? Math.max(0, 100 * (1 - now.origin / now.requests)) : 0;
   $("#cache .big b").textContent = share.toFixed(share > 10 && share < 99.95 ? 1 : 0) + " %";
   $("#cache .small").textContent = `${short.format(stats.hits)} hits, ${short.format(stats.joins)} joins, ${short.format(stats.misses)} misses`;
-  $("#cache").classList.toggle("off", !stats.cache);
-  $("#switch").ariaChecked = String(stats.cache);
+  $("#cache").className = stats.cache ? "" : "off";
   $("#switch").textContent = stats.cache ? "Switch it off" : "Switch it on";
   for (const [i, o] of stats.origins.entries()) showOrigin(o, before?.origins[i]);
   $("#saved").textContent = asked && served.bytes ? `${bytes(served.bytes)} out, ${bytes(origin.bytes)} in: ` +
@@ -66,7 +65,7 @@ export function listen() {
     });
   }
   $("#switch").addEventListener("click", async () => {
-    const on = $("#switch").ariaChecked !== "true";
+    const on = $("#cache").className === "off";
     if (await control("cache", { on })) say(on ? "The cache is back: one fetch for all." : "No cache: every request goes to an origin. Try it with a crowd.");
   });
   for (const row of document.querySelectorAll("[data-origin]")) {

@@ -30,7 +30,11 @@ async function expire() {
   chain.say(`The link now answers ${answer.status} ${answer.statusText}, and so does all that it led to. /hls/live/master.m3u8 stays open.`);
 }
 
-button.addEventListener("click", () => expired ? begin() : expire());
+button.addEventListener("click", async () => {
+  if (!expired) return expire();
+  await begin();
+  chain.say("A new link, a new session.");
+});
 $("#shape").addEventListener("change", start);
 
 // tell says on the picture what is the matter with it.
@@ -60,6 +64,6 @@ async function poll() {
 
 listen();
 chain.listen();
-begin();
+begin().catch(() => {}); // poll says so, too
 poll();
 setInterval(tell, 250);

@@ -48,10 +48,15 @@ async function withScript(url) {
   return true;
 }
 
-video.addEventListener("error", () => { // the browser's own HLS may not know the shape, or could not go on
-  if (hls || forced === "native") return;
+// The browser's own HLS may not know the shape, and gives up for good when something fails; hls.js can take over then, but
+// not from a link that has ended.
+video.addEventListener("error", async () => {
   const url = current;
-  setTimeout(() => url === current && withScript(url).then(() => video.play()).catch(() => {}), 1000);
+  if (hls || forced === "native") return;
+  await new Promise((done) => setTimeout(done, 1000));
+  const status = await fetch(url, { cache: "no-store" }).then((answer) => answer.status, () => 0);
+  if (url !== current || status === 401 || status === 403) return;
+  if (await withScript(url)) video.play().catch(() => {});
 });
 
 // buffered is how many seconds the player could go on for without a network.
