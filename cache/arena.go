@@ -1,16 +1,13 @@
 package cache
 
-import (
-	"math/bits"
-	"runtime"
-)
+import "runtime"
 
-// The memory of bodies is cut into slabs of 64 pages, so that one word says which of them are free. A body takes runs of
+// The memory of bodies is cut into slabs of 256 pages, so that four words say which of them are free. A body takes runs of
 // pages: one for up to a slab where there is room in one piece, several where there is not. What is freed is used again
 // and never given to the garbage collector, which would hold as much again in reserve.
 const (
-	pageSize   = 4 << 10
-	slabPages  = 64
+	pageSize   = 1 << 10 // half of one is lost with each body
+	slabPages  = 256
 	slabSize   = slabPages * pageSize
 	regionSize = 16 * slabSize // what is asked of the system at a time
 )
@@ -21,13 +18,13 @@ type arena struct {
 	slabs []slab
 	used  int64              // pages
 	bins  [slabPages + 1]int // by the longest free run: the first slab of a list, -1: none
-	mask  uint64             // bit n-1: bins[n] is not empty
+	mask  pageSet            // bit n-1: bins[n] is not empty
 	spare []byte             // the rest of the last region
 }
 
 type slab struct {
 	mem        []byte
-	free       uint64 // bit per page
+	free       pageSet
 	longest    int
 	prev, next int // in its bin
 }
@@ -48,25 +45,21 @@ func newArena(maxBytes int64) *arena {
 // alloc returns a run of at most want pages, fewer if there is none that long; nil if all is taken.
 func (a *arena) alloc(want int) (run, []byte) {
 	want = min(want, slabPages)
-	fit := a.mask >> (want - 1) << (want - 1)
-	if fit == 0 && len(a.slabs) < a.limit && a.grow() {
-		fit = 1 << (slabPages - 1)
+	n := a.mask.next(want-1) + 1
+	if n == 0 && len(a.slabs) < a.limit && a.grow() {
+		n = slabPages
 	}
-	n := want
-	switch {
-	case fit != 0:
-		n = bits.TrailingZeros64(fit) + 1
-	case a.mask != 0:
-		n = bits.Len64(a.mask)
+	if n == 0 {
+		if n = a.mask.last() + 1; n == 0 {
+			return run{}, nil
+		}
 		want = n
-	default:
-		return run{}, nil
 	}
 	i := a.bins[n]
 	s := &a.slabs[i]
-	r := run{i, firstRun(s.free, want), want}
+	r := run{i, s.free.run(want), want}
 	a.unbin(i)
-	s.free &^= r.bits()
+	s.free.set(r.first, r.pages, false)
 	a.bin(i)
 	a.used += int64(want)
 	return r, s.mem[r.first*pageSize : (r.first+want)*pageSize : (r.first+want)*pageSize]
@@ -78,33 +71,14 @@ func (a *arena) release(r run) {
 		return
 	}
 	a.unbin(r.slab)
-	a.slabs[r.slab].free |= r.bits()
+	a.slabs[r.slab].free.set(r.first, r.pages, true)
 	a.bin(r.slab)
 	a.used -= int64(r.pages)
 }
 
-func (r run) bits() uint64 { return (1<<r.pages - 1) << r.first }
-
-// firstRun is where the first run of n set bits begins; there is one.
-func firstRun(free uint64, n int) int {
-	for n > 1 {
-		half := n / 2
-		free &= free >> half
-		n -= half
-	}
-	return bits.TrailingZeros64(free)
-}
-
-func longestRun(free uint64) (n int) {
-	for ; free != 0; n++ {
-		free &= free << 1
-	}
-	return n
-}
-
 func (a *arena) bin(i int) {
 	s := &a.slabs[i]
-	s.longest = longestRun(s.free)
+	s.longest = s.free.longest()
 	if s.longest == 0 {
 		return
 	}
@@ -113,7 +87,7 @@ func (a *arena) bin(i int) {
 		a.slabs[s.next].prev = i
 	}
 	a.bins[s.longest] = i
-	a.mask |= 1 << (s.longest - 1)
+	a.mask.set(s.longest-1, 1, true)
 }
 
 func (a *arena) unbin(i int) {
@@ -129,7 +103,7 @@ func (a *arena) unbin(i int) {
 		return
 	}
 	if a.bins[s.longest] = s.next; s.next < 0 {
-		a.mask &^= 1 << (s.longest - 1)
+		a.mask.set(s.longest-1, 1, false)
 	}
 }
 
@@ -148,7 +122,7 @@ func (a *arena) grow() bool {
 		}
 		a.spare = region
 	}
-	a.slabs = append(a.slabs, slab{mem: a.spare[:slabSize:slabSize], free: ^uint64(0)})
+	a.slabs = append(a.slabs, slab{mem: a.spare[:slabSize:slabSize], free: allPages})
 	a.spare = a.spare[slabSize:]
 	a.bin(len(a.slabs) - 1)
 	return true

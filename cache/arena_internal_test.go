@@ -19,7 +19,7 @@ func FuzzArena(f *testing.F) {
 		var runs []run
 		for range 500 {
 			if rng.IntN(3) > 0 || len(runs) == 0 {
-				want := rng.IntN(80) + 1
+				want := rng.IntN(300) + 1
 				r, mem := a.alloc(want)
 				if mem == nil {
 					require.EqualValues(t, slabs*slabPages, a.used, "refused although there is room")

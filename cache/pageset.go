@@ -1,0 +1,89 @@
+package cache
+
+import "math/bits"
+
+// pageSet is a set of numbers below 256.
+type pageSet [4]uint64
+
+var allPages = pageSet{^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0)}
+
+// set puts the n numbers from first on into the set, or takes them out.
+func (s *pageSet) set(first, n int, in bool) {
+	for n > 0 {
+		word, bit := first/64, first%64
+		k := min(n, 64-bit)
+		mask := ^uint64(0) >> (64 - k) << bit
+		if in {
+			s[word] |= mask
+		} else {
+			s[word] &^= mask
+		}
+		first, n = first+k, n-k
+	}
+}
+
+// next is the first member from i on, -1 if there is none.
+func (s *pageSet) next(i int) int {
+	for word := i / 64; word < len(s); word++ {
+		w := s[word]
+		if word == i/64 {
+			w = w >> (i % 64) << (i % 64)
+		}
+		if w != 0 {
+			return word*64 + bits.TrailingZeros64(w)
+		}
+	}
+	return -1
+}
+
+// gap is the first number from i on that is not a member, 256 if all are.
+func (s *pageSet) gap(i int) int {
+	for word := i / 64; word < len(s); word++ {
+		w := ^s[word]
+		if word == i/64 {
+			w = w >> (i % 64) << (i % 64)
+		}
+		if w != 0 {
+			return word*64 + bits.TrailingZeros64(w)
+		}
+	}
+	return len(s) * 64
+}
+
+// last is the greatest member, -1 if there is none.
+func (s *pageSet) last() int {
+	for word := len(s) - 1; word >= 0; word-- {
+		if s[word] != 0 {
+			return word*64 + bits.Len64(s[word]) - 1
+		}
+	}
+	return -1
+}
+
+// run is where the first n members in a row begin, -1 if there are none.
+func (s *pageSet) run(n int) int {
+	for at := s.next(0); at >= 0; {
+		end := s.gap(at)
+		if end-at >= n {
+			return at
+		}
+		if end >= len(s)*64 {
+			break
+		}
+		at = s.next(end)
+	}
+	return -1
+}
+
+// longest is how many members in a row there are at most.
+func (s *pageSet) longest() (n int) {
+	for at := s.next(0); at >= 0; {
+		end := s.gap(at)
+		n = max(n, end-at)
+		if end >= len(s)*64 {
+			break
+		}
+		at = s.next(end)
+	}
+	return n
+}
