@@ -66,15 +66,15 @@ func appended(name string, shape playlists.Shape, m rewrite.Mapper, reuse bool) 
 	}}
 }
 
-var lines int
-
-func scan(text []byte) {
+// scan returns the number of lines, so that the compiler cannot drop it.
+func scan(text []byte) (lines int) {
 	for len(text) > 0 {
 		n := bytes.IndexByte(text, '\n')
 		if n < 0 {
-			return
+			break
 		}
 		lines++
 		text = text[n+1:]
 	}
+	return lines
 }
