@@ -73,6 +73,9 @@ func variant(primary string, vary, header http.Header) string {
 // mayWait tells whether something stale is served while the origin is asked (RFC 5861 section 3), or because it was just
 // asked and failed.
 func (t *Transport) mayWait(f found) bool {
+	if f.entry.Status != http.StatusOK {
+		return false
+	}
 	c := parseControl(f.entry.Header)
 	past := f.entry.Age() - f.entry.TTL
 	if past <= c.stale(c.staleRevalidate, max(t.StaleWhileRevalidate, 0)) {
@@ -81,8 +84,12 @@ func (t *Transport) mayWait(f found) bool {
 	return past <= t.ifError(f.entry, c) && t.isFailing(f.key)
 }
 
-// ifError is how long past its TTL e is served when the origin fails (RFC 5861 section 4).
+// ifError is how long past its TTL e is served when the origin fails (RFC 5861 section 4). What was missing is not said to
+// be missing any longer.
 func (t *Transport) ifError(e *Entry, c control) time.Duration {
+	if e.Status != http.StatusOK {
+		return -1
+	}
 	limit := t.StaleIfError
 	if limit == 0 {
 		limit = e.TTL

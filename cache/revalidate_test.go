@@ -314,3 +314,32 @@ func TestBlockingReloadsAreCoalesced(t *testing.T) {
 		require.EqualValues(t, 3, o.asked.Load())
 	})
 }
+
+// At the live edge what is missing now is there in a moment: a 404 is kept for a second and never served stale.
+func TestMissingSegments(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &scripted{answer: func(_ *http.Request, n int64) reply {
+			switch n {
+			case 1:
+				return reply{status: 404, header: head("Cache-Control", "max-age=60, stale-while-revalidate=60, stale-if-error=60")}
+			case 2:
+				return reply{status: 503, header: head("Retry-After", "7")}
+			}
+			return text("segment", "Content-Type", "video/mp2t")
+		}}
+		c := &cache.Transport{Base: o, Store: store(t), StaleWhileRevalidate: time.Minute, StaleIfError: time.Minute}
+		for _, row := range []struct {
+			status int
+			asked  int64
+			wait   time.Duration
+		}{{404, 1, 900 * time.Millisecond}, {404, 1, 200 * time.Millisecond}, {503, 2, 0}, {200, 3, 0}} {
+			resp, _ := fetch(t, c, segURL)
+			require.Equal(t, row.status, resp.StatusCode)
+			require.Equal(t, row.asked, o.asked.Load())
+			if row.status == 503 {
+				require.Equal(t, "7", resp.Header.Get("Retry-After"))
+			}
+			time.Sleep(row.wait)
+		}
+	})
+}
