@@ -33,7 +33,7 @@ func (k Kind) String() string {
 type Ref struct {
 	Tag  string // without "#"; for a URI on a line of its own EXT-X-STREAM-INF if it belongs to one, else EXTINF; "" in a JSON document
 	Attr string // the attribute, or the member of a JSON document; "" where the URI is the value of the tag, or a line of its own
-	Kind Kind
+	Kind Kind   // what it leads to
 	URL  string // absolute, variables substituted, bytes otherwise as written; relative if the base is
 }
 
