@@ -154,3 +154,16 @@ func TestIPv6Origins(t *testing.T) {
 	require.Equal(t, 200, resp.StatusCode)
 	require.Equal(t, s.Listener.Addr().String(), body)
 }
+
+func TestVaryIsAddedTo(t *testing.T) {
+	p := &origin.Proxy{
+		Upstream: func(*url.URL) (string, error) { return "http://a.example/x.ts", nil },
+		Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Header: http.Header{"Vary": {"Accept"}}, Body: http.NoBody}, nil
+		}),
+	}
+	w := httptest.NewRecorder()
+	w.Header().Set("Vary", "Origin")
+	p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x.ts", nil))
+	require.Equal(t, []string{"Origin", "Accept"}, w.Header().Values("Vary"))
+}

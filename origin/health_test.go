@@ -241,3 +241,48 @@ func TestProbesWithBodies(t *testing.T) {
 		})
 	}
 }
+
+func TestOldFailuresAreForgotten(t *testing.T) {
+	first := order(t, "/s/x.ts")
+	for wait, healthy := range map[time.Duration]bool{61 * time.Second: true, 30 * time.Second: false} {
+		synctest.Test(t, func(t *testing.T) {
+			n, p := newNetwork(t, origin.PoolConfig{})
+			n.set(first[0], refuses)
+			for range 2 {
+				_, _, _ = ask(t, p, "http://a/s/x.ts")
+				_, _, _ = ask(t, p, "http://a/s/x.ts")
+				time.Sleep(wait)
+			}
+			n.take()
+			n.set(first[0], says(200))
+			out := false
+			for _, s := range p.State() {
+				out = out || !s.Healthy
+			}
+			require.Equal(t, healthy, !out)
+		})
+	}
+}
+
+// A caller who gives up because its time is over accuses the origin; one who merely leaves does not.
+func TestACallersTimeoutCounts(t *testing.T) {
+	first := order(t, "/s/x.ts")
+	for cause, healthy := range map[error]bool{context.DeadlineExceeded: false, context.Canceled: true} {
+		synctest.Test(t, func(t *testing.T) {
+			n, p := newNetwork(t, origin.PoolConfig{})
+			n.set(first[0], silent)
+			for range 3 {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				time.AfterFunc(time.Second, func() { cancel(cause) })
+				r, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://a/s/x.ts", nil)
+				_, err := p.RoundTrip(r)
+				require.Error(t, err)
+			}
+			for _, s := range p.State() {
+				if s.Origin == "http://"+first[0]+":80/" {
+					require.Equal(t, healthy, s.Healthy)
+				}
+			}
+		})
+	}
+}

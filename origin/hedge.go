@@ -33,9 +33,6 @@ func (t *trip) race() *http.Response {
 				}
 				return resp
 			}
-			if len(calls) == 1 {
-				return nil // an early failure is no case for a hedge but for the next origin
-			}
 		case <-wait.C:
 			if t.pool.budget.spend() {
 				begin()

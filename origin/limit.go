@@ -91,6 +91,6 @@ func remote(r *http.Request) string {
 	if err != nil || !a.Is6() || a.Is4In6() {
 		return host
 	}
-	p, _ := a.WithZone("").Prefix(64)
+	p, _ := a.Prefix(64)
 	return p.String()
 }
