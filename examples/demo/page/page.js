@@ -53,7 +53,7 @@ async function poll() {
     const now = draw(stats.history);
     chain.show(stats, now);
     for (const name of ["viewers", "hits", "joins", "origin"]) {
-      $(`[data-line=${name}] b`).textContent = chain.rate(name === "viewers" ? stats.viewers : now?.[name] ?? 0);
+      $(`[data-line=${name}] b`).textContent = name === "viewers" ? stats.viewers : chain.rate(now?.[name] ?? 0);
     }
     dead = stats.origins.every((o) => !o.up);
   } catch {
