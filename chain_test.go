@@ -228,3 +228,16 @@ func TestVariablesReachTheChildren(t *testing.T) {
 		})
 	}
 }
+
+// A client looks for a QUERYPARAM in the URL that it knows (section 4.4.2.3 of the HLS draft). One that came by a redirect
+// which the proxy followed is not there, so the definition becomes one by value.
+func TestQueryParametersOfARedirectReachTheClient(t *testing.T) {
+	ch := newChain(t, chainConfig{})
+	ch.origin.Handle("/v.m3u8", faultorigin.Script{Status: 302, Header: http.Header{"Location": {"/w.m3u8?t=deep"}}})
+	ch.origin.Handle("/w.m3u8", faultorigin.Script{Body: []byte("#EXTM3U\n#EXT-X-TARGETDURATION:4\n" +
+		"#EXT-X-DEFINE:QUERYPARAM=\"t\"\n#EXTINF:4,\n{$t}/s.ts\n")})
+	_, body, err := get(t, ch.URL+"/live/v.m3u8")
+	require.NoError(t, err)
+	require.Contains(t, string(body), `#EXT-X-DEFINE:NAME="t",VALUE="deep"`+"\n")
+	require.Contains(t, string(body), "/live/deep/s.ts\n")
+}

@@ -96,8 +96,9 @@ func (f *fetch) follow(ctx context.Context, u *url.URL) (*http.Response, error) 
 		hops = defaultRedirects
 	}
 	allow, first := f.proxy.allow, true
+	var redirect *http.Response
 	for {
-		resp, err := f.send(ctx, u, f.header(u, allow, first))
+		resp, err := f.send(ctx, u, f.header(u, allow, first), redirect)
 		if err != nil || !isRedirect(resp) {
 			return resp, err
 		}
@@ -112,18 +113,19 @@ func (f *fetch) follow(ctx context.Context, u *url.URL) (*http.Response, error) 
 		if next.Scheme != u.Scheme || next.Host != u.Host {
 			allow, first = defaultHeader, false // nothing that the caller added for the first host is meant for another one
 		}
-		u = next
+		u, redirect = next, resp
 	}
 }
 
-func (f *fetch) send(ctx context.Context, u *url.URL, header http.Header) (*http.Response, error) {
+// send asks u, to which redirect led, if any did.
+func (f *fetch) send(ctx context.Context, u *url.URL, header http.Header, redirect *http.Response) (*http.Response, error) {
 	method := f.viewer.Method
 	if f.get {
 		method = http.MethodGet
 	}
 	r := (&http.Request{
 		Method: method, URL: u, Host: u.Host, Header: header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Response: redirect,
 	}).WithContext(ctx)
 	f.sent = r
 	resp, err := f.proxy.shared.RoundTrip(r)

@@ -33,8 +33,8 @@ type Proxy struct {
 	// as Response.Request. Proxy follows redirects, so it must not.
 	Transport http.RoundTripper
 	// ModifyResponse may change an answer before it is passed on. Nil: none. Headers that are not passed on are gone by
-	// then, and what it sets is passed on. resp.Request.URL is the URL after redirects, and resp.Request.Context() the
-	// viewer's. An error is answered as one of Transport would be.
+	// then, and what it sets is passed on. resp.Request.URL is the URL after redirects, resp.Request.Response the last of
+	// these, if any, and resp.Request.Context() the viewer's. An error is answered as one of Transport would be.
 	ModifyResponse func(*http.Response) error
 	// ErrorHandler answers what failed before the header was sent. Nil: the status as plain text, with no-store. The
 	// error may name hosts, so do not show it to the viewer; [Proxy.Status] gives the status.
