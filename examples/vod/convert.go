@@ -1,99 +1,101 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"time"
 )
 
+// The names in the hidden folder of an upload.
+const (
+	filmFile  = "film"
+	hlsFolder = "hls"
+)
+
 const longest = 6 * time.Hour // that one film may take ffmpeg
 
-// convert has ffmpeg make an HLS folder of a film, at most 1080 lines high. The demuxer is named and files are the only
-// protocol, so that a "film" which is really a list of other files or URLs opens nothing.
-func convert(ctx context.Context, ffmpeg, demuxer, film, folder string) error {
-	if err := os.Mkdir(folder, 0o755); err != nil {
+var errTooLong = refusal{http.StatusUnprocessableEntity, "Converting the film took too long."}
+
+// convert makes HLS of the film in a folder. The demuxer is named and files are the only protocol, so that a "film"
+// which is really a list of other files or URLs opens nothing.
+func (t tools) convert(ctx context.Context, folder, demuxer string, fragmented bool, percent func(int)) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, longest, errTooLong)
+	defer cancel()
+	film, err := t.probe(ctx, folder, demuxer)
+	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, longest)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, ffmpeg, "-nostdin", "-hide_banner", "-v", "error",
-		"-protocol_whitelist", "file", "-f", demuxer, "-i", "file:"+film,
-		"-map", "0:v:0?", "-map", "0:a:0?", "-map_metadata", "-1",
-		"-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-pix_fmt", "yuv420p",
-		"-vf", "scale='min(1920,iw)':'min(1080,ih)':force_original_aspect_ratio=decrease:force_divisible_by=2",
-		"-sc_threshold", "0", "-force_key_frames", "expr:gte(t,n_forced*4)",
-		"-c:a", "aac", "-ac", "2", "-b:a", "128k",
-		"-f", "hls", "-hls_time", "4", "-hls_playlist_type", "vod",
-		"-hls_segment_filename", filepath.Join(folder, "seg%05d.ts"), filepath.Join(folder, "index.m3u8"))
-	said := &head{most: 4 << 10}
-	cmd.Stderr = said
-	cmd.WaitDelay = 5 * time.Second
-	err := cmd.Run()
-	if err == nil {
-		_, err = os.Stat(filepath.Join(folder, "index.m3u8"))
+	renditions := film.renditions()
+	for _, r := range renditions {
+		if err := os.MkdirAll(filepath.Join(folder, hlsFolder, r.folder), 0o755); err != nil {
+			return err
+		}
 	}
-	switch {
-	case err == nil:
+	args := []string{"-nostdin", "-hide_banner", "-v", "error", "-progress", "pipe:1", "-stats_period", "0.25"}
+	args = append(args, bounded(len(renditions))...)
+	args = append(args, input(demuxer)...)
+	args = append(args, film.filters()...)
+	for i, r := range renditions {
+		args = append(args, film.output(i, r, fragmented)...)
+	}
+	if err := t.run(ctx, folder, &progress{of: film.duration, percent: percent}, t.ffmpeg, args...); err != nil {
+		return err
+	}
+	return writeMultivariant(filepath.Join(folder, hlsFolder), renditions)
+}
+
+// input names the film to ffmpeg and ffprobe.
+func input(demuxer string) []string {
+	return []string{"-protocol_whitelist", "file", "-f", demuxer, "-i", "file:" + filmFile}
+}
+
+// bounded leaves ffmpeg about as many threads as there are cores.
+func bounded(outputs int) []string {
+	n := strconv.Itoa(max(1, runtime.NumCPU()/outputs))
+	return []string{"-filter_complex_threads", n, "-threads", n}
+}
+
+// filters makes the pictures of all sizes from one that is decoded once.
+func (s source) filters() []string {
+	rungs := ladder(s.width, s.height)
+	if len(rungs) == 0 {
 		return nil
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return refusal{http.StatusUnprocessableEntity, "Converting the film took too long."}
-	case ctx.Err() != nil:
-		return refusal{http.StatusServiceUnavailable, "Converting the film was cancelled."}
 	}
-	return refusal{http.StatusUnprocessableEntity, fmt.Sprintf("ffmpeg cannot convert this film: %s", reason(said.String(), filepath.Dir(film)))}
+	var b strings.Builder
+	fmt.Fprintf(&b, "[0:%d]split=%d", s.video, len(rungs))
+	for i := range rungs {
+		fmt.Fprintf(&b, "[s%d]", i)
+	}
+	for i, r := range rungs {
+		fmt.Fprintf(&b, ";[s%d]scale=%d:%d,setsar=1[v%d]", i, r.width, r.height, i)
+	}
+	return []string{"-filter_complex", b.String()}
 }
 
-// reason is the first thing that ffmpeg complained of, without the names of our folders.
-func reason(said, folder string) string {
-	said = strings.NewReplacer("file:"+folder+"/", "", folder+"/", "").Replace(said)
-	first, _, _ := strings.Cut(strings.TrimSpace(said), "\n")
-	if strings.HasPrefix(first, "[") {
-		_, first, _ = strings.Cut(first, "] ")
+// output has ffmpeg write one rendition. Key frames stand at the same times in all, one at the start of each segment.
+func (s source) output(i int, r rendition, fragmented bool) []string {
+	args := []string{"-map_metadata", "-1", "-map_chapters", "-1"}
+	if s.video >= 0 {
+		args = append(args, "-map", fmt.Sprintf("[v%d]", i), "-fpsmax", "60",
+			"-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-pix_fmt", "yuv420p",
+			"-maxrate", strconv.Itoa(r.bits()), "-bufsize", strconv.Itoa(2*r.bits()),
+			"-sc_threshold", "0", "-force_key_frames", "expr:gte(t,n_forced*4)",
+			"-threads", strconv.Itoa(max(1, runtime.NumCPU()/len(ladder(s.width, s.height)))))
 	}
-	if first == "" {
-		return "it gave no reason."
+	if s.audio >= 0 {
+		args = append(args, "-map", fmt.Sprintf("0:%d", s.audio), "-c:a", "aac", "-ac", "2", "-b:a", "128k")
 	}
-	return first
-}
-
-// head keeps the beginning of what is written to it, and takes the rest.
-type head struct {
-	bytes.Buffer
-	most int
-}
-
-func (t *head) Write(p []byte) (int, error) {
-	t.Buffer.Write(p[:max(0, min(len(p), t.most-t.Len()))])
-	return len(p), nil
-}
-
-// demuxerOf tells from a film's first bytes which of ffmpeg's demuxers reads it.
-func demuxerOf(first []byte) (string, bool) {
-	at := func(offset int, text string) bool {
-		return len(first) >= offset && bytes.HasPrefix(first[offset:], []byte(text))
+	args = append(args, "-f", "hls", "-hls_time", "4", "-hls_playlist_type", "vod", "-hls_flags", "independent_segments")
+	segment, to := "seg%05d.ts", filepath.Join(hlsFolder, r.folder)
+	if fragmented {
+		segment = "seg%05d.m4s"
+		args = append(args, "-hls_segment_type", "fmp4", "-hls_fmp4_init_filename", "init.mp4")
 	}
-	switch {
-	case at(4, "ftyp"), at(4, "moov"), at(4, "mdat"), at(4, "wide"), at(4, "free"), at(4, "skip"):
-		return "mov", true
-	case at(0, "\x1a\x45\xdf\xa3"):
-		return "matroska", true
-	case at(0, "\x47") && at(188, "\x47") && at(376, "\x47"):
-		return "mpegts", true
-	case at(0, "RIFF") && at(8, "AVI "):
-		return "avi", true
-	case at(0, "FLV\x01"):
-		return "flv", true
-	case at(0, "OggS"):
-		return "ogg", true
-	case at(0, "\x00\x00\x01\xba"):
-		return "mpeg", true
-	}
-	return "", false
+	return append(args, "-hls_segment_filename", filepath.Join(to, segment), filepath.Join(to, "index.m3u8"))
 }

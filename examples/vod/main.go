@@ -3,9 +3,15 @@
 //
 //	go run ./examples/vod -dir ~/films -key SECRET
 //
-// With -key only signed links work; the page that lists the films with their links, and the upload, ask for the key as
-// a password: put TLS in front of it. Without -key the upload works on loopback only. Uploads need ffmpeg, the rest does
-// not.
+// With -key only signed links work; the page that lists the films with their links, the upload, and what tells of its
+// progress ask for the key as a password. Without -key uploads work on loopback only. They need ffmpeg and ffprobe, the
+// rest does not.
+//
+// The password and the links go over the wire as they are, so beyond loopback put TLS in front: a reverse proxy that has
+// the certificate and leads to the loopback address, or srv.ServeTLS in server.go. Such a proxy must pass the Host field
+// on, take bodies as large as -max without storing them first, and hold neither answers nor the events of /jobs back
+// (nginx: proxy_set_header Host $http_host, client_max_body_size, proxy_request_buffering off, proxy_buffering off,
+// proxy_read_timeout as long as a film takes to convert).
 package main
 
 import (
@@ -60,9 +66,12 @@ func newHandler(ctx context.Context, o options, root *os.Root, local bool) (http
 		upload.refused = refusal{http.StatusForbidden, "Uploads beyond loopback need a key: start vod with -key."}
 	}
 	home.refused = upload.refused.text
+	sameSite := http.NewCrossOriginProtection()
 	mux := http.NewServeMux()
 	mux.Handle("/vod/", cors.Handler(vod))
-	mux.Handle("POST /upload", http.NewCrossOriginProtection().Handler(gate(upload)))
 	mux.Handle("GET /{$}", front)
+	mux.Handle("POST /upload", sameSite.Handler(gate(upload)))
+	mux.Handle("GET /jobs", gate(upload.jobs.watch(ctx)))
+	mux.Handle("DELETE /jobs/{id}", sameSite.Handler(gate(http.HandlerFunc(upload.jobs.cancelled))))
 	return mux, home, nil
 }

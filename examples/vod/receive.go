@@ -2,43 +2,89 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"os"
 	"time"
 )
 
-// receive streams the form's film to a file.
-func (u *uploads) receive(w http.ResponseWriter, r *http.Request, file string) (title, demuxer string, err error) {
-	const idle, form = 30 * time.Second, 64 << 10
-	rc := http.NewResponseController(w)
-	defer rc.SetReadDeadline(time.Time{})
-	r.Body = http.MaxBytesReader(w, renewing{r.Body, rc, idle}, u.limit+form)
-	parts, err := r.MultipartReader()
-	if err != nil {
-		return "", "", refusal{http.StatusBadRequest, "Send the film as the field \"film\" of a multipart/form-data form."}
-	}
-	for {
-		part, err := parts.NextPart()
-		if err != nil {
-			return "", "", whyNot(err)
-		}
-		if part.FormName() != "film" || part.FileName() == "" {
-			continue
-		}
-		film := bufio.NewReaderSize(part, 64<<10)
-		head, _ := film.Peek(512)
-		demuxer, ok := demuxerOf(head)
-		if !ok {
-			return "", "", refusal{http.StatusUnsupportedMediaType, "That is no film in a container that is known here (MP4, MOV, MKV, WebM, TS, AVI, FLV, MPEG, Ogg)."}
-		}
-		return titleOf(part.FileName()), demuxer, whyNot(store(file, film))
-	}
+const (
+	formSize = 64 << 10         // what a form may have beside its film
+	idle     = 30 * time.Second // that its next bytes may take
+)
+
+// received is what a form tells of its film.
+type received struct {
+	title, demuxer string // empty: no film yet
+	fragmented     bool   // MP4 segments rather than those of a transport stream
 }
 
+// receive streams the form's film to a file, and reads the form to its end: only then does the server see who leaves.
+func (u *uploads) receive(ctx context.Context, w http.ResponseWriter, r *http.Request, j *job, file string) (film received, err error) {
+	rc := http.NewResponseController(w)
+	defer func() {
+		until := time.Time{}
+		if err != nil {
+			until = time.Now().Add(time.Second) // net/http reads on before it sends the answer, as if more had to come
+		}
+		rc.SetReadDeadline(until)
+	}()
+	defer context.AfterFunc(ctx, func() { rc.SetReadDeadline(time.Unix(1, 0)) })()
+	body := &arrival{ReadCloser: r.Body, ctx: ctx, rc: rc, of: r.ContentLength, percent: func(n int) { u.jobs.progress(j, n) }}
+	r.Body = http.MaxBytesReader(w, body, u.limit+formSize)
+	parts, err := r.MultipartReader()
+	if err != nil {
+		return film, errForm
+	}
+	for err == nil {
+		var part *multipart.Part
+		if part, err = parts.NextPart(); err == nil {
+			err = u.part(part, &film, j, file)
+		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return film, context.Cause(ctx)
+	case err != io.EOF:
+		return film, err
+	case film.demuxer == "":
+		return film, errForm
+	}
+	return film, nil
+}
+
+func (u *uploads) part(part *multipart.Part, film *received, j *job, file string) error {
+	switch part.FormName() {
+	case "segments":
+		value, err := io.ReadAll(io.LimitReader(part, 16))
+		film.fragmented = string(value) == "fmp4"
+		return err
+	case "film":
+		film.title = titleOf(part.FileName())
+		u.jobs.name(j, film.title)
+		data := bufio.NewReaderSize(part, 64<<10)
+		head, err := data.Peek(512)
+		var ok bool
+		if film.demuxer, ok = demuxerOf(head); !ok {
+			if err != nil && err != io.EOF {
+				return err
+			}
+			return errNoFilm
+		}
+		return store(file, data)
+	}
+	return nil
+}
+
+// store refuses a second film, since the file is there already.
 func store(file string, film io.Reader) error {
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return errForm
+	}
 	if err != nil {
 		return err
 	}
@@ -46,25 +92,24 @@ func store(file string, film io.Reader) error {
 	return errors.Join(err, f.Close())
 }
 
-// whyNot tells a form that ended early from a disk that failed.
-func whyNot(err error) error {
-	if errors.Is(err, io.EOF) {
-		return refusal{http.StatusBadRequest, "The form holds no field \"film\"."}
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrDeadlineExceeded) {
-		return refusal{http.StatusBadRequest, "The film did not arrive whole."}
-	}
-	return err
-}
-
-// renewing allows each read its own time, since a film may take hours.
-type renewing struct {
+// arrival allows each read its own time, since a film may take hours, and tells how far it has come.
+type arrival struct {
 	io.ReadCloser
-	rc   *http.ResponseController
-	idle time.Duration
+	ctx     context.Context
+	rc      *http.ResponseController
+	of      int64 // -1: unknown
+	got     int64
+	percent func(int)
 }
 
-func (r renewing) Read(p []byte) (int, error) {
-	r.rc.SetReadDeadline(time.Now().Add(r.idle))
-	return r.ReadCloser.Read(p)
+func (a *arrival) Read(p []byte) (int, error) {
+	a.rc.SetReadDeadline(time.Now().Add(idle))
+	if a.ctx.Err() != nil {
+		return 0, context.Cause(a.ctx)
+	}
+	n, err := a.ReadCloser.Read(p)
+	if a.got += int64(n); a.of > 0 {
+		a.percent(int(100 * a.got / a.of))
+	}
+	return n, err
 }

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"bytes"
+	"net/http"
+)
+
+var errNoFilm = refusal{http.StatusUnsupportedMediaType, "That is no film in a container that is known here (MP4, MOV, MKV, WebM, TS, AVI, FLV, MPEG, Ogg)."}
+
+// demuxerOf tells from a film's first bytes which of ffmpeg's demuxers reads it.
+func demuxerOf(first []byte) (string, bool) {
+	at := func(offset int, text string) bool {
+		return len(first) >= offset && bytes.HasPrefix(first[offset:], []byte(text))
+	}
+	switch {
+	case at(4, "ftyp"), at(4, "moov"), at(4, "mdat"), at(4, "wide"), at(4, "free"), at(4, "skip"):
+		return "mov", true
+	case at(0, "\x1a\x45\xdf\xa3"):
+		return "matroska", true
+	case at(0, "\x47") && at(188, "\x47") && at(376, "\x47"):
+		return "mpegts", true
+	case at(0, "RIFF") && at(8, "AVI "):
+		return "avi", true
+	case at(0, "FLV\x01"):
+		return "flv", true
+	case at(0, "OggS"):
+		return "ogg", true
+	case at(0, "\x00\x00\x01\xba"):
+		return "mpeg", true
+	}
+	return "", false
+}
