@@ -62,5 +62,5 @@ func (b *BunnySigner) Sign(ctx context.Context, public []byte) ([]byte, error) {
 func (b *BunnySigner) token(path string, expires int64, params string) string {
 	mac := hmac.New(sha256.New, b.key)
 	mac.Write([]byte(path + strconv.FormatInt(expires, 10) + params))
-	return "HS256-" + encoding.EncodeToString(mac.Sum(nil))
+	return "HS256-" + base64url.EncodeToString(mac.Sum(nil))
 }

@@ -29,26 +29,38 @@ func kindOf(path []byte) int {
 // outOfPath are the bytes that may mean something other than a path.
 var outOfPath = not(unreserved + "/+,@!=")
 
-// coversPlainly is the fast answer to most URLs of a playlist: a simple path without a query, below the directory of the
-// URL before it. False means to look closer.
-func (c *cover) coversPlainly(public []byte) bool {
+// extendPlainly is the fast answer to most URLs of a playlist: a simple path below the directory of the URL before it. Not ok
+// means to look closer.
+func (c *cover) extendPlainly(public []byte) (signed []byte, ok bool) {
 	if !bytes.HasPrefix(public, c.prefix) {
-		return false
+		return public, false
 	}
-	var odd uint8
-	last, name := byte('/'), public[len(c.prefix):]
-	for _, b := range name {
-		odd |= outOfPath[b]
-		if last == '/' && (b == '/' || b == '.') {
-			return false
+	name, separator := public[len(c.prefix):], byte('?')
+	if i := bytes.IndexByte(name, '?'); i >= 0 {
+		query := name[i+1:]
+		if bytes.IndexByte(query, '#') >= 0 || hasParam(query, c.signer.config.Param) {
+			return public, false
 		}
-		last = b
+		name, separator = name[:i], '&'
 	}
-	return odd == 0 && (c.kind == kindAny || c.kind == kindOf(name)) && !c.signer.isAlone(name)
+	if hasOdd(name, &outOfPath) || !hasNames(name) || c.kind != kindAny && c.kind != kindOf(name) || c.signer.isAlone(name) {
+		return public, false
+	}
+	return append(append(public, separator), c.text...), true
 }
 
-func (c *cover) extend(public []byte) []byte {
-	return append(append(public, '?'), c.text...)
+// hasNames reports whether no segment of a relative path is empty, but for the last, or begins with a dot.
+func hasNames(path []byte) bool {
+	for {
+		if len(path) > 0 && (path[0] == '/' || path[0] == '.') {
+			return false
+		}
+		i := bytes.IndexByte(path, '/')
+		if i < 0 {
+			return true
+		}
+		path = path[i+1:]
+	}
 }
 
 // coverFor returns the token for what lies beside path, made the first time it is needed.
@@ -81,11 +93,8 @@ func (s *Signer) coverFor(h *held, p *parts, path []byte) *cover {
 
 // signDirectory returns param=token for everything below dir.
 func (s *Signer) signDirectory(key *ringKey, g Grant, claims string, dir []byte, depth int) []byte {
-	w := key.worker()
-	defer key.release(w)
 	head := header{key: key.id, grant: g, directory: true, depth: depth}
-	w.raw = head.append(w.raw[:0])
-	w.message = appendBound(w.message[:0], w.raw, claims)
-	w.bind(dir)
-	return encoding.AppendEncode(append([]byte(nil), s.mark...), append(w.raw, w.authenticate()...))
+	raw := head.append(nil)
+	mac := key.authenticate(appendDirectory(appendBound(nil, raw, claims), dir))
+	return appendText(append([]byte(nil), s.mark...), append(raw, mac[:]...))
 }

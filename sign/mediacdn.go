@@ -73,6 +73,6 @@ func (m *MediaCDNSigner) Cookie(prefix string) (*http.Cookie, error) {
 
 // signed joins the fields, which a signature follows.
 func (m *MediaCDNSigner) signed(prefix []byte, expires int64, sep string) string {
-	value := "URLPrefix=" + encoding.EncodeToString(prefix) + sep + "Expires=" + strconv.FormatInt(expires, 10) + sep + "KeyName=" + m.keyName
-	return value + sep + "Signature=" + encoding.EncodeToString(ed25519.Sign(m.key, []byte(value)))
+	value := "URLPrefix=" + base64url.EncodeToString(prefix) + sep + "Expires=" + strconv.FormatInt(expires, 10) + sep + "KeyName=" + m.keyName
+	return value + sep + "Signature=" + base64url.EncodeToString(ed25519.Sign(m.key, []byte(value)))
 }

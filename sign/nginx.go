@@ -71,7 +71,7 @@ func (n *NginxSigner) Sign(ctx context.Context, public []byte) ([]byte, error) {
 		}
 		return end
 	})))
-	return p.insert([]byte(hash + "=" + encoding.EncodeToString(sum[:]) + "&" + expires + "=" + end)), nil
+	return p.insert([]byte(hash + "=" + base64url.EncodeToString(sum[:]) + "&" + expires + "=" + end)), nil
 }
 
 func orDefault(s, byDefault string) string {

@@ -141,8 +141,8 @@ func (s *Sealer) open(path string) (upstream []byte, header string, err error) {
 
 // openToken takes a token apart; there is one spelling of each.
 func (s *Sealer) openToken(token string) (form byte, plain []byte, ok bool) {
-	raw, err := encoding.DecodeString(token)
-	if err != nil || encoding.EncodedLen(len(raw)) != len(token) || len(raw) < 2 {
+	raw, err := base64url.DecodeString(token)
+	if err != nil || base64url.EncodedLen(len(raw)) != len(token) || len(raw) < 2 {
 		return 0, nil, false
 	}
 	n := 2 + int(raw[1])

@@ -42,8 +42,10 @@ func (s *Signer) forAnyone() (*held, error) {
 
 func (s *Signer) signUnder(h *held, public []byte) ([]byte, error) {
 	for i := range h.recent {
-		if c := h.recent[i].Load(); c != nil && c.signer == s && c.coversPlainly(public) {
-			return c.extend(public), nil
+		if c := h.recent[i].Load(); c != nil && c.signer == s {
+			if signed, ok := c.extendPlainly(public); ok {
+				return signed, nil
+			}
 		}
 	}
 	p, ok := split(public)
@@ -71,32 +73,27 @@ func (s *Signer) signUnder(h *held, public []byte) ([]byte, error) {
 
 // signExact is most of the cost of the scope Exact. With whole, there is nothing in the query that does not count.
 func (s *Signer) signExact(h *held, p *parts, path []byte, whole bool) []byte {
-	key := s.signing(h)
-	b := s.boundFor(h, key, path)
-	w := key.worker()
-	w.message = append(w.message[:0], b.message...)
-	query, hasQuery := p.rawQuery()
-	if whole {
-		w.bindWhole(path, query, hasQuery)
+	b := s.boundFor(h, s.signing(h), path)
+	var room [messageRoom]byte
+	message := append(room[:0], b.message...)
+	if query, hasQuery := p.rawQuery(); whole {
+		message = appendWhole(message, path, query, hasQuery)
 	} else {
-		w.bindExact(path, query, hasQuery, s.config.Param)
+		message = appendExact(message, path, query, hasQuery, s.config.Param)
 	}
-	w.raw = append(append(w.raw[:0], b.message[:b.head]...), w.authenticate()...)
-	var out []byte
+	mac := b.key.authenticate(message)
 	if p.end == len(p.url) {
-		out = encoding.AppendEncode(append(p.separate(), s.mark...), w.raw)
-	} else {
-		out = p.insert(encoding.AppendEncode(append([]byte(nil), s.mark...), w.raw))
+		return b.appendToken(p.separate(), &mac)
 	}
-	key.release(w)
-	return out
+	return p.insert(b.appendToken(nil, &mac))
 }
 
-// bound is the beginning of the message that is the same for all links under one grant.
+// bound is the beginning of the message, and of the token, that is the same for all links under one grant.
 type bound struct {
 	key     *ringKey
 	message []byte
-	head    int // bytes of it that stand in the token
+	text    []byte // param=token as far as groups of three bytes are full
+	rest    []byte // of the header, at most two bytes
 }
 
 func (s *Signer) boundFor(h *held, key *ringKey, path []byte) *bound {
@@ -109,9 +106,17 @@ func (s *Signer) boundFor(h *held, key *ringKey, path []byte) *bound {
 	}
 	head := header{key: key.id, grant: s.inherit(h, kind != kindMedia)}
 	raw := head.append(nil)
-	b := &bound{key: key, message: appendBound(nil, raw, h.grant.Claims), head: len(raw)}
+	full := len(raw) / 3 * 3
+	b := &bound{key: key, message: appendBound(nil, raw, h.grant.Claims), rest: raw[full:]}
+	b.text = appendText(append([]byte(nil), s.mark...), raw[:full])
 	h.bound[kind&1].Store(b)
 	return b
+}
+
+func (b *bound) appendToken(dst []byte, mac *[macSize]byte) []byte {
+	var room [macSize + 2]byte
+	rest := append(append(room[:0], b.rest...), mac[:]...)
+	return appendText(append(dst, b.text...), rest)
 }
 
 // inherit returns the grant of a link in what was fetched under h: the same, except that a renewed session gives media new

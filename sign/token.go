@@ -22,7 +22,7 @@ const (
 	longestToken = 1024
 )
 
-var encoding = base64.RawURLEncoding.Strict()
+var base64url = base64.RawURLEncoding.Strict()
 
 // header is the part of a token that its MAC covers.
 type header struct {
@@ -100,9 +100,9 @@ func parseToken(text string) (h header, head, mac []byte, ok bool) {
 	if len(text) > longestToken {
 		return h, nil, nil, false
 	}
-	raw, err := encoding.DecodeString(text)
+	raw, err := base64url.DecodeString(text)
 	// The decoder skips line ends; those would make the text longer.
-	if err != nil || encoding.EncodedLen(len(raw)) != len(text) || len(raw) < macSize {
+	if err != nil || base64url.EncodedLen(len(raw)) != len(text) || len(raw) < macSize {
 		return h, nil, nil, false
 	}
 	head, mac = raw[:len(raw)-macSize], raw[len(raw)-macSize:]

@@ -65,15 +65,14 @@ func (s *Signer) verifyToken(r *http.Request, text string) (*held, error) {
 	if s.config.Claims != nil {
 		head.grant.Claims = s.config.Claims(r)
 	}
-	w := key.worker()
-	defer key.release(w)
-	w.message = appendBound(w.message[:0], raw, head.grant.Claims)
+	var room [messageRoom]byte
+	message := appendBound(room[:0], raw, head.grant.Claims)
 	if head.directory {
-		w.bind(path)
+		message = appendDirectory(message, path)
 	} else {
-		w.bindExact(path, []byte(r.URL.RawQuery), r.URL.RawQuery != "", s.config.Param)
+		message = appendExact(message, path, []byte(r.URL.RawQuery), r.URL.RawQuery != "", s.config.Param)
 	}
-	if !hmac.Equal(w.authenticate(), mac) || head.directory && !plain(whole) {
+	if want := key.authenticate(message); !hmac.Equal(want[:], mac) || head.directory && !plain(whole) {
 		return nil, ErrBadToken
 	}
 	now := time.Now()
