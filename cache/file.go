@@ -82,7 +82,8 @@ func writeFile(dir, key string, head []byte, e *Entry) (_ *fileBody, err error) 
 		return nil, err
 	}
 	if e.Body != nil {
-		if _, err := io.CopyBuffer(struct{ io.Writer }{temp}, io.NewSectionReader(e.Body, 0, e.size()), make([]byte, largeChunk)); err != nil {
+		body := io.NewSectionReader(e.Body, 0, e.size())
+		if _, err := io.CopyBuffer(struct{ io.Writer }{temp}, body, make([]byte, largeChunk)); err != nil {
 			return nil, err
 		}
 	}

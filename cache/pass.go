@@ -31,16 +31,17 @@ func (t *Transport) pass(r *http.Request, fwd string) (*http.Response, error) {
 		cancel(nil)
 		return nil, err
 	}
-	return t.single(r, resp, cancel, ctx, fwd), nil
+	return t.single(ctx, cancel, r, resp, fwd), nil
 }
 
 // claimed makes the answer of an opening that one viewer's.
 func (t *Transport) claimed(r *http.Request, resp *http.Response, o *opening) *http.Response {
 	stop := context.AfterFunc(r.Context(), func() { o.cancel(context.Cause(r.Context())) })
-	return t.single(r, resp, func(err error) { stop(); o.cancel(err) }, o.req.Context(), statusAlone)
+	return t.single(o.req.Context(), func(err error) { stop(); o.cancel(err) }, r, resp, statusAlone)
 }
 
-func (t *Transport) single(r *http.Request, resp *http.Response, cancel context.CancelCauseFunc, ctx context.Context, fwd string) *http.Response {
+// single makes resp, which comes on ctx, the answer to r alone.
+func (t *Transport) single(ctx context.Context, cancel context.CancelCauseFunc, r *http.Request, resp *http.Response, fwd string) *http.Response {
 	resp.Request = r
 	if resp.Header == nil {
 		resp.Header = http.Header{}

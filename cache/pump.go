@@ -19,18 +19,6 @@ func (f *fill) pump() (last int, err error) {
 		f.close()
 	})
 	defer idle.Stop()
-	read := func(p []byte) (int, error) {
-		idle.Reset(f.t.idle())
-		n, err := f.src.Read(p)
-		if !idle.Stop() {
-			return 0, &fault{reason: ErrIdle}
-		}
-		if n < 0 || n > len(p) {
-			return 0, &fault{ErrBroken, errors.New("invalid count from Read")}
-		}
-		f.t.count.originBytes.Add(uint64(n))
-		return n, err
-	}
 	length, began := f.body.length, time.Now()
 	for {
 		if err := f.hold(); err != nil {
@@ -39,12 +27,12 @@ func (f *fill) pump() (last int, err error) {
 		if length >= 0 && f.t.drips(f.body.size, time.Since(began)) {
 			return 0, &fault{ErrIdle, errors.New("it drips")}
 		}
-		n, err := read(f.body.space())
+		n, err := f.read(f.body.space(), idle)
 		have := f.body.size + int64(n)
 		var beyond [1]byte
 		for err == nil && have == length {
 			var more int
-			more, err = read(beyond[:])
+			more, err = f.read(beyond[:], idle)
 			have += int64(more)
 		}
 		switch {
@@ -63,4 +51,18 @@ func (f *fill) pump() (last int, err error) {
 		}
 		f.body.commit(n)
 	}
+}
+
+// read is one Read of the origin's body, within the idle limit.
+func (f *fill) read(p []byte, idle *time.Timer) (int, error) {
+	idle.Reset(f.t.idle())
+	n, err := f.src.Read(p)
+	if !idle.Stop() {
+		return 0, &fault{reason: ErrIdle}
+	}
+	if n < 0 || n > len(p) {
+		return 0, &fault{ErrBroken, errors.New("invalid count from Read")}
+	}
+	f.t.count.originBytes.Add(uint64(n))
+	return n, err
 }

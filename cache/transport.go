@@ -63,7 +63,8 @@ type Transport struct {
 	// does not look into playlists beyond their duration.
 	Refs func(playlist []byte, base string) iter.Seq[string]
 
-	// Filled is told of each question to the origin that has ended and whose answer could be shared. It is called in goroutines of the cache, concurrently. Nil: nobody is told.
+	// Filled is told how each question to the origin ended, but for those whose answers could not be shared. It is called
+	// concurrently, in goroutines of the cache. Nil: nobody is told.
 	Filled func(Fill)
 
 	count       counters
