@@ -95,7 +95,8 @@ func TestTheOriginIsAskedOncePerSegmentAndPlaylistChange(t *testing.T) {
 			counts := s.meter.cached()
 			require.NotZero(t, counts.Joins)
 			require.Greater(t, counts.Hits+counts.Joins, 5*counts.Misses)
-			require.EqualValues(t, len(s.origin.gave), counts.Misses)
+			// A question whose viewers all left before its answer came is nobody's miss.
+			require.LessOrEqual(t, counts.Misses, uint64(len(s.origin.gave)))
 		})
 	}
 }
