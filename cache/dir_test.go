@@ -163,7 +163,7 @@ func TestDirAnswersRangesAndOverHTTP(t *testing.T) {
 	require.Error(t, err)
 
 	s := edge(t, c, "http://origin.example")
-	got := watch(t.Context(), base(t), s.URL+"/live/seg1.ts", 0)
+	got := watch(t.Context(), base(t), s.URL+"/live/seg1.ts", func() {})
 	require.NoError(t, got.err)
 	require.True(t, want == string(got.body))
 	e, err := d.Get(t.Context(), segURL)

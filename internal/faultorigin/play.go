@@ -70,7 +70,7 @@ func send(w http.ResponseWriter, r *http.Request, s Script, rc *http.ResponseCon
 	}
 	for at := 0; at < len(s.Body); {
 		end := min(at+step, len(s.Body))
-		for _, stop := range []int{s.StallAt, s.CutAt} {
+		for _, stop := range []int{s.HoldAt, s.StallAt, s.CutAt} {
 			if stop > at && stop < end {
 				end = stop
 			}
@@ -80,6 +80,9 @@ func send(w http.ResponseWriter, r *http.Request, s Script, rc *http.ResponseCon
 		}
 		rc.Flush()
 		at = end
+		if s.HoldAt > 0 && at == s.HoldAt {
+			s.Hold()
+		}
 		if s.StallAt > 0 && at >= s.StallAt {
 			wait(r, gone)
 			panic(http.ErrAbortHandler)

@@ -19,10 +19,12 @@ type Script struct {
 	Every   time.Duration // pause after each Step
 	StallAt int           // after this many body bytes send nothing more, but keep the connection
 	CutAt   int           // after this many body bytes reset the connection
-	Chunked bool          // no Content-Length; with CutAt the last chunk is missing
-	Length  int64         // declare this Content-Length in place of the true one; 0: the true one
-	Ranges  bool          // answer Range and conditional requests properly; excludes all of the above but Header, Body, Delay
-	Raw     []byte        // send these bytes as the whole answer, header included; excludes all of the above but Delay
-	Loop    bool          // repeat Body for ever (with Chunked)
-	Func    http.Handler  // answers in place of all of the above
+	HoldAt  int           // after this many body bytes call Hold, once, and wait for it
+	Hold    func()
+	Chunked bool         // no Content-Length; with CutAt the last chunk is missing
+	Length  int64        // declare this Content-Length in place of the true one; 0: the true one
+	Ranges  bool         // answer Range and conditional requests properly; excludes all of the above but Header, Body, Delay
+	Raw     []byte       // send these bytes as the whole answer, header included; excludes all of the above but Delay
+	Loop    bool         // repeat Body for ever (with Chunked)
+	Func    http.Handler // answers in place of all of the above
 }
