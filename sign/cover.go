@@ -96,5 +96,5 @@ func (s *Signer) signDirectory(key *ringKey, g Grant, claims string, dir []byte,
 	head := header{key: key.id, grant: g, directory: true, depth: depth}
 	raw := head.append(nil)
 	mac := key.authenticate(appendDirectory(appendBound(nil, raw, claims), dir))
-	return appendText(append([]byte(nil), s.mark...), append(raw, mac[:]...))
+	return appendText(append([]byte(nil), s.mark...), mac.append(raw))
 }

@@ -18,7 +18,7 @@ func TestTheShortWayToAMACIsThatOfRFC2104(t *testing.T) {
 			h := hmac.New(sha256.New, bytes.Repeat([]byte{0xa5}, size))
 			h.Write(message)
 			got := key.authenticate(message)
-			require.Equal(t, h.Sum(nil)[:macSize], got[:])
+			require.Equal(t, h.Sum(nil)[:macSize], got.append(nil))
 			require.Equal(t, got, key.plainly(message))
 		}
 	}

@@ -27,7 +27,7 @@ func appendQuery(dst, raw []byte, param string) []byte {
 
 // isWhole reports whether appendQuery keeps all of raw, for sure, so that there is nothing to look for.
 func isWhole(raw []byte, param string) bool {
-	return bytes.IndexByte(raw, '&') < 0 && !hasOdd(raw, &oddInQuery) && (len(raw) == 0 || raw[0] != '_' && raw[0] != 'C' && raw[0] != param[0])
+	return !hasOdd(raw, &oddInParam) && (len(raw) == 0 || raw[0] != '_' && raw[0] != 'C' && raw[0] != param[0])
 }
 
 func addedByPlayer(name []byte) bool {

@@ -3,6 +3,7 @@ package sign
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"time"
 )
 
@@ -41,6 +42,11 @@ func (s *Signer) forAnyone() (*held, error) {
 }
 
 func (s *Signer) signUnder(h *held, public []byte) ([]byte, error) {
+	if s.config.Scope == Exact && !h.cookie {
+		if p, ok := splitPlainly(public, s.config.Param); ok {
+			return s.signExact(h, &p, public[:p.query], true), nil
+		}
+	}
 	for i := range h.recent {
 		if c := h.recent[i].Load(); c != nil && c.signer == s {
 			if signed, ok := c.extendPlainly(public); ok {
@@ -83,9 +89,9 @@ func (s *Signer) signExact(h *held, p *parts, path []byte, whole bool) []byte {
 	}
 	mac := b.key.authenticate(message)
 	if p.end == len(p.url) {
-		return b.appendToken(p.separate(), &mac)
+		return b.appendToken(p.separate(), mac)
 	}
-	return p.insert(b.appendToken(nil, &mac))
+	return p.insert(b.appendToken(nil, mac))
 }
 
 // bound is the beginning of the message, and of the token, that is the same for all links under one grant.
@@ -93,7 +99,8 @@ type bound struct {
 	key     *ringKey
 	message []byte
 	text    []byte // param=token as far as groups of three bytes are full
-	rest    []byte // of the header, at most two bytes
+	rest    uint64 // of the header
+	bytes   int    // in rest, at most two
 }
 
 func (s *Signer) boundFor(h *held, key *ringKey, path []byte) *bound {
@@ -107,16 +114,24 @@ func (s *Signer) boundFor(h *held, key *ringKey, path []byte) *bound {
 	head := header{key: key.id, grant: s.inherit(h, kind != kindMedia)}
 	raw := head.append(nil)
 	full := len(raw) / 3 * 3
-	b := &bound{key: key, message: appendBound(nil, raw, h.grant.Claims), rest: raw[full:]}
+	b := &bound{key: key, message: appendBound(nil, raw, h.grant.Claims), bytes: len(raw) - full}
+	for _, c := range raw[full:] {
+		b.rest = b.rest<<8 | uint64(c)
+	}
 	b.text = appendText(append([]byte(nil), s.mark...), raw[:full])
 	h.bound[kind&1].Store(b)
 	return b
 }
 
-func (b *bound) appendToken(dst []byte, mac *[macSize]byte) []byte {
-	var room [macSize + 2]byte
-	rest := append(append(room[:0], b.rest...), mac[:]...)
-	return appendText(append(dst, b.text...), rest)
+// appendToken appends base64url of the 16 to 18 bytes that are still to come, as one number from its upper end on.
+func (b *bound) appendToken(dst []byte, m mac) []byte {
+	up := 8 * (2 - b.bytes)
+	top, high, low := b.rest<<up|m[0]>>(64-up), m[0]<<up|m[1]>>(64-up), m[1]<<up
+	dst = append(dst, b.text...)
+	dst = binary.BigEndian.AppendUint64(dst, letters(spread(top<<32|high>>32)))
+	dst = binary.BigEndian.AppendUint64(dst, letters(spread(high<<16&(1<<48-1)|low>>48)))
+	dst = binary.BigEndian.AppendUint64(dst, letters(spread(low&(1<<48-1))))
+	return dst[:len(dst)+b.bytes-2] // of the last letters, these are of what was shifted in
 }
 
 // inherit returns the grant of a link in what was fetched under h: the same, except that a renewed session gives media new

@@ -44,6 +44,21 @@ func split(u []byte) (parts, bool) {
 	return p, true
 }
 
+// splitPlainly is split for most URLs: path-absolute, without a fragment, with a path that counts as it stands and a query
+// of which isWhole is true. Not ok means to look closer.
+func splitPlainly(u []byte, param string) (p parts, ok bool) {
+	p = parts{url: u, query: len(u), end: len(u)}
+	if len(u) < 2 || u[0] != '/' || u[1] == '/' {
+		return p, false
+	}
+	if i := bytes.IndexByte(u, '?'); i >= 0 {
+		if p.query = i; !isWhole(u[i+1:], param) {
+			return p, false
+		}
+	}
+	return p, !hasOdd(u[:p.query], &oddInPath)
+}
+
 // schemeLen returns the length of http:// or https:// at the beginning of u, or 0.
 func schemeLen(u []byte) int {
 	for _, scheme := range [...]string{"https://", "http://"} {
@@ -94,10 +109,11 @@ func hasOdd(b []byte, odd *class) bool {
 }
 
 // oddInPath are the bytes that URL.EscapedPath does not leave as they are, oddInQuery those that browsers escape in the
-// query of an http URL. They have one escaped spelling, which is what is signed.
+// query of an http URL. They have one escaped spelling, which is what is signed. oddInParam adds the ampersand to those.
 var (
 	oddInPath  = not(unreserved + "%!$&'()*+,;=:@/[]")
 	oddInQuery = not(unreserved + "%!$&()*+,;=:@/[]?^`{|}\\")
+	oddInParam = not(unreserved + "%!$()*+,;=:@/[]?^`{|}\\")
 )
 
 func not(set string) (c class) {

@@ -72,7 +72,7 @@ func (s *Signer) verifyToken(r *http.Request, text string) (*held, error) {
 	} else {
 		message = appendExact(message, path, []byte(r.URL.RawQuery), r.URL.RawQuery != "", s.config.Param)
 	}
-	if want := key.authenticate(message); !hmac.Equal(want[:], mac) || head.directory && !plain(whole) {
+	if want := key.authenticate(message); !hmac.Equal(want.append(nil), mac) || head.directory && !plain(whole) {
 		return nil, ErrBadToken
 	}
 	now := time.Now()
