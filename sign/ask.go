@@ -89,8 +89,8 @@ func (a *Ask) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// Sign appends the viewer's token to public, if it was in the query of the request that ctx belongs to. It is the Sign hook
-// of a playlist rewriter.
+// Sign appends the viewer's token to public, if it was in the query of the request that ctx belongs to. A URL that has the
+// parameter already keeps it: with two it would be refused. It is the Sign hook of a playlist rewriter.
 func (a *Ask) Sign(ctx context.Context, public []byte) ([]byte, error) {
 	t, ok := ctx.Value(askToken{}).(string)
 	if !ok || t == "" {
@@ -99,6 +99,9 @@ func (a *Ask) Sign(ctx context.Context, public []byte) ([]byte, error) {
 	p, ok := split(public)
 	if !ok {
 		return public, ErrURL
+	}
+	if query, _ := p.rawQuery(); hasParam(query, a.param()) {
+		return public, nil
 	}
 	return p.insert([]byte(t)), nil
 }

@@ -66,6 +66,9 @@ func TestAskAdmitsByTheBackend(t *testing.T) {
 	_, err := a.Sign(inner.Context(), []byte("2.ts"))
 	require.ErrorIs(t, err, sign.ErrURL)
 	require.Equal(t, "/2.ts", string(must(a.Sign(t.Context(), []byte("/2.ts")))))
+	for _, own := range []string{"/2.ts?token=x", "/2.ts?y&token=x#f", "/2.ts?token"} {
+		require.Equal(t, own, string(must(a.Sign(inner.Context(), []byte(own)))), "a second token would be refused")
+	}
 	for range 10 {
 		r := request("/live/one/seg2.ts?token=a%2Bb")
 		r.RemoteAddr = "203.0.113.7:99"

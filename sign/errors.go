@@ -30,6 +30,16 @@ var (
 // ErrURL is returned for a URL that cannot be signed: neither path-absolute nor http(s)://, or with a token already.
 var ErrURL = errors.New("sign: not a public URL without a token")
 
+// unsealed is ErrURL where the URL can stay as it is.
+type unsealed struct{ error }
+
+func (e unsealed) Unwrap() error { return e.error }
+
+// Unmapped tells so.
+func (unsealed) Unmapped() bool { return true }
+
+var errUnsealed error = unsealed{ErrURL}
+
 // ErrNoViewer is returned when a link would have to be bound to the claims of a viewer and there is no viewer: use URLFor
 // for entry links, and mount Handler, or NewContext, above what calls Sign.
 var ErrNoViewer = errors.New("sign: Config.Claims is set and there is no request to take them from")

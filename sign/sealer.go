@@ -75,7 +75,9 @@ func (s *Sealer) Rotate(keys []Key) error {
 	return nil
 }
 
-// AppendPublic appends the public URL of upstream, an absolute http or https URL, to dst. ErrURL for others.
+// AppendPublic appends the public URL of upstream, an absolute http or https URL, to dst. For others the error is ErrURL with
+// a method Unmapped() bool, which returns true: who rewrites a playlist can tell by it that such a URL is to stay as it is,
+// rather than that something went wrong.
 func (s *Sealer) AppendPublic(dst, upstream []byte) ([]byte, error) { return s.seal(dst, upstream, "") }
 
 func (s *Sealer) seal(dst, upstream []byte, header string) ([]byte, error) {
@@ -87,7 +89,7 @@ func (s *Sealer) seal(dst, upstream []byte, header string) ([]byte, error) {
 	}
 	p, ok := split(upstream)
 	if !ok || p.path == 0 || upstream[0] == '/' {
-		return dst, ErrURL
+		return dst, errUnsealed
 	}
 	if slash := p.path + bytes.LastIndexByte(upstream[p.path:p.query], '/') + 1; s.scope == Directory && slash > p.path && isFileName(upstream[slash:]) {
 		dir := &sealedDir{key: key, header: header, upstream: bytes.Clone(upstream[:slash])}

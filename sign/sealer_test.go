@@ -71,6 +71,9 @@ func TestWhatCannotBeSealed(t *testing.T) {
 	for _, u := range []string{"", "/a.ts", "//h/a.ts", "a.ts", "skd://x", "data:,x", "https://", "https:///x"} {
 		out, err := sealer(t, sign.Directory).AppendPublic([]byte("X"), []byte(u))
 		require.ErrorIs(t, err, sign.ErrURL, u)
+		var known interface{ Unmapped() bool }
+		require.ErrorAs(t, err, &known, u)
+		require.True(t, known.Unmapped(), "it is to stay as it is")
 		require.Equal(t, "X", string(out))
 	}
 }
