@@ -218,6 +218,22 @@ func TestKilledFFmpegLeavesNothing(t *testing.T) {
 	nothingIn(t, dir)
 }
 
+func TestFFmpegStandsBack(t *testing.T) {
+	ours, err := exec.Command("nice").Output()
+	if err != nil {
+		t.Skip("there is no nice here")
+	}
+	file := filepath.Join(t.TempDir(), "nice")
+	fakeFFmpeg(t, "nice >"+file+"; finish")
+	_, body, err := upload(t, t.Context(), start(t, "-dir", t.TempDir()), "film.mp4", mp4)
+	require.NoError(t, err)
+	its, err := os.ReadFile(file)
+	require.NoError(t, err, body)
+	before, err := strconv.Atoi(strings.TrimSpace(string(ours)))
+	require.NoError(t, err)
+	require.Equal(t, strconv.Itoa(min(19, before+10)), strings.TrimSpace(string(its)))
+}
+
 func TestServerThatStopsEndsItsJobs(t *testing.T) {
 	parent, child := sleepy(t)
 	dir := t.TempDir()

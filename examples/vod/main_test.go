@@ -89,6 +89,7 @@ func TestFilmsAndPlaylists(t *testing.T) {
 	resp, page := do(t, "GET", base+"/")
 	require.Equal(t, 200, resp.StatusCode)
 	require.Equal(t, []string{"/vod/film,%20the%202nd%27s%20%28cut%29.mp4", "/vod/show/index.m3u8", "/vod/two/master.m3u8"}, listed(t, page))
+	require.Contains(t, page, ">show</button>")
 	for _, link := range listed(t, page) {
 		resp, _ := do(t, "GET", base+link)
 		require.Equal(t, 200, resp.StatusCode, link)

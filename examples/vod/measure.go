@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -14,14 +16,11 @@ import (
 func bandwidth(folder string, media *m3u8.MediaPlaylist) (peak, average uint32, err error) {
 	var size, seconds float64
 	for _, s := range media.GetAllSegments() {
-		info, err := os.Stat(filepath.Join(folder, s.URI))
-		if err == nil && info.Size() == 0 {
-			err = errIncomplete
+		length, whole := measure(filepath.Join(folder, s.URI))
+		if !whole {
+			return 0, 0, errIncomplete
 		}
-		if err != nil {
-			return 0, 0, err
-		}
-		bits := 8 * float64(info.Size())
+		bits := 8 * float64(length)
 		size, seconds = size+bits, seconds+s.Duration
 		// A segment much shorter than the others, as the last may be, says nothing of what a player must sustain.
 		if s.Duration >= float64(media.TargetDuration)/2 {
@@ -30,6 +29,31 @@ func bandwidth(folder string, media *m3u8.MediaPlaylist) (peak, average uint32, 
 	}
 	average = uint32(size/cmp.Or(seconds, 1)) + 1
 	return max(peak, average), average, nil
+}
+
+// measure also tells whether a segment is whole: whether it ends where its last packet or box ends.
+func measure(file string) (size int64, whole bool) {
+	f, err := os.Open(file)
+	if err != nil {
+		return 0, false
+	}
+	defer f.Close()
+	if size, err = f.Seek(0, io.SeekEnd); err != nil || size == 0 || filepath.Ext(file) == ".ts" {
+		return size, err == nil && size > 0 && size%188 == 0
+	}
+	var header [16]byte
+	for at := int64(0); at < size; {
+		n, _ := f.ReadAt(header[:], at)
+		length := int64(binary.BigEndian.Uint32(header[:]))
+		if length == 1 && n == len(header) {
+			length = int64(binary.BigEndian.Uint64(header[8:]))
+		}
+		if n < 8 || length < 8 || length > size-at {
+			return size, false
+		}
+		at += length
+	}
+	return size, true
 }
 
 // codecOf reads the profile, constraints and level (RFC 6381, 3.3) from the avcC box of a fragmented MP4's beginning or

@@ -2,8 +2,8 @@ package main
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,7 +44,8 @@ func writeMultivariant(folder string, renditions []rendition) error {
 	return os.WriteFile(filepath.Join(folder, "index.m3u8"), playlist.Encode().Bytes(), 0o644)
 }
 
-var errIncomplete = errors.New("ffmpeg left something out")
+// errIncomplete is how ffmpeg takes a disk that is full: it goes on, and calls it a success.
+var errIncomplete = refusal{http.StatusInsufficientStorage, "Parts of the film could not be stored; the server's disk may be full."}
 
 func (r rendition) params(folder string) (m3u8.VariantParams, error) {
 	var p m3u8.VariantParams
@@ -79,15 +80,12 @@ func (r rendition) params(folder string) (m3u8.VariantParams, error) {
 func readMedia(file string) (*m3u8.MediaPlaylist, error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, err
+		return nil, errIncomplete
 	}
 	defer f.Close()
 	list, _, err := m3u8.DecodeFrom(bufio.NewReader(f), true)
-	if err != nil {
-		return nil, err
-	}
 	media, ok := list.(*m3u8.MediaPlaylist)
-	if !ok || media.Count() == 0 || !media.Closed {
+	if err != nil || !ok || media.Count() == 0 || !media.Closed {
 		return nil, errIncomplete
 	}
 	return media, nil

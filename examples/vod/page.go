@@ -5,6 +5,8 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"path"
+	"strings"
 )
 
 //go:embed page
@@ -41,7 +43,15 @@ func (p *page) list() ([]film, error) {
 		if err != nil {
 			return nil, err
 		}
-		films = append(films, film{name, link})
+		films = append(films, film{titleIn(name), link})
 	}
 	return films, nil
+}
+
+// titleIn is the folder's name where that of the playlist says nothing.
+func titleIn(name string) string {
+	if folder, file := path.Split(name); folder != "" && (file == "index.m3u8" || file == "master.m3u8") {
+		return strings.TrimSuffix(folder, "/")
+	}
+	return name
 }

@@ -37,12 +37,12 @@ func (t tools) run(ctx context.Context, folder string, out io.Writer, program st
 	defer runtime.UnlockOSThread()
 	err := cmd.Run()
 	switch {
-	case err == nil:
-		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case strings.Contains(said.String(), "No space left on device"):
-		return errFull
+		return errFull // which ffmpeg may take for a success
+	case err == nil:
+		return nil
 	}
 	return refusal{http.StatusUnprocessableEntity, "ffmpeg cannot convert this film: " + reason(said.String(), err)}
 }

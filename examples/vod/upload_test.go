@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"io/fs"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -66,7 +68,7 @@ func fakeFFmpeg(t *testing.T, script string) {
 		"ffprobe": `echo '{"streams":[{"index":0,"codec_type":"audio"}],"format":{"duration":"2"}}'`,
 		"ffmpeg": `for OUT; do :; done
 			finish() {
-				echo sound >$(dirname $OUT)/seg.ts
+				head -c 188 /dev/zero >$(dirname $OUT)/seg.ts
 				printf '#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nseg.ts\n#EXT-X-ENDLIST\n' >$OUT
 			}
 			` + script,
@@ -176,4 +178,48 @@ func TestLeftoversOfAKilledServerAreCleared(t *testing.T) {
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, hidden+"123", "hls"), 0o755))
 	start(t, "-dir", dir)
 	nothingIn(t, dir)
+}
+
+// What the server's disk does to a film is told without saying where the films are.
+func TestDiskThatFails(t *testing.T) {
+	for name, row := range map[string]struct {
+		script  string
+		prepare func(t *testing.T, dir string)
+		status  int
+		says    string
+	}{
+		"folder is gone":        {"finish", func(t *testing.T, dir string) { require.NoError(t, os.Remove(dir)) }, 500, "could not store the film"},
+		"full while converting": {"echo 'av_interleaved_write_frame(): No space left on device' >&2; exit 1", nil, 507, "no room left"},
+		"full, and it goes on":  {"echo '[hls @ 0x5] failed to rename: No space left on device' >&2; finish", nil, 507, "no room left"},
+		"segment is missing":    {"finish; rm $(dirname $OUT)/seg.ts", nil, 507, "may be full"},
+		"segment is empty":      {"finish; : >$(dirname $OUT)/seg.ts", nil, 507, "may be full"},
+		"segment is cut off":    {"finish; head -c 100 /dev/zero >$(dirname $OUT)/seg.ts", nil, 507, "may be full"},
+		"playlist is cut off":   {"finish; printf '#EXTM3U\\n#EXT-X-TARGETDURATION:2\\n#EXTINF:2,\\nseg.ts\\n' >$OUT", nil, 507, "may be full"},
+		"playlist is empty":     {": >$OUT", nil, 507, "may be full"},
+		"not even a playlist":   {"", nil, 507, "may be full"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fakeFFmpeg(t, row.script)
+			dir := filepath.Join(t.TempDir(), "films")
+			require.NoError(t, os.Mkdir(dir, 0o755))
+			base := start(t, "-dir", dir)
+			if row.prepare != nil {
+				row.prepare(t, dir)
+			}
+			resp, body, err := upload(t, t.Context(), base, "film.mp4", mp4)
+			require.NoError(t, err)
+			require.Equal(t, row.status, resp.StatusCode, body)
+			require.Contains(t, body, row.says)
+			require.NotContains(t, body, filepath.Base(dir)+"/")
+			if row.prepare == nil {
+				nothingIn(t, dir)
+			}
+		})
+	}
+	for err, want := range map[error]refusal{
+		&fs.PathError{Op: "write", Path: "/x", Err: syscall.ENOSPC}: errFull,
+		&fs.PathError{Op: "mkdir", Path: "/x", Err: syscall.EACCES}: {500, "The server may not write to its folder of films."},
+	} {
+		require.Equal(t, want, refusalFor(err))
+	}
 }

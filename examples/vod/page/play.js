@@ -4,13 +4,16 @@ let hls, waiting
 document.querySelector('#films').onclick = e => {
   const chosen = e.target.closest('button')
   if (!chosen) return
-  document.querySelectorAll('#films button').forEach(b => b.toggleAttribute('aria-current', b === chosen))
   document.querySelector('#playing').textContent = chosen.textContent
+  mark(chosen.textContent)
   document.querySelector('#stage').hidden = false
   document.querySelector('#stage').scrollIntoView({block: 'nearest'})
   play(chosen.value)
 }
 
+function mark(name) {
+  for (const b of document.querySelectorAll('#films button')) b.toggleAttribute('aria-current', b.textContent === name)
+}
 function play(link) {
   trouble('')
   hls?.destroy()

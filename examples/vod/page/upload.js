@@ -39,7 +39,8 @@
       row.title.textContent = j.title || 'A film'
       row.text.textContent = describe(j)
       row.text.classList.toggle('bad', j.state === 'failed')
-      row.cancel.hidden = row.bar.hidden = over
+      row.cancel.hidden = over
+      row.bar.hidden = over || j.state === 'waiting'
       if (j.percent) row.bar.value = j.percent
       else row.bar.removeAttribute('value')
       if (j.state === 'done' && row.state !== 'done') refresh()
@@ -70,6 +71,8 @@
   async function refresh() {
     const text = await (await fetch(url('/'))).text()
     const films = new DOMParser().parseFromString(text, 'text/html').querySelector('#films')
-    if (films) document.querySelector('#films').innerHTML = films.innerHTML
+    if (!films) return
+    document.querySelector('#films').innerHTML = films.innerHTML
+    mark(document.querySelector('#playing').textContent)
   }
 }
