@@ -197,7 +197,7 @@ func TestFilmsThatFFmpegCannotRead(t *testing.T) {
 		status int
 		says   string
 	}{
-		"cut off":             {whole[:len(whole)/2], 422, "ffmpeg cannot convert this film: moov atom not found"},
+		"cut off":             {whole[:len(whole)/2], 422, "ffmpeg cannot convert this film: it is cut off or was never finished (moov atom not found)"},
 		"list of other files": {[]byte("#EXTM3U\n#EXTINF:4,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"), 415, "no film"},
 		"noise":               {append([]byte("FLV\x01\x05"), whole...), 422, ""},
 	} {

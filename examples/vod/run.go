@@ -56,7 +56,17 @@ func reason(said string, ended error) string {
 	if first == "" {
 		return ended.Error()
 	}
-	return strings.ReplaceAll(first, "file:"+filmFile, "the film")
+	first = strings.ReplaceAll(first, "file:"+filmFile, "the film")
+	for _, m := range [][2]string{
+		{"moov atom not found", "it is cut off or was never finished"},
+		{"Invalid data found when processing input", "it is damaged, or another kind of file"},
+		{"End of file", "it is cut off"},
+	} {
+		if strings.Contains(first, m[0]) {
+			return m[1] + " (" + first + ")"
+		}
+	}
+	return first
 }
 
 // head keeps the beginning of what is written to it, and takes the rest.

@@ -7,7 +7,7 @@
     e.preventDefault()
     answer.textContent = ''
     const film = new FormData(form)
-    form.reset()
+    form.elements.film.value = ''
     mine++
     try {
       const r = await fetch(url('/upload'), {method: 'POST', body: film})
