@@ -44,15 +44,11 @@ func put(buf, s []byte) int {
 	return n
 }
 
-// put is put, finding out the shape on the way, and noting in words where each eight bytes of s begin in buf. Words that
-// need no escaping, which most are, are stored as such.
-func (sh *shape) put(buf, s []byte, words []uint16) int {
+// put is put, finding out the shape on the way. Words that need no escaping, which most are, are stored as such.
+func (sh *shape) put(buf, s []byte) int {
 	*sh = shape{query: -1}
 	n, i := 0, 0
 	for ; i+8 <= len(s); i += 8 {
-		if k := i / 8; k < len(words) {
-			words[k] = uint16(n)
-		}
 		w := s[i : i+8 : i+8]
 		m := class[w[0]] | class[w[1]] | class[w[2]] | class[w[3]] | class[w[4]] | class[w[5]] | class[w[6]] | class[w[7]]
 		if m&escaped == 0 {
@@ -62,9 +58,6 @@ func (sh *shape) put(buf, s []byte, words []uint16) int {
 		}
 		sh.note(s, m, i, i+8)
 		n += put(buf[n:], w)
-	}
-	if k := i / 8; k < len(words) {
-		words[k] = uint16(n)
 	}
 	sh.note(s, classOf(s[i:]), i, len(s))
 	n += put(buf[n:], s[i:])
@@ -120,5 +113,5 @@ func appendEscaped(dst, s []byte) []byte {
 	var sh shape
 	n := len(dst)
 	dst = slices.Grow(dst, 3*len(s)+slack)
-	return dst[:n+sh.put(dst[n:cap(dst)], s, nil)]
+	return dst[:n+sh.put(dst[n:cap(dst)], s)]
 }

@@ -17,7 +17,7 @@ type plan struct {
 	levels []int  // how much of stem is left some directories up, the top last; -1: that is not mapped
 	dir    []byte
 	root   int // scheme and host are dir[:root]
-	memos  [2]memo
+	units  units
 }
 
 // prepare makes the plan for a Rewriter and a base, unless it is there already.
@@ -35,9 +35,7 @@ func (p *plan) prepare(rw *Rewriter, b *base) {
 		p.mapper = nil
 		return
 	}
-	for i := range p.memos {
-		p.memos[i].forget()
-	}
+	p.units.forget()
 	p.mapper, p.levels, p.dir, p.root = rw.Map, p.levels[:0], b.dir, b.root
 	var m *queryMapper
 	if m, p.query = rw.Map.(*queryMapper); p.query {
@@ -54,39 +52,40 @@ func (p *plan) prepare(rw *Rewriter, b *base) {
 	}
 }
 
-// append appends the public URL of a reference; false: the reference has to go the long way. lines and attributes have
-// a memo each, as they take turns.
-func (p *plan) append(dst, ref []byte, form form) ([]byte, bool) {
-	m := &p.memos[form]
-	if rest := m.fits(ref); rest != nil {
-		if !p.query {
-			if m.same(rest) {
-				return append(append(dst, m.stem...), rest...), true
-			}
-		} else if out, ok := m.repeat(dst, rest); ok {
-			return out, true
-		}
-	}
-	m.forget()
+// way is how a reference became its public URL.
+type way struct {
+	lead   int  // bytes before what is below the directory: "../", "/", or none
+	rest   int  // where in the URL what is below the directory stands
+	query  bool // and is escaped as in a query
+	free   int  // how many bytes of it may be replaced by others without a meaning
+	name   span // the file name in it
+	second int  // where in the URL the file name stands once more; 0: nowhere
+	known  bool // false: nothing can be said of a reference with other digits
+}
+
+// append appends the public URL of a reference; false: the reference has to go the long way.
+func (p *plan) append(dst, ref []byte, w *way) ([]byte, bool) {
 	stem, rest := p.locate(ref)
 	if len(stem) == 0 {
 		return dst, false
 	}
-	m.lead = ref[:len(ref)-len(rest)]
+	w.lead, w.query = len(ref)-len(rest), p.query
 	if p.query {
-		return p.appendQuery(dst, stem, rest, m)
+		return p.appendQuery(dst, stem, rest, w)
 	}
-	return p.appendTree(dst, stem, rest, m)
+	return p.appendTree(dst, stem, rest, w)
 }
 
-func (p *plan) appendTree(dst, stem, rest []byte, m *memo) ([]byte, bool) {
+func (p *plan) appendTree(dst, stem, rest []byte, w *way) ([]byte, bool) {
 	var sh shape
 	sh.look(rest)
 	if sh.unusual(rest) || sh.class&(percent|oddPath|oddQuery) != 0 || bytes.Contains(rest[sh.query:], []byte(directivePrefix)) {
 		return dst, false
 	}
-	if sh.class&colon == 0 && bytes.IndexByte(rest[sh.query:], '_') < 0 && len(rest) <= maxMemo {
-		m.ref, m.stem = rest, stem
+	w.rest, w.name, w.second, w.known = len(stem), span{}, 0, true
+	w.free = sh.query
+	if sh.class&colon != 0 {
+		w.free = 0
 	}
 	return append(append(dst, stem...), rest...), true
 }
@@ -96,13 +95,13 @@ func (sh *shape) unusual(ref []byte) bool {
 	return sh.dotted || sh.class&special != 0 || sh.class&colon != 0 && schemeLen(ref) > 0
 }
 
-func (p *plan) appendQuery(dst, stem, rest []byte, m *memo) ([]byte, bool) {
+func (p *plan) appendQuery(dst, stem, rest []byte, w *way) ([]byte, bool) {
 	// The name comes first and is known last, so what follows it is written at a distance and moved.
 	start, before := len(dst), len(p.head)+maxName+len(p.mid)+len(stem)
 	dst = slices.Grow(dst, before+3*len(rest)+slack)
 	free := dst[start:cap(dst)]
 	var sh shape
-	n := sh.put(free[before:], rest, m.words[:])
+	n := sh.put(free[before:], rest)
 	if sh.unusual(rest) {
 		return dst, false
 	}
@@ -110,15 +109,15 @@ func (p *plan) appendQuery(dst, stem, rest []byte, m *memo) ([]byte, bool) {
 	at := copy(free, p.head)
 	element := rest[sh.name:sh.query]
 	at = len(appendElement(free[:at], element))
-	verbatim := at == len(p.head)+len(element)
+	w.known = bytes.Equal(free[len(p.head):at], element)
 	at += copy(free[at:], p.mid)
 	at += copy(free[at:], stem)
-	m.escaped = at
-	at += copy(free[at:], tail)
-	if verbatim && len(rest) <= maxMemo && sh.class&colon == 0 {
-		m.ref, m.stem, m.url = rest, stem, append(m.url[:0], free[:at]...)
-		m.name, m.element = len(p.head), span{sh.name, sh.query}
+	w.rest, w.name, w.second = at, span{sh.name, sh.query}, len(p.head)
+	w.free = len(rest)
+	if sh.class&colon != 0 {
+		w.free = 0
 	}
+	at += copy(free[at:], tail)
 	return dst[:start+at], true
 }
 

@@ -7,36 +7,49 @@ import (
 )
 
 // rewrite appends the playlist with its URIs rewritten.
-func (st *state) rewrite(dst []byte) ([]byte, error) {
-	start, done, children := len(dst), 0, false
-	var t token
-	for st.scan.next(&t) {
+func (st *state) rewrite(dst []byte) (_ []byte, err error) {
+	start := len(dst)
+	st.done, st.children = 0, false
+	for {
+		from, lines := st.scan.pos, st.unitsFit()
+		if lines {
+			if dst, err = st.repeat(dst); err != nil {
+				return dst, err
+			}
+			from, st.scan.related = st.scan.pos, false
+		}
+		var t token
+		if !st.scan.next(&t) {
+			return append(dst, st.src[st.done:]...), nil
+		}
 		switch {
 		case t.tag.define:
-			if st.lookAhead() && children {
+			if st.lookAhead() && st.children {
 				// A child stands before the first definition, and has to carry it all the same.
 				st.restart(st.src)
-				dst, done = dst[:start], 0
+				dst, st.done = dst[:start], 0
 				continue
 			}
-			dst, done = st.appendDefinition(dst, done, &t)
+			dst, st.done = st.appendDefinition(dst, st.done, &t)
 			continue
 		case t.start == t.end, t.foreign && !st.ForeignKeys:
 			continue
 		}
-		children = children || t.tag.child
-		dst = append(dst, st.src[done:t.start]...)
-		done = t.end
+		st.children = st.children || t.tag.child
+		dst = append(dst, st.src[st.done:t.start]...)
+		st.done = t.end
 		at, short := len(dst), false
+		var w way
 		if st.plan.mapper != nil && t.form != bare && !t.tag.absolute && st.fragmentFor(&t) == "" {
-			dst, short = st.plan.append(dst, st.src[t.start:t.end], t.form)
+			dst, short = st.plan.append(dst, st.src[t.start:t.end], &w)
 		}
-		var err error
-		switch {
-		case !short:
+		if !short {
 			dst, err = st.appendURI(dst, &t)
-		case st.Sign != nil:
-			dst, err = st.sign(dst, at)
+		} else {
+			if lines && w.known && !t.foreign && st.scan.lineDone() && !st.scan.variant && !st.scan.related {
+				st.plan.units.learn(st.src[from:st.scan.pos], &t, span{t.start - from, t.end - from}, dst[at:], &w)
+			}
+			dst, err = st.signHarmless(dst, at, t.form)
 		}
 		if err != nil {
 			return dst, err
@@ -45,7 +58,37 @@ func (st *state) rewrite(dst []byte) ([]byte, error) {
 			return dst, badGateway("rewritten playlist is too large", errTooLarge)
 		}
 	}
-	return append(dst, st.src[done:]...), nil
+}
+
+// unitsFit tells whether the lines that come next are alone to decide what they become.
+func (st *state) unitsFit() bool {
+	return st.plan.mapper != nil && st.carry == "" && st.report == "" && !st.scan.variant && st.scan.lineDone()
+}
+
+// repeat appends what the lines that come next become, as long as they are like others before.
+func (st *state) repeat(dst []byte) (_ []byte, err error) {
+	for start := len(dst); ; {
+		lines := st.src[st.scan.pos:]
+		u, differ := st.plan.units.find(lines)
+		if u == nil {
+			return dst, nil
+		}
+		st.children = st.children || u.child
+		dst = append(dst, st.src[st.done:st.scan.pos]...)
+		at := len(dst)
+		dst = u.append(dst, lines, differ)
+		if st.Sign != nil {
+			if dst, err = st.signHarmless(dst[:at+u.url.end], at+u.url.start, u.form); err != nil {
+				return dst, err
+			}
+			dst = append(dst, lines[u.token.end:len(u.src)]...)
+		}
+		st.scan.pos += len(u.src)
+		st.done = st.scan.pos
+		if len(dst)-start > st.most {
+			return dst, badGateway("rewritten playlist is too large", errTooLarge)
+		}
+	}
 }
 
 // appendURI appends what the URI of a token becomes.
@@ -127,18 +170,6 @@ func (st *state) own(u []byte) bool {
 	}
 	rest, ok := bytes.CutPrefix(u, st.base.text[:st.base.root])
 	return ok && (len(rest) == 0 || rest[0] == '/' || rest[0] == '?')
-}
-
-// sign lets the hook extend the public URL that dst holds from start on.
-func (st *state) sign(dst []byte, start int) ([]byte, error) {
-	if st.Sign == nil {
-		return dst, nil
-	}
-	signed, err := st.Sign(st.ctx, dst[start:])
-	if err != nil {
-		return dst, err
-	}
-	return harmless(append(dst[:start], signed...), start, quoted), nil
 }
 
 // fragmentFor is the fragment that takes variables to the playlist that the token names.

@@ -29,9 +29,9 @@ func (t *token) ref() Ref { return Ref{Tag: t.tag.name, Attr: t.tag.attr, Kind: 
 type scanner struct {
 	src     []byte
 	pos     int  // where the next line begins
-	lf, cr  int  // the next LF and CR at or after pos, if any CR is there
-	crs     bool // some line may end in a CR
+	lf      int  // the next LF at or after pos, if it is not before pos
 	variant bool // an EXT-X-STREAM-INF waits for its URI
+	related bool // what lines mean has depended on other lines
 
 	// The rest of a line with an attribute list.
 	attrs   attrList
@@ -40,14 +40,14 @@ type scanner struct {
 	key     bool // of a foreign KEYFORMAT
 	kind    Kind
 	class   dateClass
-	found   int // tokens in it so far
-	last    lineMemo
+	found   bool  // its next token was looked for, and
+	ahead   token // is this
 
 	classes map[string]dateClass // of the date ranges by ID, made when first needed
 }
 
 func (s *scanner) reset(src []byte) {
-	*s = scanner{src: src, crs: bytes.IndexByte(src, '\r') >= 0, lf: -1, cr: -1}
+	*s = scanner{src: src, lf: -1}
 	s.attrs.src = src
 	s.pos = playlistStart(src)
 }
@@ -55,11 +55,9 @@ func (s *scanner) reset(src []byte) {
 // next finds the next token; false means that there is none.
 func (s *scanner) next(t *token) bool {
 	for {
-		if s.tag != nil {
-			if s.nextAttr(t) {
-				return true
-			}
-			s.closeTag()
+		if !s.lineDone() {
+			*t, s.found = s.ahead, false
+			return true
 		}
 		if s.pos >= len(s.src) {
 			return false
@@ -74,7 +72,7 @@ func (s *scanner) next(t *token) bool {
 		}
 		if s.src[start] == '#' {
 			if end-start > len(tagPrefix) && string(s.src[start:start+len(tagPrefix)]) == tagPrefix {
-				if s.last.length == end-start && s.last.repeat(s.src, start, t) || s.openTag(t, start, end) {
+				if s.openTag(t, start, end) {
 					return true
 				}
 			}
@@ -83,6 +81,16 @@ func (s *scanner) next(t *token) bool {
 		s.uriLine(t, start, end)
 		return true
 	}
+}
+
+// lineDone tells whether there is no further token in the line of the last one.
+func (s *scanner) lineDone() bool {
+	if s.tag != nil && !s.found {
+		if s.found = s.nextAttr(&s.ahead); !s.found {
+			s.tag = nil
+		}
+	}
+	return !s.found
 }
 
 // tagPrefix begins the names of all tags that are looked at.
@@ -101,37 +109,22 @@ func (s *scanner) uriLine(t *token, start, end int) {
 	}
 }
 
-// lineEnd returns where the line at pos ends, and sets pos behind its line end: LF, CR, or both.
+// lineEnd returns where the line at pos ends, and sets pos behind its line end: LF, CR, or both. LFs are looked for
+// first, and only once each, as most playlists have no CR.
 func (s *scanner) lineEnd() (end int) {
-	if !s.crs {
-		n := bytes.IndexByte(s.src[s.pos:], '\n')
-		if n < 0 {
-			s.pos = len(s.src)
-			return s.pos
-		}
+	if s.lf < s.pos {
+		s.lf = until(s.src, s.pos, len(s.src), '\n')
+	}
+	if n := bytes.IndexByte(s.src[s.pos:s.lf], '\r'); n >= 0 {
 		end = s.pos + n
 		s.pos = end + 1
+		if s.pos == s.lf && s.lf < len(s.src) {
+			s.pos++
+		}
 		return end
 	}
-	s.lf = s.find('\n', s.lf)
-	s.cr = s.find('\r', s.cr)
-	end = min(s.lf, s.cr)
-	s.pos = min(end+1, len(s.src))
-	if s.cr == end && s.lf == end+1 {
-		s.pos = end + 2
-	}
-	return end
-}
-
-// find returns the first c at or after pos, given the last one found: each byte is looked at once.
-func (s *scanner) find(c byte, last int) int {
-	if last >= s.pos {
-		return last
-	}
-	if n := bytes.IndexByte(s.src[s.pos:], c); n >= 0 {
-		return s.pos + n
-	}
-	return len(s.src)
+	s.pos = min(s.lf+1, len(s.src))
+	return s.lf
 }
 
 // playlistStart is where the playlist begins: behind a byte order mark and, if there is an #EXTM3U line at all, behind

@@ -21,6 +21,9 @@ type state struct {
 	sight     sight
 	most      int // bytes that the result may have
 
+	done     int  // how much of src is dealt with
+	children bool // playlists of a multivariant playlist were met
+
 	looked bool   // for variables in the whole playlist
 	carry  string // the fragment that takes them to its children
 	report string // the fragment that this playlist came with, which its siblings have too
@@ -39,6 +42,7 @@ func (st *state) begin(playlist []byte, base string) {
 	st.restart(playlist)
 	st.report, _ = importFragment(base)
 	st.looked, st.carry = false, ""
+	st.plan.units.begin()
 }
 
 func (st *state) restart(playlist []byte) {
@@ -52,9 +56,6 @@ func (st *state) free() {
 	const keep = 64 << 10 // a buffer that one huge URI made is not worth keeping
 	if cap(st.abs) > keep || cap(st.text) > keep || cap(st.base.text) > keep {
 		return
-	}
-	for i := range st.plan.memos {
-		st.plan.memos[i].keep()
 	}
 	st.scan = scanner{}
 	st.vars = variables{}

@@ -111,7 +111,6 @@ func (s *scanner) openTag(t *token, start, end int) bool {
 	s.tag, s.kind = tag, tag.kind
 	s.attrs.pos, s.attrs.end = start, end
 	s.patient, s.key, s.class = false, false, noClass
-	s.found, s.last.start, s.last.length = 0, start-len(tagPrefix)-n-1, 0
 	switch tag {
 	case &keyTag, &sessionKeyTag:
 		s.key = bytes.Contains(s.src[start:end], []byte("KEYFORMAT")) && foreignKey(s.attrs)
@@ -120,7 +119,7 @@ func (s *scanner) openTag(t *token, start, end int) bool {
 			s.kind = Init
 		}
 	case &dateRangeTag:
-		s.class = s.dateRangeClass()
+		s.class, s.related = s.dateRangeClass(), true
 	}
 	return false
 }
@@ -163,19 +162,6 @@ func (s *scanner) attrToken(t *token) {
 	if s.attrs.quoted {
 		t.form = quoted
 	}
-	s.found++
-	s.last.token = *t
-	if s.attrs.pos == s.attrs.end {
-		s.closeTag()
-	}
-}
-
-// closeTag ends the line of the current tag.
-func (s *scanner) closeTag() {
-	if s.found == 1 && s.tag != &dateRangeTag {
-		s.last.length = s.attrs.end - s.last.start
-	}
-	s.tag = nil
 }
 
 func trimBlanks(src []byte, start, end int) (int, int) {
