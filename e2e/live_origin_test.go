@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A channel is the TS shape as a live stream: a sliding window of segments that loops for ever. Its clock starts when
-// it is made, so that origins which share it are in step.
+// A channel is ten minutes of TS as a live stream: a sliding window of segments that loops for ever. Its clock starts
+// when it is made, so that origins which share it are in step.
 type channel struct {
 	segments [][]byte
 	start    time.Time
@@ -24,12 +24,9 @@ const segment, window = 2 * time.Second, 4
 func newChannel(t testing.TB) *channel {
 	t.Helper()
 	dir := media(t)
-	names, err := filepath.Glob(filepath.Join(dir, "ts", "*.ts"))
-	require.NoError(t, err)
-	require.Len(t, names, 10)
 	c := &channel{start: time.Now()}
-	for _, name := range names {
-		b, err := os.ReadFile(name)
+	for n := range 300 {
+		b, err := os.ReadFile(filepath.Join(dir, "window", fmt.Sprintf("seg%d.ts", n)))
 		require.NoError(t, err)
 		c.segments = append(c.segments, b)
 	}

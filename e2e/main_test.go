@@ -25,6 +25,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	defer theBrowser.stop()
+	defer theFirefox.stop()
 	scratch = dir
 	flag.Parse()
 	if d, err := time.ParseDuration(flag.Lookup("test.timeout").Value.String()); err == nil && d > time.Minute {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -41,7 +42,7 @@ func media(t testing.TB) string {
 
 var makeMedia = sync.OnceValues(func() (string, error) {
 	dir := filepath.Join(scratch, "media")
-	for _, sub := range []string{"ts", "fmp4", "br", "aes", "mv/video", "mv/audio"} {
+	for _, sub := range []string{"ts", "fmp4", "br", "aes", "mv/video", "mv/audio", "subs/text", "iframes", "breaks", "window"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
 			return "", err
 		}
@@ -56,7 +57,10 @@ var makeMedia = sync.OnceValues(func() (string, error) {
 			return "", err
 		}
 	}
-	return dir, render(dir)
+	if err := render(dir); err != nil {
+		return "", err
+	}
+	return dir, errors.Join(writeSubtitles(dir), writeIFrames(dir), writeBreaks(dir))
 })
 
 func render(dir string) error {
@@ -76,6 +80,7 @@ func render(dir string) error {
 		hls("-hls_flags", "single_file", "-hls_segment_filename", at("br/all.ts"), at("br/index.m3u8")),
 		hls("-hls_key_info_file", at("keyinfo"), "-hls_segment_filename", at("aes/seg%03d.ts"), at("aes/index.m3u8")),
 		hls(append(fmp4, "-map", "0:v", "-hls_segment_filename", at("mv/video/seg%03d.m4s"), at("mv/video/index.m3u8"))...),
+		append([]string{"-stream_loop", "29"}, hls("-hls_segment_filename", at("window/seg%d.ts"), at("window/all.m3u8"))...),
 		hls(append(fmp4, "-map", "0:a", "-hls_segment_filename", at("mv/audio/seg%03d.m4s"), at("mv/audio/index.m3u8"))...),
 	} {
 		if err := ffmpegMakes(args...); err != nil {

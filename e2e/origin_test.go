@@ -32,6 +32,9 @@ func newOrigin(t testing.TB, dir string) *origin {
 			http.NotFound(w, r)
 			return
 		}
+		if strings.HasPrefix(r.URL.Path, "/breaks/") { // the HLS draft wants absolute URLs there
+			b = bytes.ReplaceAll(b, []byte(`"../`), []byte(`"http://`+r.Host+"/"))
+		}
 		serveMedia(w, r, b)
 	}))
 }
@@ -88,6 +91,10 @@ func mediaType(name string) string {
 		return "video/mp2t"
 	case strings.HasSuffix(name, ".m4s"), strings.HasSuffix(name, ".mp4"):
 		return "video/mp4"
+	case strings.HasSuffix(name, ".vtt"):
+		return "text/vtt"
+	case strings.HasSuffix(name, ".json"):
+		return "application/json"
 	}
 	return "application/octet-stream"
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"os"
+	"os/exec"
 	"syscall"
 )
 
@@ -11,3 +12,9 @@ func dieWithParent() *syscall.SysProcAttr {
 
 // killGroup ends a process that spawn started and all that it started.
 func killGroup(p *os.Process) { syscall.Kill(-p.Pid, syscall.SIGKILL) }
+
+// setUser has a process run as another user.
+func setUser(cmd *exec.Cmd, id uint32) {
+	cmd.SysProcAttr = dieWithParent()
+	cmd.SysProcAttr.Credential = &syscall.Credential{Uid: id, Gid: id}
+}

@@ -100,7 +100,9 @@ func (l *lines) text() string {
 // spawn starts a process that dies with this one, whatever ends this one: the thread that started it waits for it.
 func spawn(cmd *exec.Cmd) (<-chan error, error) {
 	started, exited := make(chan error, 1), make(chan error, 1)
-	cmd.SysProcAttr = dieWithParent()
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = dieWithParent()
+	}
 	cmd.WaitDelay = 5 * time.Second
 	go func() {
 		runtime.LockOSThread()

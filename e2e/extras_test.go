@@ -1,0 +1,97 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// extras are shapes that lay something around the plain ones.
+var extras = []shape{
+	{"subtitles", "subs/master.m3u8", "subs/text/seg000.vtt"},
+	{"I-frame playlist", "iframes/master.m3u8", "mv/audio/index.m3u8"},
+	{"interstitials", "breaks/index.m3u8", "fmp4/init.mp4"},
+}
+
+const iframeList = "iframes/index.m3u8"
+
+// writeSubtitles puts WebVTT beside the fMP4, in segments of a cue each.
+func writeSubtitles(dir string) error {
+	list := "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:2\n#EXT-X-PLAYLIST-TYPE:VOD\n"
+	for i := range 10 {
+		name := fmt.Sprintf("seg%03d.vtt", i)
+		list += "#EXTINF:2.0,\n" + name + "\n"
+		cue := fmt.Sprintf("WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:0,LOCAL:00:00:00.000\n\n00:00:%02d.000 --> 00:00:%02d.900\nLine %d\n", 2*i, 2*i+1, i)
+		if err := write(dir, "subs/text/"+name, cue); err != nil {
+			return err
+		}
+	}
+	if err := write(dir, "subs/text/index.m3u8", list+"#EXT-X-ENDLIST\n"); err != nil {
+		return err
+	}
+	return write(dir, "subs/master.m3u8", `#EXTM3U
+#EXT-X-VERSION:6
+#EXT-X-INDEPENDENT-SEGMENTS
+#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="s",NAME="English",LANGUAGE="en",DEFAULT=YES,AUTOSELECT=YES,URI="text/index.m3u8"
+#EXT-X-STREAM-INF:BANDWIDTH=500000,CODECS="avc1.42c00d,mp4a.40.2",RESOLUTION=320x180,SUBTITLES="s"
+../fmp4/index.m3u8
+`)
+}
+
+// writeIFrames makes a rendition of one picture for each segment, all in one file.
+func writeIFrames(dir string) error {
+	at := func(name string) string { return filepath.Join(dir, "iframes", name) }
+	if err := ffmpegMakes("-i", filepath.Join(dir, "src.mp4"), "-an", "-vf", "select='not(mod(n,50))'", "-vsync", "vfr",
+		"-c:v", "libx264", "-preset", "ultrafast", "-profile:v", "baseline", "-pix_fmt", "yuv420p", "-g", "1",
+		"-f", "hls", "-hls_time", "2", "-hls_playlist_type", "vod", "-hls_segment_type", "fmp4",
+		"-hls_fmp4_init_filename", "init.mp4", "-hls_segment_filename", at("seg%d.m4s"), at("segments.m3u8")); err != nil {
+		return err
+	}
+	all, err := os.ReadFile(at("init.mp4"))
+	if err != nil {
+		return err
+	}
+	list := "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:2\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-I-FRAMES-ONLY\n"
+	list += fmt.Sprintf("#EXT-X-MAP:URI=\"all.mp4\",BYTERANGE=\"%d@0\"\n", len(all))
+	for i := range 10 {
+		picture, err := os.ReadFile(at(fmt.Sprintf("seg%d.m4s", i)))
+		if err != nil {
+			return err
+		}
+		list += fmt.Sprintf("#EXTINF:2.0,\n#EXT-X-BYTERANGE:%d@%d\nall.mp4\n", len(picture), len(all))
+		all = append(all, picture...)
+	}
+	return errors.Join(write(dir, "iframes/all.mp4", string(all)), write(dir, iframeList, list+"#EXT-X-ENDLIST\n"),
+		write(dir, "iframes/master.m3u8", `#EXTM3U
+#EXT-X-VERSION:6
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="Sine",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",URI="../mv/audio/index.m3u8"
+#EXT-X-STREAM-INF:BANDWIDTH=500000,CODECS="avc1.42c00d,mp4a.40.2",RESOLUTION=320x180,AUDIO="a"
+../mv/video/index.m3u8
+#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=100000,CODECS="avc1.42c00d",RESOLUTION=320x180,URI="index.m3u8"
+`))
+}
+
+// writeBreaks interrupts the fMP4 twice, once for an asset and once for a list of assets.
+func writeBreaks(dir string) error {
+	text, err := os.ReadFile(filepath.Join(dir, "fmp4/index.m3u8"))
+	if err != nil {
+		return err
+	}
+	const breaks = `#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:00.000Z
+#EXT-X-DATERANGE:ID="one",CLASS="com.apple.hls.interstitial",START-DATE="2026-01-01T00:00:02.000Z",X-ASSET-URI="../ts/index.m3u8",X-PLAYOUT-LIMIT=1.5,X-RESUME-OFFSET=0
+#EXT-X-DATERANGE:ID="two",CLASS="com.apple.hls.interstitial",START-DATE="2026-01-01T00:00:04.000Z",X-ASSET-LIST="../breaks/assets.json",X-PLAYOUT-LIMIT=1.5,X-RESUME-OFFSET=0
+#EXTINF`
+	list := strings.Replace(string(text), "#EXTINF", breaks, 1)
+	list = strings.ReplaceAll(list, "\nseg", "\n../fmp4/seg")
+	list = strings.Replace(list, `"init.mp4"`, `"../fmp4/init.mp4"`, 1)
+	if err := write(dir, "breaks/assets.json", `{"ASSETS":[{"URI":"../mv/master.m3u8","DURATION":20}]}`); err != nil {
+		return err
+	}
+	return write(dir, "breaks/index.m3u8", list)
+}
+
+func write(dir, name, text string) error {
+	return os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644)
+}

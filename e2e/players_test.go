@@ -1,0 +1,122 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// A player is a column of the matrix.
+type player struct {
+	name    string
+	tool    string   // what has to be installed
+	version []string // the command that tells it; nil: the page does
+	lane    chan struct{}
+	knows   string // what it does of the shapes beyond the plain ones
+	plays   func(ctx context.Context, c cell) error
+}
+
+// Lanes bound how many play at a time: on two processors, what decodes as fast as it can takes one of them each.
+var (
+	processes = make(chan struct{}, 2)
+	tabs      = make(chan struct{}, 5)
+	foxTabs   = make(chan struct{}, 4)
+)
+
+var players = []player{
+	{"ffmpeg", "ffmpeg", []string{"ffmpeg", "-version"}, processes, "iframes", ffmpegCell},
+	{"mpv", "mpv", []string{"mpv", "--version"}, processes, "iframes", mpvCell},
+	{"VLC", "cvlc", []string{"cvlc", "--version"}, processes, "subtitles iframes", vlcCell},
+	{"GStreamer", "gst-launch-1.0", []string{"gst-launch-1.0", "--version"}, processes, "subtitles", gstreamerCell},
+	{"hls.js", "chromium", nil, tabs, "subtitles iframes breaks parts", theBrowser.cell("hls.js")},
+	{"Shaka", "chromium", nil, tabs, "subtitles iframes breaks parts", theBrowser.cell("Shaka")},
+	{"video.js", "chromium", nil, tabs, "subtitles parts", theBrowser.cell("video.js")},
+	{"Chromium", "chromium", []string{"chromium", "--version"}, tabs, "", again(theBrowser.cell("native"))},
+	{"Firefox + hls.js", "firefox-esr", []string{"firefox-esr", "--version"}, foxTabs, "subtitles iframes breaks parts", theFirefox.cell("hls.js")},
+}
+
+// look is what a shape has beyond picture and sound.
+func (s shape) look() string {
+	return map[string]string{"subtitles": "subtitles", "I-frame playlist": "iframes", "interstitials": "breaks", "LL-HLS": "parts"}[s.name]
+}
+
+func (s shape) live() bool { return s.name == "live window" || s.name == "LL-HLS" }
+
+func (p player) does(look string) bool {
+	return look == "" || strings.Contains(p.knows, look)
+}
+
+// seek leads close to the end of a film; what is left is played out.
+const seek, length = 17.0, 20.0
+
+func (b *browser) cell(name string) func(context.Context, cell) error {
+	return func(ctx context.Context, c cell) error {
+		j := job{Player: name, URL: c.link(c.shape.playlist), Look: c.shape.look(), Plan: "through"}
+		if c.seek {
+			j.Seek = seek
+		}
+		if c.shape.live() || j.Look == "breaks" && c.extra { // interstitials are sat through, not jumped over
+			j.Plan = "on"
+		}
+		id, err := b.open(j)
+		if err != nil {
+			return err
+		}
+		defer b.close(id)
+		r, err := b.await(ctx, id, func(r report) bool { return r.fatal() != nil || c.seen(r) })
+		switch {
+		case r.fatal() != nil:
+			return fmt.Errorf("%+v", *r.fatal())
+		case err != nil:
+			return err
+		case r.Frames == 0:
+			return errors.New("no frames")
+		case !c.shape.live() && (r.Duration < length-0.5 || r.Duration > length+0.5):
+			return fmt.Errorf("it takes the film for %g s long", r.Duration)
+		}
+		for _, host := range r.Hosts {
+			if !strings.HasPrefix(c.link(c.shape.playlist), host+"/") {
+				return fmt.Errorf("it asked %s", host)
+			}
+		}
+		return nil
+	}
+}
+
+// again tries a live stream three times: Chromium's own HLS cannot parse a low-latency playlist while it ends in certain
+// ways, for a segment or two, and does not try again by itself. It is the same without a proxy.
+func again(plays func(context.Context, cell) error) func(context.Context, cell) error {
+	return func(ctx context.Context, c cell) error {
+		err := plays(ctx, c)
+		for n := 1; n < 3 && c.shape.live() && err != nil && strings.Contains(err.Error(), "COULD_NOT_PARSE"); n++ {
+			time.Sleep(3 * time.Second)
+			err = plays(ctx, c)
+		}
+		return err
+	}
+}
+
+// seen reports whether a page has shown all that its cell asks for.
+func (c cell) seen(r report) bool {
+	if c.extra {
+		switch c.shape.look() {
+		case "subtitles":
+			return r.Ended && r.Cues > 0
+		case "iframes":
+			return r.Ended && r.IFrames > 0
+		case "breaks":
+			return r.Breaks >= 2 && r.Played > 1
+		case "parts":
+			return r.Played >= 4 && r.Parts >= 4
+		}
+	}
+	if c.shape.live() {
+		return r.Played >= 4
+	}
+	return r.Ended
+}
+
+var versionNumber = regexp.MustCompile(`\d+(\.\d+)+`)
