@@ -47,7 +47,6 @@ func (u *unit) match(text []byte) (differ uint64, ok bool) {
 		return 0, false
 	}
 	text = text[:len(src)]
-	lines := text
 	// The last word overlaps the one before, and goes first, as it tells most.
 	last := len(src) - word
 	if a, b := binary.LittleEndian.Uint64(text[last:]), binary.LittleEndian.Uint64(src[last:]); a != b {
@@ -57,15 +56,14 @@ func (u *unit) match(text []byte) (differ uint64, ok bool) {
 		}
 		differ = 1 << (k & 63)
 	}
-	digits := u.digits
-	for k := 0; len(src) >= word && len(text) >= word && k < len(digits); k++ {
-		if a, b := binary.LittleEndian.Uint64(text), binary.LittleEndian.Uint64(src); a != b {
-			if !digitsOnly(a, a^b, digits[k]) && !u.alike(lines, word*k) {
+	for k, digits := range u.digits[:len(src)/word] {
+		a, b := binary.LittleEndian.Uint64(text[word*k:]), binary.LittleEndian.Uint64(src[word*k:])
+		if a != b {
+			if !digitsOnly(a, a^b, digits) && !u.alike(text, word*k) {
 				return 0, false
 			}
 			differ |= 1 << (k & 63)
 		}
-		src, text = src[word:], text[word:]
 	}
 	return differ, true
 }
