@@ -2,7 +2,7 @@ package rewrite
 
 // What a byte means to the code that maps URLs. One table answers all questions at one look per byte.
 const (
-	escaped    = 1 << iota // url.QueryEscape escapes it
+	escaped    = 1 << iota // a Query escapes it: what url.QueryEscape does, and "~", which some players escape on their own
 	colon                  // may end a scheme
 	slash                  // separates path elements
 	question               // begins a query
@@ -34,7 +34,7 @@ func classes() (t [256]uint16) {
 		}
 	}
 	set(alnum+"-._~", hostBytes)
-	for _, c := range []byte(alnum + "-._~") {
+	for _, c := range []byte(alnum + "-._") {
 		t[c] &^= escaped
 	}
 	set("!$&'()*+,;=", hostBytes)

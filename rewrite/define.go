@@ -95,6 +95,15 @@ func (st *state) substitute(t *token) ([]byte, error) {
 	return st.text, err
 }
 
+// foreign tells whether the KEYFORMAT of the key at hand is a foreign one with its variables substituted.
+func (st *state) foreign() bool {
+	if !hasVariable(st.scan.format) {
+		return true
+	}
+	format, err := st.vars.expand(nil, st.scan.format)
+	return err != nil || isForeign(format)
+}
+
 // maxExpansion limits what variables can make of a reference or a value, lest a few definitions fill the memory.
 const maxExpansion = 64 << 10
 

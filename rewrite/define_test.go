@@ -147,3 +147,15 @@ func TestABaseWithAForeignFragmentIsNoImport(t *testing.T) {
 		require.Equal(t, "#EXT-X-DEFINE:IMPORT=\"q\"\n{$q}", out)
 	}
 }
+
+// Whether a key is a foreign one is for the client to find out, which substitutes variables first.
+func TestVariablesInKeyFormats(t *testing.T) {
+	const define = "#EXTM3U\n#EXT-X-DEFINE:NAME=\"own\",VALUE=\"identity\"\n#EXT-X-DEFINE:NAME=\"drm\",VALUE=\"com.apple.streamingkeydelivery\"\n"
+	for format, want := range map[string]string{
+		`"{$own}"`: "mapped", `"iden{$none}tity"`: "k", `"{$drm}"`: "k", `"{$own}{$drm}"`: "k", `"{$none}"`: "k", `"identity"`: "mapped", `"com.x"`: "k",
+	} {
+		m := mapperFunc(func(dst, _ []byte) ([]byte, error) { return append(dst, "mapped"...), nil })
+		got := rewritten(t, &rewrite.Rewriter{Map: m}, define+"#EXT-X-KEY:METHOD=AES-128,KEYFORMAT="+format+",URI=\"k\"\n", base)
+		require.Equal(t, define+"#EXT-X-KEY:METHOD=AES-128,KEYFORMAT="+format+",URI=\""+want+"\"\n", got)
+	}
+}

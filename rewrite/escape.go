@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// escapes holds what url.QueryEscape makes of each byte: up to three bytes, the first lowest, and their number on top.
+// escapes holds what a Query makes of each byte: up to three bytes, the first lowest, and their number on top.
 var escapes = escapeTable()
 
 func escapeTable() (t [256]uint32) {
@@ -33,7 +33,7 @@ type shape struct {
 // slack is how many bytes beyond the longest result a buffer has to have that put writes to.
 const slack = 8
 
-// put writes what url.QueryEscape makes of s to buf, and returns how long that is.
+// put writes what a Query makes of s to buf, and returns how long that is.
 func put(buf, s []byte) int {
 	n := 0
 	for _, c := range s {
@@ -108,7 +108,7 @@ func (sh *shape) mark(s []byte, from, to int) {
 	}
 }
 
-// appendEscaped appends what url.QueryEscape makes of s.
+// appendEscaped appends what a Query makes of s.
 func appendEscaped(dst, s []byte) []byte {
 	var sh shape
 	n := len(dst)

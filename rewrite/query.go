@@ -80,7 +80,7 @@ const (
 )
 
 // appendName appends a file name for a URL whose path (with or without a query) is given: the last element of the
-// path, made of unreserved bytes only, so that nothing on the way alters it, and with its extension last.
+// path, made of unreserved bytes but "~" only, so that nothing on the way alters it, and with its extension last.
 func appendName(dst, path []byte) []byte {
 	path, _, _ = splitTail(path)
 	return appendElement(dst, path[bytes.LastIndexByte(path, '/')+1:])

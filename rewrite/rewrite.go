@@ -32,7 +32,7 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 			}
 			dst, st.done = st.appendDefinition(dst, st.done, &t)
 			continue
-		case t.start == t.end, t.foreign && !st.ForeignKeys:
+		case t.start == t.end, t.foreign && !st.ForeignKeys && st.foreign():
 			continue
 		}
 		st.children = st.children || t.tag.child

@@ -18,7 +18,7 @@ type token struct {
 	tag        *tag
 	kind       Kind
 	form       form
-	foreign    bool // the key of a foreign KEYFORMAT
+	foreign    bool // the key of a foreign KEYFORMAT, before variables are substituted
 }
 
 func (t *token) text(src []byte) []byte { return src[t.start:t.end] }
@@ -36,8 +36,9 @@ type scanner struct {
 	// The rest of a line with an attribute list.
 	attrs   attrList
 	tag     *tag
-	patient bool // the list is not spelled as usual
-	key     bool // of a foreign KEYFORMAT
+	patient bool   // the list is not spelled as usual
+	key     bool   // of a foreign KEYFORMAT
+	format  []byte // that KEYFORMAT, if so
 	kind    Kind
 	class   dateClass
 	found   bool  // its next token was looked for, and

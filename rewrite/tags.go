@@ -113,7 +113,9 @@ func (s *scanner) openTag(t *token, start, end int) bool {
 	s.patient, s.key, s.class = false, false, noClass
 	switch tag {
 	case &keyTag, &sessionKeyTag:
-		s.key = bytes.Contains(s.src[start:end], []byte("KEYFORMAT")) && foreignKey(s.attrs)
+		if bytes.Contains(s.src[start:end], []byte("KEYFORMAT")) {
+			s.format, s.key = s.keyFormat()
+		}
 	case &hintTag:
 		if value, ok := s.attrs.lookup("TYPE"); ok && string(value) == "MAP" {
 			s.kind = Init
@@ -124,12 +126,15 @@ func (s *scanner) openTag(t *token, start, end int) bool {
 	return false
 }
 
-// foreignKey tells whether a key is for a system other than the client itself: its URI is then a message to that
-// system (section 4.4.4.4 of the HLS draft).
-func foreignKey(attrs attrList) bool {
-	format, _ := attrs.lookup("KEYFORMAT")
-	return len(format) > 0 && string(format) != "identity"
+// keyFormat is the KEYFORMAT of the key whose attributes come next, with the variables in it. foreign tells whether it
+// stands for a system other than the client itself, unless a variable in it says otherwise: the URI is then a message
+// to that system (section 4.4.4.4 of the HLS draft).
+func (s *scanner) keyFormat() (format []byte, foreign bool) {
+	format, _ = s.attrs.lookup("KEYFORMAT")
+	return format, isForeign(format)
 }
+
+func isForeign(format []byte) bool { return len(format) > 0 && string(format) != "identity" }
 
 // nextAttr finds the next attribute with a URI in the line of the current tag.
 func (s *scanner) nextAttr(t *token) bool {
