@@ -139,5 +139,5 @@ func (p player) versionOf() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", p.name, err)
 	}
-	return versionNumber.FindString(string(out)), nil
+	return versionNumber.FindString(strings.ReplaceAll(string(out), p.tool, "")), nil
 }
