@@ -46,8 +46,13 @@ func newHandler(o options, urls *links) (http.Handler, error) {
 		return nil, err
 	}
 	shared := &cache.Transport{Base: pool, Refs: segments}
-	if o.cache > 0 {
+	if o.dir != "" {
+		shared.Store, err = cache.NewDir(o.dir, o.cache)
+	} else if o.cache > 0 {
 		shared.Store = cache.NewMemory(o.cache)
+	}
+	if err != nil {
+		return nil, err
 	}
 	cors, err := corsmw.New(corsmw.Config{Origins: o.cors, Credentials: o.credentials})
 	if err != nil {

@@ -262,6 +262,24 @@ func TestPages(t *testing.T) {
 	require.NotEqual(t, 200, resp.StatusCode, "a link out of the folder is not followed")
 }
 
+func TestADirectoryKeepsTheCacheOverARestart(t *testing.T) {
+	o := faultorigin.New(t)
+	o.Handle("/seg1.ts", faultorigin.Script{Header: http.Header{"Content-Type": {"video/mp2t"}}, Body: []byte("Gmedia")})
+	dir := t.TempDir()
+	for range 2 {
+		t.Run("run", func(t *testing.T) {
+			base, _ := start(t, "-origin", o.URL, "-cache", "1MiB", "-dir", dir)
+			resp, err := http.Get(base + "/live/seg1.ts")
+			require.NoError(t, err)
+			defer resp.Body.Close()
+			body, err := io.ReadAll(resp.Body)
+			require.NoError(t, err)
+			require.Equal(t, "Gmedia", string(body))
+		})
+	}
+	require.Equal(t, 1, o.Requests(""))
+}
+
 func TestBadFlags(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
 	defer stop()
@@ -271,6 +289,7 @@ func TestBadFlags(t *testing.T) {
 		{"-origin", "http://a.example", "-credentials"}, {"-origin", "http://a.example", "extra"}, {"-origin", "http://a.example", "-static", "/does/not/exist"},
 		{"-origin", "http://a.example", "-key", "k", "-ttl", "-1s"}, {"-origin", "http://a.example", "-key", "k", "-link", "index.m3u8"},
 		{"-origin", "http://a.example", "-seal"}, {"-origin", "http://a.example", "-key", "k", "-seal", "-link", "index.m3u8"},
+		{"-origin", "http://a.example", "-dir", "/tmp"},
 		{"-origin", "http://a.example", "-public", "media.example"}, {"-origin", "http://a.example", "-public", "https://media.example/x"},
 	} {
 		require.Error(t, run(ctx, args, io.Discard), "%v", args)

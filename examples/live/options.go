@@ -25,6 +25,7 @@ type options struct {
 	seal        bool
 	links       []string
 	cache       int64
+	dir         string
 	cors        []string
 	credentials bool
 	public      string // "http://HOST", as players see this server
@@ -52,6 +53,7 @@ func parse(args []string) (options, error) {
 		o.cache, err = parseSize(s)
 		return err
 	})
+	flags.StringVar(&o.dir, "dir", "", "`DIR` to keep the cache in, so that it survives a restart; -cache says how large it may get")
 	flags.Func("cors", "`ORIGIN` of the pages that may play (repeatable; any page without it)", func(s string) error {
 		o.cors = append(o.cors, s)
 		return nil
@@ -77,6 +79,8 @@ func parse(args []string) (options, error) {
 	case err != nil:
 	case flags.NArg() > 0:
 		err = fmt.Errorf("what is %q?", flags.Arg(0))
+	case o.dir != "" && o.cache == 0:
+		err = errors.New("-dir needs -cache")
 	case o.origins == nil:
 		err = errors.New("at least one -origin is needed")
 	}
