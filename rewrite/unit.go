@@ -76,6 +76,9 @@ func digitsOnly(w, differ, digits uint64) bool {
 
 // alike tells whether the eight bytes from i on are to be had by replacing bytes that have no meaning.
 func (u *unit) alike(text []byte, i int) bool {
+	if i >= u.free.start && i+word <= u.free.end && (classOf(text[i:i+word])|classOf(u.src[i:i+word]))&(escaped|remarkable) == 0 {
+		return true
+	}
 	digits := u.digits[(i+word-1)/word]
 	for k := i; k < i+word; k++ {
 		c, old := text[k], u.src[k]
