@@ -241,3 +241,11 @@ func TestQueryParametersOfARedirectReachTheClient(t *testing.T) {
 	require.Contains(t, string(body), `#EXT-X-DEFINE:NAME="t",VALUE="deep"`+"\n")
 	require.Contains(t, string(body), "/live/deep/s.ts\n")
 }
+
+// A Sealer may not import the Mapper's package, yet what it cannot seal has to stay as it is.
+func TestWhatCannotBeSealedStays(t *testing.T) {
+	sealer := must(sign.NewSealer(sign.Config{Keys: []sign.Key{{ID: "1", Secret: []byte("0123456789abcdef0123456789abcdef")}}}, "/s/"))
+	out, err := (&rewrite.Rewriter{Map: sealer}).Append(t.Context(), nil, []byte("#EXTM3U\n#EXTINF:4,\nseg.ts\n"), "")
+	require.NoError(t, err)
+	require.Equal(t, "#EXTM3U\n#EXTINF:4,\nseg.ts\n", string(out))
+}

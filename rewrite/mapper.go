@@ -25,8 +25,17 @@ type Mapper interface {
 }
 
 // ErrUnmapped is returned by Mapper.AppendPublic for a URL that the Mapper does not cover. A Rewriter leaves such a
-// URL absolute and unsigned.
+// URL absolute and unsigned. An error with a method Unmapped() bool that gives true stands for the same.
 var ErrUnmapped = errors.New("rewrite: URL is not covered by the mapper")
+
+// isUnmapped also takes the word of an error that knows: a Mapper of another package need not import this one.
+func isUnmapped(err error) bool {
+	if err == nil {
+		return false // before known costs an allocation
+	}
+	var known interface{ Unmapped() bool }
+	return errors.Is(err, ErrUnmapped) || errors.As(err, &known) && known.Unmapped()
+}
 
 // ErrUndefined is reported for a reference that uses a variable which nothing defines (section 4.3 of the HLS draft).
 var ErrUndefined = errors.New("rewrite: reference uses an undefined variable")

@@ -2,7 +2,6 @@ package rewrite
 
 import (
 	"bytes"
-	"errors"
 	"slices"
 )
 
@@ -143,7 +142,7 @@ func (st *state) appendPublic(dst []byte, ref Ref, fragment []byte, absolute boo
 		st.abs = append(st.abs, carry...)
 		out, err := st.Map.AppendPublic(dst, st.abs)
 		switch {
-		case errors.Is(err, ErrUnmapped):
+		case isUnmapped(err):
 			return append(dst, st.abs[:upstream]...), false, nil
 		case err != nil:
 			return dst, false, err
