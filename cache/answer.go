@@ -170,7 +170,7 @@ func (t *Transport) open(r *http.Request, s source, off, end int64) (io.ReadClos
 		return &viewer{ctx: r.Context(), body: b, sent: &t.count.storeBytes, off: off, end: end}, nil
 	default:
 		src := io.NewSectionReader(b, off, end-off)
-		return &foreign{ctx: r.Context(), src: src, left: end - off, sent: &t.count.storeBytes}, nil
+		return &foreign{stretch: stretch{ctx: r.Context(), left: end - off, sent: &t.count.storeBytes}, src: src}, nil
 	}
 }
 

@@ -1,0 +1,59 @@
+package cache
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync/atomic"
+)
+
+// stretch is what a viewer has still to read of a source whose length is known.
+type stretch struct {
+	ctx  context.Context
+	left int64
+	sent *atomic.Uint64
+	gone atomic.Bool
+}
+
+// usable is an error once the viewer has closed the body or left.
+func (s *stretch) usable() error {
+	switch {
+	case s.gone.Load():
+		return http.ErrBodyReadAfterClose
+	case s.ctx.Err() != nil:
+		return context.Cause(s.ctx)
+	}
+	return nil
+}
+
+func (s *stretch) read(src io.Reader, p []byte) (int, error) {
+	if err := s.usable(); err != nil {
+		return 0, err
+	}
+	switch {
+	case s.left == 0:
+		return 0, io.EOF
+	case len(p) == 0:
+		return 0, nil
+	}
+	n, err := src.Read(p[:min(int64(len(p)), s.left)])
+	return n, s.advance(int64(n), err)
+}
+
+// advance counts n bytes. A source that ends early breaks the body; one that ends in time says so at the next read.
+func (s *stretch) advance(n int64, err error) error {
+	s.left -= n
+	s.sent.Add(uint64(n))
+	if err == io.EOF && s.left > 0 {
+		return io.ErrUnexpectedEOF
+	}
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}
+
+// copyTo writes what is left, read by way of r, in large pieces.
+func (s *stretch) copyTo(w io.Writer, r io.Reader) (int64, error) {
+	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, make([]byte, min(s.left, largeChunk)+1))
+}
