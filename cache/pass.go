@@ -31,6 +31,7 @@ func (t *Transport) pass(r *http.Request, fwd string) (*http.Response, error) {
 		cancel(nil)
 		return nil, err
 	}
+	t.invalidate(r, resp)
 	return t.single(ctx, cancel, r, resp, fwd), nil
 }
 
