@@ -10,18 +10,25 @@ import (
 // control is what a Cache-Control field says (RFC 9111 section 5.2.2). Durations are -1 when not given.
 type control struct {
 	noStore, noCache, private, public bool
-	mustRevalidate                    bool
+	mustRevalidate, mustUnderstand    bool
+	targeted                          bool // it is from CDN-Cache-Control
 	maxAge, sMaxAge                   time.Duration
 	staleIfError, staleRevalidate     time.Duration // RFC 5861
 }
 
+// unsaid is what no field says.
+var unsaid = control{maxAge: -1, sMaxAge: -1, staleIfError: -1, staleRevalidate: -1}
+
 func parseControl(h http.Header) control {
-	c := control{maxAge: -1, sMaxAge: -1, staleIfError: -1, staleRevalidate: -1}
+	if c, ok := parseTargeted(h); ok {
+		return c
+	}
+	c := unsaid
 	for _, line := range h["Cache-Control"] {
 		for line != "" {
 			var name, value string
 			name, value, line = nextDirective(line)
-			c.set(name, value)
+			c.set(name, strings.Trim(value, `"`))
 		}
 	}
 	return c
@@ -40,6 +47,8 @@ func (c *control) set(name, value string) {
 		c.public = true
 	case "must-revalidate", "proxy-revalidate":
 		c.mustRevalidate = true
+	case "must-understand":
+		c.mustUnderstand = true
 	case "max-age":
 		c.maxAge = shorter(c.maxAge, value)
 	case "s-maxage":
@@ -97,7 +106,7 @@ scan:
 		}
 	}
 	name, value, _ = strings.Cut(s[:end], "=")
-	return strings.Trim(name, " \t"), strings.Trim(value, " \t\""), rest
+	return strings.Trim(name, " \t"), strings.Trim(value, " \t"), rest
 }
 
 // lifetime is how long the origin says that its answer is fresh, counted from its making (RFC 9111 section 4.2.1). It is
@@ -110,6 +119,8 @@ func lifetime(h http.Header, c control) (d time.Duration, ok bool) {
 		return c.sMaxAge, true
 	case c.maxAge >= 0:
 		return c.maxAge, true
+	case c.targeted:
+		return 0, false
 	}
 	lines := h["Expires"]
 	if len(lines) == 0 {

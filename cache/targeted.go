@@ -1,0 +1,44 @@
+package cache
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+)
+
+// A structured-field dictionary (RFC 9651 section 3.2). A field that is none is to be ignored as a whole.
+var dictionary = func() *regexp.Regexp {
+	const (
+		key   = `[a-z*][a-z0-9_.*-]*`
+		bare  = `(?:-?[0-9]{1,15}(?:\.[0-9]{1,3})?|"(?:[ !#-\[\]-~]|\\["\\])*"|[A-Za-z*][!#-'*+.^_|~0-9A-Za-z:/` + "`" + `-]*|:[A-Za-z0-9+/=]*:|\?[01]|@-?[0-9]{1,15})`
+		param = `(?:; *` + key + `(?:=` + bare + `)?)*`
+		inner = `\( *(?:` + bare + param + `(?: +` + bare + param + `)* *)?\)`
+		one   = key + `(?:=(?:` + bare + `|` + inner + `))?` + param
+	)
+	return regexp.MustCompile(`^ *` + one + `(?:[ \t]*,[ \t]*` + one + `)* *$`)
+}()
+
+// parseTargeted reads CDN-Cache-Control, by which an origin speaks to shared caches in front of it and to nobody else. It
+// is not ok if there is none that holds; if it is, Cache-Control and Expires say nothing (RFC 9213 section 2.2).
+func parseTargeted(h http.Header) (c control, ok bool) {
+	lines := h["Cdn-Cache-Control"]
+	if len(lines) == 0 {
+		return control{}, false
+	}
+	field := strings.Join(lines, ",")
+	if !dictionary.MatchString(field) {
+		return control{}, false
+	}
+	c = unsaid
+	c.targeted = true
+	for field != "" {
+		var name, value string
+		name, value, field = nextDirective(field)
+		name, _, _ = strings.Cut(name, ";")
+		value, _, _ = strings.Cut(value, ";")
+		if value != "?0" {
+			c.set(name, value)
+		}
+	}
+	return c, true
+}
