@@ -21,8 +21,13 @@ func precondition(r *http.Request, h http.Header) int {
 		if matches(lines, tag, false) {
 			return http.StatusNotModified
 		}
-	} else if at, ok := date(r.Header, "If-Modified-Since"); ok && !modified.IsZero() && !modified.After(at) {
-		return http.StatusNotModified
+	} else if at, ok := date(r.Header, "If-Modified-Since"); ok {
+		if modified.IsZero() {
+			modified, _ = date(h, "Date") // RFC 9111 section 4.3.2
+		}
+		if !modified.IsZero() && !modified.After(at) {
+			return http.StatusNotModified
+		}
 	}
 	return 0
 }

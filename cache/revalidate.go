@@ -33,8 +33,13 @@ func renewed(e *Entry, h http.Header, asked time.Time) *Entry {
 	fresh.Header = e.Header.Clone()
 	for name, values := range storable(h) {
 		switch name {
-		case "Content-Length", "Content-Type", "Content-Encoding", "Content-Range":
+		case "Content-Length", "Content-Encoding", "Content-Range", "Content-Md5", "Content-Digest", "Repr-Digest", "Digest":
 			continue // they describe the body that was stored
+		case "Content-Type":
+			// Some frameworks put text/html on every answer without a body of its own.
+			if mediaType(h) != mediaType(e.Header) {
+				continue
+			}
 		}
 		fresh.Header[name] = values
 	}
