@@ -51,7 +51,7 @@ func (t *Transport) serve(r *http.Request, key string, e *Entry, status string) 
 
 // follow answers from a running fill, of which the caller holds a share.
 func (t *Transport) follow(r *http.Request, f *fill, joined bool) (*http.Response, error) {
-	s := source{entry: f.entry, fill: f, length: f.body.length, status: f.how, age: joined}
+	s := source{entry: f.entry, fill: f, length: f.body.length, status: f.how, age: joined || f.aged}
 	switch {
 	case joined:
 		s.status += "; collapsed"

@@ -24,6 +24,7 @@ type fill struct {
 	src   io.ReadCloser
 	ctx   context.Context
 	keep  bool          // the header allows to store what comes
+	aged  bool          // it was old when it came
 	wait  time.Duration // how long the header took
 
 	outgrown atomic.Bool // closed, for viewers to see without the lock
@@ -56,7 +57,8 @@ func newFill(o *opening, resp *http.Response) (*fill, bool) {
 	return &fill{
 		t: o.t, o: o, how: how, entry: e, src: resp.Body, ctx: o.req.Context(), wait: time.Since(o.asked),
 		body:    newBuffer(length, o.t.newPages(length)),
-		keep:    o.t.Store != nil && (isSlice || keepable(resp.StatusCode)),
+		keep:    o.t.Store != nil && (isSlice || keepable(resp, c)),
+		aged:    resp.Header["Age"] != nil,
 		viewers: map[*viewer]struct{}{},
 	}, true
 }
@@ -78,9 +80,17 @@ func newEntry(o *opening, resp *http.Response, vary http.Header) *Entry {
 	return e
 }
 
-// keepable tells whether an answer of this status is ever stored. Others are shared while they come and no longer.
-func keepable(status int) bool {
-	return status == http.StatusOK || status == http.StatusNotFound || status == http.StatusGone
+// keepable tells whether an answer of this status is ever stored: what is there, what is missing, and what else the
+// origin gives a time for (RFC 9111 section 3), but never its own failings. Others are shared while they come and no longer.
+func keepable(resp *http.Response, c control) bool {
+	switch status := resp.StatusCode; {
+	case status == http.StatusOK, status == http.StatusNotFound, status == http.StatusGone:
+		return true
+	case status >= http.StatusInternalServerError, c.mustUnderstand && http.StatusText(status) == "":
+		return false
+	}
+	said, ok := lifetime(resp.Header, c)
+	return ok && said > 0
 }
 
 // run reads the origin's answer to its end and stores it if it came whole. Viewers see the end only when that is done, so

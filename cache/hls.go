@@ -22,24 +22,29 @@ const (
 //   - A media playlist that has ended or is of type VOD: what the origin says, else 1 h. A multivariant playlist: what
 //     the origin says, else 1 min.
 //   - A segment, by media type or, if the type says nothing, by the extension of its path: what the origin says, else 1 h.
-//   - 404 and 410: what the origin says, but at most 1 s, which is also the default.
-//   - Keys, other statuses than 200, and what is not what its name or type promises (HTML for a segment, no #EXTM3U in a
-//     playlist): -1, they are not kept. Other content: as long as the origin says.
+//   - 404 and 410: what the origin says, but at most 1 s, which is also the default. Others of 400 to 499: the same, but
+//     only if the origin says something. Redirects and others below 400: what the origin says.
+//   - Keys, 500 and up, and what is not what its name or type promises (HTML for a segment, no #EXTM3U in a playlist): -1,
+//     they are not kept. Other content: as long as the origin says.
 //
 // What the origin says is s-maxage, max-age or Expires, in this order; no-cache says 0, private and no-store say -1 (RFC
-// 9111 sections 4.2.1 and 5.2.2).
+// 9111 sections 4.2.1 and 5.2.2). CDN-Cache-Control speaks in place of all these (RFC 9213).
 func HLS(e *Entry) time.Duration {
 	c := parseControl(e.Header)
 	if c.noStore || c.private {
 		return never
 	}
 	said, isSaid := lifetime(e.Header, c)
-	switch e.Status {
-	case http.StatusOK:
-	case http.StatusNotFound, http.StatusGone:
+	switch {
+	case e.Status == http.StatusOK:
+	case e.Status == http.StatusNotFound, e.Status == http.StatusGone:
 		return atMost(ttlMissing, said, isSaid)
-	default:
+	case !isSaid, e.Status >= http.StatusInternalServerError:
 		return never
+	case e.Status >= http.StatusBadRequest:
+		return min(ttlMissing, said)
+	default:
+		return said
 	}
 	natural, bounded := e.natural()
 	switch {

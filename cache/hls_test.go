@@ -88,6 +88,11 @@ func TestHLS(t *testing.T) {
 		"404, origin says longer":    {url: ts, status: 404, header: []string{"Cache-Control", "max-age=50"}, want: time.Second},
 		"410, origin says none":      {url: ts, status: 410, header: []string{"Cache-Control", "max-age=0"}, want: 0},
 		"503":                        {url: ts, status: 503, header: []string{"Cache-Control", "max-age=50"}, want: 0},
+		"403":                        {url: ts, status: 403, want: 0},
+		"403, origin says":           {url: ts, status: 403, header: []string{"Cache-Control", "max-age=50"}, want: time.Second},
+		"302":                        {url: ts, status: 302, want: 0},
+		"302, origin says":           {url: ts, status: 302, header: []string{"Cache-Control", "max-age=50"}, want: 50 * time.Second},
+		"for CDNs":                   {url: ts, header: []string{"Cache-Control", "no-store", "CDN-Cache-Control", "max-age=9"}, body: "x", want: 9 * time.Second},
 		"no URL":                     {url: "%", body: live(6, "a.ts"), want: 3 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
