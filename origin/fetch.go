@@ -51,7 +51,7 @@ func (f *fetch) answer(ctx context.Context, target *url.URL) (*http.Response, er
 // modify makes an answer fit for the viewer. A hook may read the whole body, if upstream does not take for ever to send it.
 func (f *fetch) modify(resp *http.Response, wait time.Duration) (*http.Response, error) {
 	resp.Body = f.watch(resp.Body)
-	clean(resp.Header)
+	clean(resp.Header, f.proxy.expose)
 	if f.proxy.ModifyResponse == nil {
 		return resp, nil
 	}

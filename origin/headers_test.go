@@ -41,6 +41,30 @@ func TestHeadersOutByList(t *testing.T) {
 	require.Equal(t, http.Header{"Authorization": {"Bearer t"}, "X-Key": {"k"}, "Accept-Encoding": {"identity"}, "Via": h["Via"]}, h)
 }
 
+func TestDefaultHeaderIsTheCallersOwn(t *testing.T) {
+	f := newFront(t, &origin.Proxy{Header: append(origin.DefaultHeader(), "X-Key")})
+	origin.DefaultHeader()[0] = "Cookie"
+	f.origin.Handle("/a.ts", video("abc"))
+	f.get(t, "/a.ts", "X-Key", "k", "Accept", "*/*", "Range", "bytes=1-1", "Cookie", "a=b", "User-Agent", "player")
+	h := f.last().Header
+	require.Equal(t, http.Header{
+		"X-Key": {"k"}, "Accept": {"*/*"}, "Range": {"bytes=1-1"}, "User-Agent": {"player"}, "Accept-Encoding": {"identity"}, "Via": h["Via"],
+	}, h)
+}
+
+func TestHeadersInByList(t *testing.T) {
+	f := newFront(t, &origin.Proxy{ResponseHeader: []string{"x-key", "X-Hop", "Set-Cookie", "Access-Control-Allow-Origin", "Keep-Alive"}})
+	f.origin.Handle("/a.ts", faultorigin.Script{Header: http.Header{
+		"X-Key": {"k", "l"}, "X-Hop": {"1"}, "X-Other": {"1"}, "Connection": {"X-Hop"}, "Keep-Alive": {"timeout=5"}, "Set-Cookie": {"a=b"},
+		"Access-Control-Allow-Origin": {"*"}, "Content-Type": {"video/mp2t"},
+	}, Body: []byte("abc")})
+	resp, _ := f.get(t, "/a.ts")
+	delete(resp.Header, "Date")
+	require.Equal(t, http.Header{
+		"X-Key": {"k", "l"}, "Content-Type": {"video/mp2t"}, "Content-Length": {"3"}, "X-Content-Type-Options": {"nosniff"},
+	}, resp.Header)
+}
+
 func TestHeadersIn(t *testing.T) {
 	f := newFront(t, &origin.Proxy{})
 	pass := http.Header{

@@ -21,11 +21,18 @@ func isPassed(name string) bool {
 	return false
 }
 
-// clean takes everything out of an upstream header that is not passed on.
-func clean(h http.Header) {
+// exposable is what may reach the viewer of a caller's list of names.
+func exposable(names []string) []string {
+	return slices.DeleteFunc(passable(names), func(name string) bool {
+		return name == "Set-Cookie" || strings.HasPrefix(name, "Access-Control-")
+	})
+}
+
+// clean takes everything out of an upstream header that is not passed on, neither always nor because more names it.
+func clean(h http.Header, more []string) {
 	named := connectionNamed(h)
 	for name := range h {
-		if !isPassed(name) || slices.Contains(named, name) {
+		if !isPassed(name) && !slices.Contains(more, name) || slices.Contains(named, name) {
 			delete(h, name)
 		}
 	}

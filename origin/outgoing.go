@@ -15,6 +15,9 @@ var defaultHeader = []string{
 	"Accept", "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "User-Agent",
 }
 
+// DefaultHeader returns what a nil Proxy.Header stands for, to add to. The slice is the caller's.
+func DefaultHeader() []string { return slices.Clone(defaultHeader) }
+
 // isHopByHop reports the fields of one connection (RFC 9110 section 7.6.1), and those that Proxy sets itself.
 func isHopByHop(name string) bool {
 	switch name {

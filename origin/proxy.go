@@ -40,9 +40,12 @@ type Proxy struct {
 	// error may name hosts, so do not show it to the viewer; [Proxy.Status] gives the status.
 	ErrorHandler func(http.ResponseWriter, *http.Request, error)
 	// Header lists the request headers that are passed on. Nil: Accept, Range, If-Range, If-Match, If-None-Match,
-	// If-Modified-Since, If-Unmodified-Since and User-Agent. Fields of the connection (RFC 9110 section 7.6.1) never
+	// If-Modified-Since, If-Unmodified-Since and User-Agent, which is what DefaultHeader returns. Fields of the connection (RFC 9110 section 7.6.1) never
 	// are. Only those of the nil list go to another host than the first when a redirect leads there.
 	Header []string
+	// ResponseHeader lists response headers that are passed on besides those that tell of the content, its age and its
+	// caching. Nil: none. Set-Cookie, CORS fields and those of the connection never are.
+	ResponseHeader []string
 	// Forwarded tells the first host for whom a request is: the address of the connection in Forwarded (RFC 7239) and
 	// X-Forwarded-For, after what the request itself says there if Header lists these. Of no use below a cache that
 	// shares answers.
@@ -68,6 +71,7 @@ type Proxy struct {
 	mark   string
 	ownVia []string // for requests that came through no other proxy
 	allow  []string // Header, as it is used
+	expose []string // ResponseHeader, likewise
 	limits limits
 }
 
@@ -89,6 +93,7 @@ func (p *Proxy) init() {
 	if p.Header != nil {
 		p.allow = passable(p.Header)
 	}
+	p.expose = exposable(p.ResponseHeader)
 	p.limits.init(p.MaxRequests, p.MaxPerClient)
 }
 
