@@ -43,7 +43,10 @@ func newHandler(o options, self netip.AddrPort) (http.Handler, error) {
 	if o.cache > 0 {
 		shared.Store = cache.NewMemory(o.cache)
 	}
-	proxy := rangeserve.Handler(&origin.Proxy{Upstream: urls.Upstream, Transport: shared, ModifyResponse: inert(playlists.ModifyResponse)})
+	proxy := rangeserve.Handler(&origin.Proxy{
+		Upstream: urls.Upstream, Transport: shared, ModifyResponse: inert(playlists.ModifyResponse),
+		Header: append(origin.DefaultHeader(), o.header...), ResponseHeader: o.header,
+	})
 	home := &page{urls: urls, key: o.key}
 	if o.key != "" {
 		links, err := newSigner(o)

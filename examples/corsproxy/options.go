@@ -23,6 +23,7 @@ type options struct {
 	key         string
 	ttl         time.Duration
 	cache       int64
+	header      []string // passed on besides the usual fields, both ways
 	cors        []string
 	credentials bool
 	public      string // "http://HOST", as players see this server
@@ -47,6 +48,10 @@ func parse(args []string) (options, error) {
 	flags.Func("cache", "`SIZE` of the cache, such as 256MiB (none without it)", func(s string) (err error) {
 		o.cache, err = parseSize(s)
 		return err
+	})
+	flags.Func("header", "`NAME` of a field to pass on, in requests and in answers (repeatable); if answers depend on it, their Vary must say so", func(s string) error {
+		o.header = append(o.header, s)
+		return nil
 	})
 	flags.Func("cors", "`ORIGIN` of the pages that may play (repeatable; any page without it)", func(s string) error {
 		o.cors = append(o.cors, s)

@@ -59,7 +59,10 @@ func newHandler(o options, urls *links) (http.Handler, error) {
 		return nil, err
 	}
 	playlists := &rewrite.Rewriter{Map: urls, Skip: urls.elsewhere, Public: o.public}
-	live := rangeserve.Handler(&origin.Proxy{Upstream: urls.Upstream, Transport: shared, ModifyResponse: playlists.ModifyResponse})
+	live := rangeserve.Handler(&origin.Proxy{
+		Upstream: urls.Upstream, Transport: shared, ModifyResponse: playlists.ModifyResponse,
+		Header: append(origin.DefaultHeader(), o.header...), ResponseHeader: o.header,
+	})
 	if urls.signer != nil {
 		playlists.Sign = urls.signer.Sign
 		live = urls.signer.Handler(live)

@@ -244,6 +244,21 @@ func TestEndlessTSIsPassedOn(t *testing.T) {
 	require.Eventually(t, func() bool { return o.Open() == 0 }, 20*time.Second, 10*time.Millisecond)
 }
 
+func TestFieldsThatAreNamedArePassedOn(t *testing.T) {
+	o := faultorigin.New(t)
+	o.Handle("/a.ts", faultorigin.Script{Header: http.Header{"X-A": {"1"}, "X-B": {"2"}, "Set-Cookie": {"a=b"}}, Body: []byte("media")})
+	base, _ := start(t, "-origin", o.URL, "-header", "x-a", "-header", "Set-Cookie")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/live/a.ts", nil)
+	require.NoError(t, err)
+	r.Header = http.Header{"X-A": {"3"}, "X-B": {"4"}, "User-Agent": {"player"}}
+	resp, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	resp.Body.Close()
+	require.Equal(t, []string{"1", "", ""}, []string{resp.Header.Get("X-A"), resp.Header.Get("X-B"), resp.Header.Get("Set-Cookie")})
+	sent := o.Log()[0].Header
+	require.Equal(t, []string{"3", "", "player"}, []string{sent.Get("X-A"), sent.Get("X-B"), sent.Get("User-Agent")})
+}
+
 func TestPages(t *testing.T) {
 	o := stream(t)
 	base, _ := start(t, "-origin", o.URL)

@@ -26,6 +26,7 @@ type options struct {
 	links       []string
 	cache       int64
 	dir         string
+	header      []string // passed on besides the usual fields, both ways
 	cors        []string
 	credentials bool
 	public      string // "http://HOST", as players see this server
@@ -54,6 +55,10 @@ func parse(args []string) (options, error) {
 		return err
 	})
 	flags.StringVar(&o.dir, "dir", "", "`DIR` to keep the cache in, so that it survives a restart; -cache says how large it may get")
+	flags.Func("header", "`NAME` of a field to pass on, in requests and in answers (repeatable); if answers depend on it, their Vary must say so", func(s string) error {
+		o.header = append(o.header, s)
+		return nil
+	})
 	flags.Func("cors", "`ORIGIN` of the pages that may play (repeatable; any page without it)", func(s string) error {
 		o.cors = append(o.cors, s)
 		return nil
