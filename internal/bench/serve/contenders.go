@@ -16,7 +16,10 @@ import (
 )
 
 // contender is a running server.
-type contender struct{ name, addr string }
+type contender struct {
+	name, addr string
+	pid        int
+}
 
 // start runs all servers that this machine has. The load generator itself moves to CPU 1.
 func start() (_ []contender, stop func(), err error) {
@@ -46,34 +49,34 @@ func start() (_ []contender, stop func(), err error) {
 		}
 		return err
 	}
-	self := func(cpu, role, origin string) (string, error) {
+	self := func(cpu, role, origin string) (addr string, pid int, err error) {
 		cmd := exec.Command("taskset", "-c", cpu, os.Args[0])
 		cmd.Env = append(os.Environ(), "BENCH_SERVE_ROLE="+role, "BENCH_SERVE_ORIGIN="+origin, "GOMAXPROCS=1")
 		out, err := cmd.StdoutPipe()
 		if err != nil {
-			return "", err
+			return "", 0, err
 		}
 		if err := run(cmd); err != nil {
-			return "", err
+			return "", 0, err
 		}
 		line, err := bufio.NewReader(out).ReadString('\n')
-		return strings.TrimSpace(line), err
+		return strings.TrimSpace(line), cmd.Process.Pid, err
 	}
 	runtime.GOMAXPROCS(1)
 	if err := exec.Command("taskset", "-a", "-cp", "1", fmt.Sprint(os.Getpid())).Run(); err != nil {
 		return nil, nil, fmt.Errorf("two CPUs and taskset are needed: %w", err)
 	}
-	origin, err := self("1", "origin", "")
+	origin, _, err := self("1", "origin", "")
 	if err != nil {
 		return nil, nil, err
 	}
 	var all []contender
-	for _, role := range []string{"hlsproxy", "ServeContent"} {
-		addr, err := self("0", role, origin)
+	for _, role := range []string{"hlsproxy", "bare", "ServeContent"} {
+		addr, pid, err := self("0", role, origin)
 		if err != nil {
 			return nil, nil, err
 		}
-		all = append(all, contender{role, addr})
+		all = append(all, contender{role, addr, pid})
 	}
 	for name, nopush := range map[string]string{"nginx": "off", "nginx nopush": "on"} {
 		addr, cmd, err := nginx(dir, nopush, origin)
@@ -87,7 +90,7 @@ func start() (_ []contender, stop func(), err error) {
 		if err := run(cmd); err != nil {
 			return nil, nil, err
 		}
-		all = append(all, contender{name, addr})
+		all = append(all, contender{name, addr, cmd.Process.Pid})
 	}
 	if path, err := exec.LookPath("varnishd"); err == nil {
 		addr := freeAddr()
@@ -96,7 +99,7 @@ func start() (_ []contender, stop func(), err error) {
 		if err := run(cmd); err != nil {
 			return nil, nil, err
 		}
-		all = append(all, contender{"varnish", addr})
+		all = append(all, contender{"varnish", addr, cmd.Process.Pid})
 	} else {
 		log.Print("no varnishd: left out")
 	}

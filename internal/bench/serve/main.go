@@ -1,7 +1,9 @@
 // Command serve measures how fast cached bodies go out, side by side in one run: this library's whole chain without
 // signing, nginx proxy_cache (the better of tcp_nopush on and off), Varnish, and http.ServeContent. Each server is
-// alone on CPU 0 and the load on CPU 1; contenders take turns, and what is printed are medians over the rounds and
-// ratios of medians. nginx and varnishd must be on the PATH (Debian's packages do); a missing one is left out.
+// alone on CPU 0 and the load on CPU 1; contenders take turns, and what is printed are medians over the rounds, with
+// their spread, and ratios of medians: of answers per second, and of what an answer costs the server's CPU, which holds
+// on a machine that is busy otherwise, too. nginx and varnishd must be on the PATH (Debian's packages do); a missing one
+// is left out.
 //
 //	go run ./serve [-rounds 7] [-time 1s] [-c 64] [-only 200KB]
 package main
@@ -11,7 +13,6 @@ import (
 	"fmt"
 	"log"
 	"os"
-	"slices"
 	"strings"
 	"time"
 )
@@ -50,52 +51,47 @@ func main() {
 	defer stop()
 	for _, l := range loads {
 		if strings.Contains(l.name, *only) {
-			report(l, measure(l, contenders, *rounds, *conns, *span))
+			fmt.Println(l.name)
+			report(measure(l, contenders, *rounds, *conns, *span))
+		}
+	}
+	for _, c := range contenders {
+		if bytes, err := pss(c.pid); err == nil {
+			fmt.Printf("%-13s %6.1f MiB PSS\n", c.name, float64(bytes)/(1<<20))
 		}
 	}
 }
 
 // measure takes turns: one measurement of each contender, then the next round.
-func measure(l load, contenders []contender, rounds, conns int, span time.Duration) map[string][]float64 {
-	rates := map[string][]float64{}
+func measure(l load, contenders []contender, rounds, conns int, span time.Duration) []figures {
+	all := make([]figures, len(contenders))
 	for round := -1; round < rounds; round++ { // round -1 warms the caches up
-		for _, c := range contenders {
-			rate, err := hammer(c.addr, l, conns, span)
+		for i, c := range contenders {
+			all[i].name = c.name
+			rate, cost, err := turn(c, l, conns, span)
 			if err != nil {
 				log.Fatalf("%s, %s: %v", c.name, l.name, err)
 			}
 			if round >= 0 {
-				rates[c.name] = append(rates[c.name], rate)
+				all[i].rates, all[i].costs = append(all[i].rates, rate), append(all[i].costs, cost)
 			}
 		}
 	}
-	return rates
+	return all
 }
 
-func report(l load, rates map[string][]float64) {
-	mid := map[string]float64{}
-	for name, r := range rates {
-		slices.Sort(r)
-		mid[name] = r[len(r)/2]
+// turn is one measurement: answers per second, and the microseconds of the server's CPU that one answer takes.
+func turn(c contender, l load, conns int, span time.Duration) (rate, cost float64, err error) {
+	before, err := cpu(c.pid)
+	if err != nil {
+		return 0, 0, err
 	}
-	best := max(mid["nginx nopush"], mid["nginx"])
-	fmt.Printf("%s\n", l.name)
-	for _, name := range []string{"hlsproxy", "nginx", "nginx nopush", "varnish", "ServeContent"} {
-		r := rates[name]
-		if len(r) == 0 {
-			continue
-		}
-		fmt.Printf("  %-13s %9.0f req/s  (%.0f to %.0f)", name, mid[name], r[0], r[len(r)-1])
-		if name == "hlsproxy" {
-			for _, other := range []struct {
-				name string
-				rate float64
-			}{{"nginx-best", best}, {"varnish", mid["varnish"]}, {"ServeContent", mid["ServeContent"]}} {
-				if other.rate > 0 {
-					fmt.Printf("  %.2fx %s", mid[name]/other.rate, other.name)
-				}
-			}
-		}
-		fmt.Println()
+	begin := time.Now()
+	answers, err := hammer(c.addr, l, conns, span)
+	if err != nil {
+		return 0, 0, err
 	}
+	took := time.Since(begin)
+	after, err := cpu(c.pid)
+	return float64(answers) / took.Seconds(), float64((after - before).Microseconds()) / float64(answers), err
 }
