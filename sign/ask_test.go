@@ -86,6 +86,20 @@ func TestAskAdmitsByTheBackend(t *testing.T) {
 	require.EqualValues(t, 3, asked.Load())
 }
 
+func TestAskKnowsWhatIsRequested(t *testing.T) {
+	for path, want := range map[string]sign.Kind{
+		"/a/v.m3u8": sign.KindPlaylist, "/a/v.M3U": sign.KindPlaylist, "/a/steer.json": sign.KindPlaylist, "/a/v.m3u8;s=1": sign.KindPlaylist,
+		"/a/k.key": sign.KindKey, "/a/k.k%65y": sign.KindKey, "/a/k.key;x": sign.KindKey, "/a/k.key%3Bx": sign.KindKey, "/a/k.key/": sign.KindKey,
+		"/a/1.ts": sign.KindSegment, "/v.m3u8/1.ts": sign.KindSegment, "/a/": sign.KindSegment, "/": sign.KindSegment,
+	} {
+		var got sign.Kind
+		a := &sign.Ask{Decide: func(_ context.Context, q sign.Question) error { got = q.Kind; return nil }}
+		w, _ := admit(a, request(path+"?token=x"))
+		require.Equal(t, 200, w.Code, path)
+		require.Equal(t, want, got, path)
+	}
+}
+
 func TestAskRefuses(t *testing.T) {
 	a, asked := backend(t, func(q sign.Question) int {
 		var code int

@@ -36,8 +36,8 @@ type Config struct {
 	// error. The answer has the status of the error's HTTPStatus, else 403. Called concurrently.
 	Refuse func(*http.Request, Grant) error
 
-	// Alone lists endings of paths, such as ".key", that no token of a directory opens: what ends so has a token of its
-	// own even with the scope Directory.
+	// Alone lists endings of file names, such as ".key", that no token of a directory opens: what ends so, in capitals or
+	// not and however it is escaped, has a token of its own even with the scope Directory.
 	Alone []string
 
 	// Param is the name of the query parameter. Empty: hpt. Two signers in a row need different names.

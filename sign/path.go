@@ -116,10 +116,28 @@ func isRenewed(path []byte) bool {
 	return false
 }
 
+// isAlone reports whether a segment of path has an ending that Config.Alone names in any spelling that a server may take for
+// it: escaped however often, in capitals, with path parameters, or with more path behind it (as CGI has it).
 func (s *Signer) isAlone(path []byte) bool {
 	for _, ending := range s.config.Alone {
-		if bytes.HasSuffix(path, []byte(ending)) {
+		if endsAny(path, []byte(ending)) {
 			return true
+		}
+	}
+	return false
+}
+
+func endsAny(path, ending []byte) bool {
+	for segment := range bytes.SplitSeq(path, []byte{'/'}) {
+		for range mostLayers + 1 { // a path with more layers is not plain
+			name, _, _ := bytes.Cut(segment, []byte{';'})
+			if n := len(name) - len(ending); n >= 0 && bytes.EqualFold(name[n:], ending) {
+				return true
+			}
+			if bytes.IndexByte(segment, '%') < 0 {
+				break
+			}
+			segment, _ = unescapeOnce(segment)
 		}
 	}
 	return false

@@ -93,8 +93,11 @@ func (a *Ask) asks(k Kind) bool {
 	return a.Kinds == nil
 }
 
+// kindOfRequest also knows names by which some servers serve the same file: with path parameters, or a slash at the end.
 func kindOfRequest(p string) Kind {
-	switch strings.ToLower(path.Ext(p)) {
+	p = strings.TrimRight(p, "/")
+	name, _, _ := strings.Cut(p[strings.LastIndexByte(p, '/')+1:], ";")
+	switch strings.ToLower(path.Ext(name)) {
 	case ".m3u8", ".m3u", ".json":
 		return KindPlaylist
 	case ".key":

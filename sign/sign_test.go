@@ -233,11 +233,23 @@ func TestAloneNeedsATokenOfItsOwn(t *testing.T) {
 	ctx := admitted(t, s, must(s.URL("/live/a/master.m3u8")))
 	segment := child(t, s, ctx, "/live/a/1.ts")
 	_, token, _ := strings.Cut(segment, "?")
-	_, err := s.Verify(request("/live/a/1.key?" + token))
-	require.ErrorIs(t, err, sign.ErrBadToken)
+	for _, name := range []string{
+		"1.key", "1.KEY", "1.%6bey", "1.%6Bey", "1%2ekey", "1.%256bey", "%31.k%2565y", "1.key;v=1", "1.key%3bv", "1.key/", "1.key/2.ts", "b/1.key",
+	} {
+		_, err := s.Verify(request("/live/a/" + name + "?" + token))
+		require.ErrorIs(t, err, sign.ErrBadToken, name)
+	}
+	for _, name := range []string{"key", "1.keys", "1.key.ts", "1.k%20ey", "1;.key"} {
+		_, err := s.Verify(request("/live/a/" + name + "?" + token))
+		require.NoError(t, err, name)
+	}
 	key := child(t, s, ctx, "/live/a/1.key")
-	_, err = s.Verify(request(key))
+	_, err := s.Verify(request(key))
 	require.NoError(t, err)
+	odd := child(t, s, ctx, "/live/a/1.%6bey;v=1/x")
+	_, err = s.Verify(request(odd))
+	require.NoError(t, err, "signed for itself")
+	require.NotContains(t, odd, token)
 	_, err = s.Verify(request(strings.Replace(key, "1.key", "2.key", 1)))
 	require.ErrorIs(t, err, sign.ErrBadToken)
 }
