@@ -26,7 +26,8 @@ type Ask struct {
 	Param string
 	// Anonymous asks about requests without a token as well. False: they are answered 401.
 	Anonymous bool
-	// Kinds are those that are asked about. Nil: all. Others pass as they are.
+	// Kinds are those that are asked about. Nil: all. Others pass as they are, so leave it nil where a viewer can choose the
+	// public path of what it requests, as with an upstream URL in a query parameter: the path is what tells the Kind.
 	Kinds []Kind
 	// Describe, if not nil, may change the question that is asked about a request, such as its Name. Two requests with equal
 	// questions share an answer.
