@@ -51,14 +51,14 @@ func announce(w http.ResponseWriter, resp *http.Response) {
 		}
 		h[name] = values
 	}
-	if _, ok := h["Content-Length"]; !ok && (resp.ContentLength > 0 || resp.ContentLength == 0 && resp.Body == http.NoBody) {
-		h.Set("Content-Length", strconv.FormatInt(resp.ContentLength, 10))
+	if len(h["Content-Length"]) == 0 && (resp.ContentLength > 0 || resp.ContentLength == 0 && resp.Body == http.NoBody) {
+		h["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
 	}
 	if !hasBody(resp.StatusCode) && resp.StatusCode != http.StatusNotModified {
-		h.Del("Content-Length")
+		delete(h, "Content-Length")
 	}
 	h["X-Content-Type-Options"] = nosniff
-	if _, ok := h["Content-Security-Policy"]; !ok && !isMedia(h.Get("Content-Type")) {
+	if _, ok := h["Content-Security-Policy"]; !ok && !isMedia(h["Content-Type"]) {
 		// A page or an image that upstream sends would otherwise run its scripts in the name of this domain.
 		h["Content-Security-Policy"] = sandbox
 	}
@@ -68,7 +68,10 @@ func hasBody(status int) bool {
 	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
 }
 
-func isMedia(contentType string) bool {
-	t, _, _ := strings.Cut(strings.ToLower(contentType), "/")
-	return t == "video" || t == "audio" || strings.HasPrefix(strings.ToLower(contentType), "application/vnd.apple.mpegurl")
+func isMedia(contentType []string) bool {
+	if len(contentType) == 0 {
+		return false
+	}
+	t := strings.ToLower(contentType[0])
+	return strings.HasPrefix(t, "video/") || strings.HasPrefix(t, "audio/") || strings.HasPrefix(t, "application/vnd.apple.mpegurl")
 }

@@ -5,7 +5,6 @@ import (
 	"net/textproto"
 	"net/url"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,10 +48,6 @@ var (
 
 var conditional = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
 
-// oneRange is a Range that every server reads alike. Lists are not among them: few servers answer them, and each
-// answer costs the server as much as the client likes (RFC 9110 section 17.15).
-var oneRange = regexp.MustCompile(`(?i)^bytes=(?:[0-9]{1,19}-[0-9]{0,19}|-[0-9]{1,19})$`)
-
 // header is what goes upstream of the viewer's header. The names are those of allow.
 func (f *fetch) header(u *url.URL, allow []string, first bool) http.Header {
 	playlist := isPlaylistPath(u)
@@ -83,15 +78,43 @@ func (f *fetch) header(u *url.URL, allow []string, first bool) http.Header {
 	return out
 }
 
-// worthSending reports a range that upstream can save work by. What a server would ignore is not worth a guess.
+// worthSending reports a range that upstream can save work by. What a server would ignore is not worth a guess. Lists are
+// not sent: few servers answer them, and each answer costs the server as much as the client likes (RFC 9110 section 17.15).
 func worthSending(lines []string) bool {
-	if len(lines) != 1 || !oneRange.MatchString(lines[0]) || strings.EqualFold(lines[0], "bytes=0-") {
+	if len(lines) != 1 {
 		return false
 	}
-	first, last, _ := strings.Cut(lines[0][len("bytes="):], "-")
-	from, err := strconv.ParseUint(first, 10, 64)
-	to, err2 := strconv.ParseUint(last, 10, 64)
-	return err != nil || err2 != nil || from <= to
+	first, last, ok := oneRange(lines[0])
+	switch {
+	case !ok || first == "0" && last == "":
+		return false
+	case first == "" || last == "":
+		return true
+	}
+	from, _ := strconv.ParseUint(first, 10, 64)
+	to, _ := strconv.ParseUint(last, 10, 64)
+	return from <= to
+}
+
+// oneRange takes a Range apart that every server reads alike: "bytes=first-last", of which one may be empty, each of at
+// most 19 digits.
+func oneRange(field string) (first, last string, ok bool) {
+	const unit = "bytes="
+	if len(field) < len(unit) || !strings.EqualFold(field[:len(unit)], unit) {
+		return "", "", false
+	}
+	first, last, ok = strings.Cut(field[len(unit):], "-")
+	return first, last, ok && areDigits(first, 19) && areDigits(last, 19) && first+last != ""
+}
+
+// areDigits reports up to so many digits, or none.
+func areDigits(s string, most int) bool {
+	for i := range len(s) {
+		if s[i]-'0' > 9 {
+			return false
+		}
+	}
+	return len(s) <= most
 }
 
 // connectionNamed are the fields that the Connection header declares to be of this connection only.
@@ -118,10 +141,6 @@ func isPlaylistType(h http.Header) bool {
 
 // isBlocking reports a request that upstream holds until its playlist has grown.
 func isBlocking(u *url.URL) bool {
-	for pair := range strings.SplitSeq(u.RawQuery, "&") {
-		if strings.HasPrefix(pair, "_HLS_msn=") {
-			return true
-		}
-	}
-	return false
+	const directive = "_HLS_msn="
+	return strings.HasPrefix(u.RawQuery, directive) || strings.Contains(u.RawQuery, "&"+directive)
 }

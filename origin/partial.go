@@ -2,30 +2,35 @@ package origin
 
 import (
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 )
 
 var errPartial = &statusError{status: http.StatusBadGateway, text: "upstream sent other bytes than it was asked for"}
 
-var contentRange = regexp.MustCompile(`^(?i:bytes) ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)$`)
-
 // span is a Content-Range. The size is -1 if unknown.
 type span struct{ first, last, size int64 }
 
 func parseContentRange(h http.Header) (s span, ok bool) {
-	m := contentRange.FindStringSubmatch(h.Get("Content-Range"))
-	if m == nil || len(h["Content-Range"]) != 1 {
+	const unit = "bytes "
+	lines := h["Content-Range"]
+	if len(lines) != 1 || len(lines[0]) < len(unit) || !strings.EqualFold(lines[0][:len(unit)], unit) {
 		return span{}, false
 	}
-	s.first, _ = strconv.ParseInt(m[1], 10, 64)
-	s.last, _ = strconv.ParseInt(m[2], 10, 64)
+	part, size, _ := strings.Cut(lines[0][len(unit):], "/")
+	first, last, _ := strings.Cut(part, "-")
 	s.size = -1
-	if m[3] != "*" {
-		s.size, _ = strconv.ParseInt(m[3], 10, 64)
+	ok = number(&s.first, first) && number(&s.last, last) && (size == "*" || number(&s.size, size))
+	return s, ok && s.first <= s.last && (s.size < 0 || s.last < s.size)
+}
+
+// number reads up to 18 digits.
+func number(n *int64, digits string) (ok bool) {
+	if digits == "" || !areDigits(digits, 18) {
+		return false
 	}
-	return s, s.first <= s.last && (s.size < 0 || s.last < s.size)
+	*n, _ = strconv.ParseInt(digits, 10, 64)
+	return true
 }
 
 // checkPartial refuses a 206 that nobody asked for or that holds other bytes than asked for (RFC 9110 section 15.3.7):
@@ -34,12 +39,12 @@ func checkPartial(resp *http.Response, sent *http.Request) error {
 	if resp.StatusCode != http.StatusPartialContent {
 		return nil
 	}
-	asked := sent.Header.Get("Range")
+	lines := sent.Header["Range"]
 	s, ok := parseContentRange(resp.Header)
-	if asked == "" || !ok || resp.ContentLength >= 0 && sent.Method != http.MethodHead && resp.ContentLength != s.last-s.first+1 {
+	if len(lines) != 1 || !ok || resp.ContentLength >= 0 && sent.Method != http.MethodHead && resp.ContentLength != s.last-s.first+1 {
 		return errPartial
 	}
-	first, last, _ := strings.Cut(asked[len("bytes="):], "-")
+	first, last, _ := oneRange(lines[0])
 	if first == "" {
 		n, _ := strconv.ParseInt(last, 10, 64)
 		if s.size >= 0 && (s.last != s.size-1 || s.first != max(0, s.size-n)) {
