@@ -3,6 +3,7 @@ package origin
 import (
 	"context"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -12,60 +13,163 @@ const (
 	errIdle       = slowError("upstream body stalled")
 )
 
-// clock ends a request that waits too long for upstream: for its header, and then for each piece of its body. It stands
-// still while a viewer swallows what there is, since that time is not upstream's. One goroutine at a time may use it.
+// clock is the context of what is sent upstream on behalf of a viewer. It ends with that of the viewer's own request, and
+// it ends what waits too long for upstream: for its header, and then for each piece of its body. It stands still while a
+// viewer swallows what there is, since that time is not upstream's.
+//
+// Most answers come from a cache at once. So there is neither timer nor channel until somebody asks for Done: whoever does
+// not is not going to wait.
 type clock struct {
+	viewer   context.Context
 	idle     time.Duration // between pieces of the body; negative: no limit
-	deadline time.Time     // of the body as a whole; zero: none
-	cancel   context.CancelCauseFunc
-	timer    *time.Timer
-	waiting  bool
-	answered atomic.Bool // the header is here
+	total    time.Duration // of what begins with the next wait; 0: no limit
+	deadline time.Time     // its end
+	waiting  bool          // for a piece of the body
+
+	alarm atomic.Pointer[alarm]
+
+	mu       sync.Mutex
+	limit    time.Duration // of the wait that is on; negative: none is, or it has none
+	answered bool          // the header is here
+	ended    bool
 }
 
-// await begins the wait for the header. What is negative is no limit.
-func (c *clock) await(d time.Duration) {
-	if d >= 0 {
-		c.timer = time.AfterFunc(d, c.expire)
+// alarm is the part of a clock that wakes others.
+type alarm struct {
+	context.Context
+	cancel context.CancelCauseFunc
+	timer  *time.Timer // nil: no wait had a limit yet
+}
+
+// set starts or stops the timer. The caller holds the clock's lock.
+func (a *alarm) set(d time.Duration, expire func()) {
+	switch {
+	case a.timer == nil && d >= 0:
+		a.timer = time.AfterFunc(d, expire)
+	case a.timer != nil && d >= 0:
+		a.timer.Reset(d)
+	case a.timer != nil:
+		a.timer.Stop()
 	}
 }
 
-// header ends it. From here on only start begins a wait.
+// Done makes the clock one that is listened to. Together with Value, which leads to the context that is made here, it lets
+// package context take clock for one of its own.
+func (c *clock) Done() <-chan struct{} {
+	if a := c.alarm.Load(); a != nil {
+		return a.Done()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a := c.alarm.Load()
+	if a != nil {
+		return a.Done()
+	}
+	a = new(alarm)
+	a.Context, a.cancel = context.WithCancelCause(c.viewer)
+	if c.ended {
+		a.cancel(nil)
+	} else {
+		a.set(c.limit, c.expire)
+	}
+	c.alarm.Store(a)
+	return a.Done()
+}
+
+func (c *clock) Err() error {
+	if a := c.alarm.Load(); a != nil {
+		return a.Err()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return context.Canceled
+	}
+	return c.viewer.Err()
+}
+
+func (c *clock) Value(key any) any {
+	if a := c.alarm.Load(); a != nil {
+		return a.Value(key)
+	}
+	return c.viewer.Value(key)
+}
+
+func (c *clock) Deadline() (time.Time, bool) { return c.viewer.Deadline() }
+
+// begin comes before all else.
+func (c *clock) begin(viewer context.Context, idle time.Duration) {
+	c.viewer, c.idle, c.limit = viewer, idle, -1
+}
+
+// wait begins a wait, or ends it if d is negative.
+func (c *clock) wait(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.limit = d
+	if a := c.alarm.Load(); a != nil {
+		a.set(d, c.expire)
+	}
+}
+
+// header ends the wait for the header. From here on only start begins a wait.
 func (c *clock) header() {
+	c.mu.Lock()
+	c.answered = true
+	c.mu.Unlock()
 	c.stop()
-	c.answered.Store(true)
 }
 
 func (c *clock) expire() {
-	if c.answered.Load() {
-		c.cancel(errIdle)
+	c.mu.Lock()
+	a, answered := c.alarm.Load(), c.answered
+	c.mu.Unlock()
+	if answered {
+		a.cancel(errIdle)
 	} else {
-		c.cancel(errSlowHeader)
+		a.cancel(errSlowHeader)
 	}
 }
 
 func (c *clock) start() {
 	c.waiting = true
 	d := c.idle
+	if c.total > 0 {
+		c.deadline, c.total = time.Now().Add(c.total), 0
+	}
 	if !c.deadline.IsZero() {
 		if left := time.Until(c.deadline); d < 0 || left < d {
 			d = max(left, 0)
 		}
 	}
-	switch {
-	case d < 0:
-	case c.timer == nil:
-		c.timer = time.AfterFunc(d, c.expire)
-	default:
-		c.timer.Reset(d)
-	}
+	c.wait(d)
 }
 
 func (c *clock) stop() {
 	c.waiting = false
-	if c.timer != nil {
-		c.timer.Stop()
+	c.wait(-1)
+}
+
+// end is for when nobody needs upstream any more.
+func (c *clock) end() {
+	c.mu.Lock()
+	c.ended, c.limit = true, -1
+	a := c.alarm.Load()
+	if a != nil {
+		a.set(-1, nil)
 	}
+	c.mu.Unlock()
+	if a != nil {
+		a.cancel(nil)
+	}
+}
+
+// cause is why the clock ended a wait; nil: it did not.
+func (c *clock) cause() error {
+	if a := c.alarm.Load(); a != nil && c.viewer.Err() == nil {
+		return context.Cause(a)
+	}
+	return nil
 }
 
 // watched is a body under a clock.

@@ -17,19 +17,16 @@ type upstreamError struct{ err error }
 func (e *upstreamError) Error() string { return fmt.Sprintf("origin: no upstream URL: %v", e.err) }
 func (e *upstreamError) Unwrap() error { return e.err }
 
-// guarded turns a panic of a hook into an error, so that it costs one request an answer of 500.
-func guarded(hook func() error) (err error) {
-	defer func() {
-		v := recover()
-		if v == nil {
-			return
-		}
-		if v == http.ErrAbortHandler {
-			panic(v)
-		}
-		err = &statusError{status: http.StatusInternalServerError, text: fmt.Sprintf("panic in a hook: %v\n%s", v, debug.Stack())}
-	}()
-	return hook()
+// caught turns a panic of a hook into an error, so that it costs one request an answer of 500. It is to be deferred.
+func caught(err *error) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v == http.ErrAbortHandler {
+		panic(v)
+	}
+	*err = &statusError{status: http.StatusInternalServerError, text: fmt.Sprintf("panic in a hook: %v\n%s", v, debug.Stack())}
 }
 
 func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {

@@ -1,42 +1,43 @@
 package origin
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"net/url"
 	"time"
 )
 
-// fetch is one request of a viewer on its way through upstream servers.
+// fetch is one request of a viewer on its way through upstream servers. All that it needs comes in one piece.
 type fetch struct {
 	proxy  *Proxy
 	viewer *http.Request
 	via    []string
 	clock  clock
-	body   watchedWriterTo // here, as it comes with every fetch
-	sent   *http.Request   // the last one
-	whole  bool            // the viewer's Range is of no use
-	get    bool            // a HEAD that only a GET can answer
+	url    url.URL         // of what Upstream names
+	body   watchedWriterTo // of the answer
+	out    viewer
+	sent   *http.Request // the last one
+	whole  bool          // the viewer's Range is of no use
+	get    bool          // a HEAD that only a GET can answer
 }
 
 // answer returns what upstream says in the end, ready to be passed on.
-func (f *fetch) answer(ctx context.Context, target *url.URL) (*http.Response, error) {
+func (f *fetch) answer(target *url.URL) (*http.Response, error) {
 	wait := or(f.proxy.Wait, defaultWait)
 	if isBlocking(target) && wait > 0 {
 		wait = max(wait, headerLimit)
 	}
-	f.clock.await(wait)
+	f.clock.wait(wait)
 	defer f.clock.stop()
 	f.get = isPlaylistPath(target) && f.proxy.ModifyResponse != nil
-	resp, err := f.follow(ctx, target)
+	resp, err := f.follow(target)
 	if err != nil {
 		return nil, err
 	}
 	if f.needsWhole(resp) {
 		f.whole, f.get = true, f.proxy.ModifyResponse != nil
 		drop(resp)
-		if resp, err = f.follow(ctx, target); err != nil {
+		if resp, err = f.follow(target); err != nil {
 			return nil, err
 		}
 	}
@@ -56,15 +57,20 @@ func (f *fetch) modify(resp *http.Response, wait time.Duration) (*http.Response,
 		return resp, nil
 	}
 	if wait > 0 {
-		f.clock.deadline = time.Now().Add(max(wait, headerLimit))
+		f.clock.total = max(wait, headerLimit)
 	}
-	err := guarded(func() error { return f.proxy.ModifyResponse(resp) })
-	f.clock.deadline = time.Time{}
+	err := f.proxy.modify(resp)
+	f.clock.total, f.clock.deadline = 0, time.Time{}
 	if err != nil {
 		resp.Body.Close()
 		return nil, err
 	}
 	return resp, nil
+}
+
+func (p *Proxy) modify(resp *http.Response) (err error) {
+	defer caught(&err)
+	return p.ModifyResponse(resp)
 }
 
 // watch puts the idle limit on a body, however it is read.
@@ -90,7 +96,7 @@ func (f *fetch) needsWhole(resp *http.Response) bool {
 }
 
 // follow sends the request and goes after redirects, each a round trip of its own.
-func (f *fetch) follow(ctx context.Context, u *url.URL) (*http.Response, error) {
+func (f *fetch) follow(u *url.URL) (*http.Response, error) {
 	hops := f.proxy.Redirects
 	if hops == 0 {
 		hops = defaultRedirects
@@ -98,7 +104,7 @@ func (f *fetch) follow(ctx context.Context, u *url.URL) (*http.Response, error) 
 	allow, first := f.proxy.allow, true
 	var redirect *http.Response
 	for {
-		resp, err := f.send(ctx, u, f.header(u, allow, first), redirect)
+		resp, err := f.send(u, f.header(u, allow, first), redirect)
 		if err != nil || !isRedirect(resp) {
 			return resp, err
 		}
@@ -118,7 +124,7 @@ func (f *fetch) follow(ctx context.Context, u *url.URL) (*http.Response, error) 
 }
 
 // send asks u, to which redirect led, if any did.
-func (f *fetch) send(ctx context.Context, u *url.URL, header http.Header, redirect *http.Response) (*http.Response, error) {
+func (f *fetch) send(u *url.URL, header http.Header, redirect *http.Response) (*http.Response, error) {
 	method := f.viewer.Method
 	if f.get {
 		method = http.MethodGet
@@ -126,7 +132,7 @@ func (f *fetch) send(ctx context.Context, u *url.URL, header http.Header, redire
 	r := (&http.Request{
 		Method: method, URL: u, Host: u.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Response: redirect,
-	}).WithContext(ctx)
+	}).WithContext(&f.clock)
 	f.sent = r
 	resp, err := f.proxy.shared.RoundTrip(r)
 	if err != nil {

@@ -16,13 +16,17 @@ const (
 var buffers = sync.Pool{New: func() any { return new([readSize]byte) }}
 
 // pass sends the answer to the viewer. After the header nothing but a broken connection can tell of a fault.
-func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, resp *http.Response, clock *clock) error {
+func (f *fetch) pass(w http.ResponseWriter, resp *http.Response) error {
 	announce(w, resp)
 	w.WriteHeader(resp.StatusCode)
-	if r.Method == http.MethodHead || !hasBody(resp.StatusCode) {
+	if f.viewer.Method == http.MethodHead || !hasBody(resp.StatusCode) {
 		return nil
 	}
-	v := &viewer{ResponseWriter: w, rc: http.NewResponseController(w), clock: clock, stall: or(p.Stall, defaultStall), h2: r.ProtoMajor > 1}
+	v := &f.out
+	*v = viewer{
+		ResponseWriter: w, rc: *http.NewResponseController(w), clock: &f.clock,
+		stall: or(f.proxy.Stall, defaultStall), h2: f.viewer.ProtoMajor > 1,
+	}
 	if resp.ContentLength < 0 {
 		_ = v.FlushError() // a stream: whoever waits for it shall know that it is there
 	}
@@ -41,9 +45,10 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, resp *http.Response
 // hours but not stand still.
 type viewer struct {
 	http.ResponseWriter
-	rc    *http.ResponseController
+	rc    http.ResponseController
 	clock *clock
 	stall time.Duration
+	armed time.Time
 	h2    bool
 	err   error // of the last Write
 }
@@ -79,10 +84,16 @@ func (v *viewer) copy(body io.ReadCloser) error {
 	}
 }
 
-// arm begins the time that the viewer has to take what comes next.
+// arm begins the time that the viewer has to take what comes next. To set a deadline costs as much as all the rest of a
+// small answer, so one that was set a moment ago has to do, and each gives a moment more than it must.
 func (v *viewer) arm() {
-	if v.stall > 0 {
-		_ = v.rc.SetWriteDeadline(time.Now().Add(v.stall)) // not every ResponseWriter can
+	if v.stall <= 0 {
+		return
+	}
+	now, moment := time.Now(), v.stall/16
+	if v.armed.IsZero() || now.Sub(v.armed) >= moment {
+		v.armed = now
+		_ = v.rc.SetWriteDeadline(now.Add(v.stall + moment)) // not every ResponseWriter can
 	}
 }
 
@@ -90,6 +101,7 @@ func (v *viewer) arm() {
 func (v *viewer) disarm() {
 	if v.stall > 0 && v.h2 {
 		_ = v.rc.SetWriteDeadline(time.Time{})
+		v.armed = time.Time{}
 	}
 }
 

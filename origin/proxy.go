@@ -1,7 +1,6 @@
 package origin
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -120,15 +119,15 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	target, err := p.target(r.URL)
+	f := &fetch{proxy: p, viewer: r, via: via}
+	target, err := f.target()
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(r.Context())
-	defer cancel(nil)
-	f := &fetch{proxy: p, viewer: r, via: via, clock: clock{idle: or(p.Idle, defaultIdle), cancel: cancel}}
-	resp, err := f.answer(ctx, target)
-	if cause := context.Cause(ctx); cause != nil && r.Context().Err() == nil {
+	f.clock.begin(r.Context(), or(p.Idle, defaultIdle))
+	defer f.clock.end()
+	resp, err := f.answer(target)
+	if cause := f.clock.cause(); cause != nil {
 		if err == nil {
 			resp.Body.Close()
 		}
@@ -138,36 +137,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer resp.Body.Close()
-	return p.pass(w, r, resp, &f.clock)
-}
-
-// target asks Upstream and takes no URL that could be read in two ways.
-func (p *Proxy) target(public *url.URL) (u *url.URL, err error) {
-	var raw string
-	if err := guarded(func() (err error) { raw, err = p.Upstream(public); return err }); err != nil {
-		return nil, &upstreamError{err}
-	}
-	u, err = url.Parse(raw)
-	if err != nil {
-		return nil, &statusError{status: http.StatusBadRequest, text: "malformed upstream URL"}
-	}
-	if why := unfit(u); why != "" {
-		return nil, &statusError{status: http.StatusBadRequest, text: why}
-	}
-	return u, nil // with its fragment, which is never sent: ModifyResponse may have put it there
-}
-
-// unfit says why a URL is nothing that can be fetched; "" if it is.
-func unfit(u *url.URL) string {
-	switch {
-	case u.Scheme != "http" && u.Scheme != "https":
-		return "upstream URL is neither http nor https"
-	case u.Host == "" || u.Opaque != "" || u.Hostname() == "":
-		return "upstream URL without a host"
-	case u.User != nil:
-		return "upstream URL with user info"
-	}
-	return ""
+	return f.pass(w, resp)
 }
 
 // Status is the status that an error stands for: its own if it has a method HTTPStatus() int, 504 for a timeout,

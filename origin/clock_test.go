@@ -1,0 +1,102 @@
+package origin_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/origin"
+	"github.com/stretchr/testify/require"
+)
+
+type testKey struct{}
+
+// The context that a Transport gets is made without the help of package context. It has to be as good as one of that.
+func TestContextOfTransport(t *testing.T) {
+	const second = time.Second
+	slow := func(t *testing.T, err error) {
+		var timeout net.Error
+		require.ErrorAs(t, err, &timeout)
+		require.True(t, timeout.Timeout())
+	}
+	for name, wait := range map[string]func(t *testing.T, ctx context.Context){
+		"itself": func(*testing.T, context.Context) {},
+		"child": func(_ *testing.T, ctx context.Context) {
+			child, stop := context.WithCancel(ctx)
+			<-child.Done()
+			stop()
+		},
+		"child with a cause": func(t *testing.T, ctx context.Context) {
+			child, stop := context.WithCancelCause(ctx)
+			<-child.Done()
+			stop(nil)
+			slow(t, context.Cause(child))
+		},
+		"child with time to spare": func(t *testing.T, ctx context.Context) {
+			child, stop := context.WithTimeout(ctx, time.Hour)
+			defer stop()
+			<-child.Done()
+			require.ErrorIs(t, child.Err(), context.Canceled)
+		},
+		"function": func(_ *testing.T, ctx context.Context) {
+			called := make(chan struct{})
+			context.AfterFunc(ctx, func() { close(called) })
+			<-called
+		},
+		"many at once": func(_ *testing.T, ctx context.Context) {
+			done := make(chan struct{})
+			for range 10 {
+				go func() { <-ctx.Done(); done <- struct{}{} }()
+			}
+			for range 10 {
+				<-done
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &origin.Proxy{
+					Wait:     second,
+					Upstream: func(*url.URL) (string, error) { return "http://a.example/x.ts", nil },
+					Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+						ctx := r.Context()
+						require.NoError(t, ctx.Err())
+						require.Equal(t, "value", ctx.Value(testKey{}))
+						wait(t, ctx)
+						<-ctx.Done()
+						require.ErrorIs(t, ctx.Err(), context.Canceled)
+						require.Equal(t, "value", ctx.Value(testKey{}))
+						slow(t, context.Cause(ctx))
+						return nil, ctx.Err()
+					}),
+				}
+				w, begun := httptest.NewRecorder(), time.Now()
+				r := httptest.NewRequest(http.MethodGet, "/x.ts", nil)
+				p.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), testKey{}, "value")))
+				require.Equal(t, http.StatusGatewayTimeout, w.Code)
+				require.Equal(t, second, time.Since(begun))
+			})
+		})
+	}
+}
+
+// Whoever asks for nothing costs nothing, and still learns that it is over.
+func TestContextOfTransportEndsWithTheAnswer(t *testing.T) {
+	var kept context.Context
+	p := &origin.Proxy{
+		Upstream: func(*url.URL) (string, error) { return "http://a.example/x.ts", nil },
+		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			kept = r.Context()
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+		}),
+	}
+	p.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/x.ts", nil))
+	require.ErrorIs(t, kept.Err(), context.Canceled)
+	<-kept.Done()
+	require.ErrorIs(t, kept.Err(), context.Canceled)
+}
