@@ -79,6 +79,11 @@ func TestQueryParamsKeepWorking(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, string(text), replaced)
 	})
+	t.Run("imported variables behind it", func(t *testing.T) {
+		const at = "https://cdn.example/live/ch1/x.m3u8?tok=1%2F2"
+		require.Contains(t, rewritten(t, &rewrite.Rewriter{Map: host}, in, at+"#hls-define:x=1"), replaced, "they read like a part of the value")
+		require.Contains(t, rewritten(t, &rewrite.Rewriter{Map: host}, in, at+"&k=v#hls-define:x=1"), kept)
+	})
 	t.Run("a value that no quoted string can hold", func(t *testing.T) {
 		for _, value := range []string{"%22", "%0A", "%7B$x%7D"} {
 			out := rewritten(t, &rewrite.Rewriter{Map: rewrite.Query("/q", "u")}, in, "https://h/x?tok="+value)

@@ -23,7 +23,7 @@ func (st *state) clientSees(d definition) bool {
 	case st.Map == nil:
 		return true
 	}
-	public, err := st.Map.AppendPublic(nil, st.base.text)
+	public, err := st.Map.AppendPublic(nil, []byte(st.base.asked)) // with the fragment, which may stand in the query
 	if err != nil {
 		return false
 	}
