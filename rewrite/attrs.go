@@ -2,7 +2,7 @@ package rewrite
 
 import "bytes"
 
-// attrList walks an attribute list (section 4.2 of the HLS draft), more patient than the grammar: blanks around commas
+// attrList walks an attribute list (section 4.2 of the HLS draft), more patient than the grammar: blanks around names
 // and values, values without quotes, and a missing closing quote are put up with, as some player does with each. A comma
 // separates attributes where the number of quotes before it is even.
 type attrList struct {
@@ -25,8 +25,7 @@ func (a *attrList) next() bool {
 		if equals < 0 {
 			continue
 		}
-		a.nameFrom, _ = trimBlanks(a.src, from, equals)
-		a.nameTo = equals
+		a.nameFrom, a.nameTo = trimBlanks(a.src, from, equals)
 		a.from, a.to = trimBlanks(a.src, equals+1, to)
 		a.quoted = a.from < a.to && a.src[a.from] == '"'
 		if a.quoted {
@@ -80,7 +79,14 @@ func (a *attrList) nextURI() (found, sure bool) {
 			return false, true
 		}
 		scan += n + 1
-		if scan+3 > a.end || string(a.src[scan:scan+3]) != "RI=" {
+		if scan+3 > a.end || string(a.src[scan:scan+2]) != "RI" {
+			continue
+		}
+		switch a.src[scan+2] {
+		case '=':
+		case ' ', '\t':
+			return false, false
+		default:
 			continue
 		}
 		name := scan - 1
@@ -101,8 +107,10 @@ func (a *attrList) nextURI() (found, sure bool) {
 		}
 		a.nameFrom, a.nameTo, a.quoted = name, name+3, true
 		a.from = from + 1
-		a.to = until(a.src, a.from, a.end, '"')
-		if a.pos = min(a.to+1, a.end); a.pos < a.end {
+		if a.to = until(a.src, a.from, a.end, '"'); a.to == a.end {
+			return false, false // no closing quote: the value ends before the blanks at the end of the line
+		}
+		if a.pos = a.to + 1; a.pos < a.end {
 			a.item()
 		}
 		return true, true
