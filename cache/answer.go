@@ -31,17 +31,19 @@ type source struct {
 	length int64 // -1: not known yet
 	status string
 	age    bool
+	own    bool   // nobody else looks at the header of entry
 	key    string // of entry, to find its slices by
 }
 
 // serve answers with what was found in the Store; nil if it cannot: its memory was given to another meanwhile, or the
 // first of its slices is not to be had.
-func (t *Transport) serve(r *http.Request, key string, e *Entry, status string) *http.Response {
+func (t *Transport) serve(r *http.Request, have found, status string) *http.Response {
+	e := have.entry
 	if !hold(e) {
 		return nil
 	}
 	defer letGo(e)
-	s := source{entry: e, length: e.length(), status: status, age: true, key: key}
+	s := source{entry: e, length: e.length(), status: status, age: true, own: have.own, key: have.key}
 	resp, err := t.answer(r, s)
 	if err != nil {
 		return nil
@@ -94,8 +96,11 @@ func (t *Transport) answer(r *http.Request, s source) (*http.Response, error) {
 
 // respond makes the response with the bytes from off up to end.
 func (t *Transport) respond(r *http.Request, s source, status int, off, end int64) (*http.Response, error) {
-	h := make(http.Header, len(s.entry.Header)+4)
-	copyHeader(h, s.entry.Header)
+	h := s.entry.Header
+	if !s.own || h == nil {
+		h = make(http.Header, len(h)+ours)
+		copyHeader(h, s.entry.Header)
+	}
 	h["Cache-Status"] = append(h["Cache-Status"], s.status)
 	if s.age {
 		h["Age"] = []string{strconv.FormatInt(int64(s.entry.Age()/time.Second), 10)}
@@ -191,6 +196,9 @@ func statusLine(status int) string {
 	}
 	return strconv.Itoa(status) + " " + http.StatusText(status)
 }
+
+// ours is how many fields an answer is given besides those of its origin.
+const ours = 3
 
 // copyHeader copies h into out, values included: viewers may change theirs.
 func copyHeader(out, h http.Header) {

@@ -81,15 +81,16 @@ func (d *Dir) load(name string) {
 // says.
 func (d *Dir) Get(_ context.Context, key string) (*Entry, error) {
 	d.mu.Lock()
-	e := d.policy.get(key)
+	it := d.policy.get(key)
 	d.mu.Unlock()
-	if e == nil {
+	if it == nil {
 		return nil, nil
 	}
+	e := it.entry
 	if err := e.Body.(*fileBody).verify(); err != nil {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if it := d.policy.items[key]; it != nil && it.entry == e {
+		if d.policy.items[key] == it {
 			d.drop(it)
 		}
 		if errors.Is(err, fs.ErrNotExist) {

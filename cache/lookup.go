@@ -12,6 +12,7 @@ type found struct {
 	primary string // the key of the URL
 	key     string // that of the variant asked for; the same unless answers vary
 	entry   *Entry // fresh or not; nil: nothing
+	own     bool   // entry is whole, and nobody else's
 }
 
 // lookup finds the stored answer that r selects, fresh or not.
@@ -27,6 +28,8 @@ func (t *Transport) lookup(r *http.Request, key string) found {
 	}
 	if e != nil && e.Status != 0 && varies(e.Vary, r) {
 		f.entry = e
+		_, f.own = t.Store.(*Memory)
+		f.own = f.own && e.Sliced == 0
 	}
 	return f
 }

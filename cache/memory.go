@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"io"
 	"runtime"
 	"sync"
 )
@@ -36,20 +35,18 @@ func NewMemory(maxBytes int64) *Memory {
 func (m *Memory) Get(_ context.Context, key string) (*Entry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	e := m.policy.get(key)
-	if e == nil {
+	it := m.policy.get(key)
+	if it == nil {
 		return nil, nil
 	}
-	body, ok := e.Body.(*blob)
-	if !ok {
-		return e, nil
+	e := it.packed.entry(key)
+	if it.body != nil {
+		it.body.pages.hold()
+		held := &heldBody{it.body}
+		runtime.AddCleanup(held, (*pages).release, it.body.pages)
+		e.Body = held
 	}
-	mine := *e
-	body.pages.hold()
-	held := &heldBody{body}
-	runtime.AddCleanup(held, (*pages).release, body.pages)
-	mine.Body = held
-	return &mine, nil
+	return e, nil
 }
 
 // heldBody is a body in the hands of a caller of whom we cannot know when it has done with it.
@@ -62,24 +59,30 @@ func (h *heldBody) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// get returns an Entry whose body may be gone by the time that it is used; see pages.tryHold.
+// get returns an Entry whose body may be gone by the time that it is used; see pages.tryHold. The rest is the caller's.
 func (m *Memory) get(key string) *Entry {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.policy.get(key)
+	it := m.policy.get(key)
+	m.mu.Unlock()
+	if it == nil {
+		return nil
+	}
+	return it.packed.entry(key)
 }
 
 // Put keeps e under key, at the price of others. An Entry that does not fit is not kept. It never fails.
 func (m *Memory) Put(_ context.Context, key string, e *Entry) error {
-	overhead := weigh(key, e)
-	if e.size()+overhead <= m.max {
-		if b, ok := e.Body.(*blob); ok && b.pages.mem == m && !b.pages.heap {
+	p := pack(key, e)
+	it := &item{key: key, packed: p, overhead: weigh(key, &p)}
+	if e.size()+it.overhead <= m.max {
+		if b := it.body; b != nil && b.pages.mem == m && !b.pages.heap {
 			b.pages.hold()
-			m.insert(key, e, overhead)
+			m.insert(it)
 			return nil
 		}
-		if mine := m.adopt(e); mine != nil {
-			m.insert(key, mine, overhead)
+		var ok bool
+		if it.body, ok = m.adopt(e.Body); ok {
+			m.insert(it)
 			return nil
 		}
 	}
@@ -91,56 +94,48 @@ func (m *Memory) Put(_ context.Context, key string, e *Entry) error {
 	return nil
 }
 
-// adopt copies the body of e into pages; nil if there is no room.
-func (m *Memory) adopt(e *Entry) *Entry {
-	mine := *e
-	if e.size() == 0 {
-		mine.Body = nil
-		return &mine
+// adopt copies a body into pages; not if there is no room. Nothing of a body is nil.
+func (m *Memory) adopt(body Body) (*blob, bool) {
+	if body == nil || body.Size() == 0 {
+		return nil, true
 	}
-	b := newBuffer(e.size(), newPages(m))
+	b := newBuffer(body.Size(), newPages(m))
 	for b.size < b.length {
 		p := b.space()
 		if b.pages.heap {
-			b.pages.release()
-			return nil
+			break
 		}
-		n, err := e.Body.ReadAt(p[:min(int64(len(p)), b.length-b.size)], b.size)
+		n, err := body.ReadAt(p[:min(int64(len(p)), b.length-b.size)], b.size)
 		if n == 0 && err != nil {
-			if err != io.EOF {
-				b.pages.release()
-				return nil
-			}
 			break
 		}
 		b.commit(n)
 	}
 	if b.size < b.length {
 		b.pages.release()
-		return nil
+		return nil, false
 	}
-	mine.Body = b.seal(0)
-	return &mine
+	return b.seal(0), true
 }
 
-// insert makes e an item. Its body is held for the Store.
-func (m *Memory) insert(key string, e *Entry, overhead int64) {
+// insert takes in an item whose body is held for the Store.
+func (m *Memory) insert(it *item) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	it := &item{key: key, entry: e, overhead: overhead, weight: overhead}
-	if b, ok := e.Body.(*blob); ok {
-		for _, r := range b.pages.runs {
+	it.weight = it.overhead
+	if it.body != nil {
+		for _, r := range it.body.pages.runs {
 			it.weight += int64(r.pages) * pageSize
 		}
 	}
-	if old := m.policy.items[key]; old != nil {
+	if old := m.policy.items[it.key]; old != nil {
 		it.inMain, it.asked = old.inMain, old.asked
 		m.drop(old)
 	} else {
-		it.inMain = m.policy.ghosts.take(key)
+		it.inMain = m.policy.ghosts.take(it.key)
 	}
-	it.windows = m.windows.naming[key]
-	m.overhead += overhead
+	it.windows = int32(m.windows.naming[it.key])
+	m.overhead += it.overhead
 	m.policy.insert(it)
 	m.makeRoom(0)
 }
@@ -162,7 +157,7 @@ func (m *Memory) makeRoom(n int64) bool {
 func (m *Memory) drop(it *item) {
 	m.policy.remove(it)
 	m.overhead -= it.overhead
-	if b, ok := it.entry.Body.(*blob); ok && b.pages.holds.Add(-1) == 0 {
+	if b := it.body; b != nil && b.pages.holds.Add(-1) == 0 {
 		m.release(b.pages)
 	}
 }

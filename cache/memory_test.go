@@ -3,7 +3,10 @@ package cache_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -107,4 +110,48 @@ func TestEvictedBodiesStayWholeForTheirReaders(t *testing.T) {
 		}
 	}
 	require.True(t, body == string(got[:n]))
+}
+
+// A Memory keeps entries in another shape; what comes out is what went in.
+func TestMemoryKeepsEveryField(t *testing.T) {
+	long := strings.Repeat("x", 20_000)
+	for name, e := range map[string]*cache.Entry{
+		"nothing":       {},
+		"a note":        {URL: "k", Vary: http.Header{"Accept": {}}, TTL: time.Hour},
+		"empty header":  {URL: "http://o/x", Status: 204, Header: http.Header{}, Vary: http.Header{}},
+		"usual":         {URL: "k", Status: 200, Header: head("Content-Type", "video/mp2t", "ETag", `"e"`, "X-Timer", "1", "Accept", "", "Date", "")},
+		"unusual":       {URL: "", Status: 599, Header: http.Header{"X-A": {"1", "", "2"}, "": {"\x00\xff"}, "lower": {"a,b"}, "X-Long": {long}, long: {"x"}}},
+		"varies":        {URL: "http://o/x", Status: 200, Header: head("Vary", "Accept, X-B"), Vary: http.Header{"Accept": {"a", "b"}, "X-B": {}}},
+		"in slices":     {URL: "k", Status: 200, Sliced: 1 << 40, Time: time.Now(), TTL: -1},
+		"with a body":   {URL: "k", Status: 206, Header: head("Age", "1"), Body: cache.Bytes([]byte("body"))},
+		"many fields":   {URL: "k", Header: many(300)},
+		"many segments": {URL: "k", Body: cache.Bytes(noise(1<<20, 1))},
+	} {
+		m := store(t)
+		require.NoError(t, m.Put(t.Context(), "k", e))
+		got, err := m.Get(t.Context(), "k")
+		require.NoError(t, err)
+		require.NotNil(t, got, name)
+		if e.Body != nil {
+			body, err := io.ReadAll(io.NewSectionReader(got.Body, 0, got.Body.Size()))
+			require.NoError(t, err)
+			want, _ := io.ReadAll(io.NewSectionReader(e.Body, 0, e.Body.Size()))
+			require.Equal(t, want, body, name)
+		}
+		got.Body, e.Body = nil, nil
+		require.Equal(t, e, got, name)
+		if got.Header != nil {
+			got.Header.Set("X-Mine", "1")
+		}
+		again, _ := m.Get(t.Context(), "k")
+		require.Empty(t, again.Header.Get("X-Mine"), name)
+	}
+}
+
+func many(n int) http.Header {
+	h := http.Header{}
+	for i := range n {
+		h.Add("X-"+strconv.Itoa(i), strings.Repeat("v", i))
+	}
+	return h
 }

@@ -36,7 +36,7 @@ func (o *opening) fromStore(r *http.Request, first bool) (*http.Response, error)
 	}
 	var resp *http.Response
 	if varies(o.entry.Vary, r) {
-		resp = t.serve(r, o.key, o.entry, how)
+		resp = t.serve(r, found{key: o.key, entry: o.entry}, how)
 	}
 	switch {
 	case resp == nil:

@@ -13,24 +13,25 @@ type policy struct {
 	ghosts      ghosts
 }
 
-// item is an Entry in one of the queues.
+// item is an Entry in one of the queues: that of a Dir, or in a Memory what it was packed into.
 type item struct {
-	key        string
-	entry      *Entry
+	key   string
+	entry *Entry
+	packed
 	overhead   int64 // beside the pages of the body
 	weight     int64 // with them
+	prev, next *item
+	windows    int32 // live playlists that name it
 	asked      uint8 // at most 3
 	inMain     bool
 	over       bool
-	windows    int // live playlists that name it
-	prev, next *item
 }
 
 func newPolicy(maxBytes int64) policy {
 	return policy{max: maxBytes, items: map[string]*item{}, ghosts: ghosts{seen: map[string]uint64{}}}
 }
 
-func (p *policy) get(key string) *Entry {
+func (p *policy) get(key string) *item {
 	it := p.items[key]
 	if it == nil {
 		return nil
@@ -40,7 +41,7 @@ func (p *policy) get(key string) *Entry {
 		p.live.remove(it)
 		p.live.push(it)
 	}
-	return it.entry
+	return it
 }
 
 func (p *policy) insert(it *item) {
@@ -134,10 +135,7 @@ func (q *queue) idle() *item {
 	return it
 }
 
-func (it *item) busy() bool {
-	b, ok := it.entry.Body.(*blob)
-	return ok && b.pages.busy()
-}
+func (it *item) busy() bool { return it.body != nil && it.body.pages.busy() }
 
 // queue is a list with its weight; entries come in first and leave last.
 type queue struct {

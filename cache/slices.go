@@ -138,7 +138,7 @@ func (s *sliced) open() error {
 func (t *Transport) part(r *http.Request, key string) (*http.Response, error) {
 	have := t.lookup(r, key)
 	if have.entry != nil {
-		if resp := t.serve(r, have.key, have.entry, statusHit); resp != nil {
+		if resp := t.serve(r, have, statusHit); resp != nil {
 			return resp, nil
 		}
 	}

@@ -103,12 +103,13 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch {
 	case have.entry == nil:
 	case have.entry.fresh():
-		if resp := t.serve(r, have.key, have.entry, statusHit); resp != nil {
+		if resp := t.serve(r, have, statusHit); resp != nil {
 			t.count.hits.Add(1)
 			return resp, nil
 		}
 	case t.mayWait(have):
-		if resp := t.serve(r, have.key, have.entry, statusHitStale); resp != nil {
+		have.own = false // the question whether it still holds is made of it
+		if resp := t.serve(r, have, statusHitStale); resp != nil {
 			t.renew(r, have)
 			t.count.hits.Add(1)
 			t.count.stale.Add(1)

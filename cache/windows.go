@@ -87,7 +87,7 @@ func (m *Memory) sweep(now time.Time) {
 // named says how many live playlists name an entry.
 func (p *policy) named(it *item, lists int) {
 	p.queueOf(it).remove(it)
-	it.windows, it.over, it.inMain = lists, false, false
+	it.windows, it.over, it.inMain = int32(lists), false, false
 	p.queueOf(it).push(it)
 }
 

@@ -1,0 +1,132 @@
+package cache
+
+import (
+	"encoding/binary"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// packed is an Entry as Memory keeps it: a header is a map of slices only while somebody looks at it, since as such it
+// takes twice as much as all the rest.
+type packed struct {
+	text   string // the URL, if it is not the key, and the fields
+	body   *blob  // nil: none
+	time   time.Time
+	ttl    time.Duration
+	sliced int64
+	status int
+}
+
+// pack is for entries whose body, if any, is a blob.
+func pack(key string, e *Entry) packed {
+	p := packed{time: e.Time, ttl: e.TTL, sliced: e.Sliced, status: e.Status}
+	p.body, _ = e.Body.(*blob)
+	b := make([]byte, 1, 512)
+	if e.URL != key {
+		b[0] = 1
+		b = appendString(b, e.URL)
+	}
+	b = appendHeader(b, e.Header)
+	p.text = string(appendHeader(b, e.Vary))
+	return p
+}
+
+// entry unpacks. The header is the caller's own.
+func (p *packed) entry(key string) *Entry {
+	e := &Entry{URL: key, Status: p.status, Time: p.time, TTL: p.ttl, Sliced: p.sliced}
+	if p.body != nil {
+		e.Body = p.body
+	}
+	t := unpacker(p.text[1:])
+	if p.text[0] != 0 {
+		e.URL = t.string()
+	}
+	e.Header = t.header()
+	e.Vary = t.header()
+	return e
+}
+
+// usual are the fields whose names take one byte.
+var usual = [...]string{
+	"", "Accept", "Accept-Language", "Accept-Ranges", "Access-Control-Allow-Credentials", "Access-Control-Allow-Headers",
+	"Access-Control-Allow-Methods", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Age", "Alt-Svc",
+	"Cache-Control", "Cache-Status", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Length",
+	"Content-Range", "Content-Type", "Date", "Etag", "Expires", "Last-Modified", "Location", "Origin", "Pragma", "Server",
+	"Strict-Transport-Security", "Timing-Allow-Origin", "User-Agent", "Vary", "Via", "X-Amz-Cf-Id", "X-Amz-Cf-Pop",
+	"X-Amz-Id-2", "X-Amz-Request-Id", "X-Cache", "X-Content-Type-Options", "X-Served-By", "X-Timer",
+}
+
+// appendHeader writes the numbers of fields, one more for a header that is not nil, and of values, and then each field.
+func appendHeader(b []byte, h http.Header) []byte {
+	if h == nil {
+		return append(b, 0)
+	}
+	values := 0
+	for _, v := range h {
+		values += len(v)
+	}
+	b = binary.AppendUvarint(b, uint64(len(h)+1))
+	b = binary.AppendUvarint(b, uint64(values))
+	for name, v := range h {
+		if i, ok := slices.BinarySearch(usual[1:], name); ok {
+			b = append(b, byte(i+1))
+		} else {
+			b = appendString(append(b, 0), name)
+		}
+		b = binary.AppendUvarint(b, uint64(len(v)))
+		for _, one := range v {
+			b = appendString(b, one)
+		}
+	}
+	return b
+}
+
+func appendString(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// unpacker is what is left to read.
+type unpacker string
+
+func (t *unpacker) header() http.Header {
+	fields := t.number()
+	if fields == 0 {
+		return nil
+	}
+	h := make(http.Header, fields-1+ours)
+	all := make([]string, t.number())
+	for range fields - 1 {
+		name := usual[(*t)[0]]
+		if *t = (*t)[1:]; name == "" {
+			name = t.string()
+		}
+		n := t.number()
+		for i := range n {
+			all[i] = t.string()
+		}
+		h[name], all = all[:n:n], all[n:]
+	}
+	return h
+}
+
+func (t *unpacker) string() string {
+	n := t.number()
+	s := string((*t)[:n])
+	*t = (*t)[n:]
+	return s
+}
+
+func (t *unpacker) number() int {
+	n, shift := 0, 0
+	for i := range len(*t) {
+		c := (*t)[i]
+		n |= int(c&0x7f) << shift
+		if c < 0x80 {
+			*t = (*t)[i+1:]
+			break
+		}
+		shift += 7
+	}
+	return n
+}
