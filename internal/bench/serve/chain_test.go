@@ -33,9 +33,9 @@ func BenchmarkHit(b *testing.B) {
 	defer origin.Close()
 	h := chain(origin.URL + "/")
 	for _, l := range loads {
-		b.Run(strings.ReplaceAll(l.name, " ", "_"), func(b *testing.B) {
-			r := httptest.NewRequest(http.MethodGet, l.path, nil)
-			if _, value, ok := strings.Cut(l.header, ": "); ok {
+		b.Run(strings.ReplaceAll(l.Name, " ", "_"), func(b *testing.B) {
+			r := httptest.NewRequest(http.MethodGet, l.Path, nil)
+			if _, value, ok := strings.Cut(l.Header, ": "); ok {
 				r.Header.Set("Range", strings.TrimSpace(value))
 			}
 			w := nowhere{header: http.Header{}}
@@ -45,8 +45,8 @@ func BenchmarkHit(b *testing.B) {
 				clear(w.header) // the map is net/http's, and is not what is measured
 				w.n = 0
 				h.ServeHTTP(&w, r)
-				if int64(w.n) != l.bytes {
-					b.Fatalf("%d bytes, not %d", w.n, l.bytes)
+				if int64(w.n) != l.Bytes {
+					b.Fatalf("%d bytes, not %d", w.n, l.Bytes)
 				}
 			}
 		})

@@ -15,21 +15,17 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/bench/hammer"
 )
 
-// load is one thing to ask for, over and over.
-type load struct {
-	name, path, header string
-	bytes              int64 // of body, in each answer
-}
-
-var loads = []load{
-	{"1KB", "/1KB.ts", "", 1 << 10},
-	{"200KB", "/200KB.ts", "", 200 << 10},
-	{"2MB", "/2MB.ts", "", 2 << 20},
-	{"8MB", "/8MB.ts", "", 8 << 20},
-	{"2MB bytes=0-1", "/2MB.ts", "Range: bytes=0-1\r\n", 2},
-	{"2MB 64KB range", "/2MB.ts", "Range: bytes=1000000-1065535\r\n", 64 << 10},
+var loads = []hammer.Load{
+	{Name: "1KB", Path: "/1KB.ts", Bytes: 1 << 10},
+	{Name: "200KB", Path: "/200KB.ts", Bytes: 200 << 10},
+	{Name: "2MB", Path: "/2MB.ts", Bytes: 2 << 20},
+	{Name: "8MB", Path: "/8MB.ts", Bytes: 8 << 20},
+	{Name: "2MB bytes=0-1", Path: "/2MB.ts", Header: "Range: bytes=0-1\r\n", Bytes: 2},
+	{Name: "2MB 64KB range", Path: "/2MB.ts", Header: "Range: bytes=1000000-1065535\r\n", Bytes: 64 << 10},
 }
 
 func main() {
@@ -44,54 +40,35 @@ func main() {
 	only := flag.String("only", "", "run the loads whose name contains this")
 	flag.Parse()
 
-	contenders, stop, err := start()
-	if err != nil {
+	if err := run(*rounds, *conns, *span, *only); err != nil {
 		log.Fatal(err)
 	}
-	defer stop()
+}
+
+func run(rounds, conns int, span time.Duration, only string) error {
+	s, err := hammer.NewServers()
+	if err != nil {
+		return err
+	}
+	defer s.Stop()
+	if err := start(s); err != nil {
+		return err
+	}
 	for _, l := range loads {
-		if strings.Contains(l.name, *only) {
-			fmt.Println(l.name)
-			report(measure(l, contenders, *rounds, *conns, *span))
+		if !strings.Contains(l.Name, only) {
+			continue
+		}
+		figures, err := l.Measure(s.All, rounds, conns, span)
+		if err != nil {
+			return err
+		}
+		fmt.Println(l.Name)
+		hammer.Report(figures)
+	}
+	for _, server := range s.All {
+		if bytes, err := server.PSS(); err == nil {
+			fmt.Printf("%-13s %6.1f MiB PSS\n", server.Name, float64(bytes)/(1<<20))
 		}
 	}
-	for _, c := range contenders {
-		if bytes, err := pss(c.pid); err == nil {
-			fmt.Printf("%-13s %6.1f MiB PSS\n", c.name, float64(bytes)/(1<<20))
-		}
-	}
-}
-
-// measure takes turns: one measurement of each contender, then the next round.
-func measure(l load, contenders []contender, rounds, conns int, span time.Duration) []figures {
-	all := make([]figures, len(contenders))
-	for round := -1; round < rounds; round++ { // round -1 warms the caches up
-		for i, c := range contenders {
-			all[i].name = c.name
-			rate, cost, err := turn(c, l, conns, span)
-			if err != nil {
-				log.Fatalf("%s, %s: %v", c.name, l.name, err)
-			}
-			if round >= 0 {
-				all[i].rates, all[i].costs = append(all[i].rates, rate), append(all[i].costs, cost)
-			}
-		}
-	}
-	return all
-}
-
-// turn is one measurement: answers per second, and the microseconds of the server's CPU that one answer takes.
-func turn(c contender, l load, conns int, span time.Duration) (rate, cost float64, err error) {
-	before, err := cpu(c.pid)
-	if err != nil {
-		return 0, 0, err
-	}
-	begin := time.Now()
-	answers, err := hammer(c.addr, l, conns, span)
-	if err != nil {
-		return 0, 0, err
-	}
-	took := time.Since(begin)
-	after, err := cpu(c.pid)
-	return float64(answers) / took.Seconds(), float64((after - before).Microseconds()) / float64(answers), err
+	return nil
 }

@@ -41,8 +41,8 @@ func runRole(role string) {
 func serveContent() http.Handler {
 	bodies := map[string][]byte{}
 	for _, l := range loads {
-		if l.header == "" {
-			bodies[l.path] = bytes.Repeat([]byte{0x47}, int(l.bytes))
+		if l.Header == "" {
+			bodies[l.Path] = bytes.Repeat([]byte{0x47}, int(l.Bytes))
 		}
 	}
 	modified := time.Unix(1_700_000_000, 0)
@@ -63,10 +63,10 @@ func serveContent() http.Handler {
 func bare() http.Handler {
 	bodies, header := map[string][]byte{}, map[string]http.Header{}
 	for _, l := range loads {
-		if l.header == "" {
-			bodies[l.path] = bytes.Repeat([]byte{0x47}, int(l.bytes))
-			header[l.path] = http.Header{
-				"Content-Type": {"video/mp2t"}, "Content-Length": {strconv.FormatInt(l.bytes, 10)}, "Accept-Ranges": {"bytes"},
+		if l.Header == "" {
+			bodies[l.Path] = bytes.Repeat([]byte{0x47}, int(l.Bytes))
+			header[l.Path] = http.Header{
+				"Content-Type": {"video/mp2t"}, "Content-Length": {strconv.FormatInt(l.Bytes, 10)}, "Accept-Ranges": {"bytes"},
 				"Last-Modified": {"Tue, 14 Nov 2023 22:13:20 GMT"}, "Date": {"Tue, 14 Nov 2023 22:13:20 GMT"}, "Age": {"1"},
 				"Cache-Status": {"hlsproxy; hit"}, "X-Content-Type-Options": {"nosniff"}, "Access-Control-Allow-Origin": {"*"},
 				"Access-Control-Expose-Headers": {"Content-Length, Content-Range, Accept-Ranges, Date, Age, Etag"},

@@ -1,12 +1,12 @@
-package main
+package hammer
 
 import (
 	"fmt"
 	"slices"
 )
 
-// figures are what the rounds of one contender gave.
-type figures struct {
+// Figures are what the rounds of one server gave.
+type Figures struct {
 	name  string
 	rates []float64 // answers per second
 	costs []float64 // CPU microseconds per answer
@@ -17,13 +17,13 @@ func median(v []float64) float64 {
 	return v[len(v)/2]
 }
 
-// report prints all contenders, and how the first compares with the others: above 1 it is the better one.
-func report(all []figures) {
+// Report prints all figures, and how the first compares with the others: above 1 it is the better one.
+func Report(all []Figures) {
 	for i, f := range all {
 		fmt.Printf("  %-13s %9.0f req/s (%.0f to %.0f) %9.1f us (%.1f to %.1f)", f.name,
 			median(f.rates), slices.Min(f.rates), slices.Max(f.rates), median(f.costs), slices.Min(f.costs), slices.Max(f.costs))
 		if i > 0 {
-			fmt.Printf("  hlsproxy: %.2fx rate, %.2fx cost", median(all[0].rates)/median(f.rates), median(f.costs)/median(all[0].costs))
+			fmt.Printf("  %s: %.2fx rate, %.2fx cost", all[0].name, median(all[0].rates)/median(f.rates), median(f.costs)/median(all[0].costs))
 		}
 		fmt.Println()
 	}

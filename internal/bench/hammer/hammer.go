@@ -1,4 +1,6 @@
-package main
+// Package hammer compares servers: it starts them, asks each in turn for one thing over and over, and says how many
+// answers a second came and what each cost the server's CPU.
+package hammer
 
 import (
 	"bytes"
@@ -13,16 +15,23 @@ import (
 	"time"
 )
 
-// hammer keeps conns connections busy for span and returns the number of answers. Bodies are discarded in the kernel, so
+// Load is one thing to ask for.
+type Load struct {
+	Name, Path string
+	Header     string // lines, each with its end
+	Bytes      int64  // of body, in each answer
+}
+
+// ask keeps conns connections busy for span and returns the number of answers. Bodies are discarded in the kernel, so
 // that the client's copying is not what is measured.
-func hammer(addr string, l load, conns int, span time.Duration) (int64, error) {
+func (l Load) ask(addr string, conns int, span time.Duration) (int64, error) {
 	var done atomic.Int64
 	var wg sync.WaitGroup
 	errs := make(chan error, conns)
 	end := time.Now().Add(span)
 	for range conns {
 		wg.Go(func() {
-			if err := keepAsking(addr, l, end, &done); err != nil {
+			if err := l.keepAsking(addr, end, &done); err != nil {
 				errs <- err
 			}
 		})
@@ -36,7 +45,7 @@ func hammer(addr string, l load, conns int, span time.Duration) (int64, error) {
 	return done.Load(), nil
 }
 
-func keepAsking(addr string, l load, end time.Time, done *atomic.Int64) error {
+func (l Load) keepAsking(addr string, end time.Time, done *atomic.Int64) error {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		return err
@@ -47,13 +56,13 @@ func keepAsking(addr string, l load, end time.Time, done *atomic.Int64) error {
 	if err != nil {
 		return err
 	}
-	request := []byte("GET " + l.path + " HTTP/1.1\r\nHost: bench\r\n" + l.header + "\r\n")
+	request := []byte("GET " + l.Path + " HTTP/1.1\r\nHost: bench\r\n" + l.Header + "\r\n")
 	buf := make([]byte, 4<<10)
 	for time.Now().Before(end) {
 		if _, err := conn.Write(request); err != nil {
 			return err
 		}
-		if err := answer(conn, raw, buf, l); err != nil {
+		if err := l.answer(conn, raw, buf); err != nil {
 			return err
 		}
 		done.Add(1)
@@ -61,7 +70,7 @@ func keepAsking(addr string, l load, end time.Time, done *atomic.Int64) error {
 	return nil
 }
 
-func answer(conn net.Conn, raw syscall.RawConn, buf []byte, l load) error {
+func (l Load) answer(conn net.Conn, raw syscall.RawConn, buf []byte) error {
 	got := 0
 	for {
 		n, err := conn.Read(buf[got:])
@@ -71,8 +80,8 @@ func answer(conn net.Conn, raw syscall.RawConn, buf []byte, l load) error {
 		got += n
 		if i := bytes.Index(buf[:got], []byte("\r\n\r\n")); i >= 0 {
 			length, err := lengthOf(buf[:i])
-			if err != nil || length != l.bytes {
-				return fmt.Errorf("answer of %d bytes, not %d: %w\n%s", length, l.bytes, err, buf[:i])
+			if err != nil || length != l.Bytes {
+				return fmt.Errorf("answer of %d bytes, not %d: %w\n%s", length, l.Bytes, err, buf[:i])
 			}
 			return discard(raw, length-int64(got-i-4))
 		}

@@ -1,4 +1,4 @@
-package main
+package hammer
 
 import (
 	"bytes"
@@ -37,10 +37,10 @@ func cpu(pid int) (time.Duration, error) {
 	return total, nil
 }
 
-// pss is the memory of a process and its children, in bytes; what is shared counts in part.
-func pss(pid int) (int64, error) {
+// PSS is the memory of a server, in bytes; what it shares with others counts in part.
+func (s Server) PSS() (int64, error) {
 	total := int64(0)
-	for _, p := range family(pid) {
+	for _, p := range family(s.pid) {
 		rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p))
 		if err != nil {
 			return 0, err
