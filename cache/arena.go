@@ -2,12 +2,12 @@ package cache
 
 import "runtime"
 
-// The memory of bodies is cut into slabs of 256 pages, so that four words say which of them are free. A body takes runs of
+// The memory of bodies is cut into slabs of 512 pages, so that eight words say which of them are free. A body takes runs of
 // pages: one for up to a slab where there is room in one piece, several where there is not. What is freed is used again
 // and never given to the garbage collector, which would hold as much again in reserve.
 const (
-	pageSize   = 1 << 10 // half of one is lost with each body
-	slabPages  = 256
+	pageSize   = 512 // half of one is lost with each body
+	slabPages  = 512
 	slabSize   = slabPages * pageSize
 	regionSize = 16 * slabSize // what is asked of the system at a time
 )
@@ -122,7 +122,9 @@ func (a *arena) grow() bool {
 		}
 		a.spare = region
 	}
-	a.slabs = append(a.slabs, slab{mem: a.spare[:slabSize:slabSize], free: allPages})
+	s := slab{mem: a.spare[:slabSize:slabSize]}
+	s.free.set(0, slabPages, true)
+	a.slabs = append(a.slabs, s)
 	a.spare = a.spare[slabSize:]
 	a.bin(len(a.slabs) - 1)
 	return true

@@ -2,10 +2,8 @@ package cache
 
 import "math/bits"
 
-// pageSet is a set of numbers below 256.
-type pageSet [4]uint64
-
-var allPages = pageSet{^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0)}
+// pageSet is a set of numbers below slabPages.
+type pageSet [slabPages / 64]uint64
 
 // set puts the n numbers from first on into the set, or takes them out.
 func (s *pageSet) set(first, n int, in bool) {
@@ -36,7 +34,7 @@ func (s *pageSet) next(i int) int {
 	return -1
 }
 
-// gap is the first number from i on that is not a member, 256 if all are.
+// gap is the first number from i on that is not a member, slabPages if all are.
 func (s *pageSet) gap(i int) int {
 	for word := i / 64; word < len(s); word++ {
 		w := ^s[word]
