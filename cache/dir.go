@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -110,8 +109,8 @@ func (d *Dir) Put(_ context.Context, key string, e *Entry) error {
 	}
 	total := int64(len(head)) + e.size()
 	d.mu.Lock()
-	if old := d.policy.items[key]; old != nil {
-		d.drop(old)
+	if old := d.policy.items[key]; old != nil && old.entry.Body != e.Body {
+		d.drop(old) // else the new file is made of the old one
 	}
 	fits := d.makeRoom(total)
 	if fits {
@@ -130,11 +129,20 @@ func (d *Dir) Put(_ context.Context, key string, e *Entry) error {
 	}
 	mine := *e
 	mine.Body = body
-	if other := d.policy.items[key]; other != nil {
-		d.drop(other)
+	if old := d.policy.items[key]; old != nil && old.entry.Body == e.Body {
+		mine.Body = e.Body
+		d.move(old, body)
 	}
 	d.insert(key, &mine)
 	return nil
+}
+
+// move makes the body of an Entry that was confirmed lie in the file of the new one, for those, too, who hold the body.
+func (d *Dir) move(it *item, to *fileBody) {
+	old := it.entry.Body.(*fileBody).at.Swap(to.at.Load())
+	d.policy.remove(it)
+	d.size -= it.weight
+	os.Remove(old.path)
 }
 
 func (d *Dir) insert(key string, e *Entry) {
@@ -162,9 +170,8 @@ func (d *Dir) makeRoom(n int64) bool {
 
 func (d *Dir) drop(it *item) {
 	d.policy.remove(it)
-	body := it.entry.Body.(*fileBody)
-	d.size -= body.total()
-	os.Remove(body.path)
+	d.size -= it.weight
+	os.Remove(it.entry.Body.(*fileBody).at.Load().path)
 }
 
 // Len is the number of entries.
@@ -185,30 +192,4 @@ func (d *Dir) evictions() uint64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.evicted
-}
-
-// fileBody is a body in a file of a Dir. The file never changes; it may be gone.
-type fileBody struct {
-	path  string
-	begin int64 // of the body in the file
-	size  int64
-	sum   uint32 // of the body
-
-	once  sync.Once // an earlier process wrote the file, and nobody knows what happened to it since
-	fault error
-}
-
-// Size is the number of bytes.
-func (b *fileBody) Size() int64 { return b.size }
-
-func (b *fileBody) total() int64 { return b.begin + b.size }
-
-// ReadAt is that of io.ReaderAt.
-func (b *fileBody) ReadAt(p []byte, off int64) (int, error) {
-	f, err := os.Open(b.path)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	return io.NewSectionReader(f, b.begin, b.size).ReadAt(p, off)
 }

@@ -246,3 +246,44 @@ func BenchmarkHitFromDir(b *testing.B) {
 		resp.Body.Close()
 	}
 }
+
+// The file of an Entry that its origin confirms is made of the old one.
+func TestAConfirmedEntryStaysInItsDirectory(t *testing.T) {
+	dir := t.TempDir()
+	o := &editions{edition: strings.Repeat("one", 1000), header: []string{"Cache-Control", "max-age=0"}}
+	for range 2 { // the second time after a restart
+		d := openDir(t, dir, 64<<20)
+		c := &cache.Transport{Base: o, Store: d}
+		for range 3 {
+			o.header = append(o.header, "X-Longer", "head") // the body moves in its file
+			_, body := fetch(t, c, segURL)
+			require.Equal(t, o.edition, body)
+		}
+		require.Equal(t, 1, d.Len())
+		require.Zero(t, c.Stats().Errors)
+		files, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		require.Len(t, files, 1)
+		info, err := files[0].Info()
+		require.NoError(t, err)
+		require.Equal(t, info.Size(), d.Size())
+	}
+	tag := `"` + o.edition + `"`
+	require.Equal(t, []string{"", tag, tag, tag, tag, tag}, o.log)
+}
+
+// A viewer who has the Entry when another one's question confirms it reads on.
+func TestABodyIsReadWhileItsEntryIsConfirmed(t *testing.T) {
+	d := openDir(t, t.TempDir(), 64<<20)
+	o := &editions{edition: strings.Repeat("one", 1000), header: []string{"Cache-Control", "max-age=0"}}
+	c := &cache.Transport{Base: o, Store: d}
+	fetch(t, c, segURL)
+	e, err := d.Get(t.Context(), segURL)
+	require.NoError(t, err)
+	_, body := fetch(t, c, segURL)
+	require.Equal(t, o.edition, body)
+	old := make([]byte, e.Body.Size())
+	_, err = e.Body.ReadAt(old, 0)
+	require.NoError(t, err)
+	require.Equal(t, o.edition, string(old))
+}

@@ -95,7 +95,7 @@ func writeFile(dir, key string, head []byte, e *Entry) (_ *fileBody, err error) 
 	if err := os.Rename(temp.Name(), path); err != nil {
 		return nil, err
 	}
-	b := &fileBody{path: path, begin: int64(len(head)), size: e.size()}
+	b := newFileBody(path, int64(len(head)), e.size(), 0)
 	b.once.Do(func() {})
 	return b, nil
 }
@@ -123,7 +123,7 @@ func readFile(path string) (key string, e *Entry, err error) {
 	if crc32.Checksum(text, castagnoli) != binary.BigEndian.Uint32(start[len(magic)+4:]) || json.Unmarshal(text, &head) != nil {
 		return "", nil, errCorrupt
 	}
-	b := &fileBody{path: path, begin: int64(prologue) + int64(n), size: head.Size, sum: head.Sum}
+	b := newFileBody(path, int64(prologue)+int64(n), head.Size, head.Sum)
 	info, err := f.Stat()
 	if err != nil || info.Size() != b.total() {
 		return "", nil, errCorrupt
@@ -139,13 +139,14 @@ func readFile(path string) (key string, e *Entry, err error) {
 func (b *fileBody) verify() error {
 	b.once.Do(func() {
 		sum := crc32.New(castagnoli)
-		f, err := os.Open(b.path)
+		at := b.at.Load()
+		f, err := os.Open(at.path)
 		if err != nil {
 			b.fault = err
 			return
 		}
 		defer f.Close()
-		n, err := io.Copy(sum, io.NewSectionReader(f, b.begin, b.size))
+		n, err := io.Copy(sum, io.NewSectionReader(f, at.begin, b.size))
 		if err == nil && (n != b.size || sum.Sum32() != b.sum) {
 			err = errCorrupt
 		}

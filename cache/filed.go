@@ -15,16 +15,17 @@ type filed struct {
 
 // reader opens the file and seeks to off.
 func (b *fileBody) reader(ctx context.Context, off, end int64, sent *atomic.Uint64) (*filed, error) {
-	f, err := os.Open(b.path)
+	at := b.at.Load()
+	f, err := os.Open(at.path)
 	if err != nil {
 		return nil, err
 	}
 	info, err := f.Stat()
-	if err == nil && info.Size() != b.total() {
+	if err == nil && info.Size() != at.begin+b.size {
 		err = errCorrupt
 	}
 	if err == nil {
-		_, err = f.Seek(b.begin+off, io.SeekStart)
+		_, err = f.Seek(at.begin+off, io.SeekStart)
 	}
 	if err != nil {
 		f.Close()
