@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net/http"
@@ -15,27 +16,32 @@ const (
 
 var buffers = sync.Pool{New: func() any { return new([readSize]byte) }}
 
-// pass sends the answer to the viewer. After the header nothing but a broken connection can tell of a fault.
+// pass sends the answer to the viewer. An error is one of upstream's before any byte of its body; after that nothing but a
+// broken connection can tell of a fault.
 func (f *fetch) pass(w http.ResponseWriter, resp *http.Response) error {
-	announce(w, resp)
-	w.WriteHeader(resp.StatusCode)
-	if f.viewer.Method == http.MethodHead || !hasBody(resp.StatusCode) {
-		return nil
-	}
 	v := &f.out
 	*v = viewer{
-		ResponseWriter: w, rc: *http.NewResponseController(w), clock: &f.clock,
+		ResponseWriter: w, resp: resp, rc: *http.NewResponseController(w), clock: &f.clock,
 		stall: or(f.proxy.Stall, defaultStall), h2: f.viewer.ProtoMajor > 1,
 	}
+	if f.viewer.Method == http.MethodHead || !hasBody(resp.StatusCode) {
+		v.open()
+		return nil
+	}
 	if resp.ContentLength < 0 {
-		_ = v.FlushError() // a stream: whoever waits for it shall know that it is there
+		defer time.AfterFunc(headStart, v.show).Stop()
 	}
 	err := v.copy(resp.Body)
-	v.arm() // net/http has yet to send what it holds back
+	if err != nil && v.withhold() {
+		return cmp.Or(f.clock.cause(), err)
+	}
+	v.open() // an empty body
+	v.arm()  // net/http has yet to send what it holds back
 	if v.err != nil {
 		return nil // the viewer, or whoever stands in between, has what it wants or is gone, and knows
 	}
 	if err != nil {
+		_ = v.FlushError() // or nothing at all would come, and clients ask again for what never begins
 		panic(http.ErrAbortHandler)
 	}
 	return nil
@@ -45,6 +51,8 @@ func (f *fetch) pass(w http.ResponseWriter, resp *http.Response) error {
 // hours but not stand still.
 type viewer struct {
 	http.ResponseWriter
+	resp  *http.Response
+	head  head
 	rc    http.ResponseController
 	clock *clock
 	stall time.Duration
@@ -107,6 +115,9 @@ func (v *viewer) disarm() {
 
 // FlushError is for http.ResponseController.
 func (v *viewer) FlushError() error {
+	if !v.head.gone.Load() {
+		return nil
+	}
 	v.arm()
 	defer v.disarm()
 	if err := v.rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
@@ -117,6 +128,7 @@ func (v *viewer) FlushError() error {
 }
 
 func (v *viewer) Write(p []byte) (n int, err error) {
+	v.open()
 	if v.clock.waiting {
 		v.clock.stop()
 		defer v.clock.start()
