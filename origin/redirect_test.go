@@ -199,3 +199,20 @@ func TestViaCountsProxiesOfThisKind(t *testing.T) {
 	require.Equal(t, http.StatusLoopDetected, resp.StatusCode, "its own mark")
 	require.Equal(t, 1, f.origin.Requests(""))
 }
+
+// A pool that makes the redirects of its origins fit must not make one of two.
+func TestRedirectsOfAPoolThatAreNotFollowed(t *testing.T) {
+	f := newFront(t, &origin.Proxy{})
+	pool, err := origin.NewPool(origin.PoolConfig{Origins: []string{f.origin.URL}, Base: transportOf(t, &origin.Guard{Allow: prefixes("127.0.0.1/32")})})
+	require.NoError(t, err)
+	f.proxy.Transport = pool
+	f.origin.Handle("/end.ts", video("abc"))
+	for name, locations := range map[string][]string{"two": {"/end.ts", "/end.ts"}, "none": nil, "empty": {""}} {
+		f.origin.Handle("/a.ts", to(302, locations...))
+		resp, _ := f.get(t, "/a.ts")
+		require.Equal(t, 502, resp.StatusCode, name)
+	}
+	f.origin.Handle("/a.ts", to(302, "/end.ts"))
+	_, body := f.get(t, "/a.ts")
+	require.Equal(t, "abc", body)
+}
