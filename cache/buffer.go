@@ -37,7 +37,14 @@ type buffer struct {
 	armed  bool
 }
 
-func newBuffer(length int64, mem *pages) *buffer { return &buffer{length: length, pages: mem} }
+func newBuffer(length int64, mem *pages) *buffer {
+	b := &buffer{length: length, pages: mem}
+	if length > largeChunk && length <= defaultMaxBody {
+		n := int(length/largeChunk) + 1
+		b.chunks, b.runs, mem.runs = make([][]byte, 0, n), make([]bool, 0, n), make([]run, 0, n)
+	}
+	return b
+}
 
 // space returns where to put the next bytes; never empty. The bytes count when they are committed.
 func (b *buffer) space() []byte {

@@ -45,7 +45,7 @@ func (b *buffer) drop(off int64) {
 // seal returns all that was committed, and the n bytes after it, as they will be when the buffer has ended. The blob
 // holds nothing: it is whose who holds the pages.
 func (b *buffer) seal(n int) *blob {
-	out := &blob{size: b.size + int64(n), pages: b.pages}
+	out := &blob{size: b.size + int64(n), pages: b.pages, chunks: make([][]byte, 0, len(b.chunks))}
 	for i, c := range b.chunks {
 		isLast := i == len(b.chunks)-1
 		if isLast {

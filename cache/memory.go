@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"weak"
 )
 
 // Memory is a Store in memory, bounded by bytes. What is asked for once only, as by a scan through an archive, does not
@@ -39,6 +40,9 @@ func (m *Memory) Get(_ context.Context, key string) (*Entry, error) {
 	if it == nil {
 		return nil, nil
 	}
+	if e := it.lent.Value(); e != nil {
+		return e, nil
+	}
 	e := it.packed.entry(key)
 	if it.body != nil {
 		it.body.pages.hold()
@@ -46,6 +50,7 @@ func (m *Memory) Get(_ context.Context, key string) (*Entry, error) {
 		runtime.AddCleanup(held, (*pages).release, it.body.pages)
 		e.Body = held
 	}
+	it.lent = weak.Make(e)
 	return e, nil
 }
 

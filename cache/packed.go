@@ -22,7 +22,8 @@ type packed struct {
 func pack(key string, e *Entry) packed {
 	p := packed{time: e.Time, ttl: e.TTL, sliced: e.Sliced, status: e.Status}
 	p.body, _ = e.Body.(*blob)
-	b := make([]byte, 1, 512)
+	var room [512]byte
+	b := room[:1]
 	if e.URL != key {
 		b[0] = 1
 		b = appendString(b, e.URL)

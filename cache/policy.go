@@ -1,5 +1,7 @@
 package cache
 
+import "weak"
+
 // policy decides what Memory drops: S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", 2023). New
 // entries go to a small queue; those asked for again before they reach its end move to the main one, the others leave and
 // only their keys are remembered for a while. In the main queue an entry that was asked for goes round once more.
@@ -18,8 +20,9 @@ type item struct {
 	key   string
 	entry *Entry
 	packed
-	overhead   int64 // beside the pages of the body
-	weight     int64 // with them
+	lent       weak.Pointer[Entry] // what Memory.Get has returned and somebody may still have
+	overhead   int64               // beside the pages of the body
+	weight     int64               // with them
 	prev, next *item
 	windows    int32 // live playlists that name it
 	asked      uint8 // at most 3
