@@ -13,7 +13,7 @@ import (
 //
 // The bound holds for all that a Memory and the Transport it is the Store of keep: bodies, those of running fills
 // included, keys, header fields and bookkeeping. Bodies lie outside of the garbage-collected heap where the system allows
-// it, in memory that is taken as needed and used again.
+// it, in memory that is taken as needed and used again; of gaps between them there may be a thirty-second more.
 type Memory struct {
 	max int64
 
@@ -25,10 +25,14 @@ type Memory struct {
 	evicted  uint64
 }
 
+// slack is the part of the bound by which the arena is larger. Without it a full one is all small gaps, and a body lies in
+// three times as many pieces as it needs, each of which is a write.
+const slack = 32
+
 // NewMemory returns a Memory that takes at most maxBytes. 0 or less: it holds nothing.
 func NewMemory(maxBytes int64) *Memory {
 	maxBytes = max(maxBytes, 0)
-	return &Memory{max: maxBytes, policy: newPolicy(maxBytes), arena: newArena(maxBytes)}
+	return &Memory{max: maxBytes, policy: newPolicy(maxBytes), arena: newArena(maxBytes + maxBytes/slack)}
 }
 
 // Get returns the Entry that was put under key, fresh or not; nil if there is none. It never fails. The memory of the
