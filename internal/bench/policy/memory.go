@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"log"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache"
+)
+
+// hollow is a body of so many bytes, whatever they are.
+type hollow int64
+
+func (h hollow) Size() int64                           { return int64(h) }
+func (h hollow) ReadAt(p []byte, _ int64) (int, error) { return len(p), nil }
+
+func (h hollow) entry() *cache.Entry {
+	return &cache.Entry{Status: http.StatusOK, Header: mediaType, Body: h, Time: time.Now(), TTL: time.Hour}
+}
+
+var mediaType = http.Header{"Content-Type": {"video/mp2t"}}
+
+// keys are the URLs of objects, which are what a Transport calls them.
+func (t trace) keys() []string {
+	keys := make([]string, len(t.sizes))
+	for i := range keys {
+		keys[i] = fmt.Sprintf("http://o.example/%07d.ts", i)
+	}
+	return keys
+}
+
+// fake is an origin of playlists. It has nothing else.
+type fake struct{ playlist string }
+
+func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp := &http.Response{StatusCode: http.StatusNotFound, Header: http.Header{}, Body: http.NoBody, Request: r}
+	if r.Method == http.MethodGet {
+		resp.StatusCode, resp.ContentLength = http.StatusOK, int64(len(f.playlist))
+		resp.Header = http.Header{"Content-Type": {"application/vnd.apple.mpegurl"}, "Etag": {`"e"`}}
+		resp.Body = io.NopCloser(strings.NewReader(f.playlist))
+	}
+	return resp, nil
+}
+
+// refs is what rewrite.Refs would find in the playlists of fake.
+func refs(playlist []byte, _ string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for line := range strings.Lines(string(playlist)) {
+			if strings.HasPrefix(line, "http") && !yield(strings.TrimSpace(line)) {
+				return
+			}
+		}
+	}
+}
+
+// memoryHits asks with HEAD, which holds no body, and puts what is missing.
+func memoryHits(t trace, capacity int64) (hits int) {
+	origin, m, keys := &fake{}, cache.NewMemory(capacity), t.keys()
+	c := &cache.Transport{Base: origin, Store: m, Refs: refs, TTL: func(*cache.Entry) time.Duration { return time.Nanosecond }}
+	edges := t.edges
+	ask := &http.Request{Method: http.MethodHead, URL: &url.URL{Scheme: "http", Host: "o.example"}, Header: http.Header{}}
+	for i, o := range t.requests {
+		for ; len(edges) > 0 && edges[0].before == i; edges = edges[1:] {
+			origin.refresh(c, edges[0], keys)
+		}
+		ask.URL.Path = strings.TrimPrefix(keys[o], "http://o.example")
+		resp, err := c.RoundTrip(ask)
+		if err != nil {
+			log.Fatal(err)
+		}
+		if resp.StatusCode == http.StatusOK {
+			hits++
+		} else {
+			m.Put(context.Background(), keys[o], hollow(t.sizes[o]).entry())
+		}
+	}
+	return hits
+}
+
+// refresh lets the cache see a live playlist.
+func (f *fake) refresh(c *cache.Transport, e edge, keys []string) {
+	var b strings.Builder
+	b.WriteString("#EXTM3U\n#EXT-X-TARGETDURATION:4\n")
+	for _, o := range e.window {
+		b.WriteString("#EXTINF:4,\n" + keys[o] + "\n")
+	}
+	f.playlist = b.String()
+	r, err := http.NewRequest(http.MethodGet, fmt.Sprintf("http://o.example/%d/index.m3u8", e.channel), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	resp, err := c.RoundTrip(r)
+	if err != nil {
+		log.Fatal(err)
+	}
+	io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+}

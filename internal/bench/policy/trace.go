@@ -1,0 +1,95 @@
+package main
+
+import (
+	"math"
+	"math/rand/v2"
+	"sort"
+)
+
+// trace is a sequence of requests for objects, which are numbers.
+type trace struct {
+	name     string
+	requests []uint32
+	sizes    []int64 // of objects
+	edges    []edge  // what live playlists name, in the order of their time
+}
+
+// edge is a live playlist that is fetched before the request of this number.
+type edge struct {
+	before, channel int
+	window          []uint32
+}
+
+// object adds one of 0.2 to 4 MB; small ones are as many as large ones on a logarithmic scale.
+func (t *trace) object(rng *rand.Rand) uint32 {
+	t.sizes = append(t.sizes, int64(200_000*math.Pow(20, rng.Float64())))
+	return uint32(len(t.sizes) - 1)
+}
+
+func (t *trace) ask(object uint32) { t.requests = append(t.requests, object) }
+
+// source adds one request to a trace.
+type source func(*trace)
+
+func traces(seed uint64, n int) []trace {
+	build := func(name string, sources func(*rand.Rand) []weighted) trace {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		t := trace{name: name}
+		all := sources(rng)
+		for len(t.requests) < n {
+			at := rng.Float64()
+			for _, s := range all {
+				if at -= s.share; at < 0 {
+					s.next(&t)
+					break
+				}
+			}
+		}
+		return t
+	}
+	return []trace{
+		build("Zipf 0.9", func(r *rand.Rand) []weighted { return []weighted{{1, popular(r, 40_000)}} }),
+		build("Zipf, 40 % one-hit", func(r *rand.Rand) []weighted { return []weighted{{.6, popular(r, 40_000)}, {.4, scan(r)}} }),
+		build("VOD sessions", func(r *rand.Rand) []weighted { return []weighted{{1, films(r, 1000, 400)}} }),
+		build("live windows", func(r *rand.Rand) []weighted { return []weighted{{1, channels(r, 300)}} }),
+		build("mixed", func(r *rand.Rand) []weighted {
+			return []weighted{{.4, channels(r, 300)}, {.4, films(r, 1000, 200)}, {.2, scan(r)}}
+		}),
+	}
+}
+
+type weighted struct {
+	share float64
+	next  source
+}
+
+// zipf draws ranks below n, with the exponent 0.9 that many have found in the requests of web caches.
+func zipf(rng *rand.Rand, n int) func() int {
+	sums := make([]float64, n)
+	sum := 0.0
+	for i := range sums {
+		sum += math.Pow(float64(i+1), -0.9)
+		sums[i] = sum
+	}
+	return func() int { return min(sort.SearchFloat64s(sums, rng.Float64()*sum), n-1) }
+}
+
+// popular objects are asked for again and again.
+func popular(rng *rand.Rand, n int) source {
+	rank := zipf(rng, n)
+	objects := map[int]uint32{}
+	return func(t *trace) {
+		i := rank()
+		o, ok := objects[i]
+		if !ok {
+			o = t.object(rng)
+			objects[i] = o
+		}
+		t.ask(o)
+	}
+}
+
+// scan asks for everything once.
+func scan(rng *rand.Rand) source {
+	return func(t *trace) { t.ask(t.object(rng)) }
+}
