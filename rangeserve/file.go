@@ -20,6 +20,7 @@ func writeFile(w io.Writer, f *os.File, off, n int64) (int64, error) {
 type fileSection struct {
 	file   *os.File
 	off, n int64
+	viewer *viewer // nil: nobody counts the time
 }
 
 func (s *fileSection) Read(p []byte) (int, error) {
@@ -39,7 +40,7 @@ func (s *fileSection) WriteTo(w io.Writer) (int64, error) {
 	if err != nil || s.n == 0 {
 		return done, err
 	}
-	more, err := copySection(w, s.file, s.off, s.n)
+	more, err := copySection(armedWriter{w, s}, s.file, s.off, s.n)
 	s.advance(more)
 	return done + more, err
 }
@@ -47,4 +48,22 @@ func (s *fileSection) WriteTo(w io.Writer) (int64, error) {
 func (s *fileSection) advance(n int64) {
 	s.off += n
 	s.n -= n
+}
+
+// arm gives the client new time.
+func (s *fileSection) arm() {
+	if s.viewer != nil {
+		s.viewer.arm()
+	}
+}
+
+// armedWriter is for what the kernel did not send.
+type armedWriter struct {
+	io.Writer
+	section *fileSection
+}
+
+func (w armedWriter) Write(p []byte) (int, error) {
+	w.section.arm()
+	return w.Writer.Write(p)
 }

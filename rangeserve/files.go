@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // Files is an http.Handler that serves the regular files below Root as [Serve] does: ranges, preconditions, media types
@@ -33,6 +34,10 @@ type Files struct {
 	// Download says which files a browser is to save under their own name rather than to show, by
 	// Content-Disposition (RFC 6266). It gets the name below Root with slashes and may be called concurrently. Nil: none.
 	Download func(name string) bool
+	// Stall is how long a client may take nothing of what is written to it before its connection is broken. While it takes
+	// something the whole may last for as long as it likes: the http.Server's WriteTimeout no longer counts. 0: 30 s.
+	// Negative: no limit of its own.
+	Stall time.Duration
 
 	layouts layouts
 	handles handles
@@ -68,7 +73,16 @@ func (f *Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f.Download != nil && f.Download(name) {
 		w.Header().Set("Content-Disposition", attachment(name))
 	}
-	Serve(w, r, o.content(name))
+	f.serve(w, r, o.content(name))
+}
+
+func (f *Files) serve(w http.ResponseWriter, r *http.Request, c Content) {
+	v := &viewer{ResponseWriter: w, stall: f.Stall, h2: r.ProtoMajor > 1}
+	if v.stall == 0 {
+		v.stall = defaultStall
+	}
+	Serve(v, r, c)
+	v.arm() // net/http has yet to send what it holds back
 }
 
 func fail(w http.ResponseWriter, status int) { http.Error(w, http.StatusText(status), status) }

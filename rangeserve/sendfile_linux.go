@@ -52,6 +52,7 @@ func (s *fileSection) sendfileTo(to, from int) (ready bool) {
 			s.n -= int64(m) // the kernel has moved s.off
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:
+			s.arm()
 			return false
 		default:
 			return true

@@ -51,10 +51,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 // serve answers until ctx ends, and then gives the answers that are under way five seconds.
 func serve(ctx context.Context, ln net.Listener, h http.Handler) error {
 	// Neither ReadTimeout nor WriteTimeout: they would cut long uploads and long films. What stands still is told by
-	// arrival and by patient.
+	// arrival and by rangeserve.Files.
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(patient{ln, 30 * time.Second}) }()
+	go func() { ended <- srv.Serve(ln) }()
 	select {
 	case err := <-ended:
 		return err

@@ -1,0 +1,99 @@
+package rangeserve_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/rangeserve"
+	"github.com/stretchr/testify/require"
+)
+
+// slowFilm asks for a film of 64 MiB and tells when the answer ends.
+func slowFilm(t *testing.T, protocol string, files *rangeserve.Files) (body io.Reader, ended <-chan struct{}) {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "film.ts"), nil, 0o644))
+	require.NoError(t, os.Truncate(filepath.Join(dir, "film.ts"), 64<<20))
+	files.Root = openRoot(t, dir)
+	done := make(chan struct{})
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(done)
+		files.ServeHTTP(w, r)
+	}))
+	srv.EnableHTTP2 = protocol == "HTTP/2"
+	srv.Config.WriteTimeout = 500 * time.Millisecond // of which nothing is left
+	if protocol == "HTTP/1" {
+		srv.Start()
+	} else {
+		srv.StartTLS()
+	}
+	t.Cleanup(srv.Close)
+	t.Cleanup(srv.CloseClientConnections)
+	resp, err := srv.Client().Get(srv.URL + "/film.ts")
+	require.NoError(t, err)
+	t.Cleanup(func() { resp.Body.Close() })
+	require.Equal(t, protocol == "HTTP/2", resp.ProtoMajor == 2)
+	return resp.Body, done
+}
+
+var protocols = []string{"HTTP/1", "HTTP/1 over TLS", "HTTP/2"}
+
+func TestFilesLetsStuckReadersGo(t *testing.T) {
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			t.Parallel()
+			body, ended := slowFilm(t, protocol, &rangeserve.Files{Stall: 100 * time.Millisecond})
+			select {
+			case <-ended:
+			case <-time.After(20 * time.Second):
+				require.Fail(t, "the answer waits for ever")
+			}
+			n, err := io.Copy(io.Discard, body)
+			require.Error(t, err)
+			require.Less(t, n, int64(64<<20))
+		})
+	}
+}
+
+// TestFilesKeepsSlowReaders: one that takes something now and then has much longer than the time for one piece.
+func TestFilesKeepsSlowReaders(t *testing.T) {
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			t.Parallel()
+			const stall = time.Second
+			body, ended := slowFilm(t, protocol, &rangeserve.Files{Stall: stall})
+			began, read := time.Now(), int64(0)
+			for time.Since(began) < 2*stall {
+				n, err := io.CopyN(io.Discard, body, 1<<20)
+				read += n
+				require.NoError(t, err)
+				time.Sleep(stall / 10)
+			}
+			select {
+			case <-ended:
+				require.Fail(t, "the answer was given up")
+			default:
+			}
+			n, err := io.Copy(io.Discard, body)
+			require.NoError(t, err)
+			require.Equal(t, int64(64<<20), read+n)
+		})
+	}
+}
+
+// TestFilesWithoutAStall leaves the server's own limit alone.
+func TestFilesWithoutAStall(t *testing.T) {
+	body, ended := slowFilm(t, "HTTP/1", &rangeserve.Files{Stall: -1})
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		require.Fail(t, "the answer waits for ever")
+	}
+	_, err := io.Copy(io.Discard, body)
+	require.Error(t, err)
+}
