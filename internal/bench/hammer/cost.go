@@ -37,6 +37,9 @@ func cpu(pid int) (time.Duration, error) {
 	return total, nil
 }
 
+// CPU is the processor time that a server has taken.
+func (s Server) CPU() (time.Duration, error) { return cpu(s.pid) }
+
 // PSS is the memory of a server, in bytes; what it shares with others counts in part.
 func (s Server) PSS() (int64, error) {
 	total := int64(0)

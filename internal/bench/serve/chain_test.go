@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/bench/chain"
 )
 
 // nowhere is a client that takes everything at once: what is left is the cost of the chain itself.
@@ -31,7 +33,7 @@ func (w *nowhere) Write(p []byte) (int, error) {
 func BenchmarkHit(b *testing.B) {
 	origin := httptest.NewServer(serveContent())
 	defer origin.Close()
-	h := chain(origin.URL + "/")
+	h := must(chain.New(origin.URL + "/"))
 	for _, l := range loads {
 		b.Run(strings.ReplaceAll(l.Name, " ", "_"), func(b *testing.B) {
 			r := httptest.NewRequest(http.MethodGet, l.Path, nil)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log"
 	"os/exec"
-	"path/filepath"
 
 	"github.com/hlsproxy/hlsproxy/internal/bench/hammer"
 )
@@ -35,19 +34,9 @@ func start(s *hammer.Servers) error {
 	} else if err != nil {
 		return err
 	}
-	return varnish(s, origin.Addr)
-}
-
-func varnish(s *hammer.Servers, origin string) error {
-	path, err := exec.LookPath("varnishd")
-	if err != nil {
+	if err = s.Varnish(origin.Addr); errors.Is(err, exec.ErrNotFound) {
 		log.Print("no varnishd: left out")
 		return nil
 	}
-	addr, err := hammer.FreeAddr()
-	if err != nil {
-		return err
-	}
-	return s.Add("varnish", addr, exec.Command("taskset", "-c", "0", path, "-F", "-a", addr, "-b", origin, "-s", "malloc,1G",
-		"-n", filepath.Join(s.Dir, "varnish"), "-p", "default_ttl=3600", "-j", "none"))
+	return err
 }

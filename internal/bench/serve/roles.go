@@ -7,16 +7,11 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"strconv"
 	"time"
 
-	"github.com/hlsproxy/hlsproxy/cache"
-	"github.com/hlsproxy/hlsproxy/corsmw"
-	"github.com/hlsproxy/hlsproxy/origin"
-	"github.com/hlsproxy/hlsproxy/rangeserve"
-	"github.com/hlsproxy/hlsproxy/rewrite"
+	"github.com/hlsproxy/hlsproxy/internal/bench/chain"
 )
 
 // runRole is this program as one of the servers: it prints its address and serves until it is killed.
@@ -28,7 +23,7 @@ func runRole(role string) {
 	case "bare":
 		h = bare()
 	case "hlsproxy":
-		h = chain("http://" + os.Getenv("BENCH_SERVE_ORIGIN") + "/")
+		h = must(chain.New("http://" + os.Getenv("BENCH_SERVE_ORIGIN") + "/"))
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -77,19 +72,6 @@ func bare() http.Handler {
 		maps.Copy(w.Header(), header[r.URL.Path])
 		w.Write(bodies[r.URL.Path])
 	})
-}
-
-// chain is what examples/live mounts, without signing.
-func chain(upstream string) http.Handler {
-	tree := must(rewrite.Prefix("/", upstream))
-	guard := &origin.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
-	pool := must(origin.NewPool(origin.PoolConfig{Origins: []string{upstream}, Base: guard.Transport()}))
-	playlists := &rewrite.Rewriter{Map: tree}
-	proxy := &origin.Proxy{
-		Upstream: tree.Upstream, ModifyResponse: playlists.ModifyResponse,
-		Transport: &cache.Transport{Base: pool, Store: cache.NewMemory(1 << 30)},
-	}
-	return must(corsmw.New(corsmw.Config{Origins: []string{"*"}})).Handler(rangeserve.Handler(proxy))
 }
 
 func must[T any](v T, err error) T {

@@ -1,0 +1,47 @@
+// Package chain is the contender of this library: what examples/live mounts, without signing.
+package chain
+
+import (
+	"iter"
+	"net/http"
+	"net/netip"
+
+	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/hlsproxy/hlsproxy/corsmw"
+	"github.com/hlsproxy/hlsproxy/origin"
+	"github.com/hlsproxy/hlsproxy/rangeserve"
+	"github.com/hlsproxy/hlsproxy/rewrite"
+)
+
+// New stands in front of one origin on the loopback, whose URL ends in a slash, and keeps 1 GiB.
+func New(upstream string) (http.Handler, error) {
+	tree, err := rewrite.Prefix("/", upstream)
+	if err != nil {
+		return nil, err
+	}
+	guard := &origin.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	pool, err := origin.NewPool(origin.PoolConfig{Origins: []string{upstream}, Base: guard.Transport()})
+	if err != nil {
+		return nil, err
+	}
+	cors, err := corsmw.New(corsmw.Config{Origins: []string{"*"}})
+	if err != nil {
+		return nil, err
+	}
+	playlists := &rewrite.Rewriter{Map: tree}
+	return cors.Handler(rangeserve.Handler(&origin.Proxy{
+		Upstream: tree.Upstream, ModifyResponse: playlists.ModifyResponse,
+		Transport: &cache.Transport{Base: pool, Store: cache.NewMemory(1 << 30), Refs: segments},
+	})), nil
+}
+
+// segments are what a live playlist names.
+func segments(playlist []byte, base string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for ref, err := range rewrite.Refs(playlist, base) {
+			if err == nil && ref.Kind == rewrite.Segment && !yield(ref.URL) {
+				return
+			}
+		}
+	}
+}
