@@ -9,6 +9,9 @@ import (
 // precondition judges the conditions of a request against the validators of a 200 (RFC 9110 section 13.2.2): 0 if the
 // request goes on, else 304 or 412.
 func precondition(r *http.Request, h http.Header) int {
+	if !isConditional(r.Header) {
+		return 0
+	}
 	tag, modified := validators(h)
 	if lines := r.Header["If-Match"]; len(lines) > 0 {
 		if !matches(lines, tag, true) {
@@ -30,6 +33,11 @@ func precondition(r *http.Request, h http.Header) int {
 		}
 	}
 	return 0
+}
+
+func isConditional(h http.Header) bool {
+	return len(h["If-Match"]) > 0 || len(h["If-None-Match"]) > 0 || len(h["If-Modified-Since"]) > 0 ||
+		len(h["If-Unmodified-Since"]) > 0
 }
 
 // ifRange tells whether a Range may be honoured: there is no If-Range, or it holds by strong comparison (section 13.1.5).

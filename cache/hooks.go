@@ -16,12 +16,13 @@ func (t *Transport) key(r *http.Request) (key string, err error) {
 	return t.Key(r), nil
 }
 
-func (t *Transport) get(ctx context.Context, key string) (e *Entry, err error) {
+func (t *Transport) get(ctx context.Context, key string) (f found, err error) {
 	if m, ok := t.Store.(*Memory); ok {
-		return m.get(key), nil
+		return m.get(key).found(), nil
 	}
 	defer t.recovered(&err)
-	return t.Store.Get(ctx, key)
+	f.entry, err = t.Store.Get(ctx, key)
+	return f, err
 }
 
 func (t *Transport) put(ctx context.Context, key string, e *Entry) (err error) {

@@ -12,35 +12,52 @@ type found struct {
 	primary string // the key of the URL
 	key     string // that of the variant asked for; the same unless answers vary
 	entry   *Entry // fresh or not; nil: nothing
-	own     bool   // entry is whole, and nobody else's
+	own     *reply // with entry, if that is nobody else's; nil: it may be
+}
+
+// find is lookup with the key of r. What a Memory has it has under a key, so that a hit need not make one.
+func (t *Transport) find(r *http.Request) (found, error) {
+	if m, ok := t.Store.(*Memory); ok && t.Key == nil {
+		var buf [256]byte
+		own, key := m.find(appendKey(buf[:0], r))
+		return t.choose(r, key, own.found()), nil
+	}
+	key, err := t.key(r)
+	if err != nil {
+		return found{}, err
+	}
+	return t.lookup(r, key), nil
 }
 
 // lookup finds the stored answer that r selects, fresh or not.
 func (t *Transport) lookup(r *http.Request, key string) found {
-	f := found{primary: key, key: key}
 	if t.Store == nil {
-		return f
+		return found{primary: key, key: key}
 	}
-	e := t.fetch(r, key)
-	if e != nil && e.Status == 0 {
-		f.key = variant(key, e.Vary, r.Header)
-		e = t.fetch(r, f.key)
+	return t.choose(r, key, t.fetch(r, key))
+}
+
+// choose finds the variant that r selects if what is stored under the key only says that there are some.
+func (t *Transport) choose(r *http.Request, key string, f found) found {
+	f.primary, f.key = key, key
+	if f.entry != nil && f.entry.Status == 0 {
+		v := variant(key, f.entry.Vary, r.Header)
+		f = t.fetch(r, v)
+		f.primary, f.key = key, v
 	}
-	if e != nil && e.Status != 0 && varies(e.Vary, r) {
-		f.entry = e
-		_, f.own = t.Store.(*Memory)
-		f.own = f.own && e.Sliced == 0
+	if f.entry != nil && (f.entry.Status == 0 || !varies(f.entry.Vary, r)) {
+		f.entry, f.own = nil, nil
 	}
 	return f
 }
 
-func (t *Transport) fetch(r *http.Request, key string) *Entry {
-	e, err := t.get(r.Context(), key)
+func (t *Transport) fetch(r *http.Request, key string) found {
+	f, err := t.get(r.Context(), key)
 	if err != nil {
 		t.count.errors.Add(1)
-		return nil
+		return found{}
 	}
-	return e
+	return f
 }
 
 // keep stores an answer: under its key, or, if answers vary, under that of its variant with a mark in its place.

@@ -33,19 +33,19 @@ func pack(key string, e *Entry) packed {
 	return p
 }
 
-// entry unpacks. The header is the caller's own.
-func (p *packed) entry(key string) *Entry {
-	e := &Entry{URL: key, Status: p.status, Time: p.time, TTL: p.ttl, Sliced: p.sliced}
+// reply unpacks the entry, for one answer.
+func (p *packed) reply(key string) *reply {
+	a := &reply{entry: Entry{URL: key, Status: p.status, Time: p.time, TTL: p.ttl, Sliced: p.sliced}}
 	if p.body != nil {
-		e.Body = p.body
+		a.entry.Body = p.body
 	}
 	t := unpacker(p.text[1:])
 	if p.text[0] != 0 {
-		e.URL = t.string()
+		a.entry.URL = t.string()
 	}
-	e.Header = t.header()
-	e.Vary = t.header()
-	return e
+	a.entry.Header, a.room = t.header()
+	a.entry.Vary, _ = t.header()
+	return a
 }
 
 // usual are the fields whose names take one byte.
@@ -90,13 +90,14 @@ func appendString(b []byte, s string) []byte {
 // unpacker is what is left to read.
 type unpacker string
 
-func (t *unpacker) header() http.Header {
+// header also returns an array that has room for the values of ours.
+func (t *unpacker) header() (h http.Header, room []string) {
 	fields := t.number()
 	if fields == 0 {
-		return nil
+		return nil, nil
 	}
-	h := make(http.Header, fields-1+ours)
-	all := make([]string, t.number())
+	h = make(http.Header, fields-1+ours)
+	all := make([]string, t.number()+ours)
 	for range fields - 1 {
 		name := usual[(*t)[0]]
 		if *t = (*t)[1:]; name == "" {
@@ -108,7 +109,7 @@ func (t *unpacker) header() http.Header {
 		}
 		h[name], all = all[:n:n], all[n:]
 	}
-	return h
+	return h, all[:0]
 }
 
 func (t *unpacker) string() string {

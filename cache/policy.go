@@ -34,8 +34,10 @@ func newPolicy(maxBytes int64) policy {
 	return policy{max: maxBytes, items: map[string]*item{}, ghosts: ghosts{seen: map[string]uint64{}}}
 }
 
-func (p *policy) get(key string) *item {
-	it := p.items[key]
+func (p *policy) get(key string) *item { return p.ask(p.items[key]) }
+
+// ask takes note that an item, if it is one, is wanted.
+func (p *policy) ask(it *item) *item {
 	if it == nil {
 		return nil
 	}

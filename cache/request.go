@@ -32,17 +32,20 @@ func why(r *http.Request) string {
 }
 
 // defaultKey is the URL without viewer parameters. A Host that differs from the URL's asks for something else.
-func defaultKey(r *http.Request) string {
+func defaultKey(r *http.Request) string { return string(appendKey(nil, r)) }
+
+func appendKey(key []byte, r *http.Request) []byte {
 	u := r.URL
-	host := u.Host
-	if r.Host != "" && r.Host != host {
-		host += "," + r.Host
+	key = append(append(key, strings.ToLower(u.Scheme)...), "://"...)
+	key = append(key, strings.ToLower(u.Host)...)
+	if r.Host != "" && r.Host != u.Host {
+		key = append(append(key, ','), strings.ToLower(r.Host)...)
 	}
-	path := u.EscapedPath()
-	if u.RawQuery == "" {
-		return strings.ToLower(u.Scheme) + "://" + strings.ToLower(host) + path
+	key = append(key, u.EscapedPath()...)
+	if u.RawQuery != "" {
+		key = append(append(key, '?'), sharedQuery(u.RawQuery)...)
 	}
-	return strings.ToLower(u.Scheme) + "://" + strings.ToLower(host) + path + "?" + sharedQuery(u.RawQuery)
+	return key
 }
 
 // sharedQuery drops the parameters that name the viewer or its mood, and leaves all other bytes as they are: queries are

@@ -95,11 +95,10 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		t.count.passed.Add(1)
 		return t.pass(r, why(r))
 	}
-	key, err := t.key(r)
+	have, err := t.find(r)
 	if err != nil {
 		return nil, err
 	}
-	have := t.lookup(r, key)
 	switch {
 	case have.entry == nil:
 	case have.entry.fresh():
@@ -108,7 +107,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			return resp, nil
 		}
 	case t.mayWait(have):
-		have.own = false // the question whether it still holds is made of it
+		have.own = nil // the question whether it still holds is made of it
 		if resp := t.serve(r, have, statusHitStale); resp != nil {
 			t.renew(r, have)
 			t.count.hits.Add(1)

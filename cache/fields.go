@@ -1,0 +1,74 @@
+package cache
+
+import (
+	"math"
+	"net/http"
+	"strconv"
+)
+
+// fields are the header of an answer while it is made. Its values lie in one array, in pieces that cannot grow: viewers may
+// change theirs.
+type fields struct {
+	header http.Header
+	room   []string // for more values
+}
+
+// ours is how many fields an answer is given besides those of its origin.
+const ours = 3
+
+// newFields copies the header of an Entry.
+func newFields(h http.Header) fields {
+	f := fields{make(http.Header, len(h)+ours), make([]string, 0, len(h)+ours)}
+	for name, values := range h {
+		from := len(f.room)
+		f.room = append(f.room, values...)
+		f.header[name] = f.room[from:len(f.room):len(f.room)]
+	}
+	return f
+}
+
+func (f *fields) set(name, value string) {
+	n := len(f.room)
+	f.room = append(f.room, value)
+	f.header[name] = f.room[n : n+1 : n+1]
+}
+
+func (f *fields) add(name, value string) {
+	if before := f.header[name]; len(before) > 0 {
+		f.header[name] = append(before, value)
+	} else {
+		f.set(name, value)
+	}
+}
+
+// contentRange sets the fields of a 206 and returns its length, -1 if it is open (RFC 8673).
+func (f *fields) contentRange(off, end, length int64) int64 {
+	open := end == math.MaxInt64
+	last := end - 1
+	if open {
+		last = veryLast
+		delete(f.header, "Content-Length")
+	} else {
+		f.set("Content-Length", strconv.FormatInt(end-off, 10))
+	}
+	show := make([]byte, 0, 64)
+	show = strconv.AppendInt(append(show, "bytes "...), off, 10)
+	show = strconv.AppendInt(append(show, '-'), last, 10)
+	if show = append(show, '/'); length >= 0 {
+		show = strconv.AppendInt(show, length, 10)
+	} else {
+		show = append(show, '*')
+	}
+	f.set("Content-Range", string(show))
+	if open {
+		return -1
+	}
+	return end - off
+}
+
+// withoutContent removes what describes a content that is not sent (RFC 9110 section 15.4.5).
+func withoutContent(h http.Header) {
+	for _, name := range [...]string{"Content-Length", "Content-Type", "Content-Encoding", "Content-Language", "Content-Range"} {
+		delete(h, name)
+	}
+}
