@@ -119,6 +119,9 @@ func appendPlainQuery(dst []byte, query string, playlist bool) ([]byte, bool) {
 }
 
 func appendPlain(dst []byte, s string, odd func(byte) bool) ([]byte, bool) {
+	if strings.IndexByte(s, '%') < 0 {
+		return append(dst, s...), true
+	}
 	for i := 0; i < len(s); i++ {
 		if s[i] != '%' || i+3 > len(s) || s[i+1:i+3] != "25" {
 			dst = append(dst, s[i])

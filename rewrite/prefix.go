@@ -95,7 +95,8 @@ func (m *prefixMapper) Upstream(public *url.URL) (string, error) {
 	if !ok {
 		return "", notFound("path outside of the mapped tree")
 	}
-	return appendUpstream([]byte(m.upstream[0]), rest, public)
+	var buf [256]byte // enough for most, and not from the heap
+	return appendUpstream(append(buf[:0], m.upstream[0]...), rest, public)
 }
 
 // appendUpstream appends the rest of a public URL, in the upstream's spelling, to a prefix that ends in a slash or in a host.

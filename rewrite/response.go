@@ -27,9 +27,15 @@ import (
 // of Append.
 func (rw *Rewriter) ModifyResponse(resp *http.Response) error {
 	d := &document{rw: rw, resp: resp, ctx: context.Background(), sight: mapped}
-	if req := resp.Request; req != nil {
-		d.ctx = req.Context()
+	req := resp.Request
+	if req != nil {
 		d.path = req.URL.Path
+	}
+	if resp.StatusCode != http.StatusOK || d.expected() == isMedia {
+		return nil // nearly all there is, and worth no more work
+	}
+	if req != nil {
+		d.ctx = req.Context()
 		d.base = baseOf(req.URL)
 		d.head = req.Method == http.MethodHead
 		if req.Response != nil { // net/http: the redirect that led here
@@ -58,9 +64,6 @@ type document struct {
 }
 
 func (d *document) modify() error {
-	if d.resp.StatusCode != http.StatusOK {
-		return nil
-	}
 	expected := d.expected()
 	switch {
 	case d.head:
@@ -68,7 +71,7 @@ func (d *document) modify() error {
 			d.describe(-1)
 		}
 		return nil
-	case expected == isMedia || d.resp.Body == nil:
+	case d.resp.Body == nil:
 		return nil
 	case expected == isUnknown:
 		if playlist, err := d.sniff(); err != nil || !playlist {

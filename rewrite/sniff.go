@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
-	"mime"
 	"path"
 	"strings"
 )
@@ -23,11 +22,8 @@ const (
 )
 
 func (d *document) expected() expectation {
-	mediaType, _, err := mime.ParseMediaType(d.resp.Header.Get("Content-Type"))
-	if err != nil {
-		mediaType, _, _ = strings.Cut(strings.ToLower(d.resp.Header.Get("Content-Type")), ";")
-		mediaType = strings.TrimSpace(mediaType)
-	}
+	mediaType, _, _ := strings.Cut(d.resp.Header.Get("Content-Type"), ";")
+	mediaType = strings.TrimSpace(strings.ToLower(mediaType))
 	ext := strings.ToLower(path.Ext(d.path))
 	switch mediaType {
 	case "application/vnd.apple.mpegurl", "application/x-mpegurl", "application/mpegurl", "vnd.apple.mpegurl",
