@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/internal/bench/chain"
+	"github.com/hlsproxy/hlsproxy/internal/bench/hammer"
 )
 
 // runRole is this program as one of the servers: it prints its address and serves until it is killed.
@@ -53,25 +55,40 @@ func serveContent() http.Handler {
 	})
 }
 
-// bare is the least that an answer can cost under net/http: the header that the chain gives, ready made, and one Write. It
-// knows no ranges.
+// bare is the least that an answer can cost under net/http: a header like that of the chain, ready made, and one Write.
 func bare() http.Handler {
-	bodies, header := map[string][]byte{}, map[string]http.Header{}
+	type answer struct {
+		status int
+		header http.Header
+		body   []byte
+	}
+	whole := bytes.Repeat([]byte{0x47}, 8<<20)
+	answers := map[string]answer{} // by path and Range
 	for _, l := range loads {
-		if l.Header == "" {
-			bodies[l.Path] = bytes.Repeat([]byte{0x47}, int(l.Bytes))
-			header[l.Path] = http.Header{
-				"Content-Type": {"video/mp2t"}, "Content-Length": {strconv.FormatInt(l.Bytes, 10)}, "Accept-Ranges": {"bytes"},
-				"Last-Modified": {"Tue, 14 Nov 2023 22:13:20 GMT"}, "Date": {"Tue, 14 Nov 2023 22:13:20 GMT"}, "Age": {"1"},
-				"Cache-Status": {"hlsproxy; hit"}, "X-Content-Type-Options": {"nosniff"}, "Access-Control-Allow-Origin": {"*"},
-				"Access-Control-Expose-Headers": {"Content-Length, Content-Range, Accept-Ranges, Date, Age, Etag"},
-			}
+		h := http.Header{
+			"Content-Type": {"video/mp2t"}, "Content-Length": {strconv.FormatInt(l.Bytes, 10)}, "Accept-Ranges": {"bytes"},
+			"Last-Modified": {"Tue, 14 Nov 2023 22:13:20 GMT"}, "Date": {"Tue, 14 Nov 2023 22:13:20 GMT"}, "Age": {"1"},
+			"Cache-Status": {"hlsproxy; hit"}, "X-Content-Type-Options": {"nosniff"}, "Access-Control-Allow-Origin": {"*"},
+			"Access-Control-Expose-Headers": {"Content-Length, Content-Range, Accept-Ranges, Date, Age, Etag"},
 		}
+		status := http.StatusOK
+		if l.Header != "" {
+			status = http.StatusPartialContent
+			h["Content-Range"] = []string{"bytes 1000000-1065535/2097152"}
+		}
+		answers[l.Path+ranges(l)] = answer{status, h, whole[:l.Bytes]}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		maps.Copy(w.Header(), header[r.URL.Path])
-		w.Write(bodies[r.URL.Path])
+		a := answers[r.URL.Path+r.Header.Get("Range")]
+		maps.Copy(w.Header(), a.header)
+		w.WriteHeader(a.status)
+		w.Write(a.body)
 	})
+}
+
+// ranges is the Range of a load, if it has one.
+func ranges(l hammer.Load) string {
+	return strings.TrimSuffix(strings.TrimPrefix(l.Header, "Range: "), "\r\n")
 }
 
 func must[T any](v T, err error) T {
