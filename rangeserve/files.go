@@ -34,6 +34,9 @@ type Files struct {
 	// Download says which files a browser is to save under their own name rather than to show, by
 	// Content-Disposition (RFC 6266). It gets the name below Root with slashes and may be called concurrently. Nil: none.
 	Download func(name string) bool
+	// Gzip serves playlists compressed to clients that accept it: live.m3u8 from the file live.m3u8.gz beside it, unless
+	// that one is the older of the two. Without it, and for all that is no playlist, a body is never encoded.
+	Gzip bool
 	// Stall is how long a client may take nothing of what is written to it before its connection is broken. While it takes
 	// something the whole may last for as long as it likes: the http.Server's WriteTimeout no longer counts. 0: 30 s.
 	// Negative: no limit of its own.
@@ -65,6 +68,7 @@ func (f *Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, openStatus(err))
 		return
 	}
+	h = f.compressed(w, r, name, h)
 	defer f.handles.release(h)
 	o := &opened{handle: h}
 	if f.Faststart && rearrangeable(name) {

@@ -140,13 +140,19 @@ type answer struct {
 // ask sends a request with header lines "Name: value".
 func ask(t testing.TB, method, url string, lines ...string) answer {
 	t.Helper()
+	return askEncoded(t, method, url, "identity", lines...)
+}
+
+// askEncoded is ask with an Accept-Encoding.
+func askEncoded(t testing.TB, method, url, accept string, lines ...string) answer {
+	t.Helper()
 	req, err := http.NewRequest(method, url, nil)
 	require.NoError(t, err)
 	for _, line := range lines {
 		name, value, _ := strings.Cut(line, ": ")
 		req.Header[http.CanonicalHeaderKey(name)] = append(req.Header[http.CanonicalHeaderKey(name)], value)
 	}
-	req.Header.Set("Accept-Encoding", "identity")
+	req.Header.Set("Accept-Encoding", accept)
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	defer resp.Body.Close()

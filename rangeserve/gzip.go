@@ -1,0 +1,67 @@
+package rangeserve
+
+import (
+	"net/http"
+	"path/filepath"
+	"strings"
+)
+
+// compressed takes the file with .gz behind its name in the place of a playlist, where there is one that is no older and
+// the client wants it. What it returns is to be released in the place of h.
+func (f *Files) compressed(w http.ResponseWriter, r *http.Request, name string, h *handle) *handle {
+	if !f.Gzip || !isPlaylist("", name) {
+		return h
+	}
+	w.Header().Add("Vary", "Accept-Encoding")
+	if !acceptsGzip(r.Header["Accept-Encoding"]) {
+		return h
+	}
+	z, err := f.handles.acquire(f.Root, filepath.FromSlash(name)+".gz")
+	if err != nil {
+		return h
+	}
+	if z.info.ModTime().Before(h.info.ModTime()) {
+		f.handles.release(z)
+		return h
+	}
+	f.handles.release(h)
+	set(w.Header(), "Content-Encoding", "gzip")
+	return z
+}
+
+// acceptsGzip reads Accept-Encoding (RFC 9110 section 12.5.3). Without the field anything would do, but who does not ask
+// for gzip may not know it.
+func acceptsGzip(lines []string) bool {
+	named, any := unsaid, unsaid
+	for _, line := range lines {
+		for member := range strings.SplitSeq(line, ",") {
+			coding, params, _ := strings.Cut(member, ";")
+			switch strings.ToLower(trimOWS(coding)) {
+			case "gzip", "x-gzip":
+				named = max(named, weight(params))
+			case "*":
+				any = max(any, weight(params))
+			}
+		}
+	}
+	return named == wanted || named == unsaid && any == wanted
+}
+
+type wish int8
+
+const (
+	unsaid wish = iota
+	unwanted
+	wanted
+)
+
+// weight tells a quality value of zero from all others (RFC 9110 section 12.4.2).
+func weight(params string) wish {
+	for param := range strings.SplitSeq(params, ";") {
+		name, value, _ := strings.Cut(trimOWS(param), "=")
+		if strings.EqualFold(name, "q") && strings.Trim(value, "0.") == "" {
+			return unwanted
+		}
+	}
+	return wanted
+}
