@@ -414,10 +414,12 @@ func TestAnOriginThatDripsIsGivenUp(t *testing.T) {
 		after        time.Duration
 	}{
 		"default":        {0, 1 << 20, 61 * time.Second},
+		"not shared":     {0, 100 << 20, 61 * time.Second},
 		"slow is enough": {1, 100, 0},
 		"no limit":       {-1, 100, 0},
 		"own limit":      {2, 100, 61 * time.Second},
-		"live stream":    {0, -1, 0},
+		"live stream":    {1000, -1, 0}, // which may be as slow as a thousandth
+		"live drip":      {0, -1, 61 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -51,28 +51,37 @@ func (t *Transport) single(ctx context.Context, cancel context.CancelCauseFunc, 
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return resp // its Body is also a Writer
 	}
-	resp.Body = &single{src: resp.Body, ctx: ctx, cancel: cancel, limit: t.idle()}
+	resp.Body = &single{t: t, src: resp.Body, length: resp.ContentLength, ctx: ctx, cancel: cancel}
 	return resp
 }
 
 // single is a body that is not shared. Its reads have an idle limit; nothing of it is kept.
 type single struct {
+	t      *Transport
 	src    io.ReadCloser
+	length int64
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	limit  time.Duration
 	idle   *time.Timer
+
+	size   int64         // so far
+	waited time.Duration // for it: the viewer's own time is not the origin's
 }
 
 // Read is that of io.Reader.
 func (s *single) Read(p []byte) (int, error) {
-	if s.idle == nil {
-		s.idle = time.AfterFunc(s.limit, func() { s.cancel(&fault{reason: ErrIdle}); s.src.Close() })
-	} else {
-		s.idle.Reset(s.limit)
+	if s.t.drips(s.size, s.length, s.waited) {
+		return 0, errDrips
 	}
+	if s.idle == nil {
+		s.idle = time.AfterFunc(s.t.idle(), func() { s.cancel(&fault{reason: ErrIdle}); s.src.Close() })
+	} else {
+		s.idle.Reset(s.t.idle())
+	}
+	asked := time.Now()
 	n, err := s.src.Read(p)
 	s.idle.Stop()
+	s.size, s.waited = s.size+int64(n), s.waited+time.Since(asked)
 	if err != nil && err != io.EOF {
 		if cause := context.Cause(s.ctx); cause != nil {
 			err = cause

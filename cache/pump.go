@@ -7,6 +7,8 @@ import (
 	"time"
 )
 
+var errDrips = &fault{ErrIdle, errors.New("it drips")}
+
 // pump copies from the origin until it ends, and returns nil when the answer came whole; its last bytes are then still to
 // be committed.
 func (f *fill) pump() (last int, err error) {
@@ -19,15 +21,17 @@ func (f *fill) pump() (last int, err error) {
 		f.close()
 	})
 	defer idle.Stop()
-	length, began := f.body.length, time.Now()
+	length, waited := f.body.length, time.Duration(0)
 	for {
 		if err := f.hold(); err != nil {
 			return 0, err
 		}
-		if length >= 0 && f.t.drips(f.body.size, time.Since(began)) {
-			return 0, &fault{ErrIdle, errors.New("it drips")}
+		if f.t.drips(f.body.size, length, waited) {
+			return 0, errDrips
 		}
+		asked := time.Now()
 		n, err := f.read(f.body.space(), idle)
+		waited += time.Since(asked)
 		have := f.body.size + int64(n)
 		var beyond [1]byte
 		for err == nil && have == length {

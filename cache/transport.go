@@ -44,9 +44,10 @@ type Transport struct {
 	// Timeout is how long the origin may be silent: before the header (but at least 60 s for a blocking playlist reload,
 	// recognised by _HLS_msn in the URL) and between any two reads of the body. 0 or less: 10 s.
 	Timeout time.Duration
-	// MinRate is how many bytes a second a body of declared length must bring, on the average since it began and judged
-	// from its second minute on; a slower one is given up with ErrIdle. It stops an origin that drips a byte now and
-	// then. 0: 10 MiB a minute; less: there is no limit. A body of undeclared length may be a live stream, and is not judged.
+	// MinRate is how many bytes a second a body of declared length must bring, on the average over the time that it was
+	// waited for, judged when that is more than a minute; a slower one is given up with ErrIdle. It stops an origin that
+	// drips a byte now and then. 0: 10 MiB a minute; less: there is no limit. A body of undeclared length may be a live
+	// stream, for which a thousandth of that will do.
 	MinRate int64
 	// MaxFills is how many answers may be fetched at a time; a request that would need one more fails with ErrBusy.
 	// 0 or less: 1024.
@@ -149,13 +150,19 @@ func (t *Transport) patience(r *http.Request) time.Duration {
 	return t.idle()
 }
 
-// drips tells whether so many bytes are too few after so long.
-func (t *Transport) drips(bytes int64, since time.Duration) bool {
-	rate := t.MinRate
+// drips tells whether so many bytes of a body are too few after so long a wait for them.
+func (t *Transport) drips(bytes, length int64, waited time.Duration) bool {
+	if waited <= time.Minute {
+		return false
+	}
+	rate := float64(t.MinRate)
 	if rate == 0 {
 		rate = 10 << 20 / 60
 	}
-	return since > time.Minute && float64(bytes) < float64(rate)*since.Seconds()
+	if length < 0 {
+		rate /= 1000
+	}
+	return float64(bytes) < rate*waited.Seconds()
 }
 
 func (t *Transport) maxFills() int {
