@@ -73,9 +73,12 @@ func (e *Entry) natural() (d time.Duration, bounded bool) {
 		return list.natural(blocking(query))
 	case namedPlaylist(p), typedPlaylist(t), keyLike(p, e.Header, e.length()):
 		return never, false
-	case namedMedia(p) && (t == "text/html" || t == "application/xhtml+xml"):
+	case namedMedia(p) && typedDocument(t):
 		return never, false
 	case typedMedia(t), namedMedia(p):
+		if looksLikeHTML(e) {
+			return never, false
+		}
 		return ttlMedia, false
 	}
 	return 0, false

@@ -123,6 +123,26 @@ func typedPlaylist(mediaType string) bool {
 	return false
 }
 
+// typedDocument recognises what is never media, and often an error or a login that came with status 200.
+func typedDocument(mediaType string) bool {
+	switch mediaType {
+	case "text/html", "application/xhtml+xml", "application/json", "application/problem+json":
+		return true
+	}
+	return false
+}
+
+// looksLikeHTML judges by the first bytes. No media begins so.
+func looksLikeHTML(e *Entry) bool {
+	if e.Body == nil {
+		return false
+	}
+	var first [64]byte
+	n, _ := e.Body.ReadAt(first[:], 0)
+	text := bytes.ToLower(bytes.TrimLeft(bytes.TrimPrefix(first[:n], []byte("\ufeff")), " \t\r\n\f"))
+	return bytes.HasPrefix(text, []byte("<!doctype html")) || bytes.HasPrefix(text, []byte("<html"))
+}
+
 func typedMedia(mediaType string) bool {
 	for _, prefix := range [...]string{"video/", "audio/", "image/", "text/vtt", "application/mp4", "application/ttml"} {
 		if strings.HasPrefix(mediaType, prefix) {
