@@ -25,6 +25,7 @@ type buffer struct {
 	runs    []bool   // by chunk: it is a run of pages
 	first   int64    // offset of chunks[0]: not 0 when the beginning was dropped
 	dropped int      // chunks
+	spare   [][]byte // dropped, to be used again; of the writer alone
 	size    int64    // committed
 	length  int64    // what the origin declared, -1: nothing
 	ended   bool
@@ -58,7 +59,12 @@ func (b *buffer) space() []byte {
 		// One byte too many must find room to be noticed.
 		n = min(max(b.length-b.size, 1), largeChunk)
 	}
-	chunk, isRun := b.pages.chunk(int(n))
+	chunk, isRun := []byte(nil), false
+	if last := len(b.spare) - 1; last >= 0 {
+		chunk, b.spare = b.spare[last], b.spare[:last]
+	} else {
+		chunk, isRun = b.pages.chunk(int(n))
+	}
 	b.mu.Lock()
 	b.chunks, b.runs = append(b.chunks, chunk), append(b.runs, isRun)
 	b.mu.Unlock()

@@ -23,15 +23,19 @@ func (b *buffer) find(off int64, hint *place) []byte {
 	return b.chunks[i][off-at:]
 }
 
-// drop forgets whole chunks before off, which no reader is going to use any more.
+// drop forgets whole chunks before off, which no reader is going to use any more. What comes next takes their place, so that
+// a stream without an end makes no garbage.
 func (b *buffer) drop(off int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n, runs := 0, 0
 	for n < len(b.chunks)-1 && b.first+int64(len(b.chunks[n])) <= off {
 		b.first += int64(len(b.chunks[n]))
-		if b.runs[n] {
+		switch {
+		case b.runs[n]:
 			runs++
+		case cap(b.chunks[n]) == largeChunk && len(b.spare) < window/largeChunk:
+			b.spare = append(b.spare, b.chunks[n][:0])
 		}
 		n++
 	}

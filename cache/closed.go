@@ -5,16 +5,24 @@ import "context"
 // window is how far the origin may be ahead of the slowest viewer of an answer that has no end in sight.
 const window = 4 << 20
 
-// hold lets the pump wait when an answer without a declared length outgrows MaxBody. It is then no longer open to
-// joiners and not stored, and lives in bounded memory: what all viewers have read is dropped, and the origin waits for
-// the slowest of them. Nobody gets wrong bytes; a viewer who stands still is its proxy's to cut off.
+// lonely is the longest answer without a declared length that is kept together for one viewer. It may be a stream without
+// an end, and its beginning is of use only to those who would join. Segments are shorter, but for the largest.
+const lonely = 8 << 20
+
+// hold lets the pump wait when an answer without a declared length outgrows MaxBody, or what one viewer is worth. It is
+// then no longer open to joiners and not stored, and lives in bounded memory: what all viewers have read is dropped, and
+// the origin waits for the slowest of them. Nobody gets wrong bytes; a viewer who stands still is its proxy's to cut off.
 func (f *fill) hold() error {
-	if f.body.length >= 0 || f.body.size <= f.t.maxBody() {
+	if f.body.length >= 0 || f.body.size <= min(f.t.maxBody(), lonely) {
 		return nil
 	}
 	for {
 		f.t.mu.Lock()
 		if !f.closed {
+			if f.shares > 1 && f.body.size <= f.t.maxBody() {
+				f.t.mu.Unlock()
+				return nil
+			}
 			f.closed = true
 			f.outgrown.Store(true)
 			f.unlist()
@@ -29,7 +37,9 @@ func (f *fill) hold() error {
 		if stop {
 			return errAbandoned
 		}
-		f.t.setAlone(f.o.key)
+		if f.body.size > f.t.maxBody() {
+			f.t.setAlone(f.o.key)
+		}
 		f.body.drop(slowest)
 		if f.body.size-slowest <= window {
 			return nil

@@ -39,7 +39,8 @@ type Transport struct {
 	Key func(*http.Request) string
 	// MaxBody is the longest body that is shared or kept in one piece, in bytes. A longer one is fetched and kept in slices
 	// of 2 MiB, if there is a Store and the origin gives its length, a validator, and ranges; else it is streamed to each
-	// viewer on its own, with its own Range. 0 or less: 64 MiB.
+	// viewer on its own, with its own Range. 0 or less: 64 MiB. A body of undeclared length may have no end: it is kept for
+	// others only up to 8 MiB while a single viewer follows it.
 	MaxBody int64
 	// Timeout is how long the origin may be silent: before the header (but at least 60 s for a blocking playlist reload,
 	// recognised by _HLS_msn in the URL) and between any two reads of the body. 0 or less: 10 s.
