@@ -65,3 +65,34 @@ func TestALongBodyOfUnknownLengthIsKeptForSeveralViewers(t *testing.T) {
 		})
 	})
 }
+
+// Whoever comes late to a body that stalls would only see it break.
+func TestNobodyJoinsABodyThatStalls(t *testing.T) {
+	for wait, joins := range map[time.Duration]bool{4 * time.Second: true, 6 * time.Second: false} {
+		synctest.Test(t, func(t *testing.T) {
+			first := newPipe()
+			o := &scripted{answer: func(_ *http.Request, n int64) reply {
+				if n == 1 {
+					return reply{body: first, length: 5}
+				}
+				return text("fresh")
+			}}
+			c := &cache.Transport{Base: o, Store: store(t)}
+			time.AfterFunc(7*time.Second, func() { first.send("st") }) // long after the header, and then no more
+			go try(t, c, segURL)
+			time.Sleep(7*time.Second + wait)
+			_, body, err := try(t, c, segURL)
+			if joins {
+				require.ErrorIs(t, err, cache.ErrIdle)
+				require.Equal(t, "st", body)
+			} else {
+				require.NoError(t, err)
+				require.Equal(t, "fresh", body)
+			}
+			time.Sleep(time.Minute)
+			_, body = fetch(t, c, segURL)
+			require.Equal(t, "fresh", body)
+			require.EqualValues(t, 2, o.asked.Load())
+		})
+	}
+}

@@ -27,7 +27,8 @@ type fill struct {
 	aged  bool          // it was old when it came
 	wait  time.Duration // how long the header took
 
-	outgrown atomic.Bool // closed, for viewers to see without the lock
+	outgrown atomic.Bool  // closed, for viewers to see without the lock
+	silent   atomic.Int64 // since when bytes are waited for, in nanoseconds after o.asked
 
 	// Below Transport.mu.
 	shares  int
@@ -54,13 +55,15 @@ func newFill(o *opening, resp *http.Response) (*fill, bool) {
 	if o.stale != nil {
 		how = statusStale
 	}
-	return &fill{
+	f := &fill{
 		t: o.t, o: o, how: how, entry: e, src: resp.Body, ctx: o.req.Context(), wait: time.Since(o.asked),
 		body:    newBuffer(length, o.t.newPages(length)),
 		keep:    o.t.Store != nil && (isSlice || keepable(resp, c)),
 		aged:    resp.Header["Age"] != nil,
 		viewers: map[*viewer]struct{}{},
-	}, true
+	}
+	f.silent.Store(int64(f.wait))
+	return f, true
 }
 
 // newEntry is what the header of an answer says of it.

@@ -32,7 +32,7 @@ type opening struct {
 func (t *Transport) join(r *http.Request, have found, open bool) (*http.Response, error) {
 	key := have.key
 	t.mu.Lock()
-	if f := t.fills[key]; f != nil && varies(f.entry.Vary, r) {
+	if f := t.fills[key]; f != nil && varies(f.entry.Vary, r) && !f.stalls() {
 		f.shares++
 		t.mu.Unlock()
 		t.count.joins.Add(1)

@@ -30,6 +30,7 @@ func (f *fill) pump() (last int, err error) {
 			return 0, errDrips
 		}
 		asked := time.Now()
+		f.silent.Store(int64(asked.Sub(f.o.asked)))
 		n, err := f.read(f.body.space(), idle)
 		waited += time.Since(asked)
 		have := f.body.size + int64(n)
@@ -55,6 +56,12 @@ func (f *fill) pump() (last int, err error) {
 		}
 		f.body.commit(n)
 	}
+}
+
+// stalls tells whether the origin has been silent for half its time: who comes now had better ask anew than see the other
+// half, and a body that breaks off.
+func (f *fill) stalls() bool {
+	return time.Since(f.o.asked)-time.Duration(f.silent.Load()) > f.t.idle()/2
 }
 
 // read is one Read of the origin's body, within the idle limit.
