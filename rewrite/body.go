@@ -2,17 +2,20 @@ package rewrite
 
 import (
 	"bufio"
-	"bytes"
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 )
 
-const defaultMaxSize = 8 << 20
+const (
+	maxDeclared   = 8 << 20
+	maxUndeclared = 4 << 20
+)
 
 // encoding is the Content-Encoding of a response: "" for none.
 func encoding(resp *http.Response) string {
@@ -26,12 +29,15 @@ func encoding(resp *http.Response) string {
 	return e
 }
 
-// limit is the most bytes that a document may have.
+// limit is the most bytes that a document may have. One that does not say how many they are may have no end.
 func (d *document) limit() int64 {
-	if d.rw.MaxSize > 0 {
+	switch {
+	case d.rw.MaxSize > 0:
 		return d.rw.MaxSize
+	case d.resp.ContentLength < 0 || encoding(d.resp) != "":
+		return maxUndeclared
 	}
-	return defaultMaxSize
+	return maxDeclared
 }
 
 // read reads the body, decoded, and closes it. An error of the network stays what it is, so that a time-out can be told.
@@ -70,19 +76,46 @@ func (r *remembering) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// readLimited reads a body of at most limit bytes. length is how many it says it has, -1: it does not. What came before an
+// error comes with it.
 func readLimited(r io.Reader, limit, length int64) ([]byte, error) {
-	var buf bytes.Buffer
-	if length > 0 && length <= limit {
-		buf.Grow(int(length) + bytes.MinRead)
+	text, err := gather(io.LimitReader(r, limit+1), min(length, limit))
+	if err == nil && int64(len(text)) > limit {
+		err = errTooLarge
 	}
-	n, err := buf.ReadFrom(io.LimitReader(r, limit+1))
-	if err != nil {
-		return nil, err
+	return text, err
+}
+
+// gather is io.ReadAll without the garbage: it takes the bytes in pieces, the first as long as they are expected to be.
+func gather(r io.Reader, expected int64) ([]byte, error) {
+	const first, last = 16 << 10, 1 << 20
+	var pieces [][]byte
+	for size := max(int(expected)+1, first); ; size = min(2*size, last) {
+		piece, err := readFull(r, make([]byte, size))
+		pieces = append(pieces, piece)
+		if err != nil {
+			if err == io.EOF {
+				err = nil
+			}
+			if len(pieces) == 1 {
+				return piece, err
+			}
+			return slices.Concat(pieces...), err
+		}
 	}
-	if n > limit {
-		return nil, errTooLarge
+}
+
+// readFull is io.ReadFull with the reader's own error.
+func readFull(r io.Reader, p []byte) ([]byte, error) {
+	n := 0
+	for n < len(p) {
+		m, err := r.Read(p[n:])
+		n += m
+		if err != nil {
+			return p[:n], err
+		}
 	}
-	return buf.Bytes(), nil
+	return p, nil
 }
 
 func decoder(encoding string, body io.Reader) (io.Reader, error) {

@@ -182,7 +182,7 @@ func (c *capture) finish() {
 		return
 	}
 	resp := c.doc.resp
-	resp.Body, resp.ContentLength = io.NopCloser(&c.body), -1
+	resp.Body, resp.ContentLength = io.NopCloser(&c.body), int64(c.body.Len())
 	err := badGateway("answer is too large", errTooLarge)
 	if !c.tooLarge {
 		err = c.doc.modify()

@@ -10,8 +10,11 @@ import (
 // large or cut short, passes as it came.
 func (d *document) rewriteJSON() error {
 	body := d.resp.Body
-	raw, err := io.ReadAll(io.LimitReader(body, d.limit()+1))
-	if err == nil && int64(len(raw)) <= d.limit() {
+	raw, err := readLimited(body, d.limit(), d.resp.ContentLength)
+	switch err {
+	case errTooLarge:
+		err = nil // the rest is read later
+	case nil:
 		if done, err := d.rewriteText(raw); done || err != nil {
 			body.Close()
 			return err

@@ -307,3 +307,45 @@ func TestModifyResponseResolvesAgainstTheLastURL(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(text), "\nhttps://cdn.example/live/a%2Fb/x%20y/seg1.ts\n")
 }
+
+// What does not say how long it is may have no end, so it gets less credit.
+func TestModifyResponseDefaultLimits(t *testing.T) {
+	const mib = 1 << 20
+	for name, c := range map[string]struct {
+		size     int
+		declared bool
+		encoding string
+		ok       bool
+	}{
+		"declared":                    {8*mib - 1, true, "", true},
+		"declared, too large":         {8*mib + 1, true, "", false},
+		"undeclared":                  {4*mib - 1, false, "", true},
+		"undeclared, too large":       {4*mib + 1, false, "", false},
+		"compressed":                  {4*mib - 1, true, "gzip", true},
+		"compressed, too large":       {4*mib + 1, true, "gzip", false},
+		"more than 8 MiB, compressed": {64 * mib, true, "gzip", false},
+	} {
+		text := "#EXTM3U\n" + strings.Repeat("#\n", (c.size-len("#EXTM3U\n"))/2)
+		text += strings.Repeat("\n", c.size-len(text))
+		body := text
+		if c.encoding != "" {
+			body = zipped(t, c.encoding, text)
+		}
+		resp := response("https://cdn.example/live/x.m3u8", "", body)
+		if c.declared {
+			resp.ContentLength = int64(len(body))
+		}
+		if c.encoding != "" {
+			resp.Header.Set("Content-Encoding", c.encoding)
+		}
+		err := prefixed(t).ModifyResponse(resp)
+		if !c.ok {
+			require.Equal(t, 502, status(err), name)
+			continue
+		}
+		require.NoError(t, err, name)
+		got, err := io.ReadAll(resp.Body)
+		require.NoError(t, err, name)
+		require.True(t, text == string(got), name)
+	}
+}

@@ -37,7 +37,7 @@ type Rewriter struct {
 	Variant func(*m3u8.Variant) bool
 
 	// MaxSize limits the bytes of a playlist or JSON document in an answer, decoded; what a playlist becomes may have
-	// eight times as many. 0: 8 MiB.
+	// eight times as many. 0: 8 MiB, or 4 MiB for one that does not declare its length, or is compressed.
 	MaxSize int64
 
 	// ForeignKeys also maps the URIs of keys with a KEYFORMAT other than identity (sections 4.4.4.4 and 4.4.6.5 of the
