@@ -81,6 +81,9 @@ func (t *Transport) answer(r *http.Request, s source) (*http.Response, error) {
 	}
 	if s.length < 0 {
 		length, err := s.fill.learn(r.Context(), want)
+		if err == errOutgrown {
+			return t.respond(r, s, http.StatusOK, 0, math.MaxInt64)
+		}
 		if err != nil {
 			return nil, err
 		}

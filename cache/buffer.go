@@ -179,6 +179,13 @@ func (b *buffer) grown(size int64) <-chan struct{} {
 	return b.wake
 }
 
+// nudge wakes those who wait, though there is nothing new.
+func (b *buffer) nudge() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.tell(time.Now())
+}
+
 // place is where a chunk begins.
 type place struct {
 	chunk int   // counted from the first chunk ever, dropped ones included

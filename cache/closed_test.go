@@ -96,3 +96,45 @@ func TestNobodyJoinsABodyThatStalls(t *testing.T) {
 		})
 	}
 }
+
+// A range that only the end of a body can answer is answered with the whole if that proves too long to wait for.
+func TestARangeOfABodyOfUnknownLengthThatOutgrows(t *testing.T) {
+	const size = 10 << 20
+	body := noise(size, 1)
+	for field, status := range map[string]int{"bytes=-100": 200, "bytes=9000000-": 200, "bytes=9000000-9000001": 200, "bytes=5-6": 206} {
+		synctest.Test(t, func(t *testing.T) {
+			o := &scripted{answer: func(*http.Request, int64) reply { return reply{body: io.MultiReader(bytes.NewReader(body))} }}
+			c := &cache.Transport{Base: o, Store: store(t), MaxBody: 1 << 20}
+			resp, got := fetch(t, c, segURL, "Range", field)
+			require.Equal(t, status, resp.StatusCode, field)
+			if status == 200 {
+				require.True(t, string(body) == got, field)
+			} else {
+				require.Equal(t, string(body[5:7]), got)
+			}
+		})
+	}
+}
+
+// Who reads a playlist has a limit, and nothing is fetched far beyond it.
+func TestAnEndlessPlaylistIsNotFetchedFarAhead(t *testing.T) {
+	const size = 16 << 20
+	synctest.Test(t, func(t *testing.T) {
+		text := bytes.Repeat([]byte("#EXTM3U\n"), size/8)
+		o := &scripted{answer: func(*http.Request, int64) reply { return reply{body: io.MultiReader(bytes.NewReader(text))} }}
+		c := &cache.Transport{Base: o, Store: store(t)}
+		resp, err := c.RoundTrip(request(t, t.Context(), listURL))
+		require.NoError(t, err)
+		synctest.Wait()
+		require.Less(t, c.Stats().OriginBytes, uint64(3<<19))
+		_, err = io.CopyN(io.Discard, resp.Body, 4<<20)
+		require.NoError(t, err)
+		synctest.Wait()
+		require.Less(t, c.Stats().OriginBytes, uint64(11<<19))
+
+		// Another one is not held up by the first.
+		_, body := fetch(t, c, listURL)
+		require.True(t, string(text) == body)
+		resp.Body.Close()
+	})
+}

@@ -27,8 +27,9 @@ type fill struct {
 	aged  bool          // it was old when it came
 	wait  time.Duration // how long the header took
 
-	outgrown atomic.Bool  // closed, for viewers to see without the lock
-	silent   atomic.Int64 // since when bytes are waited for, in nanoseconds after o.asked
+	list   bool         // it is to be a playlist
+	paced  atomic.Bool  // its pump may wait for viewers, who look here without the lock
+	silent atomic.Int64 // since when bytes are waited for, in nanoseconds after o.asked
 
 	// Below Transport.mu.
 	shares  int
@@ -62,6 +63,7 @@ func newFill(o *opening, resp *http.Response) (*fill, bool) {
 		aged:    resp.Header["Age"] != nil,
 		viewers: map[*viewer]struct{}{},
 	}
+	f.list = namedPlaylist(o.req.URL.Path) || typedPlaylist(mediaType(resp.Header))
 	f.silent.Store(int64(f.wait))
 	return f, true
 }

@@ -34,6 +34,7 @@ func (t *Transport) join(r *http.Request, have found, open bool) (*http.Response
 	t.mu.Lock()
 	if f := t.fills[key]; f != nil && varies(f.entry.Vary, r) && !f.stalls() {
 		f.shares++
+		f.wakePump()
 		t.mu.Unlock()
 		t.count.joins.Add(1)
 		return t.follow(r, f, true)

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"math"
 	"net/http"
 	"strings"
@@ -106,8 +107,11 @@ func (s span) in(length int64) (off, end int64, status int) {
 	return s.first, s.last + 1, http.StatusPartialContent
 }
 
+var errOutgrown = errors.New("cache: too long to wait for its end")
+
 // learn waits until a body of undeclared length holds the range asked for, or has come to its end, and returns the
-// length if it is known by then. A range without an end, but for that of RFC 8673, has to be answered with the whole.
+// length if it is known by then. A range without an end, but for that of RFC 8673, has to be answered with the whole. It
+// fails with errOutgrown for a body that has proved too long to wait for.
 func (f *fill) learn(ctx context.Context, s span) (int64, error) {
 	need := s.last
 	switch {
@@ -129,6 +133,9 @@ func (f *fill) learn(ctx context.Context, s span) (int64, error) {
 		more := f.body.grown(st.size)
 		if more == nil {
 			continue
+		}
+		if f.isClosed() {
+			return 0, errOutgrown
 		}
 		select {
 		case <-more:

@@ -76,7 +76,7 @@ func (v *viewer) moved(n int) {
 	} else {
 		v.reached.Store(v.off)
 	}
-	if v.fill.outgrown.Load() {
+	if v.fill.paced.Load() {
 		v.fill.t.mu.Lock()
 		v.fill.wakePump()
 		v.fill.t.mu.Unlock()
