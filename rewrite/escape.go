@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"slices"
 )
 
@@ -24,87 +25,87 @@ func escapeTable() (t [256]uint32) {
 
 // shape is what the plan wants to know of a reference, found out in one pass.
 type shape struct {
-	class  uint16 // the meanings of its bytes, but for those without any
-	query  int    // where its query begins, or its length
-	name   int    // where the last element of its path begins
-	dotted bool   // a slash of its path is followed by a dot or a slash: there may be a dot segment
+	class     uint16 // the meanings of the bytes that a Query escapes
+	query     int    // where its query begins, or its length
+	name      int    // where the last element of its path begins
+	dotted    bool   // a slash of its path is followed by a dot or a slash: there may be a dot segment
+	directive bool   // a parameter of its query is one
+	escapes   bool   // there is an escape in its path, or one that is none or could be taken for one of ours
 }
 
 // slack is how many bytes beyond the longest result a buffer has to have that put writes to.
 const slack = 8
 
-// put writes what a Query makes of s to buf, and returns how long that is.
-func put(buf, s []byte) int {
-	n := 0
-	for _, c := range s {
-		e := escapes[c]
-		binary.LittleEndian.PutUint32(buf[n:], e)
-		n += int(e >> 24)
+// put writes what a Query makes of s to buf, and returns how long that is. It stores words, and goes on behind the first
+// byte of each that has to be escaped.
+func (sh *shape) put(buf, s []byte) int {
+	*sh = shape{query: len(s)}
+	n, i := 0, 0
+	for i+word <= len(s) {
+		w := load(s[i:])
+		store(buf[n:], w)
+		k := word
+		if odd := asIs(w) ^ high; odd != 0 {
+			k = bits.TrailingZeros64(odd) / 8
+			n += putByte(buf[n+k:], s[i+k])
+			sh.note(s, i+k)
+			i++
+		}
+		i, n = i+k, n+k
+	}
+	for ; i < len(s); i++ {
+		n += putByte(buf[n:], s[i])
+		sh.note(s, i)
 	}
 	return n
 }
 
-// put is put, finding out the shape on the way. Words that need no escaping, which most are, are stored as such.
-func (sh *shape) put(buf, s []byte) int {
-	*sh = shape{query: -1}
-	n, i := 0, 0
-	for ; i+8 <= len(s); i += 8 {
-		w := s[i : i+8 : i+8]
-		m := class[w[0]] | class[w[1]] | class[w[2]] | class[w[3]] | class[w[4]] | class[w[5]] | class[w[6]] | class[w[7]]
-		if m&escaped == 0 {
-			binary.LittleEndian.PutUint64(buf[n:], binary.LittleEndian.Uint64(w))
-			n += 8
+func putByte(buf []byte, c byte) int {
+	e := escapes[c]
+	binary.LittleEndian.PutUint32(buf, e)
+	return int(e >> 24)
+}
+
+// look is put without writing anything; in a query it passes over what has no meaning there.
+func (sh *shape) look(s []byte) {
+	*sh = shape{query: len(s)}
+	i := 0
+	for i+word <= len(s) {
+		var odd uint64
+		if w := load(s[i:]); sh.query == len(s) {
+			odd = asIs(w) ^ high
+		} else {
+			odd = oddInQuery(w)
+		}
+		if odd == 0 {
+			i += word
 			continue
 		}
-		sh.note(s, m, i, i+8)
-		n += put(buf[n:], w)
+		i += bits.TrailingZeros64(odd) / 8
+		sh.note(s, i)
+		i++
 	}
-	sh.note(s, classOf(s[i:]), i, len(s))
-	n += put(buf[n:], s[i:])
-	if sh.query < 0 {
-		sh.query = len(s)
-	}
-	return n
-}
-
-// look is put without writing anything.
-func (sh *shape) look(s []byte) {
-	*sh = shape{query: -1}
-	i := 0
-	for ; i+8 <= len(s); i += 8 {
-		w := s[i : i+8 : i+8]
-		m := class[w[0]] | class[w[1]] | class[w[2]] | class[w[3]] | class[w[4]] | class[w[5]] | class[w[6]] | class[w[7]]
-		if m&escaped != 0 {
-			sh.note(s, m, i, i+8)
-		}
-	}
-	sh.note(s, classOf(s[i:]), i, len(s))
-	if sh.query < 0 {
-		sh.query = len(s)
+	for ; i < len(s); i++ {
+		sh.note(s, i)
 	}
 }
 
-// note takes in what the bytes s[from:to] mean.
-func (sh *shape) note(s []byte, m uint16, from, to int) {
-	sh.class |= m
-	if m&(slash|question) != 0 && sh.query < 0 {
-		sh.mark(s, from, to)
-	}
-}
-
-// mark finds the slashes of the path, and the query, in s[from:to].
-func (sh *shape) mark(s []byte, from, to int) {
-	for i := from; i < to; i++ {
-		switch s[i] {
-		case '?':
-			sh.query = i
-			return
-		case '/':
+// note takes in what the byte s[i] means.
+func (sh *shape) note(s []byte, i int) {
+	sh.class |= class[s[i]]
+	switch s[i] {
+	case '/':
+		if sh.query == len(s) {
 			sh.name = i + 1
-			if i+1 < len(s) && (s[i+1] == '.' || s[i+1] == '/') {
-				sh.dotted = true
-			}
+			sh.dotted = sh.dotted || i+1 < len(s) && (s[i+1] == '.' || s[i+1] == '/')
 		}
+	case '?':
+		sh.query = min(sh.query, i)
+		sh.directive = sh.directive || isDirective(s[i+1:])
+	case '&':
+		sh.directive = sh.directive || isDirective(s[i+1:])
+	case '%':
+		sh.escapes = sh.escapes || sh.query == len(s) || oddPercent(s[i:])
 	}
 }
 

@@ -2,7 +2,6 @@ package rewrite
 
 import (
 	"bytes"
-	"encoding/binary"
 	"slices"
 )
 
@@ -36,12 +35,12 @@ func plainlyHarmless(u []byte, form form) bool {
 // be wrong about what is.
 func ordinary(s []byte) bool {
 	for i := 0; i+word <= len(s); i += word {
-		if extraordinary(binary.LittleEndian.Uint64(s[i:])) {
+		if extraordinary(load(s[i:])) {
 			return false
 		}
 	}
 	if len(s) >= word {
-		return !extraordinary(binary.LittleEndian.Uint64(s[len(s)-word:]))
+		return !extraordinary(load(s[len(s)-word:]))
 	}
 	for _, c := range s {
 		if c <= '"' || c == '{' {
@@ -52,11 +51,6 @@ func ordinary(s []byte) bool {
 }
 
 func extraordinary(w uint64) bool { return below(w, '"'+1)|below(w^'{'*ones, 1) != 0 }
-
-const ones = 0x0101010101010101
-
-// below is not 0 if some byte of w is below n, which is 128 at most.
-func below(w uint64, n uint64) uint64 { return (w - n*ones) &^ w & (0x80 * ones) }
 
 func harmful(u []byte, i int, form form) bool {
 	switch c := u[i]; c {

@@ -67,6 +67,28 @@ func TestPlaylistsDoNotInfluenceEachOther(t *testing.T) {
 	}
 }
 
+// Nor on where the URIs of the last playlist led: the same lines lead elsewhere in another directory.
+func TestLinesLikeThoseOfAnotherPlaylist(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(9, 10))
+	all := mappers(t)
+	lines := []string{
+		"#EXTINF:1.0,\ns%d.ts?t=%d\n", "#EXTINF:1.0,\n../s%d.ts?t=%d\n", "/a/b/s%d-%d.ts\n", "https://cdn.example/x/s%d.ts?t=%d\n",
+		"https://origin.example/a/%d/%d.ts\n", "#EXT-X-PART:URI=\"p%d.%d.m4s\",X=1\n", "../../../s%d.ts?%%41=%d\n", "s~%d.ts?t=%d\n",
+	}
+	for range 400 {
+		var b strings.Builder
+		for range 8 {
+			fmt.Fprintf(&b, lines[rnd.IntN(len(lines))], 100+rnd.IntN(900), 100+rnd.IntN(900))
+		}
+		at := []string{
+			"https://cdn.example/x/y/1", "https://cdn.example/long/er/way/1", "https://origin.example/a/b/c/1", "http://127.0.0.1:8080/x/y", "x/y", "",
+		}[rnd.IntN(6)]
+		for name, m := range all {
+			require.Equal(t, rewritten(t, &rewrite.Rewriter{Map: hidden{m}}, b.String(), at), rewritten(t, &rewrite.Rewriter{Map: m}, b.String(), at), "%s at %q", name, at)
+		}
+	}
+}
+
 func appendedTo(t *testing.T, m rewrite.Mapper, playlist []byte, base string) string {
 	out, err := (&rewrite.Rewriter{Map: m}).Append(t.Context(), nil, playlist, base)
 	require.NoError(t, err)

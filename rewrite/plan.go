@@ -18,6 +18,8 @@ type plan struct {
 	dir    []byte
 	root   int // scheme and host are dir[:root]
 	units  units
+	learnt Mapper // that the units are of
+	turn   int    // counts the plans made
 }
 
 // prepare makes the plan for a Rewriter and a base, unless it is there already.
@@ -35,7 +37,11 @@ func (p *plan) prepare(rw *Rewriter, b *base) {
 		p.mapper = nil
 		return
 	}
-	p.units.forget()
+	if p.learnt != rw.Map {
+		p.units.forget()
+	}
+	p.learnt = rw.Map
+	p.turn++
 	p.mapper, p.levels, p.dir, p.root = rw.Map, p.levels[:0], b.dir, b.root
 	var m *queryMapper
 	if m, p.query = rw.Map.(*queryMapper); p.query {
@@ -79,10 +85,11 @@ func (p *plan) append(dst, ref []byte, w *way) ([]byte, bool) {
 func (p *plan) appendTree(dst, stem, rest []byte, w *way) ([]byte, bool) {
 	var sh shape
 	sh.look(rest)
-	if sh.unusual(rest) || sh.class&(percent|oddPath|oddQuery) != 0 || bytes.Contains(rest[sh.query:], []byte(directivePrefix)) {
+	if sh.unusual(rest) || sh.escapes || sh.directive || sh.class&(oddPath|oddQuery) != 0 {
 		return dst, false
 	}
-	w.rest, w.name, w.second, w.known = len(stem), span{}, 0, true
+	w.rest, w.name, w.second = len(stem), span{}, 0
+	w.known = sh.class&percent == 0 // other digits could make another escape
 	w.free = sh.query
 	if sh.class&colon != 0 {
 		w.free = 0

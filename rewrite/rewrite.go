@@ -46,7 +46,7 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 			dst, err = st.appendURI(dst, &t)
 		} else {
 			if lines && w.known && !t.foreign && st.scan.lineDone() && !st.scan.variant && !st.scan.related {
-				st.plan.units.learn(st.src[from:st.scan.pos], &t, span{t.start - from, t.end - from}, dst[at:], &w)
+				st.plan.units.learn(st.src[from:st.scan.pos], &t, span{t.start - from, t.end - from}, dst[at:], &w, st.plan.turn)
 			}
 			dst, err = st.signHarmless(dst, at, t.form)
 		}
@@ -68,15 +68,25 @@ func (st *state) unitsFit() bool {
 func (st *state) repeat(dst []byte) (_ []byte, err error) {
 	for start := len(dst); ; {
 		lines := st.src[st.scan.pos:]
-		u, differ := st.plan.units.find(lines)
+		u, differ, loose := st.plan.units.find(lines)
 		if u == nil {
 			return dst, nil
+		}
+		if u.turn != st.plan.turn {
+			var ok bool
+			if st.abs, ok = u.renew(&st.plan, st.abs); !ok {
+				return dst, nil
+			}
+		}
+		signed, err := st.signedAhead(u, lines, differ, loose)
+		if err != nil {
+			return dst, err
 		}
 		st.children = st.children || u.child
 		dst = append(dst, st.src[st.done:st.scan.pos]...)
 		at := len(dst)
 		dst = u.append(dst, lines, differ)
-		if st.Sign != nil {
+		if st.Sign != nil && !signed {
 			if dst, err = st.signHarmless(dst[:at+u.url.end], at+u.url.start, u.form); err != nil {
 				return dst, err
 			}

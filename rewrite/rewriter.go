@@ -22,6 +22,12 @@ type Rewriter struct {
 	// set, answers are marked so that shared caches do not keep them.
 	Sign func(ctx context.Context, public []byte) ([]byte, error)
 
+	// SignAlike spares most calls of Sign, and most of what signing a playlist costs. It reports that what Sign appends to a
+	// public URL is what it appends to each that differs from it in nothing but digits: of its file name before the
+	// extension (the last dot and what follows), or of its query. Sign is then called for one of these. SignAlike may
+	// write behind the URL, but neither change nor keep it. nil: Sign is called for each URL.
+	SignAlike func(ctx context.Context, public []byte) bool
+
 	// Skip reports which URIs are left absolute and unsigned (segments straight from a CDN). nil: none.
 	Skip func(Ref) bool
 

@@ -20,6 +20,7 @@ type state struct {
 	src       []byte
 	sight     sight
 	most      int // bytes that the result may have
+	pass      int // counts the playlists
 
 	done     int  // how much of src is dealt with
 	children bool // playlists of a multivariant playlist were met
@@ -43,6 +44,7 @@ func (st *state) begin(playlist []byte, base string) {
 	st.report, _ = importFragment(base)
 	st.looked, st.carry = false, ""
 	st.plan.units.begin()
+	st.pass++
 }
 
 func (st *state) restart(playlist []byte) {

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"hash/crc32"
+	"io"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -24,6 +27,7 @@ func TestLinesLikeOthersBefore(t *testing.T) {
 		"#EXT-X-PART:DURATION=0.33334,URI=\"p1.1.m4s\",INDEPENDENT=YES\n", "https://cdn.example/live/1/1.ts\n", "#EXTINF:1,\n%41%42+1.ts?x=1/2&_HLS_1=2\n",
 		"#EXT-X-KEY:URI=\"k1.key\",KEYFORMAT=\"identity\"\n", "#EXT-X-KEY:URI=\"k1.key\",KEYFORMAT=\"com.x.1\"\n", "+++++.ts?1\n", "a:1/2.ts\n",
 		"#EXT-X-MEDIA:URI=\"1.m3u8\",URI=\"2.m3u8\"\n", "#EXT-X-PRELOAD-HINT:URI=\"1.m3u8\",TYPE=MAP\n", "#EXT-X-DEFINE:NAME=\"v1\",VALUE=\"1\"\n{$v1}.ts\n",
+		"#EXTINF:1,\n1.ts?s=%21%2f&e=1~&k=a'1\n", "%21/1.ts\n", "1.ts?a=1&_HLS_msn=1&b=%211\n",
 	} {
 		for range 15 {
 			var b bytes.Buffer
@@ -40,13 +44,69 @@ func TestLinesLikeOthersBefore(t *testing.T) {
 				b.Write(text)
 			}
 			for name, m := range all {
-				for _, sign := range []func(context.Context, []byte) ([]byte, error){nil, odd} {
-					want := rewritten(t, &rewrite.Rewriter{Map: hidden{m}, Sign: sign}, b.String(), base)
-					require.Equal(t, want, rewritten(t, &rewrite.Rewriter{Map: m, Sign: sign}, b.String(), base), "%s: %q", name, b.String())
+				for _, rw := range []*rewrite.Rewriter{{}, {Sign: odd}, {Sign: alike, SignAlike: always}} {
+					rw.Map = hidden{m}
+					want := rewritten(t, rw, b.String(), base)
+					rw.Map = m
+					require.Equal(t, want, rewritten(t, rw, b.String(), base), "%s: %q", name, b.String())
 				}
 			}
 		}
 	}
+}
+
+// alike signs by all that SignAlike says may matter: everything but digits of the file name before its extension, and of
+// the query.
+func alike(_ context.Context, u []byte) ([]byte, error) {
+	path, query, found := strings.Cut(string(u), "?")
+	at := strings.LastIndexByte(path, '/') + 1
+	dot := at + max(strings.LastIndexByte(path[at:], '.'), 0)
+	if dot == at && !strings.HasPrefix(path[at:], ".") {
+		dot = len(path)
+	}
+	plain := regexp.MustCompile("[0-9]").ReplaceAllString
+	sum := crc32.ChecksumIEEE([]byte(path[:at] + plain(path[at:dot], "0") + path[dot:] + "?" + plain(query, "0")))
+	if found {
+		return fmt.Appendf(u, "&sum=%d", sum), nil
+	}
+	return fmt.Appendf(u, "?sum=%d", sum), nil
+}
+
+func always(context.Context, []byte) bool { return true }
+
+// Each playlist is signed for itself, whatever was learned from those before, and a hook that does not append, or
+// appends what has to be escaped, is called for each URL.
+func TestSigningAlike(t *testing.T) {
+	m, err := rewrite.Prefix("/p/", "https://cdn.example/live/")
+	require.NoError(t, err)
+	playlist := strings.Repeat("seg1.ts\nseg2.ts\nseg3.ts\n", 3)
+	calls := 0
+	for i, sign := range []func(u []byte) []byte{
+		func(u []byte) []byte { return append(u, "?a"...) }, func(u []byte) []byte { return append(u, "?bb"...) }, nil,
+		func(u []byte) []byte { return fmt.Appendf(nil, "/x%s", u) }, func(u []byte) []byte { return append(u, "?\n"...) },
+		func(u []byte) []byte { return append(u, "?ccc"...) }, func(u []byte) []byte { return u },
+	} {
+		rw := &rewrite.Rewriter{Map: m, SignAlike: always}
+		want := rewritten(t, &rewrite.Rewriter{Map: m}, playlist, "https://cdn.example/live/x")
+		if sign != nil {
+			rw.Sign = func(_ context.Context, u []byte) ([]byte, error) { calls++; return sign(u), nil }
+			want = rewritten(t, &rewrite.Rewriter{Map: hidden{m}, Sign: rw.Sign}, playlist, "https://cdn.example/live/x")
+		}
+		calls = 0
+		require.Equal(t, want, rewritten(t, rw, playlist, "https://cdn.example/live/x"), i)
+		if i == 0 || i == 1 || i == 5 {
+			require.Less(t, calls, 4, "of 9")
+		}
+	}
+}
+
+func TestSigningAlikeFails(t *testing.T) {
+	m := rewrite.Query("/p", "u")
+	rw := &rewrite.Rewriter{Map: m, SignAlike: always, Sign: func(context.Context, []byte) ([]byte, error) { return nil, io.ErrUnexpectedEOF }}
+	playlist := strings.Repeat("seg1.ts\n", 9)
+	rewritten(t, &rewrite.Rewriter{Map: m}, playlist, base)
+	_, err := rw.Append(t.Context(), nil, []byte(playlist), base)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 }
 
 // odd signs in every way that a hook may think of, by what the URL is.

@@ -2,7 +2,9 @@
 package playlists
 
 import (
+	"encoding/base64"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 )
 
@@ -18,7 +20,7 @@ type Shape struct {
 
 // All returns one playlist of each shape.
 func All() []Shape {
-	return []Shape{Live(), LowLatency(), Multivariant(40, 30, 8), VOD(1000), VOD(10000)}
+	return []Shape{Live(), LowLatency(), Multivariant(40, 30, 8), VOD(1000), VOD(10000), Signed(1000)}
 }
 
 // Live is the window of a plain live stream.
@@ -100,4 +102,25 @@ func VOD(segments int) Shape {
 	}
 	b.WriteString("#EXT-X-ENDLIST\n")
 	return Shape{fmt.Sprintf("VOD %d", segments), []byte(b.String()), uris}
+}
+
+// Signed is one in which nothing repeats: each segment has a random name, a duration of its own, and a signature.
+func Signed(segments int) Shape {
+	var b strings.Builder
+	b.WriteString("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:6\n#EXT-X-PLAYLIST-TYPE:VOD\n")
+	rnd := rand.New(rand.NewPCG(1, 2))
+	random := func(n int) []byte {
+		raw := make([]byte, n)
+		for i := range raw {
+			raw[i] = byte(rnd.Uint32())
+		}
+		return raw
+	}
+	for range segments {
+		duration := 6 * rnd.Float64()
+		fmt.Fprintf(&b, "#EXTINF:%v,\n%x.m4s?Expires=1795600000&Signature=%s~&Key-Pair-Id=K2JCJMDEHXQW5F\n",
+			float32(duration), random(rnd.IntN(8)+8), base64.RawURLEncoding.EncodeToString(random(96)))
+	}
+	b.WriteString("#EXT-X-ENDLIST\n")
+	return Shape{fmt.Sprintf("signed %d", segments), []byte(b.String()), segments}
 }

@@ -48,7 +48,9 @@ func own(shape playlists.Shape) []ratio.Contender {
 		{Name: "scan", Run: func() { scan(shape.Text) }},
 		appended("Query", shape, rewrite.Query("/proxy", "url"), true),
 		appended("Query, fresh buffer", shape, rewrite.Query("/proxy", "url"), false),
+		turns("Query, two in turns", shape, rewrite.Query("/proxy", "url")),
 		appended("Prefix", shape, prefix, true),
+		turns("Prefix, two in turns", shape, prefix),
 	}
 }
 

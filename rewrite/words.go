@@ -1,0 +1,60 @@
+package rewrite
+
+import "encoding/binary"
+
+// Eight bytes at a time are looked at as one word, the first byte lowest. What is found out of them is said by the upper
+// bit of each byte.
+const (
+	word = 8
+	ones = 0x0101010101010101
+	high = 0x80 * ones
+)
+
+func load(s []byte) uint64 { return binary.LittleEndian.Uint64(s) }
+
+func store(s []byte, w uint64) { binary.LittleEndian.PutUint64(s, w) }
+
+// asIs finds the bytes that a Query does not escape.
+func asIs(w uint64) uint64 {
+	l := w &^ high
+	found := alnum(l) | (l+(0x80-'-')*ones)&^(l+(0x7f-'.')*ones) | ^((l ^ '_'*ones) + 0x7f*ones)
+	return found &^ w & high
+}
+
+// oddInQuery finds what has a meaning in a query or would not survive there, "&" included, and some that has none.
+func oddInQuery(w uint64) uint64 {
+	l := w &^ high
+	two := l | 0x02*ones
+	none := (l + (0x80-'(')*ones) &^ (l + (0x7f-'z')*ones)
+	none &= (two ^ '>'*ones) + 0x7f*ones // nor "<"
+	none &= (two ^ '^'*ones) + 0x7f*ones // nor "\\"
+	none &= (l ^ '`'*ones) + 0x7f*ones
+	return ^(none &^ w) & high
+}
+
+// plain finds the bytes that stand for nothing but themselves wherever they are: letters, digits and "-".
+func plain(w uint64) uint64 {
+	l := w &^ high
+	return (alnum(l) | ^((l ^ '-'*ones) + 0x7f*ones)) &^ w & high
+}
+
+// hexDigits finds what isHex is true of.
+func hexDigits(w uint64) uint64 {
+	l := w &^ high
+	low := l | 0x20*ones
+	return ((low+(0x80-'a')*ones)&^(low+(0x7f-'f')*ones) | digits(l)) &^ w & high
+}
+
+// alnum finds letters and digits, digits only these, where no byte is above 0x7f; other bits are left over.
+func alnum(l uint64) uint64 {
+	low := l | 0x20*ones
+	return (low+(0x80-'a')*ones)&^(low+(0x7f-'z')*ones) | digits(l)
+}
+
+func digits(l uint64) uint64 { return (l + (0x80-'0')*ones) &^ (l + (0x7f-'9')*ones) }
+
+// differing finds the bytes that are not 0.
+func differing(w uint64) uint64 { return (w&^high + 0x7f*ones | w) & high }
+
+// below is not 0 if some byte of w is below n, which is 128 at most.
+func below(w uint64, n uint64) uint64 { return (w - n*ones) &^ w & high }
