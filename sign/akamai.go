@@ -58,7 +58,7 @@ func (a *AkamaiSigner) Sign(ctx context.Context, public []byte) ([]byte, error) 
 		return public, ErrURL
 	}
 	expires := expiryUnder(ctx, a.ttl)
-	params, err := a.made.get(public, dir, expires, func() ([]byte, error) {
+	params, err := a.made.get(dir, expires, func() ([]byte, error) {
 		return []byte(a.name + "=" + a.token(string(dir[p.path:])+"*", expires)), nil
 	})
 	if err != nil {

@@ -43,7 +43,7 @@ func (b *BunnySigner) Sign(ctx context.Context, public []byte) ([]byte, error) {
 		return public, ErrURL
 	}
 	expires := expiryUnder(ctx, b.ttl)
-	params, err := b.made.get(public, dir, expires, func() ([]byte, error) {
+	params, err := b.made.get(dir, expires, func() ([]byte, error) {
 		path, err := url.PathUnescape(string(dir[p.path:]))
 		if err != nil {
 			return nil, ErrURL

@@ -43,39 +43,37 @@ func expiryUnder(ctx context.Context, ttl time.Duration) int64 {
 	return end.Unix()
 }
 
-// prefixes remembers the parameters made for directories, so that a playlist costs one signature, and so do all that name
-// the same directory until its expiry moves on.
+// prefixes remembers the parameters made for directories, so that a playlist costs one signature for each directory that it
+// names files of, and so do all that name the same ones until their expiry moves on.
 type prefixes struct {
 	mu   sync.Mutex
-	made []*prefixParams // latest first
+	made map[prefixKey][]byte
 }
 
-type prefixParams struct {
-	prefix  []byte // scheme, host and directory
+type prefixKey struct {
+	dir     string // scheme, host and path
 	expires int64
-	params  []byte
 }
 
-const mostPrefixes = 64
+const mostPrefixes = 1024
 
-// get returns the parameters that cover url until expires, made by make when there are none yet. Making holds the others
-// up, so that many viewers at once cost one signature too.
-func (c *prefixes) get(url, dir []byte, expires int64, make func() ([]byte, error)) ([]byte, error) {
+// get returns the parameters that cover dir until expires, made by make when there are none yet. Making holds the others
+// up, so that many viewers at once cost one signature too. Those of a directory above would do as well, and never serve: they
+// open more than the viewer was meant to see, and come and go with what others watch.
+func (c *prefixes) get(dir []byte, expires int64, make func() ([]byte, error)) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, p := range c.made {
-		if p.expires == expires && bytes.HasPrefix(url, p.prefix) {
-			copy(c.made[1:i+1], c.made[:i])
-			c.made[0] = p
-			return p.params, nil
-		}
+	if params, ok := c.made[prefixKey{string(dir), expires}]; ok {
+		return params, nil
 	}
 	params, err := make()
 	if err != nil {
 		return nil, err
 	}
-	p := &prefixParams{prefix: bytes.Clone(dir), expires: expires, params: params}
-	c.made = append([]*prefixParams{p}, c.made[:min(len(c.made), mostPrefixes-1)]...)
+	if c.made == nil || len(c.made) == mostPrefixes {
+		c.made = map[prefixKey][]byte{}
+	}
+	c.made[prefixKey{string(dir), expires}] = params
 	return params, nil
 }
 

@@ -21,18 +21,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-type hook = func(context.Context, []byte) ([]byte, error)
-
 var edKey = ed25519.NewKeyFromSeed([]byte("0123456789abcdef0123456789abcdef"))
 
 // cdns are the schemes that sign a prefix, each with a reader of its own that knows nothing of the signer.
 var cdns = map[string]struct {
-	sign hook
+	prefixSigner
 	edge func(link string) error
 }{
-	"akamai":    {must(sign.Akamai("", "00112233445566778899aabbccddeeff", time.Hour)).Sign, akamaiEdge},
-	"bunny":     {must(sign.Bunny("SecurityKey", time.Hour)).Sign, bunnyEdge},
-	"media cdn": {must(sign.MediaCDN("key-1", edKey, time.Hour)).Sign, mediaEdge},
+	"akamai":    {must(sign.Akamai("", "00112233445566778899aabbccddeeff", time.Hour)), akamaiEdge},
+	"bunny":     {must(sign.Bunny("SecurityKey", time.Hour)), bunnyEdge},
+	"media cdn": {must(sign.MediaCDN("key-1", edKey, time.Hour)), mediaEdge},
+}
+
+type prefixSigner interface {
+	Sign(context.Context, []byte) ([]byte, error)
+	SignAlike(context.Context, []byte) bool
 }
 
 func expired(text string) error {
@@ -92,26 +95,40 @@ func TestPrefixSchemes(t *testing.T) {
 	for name, c := range cdns {
 		t.Run(name, func(t *testing.T) {
 			var params string
-			for _, u := range []string{"https://h/vod/a-b/1.ts", "https://h/vod/a-b/v/2.ts?x=1,2#f", "https://h/vod/a-b/"} {
-				link := string(must(c.sign(t.Context(), []byte(u))))
+			must(c.Sign(t.Context(), []byte("https://h/vod/1.ts")))
+			for _, u := range []string{"https://h/vod/a-b/1.ts", "https://h/vod/a-b/2.ts?x=1,2#f", "https://h/vod/a-b/"} {
+				link := string(must(c.Sign(t.Context(), []byte(u))))
 				require.NoError(t, c.edge(link), link)
 				_, query, _ := strings.Cut(link, "?")
 				query, _, _ = strings.Cut(strings.TrimPrefix(query, "x=1,2&"), "#")
 				if params != "" {
-					require.Equal(t, params, query, "one for all below")
+					require.Equal(t, params, query, "one for all beside each other")
 				}
 				params = query
 			}
-			link := string(must(c.sign(t.Context(), []byte("https://h/vod/a-b/1.ts"))))
+			require.Error(t, c.edge("https://h/vod/c/1.ts?"+params), "nobody gets what opens more because others watch that")
+			link := string(must(c.Sign(t.Context(), []byte("https://h/vod/a-b/1.ts"))))
 			require.NoError(t, c.edge(strings.Replace(link, "/1.ts", "/v/3.ts", 1)))
 			require.Error(t, c.edge(strings.Replace(link, "a-b/", "c/", 1)))
 			i := strings.LastIndexAny(link, "0123456789")
 			require.Error(t, c.edge(link[:i]+string(link[i]^1)+link[i+1:]))
 			for _, u := range []string{"https://h/root.ts", "https://h/vod/b/1.ts"} {
-				require.NoError(t, c.edge(string(must(c.sign(t.Context(), []byte(u))))), u)
+				require.NoError(t, c.edge(string(must(c.Sign(t.Context(), []byte(u))))), u)
+			}
+			for _, u := range []string{"https://h/vod/v1/s%d.ts", "https://h/vod/%d", "https://h/vod/s1.ts?x=%d%%2%d"} {
+				alike := func(i int) []byte {
+					return []byte(strings.ReplaceAll(strings.ReplaceAll(u, "%%", "%"), "%d", strconv.Itoa(i)))
+				}
+				one := must(c.Sign(t.Context(), alike(1)))
+				require.True(t, c.SignAlike(t.Context(), alike(1)))
+				require.Equal(t, string(alike(70))+string(one[len(alike(1)):]), string(must(c.Sign(t.Context(), alike(70)))))
+			}
+			require.False(t, c.SignAlike(t.Context(), []byte("https://h/vod/%41.ts")))
+			for i := range 1100 { // more directories than are kept
+				must(c.Sign(t.Context(), fmt.Appendf(nil, "https://h/d%d/1.ts", i)))
 			}
 			for _, u := range []string{"", "a.ts", "skd://x", "https://h/a/../b.ts", "https://h/%252e%252e/b.ts", "https://h//b.ts", "https://h/a\"b.ts", link} {
-				_, err := c.sign(t.Context(), []byte(u))
+				_, err := c.Sign(t.Context(), []byte(u))
 				require.ErrorIs(t, err, sign.ErrURL, u)
 			}
 		})
@@ -123,14 +140,14 @@ func TestPrefixSchemesExpire(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			time.Sleep(time.Until(time.Now().Truncate(time.Hour / 16).Add(time.Hour/16 + time.Second)))
 			u := []byte("https://h/live/" + name[:3] + "/1.ts")
-			first := string(must(c.sign(t.Context(), u)))
+			first := string(must(c.Sign(t.Context(), u)))
 			time.Sleep(3 * time.Minute)
-			require.Equal(t, first, string(must(c.sign(t.Context(), u))), name)
+			require.Equal(t, first, string(must(c.Sign(t.Context(), u))), name)
 			time.Sleep(57 * time.Minute)
 			require.NoError(t, c.edge(first))
 			time.Sleep(time.Hour / 16)
 			require.Error(t, c.edge(first))
-			short := string(must(c.sign(sign.NewContext(t.Context(), sign.Grant{Expires: time.Now().Add(time.Minute)}), u)))
+			short := string(must(c.Sign(sign.NewContext(t.Context(), sign.Grant{Expires: time.Now().Add(time.Minute)}), u)))
 			time.Sleep(61 * time.Second)
 			require.Error(t, c.edge(short))
 		})
@@ -165,7 +182,7 @@ func TestBunnyAndMediaCDNRefuse(t *testing.T) {
 		require.ErrorIs(t, err, sign.ErrURL, prefix)
 	}
 	for name, c := range cdns {
-		if link, err := c.sign(t.Context(), []byte("https://h/a%20b/1.ts")); name != "akamai" {
+		if link, err := c.Sign(t.Context(), []byte("https://h/a%20b/1.ts")); name != "akamai" {
 			require.NoError(t, err)
 			require.NoError(t, c.edge(string(link)))
 		}

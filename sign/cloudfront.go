@@ -66,7 +66,7 @@ func checkTTL(ttl time.Duration) (time.Duration, error) {
 }
 
 // Sign appends to public, an absolute URL, a custom policy for all of its directory and below, so that a playlist costs one
-// signature however many segments it names. ErrURL for a URL without a host, with signature parameters, or with a path
+// signature for each directory, however many segments it names there. ErrURL for a URL without a host, with signature parameters, or with a path
 // that could mean more than itself in a policy.
 func (c *CloudFrontSigner) Sign(ctx context.Context, public []byte) ([]byte, error) {
 	p, dir, err := c.split(public)
@@ -74,7 +74,7 @@ func (c *CloudFrontSigner) Sign(ctx context.Context, public []byte) ([]byte, err
 		return public, err
 	}
 	expires := expiryUnder(ctx, c.ttl)
-	params, err := c.made.get(public, dir, expires, func() ([]byte, error) {
+	params, err := c.made.get(dir, expires, func() ([]byte, error) {
 		policy := cloudFrontPolicy(string(dir)+"*", expires)
 		signature, err := c.signature(policy)
 		return []byte("Policy=" + cloudFrontText(policy) + "&" + signature), err

@@ -1,6 +1,9 @@
 package sign
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // cover is the token of a directory, ready to be appended.
 type cover struct {
@@ -10,6 +13,7 @@ type cover struct {
 	dir    []byte // its path
 	depth  int    // segments of it
 	text   []byte // param=token
+	own    bool   // of the request, and so for directories below too
 }
 
 // In a session that is renewed, playlists and media have different tokens.
@@ -43,6 +47,9 @@ func (c *cover) extendPlainly(public []byte) (signed []byte, ok bool) {
 		}
 		name, separator = name[:i], '&'
 	}
+	if !c.own && bytes.IndexByte(name, '/') >= 0 {
+		return public, false
+	}
 	if hasOdd(name, &outOfPath) || !hasNames(name) || c.kind != kindAny && c.kind != kindOf(name) || c.signer.isAlone(name) {
 		return public, false
 	}
@@ -63,7 +70,8 @@ func hasNames(path []byte) bool {
 	}
 }
 
-// coverFor returns the token for what lies beside path, made the first time it is needed.
+// coverFor returns the token for what lies beside path, made the first time it is needed. Which one that is does not depend
+// on what else a playlist names, so that a link keeps its spelling when the window of a live stream moves on.
 func (s *Signer) coverFor(h *held, p *parts, path []byte) *cover {
 	kind := kindAny
 	if !h.grant.Until.IsZero() {
@@ -71,20 +79,20 @@ func (s *Signer) coverFor(h *held, p *parts, path []byte) *cover {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	dir, depth := directoryOf(path)
 	for _, c := range h.covers {
-		if c.signer == s && (c.kind == kind || c.kind == kindAny) && bytes.HasPrefix(path, c.dir) {
+		if c.signer == s && (c.kind == kind || c.kind == kindAny) && (bytes.Equal(dir, c.dir) || c.own && bytes.HasPrefix(path, c.dir)) {
 			h.recent[kind&1].Store(c)
 			return c
 		}
 	}
-	dir, depth := directoryOf(path)
 	if depth > 255 {
 		return nil
 	}
 	c := &cover{signer: s, kind: kind, depth: depth, dir: bytes.Clone(dir), prefix: append(bytes.Clone(p.url[:p.path]), dir...)}
 	c.text = s.signDirectory(s.signing(h), s.inherit(h, kind != kindMedia), h.grant.Claims, c.dir, depth)
 	if len(h.covers) >= maxCovers {
-		h.covers = h.covers[1:]
+		h.covers = slices.DeleteFunc(h.covers, func(c *cover) bool { return !c.own })
 	}
 	h.covers = append(h.covers, c)
 	h.recent[kind&1].Store(c)

@@ -39,6 +39,6 @@
 // # Others that check
 //
 // [CloudFront], [Akamai], [MediaCDN], [Bunny], [Fastly], [Nginx] and [S3] are the same hook for segments that a content delivery
-// network, another server or a store hands out and checks; where the scheme knows prefixes, a playlist costs one signature.
+// network, another server or a store hands out and checks; where the scheme knows prefixes, a directory costs one signature.
 // With an [Ask], a backend or a function decides about tokens of its own making.
 package sign

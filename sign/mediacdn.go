@@ -48,7 +48,7 @@ func (m *MediaCDNSigner) Sign(ctx context.Context, public []byte) ([]byte, error
 		return public, ErrURL
 	}
 	expires := expiryUnder(ctx, m.ttl)
-	params, err := m.made.get(public, dir, expires, func() ([]byte, error) {
+	params, err := m.made.get(dir, expires, func() ([]byte, error) {
 		return []byte(m.signed(dir, expires, "&")), nil
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package sign_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -213,7 +214,8 @@ func TestDirectoryTokens(t *testing.T) {
 	b := child(t, s, ctx, "/live/b/audio.m3u8")
 	require.NotContains(t, b, token)
 	_, tokenB, _ := strings.Cut(b, "?")
-	require.Equal(t, "/live/b/c/1.aac?"+tokenB, child(t, s, ctx, "/live/b/c/1.aac"))
+	require.Equal(t, "/live/b/1.aac?"+tokenB, child(t, s, ctx, "/live/b/1.aac"))
+	require.Equal(t, child(t, s, admitted(t, s, entry), "/live/b/c/1.aac"), child(t, s, ctx, "/live/b/c/1.aac"), "whatever came before")
 	for _, u := range []string{"/live/a/new.ts?q=free", "/live/a/b/c/d.ts"} {
 		_, err := s.Verify(request(strings.Replace(u+"&"+token, "ts&", "ts?", 1)))
 		require.NoError(t, err, u)
@@ -223,9 +225,53 @@ func TestDirectoryTokens(t *testing.T) {
 		_, err := s.Verify(request(child(t, s, ctx, dir+"x.ts")))
 		require.NoError(t, err)
 	}
+	require.True(t, strings.HasSuffix(child(t, s, ctx, "/live/a/x.ts"), token), "still the one for all below")
 	deep := strings.Repeat("/d", 300) + "/x.ts"
 	_, err := s.Verify(request(child(t, s, ctx, deep)))
 	require.NoError(t, err, "too deep for a directory's token")
+}
+
+// What SignAlike promises: Sign appends the same to URLs that differ in digits of their file name and query only.
+func TestSignAlike(t *testing.T) {
+	inside, outside := "/live/a/master.m3u8", "/vod/master.m3u8"
+	renewed := func(c *sign.Config) { c.Scope, c.Renew = sign.Directory, 3*time.Hour }
+	alone := func(c *sign.Config) { c.Scope, c.Alone = sign.Directory, []string{".key"} }
+	for name, c := range map[string]struct {
+		change func(*sign.Config)
+		public string
+		want   bool
+	}{
+		"segment":           {directory, "/live/a/v1/s%d.ts", true},
+		"no extension":      {directory, "/live/a/s%d", true},
+		"query":             {directory, "/live/a/s1.ts?t=%d", true},
+		"absolute":          {directory, "https://h1/x/s%d.ts", true},
+		"renewed":           {renewed, "/live/a/s%d.ts", true},
+		"renewed playlist":  {renewed, "/live/a/s%d.m3u8", true},
+		"not alone":         {alone, "/live/a/s%d.ts", true},
+		"alone":             {alone, "/live/a/s%d.key", false},
+		"alone by a digit":  {func(c *sign.Config) { c.Scope, c.Alone = sign.Directory, []string{"7.ts"} }, "/live/a/s%d.ts", false},
+		"param with digits": {func(c *sign.Config) { c.Scope, c.Param = sign.Directory, "t1" }, "/live/a/s1.ts?t%d=1", false},
+		"exact":             {nil, "/live/a/s%d.ts", false},
+		"escaped":           {directory, "/live/a/%%2%d.ts", false},
+		"dot segment":       {directory, "/live/a/../s%d.ts", false},
+		"fragment":          {directory, "/live/a/s1.ts?a#%d", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := signer(t, c.change)
+			for _, ctx := range []context.Context{t.Context(), admitted(t, s, must(s.URL(inside))), admitted(t, s, must(s.URL(outside)))} {
+				first := fmt.Sprintf(c.public, 2)
+				token, ok := strings.CutPrefix(child(t, s, ctx, first), first)
+				require.Equal(t, c.want, s.SignAlike(ctx, []byte(first)))
+				for i := range 30 {
+					if u := fmt.Sprintf(c.public, i*i*i); c.want {
+						require.True(t, ok)
+						require.Equal(t, u+token, child(t, s, ctx, u))
+						require.True(t, s.SignAlike(ctx, []byte(u)))
+					}
+				}
+			}
+		})
+	}
 }
 
 func TestAloneNeedsATokenOfItsOwn(t *testing.T) {

@@ -13,6 +13,8 @@ type Signer struct {
 	mark   []byte // "param="
 	ring   atomic.Pointer[[]*ringKey]
 	anyone atomic.Pointer[held] // for Sign without a grant
+
+	numbered bool // Config.hasDigits
 }
 
 // New returns a Signer as c says, or an error that joins all the faults in c.
@@ -26,6 +28,8 @@ func New(c Config) (*Signer, error) {
 		step:   stepOf(c.TTL),
 		skew:   min(greatestSkew, c.TTL/2),
 		mark:   []byte(c.Param + "="),
+
+		numbered: c.hasDigits(),
 	}
 	return s, s.Rotate(c.Keys)
 }

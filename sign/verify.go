@@ -107,7 +107,7 @@ func (s *Signer) inTime(now time.Time, g *Grant, renewed bool) error {
 
 // ownCover lets links below the directory of the request's token have that token.
 func (s *Signer) ownCover(head *header, dir []byte, text string) *cover {
-	c := &cover{signer: s, prefix: dir, dir: dir, depth: head.depth, text: append(append([]byte(nil), s.mark...), text...)}
+	c := &cover{signer: s, own: true, prefix: dir, dir: dir, depth: head.depth, text: append(append([]byte(nil), s.mark...), text...)}
 	if !head.grant.Until.IsZero() {
 		c.kind = kindPlaylist
 	}
