@@ -116,3 +116,32 @@ func FuzzHLS(f *testing.F) {
 		require.LessOrEqual(t, d, 1<<31*time.Second)
 	})
 }
+
+// counted is a body that knows how much of it was read.
+type counted struct {
+	hollow
+	read *int
+}
+
+func (c counted) ReadAt(p []byte, off int64) (int, error) {
+	*c.read += len(p)
+	return c.hollow.ReadAt(p, off)
+}
+
+// Viewers wait for the end of a body until it is judged.
+func TestASegmentIsJudgedByItsBeginning(t *testing.T) {
+	read := 0
+	e := &cache.Entry{URL: segURL, Status: 200, Header: head("Content-Type", "video/mp2t"), Body: counted{64 << 20, &read}}
+	require.Equal(t, time.Hour, cache.HLS(e))
+	require.LessOrEqual(t, read, 8<<10)
+}
+
+// Wherever a line lies in the pieces in which a playlist is read, it is read whole.
+func TestLinesAcrossPieces(t *testing.T) {
+	for _, end := range []string{"\n", "\r", "\r\n"} {
+		for pad := 4000; pad < 4110; pad++ {
+			body := "#EXTM3U" + end + "#" + strings.Repeat("x", pad) + end + "#EXT-X-TARGETDURATION:8" + end + "#EXTINF:8," + end + "a.ts" + end
+			require.Equal(t, 4*time.Second, cache.HLS(&cache.Entry{URL: listURL, Status: 200, Body: cache.Bytes([]byte(body))}), "%q %d", end, pad)
+		}
+	}
+}

@@ -21,6 +21,7 @@ type playlist struct {
 
 const (
 	signature   = "#EXTM3U"
+	bom         = "\ufeff"
 	maxPlaylist = 8 << 20 // of plain text looked at, which also bounds what a compressed one can cost
 )
 
@@ -35,12 +36,14 @@ func lookAt(e *Entry) (p playlist, ok bool) {
 	}
 	limited := &io.LimitedReader{R: text, N: maxPlaylist}
 	lines := bufio.NewReaderSize(limited, 4<<10)
-	for first := true; ; first = false {
+	// Before any line is looked for: that of a segment may be as long as all of it.
+	start, _ := lines.Peek(len(bom) + len(signature))
+	if !bytes.HasPrefix(bytes.TrimPrefix(start, []byte(bom)), []byte(signature)) {
+		return p, false
+	}
+	for {
 		line, err := nextLine(lines)
-		if first && !bytes.HasPrefix(bytes.TrimPrefix(line, []byte("\ufeff")), []byte(signature)) {
-			return p, false
-		}
-		p.read(line)
+		p.read(bytes.TrimPrefix(line, []byte(bom)))
 		if err == io.EOF {
 			return p, limited.N > 0
 		}
@@ -64,19 +67,28 @@ func open(e *Entry) (text io.Reader, gzipped, ok bool) {
 
 // nextLine returns the beginning of the next line, which is all that matters of a long one, without its end. Lines end
 // with LF, CRLF or, as players have it, a lone CR.
-func nextLine(r *bufio.Reader) ([]byte, error) {
-	var line []byte
+func nextLine(r *bufio.Reader) (line []byte, err error) {
 	for {
-		b, err := r.ReadByte()
-		if err != nil {
+		if _, err := r.Peek(1); err != nil {
 			return line, err
 		}
-		if b == '\n' || b == '\r' {
+		here, _ := r.Peek(r.Buffered())
+		end := bytes.IndexByte(here, '\n')
+		if cr := bytes.IndexByte(here[:max(end, 0)], '\r'); cr >= 0 {
+			end = cr
+		} else if end < 0 {
+			end = bytes.IndexByte(here, '\r')
+		}
+		isWhole := end >= 0
+		if !isWhole {
+			end = len(here)
+		}
+		line = append(line, here[:min(end, 128-len(line))]...)
+		if isWhole {
+			r.Discard(end + 1)
 			return line, nil
 		}
-		if len(line) < 128 {
-			line = append(line, b)
-		}
+		r.Discard(end)
 	}
 }
 
