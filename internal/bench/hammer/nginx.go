@@ -36,7 +36,7 @@ func (s *Servers) Nginx(http func(addr, home string) string) error {
 
 const nginxConf = `
 worker_processes 1; daemon off; error_log stderr crit; pid %[1]s/pid; user root;
-events { worker_connections 4096; }
+events { worker_connections 12000; }
 http {
   access_log off; sendfile on; tcp_nopush %[2]s; keepalive_requests 100000000; types { video/mp2t ts; }
   open_file_cache max=1000 inactive=600s; open_file_cache_valid 600s;
