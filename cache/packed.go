@@ -18,6 +18,12 @@ type packed struct {
 	status int
 }
 
+// What the first byte of a text says: that the URL follows, and that an answer gets one field less.
+const (
+	hasURL = 1 << iota
+	hasAcceptRanges
+)
+
 // pack is for entries whose body, if any, is a blob.
 func pack(key string, e *Entry) packed {
 	p := packed{time: e.Time, ttl: e.TTL, sliced: e.Sliced, status: e.Status}
@@ -25,8 +31,11 @@ func pack(key string, e *Entry) packed {
 	var room [512]byte
 	b := room[:1]
 	if e.URL != key {
-		b[0] = 1
+		b[0] |= hasURL
 		b = appendString(b, e.URL)
+	}
+	if _, ok := e.Header["Accept-Ranges"]; ok {
+		b[0] |= hasAcceptRanges
 	}
 	b = appendHeader(b, e.Header)
 	p.text = string(appendHeader(b, e.Vary))
@@ -40,11 +49,15 @@ func (p *packed) reply(key string) *reply {
 		a.entry.Body = p.body
 	}
 	t := unpacker(p.text[1:])
-	if p.text[0] != 0 {
+	if p.text[0]&hasURL != 0 {
 		a.entry.URL = t.string()
 	}
-	a.entry.Header, a.room = t.header()
-	a.entry.Vary, _ = t.header()
+	more := ours
+	if p.text[0]&hasAcceptRanges != 0 {
+		more-- // a map of more than eight costs twice as much
+	}
+	a.entry.Header, a.room = t.header(more)
+	a.entry.Vary, _ = t.header(0)
 	return a
 }
 
@@ -90,13 +103,13 @@ func appendString(b []byte, s string) []byte {
 // unpacker is what is left to read.
 type unpacker string
 
-// header also returns an array that has room for the values of ours.
-func (t *unpacker) header() (h http.Header, room []string) {
+// header has room for more fields. It also returns an array for their values.
+func (t *unpacker) header(more int) (h http.Header, room []string) {
 	fields := t.number()
 	if fields == 0 {
 		return nil, nil
 	}
-	h = make(http.Header, fields-1+ours)
+	h = make(http.Header, fields-1+more)
 	all := make([]string, t.number()+ours)
 	for range fields - 1 {
 		name := usual[(*t)[0]]

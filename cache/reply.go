@@ -57,7 +57,9 @@ func (t *Transport) respond(r *http.Request, s source, status int, off, end int6
 	case http.StatusPartialContent:
 		resp.ContentLength = f.contentRange(off, end, s.length)
 	case http.StatusOK:
-		f.set("Accept-Ranges", "bytes")
+		if v := f.header["Accept-Ranges"]; len(v) != 1 || v[0] != "bytes" {
+			f.set("Accept-Ranges", "bytes")
+		}
 		fallthrough
 	default:
 		resp.ContentLength = s.length
