@@ -36,34 +36,37 @@ func main() {
 
 // newHandler is the whole chain. It never connects to self, the address that it is served on.
 func newHandler(o options, self netip.AddrPort) (http.Handler, error) {
-	urls := rewrite.Query("/proxy", "url")
-	playlists := &rewrite.Rewriter{Map: urls, Public: o.public}
 	guard := &origin.Guard{Hosts: o.hosts, Allow: o.allow, Self: []netip.AddrPort{self}}
 	shared := &cache.Transport{Base: guard.Transport()}
 	if o.cache > 0 {
 		shared.Store = cache.NewMemory(o.cache)
 	}
-	proxy := rangeserve.Handler(&origin.Proxy{
-		Upstream: urls.Upstream, Transport: shared, ModifyResponse: inert(playlists.ModifyResponse),
-		Header: append(origin.DefaultHeader(), o.header...), ResponseHeader: o.header,
-	})
-	home := &page{urls: urls, key: o.key}
-	if o.key != "" {
-		links, err := newSigner(o)
-		if err != nil {
-			return nil, err
-		}
-		playlists.Sign, home.links = links.Sign, links
-		proxy = links.Handler(proxy)
+	links, err := newLinks(o)
+	if err != nil {
+		return nil, err
 	}
 	cors, err := corsmw.New(corsmw.Config{Origins: o.cors, Credentials: o.credentials})
 	if err != nil {
 		return nil, err
 	}
+	chain := func(urls rewrite.Mapper) http.Handler {
+		playlists := &rewrite.Rewriter{Map: urls, Public: o.public}
+		proxy := rangeserve.Handler(&origin.Proxy{
+			Upstream: urls.Upstream, Transport: shared, ModifyResponse: inert(playlists.ModifyResponse),
+			Header: append(origin.DefaultHeader(), o.header...), ResponseHeader: o.header,
+		})
+		if links.signer != nil {
+			playlists.Sign, proxy = links.signer.Sign, links.signer.Handler(proxy)
+		}
+		return cors.Handler(proxy)
+	}
 	mux := http.NewServeMux()
-	mux.Handle("/proxy", cors.Handler(proxy))
-	mux.Handle("/proxy/", cors.Handler(proxy))
-	mux.Handle("/{$}", home)
+	mux.Handle("/proxy", chain(links.plain))
+	mux.Handle("/proxy/", chain(links.plain))
+	if links.sealed != nil {
+		mux.Handle("/s/", chain(links.sealed))
+	}
+	mux.Handle("/{$}", &page{links: links})
 	return mux, nil
 }
 

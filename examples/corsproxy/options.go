@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/pbkdf2"
-	"crypto/sha256"
 	"errors"
 	"flag"
 	"fmt"
@@ -12,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/hlsproxy/hlsproxy/sign"
 )
 
 type options struct {
@@ -75,15 +71,6 @@ func parse(args []string) (options, error) {
 		o.cors = []string{"*"}
 	}
 	return o, err
-}
-
-// newSigner stretches the key, since people choose passwords where 32 random bytes are meant.
-func newSigner(o options) (*sign.Signer, error) {
-	secret, err := pbkdf2.Key(sha256.New, o.key, []byte("hlsproxy links"), 100_000, 32)
-	if err != nil {
-		return nil, err
-	}
-	return sign.New(sign.Config{Keys: []sign.Key{{ID: "1", Secret: secret}}, TTL: o.ttl})
 }
 
 // parseSize reads 500MB, 256MiB, 1GiB or plain bytes.

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"crypto/pbkdf2"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+
+	"github.com/hlsproxy/hlsproxy/rewrite"
+	"github.com/hlsproxy/hlsproxy/sign"
+)
+
+// links are the URLs that viewers see: /proxy/NAME?url=... or, sealed, /s/TOKEN/NAME. With a key both carry a token that
+// expires, so that only those work which somebody made who knows the key.
+type links struct {
+	plain  rewrite.Mapper
+	sealed rewrite.Mapper // nil: there is no key
+	signer *sign.Signer   // nil: there is no key
+	key    [sha256.Size]byte
+}
+
+var errKey = errors.New("that is not the key")
+
+func newLinks(o options) (*links, error) {
+	l := &links{plain: rewrite.Query("/proxy", "url"), key: sha256.Sum256([]byte(o.key))}
+	if o.key == "" {
+		return l, nil
+	}
+	// Stretched, since people choose passwords where 32 random bytes are meant.
+	secret, err := pbkdf2.Key(sha256.New, o.key, []byte("hlsproxy links"), 100_000, 32)
+	if err != nil {
+		return nil, err
+	}
+	c := sign.Config{Keys: []sign.Key{{ID: "1", Secret: secret}}, TTL: o.ttl}
+	if l.signer, err = sign.New(c); err != nil {
+		return nil, err
+	}
+	l.sealed, err = sign.NewSealer(c, "/s/")
+	return l, err
+}
+
+// to makes the link to a stream for who knows the key, if there is one. Hidden, it does not show where the stream is.
+func (l *links) to(stream, key string, hidden bool) (string, error) {
+	if l.signer == nil {
+		public, err := l.plain.AppendPublic(nil, []byte(stream))
+		return string(public), err
+	}
+	got := sha256.Sum256([]byte(key))
+	if subtle.ConstantTimeCompare(got[:], l.key[:]) == 0 {
+		return "", errKey
+	}
+	urls := l.plain
+	if hidden {
+		urls = l.sealed
+	}
+	public, err := urls.AppendPublic(nil, []byte(stream))
+	if err != nil {
+		return "", err
+	}
+	return l.signer.URL(string(public))
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// hiddenLink has the form make a link that does not show where the stream is.
+func hiddenLink(t *testing.T, base string, form url.Values) (link string, status int) {
+	t.Helper()
+	form.Set("hide", "on")
+	resp, err := http.PostForm(base+"/", form)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	var body strings.Builder
+	require.NoError(t, resp.Write(&body))
+	if m := regexp.MustCompile(`<a id="link">([^<]*)</a>`).FindStringSubmatch(body.String()); m != nil {
+		link = base + strings.ReplaceAll(m[1], "&amp;", "&")
+	}
+	return link, resp.StatusCode
+}
+
+func TestHiddenLinksShowNothingOfTheStream(t *testing.T) {
+	o := stream(t)
+	base := start(t, "-allow", "127.0.0.0/8", "-key", "correct horse")
+	link, _ := hiddenLink(t, base, url.Values{"url": {o.URL + "/a/index.m3u8"}, "key": {"correct horse"}})
+	require.Regexp(t, "^"+regexp.QuoteMeta(base)+`/s/[\w-]+/index\.m3u8\?hpt=`, link)
+	resp, body := get(t, link)
+	require.Equal(t, 200, resp.StatusCode, body)
+	require.NotContains(t, body, strings.TrimPrefix(o.URL, "http://"))
+	child := regexp.MustCompile(`(?m)^/s/[\w-]+/seg1\.ts\?hpt=.*$`).FindString(body)
+	require.NotEmpty(t, child, body)
+	resp, _ = get(t, base+child)
+	require.Equal(t, 200, resp.StatusCode)
+
+	seen := o.Requests("")
+	bare, _, _ := strings.Cut(link, "?")
+	sealed := strings.Split(bare, "/")[4]
+	for name, row := range map[string]struct {
+		url    string
+		status int
+	}{
+		"without a token": {bare, 401},
+		"forged token":    {link[:len(link)-4] + "AAAA", 403},
+		"another name":    {strings.Replace(link, "index.m3u8", "other.m3u8", 1), 403},
+		"forged URL":      {strings.Replace(link, sealed, sealed[:len(sealed)-4]+"AAAA", 1), 403},
+	} {
+		resp, body := get(t, row.url)
+		require.Equal(t, row.status, resp.StatusCode, "%s: %s", name, body)
+		require.Equal(t, "*", resp.Header.Get("Access-Control-Allow-Origin"), name)
+	}
+	require.Equal(t, seen, o.Requests(""), "nothing reached the origin")
+
+	for name, row := range map[string]struct {
+		url, key string
+		status   int
+	}{"wrong key": {o.URL, "wrong", 403}, "bad URL": {"javascript:alert(1)", "correct horse", 400}} {
+		link, status := hiddenLink(t, base, url.Values{"url": {row.url}, "key": {row.key}})
+		require.Equal(t, row.status, status, name)
+		require.Empty(t, link, name)
+	}
+	open := start(t, "-allow", "127.0.0.0/8")
+	resp, _ = get(t, open+"/s/"+sealed+"/index.m3u8")
+	require.Equal(t, 404, resp.StatusCode, "there are no hidden links without a key")
+}
