@@ -13,8 +13,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"iter"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/signal"
 	"syscall"
@@ -38,9 +38,9 @@ func main() {
 	}
 }
 
-// newHandler is the whole chain.
-func newHandler(o options, urls *links) (http.Handler, error) {
-	guard := &origin.Guard{Hosts: o.hosts, Allow: o.allow, Ports: o.ports}
+// newHandler is the whole chain. It never connects to self, the address that it is served on.
+func newHandler(o options, urls *links, self netip.AddrPort) (http.Handler, error) {
+	guard := &origin.Guard{Hosts: o.hosts, Allow: o.allow, Ports: o.ports, Self: []netip.AddrPort{self}}
 	pool, err := origin.NewPool(origin.PoolConfig{Origins: o.origins, Base: guard.Transport()})
 	if err != nil {
 		return nil, err
@@ -69,18 +69,7 @@ func newHandler(o options, urls *links) (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/live/", cors.Handler(live))
+	mux.Handle("GET /pool", state(pool))
 	mux.Handle("/", http.FileServerFS(o.static))
 	return mux, nil
-}
-
-// segments tells the cache what a live playlist names, and so what it may drop first.
-func segments(playlist []byte, base string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for ref, err := range rewrite.Refs(playlist, base) {
-			media := ref.Kind == rewrite.Segment || ref.Kind == rewrite.Part
-			if err == nil && media && !yield(ref.URL) {
-				return
-			}
-		}
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -308,5 +309,33 @@ func TestBadFlags(t *testing.T) {
 		{"-origin", "http://a.example", "-public", "media.example"}, {"-origin", "http://a.example", "-public", "https://media.example/x"},
 	} {
 		require.Error(t, run(ctx, args, io.Discard), "%v", args)
+	}
+}
+
+func TestThePoolsStateNamesNoAddress(t *testing.T) {
+	a, b := stream(t), stream(t)
+	base, _ := start(t, "-origin", a.URL, "-origin", b.URL)
+	a.Server.CloseClientConnections()
+	a.Server.Close()
+	for i := range 20 { // some belong to either
+		resp, _ := get(t, base+"/live/"+strings.Repeat("x", i+1)+"/a.ts")
+		require.Equal(t, 404, resp.StatusCode)
+	}
+	resp, body := get(t, base+"/pool")
+	require.Equal(t, 200, resp.StatusCode)
+	require.Equal(t, "no-store", resp.Header.Get("Cache-Control"))
+	require.Regexp(t, `^\[{"name":"origin 1","state":"is left alone",.*},{"name":"origin 2","state":"works",.*}\]\n$`, body)
+	require.NotContains(t, body, "127.0.0.1")
+}
+
+func TestItsOwnListenerIsNoOrigin(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := ln.Addr().String()
+	require.NoError(t, ln.Close())
+	base, _ := start(t, "-origin", "http://"+addr, "-addr", addr)
+	for _, path := range []string{"/live/", "/live/index.m3u8", "/live/live/index.m3u8"} {
+		resp, _ := get(t, base+path)
+		require.Equal(t, 403, resp.StatusCode, path)
 	}
 }

@@ -22,14 +22,15 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	defer ln.Close()
 	base := urlOf(ln)
-	if o.public == "" && ln.Addr().(*net.TCPAddr).IP.IsLoopback() {
+	self := ln.Addr().(*net.TCPAddr)
+	if o.public == "" && self.IP.IsLoopback() {
 		o.public = base
 	}
 	urls, err := newLinks(o)
 	if err != nil {
 		return err
 	}
-	h, err := newHandler(o, urls)
+	h, err := newHandler(o, urls, self.AddrPort())
 	if err != nil {
 		return err
 	}
