@@ -72,3 +72,11 @@ func withoutContent(h http.Header) {
 		delete(h, name)
 	}
 }
+
+// withoutFreshness removes what would let a cache keep a refusal in the place of what was refused: 412 and 416 say
+// something about one request alone.
+func withoutFreshness(h http.Header) {
+	for _, name := range [...]string{"Cache-Control", "Cdn-Cache-Control", "Surrogate-Control", "Expires", "Age"} {
+		delete(h, name)
+	}
+}

@@ -46,11 +46,13 @@ func (t *Transport) respond(r *http.Request, s source, status int, off, end int6
 	case http.StatusNotModified, http.StatusPreconditionFailed:
 		withoutContent(f.header)
 		if status == http.StatusPreconditionFailed {
+			withoutFreshness(f.header)
 			f.set("Content-Length", "0")
 		}
 		return resp, nil
 	case http.StatusRequestedRangeNotSatisfiable:
 		withoutContent(f.header)
+		withoutFreshness(f.header)
 		f.set("Content-Range", "bytes */"+strconv.FormatInt(s.length, 10))
 		f.set("Content-Length", "0")
 		return resp, nil

@@ -63,7 +63,7 @@ func setNotModified(h http.Header) {
 // setRefused leaves nothing of the representation that is not sent, so that no cache keeps the refusal in its place.
 func setRefused(h http.Header, status int, size int64) {
 	for _, name := range []string{
-		"Cache-Control", "Expires", "Etag", "Last-Modified", "Content-Type", "Content-Encoding",
+		"Cache-Control", "Cdn-Cache-Control", "Surrogate-Control", "Expires", "Etag", "Last-Modified", "Content-Type", "Content-Encoding",
 		"Content-Disposition", "Content-Md5", "Content-Digest", "Repr-Digest", "Age",
 	} {
 		delete(h, name)

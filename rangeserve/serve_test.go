@@ -72,12 +72,14 @@ func TestServeKeepsTheCallersHeader(t *testing.T) {
 			r.Header.Set(name, value)
 		}
 		w.Header().Set("Cache-Control", "max-age=1")
+		w.Header().Set("CDN-Cache-Control", "max-age=2")
 		w.Header().Set("Etag", `"e"`)
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		rangeserve.Serve(w, r, rangeserve.Content{ReaderAt: strings.NewReader("0123456"), Size: 7, Name: "a.ts"})
 		require.Equal(t, c.status, w.Code)
 		require.Equal(t, "*", w.Header().Get("Access-Control-Allow-Origin"))
 		require.Equal(t, c.kept, w.Header().Get("Cache-Control") == "max-age=1")
+		require.Equal(t, c.kept, w.Header().Get("CDN-Cache-Control") == "max-age=2")
 		require.Equal(t, c.kept, w.Header().Get("Etag") == `"e"`)
 	}
 }
