@@ -52,6 +52,9 @@ func (f *fetch) answer(target *url.URL) (*http.Response, error) {
 // modify makes an answer fit for the viewer. A hook may read the whole body, if upstream does not take for ever to send it.
 func (f *fetch) modify(resp *http.Response, wait time.Duration) (*http.Response, error) {
 	resp.Body = f.watch(resp.Body)
+	if f.proxy.Sticky != "" {
+		stickTo(resp)
+	}
 	clean(resp.Header, f.proxy.expose)
 	if f.proxy.ModifyResponse == nil {
 		return resp, nil

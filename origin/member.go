@@ -15,6 +15,7 @@ type member struct {
 	host string // of url, lower case, with port
 	path string // of url, escaped, with a final slash
 	base string // scheme, host and path: its identity on every node
+	mark string // what viewers call it; "": nothing
 
 	health  health
 	drained atomic.Bool

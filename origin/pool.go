@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"bytes"
 	"net/http"
 	"net/url"
 	"slices"
@@ -22,6 +23,11 @@ type PoolConfig struct {
 	// Key names the stream that a request belongs to, and so the origin that it stays with. Nil: the directory of the
 	// path below the origin's base, so that a playlist and the segments beside it go together. It must be deterministic.
 	Key func(*http.Request) string
+	// Sticky is the secret of the marks by which viewers name an origin to return to, of 16 bytes or more and the same on all
+	// nodes; nil: there are none. It is for origins that hold state of a session, such as a context that a multivariant
+	// playlist opens: what a playlist names is then asked of the origin that it came from, whatever Key says, as long as
+	// that works. It takes [Proxy.Sticky] and [Stick] as well.
+	Sticky []byte
 	// Failures in a row take an origin out. 0: 3. A refused or broken connection, no header in time, a body that breaks,
 	// and the statuses 500, 502, 503 and 504 are failures.
 	Failures int
@@ -69,6 +75,7 @@ type Pool struct {
 	hedge    time.Duration
 	outlier  float64
 	resume   bool
+	sticky   []byte
 	budget   budget
 
 	change sync.Mutex // held by those who replace set
@@ -103,8 +110,9 @@ func NewPool(c PoolConfig) (*Pool, error) {
 	if p.base == nil {
 		p.base = new(Guard).Transport()
 	}
+	p.sticky = bytes.Clone(c.Sticky)
 	p.budget.init(c.Budget)
-	p.set.Store(s)
+	p.publish(s)
 	return p, nil
 }
 
@@ -121,6 +129,9 @@ func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp.Request = r
 	translate(resp, s, named, tail)
+	if body, ok := resp.Body.(*callBody); ok && p.sticky != nil {
+		resp.Header.Set(originField, body.call.member.mark)
+	}
 	if p.resume {
 		resumable(p, resp)
 	}
@@ -133,7 +144,7 @@ func (p *Pool) send(s *set, r *http.Request, tail string, last []*member) (*http
 	if p.key != nil {
 		key = p.key(r)
 	}
-	order := s.rank(key, time.Now())
+	order := s.rank(key, stickyOf(r.Context()).mark, time.Now())
 	for _, m := range last {
 		if i := slices.Index(order, m); i >= 0 {
 			order = append(slices.Delete(order, i, i+1), m)
@@ -153,7 +164,7 @@ func (p *Pool) SetOrigins(origins []string, weights []float64) error {
 	defer p.change.Unlock()
 	s, err := newSet(origins, weights, p.set.Load())
 	if err == nil {
-		p.set.Store(s)
+		p.publish(s)
 	}
 	return err
 }

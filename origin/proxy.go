@@ -49,6 +49,10 @@ type Proxy struct {
 	// X-Forwarded-For, after what the request itself says there if Header lists these. Of no use below a cache that
 	// shares answers.
 	Forwarded bool
+	// Sticky names a query parameter of public URLs in which [Stick] writes the origin of a [Pool] that a playlist came from.
+	// It is taken off before Upstream sees the URL, reaches no cache key and no origin, and one that is unknown is as good
+	// as none. Empty: there is none, and a parameter of any name belongs to upstream.
+	Sticky string
 	// Redirects are followed at most so often. 0: 5. Negative: none. One more is a 502.
 	Redirects int
 	// Wait is how long the header of an answer may take, redirects included. 0: 10 s. Negative: no limit. A blocking
@@ -118,6 +122,9 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 	via, err := p.via(r.Header)
 	if err != nil {
 		return err
+	}
+	if p.Sticky != "" {
+		r = unstick(r, p.Sticky)
 	}
 	f := &fetch{proxy: p, viewer: r, via: via}
 	target, err := f.target()

@@ -63,6 +63,9 @@ func checkConfig(c PoolConfig, err error) error {
 	if c.Hedge < 0 {
 		faults = append(faults, errors.New("origin: Hedge is negative"))
 	}
+	if c.Sticky != nil && len(c.Sticky) < 16 {
+		faults = append(faults, errors.New("origin: Sticky has less than 16 bytes"))
+	}
 	if math.IsNaN(c.Outlier) {
 		faults = append(faults, errors.New("origin: Outlier is no number"))
 	}
@@ -84,8 +87,9 @@ func (s *set) find(u *url.URL) (m *member, tail string) {
 	return m, tail
 }
 
-// rank orders the members for a stream: working ones by preference, then drained ones, then those that cool down.
-func (s *set) rank(key string, now time.Time) []*member {
+// rank orders the members for a stream: working ones by preference, then drained ones, then those that cool down. The one
+// that a mark names comes first among its like.
+func (s *set) rank(key, mark string, now time.Time) []*member {
 	type candidate struct {
 		*member
 		class int
@@ -98,6 +102,9 @@ func (s *set) rank(key string, now time.Time) []*member {
 			weight = s.weights[i]
 		}
 		all[i] = candidate{m, m.class(now, weight), weight * preference(key, m.base)}
+		if mark != "" && m.mark == mark {
+			all[i].score = math.Inf(1)
+		}
 	}
 	slices.SortStableFunc(all, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(b.score, a.score), cmp.Compare(a.base, b.base))
