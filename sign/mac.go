@@ -62,7 +62,7 @@ func stateAfter(secret []byte, pad byte) []byte {
 	h := sha256.New()
 	h.Write(block)
 	state, err := h.(encoding.BinaryMarshaler).MarshalBinary()
-	if err != nil || len(state) < stateEnd {
+	if err != nil || len(state) < stateBegin+sha256.BlockSize {
 		return nil
 	}
 	return state
@@ -73,7 +73,6 @@ func (k *ringKey) midway() bool { return k.inner != nil && k.outer != nil }
 // In a state the chaining value stands after a magic of four bytes.
 const (
 	stateBegin = 4
-	stateEnd   = stateBegin + sha256.Size
 	stateRoom  = 128
 )
 
@@ -91,16 +90,18 @@ func (k *ringKey) authenticate(message []byte) mac {
 	if !k.midway() {
 		return k.plainly(message)
 	}
-	var block [sha256.BlockSize]byte
 	var room [stateRoom]byte
 	h := sha256.New()
 	_ = h.(encoding.BinaryUnmarshaler).UnmarshalBinary(k.inner)
 	h.Write(appendPadding(message, sha256.BlockSize))
 	state, _ := h.(encoding.BinaryAppender).AppendBinary(room[:0])
-	appendPadding(append(block[:0], state[stateBegin:stateEnd]...), sha256.BlockSize)
+	block := state[stateBegin : stateBegin+sha256.BlockSize] // the first sum, and room for the padding
+	clear(block[sha256.Size:])
+	block[sha256.Size] = 0x80
+	binary.BigEndian.PutUint64(block[sha256.BlockSize-8:], 8*(sha256.BlockSize+sha256.Size))
 
 	_ = h.(encoding.BinaryUnmarshaler).UnmarshalBinary(k.outer)
-	h.Write(block[:])
+	h.Write(block)
 	state, _ = h.(encoding.BinaryAppender).AppendBinary(room[:0])
 	return mac{pair(state[stateBegin:]), pair(state[stateBegin+8:])}
 }
@@ -113,8 +114,9 @@ func pair(b []byte) uint64 {
 // appendPadding completes the last block of a message of which so many bytes have been hashed already.
 func appendPadding(message []byte, before int) []byte {
 	bits := uint64(before+len(message)) * 8
+	var zeros [sha256.BlockSize]byte
 	message = append(message, 0x80)
-	message = append(message, make([]byte, (sha256.BlockSize-8-len(message))&(sha256.BlockSize-1))...)
+	message = append(message, zeros[:(sha256.BlockSize-8-len(message))&(sha256.BlockSize-1)]...)
 	return binary.BigEndian.AppendUint64(message, bits)
 }
 

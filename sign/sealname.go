@@ -22,6 +22,9 @@ const longestName = 64
 func appendName(dst []byte, p *parts) []byte {
 	path := p.url[p.path:p.query]
 	name := path[bytes.LastIndexByte(path, '/')+1:]
+	if len(name) <= longestName && isFileName(name) {
+		return append(dst, name...)
+	}
 	begin := len(dst)
 	for _, c := range name[max(0, len(name)-longestName):] {
 		if outOfFileName[c] == 0 {

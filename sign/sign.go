@@ -128,9 +128,9 @@ func (b *bound) appendToken(dst []byte, m mac) []byte {
 	up := 8 * (2 - b.bytes)
 	top, high, low := b.rest<<up|m[0]>>(64-up), m[0]<<up|m[1]>>(64-up), m[1]<<up
 	dst = append(dst, b.text...)
-	dst = binary.BigEndian.AppendUint64(dst, letters(spread(top<<32|high>>32)))
-	dst = binary.BigEndian.AppendUint64(dst, letters(spread(high<<16&(1<<48-1)|low>>48)))
-	dst = binary.BigEndian.AppendUint64(dst, letters(spread(low&(1<<48-1))))
+	dst = binary.LittleEndian.AppendUint64(dst, letters(top<<32|high>>32))
+	dst = binary.LittleEndian.AppendUint64(dst, letters(high<<16|low>>48))
+	dst = binary.LittleEndian.AppendUint64(dst, letters(low))
 	return dst[:len(dst)+b.bytes-2] // of the last letters, these are of what was shifted in
 }
 

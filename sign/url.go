@@ -98,14 +98,23 @@ func (p *parts) rawQuery() ([]byte, bool) {
 type class [256]uint8
 
 func hasOdd(b []byte, odd *class) bool {
-	var any uint8
-	for ; len(b) >= 8; b = b[8:] {
-		any |= odd[b[0]] | odd[b[1]] | odd[b[2]] | odd[b[3]] | odd[b[4]] | odd[b[5]] | odd[b[6]] | odd[b[7]]
+	if len(b) < 8 {
+		for _, c := range b {
+			if odd[c] != 0 {
+				return true
+			}
+		}
+		return false
 	}
-	for _, c := range b {
-		any |= odd[c]
+	any := odd.has((*[8]byte)(b[len(b)-8:])) // some of which come twice
+	for ; len(b) > 8; b = b[8:] {
+		any |= odd.has((*[8]byte)(b))
 	}
 	return any != 0
+}
+
+func (odd *class) has(b *[8]byte) uint8 {
+	return odd[b[0]] | odd[b[1]] | odd[b[2]] | odd[b[3]] | odd[b[4]] | odd[b[5]] | odd[b[6]] | odd[b[7]]
 }
 
 // oddInPath are the bytes that URL.EscapedPath does not leave as they are, oddInQuery those that browsers escape in the
