@@ -23,7 +23,7 @@ type arena struct {
 }
 
 type slab struct {
-	mem        []byte
+	mem        []byte // with the slabs behind it in its region as capacity
 	free       pageSet
 	longest    int
 	prev, next int // in its bin
@@ -42,9 +42,15 @@ func newArena(maxBytes int64) *arena {
 	return a
 }
 
-// alloc returns a run of at most want pages, fewer if there is none that long; nil if all is taken.
-func (a *arena) alloc(want int) (run, []byte) {
+// alloc returns a run of at most want pages, fewer if there is none that long; nil if all is taken. It lies behind the last
+// of those that the body has already, if that can be.
+func (a *arena) alloc(want int, have []run) (run, []byte) {
 	want = min(want, slabPages)
+	if len(have) > 0 {
+		if r, ok := a.behind(have[len(have)-1], want); ok {
+			return r, a.take(r)
+		}
+	}
 	n := a.mask.next(want-1) + 1
 	if n == 0 && len(a.slabs) < a.limit && a.grow() {
 		n = slabPages
@@ -56,13 +62,18 @@ func (a *arena) alloc(want int) (run, []byte) {
 		want = n
 	}
 	i := a.bins[n]
-	s := &a.slabs[i]
-	r := run{i, s.free.run(want), want}
-	a.unbin(i)
-	s.free.set(r.first, r.pages, false)
-	a.bin(i)
-	a.used += int64(want)
-	return r, s.mem[r.first*pageSize : (r.first+want)*pageSize : (r.first+want)*pageSize]
+	r := run{i, a.slabs[i].free.run(want), want}
+	return r, a.take(r)
+}
+
+// take makes a free run one that is not.
+func (a *arena) take(r run) []byte {
+	a.unbin(r.slab)
+	a.slabs[r.slab].free.set(r.first, r.pages, false)
+	a.bin(r.slab)
+	a.used += int64(r.pages)
+	from, to := r.first*pageSize, (r.first+r.pages)*pageSize
+	return a.slabs[r.slab].mem[from:to:to]
 }
 
 // release frees a run, or a part of one.
@@ -122,7 +133,7 @@ func (a *arena) grow() bool {
 		}
 		a.spare = region
 	}
-	s := slab{mem: a.spare[:slabSize:slabSize]}
+	s := slab{mem: a.spare[:slabSize]}
 	s.free.set(0, slabPages, true)
 	a.slabs = append(a.slabs, s)
 	a.spare = a.spare[slabSize:]

@@ -20,7 +20,7 @@ func FuzzArena(f *testing.F) {
 		for range 500 {
 			if rng.IntN(3) > 0 || len(runs) == 0 {
 				want := rng.IntN(300) + 1
-				r, mem := a.alloc(want)
+				r, mem := a.alloc(want, runs)
 				if mem == nil {
 					require.EqualValues(t, slabs*slabPages, a.used, "refused although there is room")
 					continue
@@ -55,7 +55,7 @@ func FuzzArena(f *testing.F) {
 		}
 		require.Zero(t, a.used)
 		for range a.limit {
-			r, _ := a.alloc(slabPages)
+			r, _ := a.alloc(slabPages, nil)
 			require.Equal(t, slabPages, r.pages, "free pages are joined again")
 		}
 	})

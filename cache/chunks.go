@@ -62,6 +62,7 @@ func (b *buffer) seal(n int) *blob {
 			out.chunks = append(out.chunks, c)
 		}
 	}
+	out.chunks = b.pages.join(out.chunks)
 	return out
 }
 

@@ -1,5 +1,7 @@
 package cache
 
+import "slices"
+
 // alloc returns an empty chunk with room for at most n bytes; nil if there is no room for any.
 func (m *Memory) alloc(p *pages, n int) []byte {
 	want := (n + pageSize - 1) / pageSize
@@ -8,7 +10,7 @@ func (m *Memory) alloc(p *pages, n int) []byte {
 	if int64(n) > m.max || !m.makeRoom(int64(want)*pageSize) {
 		return nil
 	}
-	r, mem := m.arena.alloc(want)
+	r, mem := m.arena.alloc(want, p.runs)
 	if mem == nil {
 		return nil
 	}
@@ -23,7 +25,7 @@ func (m *Memory) free(p *pages) {
 }
 
 func (m *Memory) release(p *pages) {
-	for _, r := range p.runs {
+	for _, r := range slices.Backward(p.runs) { // the next body gets them in their order again
 		m.arena.release(r)
 	}
 	p.runs = nil

@@ -1,6 +1,7 @@
 package cache_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"math"
@@ -51,4 +52,56 @@ func TestBodiesOfAFullMemoryLieInFewPieces(t *testing.T) {
 	}
 	require.EqualValues(t, m.Len(), found)
 	require.LessOrEqual(t, int64(got), least*5/4)
+}
+
+// What a body lies in is not what it came in: nor is a range cut where two pieces of memory meet.
+func TestBodiesAreWrittenInFewPieces(t *testing.T) {
+	for name, row := range map[string]struct {
+		size     int
+		declared bool
+		ranges   string
+		want     pieces
+	}{
+		"small":                    {1000, true, "", 1},
+		"200 KB":                   {200 << 10, true, "", 1},
+		"200 KB of unknown length": {200 << 10, false, "", 4},
+		"2 MB":                     {2 << 20, true, "", 8},
+		"2 MB of unknown length":   {2 << 20, false, "", 14},
+		"64 KB across two slabs":   {2 << 20, true, "bytes=1000000-1065535", 1},
+		"256 KB in the middle":     {2 << 20, true, "bytes=300000-562143", 1},
+		"all but the first byte":   {2 << 20, true, "bytes=1-", 8},
+		"300 KB of unknown length": {300 << 10, false, "", 6}, // of eight
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := noise(row.size, 9)
+			c := &cache.Transport{Store: store(t), Base: &scripted{answer: func(*http.Request, int64) reply {
+				r := reply{header: head("Content-Type", "video/mp2t"), body: bytes.NewReader(body), length: -1}
+				if row.declared {
+					r.length = int64(row.size)
+				}
+				return r
+			}}}
+			for i := range 3 { // the memory of one that went is used again
+				url := "http://o/" + strconv.Itoa(i) + ".ts"
+				fetch(t, c, url)
+				if i == 1 {
+					_, err := c.Purge(t.Context(), "http://o/0.ts")
+					require.NoError(t, err)
+				}
+				r := request(t, t.Context(), url)
+				if row.ranges != "" {
+					r.Header.Set("Range", row.ranges)
+				}
+				resp, err := c.RoundTrip(r)
+				require.NoError(t, err)
+				var got pieces
+				var all bytes.Buffer
+				_, err = resp.Body.(io.WriterTo).WriteTo(io.MultiWriter(&got, &all))
+				require.NoError(t, err)
+				require.LessOrEqual(t, got, row.want)
+				require.True(t, bytes.Contains(body, all.Bytes()))
+				require.NoError(t, resp.Body.Close())
+			}
+		})
+	}
 }

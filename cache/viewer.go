@@ -51,7 +51,7 @@ func (v *viewer) next(idle func() error) ([]byte, error) {
 		case err != nil:
 			return nil, err
 		case more == nil:
-			return p[:min(int64(len(p)), v.end-v.off)], nil
+			return p[:min(int64(len(p)), v.end-v.off, largeChunk)], nil
 		}
 		if idle != nil {
 			if err := idle(); err != nil {
@@ -101,7 +101,7 @@ func (v *viewer) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo is that of io.WriterTo. It writes what there is in pieces as large as the chunks, and flushes when it has to
+// WriteTo is that of io.WriterTo. It writes what there is in pieces of largeChunk, if it lies in one, and flushes when it has to
 // wait for the origin.
 func (v *viewer) WriteTo(w io.Writer) (written int64, err error) {
 	if !v.begin() {
