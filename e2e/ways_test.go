@@ -14,24 +14,23 @@ import (
 
 // A way is how a player gets at the media.
 type way struct {
-	name     string
-	live     bool // it also serves what is not a file
-	relative bool // it does not make URLs of interstitials absolute
-	start    func(t *testing.T, o *origin) func(playlist string) string
+	name  string
+	live  bool // it also serves what is not a file
+	start func(t *testing.T, o *origin) func(playlist string) string
 }
 
 var ways = []way{
-	{"corsproxy", true, false, func(t *testing.T, o *origin) func(string) string {
+	{"corsproxy", true, func(t *testing.T, o *origin) func(string) string {
 		p := startExample(t, "corsproxy", "-allow", "127.0.0.0/8", "-cache", "256MiB")
 		return func(playlist string) string { return p.proxied(o.URL + "/" + playlist) }
 	}},
-	{"live, signed", true, false, func(t *testing.T, o *origin) func(string) string {
+	{"live, signed", true, func(t *testing.T, o *origin) func(string) string {
 		return liveLinks(t, startExample(t, "live", liveArgs(o)...))
 	}},
-	{"live, sealed", true, false, func(t *testing.T, o *origin) func(string) string {
+	{"live, sealed", true, func(t *testing.T, o *origin) func(string) string {
 		return liveLinks(t, startExample(t, "live", append(liveArgs(o), "-seal")...))
 	}},
-	{"vod", false, true, func(t *testing.T, _ *origin) func(string) string {
+	{"vod", false, func(t *testing.T, _ *origin) func(string) string {
 		p := startExample(t, "vod", "-dir", media(t), "-key", "SECRET")
 		links := map[string]string{}
 		for _, s := range slices.Concat(shapes, extras) {

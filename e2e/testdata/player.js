@@ -57,6 +57,11 @@ const players = {
     player.src({ src: job.url, type: 'application/vnd.apple.mpegurl' })
     player.ready(() => play())
   },
+  'file': async () => {
+    video.onerror = () => fails(true, 'media', -1, video.error.message)
+    video.src = job.url
+    play()
+  },
   'native': async () => {
     report.version = navigator.userAgent.match(/Chrom\w+\/[\d.]+/)?.[0]
     video.onerror = () => fails(true, 'media', -1, video.error.message)

@@ -8,9 +8,10 @@
 // rest does not.
 //
 // The password and the links go over the wire as they are, so beyond loopback put TLS in front: a reverse proxy that has
-// the certificate and leads to the loopback address, or srv.ServeTLS in server.go. Such a proxy must pass the Host field
-// on, take bodies as large as -max without storing them first, and hold neither answers nor the events of /jobs back
-// (nginx: proxy_set_header Host $http_host, client_max_body_size, proxy_request_buffering off, proxy_buffering off,
+// the certificate and leads to the loopback address, or srv.ServeTLS in server.go. Say with -public where players find
+// it then: playlists name their interstitials by whole URLs. Such a proxy must pass the Host field on, take bodies as
+// large as -max without storing them first, and hold neither answers nor the events of /jobs back (nginx:
+// proxy_set_header Host $http_host, client_max_body_size, proxy_request_buffering off, proxy_buffering off,
 // proxy_read_timeout as long as a film takes to convert).
 package main
 
@@ -44,7 +45,10 @@ func newHandler(ctx context.Context, o options, root *os.Root, local bool) (http
 	if err != nil {
 		return nil, nil, err
 	}
-	playlists := &rewrite.Rewriter{}
+	playlists, err := newPlaylists(o)
+	if err != nil {
+		return nil, nil, err
+	}
 	vod := playlists.Handler(http.StripPrefix("/vod", &rangeserve.Files{Root: root, Faststart: true}))
 	home := &page{films: root.FS(), link: escaped}
 	front, gate := http.Handler(home), byLoopbackName
@@ -74,4 +78,14 @@ func newHandler(ctx context.Context, o options, root *os.Root, local bool) (http
 	mux.Handle("GET /jobs", gate(upload.jobs.watch(ctx)))
 	mux.Handle("DELETE /jobs/{id}", sameSite.Handler(gate(http.HandlerFunc(upload.jobs.cancelled))))
 	return mux, home, nil
+}
+
+// newPlaylists leaves the names in playlists on this server, whatever players call it, but for those few that they
+// want whole.
+func newPlaylists(o options) (*rewrite.Rewriter, error) {
+	if o.public == "" {
+		return &rewrite.Rewriter{}, nil
+	}
+	here, err := rewrite.Prefix("/", o.public+"/")
+	return &rewrite.Rewriter{Map: here, Public: o.public}, err
 }

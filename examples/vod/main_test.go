@@ -152,12 +152,32 @@ func TestSignedLinks(t *testing.T) {
 	}
 }
 
+// TestInterstitialsAreNamedByWholeURLs, which is what players want there; all else stays below the server's own name.
+func TestInterstitialsAreNamedByWholeURLs(t *testing.T) {
+	dir := t.TempDir()
+	text := "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nseg-1.ts\n" +
+		`#EXT-X-DATERANGE:ID="a",CLASS="com.apple.hls.interstitial",START-DATE="2024-01-01T00:00:00Z",X-ASSET-URI="ad/index.m3u8"` + "\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.m3u8"), []byte(text), 0o644))
+	for _, key := range [][]string{nil, {"-key", "k"}} {
+		for public, args := range map[string][]string{"": nil, "https://media.example": {"-public", "https://media.example"}} {
+			base := start(t, append(append(args, key...), "-dir", dir)...)
+			if public == "" {
+				public = base
+			}
+			_, page := do(t, "GET", base+"/", "Authorization", "Basic bWU6aw==") // me:k
+			_, body := do(t, "GET", base+listed(t, page)[0])
+			require.Contains(t, body, `X-ASSET-URI="`+public+`/vod/ad/index.m3u8`)
+			require.Contains(t, body, "\n/vod/seg-1.ts")
+		}
+	}
+}
+
 func TestBadFlags(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
 	defer stop()
 	for _, args := range [][]string{
 		{}, {"-dir", "/does/not/exist"}, {"-dir", ".", "-max", "much"}, {"-dir", ".", "extra"}, {"-dir", ".", "-addr", "127.0.0.1:-1"},
-		{"-dir", ".", "-key", "k", "-ttl", "-1s"},
+		{"-dir", ".", "-key", "k", "-ttl", "-1s"}, {"-dir", ".", "-public", "media.example"}, {"-dir", ".", "-public", "https://media.example/x"},
 	} {
 		require.Error(t, run(ctx, args, io.Discard), "%v", args)
 	}

@@ -17,6 +17,7 @@ import (
 
 type options struct {
 	addr, dir, key string
+	public         string // "http://HOST", as players see this server
 	ttl            time.Duration
 	max            int64
 }
@@ -31,6 +32,14 @@ func parse(args []string) (options, error) {
 	flags.Func("max", "`SIZE` of an uploaded film at most (4GiB without it)", func(s string) (err error) {
 		o.max, err = parseSize(s)
 		return err
+	})
+	flags.Func("public", "`URL` at which players reach this server, without a path; interstitials need it beyond loopback", func(s string) error {
+		u, err := url.Parse(s)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || s != u.Scheme+"://"+u.Host || u.Host == "" {
+			return fmt.Errorf("%q is not like https://media.example.com", s)
+		}
+		o.public = s
+		return nil
 	})
 	err := flags.Parse(args)
 	switch {

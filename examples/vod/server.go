@@ -27,11 +27,14 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer ln.Close()
-	h, home, err := newHandler(ctx, o, root, ln.Addr().(*net.TCPAddr).IP.IsLoopback())
+	base, local := urlOf(ln), ln.Addr().(*net.TCPAddr).IP.IsLoopback()
+	if o.public == "" && local {
+		o.public = base
+	}
+	h, home, err := newHandler(ctx, o, root, local)
 	if err != nil {
 		return err
 	}
-	base := urlOf(ln)
 	fmt.Fprintln(out, "listening on", base)
 	if o.key == "" {
 		fmt.Fprintf(out, "open %s/\n", base)
