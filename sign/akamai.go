@@ -48,6 +48,10 @@ func Akamai(name, key string, ttl time.Duration) (*AkamaiSigner, error) {
 // for a directory that could mean more than itself in an access list, or that is escaped: edges differ in whether they
 // compare it so.
 func (a *AkamaiSigner) Sign(ctx context.Context, public []byte) ([]byte, error) {
+	expires := expiryUnder(ctx, a.ttl)
+	if signed, ok := a.made.extendPlainly(public, expires, a.name); ok {
+		return signed, nil
+	}
 	p, ok := split(public)
 	if !ok {
 		return public, ErrURL
@@ -57,7 +61,6 @@ func (a *AkamaiSigner) Sign(ctx context.Context, public []byte) ([]byte, error) 
 	if !ok || bytes.ContainsAny(dir[p.path:], "*?!~%") || hasParam(query, a.name) {
 		return public, ErrURL
 	}
-	expires := expiryUnder(ctx, a.ttl)
 	params, err := a.made.get(dir, expires, func() ([]byte, error) {
 		return []byte(a.name + "=" + a.token(string(dir[p.path:])+"*", expires)), nil
 	})

@@ -33,6 +33,10 @@ func Bunny(securityKey string, ttl time.Duration) (*BunnySigner, error) {
 // Sign appends to public, a path-absolute or absolute URL, an HMAC token (HS256) for its directory and all below, with any
 // query: players add parameters. ErrURL for a path that could mean more than itself as a prefix.
 func (b *BunnySigner) Sign(ctx context.Context, public []byte) ([]byte, error) {
+	expires := expiryUnder(ctx, b.ttl)
+	if signed, ok := b.made.extendPlainly(public, expires, "token", "expires"); ok {
+		return signed, nil
+	}
 	p, ok := split(public)
 	if !ok {
 		return public, ErrURL
@@ -42,7 +46,6 @@ func (b *BunnySigner) Sign(ctx context.Context, public []byte) ([]byte, error) {
 	if !ok || hasParam(query, "token") || hasParam(query, "expires") {
 		return public, ErrURL
 	}
-	expires := expiryUnder(ctx, b.ttl)
 	params, err := b.made.get(dir, expires, func() ([]byte, error) {
 		path, err := url.PathUnescape(string(dir[p.path:]))
 		if err != nil {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,24 +32,28 @@ func stepOf(ttl time.Duration) time.Duration {
 
 // expiryUnder returns when a link made now expires, in seconds since 1970.
 func expiryUnder(ctx context.Context, ttl time.Duration) int64 {
-	end := gridAfter(time.Now(), ttl, stepOf(ttl))
+	now, step := time.Now(), int64(stepOf(ttl)/time.Second)
+	ahead := time.Duration(now.Nanosecond()) + ttl
+	end := now.Unix() + int64((ahead+time.Second-1)/time.Second)
+	end = (end + step - 1) / step * step
 	if g, ok := FromContext(ctx); ok {
-		last := g.Expires
-		if g.Until.After(last) {
-			last = g.Until
-		}
-		if end.After(last) {
-			end = last
-		}
+		end = min(end, max(g.Expires.Unix(), g.Until.Unix()))
 	}
-	return end.Unix()
+	return end
 }
 
 // prefixes remembers the parameters made for directories, so that a playlist costs one signature for each directory that it
 // names files of, and so do all that name the same ones until their expiry moves on.
 type prefixes struct {
-	mu   sync.Mutex
-	made map[prefixKey][]byte
+	mu     sync.Mutex
+	made   map[prefixKey][]byte
+	recent atomic.Pointer[recentPrefix]
+}
+
+// recentPrefix is what was signed last: playlists name the files of one directory in a row.
+type recentPrefix struct {
+	prefixKey
+	params []byte
 }
 
 type prefixKey struct {
@@ -64,6 +70,7 @@ func (c *prefixes) get(dir []byte, expires int64, make func() ([]byte, error)) (
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if params, ok := c.made[prefixKey{string(dir), expires}]; ok {
+		c.recent.Store(&recentPrefix{prefixKey{string(dir), expires}, params})
 		return params, nil
 	}
 	params, err := make()
@@ -74,7 +81,29 @@ func (c *prefixes) get(dir []byte, expires int64, make func() ([]byte, error)) (
 		c.made = map[prefixKey][]byte{}
 	}
 	c.made[prefixKey{string(dir), expires}] = params
+	c.recent.Store(&recentPrefix{prefixKey{string(dir), expires}, params})
 	return params, nil
+}
+
+// extendPlainly is the fast answer to most URLs of a playlist: a plain file name beside that of the URL before. Not ok means
+// to look closer.
+func (c *prefixes) extendPlainly(public []byte, expires int64, reserved ...string) ([]byte, bool) {
+	r := c.recent.Load()
+	if r == nil || r.expires != expires || len(public) < len(r.dir) || string(public[:len(r.dir)]) != r.dir {
+		return public, false
+	}
+	name, separator := public[len(r.dir):], byte('?')
+	if i := bytes.IndexByte(name, '?'); i >= 0 {
+		query := name[i+1:]
+		if hasOdd(query, &oddInURL) || slices.ContainsFunc(reserved, func(n string) bool { return hasParam(query, n) }) {
+			return public, false
+		}
+		name, separator = name[:i], '&'
+	}
+	if !isFileName(name) {
+		return public, false
+	}
+	return append(append(public, separator), r.params...), true
 }
 
 // directoryURL returns the part of p up to the last slash of its path, for a URL with a host.

@@ -69,11 +69,14 @@ func checkTTL(ttl time.Duration) (time.Duration, error) {
 // signature for each directory, however many segments it names there. ErrURL for a URL without a host, with signature parameters, or with a path
 // that could mean more than itself in a policy.
 func (c *CloudFrontSigner) Sign(ctx context.Context, public []byte) ([]byte, error) {
+	expires := expiryUnder(ctx, c.ttl)
+	if signed, ok := c.made.extendPlainly(public, expires, "Key-Pair-Id"); ok {
+		return signed, nil
+	}
 	p, dir, err := c.split(public)
 	if err != nil {
 		return public, err
 	}
-	expires := expiryUnder(ctx, c.ttl)
 	params, err := c.made.get(dir, expires, func() ([]byte, error) {
 		policy := cloudFrontPolicy(string(dir)+"*", expires)
 		signature, err := c.signature(policy)

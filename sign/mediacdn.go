@@ -38,6 +38,10 @@ func MediaCDN(keyName string, key ed25519.PrivateKey, ttl time.Duration) (*Media
 // Sign appends to public, an absolute URL, a signature for the prefix that is its directory, so that a playlist costs one.
 // ErrURL for a URL without a host, or whose path could mean more than itself as a prefix.
 func (m *MediaCDNSigner) Sign(ctx context.Context, public []byte) ([]byte, error) {
+	expires := expiryUnder(ctx, m.ttl)
+	if signed, ok := m.made.extendPlainly(public, expires, "URLPrefix", "KeyName"); ok {
+		return signed, nil
+	}
 	p, ok := split(public)
 	if !ok {
 		return public, ErrURL
@@ -47,7 +51,6 @@ func (m *MediaCDNSigner) Sign(ctx context.Context, public []byte) ([]byte, error
 	if !ok || hasParam(query, "URLPrefix") || hasParam(query, "KeyName") {
 		return public, ErrURL
 	}
-	expires := expiryUnder(ctx, m.ttl)
 	params, err := m.made.get(dir, expires, func() ([]byte, error) {
 		return []byte(m.signed(dir, expires, "&")), nil
 	})
