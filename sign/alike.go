@@ -54,6 +54,9 @@ func (m *MediaCDNSigner) SignAlike(_ context.Context, public []byte) bool { retu
 // SignAlike is the hook beside Sign that spares most calls of it: see [Signer.SignAlike].
 func (b *BunnySigner) SignAlike(_ context.Context, public []byte) bool { return hasOneName(public) }
 
+// SignAlike is the hook beside Sign that spares most calls of it: see [Signer.SignAlike].
+func (a *Ask) SignAlike(context.Context, []byte) bool { return !strings.ContainsAny(a.param(), digits) }
+
 // hasOneName reports whether no digit of a path is one of an escape, so that with others its segments stay what they are.
 func hasOneName(public []byte) bool {
 	p, ok := split(public)

@@ -319,3 +319,10 @@ func ExampleAsk() {
 	// 403
 	// 401
 }
+
+func TestAskSignAlike(t *testing.T) {
+	for param, want := range map[string]bool{"": true, "key": true, "k2": false} {
+		ask := &sign.Ask{Param: param}
+		require.Equal(t, want, ask.SignAlike(t.Context(), []byte("/live/seg1.ts")))
+	}
+}

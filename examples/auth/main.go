@@ -55,7 +55,7 @@ func newHandler(o options) (http.Handler, error) {
 	}
 	guard := &origin.Guard{Hosts: o.hosts, Allow: o.allow, Ports: o.ports}
 	shared := &cache.Transport{Base: guard.Transport(), Store: cache.NewMemory(256 << 20)}
-	playlists := &rewrite.Rewriter{Map: tree, Sign: ask.Sign}
+	playlists := &rewrite.Rewriter{Map: tree, Sign: ask.Sign, SignAlike: ask.SignAlike}
 	live := rangeserve.Handler(&origin.Proxy{Upstream: tree.Upstream, Transport: shared, ModifyResponse: playlists.ModifyResponse})
 	mux := http.NewServeMux()
 	mux.Handle("/live/", cors.Handler(ask.Handler(live))) // asked before the cache is: a hit needs a token like a miss

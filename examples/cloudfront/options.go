@@ -58,6 +58,9 @@ func parse(args []string) (options, error) {
 	if o.origin == "" {
 		return o, errors.New("-origin is needed, or -dir and -domain")
 	}
+	if o.keyPairID == "" {
+		return o, errors.New("-key-pair-id is needed")
+	}
 	return o, errors.Join(o.readKey(*keyFile), o.openDir(*dir), o.checkURLs())
 }
 
