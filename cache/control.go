@@ -89,24 +89,26 @@ func seconds(s string) time.Duration {
 	return time.Duration(n) * time.Second
 }
 
-// nextDirective cuts the first member off a list; a quoted value may hold commas.
 func nextDirective(s string) (name, value, rest string) {
-	end := len(s)
+	member, rest := nextMember(s)
+	name, value, _ = strings.Cut(member, "=")
+	return strings.Trim(name, " \t"), strings.Trim(value, " \t"), rest
+}
+
+// nextMember cuts the first member off a list; what is quoted may hold commas.
+func nextMember(s string) (member, rest string) {
 	quoted := false
-scan:
 	for i := range len(s) {
 		switch s[i] {
 		case '"':
 			quoted = !quoted
 		case ',':
 			if !quoted {
-				end, rest = i, s[i+1:]
-				break scan
+				return strings.Trim(s[:i], " \t"), s[i+1:]
 			}
 		}
 	}
-	name, value, _ = strings.Cut(s[:end], "=")
-	return strings.Trim(name, " \t"), strings.Trim(value, " \t"), rest
+	return strings.Trim(s, " \t"), ""
 }
 
 // lifetime is how long the origin says that its answer is fresh, counted from its making (RFC 9111 section 4.2.1). It is

@@ -85,7 +85,7 @@ func variant(primary string, vary, header http.Header) string {
 	var key strings.Builder
 	key.WriteString(primary)
 	for _, name := range names {
-		key.WriteString("\x00" + name + "\x00" + strings.Join(header[name], ","))
+		key.WriteString("\x00" + name + "\x00" + combined(header[name]))
 	}
 	return key.String()
 }

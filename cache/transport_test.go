@@ -213,6 +213,35 @@ func TestVary(t *testing.T) {
 	require.EqualValues(t, 2, o.asked.Load())
 }
 
+// RFC 9111 section 4.1: fields that say the same match, however they are written.
+func TestSpellingsOfAFieldThatAnswersVaryBy(t *testing.T) {
+	for name, row := range map[string]struct {
+		first, second []string
+		same          bool
+	}{
+		"blanks":          {[]string{"a, b"}, []string{" a\t,b "}, true},
+		"lines":           {[]string{"a", "b"}, []string{"a,b"}, true},
+		"quoted":          {[]string{`"a, b",c`}, []string{`"a,b",c`}, false},
+		"order":           {[]string{"a, b"}, []string{"b, a"}, false},
+		"case":            {[]string{"a"}, []string{"A"}, false},
+		"more":            {[]string{"a,b"}, []string{"a"}, false},
+		"none":            {nil, []string{"a"}, false},
+		"blanks in words": {[]string{"a b"}, []string{"a  b"}, false},
+	} {
+		o := &scripted{answer: func(*http.Request, int64) reply { return text("x", "Content-Type", "video/mp2t", "Vary", "X-F") }}
+		c := &cache.Transport{Base: o, Store: store(t)}
+		for _, lines := range [][]string{row.first, row.second} {
+			r := request(t, t.Context(), segURL)
+			r.Header["X-F"] = lines
+			resp, err := c.RoundTrip(r)
+			require.NoError(t, err)
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+		}
+		require.Equal(t, row.same, o.asked.Load() == 1, name)
+	}
+}
+
 func TestHEAD(t *testing.T) {
 	o := &scripted{answer: func(r *http.Request, _ int64) reply {
 		return text("0123456789", "Content-Type", "video/mp2t", "M", r.Method)

@@ -33,9 +33,25 @@ func varyOf(answer, sent http.Header) (fields http.Header, ok bool) {
 // varies tells whether r would be asked with the same fields as the answer that vary comes from (RFC 9111 section 4.1).
 func varies(vary http.Header, r *http.Request) bool {
 	for name, sent := range vary {
-		if strings.Join(r.Header[name], ",") != strings.Join(sent, ",") {
+		if combined(r.Header[name]) != combined(sent) {
 			return false
 		}
 	}
 	return true
+}
+
+// combined is a field as one list in one line, without the blanks around its commas, which say nothing (RFC 9111 section
+// 4.1).
+func combined(lines []string) string {
+	rest := strings.Join(lines, ",")
+	if !strings.Contains(rest, ",") {
+		return strings.Trim(rest, " \t")
+	}
+	var out strings.Builder
+	for rest != "" {
+		var member string
+		member, rest = nextMember(rest)
+		out.WriteString(member + ",")
+	}
+	return out.String()
 }
