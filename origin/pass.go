@@ -29,6 +29,7 @@ func (f *fetch) pass(w http.ResponseWriter, resp *http.Response) error {
 		return nil
 	}
 	if resp.ContentLength < 0 {
+		defer v.withhold() // whatever happens below, nothing is written after it
 		defer time.AfterFunc(headStart, v.show).Stop()
 	}
 	err := v.copy(resp.Body)
