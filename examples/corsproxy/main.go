@@ -69,11 +69,3 @@ func newHandler(o options, self netip.AddrPort) (http.Handler, error) {
 	mux.Handle("/{$}", &page{links: links})
 	return mux, nil
 }
-
-// inert keeps a hostile page, proxied and opened in a browser, from running scripts in the name of this server.
-func inert(next func(*http.Response) error) func(*http.Response) error {
-	return func(r *http.Response) error {
-		r.Header.Set("Content-Security-Policy", "sandbox; default-src 'none'")
-		return next(r)
-	}
-}

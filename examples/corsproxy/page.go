@@ -48,3 +48,11 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(status)
 	pageTemplate.Execute(w, data)
 }
+
+// inert keeps a hostile page, proxied and opened in a browser, from running scripts in the name of this server.
+func inert(next func(*http.Response) error) func(*http.Response) error {
+	return func(r *http.Response) error {
+		r.Header.Set("Content-Security-Policy", "sandbox; default-src 'none'")
+		return next(r)
+	}
+}
