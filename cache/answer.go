@@ -53,7 +53,7 @@ func (t *Transport) follow(r *http.Request, f *fill, joined bool) (*http.Respons
 	switch {
 	case joined:
 		s.status += "; collapsed"
-	case f.keep && f.entry.Status == http.StatusOK:
+	case f.promises():
 		s.status += "; stored"
 	}
 	resp, err := t.answer(r, s)

@@ -68,36 +68,6 @@ func newFill(o *opening, resp *http.Response) (*fill, bool) {
 	return f, true
 }
 
-// newEntry is what the header of an answer says of it.
-func newEntry(o *opening, resp *http.Response, vary http.Header) *Entry {
-	if resp.Header["Date"] == nil {
-		resp.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat)) // RFC 9110 section 6.6.1
-	}
-	e := &Entry{
-		URL: o.req.URL.String(), Status: resp.StatusCode, Header: storable(resp.Header), Vary: vary,
-		Time: since(resp.Header, o.asked, time.Now()),
-	}
-	if resp.ContentLength >= 0 {
-		e.Header["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
-	} else {
-		delete(e.Header, "Content-Length")
-	}
-	return e
-}
-
-// keepable tells whether an answer of this status is ever stored: what is there, what is missing, and what else the
-// origin gives a time for (RFC 9111 section 3), but never its own failings. Others are shared while they come and no longer.
-func keepable(resp *http.Response, c control) bool {
-	switch status := resp.StatusCode; {
-	case status == http.StatusOK, status == http.StatusNotFound, status == http.StatusGone:
-		return true
-	case status >= http.StatusInternalServerError, c.mustUnderstand && http.StatusText(status) == "":
-		return false
-	}
-	said, ok := lifetime(resp.Header, c)
-	return ok && said > 0
-}
-
 // run reads the origin's answer to its end and stores it if it came whole. Viewers see the end only when that is done, so
 // that their next request finds it.
 func (f *fill) run() {

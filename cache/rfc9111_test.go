@@ -68,6 +68,24 @@ func TestAnswersThatAreKept(t *testing.T) {
 	}
 }
 
+// RFC 9211 section 2.5: "stored" is said of what is stored.
+func TestStoredIsSaidOfWhatIsStored(t *testing.T) {
+	for name, header := range map[string][]string{
+		"segment":          {"Content-Type", "video/mp2t"},
+		"said":             {"Content-Type", "text/plain", "Cache-Control", "max-age=5"},
+		"to be asked":      {"Content-Type", "text/plain", "ETag", `"e"`},
+		"page":             {"Content-Type", "text/html"},
+		"too old":          {"Content-Type", "video/mp2t", "Cache-Control", "max-age=5", "Age", "5"},
+		"no-cache":         {"Content-Type", "video/mp2t", "Cache-Control", "no-cache"},
+		"no-cache, a date": {"Content-Type", "video/mp2t", "Cache-Control", "no-cache", "Last-Modified", "Sat, 01 Jan 2000 00:00:00 GMT"},
+	} {
+		o := &scripted{answer: func(*http.Request, int64) reply { return text("x", header...) }}
+		c := &cache.Transport{Base: o, Store: store(t)}
+		resp, _ := fetch(t, c, "http://o.example/x")
+		require.Equal(t, c.Stats().Stored == 1, strings.HasSuffix(resp.Header.Get("Cache-Status"), "; stored"), name)
+	}
+}
+
 // Section 4.4.
 func TestWritesInvalidate(t *testing.T) {
 	for name, row := range map[string]struct {
