@@ -64,6 +64,7 @@ func (o *opening) take(r *http.Request) (resp *http.Response) {
 	last := o.waiters == 0
 	if r.Method != http.MethodHead && r.Header["Range"] == nil {
 		resp, o.resp = o.resp, nil
+		o.taken = o.taken || resp != nil
 	}
 	o.t.mu.Unlock()
 	if last && resp == nil {

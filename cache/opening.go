@@ -25,6 +25,7 @@ type opening struct {
 	how     string         // and why, as a Cache-Status
 	large   bool           // entry was made of this answer, and its body is kept in slices
 	resp    *http.Response // an answer that cannot be shared, for whoever takes it
+	taken   bool           // and somebody has
 }
 
 // join shares a running fill, or a question that was asked already, or asks it, if open says so. What cannot be shared
@@ -184,13 +185,13 @@ func (o *opening) leave() {
 		return
 	}
 	o.waiters--
-	last := o.waiters == 0
+	last, taken := o.waiters == 0, o.taken
 	if last && t.openings[o.key] == o {
 		delete(t.openings, o.key)
 		t.flights.Forget(o.key)
 	}
 	t.mu.Unlock()
-	if last {
+	if last && !taken {
 		o.cancel(errAbandoned)
 		o.discard()
 	}
