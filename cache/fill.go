@@ -48,6 +48,9 @@ func newFill(o *opening, resp *http.Response) (*fill, bool) {
 		resp.Header = http.Header{}
 	}
 	isSlice := sliceOf(o.req.Context()) != nil
+	if isSlice {
+		vary = nil // the whole was chosen already, and the key names it
+	}
 	if !isSlice && (!ok || private(o.req.URL.Path, resp, c) || endless(resp) || resp.ContentLength > o.t.maxBody()) {
 		return nil, false
 	}

@@ -1,0 +1,53 @@
+package cache_test
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/stretchr/testify/require"
+)
+
+func TestViewersOfOneSliceMayAskInDifferentWays(t *testing.T) {
+	film, asked, release := noise(5*mib, 3), make(chan struct{}, 9), make(chan struct{})
+	c := &cache.Transport{MaxBody: mib, Store: store(t), Base: trip(func(r *http.Request) (*http.Response, error) {
+		h := head("ETag", `"1"`, "Content-Type", "video/mp4", "Cache-Control", "max-age=100")
+		var first, last int
+		if n, _ := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &first, &last); n < 2 {
+			return reply{header: h, body: bytes.NewReader(film)}.response(r), nil
+		}
+		asked <- struct{}{}
+		<-release
+		h.Set("Vary", "Accept-Language") // which the whole did not say
+		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last, len(film)))
+		return reply{status: 206, header: h, body: bytes.NewReader(film[first : last+1])}.response(r), nil
+	})}
+	ask := func(language string) (string, error) {
+		_, body, err := try(t, c, segURL+".mp4", "Range", "bytes=2097155-2097161", "Accept-Language", language)
+		return body, err
+	}
+	type got struct {
+		body string
+		err  error
+	}
+	all := make(chan got, 2)
+	for _, language := range []string{"en", "de"} {
+		go func() {
+			body, err := ask(language)
+			all <- got{body, err}
+		}()
+		if language == "en" {
+			<-asked
+		}
+	}
+	time.Sleep(20 * time.Millisecond) // until the second waits with the first
+	close(release)
+	for range 2 {
+		g := <-all
+		require.NoError(t, g.err)
+		require.Equal(t, string(film[2097155:2097162]), g.body)
+	}
+}
