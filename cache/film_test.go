@@ -51,3 +51,19 @@ func TestViewersOfOneSliceMayAskInDifferentWays(t *testing.T) {
 		require.Equal(t, string(film[2097155:2097162]), g.body)
 	}
 }
+
+func TestRenewingAFilmFetchesNoMoreOfIt(t *testing.T) {
+	a := newArchive(t, 20*mib)
+	a.control = "max-age=1, stale-while-revalidate=100"
+	c := &cache.Transport{Base: base(t), Store: store(t), MaxBody: mib}
+	probe := func() {
+		_, body := fetch(t, c, a.URL+"/a.mp4", "Range", "bytes=0-3")
+		require.Equal(t, string(a.body[:4]), body)
+	}
+	probe()
+	time.Sleep(1100 * time.Millisecond)
+	probe()
+	require.Eventually(t, func() bool { return c.Stats().Revalidations == 1 }, 5*time.Second, 5*time.Millisecond)
+	time.Sleep(100 * time.Millisecond)
+	require.Equal(t, []string{"", "bytes=0-2097151", ""}, a.log())
+}

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -107,9 +108,23 @@ func (t *Transport) renew(r *http.Request, have found) {
 		if res := <-answer; res.Err != nil {
 			return
 		}
-		if resp, err := o.answer(r, true); err == nil {
-			io.Copy(io.Discard, resp.Body)
-			resp.Body.Close()
+		if o.how != statusHit {
+			t.count.misses.Add(1)
 		}
+		if o.fill == nil {
+			o.leave() // there is nothing to wait for: it was confirmed, or is for nobody
+			return
+		}
+		o.fill.toStore(r.Context())
 	}()
+}
+
+// toStore reads a fill to its end on nobody's behalf, with a share of its own, unless it turns out too long to be kept.
+func (f *fill) toStore(ctx context.Context) {
+	v := &viewer{ctx: ctx, end: math.MaxInt64}
+	f.show(v)
+	defer v.Close()
+	for err := error(nil); err == nil && !f.isClosed(); {
+		_, err = io.CopyN(io.Discard, v, largeChunk)
+	}
 }
