@@ -81,8 +81,11 @@ func TestLinesLikeThoseOfAnotherPlaylist(t *testing.T) {
 			fmt.Fprintf(&b, lines[rnd.IntN(len(lines))], 100+rnd.IntN(900), 100+rnd.IntN(900))
 		}
 		at := []string{
-			"https://cdn.example/x/y/1", "https://cdn.example/long/er/way/1", "https://origin.example/a/b/c/1", "http://127.0.0.1:8080/x/y", "x/y", "",
-		}[rnd.IntN(6)]
+			"https://cdn.example/x/y/1", "https://cdn.example/long/er/way/1", "https://origin.example/a/b/c/1", "http://127.0.0.1:8080/x/y", "x/y", "", "http:///x/y",
+			"http:x/y",
+		}[rnd.IntN(8)]
+		long := &rewrite.Rewriter{Skip: func(rewrite.Ref) bool { return false }}
+		require.Equal(t, rewritten(t, long, b.String(), at), rewritten(t, &rewrite.Rewriter{}, b.String(), at), "no Mapper at %q", at)
 		for name, m := range all {
 			require.Equal(t, rewritten(t, &rewrite.Rewriter{Map: hidden{m}}, b.String(), at), rewritten(t, &rewrite.Rewriter{Map: m}, b.String(), at), "%s at %q", name, at)
 		}

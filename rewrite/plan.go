@@ -28,23 +28,27 @@ func (p *plan) prepare(rw *Rewriter, b *base) {
 		p.mapper = nil
 		return
 	}
-	switch m := rw.Map.(type) {
-	case *queryMapper, *prefixMapper, *hostMapper:
-		if p.mapper == m {
+	mapper := rw.Map
+	if mapper == nil {
+		mapper = absolute{}
+	}
+	switch mapper.(type) {
+	case *queryMapper, *prefixMapper, *hostMapper, absolute:
+		if p.mapper == mapper {
 			return
 		}
 	default:
 		p.mapper = nil
 		return
 	}
-	if p.learnt != rw.Map {
+	if p.learnt != mapper {
 		p.units.forget()
 	}
-	p.learnt = rw.Map
+	p.learnt = mapper
 	p.turn++
-	p.mapper, p.levels, p.dir, p.root = rw.Map, p.levels[:0], b.dir, b.root
+	p.mapper, p.levels, p.dir, p.root = mapper, p.levels[:0], b.dir, b.root
 	var m *queryMapper
-	if m, p.query = rw.Map.(*queryMapper); p.query {
+	if m, p.query = mapper.(*queryMapper); p.query {
 		p.head, p.mid = m.head, append(p.mid[:0], m.mid...)
 		p.stem = appendEscaped(p.stem[:0], b.dir)
 		if _, _, ok := splitHTTP(b.dir); !ok {
@@ -53,7 +57,7 @@ func (p *plan) prepare(rw *Rewriter, b *base) {
 		return
 	}
 	var err error
-	if p.stem, err = rw.Map.AppendPublic(p.stem[:0], b.dir); err != nil {
+	if p.stem, err = mapper.AppendPublic(p.stem[:0], b.dir); err != nil {
 		p.stem, p.levels = p.stem[:0], append(p.levels, -1)
 	}
 }

@@ -45,8 +45,12 @@ func TestLinesLikeOthersBefore(t *testing.T) {
 			}
 			for name, m := range all {
 				for _, rw := range []*rewrite.Rewriter{{}, {Sign: odd}, {Sign: alike, SignAlike: always}} {
-					rw.Map = hidden{m}
+					rw.Skip = func(rewrite.Ref) bool { return false }
 					want := rewritten(t, rw, b.String(), base)
+					rw.Skip = nil
+					require.Equal(t, want, rewritten(t, rw, b.String(), base), "no Mapper: %q", b.String())
+					rw.Map = hidden{m}
+					want = rewritten(t, rw, b.String(), base)
 					rw.Map = m
 					require.Equal(t, want, rewritten(t, rw, b.String(), base), "%s: %q", name, b.String())
 				}

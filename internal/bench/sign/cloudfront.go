@@ -10,6 +10,7 @@ import (
 	aws "github.com/aws/aws-sdk-go-v2/feature/cloudfront/sign"
 
 	"github.com/hlsproxy/hlsproxy/internal/bench/ratio"
+	"github.com/hlsproxy/hlsproxy/rewrite"
 	"github.com/hlsproxy/hlsproxy/sign"
 )
 
@@ -18,11 +19,13 @@ import (
 func cloudFront() []ratio.Contender {
 	key := must(rsa.GenerateKey(rand.Reader, 2048))
 	var segments []string
+	playlist := []byte("#EXTM3U\n")
 	for i := range 1000 {
+		playlist = fmt.Appendf(playlist, "#EXTINF:6,\nseg-%05d.ts\n", i)
 		segments = append(segments, fmt.Sprintf("https://d111111abcdef8.cloudfront.net/vod/a/seg-%05d.ts", i))
 	}
 	sdk, expires := aws.NewURLSigner("K2JCJMDEHXQW5F", key), time.Now().Add(time.Hour)
-	buf := make([]byte, 0, 1024)
+	buf, dst := make([]byte, 0, 1024), make([]byte, 0, 1<<20)
 	return []ratio.Contender{
 		{Name: "one signature", Run: func() {
 			one := must(sign.CloudFront("K2JCJMDEHXQW5F", key, time.Hour))
@@ -33,6 +36,11 @@ func cloudFront() []ratio.Contender {
 			for _, s := range segments {
 				must(all.Sign(context.Background(), append(buf[:0], s...)))
 			}
+		}},
+		{Name: "the same in a playlist", Run: func() {
+			all := must(sign.CloudFront("K2JCJMDEHXQW5F", key, time.Hour))
+			rw := &rewrite.Rewriter{Sign: all.Sign, SignAlike: all.SignAlike}
+			dst = must(rw.Append(context.Background(), dst[:0], playlist, "https://d111111abcdef8.cloudfront.net/vod/a/index.m3u8"))
 		}},
 		{Name: "each, by the AWS SDK", Run: func() {
 			for _, s := range segments {
