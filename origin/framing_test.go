@@ -115,3 +115,33 @@ func TestUnreachable(t *testing.T) {
 	require.Equal(t, 502, w.Code)
 	require.NotContains(t, w.Body.String(), "127.0.0.1")
 }
+
+// A client of HTTP/1.0, as which nginx asks by default, knows the end of a stream by that of the connection.
+func TestABrokenBodyDoesNotEndCleanlyOverHTTP10(t *testing.T) {
+	f := newFront(t, &origin.Proxy{Idle: 200 * time.Millisecond})
+	for name, row := range map[string]struct {
+		script faultorigin.Script
+		broken bool
+	}{
+		"whole":              {faultorigin.Script{Body: []byte("0123456789"), Chunked: true}, false},
+		"reset":              {faultorigin.Script{Body: []byte("0123456789"), Chunked: true, CutAt: 5}, true},
+		"stalls":             {faultorigin.Script{Body: []byte("0123456789"), Chunked: true, StallAt: 5}, true},
+		"last chunk missing": {faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f.origin.Handle("/a.ts", row.script)
+			conn, err := net.Dial("tcp", f.Listener.Addr().String())
+			require.NoError(t, err)
+			defer conn.Close()
+			_, err = io.WriteString(conn, "GET /a.ts HTTP/1.0\r\n\r\n")
+			require.NoError(t, err)
+			answer, err := io.ReadAll(conn)
+			if row.broken {
+				require.Error(t, err, "%s", answer)
+			} else {
+				require.NoError(t, err)
+				require.True(t, strings.HasSuffix(string(answer), "\r\n\r\n0123456789"))
+			}
+		})
+	}
+}

@@ -43,6 +43,9 @@ func (f *fetch) pass(w http.ResponseWriter, resp *http.Response) error {
 	}
 	if err != nil {
 		_ = v.FlushError() // or nothing at all would come, and clients ask again for what never begins
+		if !f.viewer.ProtoAtLeast(1, 1) && resp.ContentLength < 0 {
+			v.reset()
+		}
 		panic(http.ErrAbortHandler)
 	}
 	return nil
