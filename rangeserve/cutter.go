@@ -22,6 +22,7 @@ const (
 	waiting                // for the first bytes of a range of a body of unknown length
 	cutting                // a 206 is under way
 	served                 // nothing that follows is wanted
+	broken                 // the end could not be sent
 )
 
 // Unwrap is for http.ResponseController.
@@ -166,8 +167,8 @@ func (c *cutter) finish() {
 	switch c.state {
 	case waiting:
 		c.giveUpWaiting()
-	case cutting:
-		panic(http.ErrAbortHandler) // the body was shorter than announced
+	case cutting, broken:
+		panic(http.ErrAbortHandler) // the body was shorter than announced, or the client is gone
 	}
 }
 

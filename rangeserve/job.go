@@ -59,8 +59,9 @@ func (c *cutter) closePart() (more bool, err error) {
 	if c.i++; c.i < len(c.parts.ranges) {
 		return true, nil
 	}
-	if _, err = writeText(c.ResponseWriter, c.parts.after()); err == nil {
-		c.state = served
+	c.state = served
+	if _, err = writeText(c.ResponseWriter, c.parts.after()); err != nil {
+		c.state = broken
 	}
 	return false, err
 }

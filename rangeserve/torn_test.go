@@ -1,0 +1,47 @@
+package rangeserve_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/hlsproxy/hlsproxy/rangeserve"
+	"github.com/stretchr/testify/require"
+)
+
+// torn is a ResponseWriter whose client leaves, and that still looks at what it was given, as an HTTP/2 server may.
+type torn struct {
+	*httptest.ResponseRecorder
+	fails func(p []byte) bool
+	last  []byte
+}
+
+var errGone = errors.New("the client is gone")
+
+func (w *torn) Write(p []byte) (int, error) {
+	if w.fails(p) {
+		w.last = p
+		return 0, errGone
+	}
+	return w.ResponseRecorder.Write(p)
+}
+
+func (w *torn) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
+
+func TestHandlerBreaksOffWhenTheLastBoundaryCannotBeSent(t *testing.T) {
+	h := rangeserve.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "10")
+		for range 10 {
+			io.WriteString(w, "x") // come what may
+		}
+		w.(io.ReaderFrom).ReadFrom(strings.NewReader("x"))
+	}))
+	w := &torn{ResponseRecorder: httptest.NewRecorder(), fails: func(p []byte) bool { return bytes.HasSuffix(p, []byte("--\r\n")) }}
+	r := httptest.NewRequest(http.MethodGet, "/a.ts", nil)
+	r.Header.Set("Range", "bytes=0-1,4-5")
+	require.PanicsWithValue(t, http.ErrAbortHandler, func() { h.ServeHTTP(w, r) })
+}
