@@ -74,7 +74,11 @@ func (v *viewer) copy(body io.ReadCloser) error {
 		return err
 	}
 	buf := buffers.Get().(*[readSize]byte)
-	defer buffers.Put(buf)
+	defer func() {
+		if v.err == nil { // else an HTTP/2 server may still be sending what it was given
+			buffers.Put(buf)
+		}
+	}()
 	for {
 		n, err := body.Read(buf[:])
 		if n > 0 {

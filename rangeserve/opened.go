@@ -92,7 +92,6 @@ const lastSize = 4 << 10
 
 func (o *opened) writeLast(w io.Writer, off, n int64) (int64, error) {
 	buf := buffers.Get().(*[copySize]byte)
-	defer buffers.Put(buf)
 	if m, err := o.ReadAt(buf[:n], off); int64(m) < n {
 		return 0, noEOF(err)
 	}
@@ -100,6 +99,9 @@ func (o *opened) writeLast(w io.Writer, off, n int64) (int64, error) {
 		return 0, err
 	}
 	m, err := w.Write(buf[:n])
+	if err == nil {
+		buffers.Put(buf)
+	}
 	return int64(m), err
 }
 

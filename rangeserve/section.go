@@ -92,13 +92,13 @@ func (f *firstBytes) WriteString(s string) (int, error) {
 
 const copySize = 128 << 10
 
-// buffers are shared by all copies that go through memory.
+// buffers are shared by all copies that go through memory. One that a Write has failed with does not come back: an HTTP/2
+// server returns when the stream is gone, and may send those bytes all the same.
 var buffers = sync.Pool{New: func() any { return new([copySize]byte) }}
 
 // copySection is the way for everything else.
 func copySection(w io.Writer, src io.ReaderAt, off, n int64) (done int64, err error) {
 	buf := buffers.Get().(*[copySize]byte)
-	defer buffers.Put(buf)
 	for done < n {
 		m, err := src.ReadAt(buf[:min(copySize, n-done)], off+done)
 		if m > 0 {
@@ -109,9 +109,11 @@ func copySection(w io.Writer, src io.ReaderAt, off, n int64) (done int64, err er
 			}
 		}
 		if done < n && err != nil {
+			buffers.Put(buf)
 			return done, noEOF(err)
 		}
 	}
+	buffers.Put(buf)
 	return done, nil
 }
 

@@ -45,3 +45,24 @@ func TestHandlerBreaksOffWhenTheLastBoundaryCannotBeSent(t *testing.T) {
 	r.Header.Set("Range", "bytes=0-1,4-5")
 	require.PanicsWithValue(t, http.ErrAbortHandler, func() { h.ServeHTTP(w, r) })
 }
+
+// reader is a ReaderAt of one letter.
+type reader byte
+
+func (r reader) ReadAt(p []byte, _ int64) (int, error) {
+	copy(p, bytes.Repeat([]byte{byte(r)}, len(p)))
+	return len(p), nil
+}
+
+func TestServeDoesNotReuseWhatAWriteThatFailedMayStillRead(t *testing.T) {
+	const size = 100 << 10
+	serve := func(w http.ResponseWriter, c reader) {
+		rangeserve.Serve(w, httptest.NewRequest(http.MethodGet, "/a.ts", nil), rangeserve.Content{ReaderAt: c, Size: size})
+	}
+	w := &torn{ResponseRecorder: httptest.NewRecorder(), fails: func([]byte) bool { return true }}
+	require.PanicsWithValue(t, http.ErrAbortHandler, func() { serve(w, 'a') })
+	for range 20 {
+		serve(httptest.NewRecorder(), 'b')
+	}
+	require.Equal(t, strings.Repeat("a", size), string(w.last))
+}
