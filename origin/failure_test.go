@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,14 +96,40 @@ func TestAPanicInAHookCostsOneAnswer(t *testing.T) {
 			ModifyResponse: func(*http.Response) error { panic("secret") },
 		},
 		"no upstream at all": {},
+		"client":             {MaxRequests: 1, MaxPerClient: 1, Client: func(*http.Request) string { panic("secret") }},
 	} {
-		w := httptest.NewRecorder()
-		p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x", nil))
-		require.Equal(t, 500, w.Code, name)
-		require.NotContains(t, w.Body.String(), "secret")
+		for range 2 { // and holds nothing that the next would need
+			w := httptest.NewRecorder()
+			p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x", nil))
+			require.Equal(t, 500, w.Code, name)
+			require.NotContains(t, w.Body.String(), "secret")
+		}
 	}
 	p := &origin.Proxy{Upstream: func(*url.URL) (string, error) { panic(http.ErrAbortHandler) }}
 	require.PanicsWithValue(t, http.ErrAbortHandler, func() {
 		p.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/x", nil))
 	})
+}
+
+// closing is a body that tells when it is closed.
+type closing struct {
+	io.Reader
+	closed bool
+}
+
+func (b *closing) Close() error { b.closed = true; return nil }
+
+func TestAHookThatBreaksTheConnectionLeavesNoBodyOpen(t *testing.T) {
+	body := &closing{Reader: strings.NewReader("abc")}
+	p := &origin.Proxy{
+		Upstream: func(*url.URL) (string, error) { return "http://a.example/", nil },
+		Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: body}, nil
+		}),
+		ModifyResponse: func(*http.Response) error { panic(http.ErrAbortHandler) },
+	}
+	require.PanicsWithValue(t, http.ErrAbortHandler, func() {
+		p.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/x", nil))
+	})
+	require.True(t, body.closed)
 }

@@ -62,12 +62,18 @@ func (f *fetch) modify(resp *http.Response, wait time.Duration) (*http.Response,
 	if wait > 0 {
 		f.clock.total = max(wait, headerLimit)
 	}
+	modified := false
+	defer func() {
+		if !modified { // an error, or a panic that is to break the connection
+			resp.Body.Close()
+		}
+	}()
 	err := f.proxy.modify(resp)
 	f.clock.total, f.clock.deadline = 0, time.Time{}
 	if err != nil {
-		resp.Body.Close()
 		return nil, err
 	}
+	modified = true
 	return resp, nil
 }
 

@@ -32,21 +32,27 @@ var errBusy = &statusError{status: http.StatusServiceUnavailable, text: "too man
 
 // enter admits a request of a client or refuses it at once: a queue would only move the wait to where nobody sees it.
 func (l *limits) enter(r *http.Request, name func(*http.Request) string) (client string, err error) {
+	if l.perClient > 0 {
+		if client, err = nameOf(r, name); err != nil { // before anything is held: the hook may panic
+			return "", err
+		}
+	}
 	if l.all != nil && !l.all.TryAcquire(1) {
 		return "", errBusy
 	}
-	if l.perClient == 0 {
-		return "", nil
-	}
-	if name == nil {
-		name = remote
-	}
-	client = name(r)
-	if !l.enterClient(client) {
+	if l.perClient > 0 && !l.enterClient(client) {
 		l.releaseAll()
 		return "", errBusy
 	}
 	return client, nil
+}
+
+func nameOf(r *http.Request, name func(*http.Request) string) (client string, err error) {
+	if name == nil {
+		return remote(r), nil
+	}
+	defer caught(&err)
+	return name(r), nil
 }
 
 // leave takes back an enter.
