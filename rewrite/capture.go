@@ -1,0 +1,182 @@
+package rewrite
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// capture is the ResponseWriter that next writes to. It holds an answer back until it is known not to be a document.
+type capture struct {
+	http.ResponseWriter
+	doc    *document
+	mode   captureMode
+	status int
+	body   bytes.Buffer
+
+	tooLarge bool
+}
+
+type captureMode uint8
+
+const (
+	starting  captureMode = iota // no header yet
+	wondering                    // the first bytes will tell
+	holding                      // a document: held back as a whole
+	passing                      // anything else
+)
+
+// WriteHeader decides, as far as the header tells.
+func (c *capture) WriteHeader(status int) {
+	if c.mode != starting || status < 200 {
+		if c.mode == starting || c.mode == passing {
+			c.ResponseWriter.WriteHeader(status)
+		}
+		return
+	}
+	c.status = status
+	c.doc.resp = &http.Response{StatusCode: status, Header: c.Header()}
+	expected := c.doc.expected()
+	switch {
+	case status != http.StatusOK || expected == isMedia:
+		c.pass()
+	case c.doc.head: // there is no body to wait for
+		_ = c.doc.modify() // which changes the header only
+		c.pass()
+	case expected == isUnknown:
+		c.mode = wondering
+	default:
+		c.mode = holding
+	}
+}
+
+// pass lets go of what was held back.
+func (c *capture) pass() error {
+	c.mode = passing
+	c.ResponseWriter.WriteHeader(c.status)
+	if c.body.Len() == 0 {
+		return nil
+	}
+	_, err := c.ResponseWriter.Write(c.body.Bytes())
+	c.body = bytes.Buffer{}
+	return err
+}
+
+func (c *capture) Write(p []byte) (int, error) {
+	if c.mode == starting {
+		c.WriteHeader(http.StatusOK)
+	}
+	if c.mode == wondering {
+		if err := c.wonder(p); err != nil {
+			return 0, err
+		}
+	}
+	if c.mode == passing {
+		return c.ResponseWriter.Write(p)
+	}
+	if int64(c.body.Len()+len(p)) > c.doc.limit() {
+		return c.overflow(p)
+	}
+	return c.body.Write(p)
+}
+
+// wonder decides by the first bytes, of which p are the next, as soon as these are enough.
+func (c *capture) wonder(p []byte) error {
+	start := append(bytes.Clone(c.body.Bytes()), p[:min(len(p), len(bom+magic))]...)
+	switch playlist, err := startsPlaylist(bytes.NewReader(start)); {
+	case playlist:
+		c.mode = holding
+	case err == nil && !isBeginning(start):
+		return c.pass()
+	}
+	return nil
+}
+
+// overflow is Write for what is more than a document may have.
+func (c *capture) overflow(p []byte) (int, error) {
+	if c.doc.expected() == isJSON {
+		if err := c.pass(); err != nil {
+			return 0, err
+		}
+		return c.ResponseWriter.Write(p)
+	}
+	c.tooLarge = true
+	return 0, errTooLarge
+}
+
+// isBeginning tells whether more bytes could make a playlist of text.
+func isBeginning(text []byte) bool {
+	return strings.HasPrefix(magic, string(text)) || strings.HasPrefix(bom+magic, string(text))
+}
+
+// FlushError passes a flush on unless there is something that must not go out yet.
+func (c *capture) FlushError() error {
+	if c.mode == starting {
+		c.WriteHeader(http.StatusOK)
+	}
+	if c.mode != passing {
+		return nil
+	}
+	return http.NewResponseController(c.ResponseWriter).Flush()
+}
+
+// Unwrap is for http.ResponseController.
+func (c *capture) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+// finish answers with what was held back.
+func (c *capture) finish() {
+	switch c.mode {
+	case starting:
+		c.WriteHeader(http.StatusOK)
+		if c.mode != holding {
+			return
+		}
+	case wondering:
+		c.pass()
+		return
+	case passing:
+		return
+	}
+	resp := c.doc.resp
+	resp.Body, resp.ContentLength = io.NopCloser(&c.body), int64(c.body.Len())
+	err := error(nil)
+	switch {
+	case c.tooLarge:
+		err = badGateway("answer is too large", errTooLarge)
+	case c.isShort():
+		err = badGateway("answer broke off", io.ErrUnexpectedEOF)
+	default:
+		err = c.doc.modify()
+	}
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	c.ResponseWriter.WriteHeader(c.status)
+	io.Copy(c.ResponseWriter, resp.Body)
+}
+
+// isShort tells whether the answer has fewer bytes than it announced, by which net/http tells one that broke off.
+func (c *capture) isShort() bool {
+	n, err := strconv.ParseInt(c.Header().Get("Content-Length"), 10, 64)
+	return err == nil && n > int64(c.body.Len())
+}
+
+// fail answers in place of next, whose header speaks of something else.
+func (c *capture) fail(err error) {
+	h := c.Header()
+	for _, name := range slices.Concat(stale, []string{"Age", "Expires", "Cdn-Cache-Control", "Surrogate-Control", "Content-Disposition"}) {
+		h.Del(name)
+	}
+	h.Set("Cache-Control", "no-store")
+	status := http.StatusBadGateway
+	var known interface{ HTTPStatus() int }
+	if errors.As(err, &known) {
+		status = known.HTTPStatus()
+	}
+	http.Error(c.ResponseWriter, http.StatusText(status), status)
+}
