@@ -7,26 +7,18 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"log"
-	"net"
-	"net/http"
-	"os"
-	"os/exec"
-	"slices"
 	"time"
 
-	"github.com/hlsproxy/hlsproxy/internal/bench/chain"
 	"github.com/hlsproxy/hlsproxy/internal/bench/hammer"
+	"github.com/hlsproxy/hlsproxy/internal/bench/lineup"
 )
 
 func main() {
 	log.SetFlags(0)
-	if upstream := os.Getenv("BENCH_LIVE_ORIGIN"); upstream != "" {
-		log.Fatal(serve(upstream))
-	}
+	lineup.Serve()
 	viewers := flag.Int("viewers", 5000, "viewers")
 	rounds := flag.Int("rounds", 2, "interleaved rounds")
 	span := flag.Duration("time", 8*time.Second, "what is measured in each, after four seconds to begin")
@@ -36,32 +28,13 @@ func main() {
 	}
 }
 
-// serve is this program as the library's server.
-func serve(upstream string) error {
-	h, err := chain.New(upstream)
-	if err != nil {
-		return err
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	fmt.Println(l.Addr())
-	return http.Serve(l, h)
-}
-
 func run(viewers, rounds int, span time.Duration) error {
 	s, err := hammer.NewServers()
 	if err != nil {
 		return err
 	}
 	defer s.Stop()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	go http.Serve(l, origin{time.Now()})
-	if err := start(s, l.Addr().String()); err != nil {
+	if err := lineup.Start(s, origin{time.Now()}, "proxy_cache_use_stale updating; proxy_cache_background_update on;"); err != nil {
 		return err
 	}
 	figures := make([][]figure, len(s.All))
@@ -76,31 +49,4 @@ func run(viewers, rounds int, span time.Duration) error {
 	}
 	report(s.All, figures)
 	return nil
-}
-
-func start(s *hammer.Servers, origin string) error {
-	server, err := s.Self("hlsproxy", "0", "BENCH_LIVE_ORIGIN=http://"+origin+"/")
-	if err != nil {
-		return err
-	}
-	s.All = append(s.All, server)
-	err = s.Varnish(origin)
-	if errors.Is(err, exec.ErrNotFound) {
-		log.Print("no varnishd: left out")
-	} else if err != nil {
-		return err
-	}
-	err = s.Nginx(func(addr, home string) string {
-		return fmt.Sprintf(`  proxy_cache_path %s/cache keys_zone=z:10m max_size=1g use_temp_path=off;
-  server {
-    listen %s backlog=4096;
-    location / { proxy_pass http://%s; proxy_cache z; proxy_cache_lock on; proxy_cache_use_stale updating; proxy_cache_background_update on; }
-  }`, home, addr, origin)
-	})
-	if errors.Is(err, exec.ErrNotFound) {
-		log.Print("no nginx: left out")
-		err = nil
-	}
-	s.All = slices.DeleteFunc(s.All, func(server hammer.Server) bool { return server.Name == "nginx nopush" })
-	return err
 }

@@ -1,0 +1,72 @@
+// Package lineup starts the caches that stand before a crowd: this library's whole chain, Varnish and nginx.
+package lineup
+
+import (
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+
+	"github.com/hlsproxy/hlsproxy/internal/bench/chain"
+	"github.com/hlsproxy/hlsproxy/internal/bench/hammer"
+)
+
+const role = "BENCH_LINEUP_ORIGIN"
+
+// Serve is for the beginning of main: where this program was started as the library's server, it is that and does not
+// return.
+func Serve() {
+	upstream := os.Getenv(role)
+	if upstream == "" {
+		return
+	}
+	h, err := chain.New(upstream)
+	if err != nil {
+		log.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(l.Addr())
+	log.Fatal(http.Serve(l, h))
+}
+
+// Start adds all that this machine has, before an origin that is served from here. To nginx and Varnish it gives what is
+// said for them.
+func Start(s *hammer.Servers, origin http.Handler, nginx string, varnish ...string) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	go http.Serve(l, origin)
+	addr := l.Addr().String()
+	server, err := s.Self("hlsproxy", "0", role+"=http://"+addr+"/")
+	if err != nil {
+		return err
+	}
+	s.All = append(s.All, server)
+	err = s.Varnish(addr, varnish...)
+	if errors.Is(err, exec.ErrNotFound) {
+		log.Print("no varnishd: left out")
+	} else if err != nil {
+		return err
+	}
+	err = s.Nginx(func(listen, home string) string {
+		return fmt.Sprintf(`  proxy_cache_path %s/cache keys_zone=z:10m max_size=1g use_temp_path=off;
+  server {
+    listen %s backlog=4096;
+    location / { proxy_pass http://%s; proxy_cache z; proxy_cache_lock on; %s }
+  }`, home, listen, addr, nginx)
+	})
+	if errors.Is(err, exec.ErrNotFound) {
+		log.Print("no nginx: left out")
+		err = nil
+	}
+	s.All = slices.DeleteFunc(s.All, func(server hammer.Server) bool { return server.Name == "nginx nopush" })
+	return err
+}
