@@ -32,8 +32,9 @@ type pieces interface {
 	at(off int64, hint *place) (p []byte, more <-chan struct{}, err error)
 }
 
-// next returns bytes that are there in one piece, waiting for at least one if need be.
-func (v *viewer) next(idle func() error) ([]byte, error) {
+// next returns bytes that are there in one piece, waiting for at least one if need be. Before that w, if there is one, sends
+// on what it has buffered.
+func (v *viewer) next(w io.Writer) ([]byte, error) {
 	for {
 		if v.gone.Load() {
 			return nil, http.ErrBodyReadAfterClose
@@ -53,10 +54,8 @@ func (v *viewer) next(idle func() error) ([]byte, error) {
 		case more == nil:
 			return p[:min(int64(len(p)), v.end-v.off, largeChunk)], nil
 		}
-		if idle != nil {
-			if err := idle(); err != nil {
-				return nil, err
-			}
+		if err := flush(w); err != nil {
+			return nil, err
 		}
 		select {
 		case <-more:
@@ -108,9 +107,8 @@ func (v *viewer) WriteTo(w io.Writer) (written int64, err error) {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	defer v.done()
-	flush := flusher(w)
 	for {
-		piece, err := v.next(flush)
+		piece, err := v.next(w)
 		if err == io.EOF {
 			return written, nil
 		}
@@ -133,22 +131,19 @@ func (v *viewer) WriteTo(w io.Writer) (written int64, err error) {
 	}
 }
 
-// flusher returns how to send on what w has buffered; nil: it does not buffer.
-func flusher(w io.Writer) func() error {
+// flush lets w send on what it has buffered, if it buffers.
+func flush(w io.Writer) error {
 	switch w := w.(type) {
 	case http.ResponseWriter:
-		return func() error {
-			if err := http.NewResponseController(w).Flush(); err != nil && !isUnsupported(err) {
-				return err
-			}
-			return nil
+		if err := http.NewResponseController(w).Flush(); err != nil && !isUnsupported(err) {
+			return err
 		}
 	case interface{ FlushError() error }:
-		return w.FlushError
+		return w.FlushError()
 	case interface{ Flush() error }:
-		return w.Flush
+		return w.Flush()
 	case http.Flusher:
-		return func() error { w.Flush(); return nil }
+		w.Flush()
 	}
 	return nil
 }

@@ -11,14 +11,18 @@ import (
 type fetch struct {
 	proxy  *Proxy
 	viewer *http.Request
+	client string // as limits know the viewer
 	via    []string
 	clock  clock
 	url    url.URL         // of what Upstream names
 	body   watchedWriterTo // of the answer
 	out    viewer
-	sent   *http.Request // the last one
-	whole  bool          // the viewer's Range is of no use
-	get    bool          // a HEAD that only a GET can answer
+	sent   *http.Request  // the last one
+	resp   *http.Response // what came of it in the end; nil: nothing
+
+	entered bool // limits have let it in
+	whole   bool // the viewer's Range is of no use
+	get     bool // a HEAD that only a GET can answer
 }
 
 // answer returns what upstream says in the end, ready to be passed on.

@@ -18,12 +18,10 @@ var buffers = sync.Pool{New: func() any { return new([readSize]byte) }}
 
 // pass sends the answer to the viewer. An error is one of upstream's before any byte of its body; after that nothing but a
 // broken connection can tell of a fault.
-func (f *fetch) pass(w http.ResponseWriter, resp *http.Response) error {
-	v := &f.out
-	*v = viewer{
-		ResponseWriter: w, resp: resp, rc: *http.NewResponseController(w), clock: &f.clock,
-		stall: or(f.proxy.Stall, defaultStall), h2: f.viewer.ProtoMajor > 1,
-	}
+func (f *fetch) pass(w http.ResponseWriter) error {
+	v, resp := &f.out, f.resp
+	v.ResponseWriter, v.rc, v.resp, v.clock = w, *http.NewResponseController(w), resp, &f.clock
+	v.stall, v.h2 = or(f.proxy.Stall, defaultStall), f.viewer.ProtoMajor > 1
 	if f.viewer.Method == http.MethodHead || !hasBody(resp.StatusCode) {
 		v.open()
 		return nil

@@ -103,36 +103,40 @@ func (p *Proxy) init() {
 // ServeHTTP answers r.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.once.Do(p.init)
-	if err := p.serve(w, r); err != nil {
+	f := &fetch{proxy: p, viewer: r}
+	defer f.end()
+	err := f.open(w)
+	if err == nil {
+		err = f.pass(w)
+	}
+	if err != nil {
 		p.fail(w, r, err)
 	}
 }
 
-// serve returns an error only if nothing was written.
-func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
+// open finds an answer. It is not on the stack any more when that is passed on: with net/http's part, the chain would
+// not fit into 8 KiB, and each viewer's goroutine had 16.
+func (f *fetch) open(w http.ResponseWriter) (err error) {
+	p, r := f.proxy, f.viewer
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		return &statusError{status: http.StatusMethodNotAllowed, text: "method not allowed"}
 	}
-	client, err := p.limits.enter(r, p.Client)
-	if err != nil {
+	if f.client, err = p.limits.enter(r, p.Client); err != nil {
 		return err
 	}
-	defer p.limits.leave(client)
-	via, err := p.via(r.Header)
-	if err != nil {
+	f.entered = true
+	if f.via, err = p.via(r.Header); err != nil {
 		return err
 	}
 	if p.Sticky != "" {
-		r = unstick(r, p.Sticky)
+		f.viewer = unstick(r, p.Sticky)
 	}
-	f := &fetch{proxy: p, viewer: r, via: via}
 	target, err := f.target()
 	if err != nil {
 		return err
 	}
-	f.clock.begin(r.Context(), or(p.Idle, defaultIdle))
-	defer f.clock.end()
+	f.clock.begin(f.viewer.Context(), or(p.Idle, defaultIdle))
 	resp, err := f.answer(target)
 	if cause := f.clock.cause(); cause != nil {
 		if err == nil {
@@ -140,11 +144,19 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 		}
 		return cause // what ended the wait, not the "context canceled" that came of it
 	}
-	if err != nil {
-		return err
+	f.resp = resp
+	return err
+}
+
+// end lets go of all that open has taken, however far it came.
+func (f *fetch) end() {
+	if f.resp != nil {
+		f.resp.Body.Close()
 	}
-	defer resp.Body.Close()
-	return f.pass(w, resp)
+	f.clock.end()
+	if f.entered {
+		f.proxy.limits.leave(f.client)
+	}
 }
 
 // Status is the status that an error stands for: its own if it has a method HTTPStatus() int, 504 for a timeout,
