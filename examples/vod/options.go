@@ -77,3 +77,17 @@ func parseSize(s string) (int64, error) {
 	}
 	return n * unit, nil
 }
+
+// sizeName says a size in the largest unit of which it is a whole number.
+func sizeName(n int64) string {
+	name := fmt.Sprint(n, " bytes")
+	for _, u := range []struct {
+		name string
+		size int64
+	}{{"KB", 1e3}, {"KiB", 1 << 10}, {"MB", 1e6}, {"MiB", 1 << 20}, {"GB", 1e9}, {"GiB", 1 << 30}, {"TB", 1e12}, {"TiB", 1 << 40}} {
+		if n >= u.size && n%u.size == 0 {
+			name = fmt.Sprint(n/u.size, " ", u.name)
+		}
+	}
+	return name
+}

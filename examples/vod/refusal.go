@@ -43,7 +43,7 @@ func refusalFor(err error) refusal {
 	case errors.As(err, &no):
 		return no
 	case errors.As(err, &long):
-		return refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("A film may have %d bytes at most.", long.Limit-formSize)}
+		return refusal{http.StatusRequestEntityTooLarge, "A film may have at most " + sizeName(long.Limit-formSize) + "."}
 	case errors.Is(err, syscall.ENOSPC):
 		return errFull
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, os.ErrDeadlineExceeded):

@@ -91,7 +91,7 @@ func TestUploadsThatAreRefused(t *testing.T) {
 		status int
 		says   string
 	}{
-		"too large":             {append(mp4, make([]byte, 300<<10)...), nil, 413, "102400 bytes"},
+		"too large":             {append(mp4, make([]byte, 300<<10)...), nil, 413, "at most 100 KiB"},
 		"no film":               {[]byte("hello"), nil, 415, "no film"},
 		"empty":                 {nil, nil, 415, "no film"},
 		"broken":                {mp4, nil, 422, "ffmpeg cannot convert this film: "},
