@@ -46,10 +46,15 @@ func (t *Transport) purge(ctx context.Context, match func(string) bool) (int, er
 	if t.Store == nil {
 		return 0, nil
 	}
+	return t.purgeStore(ctx, match)
+}
+
+func (t *Transport) purgeStore(ctx context.Context, match func(string) bool) (n int, err error) {
 	p, ok := t.Store.(Purger)
 	if !ok {
 		return 0, ErrNoPurge
 	}
+	defer t.recovered(&err)
 	return p.Purge(ctx, match)
 }
 
@@ -62,11 +67,15 @@ func (o *opening) keepUnlessPurged(e *Entry) error {
 		o.t.count.errors.Add(1)
 		return err
 	}
-	if p, ok := o.t.Store.(Purger); ok && o.purged.Load() {
-		p.Purge(o.req.Context(), func(key string) bool { return key == o.key })
-		return errPurged
+	if !o.purged.Load() {
+		return nil
 	}
-	return nil
+	// With its variants, one of which it may have become: a mark that comes later would bring that back.
+	_, err := o.t.purgeStore(o.req.Context(), func(key string) bool { return key == o.primary || strings.HasPrefix(key, o.primary+"\x00") })
+	if err != nil {
+		return err
+	}
+	return errPurged
 }
 
 var errPurged = errors.New("cache: purged while it was fetched")

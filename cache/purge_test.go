@@ -151,3 +151,47 @@ func ExampleTransport_Stats() {
 	fmt.Println(s.Hits, s.Misses, s.OriginBytes, s.StoreBytes)
 	// Output: 2 1 10 20
 }
+
+// purging is a Store in which an answer that varies is purged while it is put there.
+type purging struct {
+	*cache.Memory
+	purge func()
+}
+
+func (s *purging) Put(ctx context.Context, key string, e *cache.Entry) error {
+	if e.Status != 0 && s.purge != nil {
+		defer s.purge()
+	}
+	return s.Memory.Put(ctx, key, e)
+}
+
+func TestPurgeOfAVariantThatIsBeingStored(t *testing.T) {
+	s := &purging{Memory: store(t)}
+	o := &scripted{answer: func(r *http.Request, n int64) reply {
+		return text(fmt.Sprint(r.Header.Get("Accept-Language"), n), "Content-Type", "video/mp2t", "Vary", "Accept-Language")
+	}}
+	c := &cache.Transport{Base: o, Store: s}
+	s.purge = func() {
+		s.purge = nil
+		_, err := c.Purge(context.Background(), segURL)
+		require.NoError(t, err)
+		require.NoError(t, s.Memory.Put(context.Background(), segURL+"\x00Accept-Language\x00en", &cache.Entry{
+			URL: segURL, Status: 200, Header: http.Header{}, Vary: head("Accept-Language", "en"), Body: cache.Bytes([]byte("purged")),
+			Time: time.Now(), TTL: time.Hour,
+		})) // as if the purge had come before
+	}
+	for _, row := range [][2]string{{"en", "en1"}, {"de", "de2"}, {"en", "en3"}} {
+		_, body := fetch(t, c, segURL, "Accept-Language", row[0])
+		require.Equal(t, row[1], body)
+	}
+}
+
+// panicPurge is a Purger that panics.
+type panicPurge struct{ *cache.Memory }
+
+func (panicPurge) Purge(context.Context, func(string) bool) (int, error) { panic("bang") }
+
+func TestAPanicOfPurgeIsAnError(t *testing.T) {
+	_, err := (&cache.Transport{Store: panicPurge{store(t)}}).Purge(context.Background(), segURL)
+	require.ErrorIs(t, err, cache.ErrHook)
+}
