@@ -213,6 +213,9 @@ func TestPanicsAndFailuresOfHooks(t *testing.T) {
 		"Body": {&cache.Transport{Base: &scripted{answer: func(*http.Request, int64) reply {
 			return reply{body: panicBody{}, length: 5}
 		}}}, false},
+		"Close": {&cache.Transport{Base: &scripted{answer: func(*http.Request, int64) reply {
+			return reply{status: 206, body: panicBody{}, length: 5}
+		}}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 2 {

@@ -74,3 +74,37 @@ func (o *opening) take(r *http.Request) (resp *http.Response) {
 	}
 	return resp
 }
+
+// leave is for a waiter who goes before the answer comes. The last one takes the question back.
+func (o *opening) leave() {
+	t := o.t
+	t.mu.Lock()
+	if f := o.fill; f != nil {
+		t.mu.Unlock()
+		f.leave(1)
+		return
+	}
+	o.waiters--
+	last, taken := o.waiters == 0, o.taken
+	if last && t.openings[o.key] == o {
+		delete(t.openings, o.key)
+		t.flights.Forget(o.key)
+	}
+	t.mu.Unlock()
+	if last && !taken {
+		o.cancel(errAbandoned)
+		o.discard()
+	}
+}
+
+// discard ends an answer that nobody took.
+func (o *opening) discard() {
+	o.t.mu.Lock()
+	resp := o.resp
+	o.resp = nil
+	o.t.mu.Unlock()
+	if resp != nil {
+		o.cancel(errAbandoned)
+		resp.Body.Close()
+	}
+}

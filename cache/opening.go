@@ -90,9 +90,14 @@ func (t *Transport) newOpening(r *http.Request, have found) *opening {
 }
 
 // open asks the origin. It runs in a goroutine of its own, as the function of the flight.
-func (o *opening) open() (any, error) {
+func (o *opening) open() (_ any, err error) {
 	t := o.t
 	defer letGo(o.stale)
+	defer func() {
+		if p := recover(); p != nil { // the Close of a body is as much of a hook as any other
+			err = o.failed(hookFault(p))
+		}
+	}()
 	// A fill that ended after the viewer looked left its entry in the Store.
 	if have := t.lookup(o.req, o.primary); have.entry != nil && have.entry.fresh() {
 		o.publish(func() { o.entry, o.how = have.entry, statusHit })
@@ -173,38 +178,4 @@ func (o *opening) publish(set func()) int {
 	}
 	set()
 	return o.waiters
-}
-
-// leave is for a waiter who goes before the answer comes. The last one takes the question back.
-func (o *opening) leave() {
-	t := o.t
-	t.mu.Lock()
-	if f := o.fill; f != nil {
-		t.mu.Unlock()
-		f.leave(1)
-		return
-	}
-	o.waiters--
-	last, taken := o.waiters == 0, o.taken
-	if last && t.openings[o.key] == o {
-		delete(t.openings, o.key)
-		t.flights.Forget(o.key)
-	}
-	t.mu.Unlock()
-	if last && !taken {
-		o.cancel(errAbandoned)
-		o.discard()
-	}
-}
-
-// discard ends an answer that nobody took.
-func (o *opening) discard() {
-	o.t.mu.Lock()
-	resp := o.resp
-	o.resp = nil
-	o.t.mu.Unlock()
-	if resp != nil {
-		o.cancel(errAbandoned)
-		resp.Body.Close()
-	}
 }
