@@ -66,8 +66,8 @@ func checkTTL(ttl time.Duration) (time.Duration, error) {
 }
 
 // Sign appends to public, an absolute URL, a custom policy for all of its directory and below, so that a playlist costs one
-// signature for each directory, however many segments it names there. ErrURL for a URL without a host, with signature parameters, or with a path
-// that could mean more than itself in a policy.
+// signature for each directory, however many segments it names there. ErrURL for a URL without a host, with signature
+// parameters, or with a path that could mean more than itself in a policy.
 func (c *CloudFrontSigner) Sign(ctx context.Context, public []byte) ([]byte, error) {
 	expires := expiryUnder(ctx, c.ttl)
 	if signed, ok := c.made.extendPlainly(public, expires, "Key-Pair-Id"); ok {
