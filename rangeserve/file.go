@@ -9,11 +9,14 @@ import (
 // large part goes by way of the ResponseWriter's ReadFrom, which hands a fileSection the bare connection.
 func writeFile(w io.Writer, f *os.File, off, n int64) (int64, error) {
 	to, ok := w.(io.ReaderFrom)
-	if !ok || n <= copySize {
+	if !ok || n < sendLeast {
 		return copySection(w, f, off, n)
 	}
 	return whole(n)(to.ReadFrom(&fileSection{file: f, off: off, n: n}))
 }
+
+// sendLeast is from where on the kernel sends a part for less than copying it costs.
+const sendLeast = 32 << 10
 
 // fileSection reads a part of a file. It is also a WriterTo, which is how it learns of the connection: a *net.TCPConn
 // that knows no better way to read from it asks it to write itself.

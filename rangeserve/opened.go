@@ -70,7 +70,7 @@ func (o *opened) ReadAt(b []byte, off int64) (int, error) {
 // never gets a whole answer that mixes two versions.
 func (o *opened) WriteSection(w io.Writer, off, n int64) (int64, error) {
 	done := int64(0)
-	if n > copySize {
+	if n >= sendLeast+lastSize {
 		var err error
 		if done, err = o.writeMost(w, off, n-lastSize); err != nil {
 			return done, err
