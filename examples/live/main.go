@@ -64,7 +64,7 @@ func newHandler(o options, urls *links, self netip.AddrPort) (http.Handler, erro
 		Header: append(origin.DefaultHeader(), o.header...), ResponseHeader: o.header,
 	})
 	if urls.signer != nil {
-		playlists.Sign = urls.signer.Sign
+		playlists.Sign, playlists.SignAlike = urls.signer.Sign, urls.signer.SignAlike
 		live = urls.signer.Handler(live)
 	}
 	mux := http.NewServeMux()
