@@ -124,6 +124,9 @@ func (c *capture) FlushError() error {
 	return http.NewResponseController(c.ResponseWriter).Flush()
 }
 
+// Flush is for handlers that look for an http.Flusher.
+func (c *capture) Flush() { _ = c.FlushError() }
+
 // Unwrap is for http.ResponseController.
 func (c *capture) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 

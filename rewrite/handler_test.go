@@ -89,7 +89,11 @@ func TestHandlerHoldsBackNoMoreThanItMust(t *testing.T) {
 					n, err := io.WriteString(inner, text)
 					require.NoError(t, err)
 					require.Equal(t, len(text), n)
-					require.NoError(t, http.NewResponseController(inner).Flush())
+					if i == 0 {
+						inner.(http.Flusher).Flush() // the old way, which some handlers insist on
+					} else {
+						require.NoError(t, http.NewResponseController(inner).Flush())
+					}
 					require.Equal(t, c.want[i], w.Body.String())
 				}
 			}))
