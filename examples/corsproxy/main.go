@@ -61,8 +61,9 @@ func newHandler(o options, self netip.AddrPort) (http.Handler, error) {
 		return cors.Handler(proxy)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/proxy", chain(links.plain))
-	mux.Handle("/proxy/", chain(links.plain))
+	plain := chain(links.plain)
+	mux.Handle("/proxy", plain)
+	mux.Handle("/proxy/", plain)
 	if links.sealed != nil {
 		mux.Handle("/s/", chain(links.sealed))
 	}
