@@ -151,7 +151,7 @@ func looksLikeHTML(e *Entry) bool {
 	}
 	var first [64]byte
 	n, _ := e.Body.ReadAt(first[:], 0)
-	text := bytes.ToLower(bytes.TrimLeft(bytes.TrimPrefix(first[:n], []byte("\ufeff")), " \t\r\n\f"))
+	text := bytes.ToLower(bytes.TrimLeft(bytes.TrimPrefix(first[:n], []byte(bom)), " \t\r\n\f"))
 	return bytes.HasPrefix(text, []byte("<!doctype html")) || bytes.HasPrefix(text, []byte("<html"))
 }
 

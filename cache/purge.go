@@ -19,7 +19,12 @@ type Purger interface {
 // and slices included, and returns how many entries those were. Who reads one of them goes on; what is being fetched is
 // not shared with those who come later, nor stored. Without a Store only the latter is done.
 func (t *Transport) Purge(ctx context.Context, key string) (int, error) {
-	return t.purge(ctx, func(k string) bool { return k == key || strings.HasPrefix(k, key+"\x00") })
+	return t.purge(ctx, withParts(key))
+}
+
+// withParts matches a key and those of its variants and slices.
+func withParts(key string) func(string) bool {
+	return func(k string) bool { return k == key || strings.HasPrefix(k, key+"\x00") }
 }
 
 // PurgePrefix is Purge for all keys that begin with prefix: for the URL of a directory, whatever lies below it.
@@ -71,7 +76,7 @@ func (o *opening) keepUnlessPurged(e *Entry) error {
 		return nil
 	}
 	// With its variants, one of which it may have become: a mark that comes later would bring that back.
-	_, err := o.t.purgeStore(o.req.Context(), func(key string) bool { return key == o.primary || strings.HasPrefix(key, o.primary+"\x00") })
+	_, err := o.t.purgeStore(o.req.Context(), withParts(o.primary))
 	if err != nil {
 		return err
 	}

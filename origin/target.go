@@ -67,16 +67,11 @@ func plainURL(u *url.URL, raw string) bool {
 // plainHost reports a name or an IPv4 address, with or without a port.
 func plainHost(host string) bool {
 	name, port, found := strings.Cut(host, ":")
-	if name == "" || found && port == "" {
+	if name == "" || found && port == "" || !areDigits(port, len(port)) {
 		return false
 	}
 	for i := range len(name) {
 		if c := name[i]; !isLetterOrDigit(c) && c != '-' && c != '.' {
-			return false
-		}
-	}
-	for i := range len(port) {
-		if port[i]-'0' > 9 {
 			return false
 		}
 	}
