@@ -70,3 +70,18 @@ func Start(s *hammer.Servers, origin http.Handler, nginx string, varnish ...stri
 	s.All = slices.DeleteFunc(s.All, func(server hammer.Server) bool { return server.Name == "nginx nopush" })
 	return err
 }
+
+// Rounds lets the servers take turns, and returns what measure found of each, in the order of s.All.
+func Rounds[F any](s *hammer.Servers, rounds int, measure func(server hammer.Server, round int) (F, error)) ([][]F, error) {
+	figures := make([][]F, len(s.All))
+	for round := range rounds {
+		for i, server := range s.All {
+			f, err := measure(server, round)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", server.Name, err)
+			}
+			figures[i] = append(figures[i], f)
+		}
+	}
+	return figures, nil
+}

@@ -8,7 +8,6 @@ package main
 
 import (
 	"flag"
-	"fmt"
 	"log"
 	"time"
 
@@ -37,15 +36,11 @@ func run(viewers, rounds int, span time.Duration) error {
 	if err := lineup.Start(s, origin{time.Now()}, "proxy_cache_use_stale updating; proxy_cache_background_update on;"); err != nil {
 		return err
 	}
-	figures := make([][]figure, len(s.All))
-	for range rounds {
-		for i, server := range s.All {
-			f, err := watch(server, viewers, span)
-			if err != nil {
-				return fmt.Errorf("%s: %w", server.Name, err)
-			}
-			figures[i] = append(figures[i], f)
-		}
+	figures, err := lineup.Rounds(s, rounds, func(server hammer.Server, _ int) (figure, error) {
+		return watch(server, viewers, span)
+	})
+	if err != nil {
+		return err
 	}
 	report(s.All, figures)
 	return nil

@@ -38,15 +38,11 @@ func run(rounds, clients int, chunked bool) error {
 	if err := lineup.Start(s, o, "proxy_cache_valid 200 1h;", "-p", "thread_pool_min=500"); err != nil {
 		return err
 	}
-	figures := make([][]figure, len(s.All))
-	for round := range rounds {
-		for i, server := range s.All {
-			f, err := crowd(server, o, fmt.Sprintf("/%d.ts", round), clients)
-			if err != nil {
-				return fmt.Errorf("%s: %w", server.Name, err)
-			}
-			figures[i] = append(figures[i], f)
-		}
+	figures, err := lineup.Rounds(s, rounds, func(server hammer.Server, round int) (figure, error) {
+		return crowd(server, o, fmt.Sprintf("/%d.ts", round), clients)
+	})
+	if err != nil {
+		return err
 	}
 	report(s.All, figures)
 	return nil
