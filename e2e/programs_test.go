@@ -82,8 +82,14 @@ func (c cell) mpv(ctx context.Context, url string, first, last float64, options 
 
 func vlcCell(ctx context.Context, c cell) error {
 	url := c.link(c.shape.playlist)
-	if c.shape.live() { // it ends when there is nothing new to read, or not at all
-		return vlcPasses(ctx, url, 25, 8*time.Second)
+	if c.shape.live() { // it ends when there is nothing new to read, or not at all; what is slow to begin gets longer
+		var err error
+		for wait := 8 * time.Second; wait < 20*time.Second && ctx.Err() == nil; wait += 5 * time.Second {
+			if err = vlcPasses(ctx, url, 25, wait); err == nil {
+				return nil
+			}
+		}
+		return err
 	}
 	err := vlcPasses(ctx, url, frames-10, 0)
 	if err == nil && c.seek {
@@ -119,7 +125,7 @@ func vlcPasses(ctx context.Context, url string, pictures int, wait time.Duration
 	}
 	got, err := strconv.Atoi(strings.Trim(strings.Fields(string(count) + " none")[0], ","))
 	if err != nil || got < pictures {
-		return fmt.Errorf("VLC passes on %s pictures, not %d", count, pictures)
+		return fmt.Errorf("VLC passes on %q pictures, not %d", count, pictures)
 	}
 	return nil
 }
