@@ -33,6 +33,7 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(r.Context().Err(), context.Canceled) {
 		panic(http.ErrAbortHandler) // nobody listens
 	}
+	p.report(r, err)
 	if p.ErrorHandler != nil {
 		p.ErrorHandler(w, r, err)
 		return
@@ -51,6 +52,12 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		fmt.Fprintln(w, http.StatusText(status))
+	}
+}
+
+func (p *Proxy) report(r *http.Request, err error) {
+	if p.OnFailure != nil && !errors.Is(r.Context().Err(), context.Canceled) {
+		p.OnFailure(r, err)
 	}
 }
 

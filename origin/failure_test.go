@@ -10,8 +10,10 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/internal/faultorigin"
 	"github.com/hlsproxy/hlsproxy/origin"
 	"github.com/stretchr/testify/require"
 )
@@ -83,6 +85,64 @@ func TestErrorHandler(t *testing.T) {
 	p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x", nil))
 	require.Equal(t, 403, w.Code)
 	require.ErrorIs(t, got, origin.ErrForbidden)
+}
+
+// What breaks off after the header is seen by nobody but the viewer otherwise.
+func TestOnFailureIsToldOfWhatFailsAndOfNothingElse(t *testing.T) {
+	broken := errors.New("broken")
+	for name, row := range map[string]struct {
+		body io.Reader
+		err  error // of the transport
+		gone bool  // the viewer
+		want error
+	}{
+		"a whole answer":           {body: strings.NewReader("abc")},
+		"no answer":                {err: broken, want: broken},
+		"no answer, viewer gone":   {err: broken, gone: true},
+		"no byte of the body":      {body: iotest.ErrReader(broken), want: broken},
+		"half a body":              {body: io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(broken)), want: broken},
+		"half a body, viewer gone": {body: io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(broken)), gone: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, leave := context.WithCancel(t.Context())
+			defer leave()
+			var told []error
+			p := &origin.Proxy{
+				Upstream: func(*url.URL) (string, error) { return "http://a.example/x.ts", nil },
+				Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+					return &http.Response{StatusCode: 200, Header: http.Header{}, ContentLength: -1, Body: io.NopCloser(row.body), Request: r}, row.err
+				}),
+				ModifyResponse: func(resp *http.Response) error {
+					if row.gone {
+						leave()
+					}
+					return nil
+				},
+				OnFailure: func(_ *http.Request, err error) { told = append(told, err) },
+			}
+			if row.gone && row.err != nil {
+				leave()
+			}
+			w := httptest.NewRecorder()
+			aborts(func() { p.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/x.ts", nil)) })
+			if row.want == nil {
+				require.Empty(t, told)
+				return
+			}
+			require.Len(t, told, 1)
+			require.ErrorIs(t, told[0], row.want)
+		})
+	}
+}
+
+// The read that the limit ends says "context canceled", which is not why.
+func TestOnFailureIsToldThatUpstreamStalled(t *testing.T) {
+	told := make(chan error, 1)
+	f := newFront(t, &origin.Proxy{Idle: 50 * time.Millisecond, OnFailure: func(_ *http.Request, err error) { told <- err }})
+	f.origin.Handle("/a.ts", faultorigin.Script{Body: []byte("abcdef"), StallAt: 3})
+	_, _, err := f.do(t, http.MethodGet, "/a.ts")
+	require.Error(t, err)
+	require.Equal(t, http.StatusGatewayTimeout, f.proxy.Status(<-told))
 }
 
 func TestAPanicInAHookCostsOneAnswer(t *testing.T) {

@@ -40,6 +40,7 @@ func (f *fetch) pass(w http.ResponseWriter) error {
 		return nil // the viewer, or whoever stands in between, has what it wants or is gone, and knows
 	}
 	if err != nil {
+		f.proxy.report(f.viewer, cmp.Or(f.clock.cause(), err))
 		_ = v.FlushError() // or nothing at all would come, and clients ask again for what never begins
 		if !f.viewer.ProtoAtLeast(1, 1) && resp.ContentLength < 0 {
 			v.reset()
