@@ -22,9 +22,8 @@ func TestControlMediaPlaysFromItsOrigin(t *testing.T) {
 }
 
 func TestControlBrowserPlaysWithCORSHeaders(t *testing.T) {
-	o := newOrigin(t, media(t))
-	files := o.files
-	o.files = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	files := folder(media(t))
+	o := startOrigin(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		switch r.URL.Path {
 		case "/page.m3u8":
@@ -34,7 +33,7 @@ func TestControlBrowserPlaysWithCORSHeaders(t *testing.T) {
 		default:
 			files.ServeHTTP(w, r)
 		}
-	})
+	}))
 	t.Run("without credentials", func(t *testing.T) { play(t, o.URL+"/ts/index.m3u8", false).shows(3) })
 	t.Run("with credentials", func(t *testing.T) { require.Zero(t, play(t, o.URL+"/ts/index.m3u8", true).fails().Code) })
 	t.Run("refused", func(t *testing.T) { require.Equal(t, 403, play(t, o.URL+"/refused.m3u8", false).fails().Code) })

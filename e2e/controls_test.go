@@ -52,8 +52,7 @@ func controls(t *testing.T) {
 	eachCell(t, func(s shape, p player) bool {
 		return limitOf(s, p).reason != "" || !p.does(s.look())
 	}, func(t *testing.T, s shape, p player) {
-		o := newMatrixOrigin(t)
-		o.files = withCORS(o.files)
+		o := startOrigin(t, withCORS(matrixFiles(t)))
 		c := cell{s, true, false, func(playlist string) string { return o.URL + "/" + playlist }}
 		err := playsCell(t, p, c, patience(limitOf(s, p)))
 		if l := limitOf(s, p); l.reason != "" {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -86,5 +87,5 @@ var withoutProxy = sync.OnceValue(func() []string {
 			env = append(env, kv)
 		}
 	}
-	return env
+	return slices.Clip(env) // so that who appends gets a copy
 })

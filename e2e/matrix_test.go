@@ -40,7 +40,7 @@ func TestMatrix(t *testing.T) {
 	for i, w := range ways {
 		all.Go(func() {
 			t.Run(w.name, func(t *testing.T) {
-				o := newMatrixOrigin(t)
+				o := startOrigin(t, matrixFiles(t))
 				link := w.start(t, o)
 				eachCell(t, func(s shape, p player) bool {
 					return (w.live || !s.live()) && (full || i == 0 || s.name == "TS" || s.name == "separate audio" || s.look() == "breaks")
@@ -66,15 +66,13 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// newMatrixOrigin serves all shapes, the low-latency one on behalf of a demo.
-func newMatrixOrigin(t *testing.T) *origin {
-	o := newOrigin(t, media(t))
+// matrixFiles are all shapes, the low-latency one on behalf of a demo.
+func matrixFiles(t *testing.T) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", o.files)
+	mux.Handle("/", folder(media(t)))
 	mux.Handle("/window/", newChannel(t))
 	mux.Handle("/hls/", lowLatency(t))
-	o.files = mux
-	return o
+	return mux
 }
 
 // requireProxied requires that no player came to the origin itself.

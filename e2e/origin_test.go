@@ -25,8 +25,10 @@ type origin struct {
 }
 
 // newOrigin serves a folder until the test ends.
-func newOrigin(t testing.TB, dir string) *origin {
-	return startOrigin(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func newOrigin(t testing.TB, dir string) *origin { return startOrigin(t, folder(dir)) }
+
+func folder(dir string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, err := os.ReadFile(filepath.Join(dir, path.Clean(r.URL.Path)))
 		if err != nil {
 			http.NotFound(w, r)
@@ -36,7 +38,7 @@ func newOrigin(t testing.TB, dir string) *origin {
 			b = bytes.ReplaceAll(b, []byte(`"../`), []byte(`"http://`+r.Host+"/"))
 		}
 		serveMedia(w, r, b)
-	}))
+	})
 }
 
 func startOrigin(t testing.TB, h http.Handler) *origin {
