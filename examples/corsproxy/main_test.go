@@ -269,10 +269,11 @@ func TestBadFlags(t *testing.T) {
 	defer stop()
 	for _, args := range [][]string{
 		{"-allow", "10.0.0.0"}, {"-cache", "much"}, {"-cache", "-1"}, {"-cache", "99999999999TiB"}, {"-credentials"}, {"extra"},
-		{"-cors", "not an origin"}, {"-addr", "127.0.0.1:-1"}, {"-key", "k", "-ttl", "-1s"},
+		{"-cors", "not an origin"}, {"-addr", "127.0.0.1:-1"}, {"-key", "k", "-ttl", "-1s"}, {"-key", ""},
+		{"-host", ""}, {"-host", "*"}, {"-host", "https://cdn.example"}, {"-host", "cdn.example:8443"}, {"-host", "*.cdn.example/x"},
 		{"-public", "media.example"}, {"-public", "https://media.example/"}, {"-public", "ftp://media.example"},
 	} {
-		require.Error(t, run(ctx, args, io.Discard), "%v", args)
+		require.Error(t, run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), io.Discard), "%v", args)
 	}
 }
 

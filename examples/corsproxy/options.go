@@ -36,10 +36,19 @@ func parse(args []string) (options, error) {
 		return err
 	})
 	flags.Func("host", "`PATTERN` of hosts to reach, such as *.example.com (repeatable; any host without it)", func(s string) error {
+		name := strings.TrimPrefix(s, "*.")
+		if _, err := netip.ParseAddr(name); err != nil && (name == "" || strings.ContainsAny(name, "*:/")) {
+			return errors.New("that is a name or *.NAME, without a scheme and without a port")
+		}
 		o.hosts = append(o.hosts, s)
 		return nil
 	})
-	flags.StringVar(&o.key, "key", "", "`SECRET` of the links; with it only signed links work")
+	flags.Func("key", "`SECRET` of the links; with it only signed links work", func(s string) error {
+		if o.key = s; s == "" {
+			return errors.New("that is none: was a variable of the shell meant that is not set?")
+		}
+		return nil
+	})
 	flags.DurationVar(&o.ttl, "ttl", 12*time.Hour, "how long a signed link works")
 	flags.Func("cache", "`SIZE` of the cache, such as 256MiB (none without it)", func(s string) (err error) {
 		o.cache, err = parseSize(s)

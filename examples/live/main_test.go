@@ -305,10 +305,10 @@ func TestBadFlags(t *testing.T) {
 		{"-origin", "http://a.example", "-credentials"}, {"-origin", "http://a.example", "extra"}, {"-origin", "http://a.example", "-static", "/does/not/exist"},
 		{"-origin", "http://a.example", "-key", "k", "-ttl", "-1s"}, {"-origin", "http://a.example", "-key", "k", "-link", "index.m3u8"},
 		{"-origin", "http://a.example", "-seal"}, {"-origin", "http://a.example", "-key", "k", "-seal", "-link", "index.m3u8"},
-		{"-origin", "http://a.example", "-dir", "/tmp"},
+		{"-origin", "http://a.example", "-dir", "/tmp"}, {"-origin", "http://a.example", "-key", ""}, {"-origin", "http://a.example", "-link", "/x.m3u8"},
 		{"-origin", "http://a.example", "-public", "media.example"}, {"-origin", "http://a.example", "-public", "https://media.example/x"},
 	} {
-		require.Error(t, run(ctx, args, io.Discard), "%v", args)
+		require.Error(t, run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), io.Discard), "%v", args)
 	}
 }
 

@@ -43,10 +43,18 @@ func parse(args []string) (options, error) {
 		o.allow = append(o.allow, p)
 		return err
 	})
-	flags.StringVar(&o.key, "key", "", "`SECRET` of the links; with it only signed links work")
+	flags.Func("key", "`SECRET` of the links; with it only signed links work", func(s string) error {
+		if o.key = s; s == "" {
+			return errors.New("that is none: was a variable of the shell meant that is not set?")
+		}
+		return nil
+	})
 	flags.DurationVar(&o.ttl, "ttl", 12*time.Hour, "how long a signed link works")
 	flags.BoolVar(&o.seal, "seal", false, "hide in the links where a stream lies on its origin; needs -key, and such links do not expire")
 	flags.Func("link", "`PATH` to print a link for (repeatable; /live/index.m3u8 and /live/master.m3u8 without it)", func(s string) error {
+		if !strings.HasPrefix(s, "/live/") {
+			return errors.New("that begins with /live/")
+		}
 		o.links = append(o.links, s)
 		return nil
 	})

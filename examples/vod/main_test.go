@@ -177,9 +177,9 @@ func TestBadFlags(t *testing.T) {
 	defer stop()
 	for _, args := range [][]string{
 		{}, {"-dir", "/does/not/exist"}, {"-dir", ".", "-max", "much"}, {"-dir", ".", "extra"}, {"-dir", ".", "-addr", "127.0.0.1:-1"},
-		{"-dir", ".", "-key", "k", "-ttl", "-1s"}, {"-dir", ".", "-public", "media.example"}, {"-dir", ".", "-public", "https://media.example/x"},
+		{"-dir", ".", "-key", "k", "-ttl", "-1s"}, {"-dir", ".", "-key", ""}, {"-dir", ".", "-public", "media.example"}, {"-dir", ".", "-public", "https://media.example/x"},
 	} {
-		require.Error(t, run(ctx, args, io.Discard), "%v", args)
+		require.Error(t, run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), io.Discard), "%v", args)
 	}
 }
 

@@ -27,7 +27,12 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("vod", flag.ContinueOnError)
 	flags.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`HOST:PORT` to listen on")
 	flags.StringVar(&o.dir, "dir", "", "`DIR` of the films; all of it is served, and uploads are added to it")
-	flags.StringVar(&o.key, "key", "", "`SECRET` of the links, and password of the page; with it only signed links work")
+	flags.Func("key", "`SECRET` of the links, and password of the page; with it only signed links work", func(s string) error {
+		if o.key = s; s == "" {
+			return errors.New("that is none: was a variable of the shell meant that is not set?")
+		}
+		return nil
+	})
 	flags.DurationVar(&o.ttl, "ttl", 12*time.Hour, "how long a signed link works")
 	flags.Func("max", "`SIZE` of an uploaded film at most (4GiB without it)", func(s string) (err error) {
 		o.max, err = parseSize(s)
