@@ -56,7 +56,10 @@ func newHandler(o options) (http.Handler, error) {
 	guard := &origin.Guard{Hosts: o.hosts, Allow: o.allow, Ports: o.ports}
 	shared := &cache.Transport{Base: guard.Transport(), Store: cache.NewMemory(256 << 20)}
 	playlists := &rewrite.Rewriter{Map: tree, Sign: ask.Sign, SignAlike: ask.SignAlike}
-	live := rangeserve.Handler(&origin.Proxy{Upstream: tree.Upstream, Transport: shared, ModifyResponse: playlists.ModifyResponse})
+	live := rangeserve.Handler(&origin.Proxy{
+		Upstream: tree.Upstream, Transport: shared, ModifyResponse: playlists.ModifyResponse,
+		OnFailure: func(r *http.Request, err error) { log.Printf("%q: %v", r.URL.Path, err) },
+	})
 	mux := http.NewServeMux()
 	mux.Handle("/live/", cors.Handler(ask.Handler(live))) // asked before the cache is: a hit needs a token like a miss
 	return mux, nil

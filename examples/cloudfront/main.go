@@ -14,6 +14,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log"
 	"net/http"
 	"os"
 	"os/signal"
@@ -45,7 +46,10 @@ func newHandler(o options) (http.Handler, error) {
 	}
 	playlists := &rewrite.Rewriter{Map: urls, Sign: urls.sign}
 	guard := &origin.Guard{Hosts: o.hosts, Allow: o.allow, Ports: o.ports}
-	proxy := &origin.Proxy{Upstream: urls.Upstream, Transport: &signed{urls, guard.Transport()}, ModifyResponse: playlists.ModifyResponse}
+	proxy := &origin.Proxy{
+		Upstream: urls.Upstream, Transport: &signed{urls, guard.Transport()}, ModifyResponse: playlists.ModifyResponse,
+		OnFailure: func(r *http.Request, err error) { log.Printf("%q: %v", r.URL.Path, err) },
+	}
 	if o.root != nil {
 		proxy.Transport = &folder{http.NewFileTransportFS(o.root.FS()), o.origin}
 	}

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log"
 	"net/http"
 	"net/netip"
 	"os"
@@ -54,6 +55,7 @@ func newHandler(o options, self netip.AddrPort) (http.Handler, error) {
 		proxy := rangeserve.Handler(&origin.Proxy{
 			Upstream: urls.Upstream, Transport: shared, ModifyResponse: inert(playlists.ModifyResponse),
 			Header: append(origin.DefaultHeader(), o.header...), ResponseHeader: o.header,
+			OnFailure: func(r *http.Request, err error) { log.Printf("%q: %v", r.URL.Path, err) },
 		})
 		if links.signer != nil {
 			playlists.Sign, proxy = links.signer.Sign, links.signer.Handler(proxy)

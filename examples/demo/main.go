@@ -34,11 +34,16 @@ type config struct {
 
 func main() {
 	var c config
-	flag.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`address` to listen on; port 0 takes a free one")
+	log.SetFlags(0)
+	log.SetPrefix("demo: ")
+	flag.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`HOST:PORT` to listen on")
 	flag.IntVar(&c.viewers, "viewers", 0, "simulated viewers, each a player over HTTP")
-	flag.StringVar(&c.hlsjs, "hlsjs", "", "serve hls.js from this `file` in place of a CDN")
+	flag.StringVar(&c.hlsjs, "hlsjs", "", "`FILE` to serve hls.js from in place of a CDN")
 	flag.BoolVar(&c.ll, "ll", false, "low latency: the fMP4 comes in parts of a third of a second")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		log.Fatalf("what is %q?", flag.Arg(0))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Stdout, c); err != nil {

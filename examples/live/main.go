@@ -13,6 +13,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log"
 	"net/http"
 	"net/netip"
 	"os"
@@ -62,6 +63,7 @@ func newHandler(o options, urls *links, self netip.AddrPort) (http.Handler, erro
 	live := rangeserve.Handler(&origin.Proxy{
 		Upstream: urls.Upstream, Transport: shared, ModifyResponse: playlists.ModifyResponse,
 		Header: append(origin.DefaultHeader(), o.header...), ResponseHeader: o.header,
+		OnFailure: func(r *http.Request, err error) { log.Printf("%q: %v", r.URL.Path, err) },
 	})
 	if urls.signer != nil {
 		playlists.Sign, playlists.SignAlike = urls.signer.Sign, urls.signer.SignAlike
