@@ -111,6 +111,15 @@ func TestPagesAndImagesAreHarmless(t *testing.T) {
 	}
 }
 
+// A film that a browser shows by itself would be shut in by it.
+func TestA304AddsNoPolicyToWhatABrowserHas(t *testing.T) {
+	f := newFront(t, &origin.Proxy{})
+	f.origin.Handle("/a.mp4", faultorigin.Script{Header: http.Header{"Content-Type": {"video/mp4"}, "Etag": {`"a"`}}, Body: []byte("abc"), Ranges: true})
+	resp, _ := f.get(t, "/a.mp4", "If-None-Match", `"a"`)
+	require.Equal(t, http.StatusNotModified, resp.StatusCode)
+	require.Empty(t, resp.Header["Content-Security-Policy"])
+}
+
 func TestForwarded(t *testing.T) {
 	var got http.Header
 	answer := func(status int, location string) *http.Response {

@@ -58,8 +58,9 @@ func announce(w http.ResponseWriter, resp *http.Response) {
 		delete(h, "Content-Length")
 	}
 	h["X-Content-Type-Options"] = nosniff
-	if _, ok := h["Content-Security-Policy"]; !ok && !isMedia(h["Content-Type"]) {
-		// A page or an image that upstream sends would otherwise run its scripts in the name of this domain.
+	if _, ok := h["Content-Security-Policy"]; !ok && resp.StatusCode != http.StatusNotModified && !isMedia(h["Content-Type"]) {
+		// A page or an image that upstream sends would otherwise run its scripts in the name of this domain. A 304 names no
+		// type, and its fields become those of what the browser has (RFC 9111 section 3.2).
 		h["Content-Security-Policy"] = sandbox
 	}
 }
