@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	_ "crypto/sha1" // the hash that CloudFront takes by default
@@ -43,10 +44,17 @@ func CloudFront(keyPairID string, key crypto.Signer, ttl time.Duration) (*CloudF
 	case nil:
 		errs = append(errs, errors.New("sign: CloudFront has no key"))
 	default:
-		switch key.Public().(type) {
-		case *rsa.PublicKey, *ecdsa.PublicKey:
+		switch public := key.Public().(type) {
+		case *rsa.PublicKey:
+			if bits := public.N.BitLen(); bits != 2048 {
+				errs = append(errs, fmt.Errorf("sign: CloudFront takes RSA keys of 2048 bits, not %d", bits))
+			}
+		case *ecdsa.PublicKey:
+			if public.Curve != elliptic.P256() {
+				errs = append(errs, fmt.Errorf("sign: CloudFront takes ECDSA keys on P-256, not %s", public.Params().Name))
+			}
 		default:
-			errs = append(errs, fmt.Errorf("sign: CloudFront takes RSA and ECDSA keys, not %T", key.Public()))
+			errs = append(errs, fmt.Errorf("sign: CloudFront takes RSA and ECDSA keys, not %T", public))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -182,7 +182,9 @@ func TestCloudFrontKeysAndHashes(t *testing.T) {
 		}
 	}
 	_, ed, _ := ed25519.GenerateKey(rand.Reader)
-	for _, key := range []crypto.Signer{nil, ed} {
+	short := must(rsa.GenerateKey(rand.Reader, 1024))
+	p384 := must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
+	for _, key := range []crypto.Signer{nil, ed, short, p384} {
 		_, err := sign.CloudFront("a b", key, time.Millisecond)
 		require.Len(t, strings.Split(err.Error(), "\n"), 3)
 	}
