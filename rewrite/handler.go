@@ -11,12 +11,15 @@ import (
 // ModifyResponse says of responses holds for answers; where it fails, the answer is the status of the error with a bare
 // text. Everything else streams through as it comes.
 //
+// Methods other than GET and HEAD, and upgrades, are left alone.
+//
 // Range and the conditional fields are taken from requests for the extensions .m3u8, .m3u and .json before next sees
 // them, as they speak of bytes that next has never sent; HEAD for these is answered by way of GET.
 func (rw *Rewriter) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ext := strings.ToLower(path.Ext(r.URL.Path))
-		if ext != "" && isMediaExtension([]byte(ext[1:])) || r.Method != http.MethodGet && r.Method != http.MethodHead {
+		reads := (r.Method == http.MethodGet || r.Method == http.MethodHead) && len(r.Header["Upgrade"]) == 0
+		if !reads || ext != "" && isMediaExtension([]byte(ext[1:])) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -46,9 +49,9 @@ func wholeRequest(r *http.Request) *http.Request {
 
 func (rw *Rewriter) documentFor(r *http.Request, method string) *document {
 	base := r.URL.EscapedPath()
-	if strings.HasPrefix(r.RequestURI, "/") {
+	if uri := strings.TrimPrefix(strings.TrimPrefix(r.RequestURI, r.URL.Scheme+"://"), r.URL.Host); strings.HasPrefix(uri, "/") {
 		// Unlike the URL it is what the player asked for, whatever http.StripPrefix did on the way.
-		base, _, _ = strings.Cut(r.RequestURI, "?")
+		base, _, _ = strings.Cut(uri, "?")
 	}
 	if r.URL.RawQuery != "" {
 		base += "?" + r.URL.RawQuery

@@ -57,6 +57,21 @@ func TestHandlerRewritesLocalPlaylists(t *testing.T) {
 	require.Equal(t, 404, answer(h, "GET", "/vod/a/no.m3u8").Code)
 }
 
+// RFC 9112 section 3.2.2: a server accepts a whole URL in place of a path.
+func TestHandlerTakesAWholeURLForItsPath(t *testing.T) {
+	h := http.StripPrefix("/vod", (&rewrite.Rewriter{}).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, small) })))
+	for _, target := range []string{"/vod/a/x.m3u8", "http://media.example/vod/a/x.m3u8?q=/", "https://media.example:8443/vod/a/x.m3u8"} {
+		require.Contains(t, answer(h, "GET", target).Body.String(), "\n/vod/a/seg1.ts\n", target)
+	}
+}
+
+func TestHandlerLeavesUpgradesAlone(t *testing.T) {
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest("GET", "/x", nil)
+	r.Header.Set("Upgrade", "websocket")
+	(&rewrite.Rewriter{}).Handler(http.HandlerFunc(func(inner http.ResponseWriter, r *http.Request) { require.Same(t, w, inner) })).ServeHTTP(w, r)
+}
+
 func TestHandlerResolvesAgainstPublic(t *testing.T) {
 	m, err := rewrite.Prefix("/cdn/", "https://cdn.example/")
 	require.NoError(t, err)
