@@ -19,10 +19,11 @@ import (
 // The fields must not change after first use. All methods may be called concurrently.
 type Guard struct {
 	// Hosts are the only hosts that may be reached, whatever their addresses: "cdn.example.com", "*.example.com" (all
-	// names below it, not the name itself) or an IP address. Case and a final dot do not matter; write international
-	// names as A-labels (xn--...). Nil: any host. A name below localhost, local, internal and the like, or of a single
-	// label, means something near and is refused unless it is named here (localhost also passes when Allow covers a
-	// loopback address, and a single label when Allow is not empty). Naming a host does not admit its address.
+	// names below it, not the name itself) or an IP address; what has a scheme or a port matches nothing. Case and a
+	// final dot do not matter; write international names as A-labels (xn--...). Nil: any host. A name below localhost,
+	// local, internal and the like, or of a single label, means something near and is refused unless it is named here
+	// (localhost also passes when Allow covers a loopback address, and a single label when Allow is not empty). Naming a
+	// host does not admit its address.
 	Hosts []string
 	// Allow admits addresses that are not public, on any port unless Ports is set. IPv4 prefixes are written as such,
 	// not as IPv4-mapped ones.

@@ -43,8 +43,9 @@ type Proxy struct {
 	// It is for logs: the error may name hosts. Called concurrently.
 	OnFailure func(*http.Request, error)
 	// Header lists the request headers that are passed on. Nil: Accept, Range, If-Range, If-Match, If-None-Match,
-	// If-Modified-Since, If-Unmodified-Since and User-Agent, which is what DefaultHeader returns. Fields of the connection (RFC 9110 section 7.6.1) never
-	// are. Only those of the nil list go to another host than the first when a redirect leads there.
+	// If-Modified-Since, If-Unmodified-Since and User-Agent, which is what DefaultHeader returns. Fields of the
+	// connection (RFC 9110 section 7.6.1) never are. Only those of the nil list go to another host than the first when a
+	// redirect leads there.
 	Header []string
 	// ResponseHeader lists response headers that are passed on besides those that tell of the content, its age and its
 	// caching. Nil: none. Set-Cookie, CORS fields and those of the connection never are.

@@ -10,8 +10,9 @@ import (
 
 // A Config says how links are signed. [New] checks it and reports all its faults at once.
 type Config struct {
-	// Keys are the secrets. The first signs, all verify; a session keeps the key it began with. To change the secret without a viewer noticing, put a new key
-	// first and drop the old one when its last token has expired, which is after TTL (or Renew) and a sixteenth. Required.
+	// Keys are the secrets. The first signs, all verify; a session keeps the key it began with. To change the secret
+	// without a viewer noticing, put a new key first and drop the old one when its last token has expired, which is after
+	// TTL (or Renew) and a sixteenth. Required.
 	Keys []Key
 
 	// TTL is how long a link lives. Zero: 24 hours. Expiries stand on a grid of a sixteenth of TTL, at least a second, so
@@ -23,8 +24,8 @@ type Config struct {
 	Scope Scope
 
 	// Claims, if not nil, returns what the viewer of a request must keep, such as a session id or the prefix of the client
-	// address: see ClientPrefix, UserAgent and AllOf. A token opens only for requests whose Claims are those it was made with. They are not
-	// visible in the token. Entry links need URLFor then. Called concurrently.
+	// address: see ClientPrefix, UserAgent and AllOf. A token opens only for requests whose Claims are those it was made
+	// with. They are not visible in the token. Entry links need URLFor then. Called concurrently.
 	Claims func(*http.Request) string
 
 	// Renew, if not zero, is how long a session that began with an entry link may go on, and is at least TTL. A playlist
