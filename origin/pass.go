@@ -45,6 +45,8 @@ func (f *fetch) pass(w http.ResponseWriter) error {
 		if !f.viewer.ProtoAtLeast(1, 1) && resp.ContentLength < 0 {
 			v.reset()
 		}
+		// Nor may the body end in order where a handler outside recovers whatever panics.
+		_ = v.rc.SetWriteDeadline(time.Unix(1, 0))
 		panic(http.ErrAbortHandler)
 	}
 	return nil

@@ -114,6 +114,42 @@ func TestAViewerGoneIsNotAnswered(t *testing.T) {
 	}))
 }
 
+// Many services have a handler around everything that recovers whatever panics; what it makes of an abort must not look
+// like the end of a body.
+func TestABrokenBodyDoesNotEndCleanlyWhereAPanicIsCaught(t *testing.T) {
+	caught := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer func() {
+				if recover() != nil {
+					http.Error(w, "Internal Server Error", 500)
+				}
+			}()
+			next.ServeHTTP(w, r)
+		})
+	}
+	for name, script := range map[string]faultorigin.Script{
+		"known length":   {Body: bytes.Repeat([]byte("x"), 100_000), CutAt: 60_000},
+		"unknown length": {Body: bytes.Repeat([]byte("x"), 100_000), CutAt: 60_000, Chunked: true},
+	} {
+		for _, h2 := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, HTTP/2 %v", name, h2), func(t *testing.T) {
+				f := newFront(t, &origin.Proxy{})
+				f.origin.Handle("/a.ts", script)
+				s := httptest.NewUnstartedServer(caught(f.proxy))
+				s.Config.ErrorLog = quiet()
+				s.EnableHTTP2 = h2
+				s.StartTLS()
+				t.Cleanup(s.Close)
+				resp, err := s.Client().Get(s.URL + "/a.ts")
+				require.NoError(t, err)
+				defer resp.Body.Close()
+				_, err = io.ReadAll(resp.Body)
+				require.Error(t, err)
+			})
+		}
+	}
+}
+
 // writes records how a body arrives.
 type writes struct {
 	httptest.ResponseRecorder
