@@ -44,7 +44,7 @@ func (f *fill) hold() error {
 func (f *fill) pace() (moved <-chan struct{}, read int64, err error) {
 	f.t.mu.Lock()
 	defer f.t.mu.Unlock()
-	alone, limit := f.shares == 1 && len(f.viewers) == 1, f.t.maxBody()
+	alone, limit := f.shares == 1 && f.begun() == 1, f.t.maxBody()
 	if f.body.size > limit || alone && f.body.size > lonely {
 		f.shut()
 	}
@@ -85,7 +85,7 @@ func (f *fill) shut() {
 
 // slowest is the offset that the slowest viewer has reached. The caller holds Transport.mu.
 func (f *fill) slowest() int64 {
-	if f.shares > len(f.viewers) {
+	if f.shares > f.begun() {
 		return 0 // somebody holds a share and has not begun
 	}
 	at := f.body.size
@@ -93,6 +93,17 @@ func (f *fill) slowest() int64 {
 		at = min(at, v.reached.Load())
 	}
 	return at
+}
+
+// begun is how many of those who hold a share have begun to read. A viewer that was closed inside of a Write holds none, though
+// its bytes must stay. The caller holds Transport.mu.
+func (f *fill) begun() (n int) {
+	for v := range f.viewers {
+		if !v.gone.Load() {
+			n++
+		}
+	}
+	return n
 }
 
 // wakePump lets hold look again. The caller holds Transport.mu.

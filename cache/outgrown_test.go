@@ -1,0 +1,69 @@
+package cache_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"testing"
+	"testing/synctest"
+
+	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/stretchr/testify/require"
+)
+
+// held is a writer that keeps the bytes of its nth Write until it is let go, and then fails if it is to.
+type held struct {
+	left int // Writes before that one
+	got  []byte
+	let  chan struct{}
+	err  error
+}
+
+func (h *held) Write(p []byte) (int, error) {
+	if h.left--; h.left >= 0 {
+		return len(p), nil
+	}
+	h.got = p
+	<-h.let
+	return len(p), h.err
+}
+
+// unending is a pipe as the body of an answer without a length, of which MaxBody is but the beginning.
+func unending(s cache.Store) (*cache.Transport, *pipe) {
+	p := newPipe()
+	return &cache.Transport{Store: s, MaxBody: mib, Base: &scripted{answer: func(*http.Request, int64) reply {
+		return reply{header: head("Content-Type", "video/mp4"), body: p}
+	}}}, p
+}
+
+// A viewer is closed while a Write has its bytes, and another one waits for its range: what the first has read is not
+// dropped before the second has begun.
+func TestOneIsClosedInAWriteBeforeTheNextHasBegun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		body := bytes.Repeat(noise(999_983, 3), 6)
+		c, p := unending(store(t))
+		first, err := c.RoundTrip(request(t, t.Context(), segURL))
+		require.NoError(t, err)
+		w := &held{left: 5, let: make(chan struct{})}
+		go first.Body.(io.WriterTo).WriteTo(w)
+		p.send(body[:mib])
+		synctest.Wait()
+		require.NotNil(t, w.got)
+
+		got := make(chan []byte)
+		go func() {
+			second, err := c.RoundTrip(request(t, t.Context(), segURL, "Range", "bytes=4000000-4000001"))
+			require.NoError(t, err)
+			all, err := io.ReadAll(second.Body)
+			require.NoError(t, err)
+			second.Body.Close()
+			got <- all
+		}()
+		synctest.Wait()
+		first.Body.Close()
+		p.send(body[mib:], io.EOF)
+		synctest.Wait()
+		close(w.let)
+		require.True(t, bytes.Equal(body, <-got))
+	})
+}
