@@ -22,7 +22,7 @@ type buffer struct {
 	mu      sync.Mutex
 	pages   *pages
 	chunks  [][]byte // all full but the last, whose length counts the committed bytes
-	runs    []bool   // by chunk: it is a run of pages
+	marks   []mark   // by chunk
 	first   int64    // offset of chunks[0]: not 0 when the beginning was dropped
 	dropped int      // chunks
 	spare   [][]byte // dropped, to be used again; of the writer alone
@@ -38,11 +38,14 @@ type buffer struct {
 	armed  bool
 }
 
+// mark tells of a chunk whether it is a run of pages, and whether a Write of it has failed.
+type mark struct{ run, torn bool }
+
 func newBuffer(length int64, mem *pages) *buffer {
 	b := &buffer{length: length, pages: mem}
 	if length > largeChunk && length <= defaultMaxBody {
 		n := int(length/largeChunk) + 1
-		b.chunks, b.runs, mem.runs = make([][]byte, 0, n), make([]bool, 0, n), make([]run, 0, n)
+		b.chunks, b.marks, mem.runs = make([][]byte, 0, n), make([]mark, 0, n), make([]run, 0, n)
 	}
 	return b
 }
@@ -66,7 +69,7 @@ func (b *buffer) space() []byte {
 		chunk, isRun = b.pages.chunk(int(n))
 	}
 	b.mu.Lock()
-	b.chunks, b.runs = append(b.chunks, chunk), append(b.runs, isRun)
+	b.chunks, b.marks = append(b.chunks, chunk), append(b.marks, mark{run: isRun})
 	b.mu.Unlock()
 	return chunk[:cap(chunk)]
 }

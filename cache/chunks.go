@@ -28,21 +28,30 @@ func (b *buffer) find(off int64, hint *place) []byte {
 func (b *buffer) drop(off int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n, runs := 0, 0
+	n, runs := 0, []mark(nil)
 	for n < len(b.chunks)-1 && b.first+int64(len(b.chunks[n])) <= off {
 		b.first += int64(len(b.chunks[n]))
 		switch {
-		case b.runs[n]:
-			runs++
-		case cap(b.chunks[n]) == largeChunk && len(b.spare) < window/largeChunk:
+		case b.marks[n].run:
+			runs = append(runs, b.marks[n])
+		case !b.marks[n].torn && cap(b.chunks[n]) == largeChunk && len(b.spare) < window/largeChunk:
 			b.spare = append(b.spare, b.chunks[n][:0])
 		}
 		n++
 	}
-	b.chunks, b.runs = slices.Delete(b.chunks, 0, n), slices.Delete(b.runs, 0, n)
+	b.chunks, b.marks = slices.Delete(b.chunks, 0, n), slices.Delete(b.marks, 0, n)
 	b.dropped += n
-	if runs > 0 {
+	if len(runs) > 0 {
 		b.pages.mem.dropFirst(b.pages, runs)
+	}
+}
+
+// tear notes that a Write of what a reader found last has failed; see tornFor.
+func (b *buffer) tear(last place) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if i := last.chunk - b.dropped; i >= 0 {
+		b.marks[i].torn = true
 	}
 }
 
@@ -68,7 +77,7 @@ func (b *buffer) seal(n int) *blob {
 
 // trim gives back the room behind the last chunk. Readers of the buffer keep what they hold.
 func (b *buffer) trim(i int, c []byte) []byte {
-	if b.runs[i] {
+	if b.marks[i].run {
 		b.pages.mem.trim(b.pages, len(c))
 		return c[:len(c):len(c)]
 	}

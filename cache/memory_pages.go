@@ -1,6 +1,9 @@
 package cache
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // alloc returns an empty chunk with room for at most n bytes; nil if there is no room for any.
 func (m *Memory) alloc(p *pages, n int) []byte {
@@ -41,12 +44,18 @@ func (m *Memory) trim(p *pages, n int) {
 	r.pages = keep
 }
 
-// dropFirst gives back the first n runs.
-func (m *Memory) dropFirst(p *pages, n int) {
+// dropFirst gives back the first runs, whose marks are given: those that are torn after a while.
+func (m *Memory) dropFirst(p *pages, marks []mark) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, r := range p.runs[:n] {
+	for i, r := range p.runs[:len(marks)] {
+		if marks[i].torn {
+			late := newPages(m)
+			late.runs = []run{r}
+			time.AfterFunc(tornFor, late.release)
+			continue
+		}
 		m.arena.release(r)
 	}
-	p.runs = p.runs[n:]
+	p.runs = p.runs[len(marks):]
 }

@@ -2,10 +2,14 @@ package cache_test
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache"
 	"github.com/stretchr/testify/require"
@@ -66,4 +70,65 @@ func TestOneIsClosedInAWriteBeforeTheNextHasBegun(t *testing.T) {
 		close(w.let)
 		require.True(t, bytes.Equal(body, <-got))
 	})
+}
+
+// An HTTP/2 server may return from Write while a frame still has the bytes.
+func TestAWriteThatFailedMayLookAtItsBytesForAWhile(t *testing.T) {
+	for name, s := range map[string]cache.Store{"heap": nil, "memory": cache.NewMemory(8 * mib)} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				body := bytes.Repeat(noise(999_983, 4), 20)
+				c, p := unending(s)
+				torn, err := c.RoundTrip(request(t, t.Context(), segURL))
+				require.NoError(t, err)
+				other, err := c.RoundTrip(request(t, t.Context(), segURL))
+				require.NoError(t, err)
+				w := &held{left: 8, let: make(chan struct{}), err: errors.New("reset")}
+				go func() {
+					torn.Body.(io.WriterTo).WriteTo(w)
+					torn.Body.Close()
+				}()
+				p.send(body[:mib])
+				synctest.Wait()
+				before := bytes.Clone(w.got)
+				require.NotEmpty(t, before)
+				close(w.let)
+				synctest.Wait()
+				p.send(body[mib:], io.EOF)
+				got, err := io.ReadAll(other.Body)
+				require.NoError(t, err)
+				require.True(t, bytes.Equal(body, got))
+				other.Body.Close()
+				require.True(t, bytes.Equal(before, w.got))
+				time.Sleep(time.Minute)
+				if m, ok := s.(*cache.Memory); ok {
+					require.Zero(t, m.Size())
+				}
+			})
+		})
+	}
+}
+
+// The same of a Memory whose bodies go when they are garbage.
+func TestAWriteThatFailedMayLookAtABodyOfAWrappedMemory(t *testing.T) {
+	m := cache.NewMemory(mib)
+	c := &cache.Transport{Store: wrapped{m}, Base: numbered(100_000)}
+	fetch(t, c, segURL)
+	w := &held{let: make(chan struct{}), err: errors.New("reset")}
+	close(w.let)
+	func() {
+		resp, err := c.RoundTrip(request(t, t.Context(), segURL))
+		require.NoError(t, err)
+		_, err = resp.Body.(io.WriterTo).WriteTo(w)
+		require.Error(t, err)
+		resp.Body.Close()
+	}()
+	before := bytes.Clone(w.got)
+	_, err := m.Purge(t.Context(), func(string) bool { return true })
+	require.NoError(t, err)
+	for i := range 20 {
+		runtime.GC()
+		fetch(t, c, fmt.Sprintf("http://o/%d.ts", i))
+	}
+	require.True(t, bytes.Equal(before, w.got))
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -120,9 +121,11 @@ func (v *viewer) WriteTo(w io.Writer) (written int64, err error) {
 			return written, io.ErrShortWrite
 		}
 		written += int64(n)
+		if err != nil {
+			v.tear()
+		}
 		v.moved(n)
 		if err != nil {
-			v.torn.Store(true)
 			return written, err
 		}
 		if n < len(piece) {
@@ -172,6 +175,14 @@ func (v *viewer) begin() bool {
 // when the stream is gone, and its frame may be on its way.
 const tornFor = 10 * time.Second
 
+// tear is to be called before others may think that the viewer has moved on.
+func (v *viewer) tear() {
+	v.torn.Store(true)
+	if v.fill != nil {
+		v.fill.body.tear(v.at)
+	}
+}
+
 // done ends a call.
 func (v *viewer) done() {
 	if v.uses.Add(-1) == 0 && v.gone.Load() {
@@ -190,11 +201,16 @@ func (v *viewer) letGo() {
 		f.wakePump()
 		f.t.mu.Unlock()
 	}
-	switch {
-	case v.mem == nil:
-	case v.torn.Load():
-		time.AfterFunc(tornFor, v.mem.release)
-	default:
+	if v.torn.Load() {
+		time.AfterFunc(tornFor, v.release)
+	} else {
+		v.release()
+	}
+}
+
+func (v *viewer) release() {
+	if v.mem != nil {
 		v.mem.release()
 	}
+	runtime.KeepAlive(v.body) // which, of a wrapped Memory, lets go of its pages when it is garbage
 }
