@@ -95,6 +95,9 @@ type field struct {
 // gives, Access-Control-* are replaced and Vary is completed at the moment the header is sent, so that each stands there
 // once even if next, or an origin behind it, set its own.
 //
+// Mount it under a pattern without a method: under "GET /live/" [http.ServeMux] answers preflights itself, with a 405 that
+// has no CORS headers.
+//
 // The ResponseWriter that next gets has Unwrap for [http.ResponseController] and keeps the ways to send a file without
 // copying. It must not be used after next has returned.
 func (m *Middleware) Handler(next http.Handler) http.Handler {
