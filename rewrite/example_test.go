@@ -76,6 +76,34 @@ func ExampleRewriter_skip() {
 	// <nil>
 }
 
+// Three ways to spell an upstream URL, and back.
+func ExampleMapper() {
+	tree, err := rewrite.Prefix("/live/", "https://cdn.example/a/")
+	if err != nil {
+		panic(err)
+	}
+	hosts, err := rewrite.HostPath("/x/", "*.example")
+	if err != nil {
+		panic(err)
+	}
+	for _, m := range []rewrite.Mapper{tree, rewrite.Query("/proxy", "url"), hosts} {
+		public, err := m.AppendPublic(nil, []byte("https://cdn.example/a/x/seg1.ts?k=v"))
+		if err != nil {
+			panic(err)
+		}
+		u, err := url.Parse(string(public))
+		if err != nil {
+			panic(err)
+		}
+		upstream, err := m.Upstream(u)
+		fmt.Println(u, upstream, err)
+	}
+	// Output:
+	// /live/x/seg1.ts?k=v https://cdn.example/a/x/seg1.ts?k=v <nil>
+	// /proxy/seg1.ts?url=https%3A%2F%2Fcdn.example%2Fa%2Fx%2Fseg1.ts%3Fk%3Dv https://cdn.example/a/x/seg1.ts?k=v <nil>
+	// /x/https/cdn.example/a/x/seg1.ts?k=v https://cdn.example/a/x/seg1.ts?k=v <nil>
+}
+
 // List every URI of a playlist.
 func ExampleRefs() {
 	playlist := []byte(`#EXTM3U
