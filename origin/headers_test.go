@@ -2,6 +2,7 @@ package origin_test
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -83,9 +84,7 @@ func TestHeadersIn(t *testing.T) {
 	}
 	f.origin.Handle("/a.mp4", faultorigin.Script{Func: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		for _, h := range []http.Header{pass, stop} {
-			for name, values := range h {
-				w.Header()[name] = values
-			}
+			maps.Copy(w.Header(), h)
 		}
 		io.WriteString(w, "abc")
 	})})

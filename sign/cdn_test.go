@@ -295,7 +295,7 @@ func s3Server(link, secret string) error {
 		return h.Sum(nil)
 	}
 	key := []byte("AWS4" + secret)
-	for _, part := range strings.Split(credential[1], "/") {
+	for part := range strings.SplitSeq(credential[1], "/") {
 		key = mac(key, part)
 	}
 	sum := sha256.Sum256([]byte(canonical))

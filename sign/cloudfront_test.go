@@ -60,7 +60,7 @@ func edge(public crypto.PublicKey, link string) error {
 		return err
 	}
 	var kept []string
-	for _, p := range strings.Split(u.RawQuery, "&") {
+	for p := range strings.SplitSeq(u.RawQuery, "&") {
 		name, _, _ := strings.Cut(p, "=")
 		switch name {
 		case "Policy", "Signature", "Key-Pair-Id", "Expires", "Hash-Algorithm", "":

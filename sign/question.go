@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -85,12 +86,7 @@ func bearer(r *http.Request) string {
 }
 
 func (a *Ask) asks(k Kind) bool {
-	for _, one := range a.Kinds {
-		if one == k {
-			return true
-		}
-	}
-	return a.Kinds == nil
+	return a.Kinds == nil || slices.Contains(a.Kinds, k)
 }
 
 // kindOfRequest also knows names by which some servers serve the same file: with path parameters, or a slash at the end.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -188,9 +189,7 @@ func TestOnlyThePageOnThisMachineControls(t *testing.T) {
 	for name, tt := range tests {
 		r := httptest.NewRequest(http.MethodPost, "/control/cache?on=true", nil)
 		r.RemoteAddr, r.Host = tt.from, tt.host
-		for field, values := range tt.header {
-			r.Header[field] = values
-		}
+		maps.Copy(r.Header, tt.header)
 		w := httptest.NewRecorder()
 		d.controls().ServeHTTP(w, r)
 		require.Equal(t, tt.status, w.Code, name)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,14 +29,14 @@ func TestLadders(t *testing.T) {
 		{0, 0}:         "",
 		{4000, 16_000}: "1024x4096 720x2880 360x1440",
 	} {
-		got := ""
+		var got strings.Builder
 		for i, r := range ladder(size[0], size[1]) {
 			if i > 0 {
-				got += " "
+				got.WriteString(" ")
 			}
-			got += fmt.Sprintf("%dx%d", r.width, r.height)
+			got.WriteString(fmt.Sprintf("%dx%d", r.width, r.height))
 		}
-		require.Equal(t, want, got, "%v", size)
+		require.Equal(t, want, got.String(), "%v", size)
 	}
 }
 
