@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,14 +28,14 @@ func TestLadders(t *testing.T) {
 		{0, 0}:         "",
 		{4000, 16_000}: "1024x4096 720x2880 360x1440",
 	} {
-		var got strings.Builder
+		got := ""
 		for i, r := range ladder(size[0], size[1]) {
 			if i > 0 {
-				got.WriteString(" ")
+				got += " "
 			}
-			got.WriteString(fmt.Sprintf("%dx%d", r.width, r.height))
+			got += fmt.Sprintf("%dx%d", r.width, r.height)
 		}
-		require.Equal(t, want, got.String(), "%v", size)
+		require.Equal(t, want, got, "%v", size)
 	}
 }
 
