@@ -131,7 +131,7 @@ func (c *capture) Flush() { _ = c.FlushError() }
 func (c *capture) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 // finish answers with what was held back.
-func (c *capture) finish() {
+func (c *capture) finish(r *http.Request) {
 	switch c.mode {
 	case starting:
 		c.WriteHeader(http.StatusOK)
@@ -156,6 +156,9 @@ func (c *capture) finish() {
 		err = c.doc.modify()
 	}
 	if err != nil {
+		if tell := c.doc.rw.OnFailure; tell != nil {
+			tell(r, err)
+		}
 		c.fail(err)
 		return
 	}

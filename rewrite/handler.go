@@ -9,7 +9,7 @@ import (
 // Handler rewrites the playlists, and the JSON documents that playlists lead to, among the answers of next, which sees
 // the same paths as the players do: references are resolved against Public and the path of the request. What
 // ModifyResponse says of responses holds for answers; where it fails, the answer is the status of the error with a bare
-// text. Everything else streams through as it comes.
+// text, and OnFailure is told why. Everything else streams through as it comes.
 //
 // Methods other than GET and HEAD, and upgrades, are left alone.
 //
@@ -29,7 +29,7 @@ func (rw *Rewriter) Handler(next http.Handler) http.Handler {
 		}
 		c := &capture{ResponseWriter: w, doc: rw.documentFor(r, inner.Method)}
 		next.ServeHTTP(c, inner)
-		c.finish()
+		c.finish(r)
 	})
 }
 

@@ -147,6 +147,8 @@ func TestHandlerAnswers(t *testing.T) {
 		"short text": {&rewrite.Rewriter{}, "/x", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "#EXT") }, 200, "#EXT"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			var why error
+			c.rw.OnFailure = func(r *http.Request, err error) { why = err }
 			s := httptest.NewServer(c.rw.Handler(c.next))
 			defer s.Close()
 			resp, err := http.Get(s.URL + c.target)
@@ -156,6 +158,10 @@ func TestHandlerAnswers(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, c.status, resp.StatusCode)
 			require.Equal(t, c.body, string(body))
+			require.Equal(t, c.status == 502, why != nil)
+			if c.rw.Sign != nil {
+				require.ErrorIs(t, why, refused)
+			}
 		})
 	}
 }

@@ -3,6 +3,7 @@ package rewrite
 import (
 	"context"
 	"math"
+	"net/http"
 
 	"github.com/Eyevinn/hls-m3u8/m3u8"
 )
@@ -49,6 +50,10 @@ type Rewriter struct {
 	// ForeignKeys also maps the URIs of keys with a KEYFORMAT other than identity (sections 4.4.4.4 and 4.4.6.5 of the
 	// HLS draft). They are messages to a DRM system, so by default they stay as they are.
 	ForeignKeys bool
+
+	// OnFailure, if not nil, is told why Handler answered in place of a playlist. It is for logs: the error may quote what
+	// the playlist says. ModifyResponse returns its errors. Called concurrently.
+	OnFailure func(*http.Request, error)
 
 	// StrictVariables makes a reference to an undefined variable an error that wraps ErrUndefined.
 	StrictVariables bool
