@@ -1,0 +1,48 @@
+package hlsproxy_test
+
+import (
+	"net"
+	"net/http"
+	"net/http/httputil"
+
+	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/hlsproxy/hlsproxy/corsmw"
+	"github.com/hlsproxy/hlsproxy/origin"
+	"github.com/hlsproxy/hlsproxy/rangeserve"
+	"github.com/hlsproxy/hlsproxy/rewrite"
+	"github.com/hlsproxy/hlsproxy/sign"
+)
+
+// What the documentation says fits together compiles together.
+
+var (
+	_ http.RoundTripper = (*cache.Transport)(nil)
+	_ http.RoundTripper = (*origin.Pool)(nil)
+	_ http.Handler      = (*origin.Proxy)(nil)
+	_ http.Handler      = (*rangeserve.Files)(nil)
+	_ rewrite.Mapper    = (*sign.Sealer)(nil)
+	_ cache.Store       = (*cache.Memory)(nil)
+	_ cache.Store       = (*cache.Dir)(nil)
+	_ cache.Purger      = (*cache.Memory)(nil)
+	_ cache.Purger      = (*cache.Dir)(nil)
+
+	_ = net.Dialer{Control: new(origin.Guard).Control}
+	_ = httputil.ReverseProxy{ModifyResponse: new(rewrite.Rewriter).ModifyResponse}
+	_ = origin.Proxy{ModifyResponse: new(rewrite.Rewriter).ModifyResponse}
+)
+
+var _ = []func(http.Handler) http.Handler{
+	(*corsmw.Middleware)(nil).Handler, (*sign.Signer)(nil).Handler, (*sign.Sealer)(nil).Handler, (*sign.Ask)(nil).Handler,
+	rangeserve.Handler, (*rewrite.Rewriter)(nil).Handler,
+}
+
+var _ = []rewrite.Rewriter{
+	{Sign: (*sign.Signer)(nil).Sign, SignAlike: (*sign.Signer)(nil).SignAlike},
+	{Sign: (*sign.Ask)(nil).Sign, SignAlike: (*sign.Ask)(nil).SignAlike},
+	{Sign: (*sign.AkamaiSigner)(nil).Sign, SignAlike: (*sign.AkamaiSigner)(nil).SignAlike},
+	{Sign: (*sign.BunnySigner)(nil).Sign, SignAlike: (*sign.BunnySigner)(nil).SignAlike},
+	{Sign: (*sign.CloudFrontSigner)(nil).Sign, SignAlike: (*sign.CloudFrontSigner)(nil).SignAlike},
+	{Sign: (*sign.MediaCDNSigner)(nil).Sign, SignAlike: (*sign.MediaCDNSigner)(nil).SignAlike},
+	{Sign: (*sign.FastlySigner)(nil).Sign}, {Sign: (*sign.NginxSigner)(nil).Sign}, {Sign: (*sign.S3Signer)(nil).Sign},
+	{Sign: (*sign.Sealer)(nil).Sign}, {Sign: origin.Stick},
+}
