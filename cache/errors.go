@@ -17,7 +17,7 @@ var (
 	// ErrBusy: Transport.MaxFills answers are being fetched already. HTTPStatus is 503, and RetryAfter() time.Duration
 	// says when to come again.
 	ErrBusy = errors.New("cache: too many fills in flight")
-	// ErrHook: Base, Store, TTL, Key or Refs panicked. HTTPStatus is 502.
+	// ErrHook: Base, Store, TTL, Key or Refs panicked, or ended its goroutine. HTTPStatus is 502.
 	ErrHook = errors.New("cache: a hook panicked")
 )
 

@@ -74,10 +74,17 @@ func newFill(o *opening, resp *http.Response) (*fill, bool) {
 // run reads the origin's answer to its end and stores it if it came whole. Viewers see the end only when that is done, so
 // that their next request finds it.
 func (f *fill) run() {
-	n, err := f.pump()
-	stored := false
-	if err == nil {
+	n, stored, err := 0, false, errExited
+	defer f.free()
+	defer func() { f.end(n, stored, err) }() // in a goroutine that a hook ended, too
+	if n, err = f.pump(); err == nil {
 		stored = f.store(n)
+	}
+}
+
+// end lets viewers see how it went, with the last n bytes if it went well.
+func (f *fill) end(n int, stored bool, err error) {
+	if err == nil {
 		f.settle()
 		f.body.commit(n)
 		f.body.end(nil)
@@ -85,8 +92,12 @@ func (f *fill) run() {
 		f.fail(err)
 	}
 	f.o.cancel(nil)
-	f.close()
+	f.t.close(f.src)
 	f.o.report(Fill{Status: f.entry.Status, Wait: f.wait, Bytes: f.body.state().size, Stored: stored, Err: err})
+}
+
+// free gives back the pages, or leaves that to the last share.
+func (f *fill) free() {
 	f.t.mu.Lock()
 	f.over = true
 	last := f.shares <= 0
@@ -94,12 +105,6 @@ func (f *fill) run() {
 	if last {
 		f.body.pages.release()
 	}
-}
-
-// close ends the origin's answer; its Close is as much of a hook as any other.
-func (f *fill) close() (err error) {
-	defer f.t.recovered(&err)
-	return f.src.Close()
 }
 
 // settle takes the fill off the lists: nobody joins any more.
@@ -175,7 +180,7 @@ func (f *fill) leave(n int) {
 	}
 	if stop {
 		f.o.cancel(errAbandoned)
-		go f.close() // for a Body that does not heed its context
+		go f.t.close(f.src) // for a Body that does not heed its context
 	}
 }
 

@@ -2,11 +2,14 @@ package cache
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net/http"
 	"time"
 )
 
-// The calls of hooks. A panic in one of them, in a goroutine that is not the viewer's own, would end the process.
+// The calls of hooks. A panic in one of them, in a goroutine that is not the viewer's own, would end the process. And one may
+// end that goroutine (runtime.Goexit, as a test that fails does), for which nobody must wait.
 
 func (t *Transport) key(r *http.Request) (key string, err error) {
 	if t.Key == nil {
@@ -43,12 +46,20 @@ func (t *Transport) ask(r *http.Request) (resp *http.Response, err error) {
 	return t.base().RoundTrip(r)
 }
 
+// close ends an origin's answer; its Close is as much of a hook as any other.
+func (t *Transport) close(body io.Closer) (err error) {
+	defer t.recovered(&err)
+	return body.Close()
+}
+
 func (t *Transport) recovered(err *error) {
 	if p := recover(); p != nil {
 		t.count.errors.Add(1)
 		*err = hookFault(p)
 	}
 }
+
+var errExited = hookFault(errors.New("runtime.Goexit"))
 
 // newPages is the memory of a body of this length, -1 if it is not known: that of the Store if it could be stored there.
 func (t *Transport) newPages(length int64) *pages {

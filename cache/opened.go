@@ -105,6 +105,6 @@ func (o *opening) discard() {
 	o.t.mu.Unlock()
 	if resp != nil {
 		o.cancel(errAbandoned)
-		resp.Body.Close()
+		o.t.close(resp.Body)
 	}
 }

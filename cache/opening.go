@@ -89,26 +89,39 @@ func (t *Transport) newOpening(r *http.Request, have found) *opening {
 	return o
 }
 
-// open asks the origin. It runs in a goroutine of its own, as the function of the flight.
-func (o *opening) open() (_ any, err error) {
-	t := o.t
-	defer letGo(o.stale)
-	defer func() {
-		if p := recover(); p != nil { // the Close of a body is as much of a hook as any other
-			err = o.failed(hookFault(p))
-		}
+// open is the function of the flight, which hears nothing of a goroutine that a hook ends.
+func (o *opening) open() (any, error) {
+	done := make(chan error, 1)
+	go func() {
+		err, returned := errExited, false
+		defer func() { done <- err }()
+		defer letGo(o.stale)
+		defer func() {
+			if p := recover(); p != nil { // the Close of a body is as much of a hook as any other
+				err = o.failed(hookFault(p))
+			} else if !returned {
+				err = o.failed(errExited)
+			}
+		}()
+		err, returned = o.question(), true
 	}()
+	return nil, <-done
+}
+
+// question asks the origin.
+func (o *opening) question() error {
+	t := o.t
 	// A fill that ended after the viewer looked left its entry in the Store.
 	if have := t.lookup(o.req, o.primary); have.entry != nil && have.entry.fresh() {
 		o.publish(func() { o.entry, o.how = have.entry, statusHit })
 		o.cancel(nil)
-		return nil, nil
+		return nil
 	}
 	o.asked = time.Now()
 	resp, err := o.ask()
 	if err == nil && o.asks && resp.StatusCode == http.StatusNotModified {
 		if confirms(resp.Header, o.stale) {
-			return nil, o.confirmed(resp)
+			return o.confirmed(resp)
 		}
 		resp.Body.Close()
 		o.asks = false
@@ -124,15 +137,15 @@ func (o *opening) open() (_ any, err error) {
 		}
 	}
 	if err != nil {
-		return nil, o.failed(err)
+		return o.failed(err)
 	}
 	if failure(resp.StatusCode) && o.rescued(resp.StatusCode) {
 		resp.Body.Close()
 		o.report(Fill{Status: resp.StatusCode})
-		return nil, nil
+		return nil
 	}
 	o.decide(resp)
-	return nil, nil
+	return nil
 }
 
 // decide makes a fill of an answer that can be shared, and leaves any other to the first who takes it.

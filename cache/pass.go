@@ -74,7 +74,7 @@ func (s *single) Read(p []byte) (int, error) {
 		return 0, errDrips
 	}
 	if s.idle == nil {
-		s.idle = time.AfterFunc(s.t.idle(), func() { s.cancel(&fault{reason: ErrIdle}); s.src.Close() })
+		s.idle = time.AfterFunc(s.t.idle(), func() { s.cancel(&fault{reason: ErrIdle}); s.t.close(s.src) })
 	} else {
 		s.idle.Reset(s.t.idle())
 	}
@@ -94,7 +94,7 @@ func (s *single) Read(p []byte) (int, error) {
 
 // Close ends the origin's answer.
 func (s *single) Close() error {
-	err := s.src.Close()
+	err := s.t.close(s.src)
 	s.cancel(nil)
 	return err
 }

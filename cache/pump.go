@@ -18,7 +18,7 @@ func (f *fill) pump() (last int, err error) {
 		err := &fault{reason: ErrIdle}
 		f.fail(err)
 		f.o.cancel(err)
-		f.close()
+		f.t.close(f.src)
 	})
 	defer idle.Stop()
 	length, waited := f.body.length, time.Duration(0)

@@ -1,0 +1,114 @@
+package cache_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/stretchr/testify/require"
+)
+
+// leaver is a body that ends the goroutine of whoever reads it, or closes it.
+type leaver struct {
+	io.Reader
+	atRead bool
+}
+
+func (l leaver) Read(p []byte) (int, error) {
+	if l.atRead {
+		runtime.Goexit()
+	}
+	return l.Reader.Read(p)
+}
+
+func (l leaver) Close() error { runtime.Goexit(); return nil }
+
+// A test that fails within a hook ends its goroutine. Nobody waits for that.
+func TestHooksThatEndTheirGoroutine(t *testing.T) {
+	exit := func() error { runtime.Goexit(); return nil }
+	fine := func() error { return nil }
+	good := func() reply { return text("segment", "Content-Type", "video/mp2t") }
+	body := func(atRead bool) reply {
+		a := good()
+		a.body, a.length = leaver{a.body, atRead}, 7
+		return a
+	}
+	for name, row := range map[string]struct {
+		c      *cache.Transport
+		answer func() reply
+		served bool
+	}{
+		"Base":   {&cache.Transport{}, func() reply { runtime.Goexit(); return reply{} }, false},
+		"Read":   {&cache.Transport{}, func() reply { return body(true) }, false},
+		"Close":  {&cache.Transport{}, func() reply { return body(false) }, true},
+		"Put":    {&cache.Transport{Store: badStore{fine, exit}}, good, true},
+		"TTL":    {&cache.Transport{Store: store(t), TTL: func(*cache.Entry) time.Duration { exit(); return 0 }}, good, true},
+		"Filled": {&cache.Transport{Filled: func(cache.Fill) { exit() }}, good, true},
+		"refused": {&cache.Transport{}, func() reply {
+			a := body(false)
+			a.status = http.StatusPartialContent
+			return a
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				row.c.Base = &scripted{answer: func(*http.Request, int64) reply { return row.answer() }}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				for range 2 {
+					begin := time.Now()
+					resp, err := row.c.RoundTrip(request(t, ctx, segURL))
+					var got []byte
+					if err == nil {
+						got, err = io.ReadAll(resp.Body)
+						resp.Body.Close()
+					}
+					require.Zero(t, time.Since(begin))
+					if row.served {
+						require.NoError(t, err)
+						require.Equal(t, "segment", string(got))
+						continue
+					}
+					require.ErrorIs(t, err, cache.ErrHook)
+					require.Equal(t, 502, status(err))
+				}
+				synctest.Wait()
+				require.Zero(t, row.c.Stats().Fills)
+				if m, ok := row.c.Store.(*cache.Memory); ok {
+					require.Zero(t, m.Size(), "nothing holds its pages")
+				}
+			})
+		})
+	}
+}
+
+// A body that is not shared is closed by a timer when it is silent, and what it does then is nobody's but its own.
+func TestASilentBodyThatPanicsWhenItIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cache.Transport{Base: trip(func(r *http.Request) (*http.Response, error) {
+			a := text("", "Cache-Control", "private")
+			a.body, a.length = silent{r.Context()}, 5
+			return a.response(r), nil
+		})}
+		_, _, err := try(t, c, segURL)
+		require.ErrorIs(t, err, cache.ErrIdle)
+		require.NotZero(t, c.Stats().Errors)
+	})
+}
+
+// silent says nothing until its context ends, and panics when it is closed before somebody has noticed.
+type silent struct{ ctx context.Context }
+
+func (s silent) Read([]byte) (int, error) { <-s.ctx.Done(); return 0, bytes.ErrTooLarge }
+func (s silent) Close() error {
+	if s.ctx.Err() != nil {
+		panic("close")
+	}
+	return nil
+}
