@@ -28,7 +28,7 @@ type Dir struct {
 }
 
 // Files of a Dir end in fileSuffix; those being written in tempSuffix. All others in its directory are not its own, and
-// are neither read nor counted nor removed.
+// are neither read nor counted nor removed; nor is a file of another's that ends so, unless its name is made as ours are.
 const (
 	fileSuffix = ".hlsproxy"
 	tempSuffix = ".hlsproxy-tmp"
@@ -62,7 +62,7 @@ func (d *Dir) load(name string) {
 	path := filepath.Join(d.dir, name)
 	key, e, err := readFile(path)
 	if err != nil {
-		if !errors.Is(err, errForeign) {
+		if !errors.Is(err, errForeign) || namedByUs(name) {
 			os.Remove(path)
 		}
 		return
@@ -72,6 +72,10 @@ func (d *Dir) load(name string) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if other := d.policy.items[key]; other != nil && other.entry.Time.After(e.Time) {
+		os.Remove(path) // a process was killed before it could
+		return
+	}
 	d.size += e.Body.(*fileBody).total()
 	d.insert(key, e)
 }

@@ -77,6 +77,8 @@ func TestDirRefusesWhatWasChanged(t *testing.T) {
 		"head":          func(b []byte) []byte { b[60]++; return b },
 		"head length":   func(b []byte) []byte { b[17] = 0xff; return b },
 		"zeros":         func(b []byte) []byte { clear(b[len(b)-5000:]); return b },
+		"all zeros":     func(b []byte) []byte { clear(b); return b },
+		"empty":         func([]byte) []byte { return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -286,4 +288,32 @@ func TestABodyIsReadWhileItsEntryIsConfirmed(t *testing.T) {
 	_, err = e.Body.ReadAt(old, 0)
 	require.NoError(t, err)
 	require.Equal(t, o.edition, string(old))
+}
+
+// A process is killed when the file of a newer answer has its name and that of the older one is still there.
+func TestTheNewerOfTwoFilesIsLoaded(t *testing.T) {
+	for _, number := range []string{"0", "z"} { // before and behind the other, in the order of names
+		dir := t.TempDir()
+		o := &editions{edition: strings.Repeat("one", 1000), header: []string{"Cache-Control", "max-age=0", "X-Count", "1"}}
+		c := &cache.Transport{Base: o, Store: openDir(t, dir, 64<<20)}
+		fetch(t, c, segURL)
+		name := files(t, dir)[0]
+		old, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		time.Sleep(time.Millisecond)
+		o.header[3] = "2"
+		fetch(t, c, segURL)
+		hash, rest, _ := strings.Cut(name, "-")
+		require.NoError(t, os.WriteFile(filepath.Join(dir, hash+"-"+number+rest[1:]), old, 0o600))
+
+		d := openDir(t, dir, 64<<20)
+		e, err := d.Get(t.Context(), segURL)
+		require.NoError(t, err)
+		require.Equal(t, []string{"2"}, e.Header["X-Count"], number)
+		require.Equal(t, 1, d.Len())
+		require.Len(t, files(t, dir), 1, "the other is gone")
+		info, err := os.Stat(filepath.Join(dir, files(t, dir)[0]))
+		require.NoError(t, err)
+		require.Equal(t, info.Size(), d.Size())
+	}
 }

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -98,6 +99,13 @@ func writeFile(dir, key string, head []byte, e *Entry) (_ *fileBody, err error) 
 	b := newFileBody(path, int64(len(head)), e.size(), 0)
 	b.once.Do(func() {})
 	return b, nil
+}
+
+// namedByUs tells a file that lost its bytes with the power from one that never was of this package.
+func namedByUs(name string) bool {
+	hash, number, found := strings.Cut(strings.TrimSuffix(name, fileSuffix), "-")
+	raw, err := hex.DecodeString(hash)
+	return found && err == nil && len(raw) == sha256.Size && len(number) == len(rand.Text())
 }
 
 // readFile reads the head of a file that an earlier process wrote.
