@@ -179,3 +179,26 @@ func TestOriginsThatCannotServeSlices(t *testing.T) {
 		require.Equal(t, []string{"", "bytes=3-4", "bytes=3-4"}, a.log())
 	})
 }
+
+// Close may be called while a Read waits, as of any response's body.
+func TestSlicesAreClosedWhileTheyAreRead(t *testing.T) {
+	a := newArchive(t, 5*mib)
+	for _, atSlice := range []int64{0, 2 * mib} { // within one, and where the next begins
+		c := &cache.Transport{Base: base(t), Store: store(t), MaxBody: mib}
+		resp, err := c.RoundTrip(request(t, t.Context(), a.URL+"/a.mp4"))
+		require.NoError(t, err)
+		_, err = io.CopyN(io.Discard, resp.Body, atSlice)
+		require.NoError(t, err)
+		read := make(chan error)
+		go func() {
+			_, err := io.Copy(io.Discard, struct{ io.Reader }{resp.Body})
+			read <- err
+		}()
+		resp.Body.Close()
+		if err := <-read; err != nil {
+			require.ErrorIs(t, err, http.ErrBodyReadAfterClose)
+		}
+		resp.Body.Close()
+		require.Eventually(t, func() bool { return c.Stats().Fills == 0 }, 5*time.Second, time.Millisecond)
+	}
+}

@@ -1,0 +1,160 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+)
+
+// sliced is the body of a response that is made of slices.
+type sliced struct {
+	t        *Transport
+	r        *http.Request
+	key      string
+	head     *Entry
+	off, end int64
+	left     int64 // of cur
+
+	mu   sync.Mutex    // Close may be called during a Read
+	cur  io.ReadCloser // the slice that holds off; nil: to be opened
+	gone bool
+}
+
+// newSliced opens the first slice, so that a failure is known before anything is sent.
+func (t *Transport) newSliced(r *http.Request, key string, head *Entry, off, end int64) (*sliced, error) {
+	s := &sliced{t: t, r: r, key: key, head: head, off: off, end: end}
+	return s, s.open()
+}
+
+// open opens the slice that holds off.
+func (s *sliced) open() error {
+	i := s.off / sliceSize
+	part := &slice{head: s.head, off: i * sliceSize, end: min((i+1)*sliceSize, s.head.Sliced)}
+	part.from, part.to = s.off-part.off, min(s.end, part.end)-part.off
+	h := s.head.Header
+	key := s.key + "\x00slice\x00" + h.Get("Etag") + "\x00" + h.Get("Last-Modified") + "\x00" +
+		strconv.FormatInt(s.head.Sliced, 10) + "\x00" + strconv.FormatInt(i, 10)
+	r := s.r.WithContext(context.WithValue(s.r.Context(), sliceKey{}, part))
+	r.Method, r.Header = http.MethodGet, fillHeader(r.Header)
+	resp, err := s.t.part(r, key)
+	if err != nil {
+		if errors.Is(err, errChanged) {
+			// An Entry without a status stands for nothing: the whole is asked for again, some time.
+			s.t.setAlone(s.key)
+			s.t.put(r.Context(), s.key, &Entry{URL: s.head.URL, TTL: longest})
+		}
+		return err
+	}
+	s.left = part.to - part.from
+	return s.turn(resp.Body)
+}
+
+// part finds one slice or asks for it.
+func (t *Transport) part(r *http.Request, key string) (*http.Response, error) {
+	have := t.lookup(r, key)
+	if have.entry != nil {
+		if resp := t.serve(r, have, statusHit); resp != nil {
+			return resp, nil
+		}
+	}
+	return t.join(r, found{primary: key, key: key}, true)
+}
+
+// advance notes what was read of the slice, and reports the end of the whole as io.EOF.
+func (s *sliced) advance(n int64, err error) error {
+	s.off += n
+	s.left -= n
+	switch {
+	case err != nil && err != io.EOF:
+		return err
+	case s.left > 0 && err == io.EOF:
+		return io.ErrUnexpectedEOF
+	case s.left == 0:
+		return s.turn(nil)
+	}
+	return nil
+}
+
+// turn closes the slice at hand, if there is one, and goes on with next, nil for one that is to be opened.
+func (s *sliced) turn(next io.ReadCloser) (err error) {
+	s.mu.Lock()
+	old := s.cur
+	s.cur = next
+	if s.gone {
+		old, s.cur, err = next, nil, http.ErrBodyReadAfterClose
+	}
+	s.mu.Unlock()
+	if old != nil {
+		old.Close()
+	}
+	return err
+}
+
+// slice is the one at hand, opened if need be.
+func (s *sliced) slice() (io.ReadCloser, error) {
+	for {
+		s.mu.Lock()
+		cur, gone := s.cur, s.gone
+		s.mu.Unlock()
+		switch {
+		case gone:
+			return nil, http.ErrBodyReadAfterClose
+		case cur != nil:
+			return cur, nil
+		}
+		if err := s.open(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Read is that of io.Reader.
+func (s *sliced) Read(p []byte) (int, error) {
+	switch {
+	case s.off >= s.end:
+		return 0, io.EOF
+	case len(p) == 0:
+		return 0, nil
+	}
+	cur, err := s.slice()
+	if err != nil {
+		return 0, err
+	}
+	n, err := cur.Read(p[:min(int64(len(p)), s.left)])
+	return n, s.advance(int64(n), err)
+}
+
+// WriteTo is that of io.WriterTo.
+func (s *sliced) WriteTo(w io.Writer) (written int64, err error) {
+	for s.off < s.end {
+		cur, err := s.slice()
+		if err != nil {
+			return written, err
+		}
+		n, err := io.Copy(w, cur)
+		written += n
+		if err == nil {
+			err = io.EOF
+		}
+		if err := s.advance(n, err); err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
+// Close is that of io.Closer.
+func (s *sliced) Close() error {
+	s.mu.Lock()
+	s.gone = true
+	cur := s.cur
+	s.cur = nil
+	s.mu.Unlock()
+	if cur != nil {
+		return cur.Close()
+	}
+	return nil
+}
