@@ -13,8 +13,11 @@ type fields struct {
 	room   []string // for more values
 }
 
-// ours is how many fields an answer is given besides those of its origin.
-const ours = 3
+// ours is how many fields an answer is given besides those of its origin, and ofARange how many more that to a Range is.
+const (
+	ours     = 3
+	ofARange = 2
+)
 
 // newFields copies the header of an Entry.
 func newFields(h http.Header) fields {

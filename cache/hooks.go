@@ -19,12 +19,12 @@ func (t *Transport) key(r *http.Request) (key string, err error) {
 	return t.Key(r), nil
 }
 
-func (t *Transport) get(ctx context.Context, key string) (f found, err error) {
+func (t *Transport) get(r *http.Request, key string) (f found, err error) {
 	if m, ok := t.Store.(*Memory); ok {
-		return m.get(key).found(), nil
+		return m.get(key, room(r)).found(), nil
 	}
 	defer t.recovered(&err)
-	f.entry, err = t.Store.Get(ctx, key)
+	f.entry, err = t.Store.Get(r.Context(), key)
 	return f, err
 }
 

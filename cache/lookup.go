@@ -19,7 +19,7 @@ type found struct {
 func (t *Transport) find(r *http.Request) (found, error) {
 	if m, ok := t.Store.(*Memory); ok && t.Key == nil {
 		var buf [256]byte
-		own, key := m.find(appendKey(buf[:0], r))
+		own, key := m.find(appendKey(buf[:0], r), room(r))
 		return t.choose(r, key, own.found()), nil
 	}
 	key, err := t.key(r)
@@ -27,6 +27,14 @@ func (t *Transport) find(r *http.Request) (found, error) {
 		return found{}, err
 	}
 	return t.lookup(r, key), nil
+}
+
+// room is how many more fields than others the answer to r may have.
+func room(r *http.Request) int {
+	if len(r.Header["Range"]) > 0 {
+		return ofARange
+	}
+	return 0
 }
 
 // lookup finds the stored answer that r selects, fresh or not.
@@ -52,7 +60,7 @@ func (t *Transport) choose(r *http.Request, key string, f found) found {
 }
 
 func (t *Transport) fetch(r *http.Request, key string) found {
-	f, err := t.get(r.Context(), key)
+	f, err := t.get(r, key)
 	if err != nil {
 		t.count.errors.Add(1)
 		return found{}

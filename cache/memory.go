@@ -47,7 +47,7 @@ func (m *Memory) Get(_ context.Context, key string) (*Entry, error) {
 	if e := it.lent.Value(); e != nil {
 		return e, nil
 	}
-	e := &it.packed.reply(key).entry
+	e := &it.packed.reply(key, 0).entry
 	if it.body != nil {
 		it.body.pages.hold()
 		held := &heldBody{it.body}
@@ -68,26 +68,27 @@ func (h *heldBody) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// get returns an Entry whose body may be gone by the time that it is used; see pages.tryHold. The rest is the caller's.
-func (m *Memory) get(key string) *reply {
+// get returns an Entry whose body may be gone by the time that it is used; see pages.tryHold. The rest is the caller's, and
+// its header has room for what an answer is given, and more fields.
+func (m *Memory) get(key string, more int) *reply {
 	m.mu.Lock()
 	it := m.policy.get(key)
 	m.mu.Unlock()
 	if it == nil {
 		return nil
 	}
-	return it.packed.reply(key)
+	return it.packed.reply(key, more)
 }
 
 // find is get for a key that is a string only if there is something under it.
-func (m *Memory) find(key []byte) (*reply, string) {
+func (m *Memory) find(key []byte, more int) (*reply, string) {
 	m.mu.Lock()
 	it := m.policy.ask(m.policy.items[string(key)])
 	m.mu.Unlock()
 	if it == nil {
 		return nil, string(key)
 	}
-	return it.packed.reply(it.key), it.key
+	return it.packed.reply(it.key, more), it.key
 }
 
 // Put keeps e under key, at the price of others. An Entry that does not fit is not kept. It never fails.

@@ -42,8 +42,8 @@ func pack(key string, e *Entry) packed {
 	return p
 }
 
-// reply unpacks the entry, for one answer.
-func (p *packed) reply(key string) *reply {
+// reply unpacks the entry, for one answer that may get more fields than ours.
+func (p *packed) reply(key string, more int) *reply {
 	a := &reply{entry: Entry{URL: key, Status: p.status, Time: p.time, TTL: p.ttl, Sliced: p.sliced}}
 	if p.body != nil {
 		a.entry.Body = p.body
@@ -52,7 +52,7 @@ func (p *packed) reply(key string) *reply {
 	if p.text[0]&hasURL != 0 {
 		a.entry.URL = t.string()
 	}
-	more := ours
+	more += ours
 	if p.text[0]&hasAcceptRanges != 0 {
 		more-- // a map of more than eight costs twice as much
 	}
@@ -110,7 +110,7 @@ func (t *unpacker) header(more int) (h http.Header, room []string) {
 		return nil, nil
 	}
 	h = make(http.Header, fields-1+more)
-	all := make([]string, t.number()+ours)
+	all := make([]string, t.number()+more)
 	for range fields - 1 {
 		name := usual[(*t)[0]]
 		if *t = (*t)[1:]; name == "" {
