@@ -66,7 +66,7 @@ func (t *Transport) follow(r *http.Request, f *fill, joined bool) (*http.Respons
 // answer judges the conditions of r, in the order of RFC 9110 section 13.2.2, and makes the response.
 func (t *Transport) answer(r *http.Request, s source) (*http.Response, error) {
 	e := s.entry
-	if p := sliceOf(r.Context()); p != nil {
+	if p := t.sliceOf(r.Context()); p != nil {
 		return t.respond(r, s, e.Status, p.from, p.to)
 	}
 	if e.Status != http.StatusOK {

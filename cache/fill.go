@@ -47,7 +47,7 @@ func newFill(o *opening, resp *http.Response) (*fill, bool) {
 	if resp.Header == nil {
 		resp.Header = http.Header{}
 	}
-	isSlice := sliceOf(o.req.Context()) != nil
+	isSlice := o.t.sliceOf(o.req.Context()) != nil
 	if isSlice {
 		vary = nil // the whole was chosen already, and the key names it
 	}
@@ -149,7 +149,7 @@ func (f *fill) store(last int) bool {
 	whole.Header["Content-Length"] = []string{strconv.FormatInt(body.size, 10)}
 	whole.Body = body
 	ttl, err := longest, error(nil) // a slice is right as long as the header that names it
-	if sliceOf(f.ctx) == nil {
+	if f.t.sliceOf(f.ctx) == nil {
 		ttl, err = f.t.ttl(&whole)
 	}
 	whole.TTL = ttl

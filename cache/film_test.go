@@ -2,8 +2,10 @@ package cache_test
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,4 +68,31 @@ func TestRenewingAFilmFetchesNoMoreOfIt(t *testing.T) {
 	require.Eventually(t, func() bool { return c.Stats().Revalidations == 1 }, 5*time.Second, 5*time.Millisecond)
 	time.Sleep(100 * time.Millisecond)
 	require.Equal(t, []string{"", "bytes=0-2097151", ""}, a.log())
+}
+
+// A cache may be the Base of another, such as one of files of one in memory.
+func TestACacheBehindACacheKeepsItsOwnFilm(t *testing.T) {
+	a := newArchive(t, 5*mib)
+	a.control = "max-age=100"
+	for name, most := range map[string]int64{"whole": 8 * mib, "in slices": mib} {
+		t.Run(name, func(t *testing.T) {
+			far := &cache.Transport{Base: base(t), Store: store(t), MaxBody: most}
+			var asked atomic.Int64
+			near := &cache.Transport{Store: store(t), MaxBody: mib, Base: trip(func(r *http.Request) (*http.Response, error) {
+				asked.Add(1)
+				return far.RoundTrip(r)
+			})}
+			once := int64(0)
+			for range 2 {
+				_, body := fetch(t, near, a.URL+"/a.mp4")
+				require.True(t, body == string(a.body))
+				_, body = fetch(t, near, a.URL+"/a.mp4", "Range", "bytes=4000000-4000003")
+				require.Equal(t, string(a.body[4000000:4000004]), body)
+				_, body = fetch(t, far, a.URL+"/a.mp4")
+				require.True(t, body == string(a.body))
+				once = cmp.Or(once, asked.Load())
+			}
+			require.Equal(t, once, asked.Load(), "what is near is not asked for again")
+		})
+	}
 }

@@ -39,7 +39,7 @@ func (o *opening) fromStore(r *http.Request, first bool) (*http.Response, error)
 		resp = t.serve(r, found{key: o.key, entry: o.entry}, how)
 	}
 	switch {
-	case resp == nil && sliceOf(r.Context()) != nil:
+	case resp == nil && t.sliceOf(r.Context()) != nil:
 		return t.part(r, o.key) // forgotten already; r alone would ask for the whole
 	case resp == nil:
 		return t.alonePass(r)

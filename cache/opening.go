@@ -75,7 +75,7 @@ func (t *Transport) newOpening(r *http.Request, have found) *opening {
 	req := r.WithContext(ctx)
 	req.Method, req.Header, req.Body, req.GetBody = http.MethodGet, fillHeader(r.Header), nil, nil
 	o := &opening{t: t, primary: have.primary, key: have.key, req: req, cancel: cancel}
-	if s := sliceOf(ctx); s != nil {
+	if s := t.sliceOf(ctx); s != nil {
 		s.ask(req.Header)
 	}
 	if hold(have.entry) {
@@ -130,7 +130,7 @@ func (o *opening) question() error {
 		resp, err = o.ask()
 	}
 	if err == nil {
-		if s := sliceOf(o.req.Context()); s != nil {
+		if s := t.sliceOf(o.req.Context()); s != nil {
 			err = s.check(resp)
 		} else {
 			err = sane(resp)

@@ -37,7 +37,7 @@ func (s *sliced) open() error {
 	h := s.head.Header
 	key := s.key + "\x00slice\x00" + h.Get("Etag") + "\x00" + h.Get("Last-Modified") + "\x00" +
 		strconv.FormatInt(s.head.Sliced, 10) + "\x00" + strconv.FormatInt(i, 10)
-	r := s.r.WithContext(context.WithValue(s.r.Context(), sliceKey{}, part))
+	r := s.r.WithContext(context.WithValue(s.r.Context(), sliceKey{s.t}, part))
 	r.Method, r.Header = http.MethodGet, fillHeader(r.Header)
 	resp, err := s.t.part(r, key)
 	if err != nil {

@@ -24,10 +24,11 @@ type slice struct {
 	from, to int64  // what the viewer wants of the slice, counted from its beginning
 }
 
-type sliceKey struct{}
+// sliceKey is that of one Transport: its Base may be another, for which the request is one like any other.
+type sliceKey struct{ t *Transport }
 
-func sliceOf(ctx context.Context) *slice {
-	s, _ := ctx.Value(sliceKey{}).(*slice)
+func (t *Transport) sliceOf(ctx context.Context) *slice {
+	s, _ := ctx.Value(sliceKey{t}).(*slice)
 	return s
 }
 
