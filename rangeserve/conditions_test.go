@@ -1,9 +1,14 @@
 package rangeserve_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/hlsproxy/hlsproxy/rangeserve"
 	"github.com/stretchr/testify/require"
 )
 
@@ -121,6 +126,22 @@ func TestConditions(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestIfRangeWithADateOfThisSecond: until the second is over there may be another version of the same date (RFC 9110
+// section 8.8.2.2).
+func TestIfRangeWithADateOfThisSecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := rangeserve.Content{ReaderAt: strings.NewReader("abc"), Size: 3, ModTime: time.Now()}
+		for _, want := range []int{200, 206} {
+			time.Sleep(999 * time.Millisecond)
+			w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/a.ts", nil)
+			r.Header.Set("Range", "bytes=0-1")
+			r.Header.Set("If-Range", c.ModTime.UTC().Format(http.TimeFormat))
+			rangeserve.Serve(w, r, c)
+			require.Equal(t, want, w.Code)
+		}
+	})
 }
 
 // validatorsOf asks a resource for what the cases refer to.

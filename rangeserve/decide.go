@@ -91,7 +91,8 @@ func lastModified(h http.Header) (time.Time, bool) {
 	return t, err == nil
 }
 
-// rangeAllowed evaluates If-Range (RFC 9110 section 13.1.5): a weak tag and another date than the exact one never match.
+// rangeAllowed evaluates If-Range (RFC 9110 section 13.1.5): a weak tag and another date than the exact one never match,
+// nor does a date that is less than a second old, since within that second there may be two versions (section 8.8.2.2).
 func rangeAllowed(r *http.Request, h http.Header) bool {
 	lines := r.Header["If-Range"]
 	if len(lines) == 0 {
@@ -106,7 +107,7 @@ func rangeAllowed(r *http.Request, h http.Header) bool {
 	}
 	date, err := http.ParseTime(value)
 	modified, ok := lastModified(h)
-	return err == nil && ok && date.Equal(modified)
+	return err == nil && ok && date.Equal(modified) && time.Since(modified) >= time.Second
 }
 
 // field is the first value of a header field, by its canonical name.
