@@ -12,7 +12,7 @@ var ErrMP4 = errors.New("rangeserve: not an MP4 that can be rearranged")
 
 const (
 	maxMoov  = 64 << 20 // bytes of a moov, which is held in memory; ten hours of film need some 20 MiB
-	maxBoxes = 4096     // boxes looked at before the moov
+	maxBoxes = 4096     // boxes of a file looked at
 )
 
 // Faststart gives a view of the MP4 or QuickTime file src, of size bytes, in which the moov box stands in front of the
@@ -62,19 +62,17 @@ func layOut(src io.ReaderAt, size int64) (*layout, error) {
 func findMoov(src io.ReaderAt, size int64) (moov box, insert int64, err error) {
 	media := false
 	for at, n := int64(0), 0; at < size; n++ {
-		if n == maxBoxes {
-			return box{}, 0, fmt.Errorf("%w: too many boxes", ErrMP4)
-		}
 		b, err := readBox(src, at, size)
-		if err != nil {
+		if err == nil && n == maxBoxes {
+			err = fmt.Errorf("%w: too many boxes", ErrMP4)
+		}
+		switch {
+		case err != nil && moov.kind != "": // behind it there may stand anything
+			return moov, insert, nil
+		case err != nil:
 			return box{}, 0, err
 		}
 		switch b.kind {
-		case "moov":
-			if !media {
-				return box{}, 0, nil
-			}
-			return b, insert, nil
 		case "moof", "sidx", "meta": // fragments, an index of offsets, items at offsets
 			return box{}, 0, nil
 		case "mdat":
@@ -83,8 +81,18 @@ func findMoov(src io.ReaderAt, size int64) (moov box, insert int64, err error) {
 			if !media {
 				insert = b.end()
 			}
+		case "moov":
+			if !media {
+				return box{}, 0, nil
+			}
+			if moov.kind == "" {
+				moov = b
+			}
 		}
 		at = b.end()
 	}
-	return box{}, 0, fmt.Errorf("%w: no moov", ErrMP4)
+	if moov.kind == "" {
+		return box{}, 0, fmt.Errorf("%w: no moov", ErrMP4)
+	}
+	return moov, insert, nil
 }

@@ -61,6 +61,7 @@ var films = []struct {
 		return atom("moov", trak(stco(at[1]+8), saio(at[1]+160, at[1]+170)))
 	}), true},
 	{"junk behind the moov", film(ftyp, atom("mdat", media), moovOf(stco, 1, 8), []byte("junk that is no box")), true},
+	{"media up to the end behind", film(ftyp, atom("mdat", media), moovOf(stco, 1, 8), free, header(0, "mdat")), true},
 	{"no track", film(ftyp, atom("mdat", media), atom("moov")), true},
 	{"tags with pictures", film(ftyp, atom("mdat", media), func(at []uint64) []byte {
 		return atom("moov", trak(stco(at[1]+8)), atom("meta", make([]byte, 40)))
@@ -75,6 +76,8 @@ var films = []struct {
 	{"compressed moov", film(ftyp, atom("mdat", media), atom("moov", atom("cmov", media))), false},
 	{"media in another file", film(ftyp, atom("mdat", media), atom("moov", atom("trak", atom("mdia", atom("minf", atom("dinf", dref(false))))))), false},
 	{"items at offsets", film(ftyp, atom("mdat", media), atom("moov", atom("meta", make([]byte, 4), atom("iloc")))), false},
+	{"fragments behind", film(ftyp, atom("mdat", media), moovOf(stco, 1, 8), atom("moof"), atom("mdat", media)), false},
+	{"items of the file behind", film(ftyp, atom("mdat", media), moovOf(stco, 1, 8), atom("meta", make([]byte, 4), atom("iloc"))), false},
 	{"items of the file", film(ftyp, atom("meta", make([]byte, 4)), atom("mdat", media), atom("moov")), false},
 }
 
