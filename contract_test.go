@@ -28,7 +28,7 @@ var (
 
 	_ = net.Dialer{Control: new(origin.Guard).Control}
 	_ = httputil.ReverseProxy{ModifyResponse: new(rewrite.Rewriter).ModifyResponse}
-	_ = origin.Proxy{ModifyResponse: new(rewrite.Rewriter).ModifyResponse}
+	_ = origin.Proxy{ModifyResponse: new(rewrite.Rewriter).ModifyResponse, Client: sign.ClientPrefix(32, 64)}
 )
 
 var _ = []func(http.Handler) http.Handler{
