@@ -14,10 +14,11 @@ import (
 // It takes GET and HEAD (405 otherwise), passes statuses on as they are, and follows redirects itself, so that each
 // goes through Transport like any other request and no Location reaches the viewer. It sends no cookies and no
 // credentials, and passes no header on that would let an upstream server act in the name of the page's own domain.
-// What goes wrong before the header is an answer of 400, 403, 405, 502, 503, 504 or 508; what goes wrong after it
-// breaks the connection (panic with [http.ErrAbortHandler]), never ends cleanly. A viewer who leaves cancels the
-// request upstream. Informational answers and trailers are not passed on. Proxy names itself in Via (RFC 9110 section
-// 7.6.3), by a random mark, and answers 508 to what has come through itself or through ten of its kind.
+// What goes wrong before the header is an answer of 400, 403, 405, 502, 503, 504 or 508, of 500 if a hook panics, or of
+// the status that the error of a hook has; what goes wrong after it breaks the connection (panic with
+// [http.ErrAbortHandler]), never ends cleanly. A viewer who leaves cancels the request upstream. Informational answers
+// and trailers are not passed on. Proxy names itself in Via (RFC 9110 section 7.6.3), by a random mark, and answers 508
+// to what has come through itself or through ten of its kind.
 //
 // Byte ranges: "bytes=0-" is sent upstream as a plain GET, since many players put it on everything, and so are lists of
 // ranges. A playlist (a path that ends in .m3u8 or .m3u, or the Content-Type of one) is always fetched whole and

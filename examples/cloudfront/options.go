@@ -49,6 +49,9 @@ func parse(args []string) (options, error) {
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("what is %q?", flags.Arg(0))
 	}
+	if *dir != "" && o.origin != "" {
+		return o, errors.New("the playlists are at -origin or in -dir, not in both")
+	}
 	if o.domain == "" {
 		o.domain = o.origin
 	}
@@ -102,6 +105,9 @@ func (o *options) readKey(file string) error {
 	block, _ := pem.Decode(text)
 	if block == nil {
 		return fmt.Errorf("%s is not a key in PEM", file)
+	}
+	if !strings.HasSuffix(block.Type, "PRIVATE KEY") || strings.HasPrefix(block.Type, "ENCRYPTED") {
+		return fmt.Errorf("%s holds a %s, where a private key in plain is needed", file, strings.ToLower(block.Type))
 	}
 	var key any
 	switch block.Type {

@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -37,6 +38,12 @@ func TestKeysInEachForm(t *testing.T) {
 	}
 }
 
+func TestSaysWhatIsNoPrivateKey(t *testing.T) {
+	for _, kind := range []string{"PUBLIC KEY", "CERTIFICATE", "ENCRYPTED PRIVATE KEY"} {
+		require.ErrorContains(t, new(options).readKey(keyFile(t, kind, []byte("x"))), strings.ToLower(kind))
+	}
+}
+
 func TestRefusesToStart(t *testing.T) {
 	_, rsaFile := newKey(t)
 	_, edwards, err := ed25519.GenerateKey(rand.Reader)
@@ -56,7 +63,8 @@ func TestRefusesToStart(t *testing.T) {
 		"not a key":      append(good[:6:6], "-key-file", empty),
 		"broken key":     append(good[:6:6], "-key-file", keyFile(t, "RSA PRIVATE KEY", nil)),
 		"other key":      append(good[:6:6], "-key-file", keyFile(t, "PRIVATE KEY", raw)),
-		"no such folder": append(good[:6:6], "-dir", "none"),
+		"no such folder": append(good[:4:4], "-domain", "https://d1.cloudfront.net", "-dir", "none"),
+		"two places":     append(good[:6:6], "-domain", "https://d1.cloudfront.net", "-dir", t.TempDir()),
 		"scheme":         append(good[:6:6], "-origin", "ftp://h/"),
 		"query":          append(good[:6:6], "-domain", "https://h/?x"),
 		"ttl":            append(good[:6:6], "-ttl", "1ms"),
