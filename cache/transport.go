@@ -24,9 +24,10 @@ import (
 // an answer's Cache-Control forbids to share (private, no-store), what sets a cookie and what may be a key goes to the
 // viewer who asked and to nobody else.
 type Transport struct {
-	// Base asks the origin. Nil: http.DefaultTransport. A fill asks with the header of the viewer who came first, but
-	// for its Range, conditions, Cookie and Authorization, and with "Accept-Encoding: identity". What an origin says
-	// about caching can be overridden by a Base that changes the answer's header.
+	// Base asks the origin. Nil: http.DefaultTransport, which no guard keeps from addresses inside a network: where viewers
+	// have a say in the URL, give one that is guarded. A fill asks with the header of the viewer who came first, but for its
+	// Range, conditions, Cookie and Authorization, and with "Accept-Encoding: identity". What an origin says about caching
+	// can be overridden by a Base that changes the answer's header.
 	Base http.RoundTripper
 	// Store keeps whole answers. Nil: running fetches are joined, nothing is kept.
 	Store Store
