@@ -2,16 +2,16 @@ package rewrite
 
 // What a byte means to the code that maps URLs. One table answers all questions at one look per byte.
 const (
-	escaped    = 1 << iota // a Query escapes it: what url.QueryEscape does, and "~", which some players escape on their own
-	colon                  // may end a scheme
-	slash                  // separates path elements
-	question               // begins a query
-	percent                // begins an escape
-	special                // begins a fragment or a variable reference
-	oddPath                // would not survive in the path of a public URL, see odd.go
-	oddQuery               // would not survive in its query
-	hostBytes              // may stand in the authority of a URL
-	remarkable             // needs no escaping, but can change what a reference means: "." and "_"
+	escaped   = 1 << iota // a Query escapes it: what url.QueryEscape does, and "~", which some players escape on their own
+	colon                 // may end a scheme
+	slash                 // separates path elements
+	question              // begins a query
+	percent               // begins an escape
+	special               // begins a fragment or a variable reference
+	oddPath               // would not survive in the path of a public URL, see odd.go
+	oddQuery              // would not survive in its query
+	hostBytes             // may stand in the authority of a URL
+	telling               // means something by where it stands or by what follows
 )
 
 // class holds the meanings of each byte.
@@ -45,7 +45,7 @@ func classes() (t [256]uint16) {
 	set("?", question)
 	set("%", percent)
 	set("#{ ", special)
-	set("._", remarkable)
+	set("/?&%", telling)
 	return t
 }
 

@@ -6,22 +6,28 @@ import (
 	"slices"
 )
 
-// escapes holds what a Query makes of each byte: up to three bytes, the first lowest, and their number on top.
+// escapes holds what a Query makes of each byte: up to three bytes, the first lowest, their number above them, and what the
+// byte means on top.
 var escapes = escapeTable()
 
-func escapeTable() (t [256]uint32) {
+func escapeTable() (t [256]uint64) {
 	for c := range t {
 		switch {
 		case class[c]&escaped == 0:
-			t[c] = 1<<24 | uint32(c)
+			t[c] = 1<<24 | uint64(c)
 		case c == ' ':
 			t[c] = 1<<24 | '+'
 		default:
-			t[c] = 3<<24 | '%' | uint32(upperHex[c>>4])<<8 | uint32(upperHex[c&15])<<16
+			t[c] = 3<<24 | '%' | uint64(upperHex[c>>4])<<8 | uint64(upperHex[c&15])<<16
 		}
+		t[c] |= uint64(class[c]) << classAt
 	}
 	return t
 }
+
+const classAt = 32
+
+func escapedLen(e uint64) int { return int(uint32(e) >> 24) }
 
 // shape is what the plan wants to know of a reference, found out in one pass.
 type shape struct {
@@ -40,30 +46,39 @@ const slack = 8
 // byte of each that has to be escaped.
 func (sh *shape) put(buf, s []byte) int {
 	*sh = shape{query: len(s)}
+	var all uint64
 	n, i := 0, 0
 	for i+word <= len(s) {
-		w := load(s[i:])
-		store(buf[n:], w)
-		k := word
-		if odd := asIs(w) ^ high; odd != 0 {
-			k = bits.TrailingZeros64(odd) / 8
-			n += putByte(buf[n+k:], s[i+k])
-			sh.note(s, i+k)
-			i++
+		w := load(s, i)
+		store(buf, n, w)
+		odd := toEscape(w)
+		if odd == 0 {
+			i, n = i+word, n+word
+			continue
 		}
+		k := bits.TrailingZeros64(odd) / 8
 		i, n = i+k, n+k
+		e := putByte(buf, n, s[i])
+		if all |= e; e&(telling<<classAt) != 0 {
+			sh.note(s, i)
+		}
+		i, n = i+1, n+escapedLen(e)
 	}
 	for ; i < len(s); i++ {
-		n += putByte(buf[n:], s[i])
-		sh.note(s, i)
+		e := putByte(buf, n, s[i])
+		if all |= e; e&(telling<<classAt) != 0 {
+			sh.note(s, i)
+		}
+		n += escapedLen(e)
 	}
+	sh.class = uint16(all >> classAt)
 	return n
 }
 
-func putByte(buf []byte, c byte) int {
+func putByte(buf []byte, n int, c byte) uint64 {
 	e := escapes[c]
-	binary.LittleEndian.PutUint32(buf, e)
-	return int(e >> 24)
+	binary.LittleEndian.PutUint32(buf[n:n+4:n+4], uint32(e))
+	return e
 }
 
 // look is put without writing anything; in a query it passes over what has no meaning there.
@@ -72,8 +87,8 @@ func (sh *shape) look(s []byte) {
 	i := 0
 	for i+word <= len(s) {
 		var odd uint64
-		if w := load(s[i:]); sh.query == len(s) {
-			odd = asIs(w) ^ high
+		if w := load(s, i); sh.query == len(s) {
+			odd = toEscape(w)
 		} else {
 			odd = oddInQuery(w)
 		}
@@ -82,17 +97,24 @@ func (sh *shape) look(s []byte) {
 			continue
 		}
 		i += bits.TrailingZeros64(odd) / 8
-		sh.note(s, i)
+		sh.take(s, i)
 		i++
 	}
 	for ; i < len(s); i++ {
+		sh.take(s, i)
+	}
+}
+
+func (sh *shape) take(s []byte, i int) {
+	c := class[s[i]]
+	sh.class |= c
+	if c&telling != 0 {
 		sh.note(s, i)
 	}
 }
 
-// note takes in what the byte s[i] means.
+// note takes in what the byte s[i], which is telling, means.
 func (sh *shape) note(s []byte, i int) {
-	sh.class |= class[s[i]]
 	switch s[i] {
 	case '/':
 		if sh.query == len(s) {

@@ -35,12 +35,12 @@ func plainlyHarmless(u []byte, form form) bool {
 // be wrong about what is.
 func ordinary(s []byte) bool {
 	for i := 0; i+word <= len(s); i += word {
-		if extraordinary(load(s[i:])) {
+		if extraordinary(load(s, i)) {
 			return false
 		}
 	}
 	if len(s) >= word {
-		return !extraordinary(load(s[len(s)-word:]))
+		return !extraordinary(load(s, len(s)-word))
 	}
 	for _, c := range s {
 		if c <= '"' || c == '{' {

@@ -14,7 +14,7 @@ func (u *unit) learn(lines []byte, t *token, token span, url []byte, way *way) {
 		moved := 0
 		for _, c := range u.src[u.below:token.end] {
 			u.moved = append(u.moved, uint16(moved))
-			moved += int(escapes[c]>>24) - 1
+			moved += escapedLen(escapes[c]) - 1
 		}
 	}
 	u.words, u.signature = u.room.words[:0], signature{}
@@ -80,14 +80,14 @@ func (u *unit) movedBy(i int) int {
 
 // wordOf finds out what is to be known of the eight bytes from i on, free being those that may differ in more than digits.
 func (u *unit) wordOf(i int, free, hex span) wordOf {
-	text := load(u.src[i:])
+	text := load(u.src, i)
 	w := wordOf{
 		at:     uint16(i),
 		digits: (digits(text&^high) &^ text & high) >> 7 * 0x0f &^ bytesOf(i, u.token.start, u.below),
 		free:   plain(text) & bytesOf(i, free.start, free.end),
 		hex:    high & bytesOf(i, hex.start, hex.end),
 	}
-	if w.part = u.partOf(i); u.partOf(i+word-1) != w.part || w.part == within && u.moved != nil && asIs(text) != high {
+	if w.part = u.partOf(i); u.partOf(i+word-1) != w.part || w.part == within && u.moved != nil && toEscape(text) != 0 {
 		w.part = torn
 	}
 	return w

@@ -30,6 +30,7 @@ type scanner struct {
 	src     []byte
 	pos     int  // where the next line begins
 	lf      int  // the next LF at or after pos, if it is not before pos
+	cr      int  // there is no CR from pos up to here
 	variant bool // an EXT-X-STREAM-INF waits for its URI
 	related bool // what lines mean has depended on other lines
 
@@ -111,13 +112,16 @@ func (s *scanner) uriLine(t *token, start, end int) {
 }
 
 // lineEnd returns where the line at pos ends, and sets pos behind its line end: LF, CR, or both. LFs are looked for
-// first, and only once each, as most playlists have no CR.
+// first, and only once each, as most playlists have no CR; CRs in several lines at once.
 func (s *scanner) lineEnd() (end int) {
 	if s.lf < s.pos {
 		s.lf = until(s.src, s.pos, len(s.src), '\n')
 	}
-	if n := bytes.IndexByte(s.src[s.pos:s.lf], '\r'); n >= 0 {
-		end = s.pos + n
+	if s.cr < s.lf {
+		s.cr = until(s.src, max(s.cr, s.pos), min(max(s.lf, s.pos+crAhead), len(s.src)), '\r')
+	}
+	if s.cr < s.lf {
+		end = s.cr
 		s.pos = end + 1
 		if s.pos == s.lf && s.lf < len(s.src) {
 			s.pos++
@@ -127,6 +131,8 @@ func (s *scanner) lineEnd() (end int) {
 	s.pos = min(s.lf+1, len(s.src))
 	return s.lf
 }
+
+const crAhead = 512
 
 // playlistStart is where the playlist begins: behind a byte order mark and, if there is an #EXTM3U line at all, behind
 // the text before it.

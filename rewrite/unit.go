@@ -64,7 +64,7 @@ func (u *unit) match(text []byte) (differ, loose uint64, ok bool) {
 	text = text[:len(src)]
 	last := len(u.words) - 1
 	// The last word goes first, as it tells most.
-	if a, b := load(text[len(src)-word:]), load(src[len(src)-word:]); a != b {
+	if a, b := load(text, len(src)-word), load(src, len(src)-word); a != b {
 		w := &u.words[last]
 		if !w.countsUp(a, a^b) {
 			if !w.becomes(a, a^b) {
@@ -75,7 +75,7 @@ func (u *unit) match(text []byte) (differ, loose uint64, ok bool) {
 		differ = 1 << (last & 63)
 	}
 	for i := 0; i <= len(src)-word; i += word {
-		a, b := load(text[i:]), load(src[i:])
+		a, b := load(text, i), load(src, i)
 		if a == b {
 			continue
 		}
@@ -109,10 +109,10 @@ func (u *unit) append(dst, text []byte, differ uint64) []byte {
 	out := dst[start:]
 	for ; differ != 0; differ &= differ - 1 {
 		w := &u.words[bits.TrailingZeros64(differ)]
-		if to := load(text[w.at:]); w.part != torn {
-			store(out[w.to:], to)
+		if to := load(text, int(w.at)); w.part != torn {
+			store(out, int(w.to), to)
 		} else {
-			for d := differing(to ^ load(u.src[w.at:])); d != 0; d &= d - 1 {
+			for d := differing(to ^ load(u.src, int(w.at))); d != 0; d &= d - 1 {
 				i := bits.TrailingZeros64(d) / 8
 				out[w.each[i&7]] = byte(to >> (8 * i))
 			}

@@ -10,15 +10,21 @@ const (
 	high = 0x80 * ones
 )
 
-func load(s []byte) uint64 { return binary.LittleEndian.Uint64(s) }
+// load and store slice with a capacity, which spares them the work of a slice that may be empty.
 
-func store(s []byte, w uint64) { binary.LittleEndian.PutUint64(s, w) }
+func load(s []byte, at int) uint64 { return binary.LittleEndian.Uint64(s[at : at+word : at+word]) }
 
-// asIs finds the bytes that a Query does not escape.
-func asIs(w uint64) uint64 {
+func store(s []byte, at int, w uint64) { binary.LittleEndian.PutUint64(s[at:at+word:at+word], w) }
+
+// toEscape finds the bytes that a Query escapes. Each sum has the upper bit of a byte set where the byte is not below some
+// bound, so that an odd number of bounds has been passed within the ranges that need no escaping.
+func toEscape(w uint64) uint64 {
 	l := w &^ high
-	found := alnum(l) | (l+(0x80-'-')*ones)&^(l+(0x7f-'.')*ones) | ^((l ^ '_'*ones) + 0x7f*ones)
-	return found &^ w & high
+	low := l | 0x20*ones
+	passed := (l + (0x80-'-')*ones) ^ (l + (0x80-'/')*ones) ^ (l + (0x80-'0')*ones) ^ (l + (0x80-':')*ones) ^
+		(low + (0x80-'a')*ones) ^ (low + (0x80-'{')*ones) ^
+		(low + (0x80-0x7f)*ones) ^ (l + (0x80-0x7f)*ones) // "_" is 0x7f in low only
+	return (^passed | w) & high
 }
 
 // oddInQuery finds what has a meaning in a query or would not survive there, "&" included, and some that has none.
