@@ -6,6 +6,7 @@ const maxUnits = 12
 const (
 	effort      = 4 // how often a unit has to match to have been worth it
 	maxPatience = maxUnits * effort
+	minPatience = 2 * effort
 )
 
 // units are the last units that were met. They outlive their playlist, for the sake of its next state, and of others like
@@ -28,10 +29,13 @@ const (
 )
 
 // forget makes room for a playlist with another Mapper.
-func (us *units) forget() { us.all, us.victim, us.last, us.misses = us.all[:0], 0, nil, 0 }
+func (us *units) forget() {
+	us.all, us.victim, us.last, us.misses = us.all[:0], 0, nil, 0
+	us.patience = maxPatience
+}
 
-// begin prepares for a playlist.
-func (us *units) begin() { us.patience, us.hope = maxPatience, maxHope/2 }
+// begin prepares for a playlist. After one in which nothing matched, little is learned until something does.
+func (us *units) begin() { us.patience, us.hope = max(us.patience, minPatience), maxHope/2 }
 
 // find finds the unit that text begins with, or nil. What followed last time is tried first.
 func (us *units) find(text []byte) (u *unit, differ, loose uint64) {
