@@ -184,6 +184,7 @@ func TestBadFlags(t *testing.T) {
 }
 
 func TestPagesOfOtherNamesCannotReachALoopbackServer(t *testing.T) {
+	fakeFFmpeg(t, "finish")
 	base := start(t, "-dir", t.TempDir())
 	for host, status := range map[string]int{"rebound.example": 403, "rebound.example:80": 403, "localhost:80": 400, "127.0.0.1": 400, "[::1]:80": 400} {
 		resp, body := do(t, "POST", base+"/upload", "Host", host, "Origin", "http://"+host)
