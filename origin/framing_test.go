@@ -47,7 +47,7 @@ func TestABrokenBodyNeverEndsCleanly(t *testing.T) {
 }
 
 func TestFramingFaultsAtTheHeader(t *testing.T) {
-	f := newFront(t, &origin.Proxy{Wait: 500 * time.Millisecond})
+	patient, hasty := newFront(t, &origin.Proxy{}), newFront(t, &origin.Proxy{Wait: 100 * time.Millisecond})
 	for name, row := range map[string]struct {
 		script faultorigin.Script
 		status int
@@ -90,6 +90,10 @@ func TestFramingFaultsAtTheHeader(t *testing.T) {
 		})}, 502, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			f := patient
+			if row.status == http.StatusGatewayTimeout {
+				f = hasty
+			}
 			f.origin.Handle("/a.ts", row.script)
 			resp, body := f.get(t, "/a.ts")
 			require.Equal(t, row.status, resp.StatusCode)
@@ -118,7 +122,7 @@ func TestUnreachable(t *testing.T) {
 
 // A client of HTTP/1.0, as which nginx asks by default, knows the end of a stream by that of the connection.
 func TestABrokenBodyDoesNotEndCleanlyOverHTTP10(t *testing.T) {
-	f := newFront(t, &origin.Proxy{Idle: 200 * time.Millisecond})
+	patient, hasty := newFront(t, &origin.Proxy{}), newFront(t, &origin.Proxy{Idle: 200 * time.Millisecond})
 	for name, row := range map[string]struct {
 		script faultorigin.Script
 		broken bool
@@ -129,6 +133,10 @@ func TestABrokenBodyDoesNotEndCleanlyOverHTTP10(t *testing.T) {
 		"last chunk missing": {faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			f := patient
+			if row.broken {
+				f = hasty
+			}
 			f.origin.Handle("/a.ts", row.script)
 			conn, err := net.Dial("tcp", f.Listener.Addr().String())
 			require.NoError(t, err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/rangeserve"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -23,10 +24,11 @@ func slowFilm(t *testing.T, protocol string, files *rangeserve.Files) (body io.R
 	done := make(chan struct{})
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer close(done)
+		// As a server's WriteTimeout does, which would hold for a handshake, too.
+		assert.NoError(t, http.NewResponseController(w).SetWriteDeadline(time.Now().Add(500*time.Millisecond)))
 		files.ServeHTTP(w, r)
 	}))
 	srv.EnableHTTP2 = protocol == "HTTP/2"
-	srv.Config.WriteTimeout = 500 * time.Millisecond // of which nothing is left
 	if protocol == "HTTP/1" {
 		srv.Start()
 	} else {
