@@ -69,9 +69,9 @@ func controls(t *testing.T) {
 // patience is how long a player may take: where it is known to fail, that is seen soon.
 func patience(l limit) time.Duration {
 	if l.plays {
-		return 12 * time.Second
+		return 8 * time.Second
 	}
-	return 45 * time.Second
+	return 90 * time.Second
 }
 
 // extraRequest reports whether only a player that knows what the shape is about would ask this.
@@ -82,7 +82,7 @@ func (s shape) extraRequest(r *http.Request) bool {
 	case "iframes":
 		return r.URL.Path == "/iframes/all.mp4"
 	case "breaks":
-		return r.URL.Path == "/breaks/assets.json" || r.URL.Path == "/ts/index.m3u8"
+		return r.URL.Path == "/breaks/assets.json" || r.URL.Path == "/breaks/ts.m3u8"
 	}
 	return r.URL.Query().Has("_HLS_part")
 }

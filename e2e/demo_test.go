@@ -42,7 +42,7 @@ func TestDemoHasAPageThatPlays(t *testing.T) {
 					err = errors.Join(json.NewDecoder(resp.Body).Decode(&now), resp.Body.Close())
 				}
 				return err == nil && now.Served.Playlists > 3 && now.Served.Segments > 5
-			}, 20*time.Second, 100*time.Millisecond)
+			}, time.Minute, 100*time.Millisecond)
 		})
 	}
 }

@@ -73,23 +73,38 @@ func writeIFrames(dir string) error {
 `))
 }
 
-// writeBreaks interrupts the fMP4 twice, once for an asset and once for a list of assets.
+// writeBreaks interrupts the fMP4 twice, once for an asset and once for a list of assets. Each is one segment long, to be
+// played to its end: Shaka takes X-PLAYOUT-LIMIT for a time on the clock and skips what begins slowly.
 func writeBreaks(dir string) error {
-	text, err := os.ReadFile(filepath.Join(dir, "fmp4/index.m3u8"))
+	film, err := besides(dir, "fmp4")
+	if err != nil {
+		return err
+	}
+	ts, err := besides(dir, "ts")
 	if err != nil {
 		return err
 	}
 	const breaks = `#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:00.000Z
-#EXT-X-DATERANGE:ID="one",CLASS="com.apple.hls.interstitial",START-DATE="2026-01-01T00:00:02.000Z",X-ASSET-URI="../ts/index.m3u8",X-PLAYOUT-LIMIT=1.5,X-RESUME-OFFSET=0
-#EXT-X-DATERANGE:ID="two",CLASS="com.apple.hls.interstitial",START-DATE="2026-01-01T00:00:04.000Z",X-ASSET-LIST="../breaks/assets.json",X-PLAYOUT-LIMIT=1.5,X-RESUME-OFFSET=0
+#EXT-X-DATERANGE:ID="one",CLASS="com.apple.hls.interstitial",START-DATE="2026-01-01T00:00:02.000Z",X-ASSET-URI="../breaks/ts.m3u8",X-RESUME-OFFSET=0
+#EXT-X-DATERANGE:ID="two",CLASS="com.apple.hls.interstitial",START-DATE="2026-01-01T00:00:04.000Z",X-ASSET-LIST="../breaks/assets.json",X-RESUME-OFFSET=0
 #EXTINF`
-	list := strings.Replace(string(text), "#EXTINF", breaks, 1)
-	list = strings.ReplaceAll(list, "\nseg", "\n../fmp4/seg")
-	list = strings.Replace(list, `"init.mp4"`, `"../fmp4/init.mp4"`, 1)
-	if err := write(dir, "breaks/assets.json", `{"ASSETS":[{"URI":"../mv/master.m3u8","DURATION":20}]}`); err != nil {
-		return err
-	}
-	return write(dir, "breaks/index.m3u8", list)
+	return errors.Join(
+		write(dir, "breaks/index.m3u8", strings.Replace(film, "#EXTINF", breaks, 1)),
+		write(dir, "breaks/ts.m3u8", firstSegment(ts)),
+		write(dir, "breaks/fmp4.m3u8", firstSegment(film)),
+		write(dir, "breaks/assets.json", `{"ASSETS":[{"URI":"../breaks/fmp4.m3u8","DURATION":2}]}`))
+}
+
+// besides is the playlist of a shape as it would be in a folder beside its own.
+func besides(dir, shape string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(dir, shape, "index.m3u8"))
+	list := strings.ReplaceAll(string(text), "\nseg", "\n../"+shape+"/seg")
+	return strings.Replace(list, `"init.mp4"`, `"../`+shape+`/init.mp4"`, 1), err
+}
+
+func firstSegment(playlist string) string {
+	pieces := strings.SplitN(playlist, "#EXTINF", 3)
+	return pieces[0] + "#EXTINF" + pieces[1] + "#EXT-X-ENDLIST\n"
 }
 
 func write(dir, name, text string) error {

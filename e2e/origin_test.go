@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -44,8 +45,23 @@ func folder(dir string) http.Handler {
 func startOrigin(t testing.TB, h http.Handler) *origin {
 	o := &origin{files: h, requests: map[string]int{}}
 	o.Server = httptest.NewServer(o)
-	t.Cleanup(o.kill)
+	t.Cleanup(func() {
+		o.kill()
+		if t.Failed() {
+			t.Log("the origin was asked last:\n" + o.told())
+		}
+	})
 	return o
+}
+
+// told are the last requests, for whoever wants to know why a player failed.
+func (o *origin) told() string {
+	var b strings.Builder
+	seen := o.seen()
+	for _, r := range seen[max(0, len(seen)-50):] {
+		fmt.Fprintf(&b, "%s %s %s %s\n", r.Method, r.URL, r.Header.Get("Range"), r.UserAgent())
+	}
+	return b.String()
 }
 
 func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {

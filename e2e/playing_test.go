@@ -53,10 +53,10 @@ type playing struct {
 // in is p as a part of the test sees it.
 func (p *playing) in(t testing.TB) *playing { return &playing{t, p.b, p.id} }
 
-// until waits for a report that satisfies ok, and fails the test after 40 s without one.
+// until waits for a report that satisfies ok, and fails the test after a minute and a half without one.
 func (p *playing) until(what string, ok func(report) bool) report {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), 90*time.Second)
 	defer cancel()
 	r, err := p.b.await(ctx, p.id, ok)
 	require.NoError(p.t, err, "never %s", what)

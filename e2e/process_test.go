@@ -37,7 +37,7 @@ func startExample(t testing.TB, name string, args ...string) *server {
 	}()
 	t.Cleanup(func() {
 		cmd.Process.Signal(syscall.SIGTERM)
-		kill := time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() })
+		kill := time.AfterFunc(30*time.Second, func() { cmd.Process.Kill() })
 		<-ended
 		kill.Stop()
 		if err != nil || t.Failed() {
@@ -47,7 +47,7 @@ func startExample(t testing.TB, name string, args ...string) *server {
 			t.Errorf("%s does not end well on SIGTERM: %v", name, err)
 		}
 	})
-	for wait := time.After(20 * time.Second); s.stdout.text() == ""; time.Sleep(10 * time.Millisecond) {
+	for wait := time.After(time.Minute); s.stdout.text() == ""; time.Sleep(10 * time.Millisecond) {
 		select {
 		case <-ended:
 			t.Fatalf("%s ended at once", name)
@@ -74,7 +74,7 @@ func (s *server) link(t testing.TB, path string) string {
 			}
 		}
 		return found != ""
-	}, 10*time.Second, 20*time.Millisecond, "no link to %s", path)
+	}, time.Minute, 20*time.Millisecond, "no link to %s", path)
 	return found
 }
 

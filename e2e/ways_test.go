@@ -86,6 +86,6 @@ func liveLinks(t *testing.T, s *server) func(playlist string) string {
 			links[playlist] = found[i]
 		}
 		return len(links) == len(linked())
-	}, 10*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	return func(playlist string) string { return links[playlist] }
 }
