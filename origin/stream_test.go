@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"testing"
 	"time"
 
@@ -86,6 +87,34 @@ func TestAViewerWhoStandsStill(t *testing.T) {
 	fmt.Fprintf(conn, "GET /a.ts HTTP/1.1\r\nHost: x\r\n\r\n")
 	require.Eventually(t, func() bool { return f.origin.Open() == 1 }, 5*time.Second, time.Millisecond)
 	require.Eventually(t, func() bool { return f.origin.Open() == 0 }, 10*time.Second, 10*time.Millisecond)
+}
+
+// Small answers stay in the server's buffer until the Proxy is done with them, and one alone always finds room beyond it. A
+// client who asks for many and takes none is let go all the same.
+func TestAViewerWhoStandsStillBeforeManySmallAnswers(t *testing.T) {
+	body := make([]byte, 1<<10)
+	s := httptest.NewUnstartedServer(&origin.Proxy{
+		Upstream: func(*url.URL) (string, error) { return "http://a.example/a.ts", nil },
+		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, ContentLength: int64(len(body)), Body: io.NopCloser(bytes.NewReader(body)), Header: http.Header{}}, nil
+		}),
+		Stall: 200 * time.Millisecond,
+	})
+	s.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		c.(*net.TCPConn).SetWriteBuffer(4 << 10)
+		return ctx
+	}
+	s.Start()
+	defer s.Close()
+	conn, err := net.Dial("tcp", s.Listener.Addr().String())
+	require.NoError(t, err)
+	defer conn.Close()
+	conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	for err == nil {
+		_, err = io.WriteString(conn, "GET /a.ts HTTP/1.1\r\nHost: x\r\n\r\n")
+	}
+	require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
 }
 
 func aborts(f func()) (aborted bool) {
