@@ -98,14 +98,9 @@ func (f *fetch) watch(body io.ReadCloser) io.ReadCloser {
 
 // needsWhole reports a playlist that its path did not announce and that was asked for in a way fit for media only.
 func (f *fetch) needsWhole(resp *http.Response) bool {
-	switch {
-	case f.whole || !isPlaylistType(resp.Header) && !isPlaylistPath(f.sent.URL):
-		return false
-	case resp.StatusCode == http.StatusPartialContent:
-		return true
-	default:
-		return resp.StatusCode == http.StatusOK && f.sent.Method == http.MethodHead && f.proxy.ModifyResponse != nil
-	}
+	media := resp.StatusCode == http.StatusPartialContent ||
+		resp.StatusCode == http.StatusOK && f.sent.Method == http.MethodHead && f.proxy.ModifyResponse != nil
+	return media && !f.whole && (isPlaylistType(resp.Header) || isPlaylistPath(f.sent.URL))
 }
 
 // follow sends the request and goes after redirects, each a round trip of its own.

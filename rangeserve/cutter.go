@@ -57,9 +57,11 @@ func (c *cutter) decide(body []byte) {
 	h := c.Header()
 	playlist := isPlaylist(field(h, "Content-Type"), c.r.URL.Path)
 	whole := playlist || !cuttable(h)
-	if status := precondition(c.r, h); c.cuts && status != http.StatusOK {
-		c.refuse(status, 0)
-		return
+	if c.cuts {
+		if status := precondition(c.r, h); status != http.StatusOK {
+			c.refuse(status, 0)
+			return
+		}
 	}
 	if !whole {
 		advertise(h, false)
