@@ -17,6 +17,7 @@ func addPlaylists(f *testing.F) {
 		"#EXT-X-KEY:KEYFORMAT=x,URI=\"a\",URI=b , URI =\"c\n#EXT-X-MAP:,,=,\"\",URI=\"", "../../x\n/x\n//x\n?x\n#x\n./x:y\nhttp:x\nhttp://h/../x#y",
 		"#EXT-X-DATERANGE:ID=\"a\",X-ASSET-URI=\"x\"\n#EXT-X-DATERANGE:ID=\"a\",CLASS=\"com.apple.hls.interstitial\",X-ASSET-LIST=\"y\"",
 		"a/s1.ts?x=1/2\na/s2.ts?x=2/3\na/s3.ts?x=3/4\na/.3.ts?x=3/4\nb/x3.ts?x=3_4", "../12345678.ts\n../12345679.ts\n../1234567%.ts\n../12345670.ts",
+		"#EXT-X-KEY:IV=1\",URI=\"a\"\n#EXT-X-MEDIA:X=\"a\"b\"c, URI=\"d\"e,URI=\"f\"",
 		"a b\n\ta%zz \n_HLS_x?_HLS_y\nx//y/../z\n.ts\n#EXT-X-PREFETCH: x",
 	} {
 		f.Add(p, base)

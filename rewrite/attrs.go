@@ -3,8 +3,8 @@ package rewrite
 import "bytes"
 
 // attrList walks an attribute list (section 4.2 of the HLS draft), more patient than the grammar: blanks around names
-// and values, values without quotes, and a missing closing quote are put up with, as some player does with each. A comma
-// separates attributes where the number of quotes before it is even.
+// and values, values without quotes, and a missing closing quote are put up with, as some player does with each. Quotes
+// enclose a value only if it begins with one, for all players: elsewhere they are bytes like others.
 type attrList struct {
 	src      []byte
 	pos, end int // what is left
@@ -42,15 +42,17 @@ func (a *attrList) item() (from, to, equals int) {
 	from, equals = a.pos, -1
 	src := a.src[:a.end]
 	for to = from; to < len(src) && src[to] != ','; to++ {
-		switch src[to] {
-		case '=':
-			if equals < 0 {
-				equals = to
-			}
-		case '"':
-			if to = until(src, to+1, len(src), '"'); to == len(src) {
-				a.pos = to
-				return from, to, equals
+		if src[to] != '=' || equals >= 0 {
+			continue
+		}
+		equals = to
+		value := to + 1
+		for value < len(src) && (src[value] == ' ' || src[value] == '\t') {
+			value++
+		}
+		if value < len(src) && src[value] == '"' {
+			if to = until(src, value+1, len(src), '"'); to == len(src) {
+				break
 			}
 		}
 	}
@@ -92,14 +94,14 @@ func (a *attrList) nextURI() (found, sure bool) {
 		name := scan - 1
 		even = even == (bytes.Count(a.src[at:name], quoteByte)&1 == 0)
 		at = name
-		if !even {
-			continue
-		}
 		if name != a.pos && a.src[name-1] != ',' {
 			if c := a.src[name-1]; c == ' ' || c == '\t' {
 				return false, false
 			}
 			continue
+		}
+		if !even {
+			return false, false // within a value, or a quote is where none should be
 		}
 		from := name + 4
 		if from == a.end || a.src[from] != '"' {
@@ -110,9 +112,7 @@ func (a *attrList) nextURI() (found, sure bool) {
 		if a.to = until(a.src, a.from, a.end, '"'); a.to == a.end {
 			return false, false // no closing quote: the value ends before the blanks at the end of the line
 		}
-		if a.pos = a.to + 1; a.pos < a.end {
-			a.item()
-		}
+		a.pos = min(until(a.src, a.to+1, a.end, ',')+1, a.end)
 		return true, true
 	}
 }
