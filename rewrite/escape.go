@@ -34,6 +34,8 @@ type shape struct {
 	class     uint16 // the meanings of the bytes that a Query escapes
 	query     int    // where its query begins, or its length
 	name      int    // where the last element of its path begins
+	grown     int    // by how much what stands before that has become longer; put only
+	plain     bool   // nothing in that element is escaped; put only
 	dotted    bool   // a slash of its path is followed by a dot or a slash: there may be a dot segment
 	directive bool   // a parameter of its query is one
 	escapes   bool   // there is an escape in its path, or one that is none or could be taken for one of ours
@@ -60,18 +62,21 @@ func (sh *shape) put(buf, s []byte) int {
 		i, n = i+k, n+k
 		e := putByte(buf, n, s[i])
 		if all |= e; e&(telling<<classAt) != 0 {
-			sh.note(s, i)
+			sh.note(s, i, n)
 		}
 		i, n = i+1, n+escapedLen(e)
 	}
 	for ; i < len(s); i++ {
 		e := putByte(buf, n, s[i])
 		if all |= e; e&(telling<<classAt) != 0 {
-			sh.note(s, i)
+			sh.note(s, i, n)
 		}
 		n += escapedLen(e)
 	}
 	sh.class = uint16(all >> classAt)
+	if sh.query == len(s) {
+		sh.plain = n-i == sh.grown
+	}
 	return n
 }
 
@@ -109,20 +114,22 @@ func (sh *shape) take(s []byte, i int) {
 	c := class[s[i]]
 	sh.class |= c
 	if c&telling != 0 {
-		sh.note(s, i)
+		sh.note(s, i, i)
 	}
 }
 
-// note takes in what the byte s[i], which is telling, means.
-func (sh *shape) note(s []byte, i int) {
+// note takes in what the byte s[i], which is telling, means. What stands before it has become n bytes.
+func (sh *shape) note(s []byte, i, n int) {
 	switch s[i] {
 	case '/':
 		if sh.query == len(s) {
-			sh.name = i + 1
+			sh.name, sh.grown = i+1, n-i+len("%2F")-len("/")
 			sh.dotted = sh.dotted || i+1 < len(s) && (s[i+1] == '.' || s[i+1] == '/')
 		}
 	case '?':
-		sh.query = min(sh.query, i)
+		if sh.query == len(s) {
+			sh.query, sh.plain = i, n-i == sh.grown
+		}
 		sh.directive = sh.directive || isDirective(s[i+1:])
 	case '&':
 		sh.directive = sh.directive || isDirective(s[i+1:])

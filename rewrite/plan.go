@@ -118,9 +118,9 @@ func (p *plan) appendQuery(dst, stem, rest []byte, w *way) ([]byte, bool) {
 	}
 	tail := free[before : before+n]
 	at := copy(free, p.head)
-	element := rest[sh.name:sh.query]
-	at = len(appendElement(free[:at], element))
-	w.known = bytes.Equal(free[len(p.head):at], element)
+	var name []byte
+	name, w.known = appendElement(free[:at], rest[sh.name:sh.query], sh.plain)
+	at = len(name)
 	at += copy(free[at:], p.mid)
 	at += copy(free[at:], stem)
 	w.rest, w.name, w.second = at, span{sh.name, sh.query}, len(p.head)

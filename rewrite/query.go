@@ -83,15 +83,18 @@ const (
 // path, made of unreserved bytes but "~" only, so that nothing on the way alters it, and with its extension last.
 func appendName(dst, path []byte) []byte {
 	path, _, _ = splitTail(path)
-	return appendElement(dst, path[bytes.LastIndexByte(path, '/')+1:])
+	element := path[bytes.LastIndexByte(path, '/')+1:]
+	dst, _ = appendElement(dst, element, classOf(element)&escaped == 0)
+	return dst
 }
 
-// appendElement is appendName for the element alone.
-func appendElement(dst, element []byte) []byte {
-	if n := len(element); n > 0 && n <= maxName && element[0] != '.' && classOf(element)&escaped == 0 {
-		return append(dst, element...)
+// appendElement is appendName for the element alone; plain tells that nothing in it is escaped in a query. same is true
+// if it is appended as it is.
+func appendElement(dst, element []byte, plain bool) (_ []byte, same bool) {
+	if n := len(element); plain && n > 0 && n <= maxName && element[0] != '.' {
+		return append(dst, element...), true
 	}
-	return appendSafeName(dst, element)
+	return appendSafeName(dst, element), false
 }
 
 func appendSafeName(dst, element []byte) []byte {
