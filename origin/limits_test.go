@@ -33,7 +33,7 @@ func TestLimitsOfRequests(t *testing.T) {
 					}
 				}()
 			}
-			require.Eventually(t, func() bool { return f.origin.Open() == 2 }, 5*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return f.origin.Open() == 2 }, time.Minute, time.Millisecond)
 			for range 5 {
 				resp, _ := f.get(t, "/a.ts")
 				require.Equal(t, 503, resp.StatusCode)
@@ -44,7 +44,7 @@ func TestLimitsOfRequests(t *testing.T) {
 			require.Eventually(t, func() bool {
 				resp, _ := f.get(t, "/a.ts")
 				return resp.StatusCode == 200
-			}, 5*time.Second, time.Millisecond)
+			}, time.Minute, time.Millisecond)
 		})
 	}
 }

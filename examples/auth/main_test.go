@@ -167,7 +167,7 @@ func TestARevokedSessionEndsAtOnce(t *testing.T) {
 		require.Eventually(t, func() bool {
 			resp, _ := get(t, uri)
 			return resp.StatusCode == http.StatusForbidden
-		}, 5*time.Second, 10*time.Millisecond, uri)
+		}, time.Minute, 10*time.Millisecond, uri)
 	}
 	for _, uri := range append(theirs, other) {
 		resp, _ := get(t, uri)
@@ -198,7 +198,7 @@ func TestWithoutABackendNobodyWatches(t *testing.T) {
 				require.NotContains(t, body, "127.0.0.1")
 				require.Equal(t, "*", resp.Header.Get("Access-Control-Allow-Origin"))
 				return resp.StatusCode == want
-			}, 10*time.Second, 20*time.Millisecond, "%s is to become %d", path, want)
+			}, time.Minute, 20*time.Millisecond, "%s is to become %d", path, want)
 		}
 	}
 	for _, step := range []struct{ backend, viewer int64 }{{200, 200}, {403, 403}, {200, 200}, {401, 403}, {500, 503}, {200, 200}, {302, 503}, {0, 503}, {200, 200}} {

@@ -233,7 +233,7 @@ func TestBadInput(t *testing.T) {
 				require.Equal(t, row.status, resp.StatusCode, body)
 				require.Equal(t, []string{"*"}, resp.Header.Values("Access-Control-Allow-Origin"))
 				require.Empty(t, resp.Header.Get("Location"))
-				require.Less(t, time.Since(begun), 30*time.Second)
+				require.Less(t, time.Since(begun), time.Minute)
 				for _, secret := range []string{"http:", "127.0.0.1", "10.", "secret", "passwd"} {
 					require.NotContains(t, body, secret)
 				}

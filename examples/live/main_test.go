@@ -215,7 +215,7 @@ func TestFLVIsPassedOnAsItComes(t *testing.T) {
 		leave()
 		resp.Body.Close()
 	}
-	require.Eventually(t, func() bool { return o.Open() == 0 }, 10*time.Second, 10*time.Millisecond, "a stream that nobody watches is not fetched")
+	require.Eventually(t, func() bool { return o.Open() == 0 }, time.Minute, 10*time.Millisecond, "a stream that nobody watches is not fetched")
 }
 
 // An endless TS looks like a segment until it has outgrown one. Those who watch by then go on undisturbed.
@@ -242,7 +242,7 @@ func TestEndlessTSIsPassedOn(t *testing.T) {
 	for _, body := range bodies {
 		body.Close()
 	}
-	require.Eventually(t, func() bool { return o.Open() == 0 }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return o.Open() == 0 }, time.Minute, 10*time.Millisecond)
 }
 
 func TestFieldsThatAreNamedArePassedOn(t *testing.T) {

@@ -62,14 +62,14 @@ func running(t *testing.T, file string) (pid int) {
 			pid, err = strconv.Atoi(strings.TrimSpace(string(text)))
 		}
 		return err == nil
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	return pid
 }
 
 // ended requires that a process is no more.
 func ended(t *testing.T, pid int) {
 	t.Helper()
-	require.Eventually(t, func() bool { return exec.Command("kill", "-0", strconv.Itoa(pid)).Run() != nil }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return exec.Command("kill", "-0", strconv.Itoa(pid)).Run() != nil }, time.Minute, 10*time.Millisecond)
 }
 
 // sleepy is an ffmpeg that writes the ids of itself and of a child, and never finishes.

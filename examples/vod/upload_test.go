@@ -56,7 +56,7 @@ func nothingIn(t *testing.T, dir string) {
 	require.Eventually(t, func() bool {
 		entries, err := os.ReadDir(dir)
 		return err == nil && len(entries) == 0
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 }
 
 // fakeFFmpeg puts shell scripts in the place of ffmpeg and ffprobe, which says that films have two seconds of sound.
