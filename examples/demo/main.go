@@ -85,7 +85,7 @@ func run(ctx context.Context, out io.Writer, c config) error {
 	serve(ctx, g, public, front, d.close)
 	g.Go(func() error { d.meter.run(ctx); return nil })
 	g.Go(func() error {
-		d.crowd.run(ctx, base+"/hls/live/master.m3u8", c.viewers, func(err error) { log.Print("simulated viewer: ", err) })
+		d.crowd.run(ctx, base+"/hls/live/master.m3u8", c.viewers, seldom(10*time.Second, log.Printf))
 		return nil
 	})
 	return g.Wait()

@@ -29,7 +29,7 @@ export function show(stats, now) {
   $("#front .big b").textContent = rate(now?.requests ?? 0);
   $("#front .small").textContent = `${count.format(asked)} so far` +
     (served.refused ? `, ${count.format(served.refused)} refused` : "") + (served.failed ? `, ${count.format(served.failed)} failed` : "");
-  const share = now?.requests ? Math.max(0, 100 * (1 - now.origin / now.requests)) : 0;
+  const share = now?.requests ? Math.min(100, 100 * (now.hits + now.joins) / now.requests) : 0;
   $("#cache .big b").textContent = share.toFixed(share > 10 && share < 99.95 ? 1 : 0) + " %";
   $("#cache .small").textContent = `${short.format(stats.hits)} hits, ${short.format(stats.joins)} joins, ${short.format(stats.misses)} misses`;
   $("#cache").className = stats.cache ? "" : "off";

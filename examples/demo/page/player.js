@@ -61,6 +61,7 @@ video.addEventListener("error", async () => {
 
 // buffered is how many seconds the player could go on for without a network.
 export function buffered() {
+  if (video.error) return 0; // whatever is left, it does not play on
   for (let i = 0; i < video.buffered.length; i++) {
     if (video.buffered.start(i) <= video.currentTime + 0.1 && video.currentTime <= video.buffered.end(i)) {
       return video.buffered.end(i) - video.currentTime;

@@ -1,5 +1,5 @@
 const video = document.querySelector('video')
-let hls, waiting
+let hls, waiting, current
 
 document.querySelector('#films').onclick = e => {
   const chosen = e.target.closest('button')
@@ -12,29 +12,41 @@ document.querySelector('#films').onclick = e => {
 }
 
 function mark(name) {
-  for (const b of document.querySelectorAll('#films button')) b.toggleAttribute('aria-current', b.textContent === name)
+  for (const b of document.querySelectorAll('#films button')) b.ariaCurrent = b.textContent === name ? 'true' : null
 }
 function play(link) {
   trouble('')
   hls?.destroy()
   hls = undefined
+  current = link
   const playlist = /\.m3u8(\?|$)/.test(link)
   if (!playlist || video.canPlayType('application/vnd.apple.mpegurl')) {
-    video.onerror = () => playlist ? withScript(link) : trouble(video.error.message)
+    video.onerror = () => instead(link, playlist)
     video.src = link
     video.play().catch(() => {})
   } else {
-    withScript(link)
+    instead(link, playlist)
   }
 }
-async function withScript(link) {
+// instead is for what the browser does not play by itself, or is not given.
+async function instead(link, playlist) {
   video.onerror = null
+  const answer = await fetch(link).catch(() => null)
+  answer?.body?.cancel()
+  if (link !== current) return
+  if (!answer) trouble('the server cannot be reached')
+  else if (!answer.ok) trouble(`the server answers ${answer.status} ${answer.statusText}`)
+  else if (playlist) withScript(link)
+  else trouble('this browser does not know its format')
+}
+async function withScript(link) {
   try {
     await (waiting ??= load())
   } catch {
     waiting = undefined
-    return trouble('hls.js could not be loaded')
+    return trouble('hls.js could not be loaded from cdn.jsdelivr.net')
   }
+  if (link !== current) return
   hls = new Hls()
   hls.on(Hls.Events.ERROR, (_, e) => { if (e.fatal) trouble(e.details + (e.response ? ' ' + e.response.code : '')) })
   hls.loadSource(link)

@@ -1,0 +1,90 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The pages as a viewer sees them, where nothing but this machine can be reached: no script comes from a CDN.
+
+func TestPagesSayWhyALinkDoesNotPlay(t *testing.T) {
+	o := newOrigin(t, media(t))
+	signed := startExample(t, "live", "-origin", o.URL, "-allow", "127.0.0.0/8", "-key", "SECRET")
+	cors := startExample(t, "corsproxy", "-allow", "127.0.0.0/8")
+	p := openPage(t, signed.URL+"/#/live/ts/index.m3u8")
+	p.says("#trouble", "It does not play: the server answers 401")
+	p.eval("location.hash = '/live/x.flv'")
+	p.says("#trouble", "mpegts.js could not be loaded from cdn.jsdelivr.net")
+
+	p = openPage(t, cors.URL)
+	for target, says := range map[string]string{
+		o.URL + "/none.m3u8":         "the proxy answers 404",
+		"http://10.0.0.1/index.m3u8": "the proxy answers 403",
+	} {
+		p.shows("!!document.querySelector('form') && !document.querySelector('#trouble')", "true")
+		p.eval(fmt.Sprintf("document.querySelector('input').value = %q", target))
+		p.press("form button")
+		p.says("#trouble", says)
+		p.eval("location = '/'")
+	}
+}
+
+func TestDemoButtonsBreakAndMend(t *testing.T) {
+	p := openPage(t, startExample(t, "demo", "-hlsjs", requireHLSJS(t)).URL)
+	p.says("#viewers .big", "1\nwatching")
+	p.press("[data-crowd='25']")
+	p.says("#viewers .big", "26\nwatching")
+	p.press("#switch")
+	p.says("#switch", "Switch it on")
+	p.press("#switch")
+	p.says("#switch", "Switch it off")
+	p.press("[data-origin=A] button")
+	p.says("[data-origin=A]", "dead")
+	p.press("[data-origin=B] button")
+	p.says("#trouble", "Both origins are dead.")
+	p.press("[data-origin=A] button")
+	p.press("[data-origin=B] button")
+	p.shows("document.querySelector('#trouble').hidden", "true")
+	p.press("#link")
+	p.says("#said", "The link now answers 403")
+	p.says("#trouble", "nothing is left to play")
+	p.press("#link")
+	p.shows("document.querySelector('#trouble').hidden", "true")
+	p.press("[data-crowd='0']")
+	p.says("#viewers .small", "a simulated crowd")
+}
+
+// upload has the form of the page send /vod/src.mp4, or something else, under another name.
+func (p *page) upload(name, content string) {
+	p.t.Helper()
+	p.shows(fmt.Sprintf(`(async () => {
+		const film = %s, files = new DataTransfer(), form = document.querySelector('form')
+		files.items.add(new File([film], %q))
+		form.elements.film.files = files.files
+		form.requestSubmit()
+		return 'sent'
+	})()`, content, name), "sent")
+}
+
+func TestVODPageUploadsAndPlays(t *testing.T) {
+	dir := t.TempDir()
+	film, err := os.ReadFile(filepath.Join(media(t), "src.mp4"))
+	require.NoError(t, err)
+	require.NoError(t, write(dir, "src.mp4", string(film)))
+	p := openPage(t, startExample(t, "vod", "-dir", dir).URL)
+	p.upload("bad.mp4", "'no film'")
+	p.says("#jobs", "That is no film")
+	p.upload("first.mp4", "await (await fetch('/vod/src.mp4')).blob()")
+	p.says("#jobs", "done")
+	p.press("#films button[value^='/vod/first/']")
+	p.shows("document.querySelector('video').currentTime > 1", "true")
+	p.shows("document.querySelector('#films [aria-current=true]').textContent", "first")
+
+	require.NoError(t, os.Remove(filepath.Join(dir, "src.mp4")))
+	p.press("#films button[value^='/vod/src.mp4']")
+	p.says("#trouble", "It does not play: the server answers 404")
+}
