@@ -150,3 +150,45 @@ func many(n int) http.Header {
 	}
 	return h
 }
+
+// Somebody who watches a film some segments behind another finds them, whatever else is asked for in the meantime; the
+// numbers alone, of files that nobody goes through, mean nothing.
+func TestMemoryKeepsWhatAViewerIsOnTheWayTo(t *testing.T) {
+	for name, row := range map[string]struct {
+		format  string
+		inOrder bool
+		atLeast int
+		atMost  int
+	}{
+		"numbered":        {"http://o/film/seg%d.mp4", true, 22, 24},
+		"with zeros":      {"http://o/film/%05d.ts?token=1", true, 22, 24},
+		"slices":          {"http://o/film2.mp4\x00slice\x00\"1.0\"\x00%d", true, 22, 24},
+		"another order":   {"http://o/film/seg%d.mp4", false, 0, 12},
+		"another's count": {"http://o/%d/seg.mp4", true, 0, 8},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := cache.NewMemory(1 << 20)
+			key := func(i int) string { return fmt.Sprintf(row.format, 95+i) }
+			for i := range 30 {
+				put(t, m, key(i), 20_000)
+			}
+			kept := 0
+			for step := range 30 {
+				i := step
+				if !row.inOrder {
+					i = step * 17 % 30
+				}
+				if has(t, m, key(i)) && step >= 6 {
+					kept++
+				}
+				for j := range 4 {
+					if step >= 6 {
+						put(t, m, fmt.Sprintf("scan%d", 4*step+j), 20_000)
+					}
+				}
+			}
+			require.GreaterOrEqual(t, kept, row.atLeast)
+			require.LessOrEqual(t, kept, row.atMost)
+		})
+	}
+}

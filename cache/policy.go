@@ -4,7 +4,8 @@ import "weak"
 
 // policy decides what Memory drops: S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", 2023). New
 // entries go to a small queue; those asked for again before they reach its end move to the main one, the others leave and
-// only their keys are remembered for a while. In the main queue an entry that was asked for goes round once more.
+// only their keys are remembered for a while. In the main queue an entry that was asked for goes round once more. In both
+// an entry to which a viewer is on the way counts as asked for.
 // What a live playlist names stands apart, in a queue of its own that knows who was asked for last.
 type policy struct {
 	max         int64
@@ -13,6 +14,7 @@ type policy struct {
 	live        queue // named by a live playlist; who is asked for goes to the beginning
 	over        queue // left their live playlist: they go first
 	ghosts      ghosts
+	clock       uint64 // requests and new entries
 }
 
 // item is an Entry in one of the queues: that of a Dir, or in a Memory what it was packed into.
@@ -24,8 +26,9 @@ type item struct {
 	overhead   int64               // beside the pages of the body
 	weight     int64               // with them
 	prev, next *item
-	windows    int32 // live playlists that name it
-	asked      uint8 // at most 3
+	last       uint64 // by policy.clock: when it was asked for, or came
+	windows    int32  // live playlists that name it
+	asked      uint8  // at most 3
 	inMain     bool
 	over       bool
 }
@@ -42,6 +45,7 @@ func (p *policy) ask(it *item) *item {
 		return nil
 	}
 	it.asked = min(it.asked+1, 3)
+	p.touch(it)
 	if it.windows > 0 {
 		p.live.remove(it)
 		p.live.push(it)
@@ -49,8 +53,14 @@ func (p *policy) ask(it *item) *item {
 	return it
 }
 
+func (p *policy) touch(it *item) {
+	p.clock++
+	it.last = p.clock
+}
+
 func (p *policy) insert(it *item) {
 	p.items[it.key] = it
+	p.touch(it)
 	p.queueOf(it).push(it)
 }
 
@@ -105,13 +115,13 @@ func (p *policy) leastAsked() (last *item) {
 		}
 		switch {
 		case busy:
-		case it.asked == 0:
+		case it.asked == 0 && !p.awaited(it):
 			if !it.inMain {
 				p.ghosts.add(it.key, len(p.items))
 			}
 			return it
 		case it.inMain:
-			it.asked--
+			it.asked = max(it.asked, 1) - 1
 		default:
 			it.asked = 0
 		}

@@ -20,7 +20,7 @@ func films(rng *rand.Rand, n, viewers int) source {
 		i := rng.IntN(len(watching))
 		s := &watching[i]
 		if s.at == len(objects[s.film]) {
-			objects[s.film] = append(objects[s.film], t.object(rng))
+			objects[s.film] = append(objects[s.film], t.object(rng, "film%d/%d.ts", s.film, s.at))
 		}
 		t.ask(objects[s.film][s.at])
 		if s.at++; s.at == s.until {
@@ -39,6 +39,7 @@ func channels(rng *rand.Rand, n int) source {
 	rank := zipf(rng, n)
 	live := make([][]uint32, n)
 	due := make([]int, n) // when each has its next segment
+	number := make([]int, n)
 	for i := range due {
 		due[i] = rng.IntN(duration)
 	}
@@ -47,7 +48,8 @@ func channels(rng *rand.Rand, n int) source {
 		now++
 		c := rank()
 		for live[c] == nil || due[c] <= now {
-			live[c] = append(live[c], t.object(rng))
+			number[c]++
+			live[c] = append(live[c], t.object(rng, "live%d/%d.ts", c, number[c]))
 			if len(live[c]) > window {
 				live[c] = append([]uint32(nil), live[c][1:]...)
 			}

@@ -28,9 +28,9 @@ var mediaType = http.Header{"Content-Type": {"video/mp2t"}}
 
 // keys are the URLs of objects, which are what a Transport calls them.
 func (t trace) keys() []string {
-	keys := make([]string, len(t.sizes))
-	for i := range keys {
-		keys[i] = fmt.Sprintf("http://o.example/%07d.ts", i)
+	keys := make([]string, len(t.names))
+	for i, name := range t.names {
+		keys[i] = "http://o.example/" + name
 	}
 	return keys
 }

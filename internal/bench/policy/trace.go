@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"sort"
@@ -11,7 +12,8 @@ type trace struct {
 	name     string
 	requests []uint32
 	sizes    []int64 // of objects
-	edges    []edge  // what live playlists name, in the order of their time
+	names    []string
+	edges    []edge // what live playlists name, in the order of their time
 }
 
 // edge is a live playlist that is fetched before the request of this number.
@@ -21,7 +23,8 @@ type edge struct {
 }
 
 // object adds one of 0.2 to 4 MB; small ones are as many as large ones on a logarithmic scale.
-func (t *trace) object(rng *rand.Rand) uint32 {
+func (t *trace) object(rng *rand.Rand, name string, numbers ...any) uint32 {
+	t.names = append(t.names, fmt.Sprintf(name, numbers...))
 	t.sizes = append(t.sizes, int64(200_000*math.Pow(20, rng.Float64())))
 	return uint32(len(t.sizes) - 1)
 }
@@ -74,7 +77,7 @@ func zipf(rng *rand.Rand, n int) func() int {
 	return func() int { return min(sort.SearchFloat64s(sums, rng.Float64()*sum), n-1) }
 }
 
-// popular objects are asked for again and again.
+// popular objects are asked for again and again. They are numbered, though nobody goes by that.
 func popular(rng *rand.Rand, n int) source {
 	rank := zipf(rng, n)
 	objects := map[int]uint32{}
@@ -82,7 +85,7 @@ func popular(rng *rand.Rand, n int) source {
 		i := rank()
 		o, ok := objects[i]
 		if !ok {
-			o = t.object(rng)
+			o = t.object(rng, "clip%d.ts", len(objects))
 			objects[i] = o
 		}
 		t.ask(o)
@@ -91,5 +94,9 @@ func popular(rng *rand.Rand, n int) source {
 
 // scan asks for everything once.
 func scan(rng *rand.Rand) source {
-	return func(t *trace) { t.ask(t.object(rng)) }
+	n := 0
+	return func(t *trace) {
+		n++
+		t.ask(t.object(rng, "old/%d.ts", n))
+	}
 }

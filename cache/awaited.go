@@ -1,0 +1,88 @@
+package cache
+
+import (
+	"math"
+	"strings"
+)
+
+const (
+	farthest = 128 // segments that a viewer may be away from one that is kept for it
+	inARow   = 3   // asked for one after the other: not by chance
+)
+
+// awaited tells whether a viewer is on its way to an entry: some of those that are numbered shortly before it were asked
+// for in their order since it was. Whoever turns off on the way has it kept once.
+func (p *policy) awaited(it *item) bool {
+	at, end := number(it.key)
+	for n := 1; n <= farthest && at < end; n *= 2 {
+		if last := p.passed(it, at, end, n); last > 0 {
+			it.last = last
+			return true
+		}
+	}
+	return false
+}
+
+// passed is when somebody was n before it, having come from farther before; 0: nobody was since it was asked for.
+func (p *policy) passed(it *item, at, end, n int) (when uint64) {
+	later := uint64(math.MaxUint64)
+	for i := range inARow {
+		var room [256]byte
+		key, ok := appendEarlier(room[:0], it.key, at, end, n+i)
+		if !ok {
+			return 0
+		}
+		before := p.items[string(key)]
+		if before == nil || before.last <= it.last || before.last >= later {
+			return 0
+		}
+		later = before.last
+		when = max(when, later)
+	}
+	return when
+}
+
+// number is where in a key the last number of the file's name stands, or that of a slice; nowhere if both are the same.
+func number(key string) (at, end int) {
+	end = len(key)
+	if strings.IndexByte(key, 0) < 0 {
+		if i := strings.IndexByte(key, '?'); i >= 0 {
+			end = i
+		}
+		if i := strings.LastIndexAny(key[:end], "./"); i >= 0 && key[i] == '.' {
+			end = i // the digits of .mp4 are none of those
+		}
+	}
+	for end > 0 && key[end-1] != '/' && !isDigit(key[end-1]) {
+		end--
+	}
+	for at = end; at > 0 && isDigit(key[at-1]); at-- {
+	}
+	return at, end
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// appendEarlier appends key with its number, from at to end, made less by n; not ok if it is too small for that.
+func appendEarlier(dst []byte, key string, at, end, n int) (_ []byte, ok bool) {
+	dst = append(dst, key...)
+	for i := end - 1; i >= at && n > 0; i-- {
+		digit := int(dst[i]-'0') - n%10
+		n /= 10
+		if digit < 0 {
+			digit, n = digit+10, n+1
+		}
+		dst[i] = byte('0' + digit)
+	}
+	if n > 0 {
+		return dst, false
+	}
+	if key[at] != '0' { // then numbers have no zeros in front
+		first := at
+		for first < end-1 && dst[first] == '0' {
+			first++
+		}
+		dst = append(dst[:at], dst[first:]...)
+	}
+	return dst, true
+}
