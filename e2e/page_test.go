@@ -46,7 +46,7 @@ func openPage(t testing.TB, url string) *page {
 		in.Close()
 		out.Close()
 	})
-	require.NoError(t, out.SetReadDeadline(time.Now().Add(3*time.Minute)))
+	require.NoError(t, out.SetReadDeadline(time.Now().Add(5*time.Minute)))
 	p := &page{t: t, in: in, out: bufio.NewReader(out)}
 	var target struct{ TargetID string }
 	p.call("Target.createTarget", map[string]any{"url": url}, &target)
@@ -114,7 +114,7 @@ func (p *page) says(selector, text string) {
 func (p *page) shows(js, text string) {
 	p.t.Helper()
 	var got string
-	for wait := time.Now().Add(time.Minute); time.Now().Before(wait); time.Sleep(50 * time.Millisecond) {
+	for wait := time.Now().Add(2 * time.Minute); time.Now().Before(wait); time.Sleep(50 * time.Millisecond) {
 		if got = p.eval(js); strings.Contains(got, text) {
 			return
 		}

@@ -12,6 +12,7 @@ import (
 // The pages as a viewer sees them, where nothing but this machine can be reached: no script comes from a CDN.
 
 func TestPagesSayWhyALinkDoesNotPlay(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, media(t))
 	signed := startExample(t, "live", "-origin", o.URL, "-allow", "127.0.0.0/8", "-key", "SECRET")
 	cors := startExample(t, "corsproxy", "-allow", "127.0.0.0/8")
@@ -34,6 +35,7 @@ func TestPagesSayWhyALinkDoesNotPlay(t *testing.T) {
 }
 
 func TestDemoButtonsBreakAndMend(t *testing.T) {
+	t.Parallel()
 	p := openPage(t, startExample(t, "demo", "-hlsjs", requireHLSJS(t)).URL)
 	p.says("#viewers .big", "1\nwatching")
 	p.press("[data-crowd='25']")
@@ -71,6 +73,7 @@ func (p *page) upload(name, content string) {
 }
 
 func TestVODPageUploadsAndPlays(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	film, err := os.ReadFile(filepath.Join(media(t), "src.mp4"))
 	require.NoError(t, err)

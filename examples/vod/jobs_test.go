@@ -21,7 +21,7 @@ import (
 // watch reads the events of the jobs until seen has seen enough.
 func watch(t *testing.T, base string, seen func([]job) bool, header ...string) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer stop()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/jobs", nil)
 	require.NoError(t, err)
