@@ -7,12 +7,12 @@ import (
 
 // writeFile writes a part of a file whose own offset stays where it is, so that one handle serves many requests. A
 // large part goes by way of the ResponseWriter's ReadFrom, which hands a fileSection the bare connection.
-func writeFile(w io.Writer, f *os.File, off, n int64) (int64, error) {
+func writeFile(w io.Writer, s *fileSection) (int64, error) {
 	to, ok := w.(io.ReaderFrom)
-	if !ok || n < sendLeast {
-		return copySection(w, f, off, n)
+	if !ok || s.n < sendLeast {
+		return copySection(w, s, s.off, s.n)
 	}
-	return whole(n)(to.ReadFrom(&fileSection{file: f, off: off, n: n}))
+	return whole(s.n)(to.ReadFrom(s))
 }
 
 // sendLeast is from where on the kernel sends a part for less than copying it costs.
@@ -23,14 +23,15 @@ const sendLeast = 32 << 10
 type fileSection struct {
 	file   *os.File
 	off, n int64
-	viewer *viewer // nil: nobody counts the time
+	check  func() error // before the last byte is given away; nil: none
+	viewer *viewer      // nil: nobody counts the time
 }
 
 func (s *fileSection) Read(p []byte) (int, error) {
 	if s.n <= 0 {
 		return 0, io.EOF
 	}
-	m, err := s.file.ReadAt(p[:min(int64(len(p)), s.n)], s.off)
+	m, err := s.ReadAt(p[:min(int64(len(p)), s.n)], s.off)
 	s.advance(int64(m))
 	if s.n > 0 && err != nil {
 		return m, noEOF(err)
@@ -38,12 +39,30 @@ func (s *fileSection) Read(p []byte) (int, error) {
 	return m, nil
 }
 
+// ReadAt takes an offset in the file.
+func (s *fileSection) ReadAt(p []byte, off int64) (int, error) {
+	m, err := s.file.ReadAt(p, off)
+	if off+int64(m) >= s.off+s.n {
+		if err := s.checked(); err != nil {
+			return 0, err
+		}
+	}
+	return m, err
+}
+
+func (s *fileSection) checked() error {
+	if s.check == nil {
+		return nil
+	}
+	return s.check()
+}
+
 func (s *fileSection) WriteTo(w io.Writer) (int64, error) {
 	done, err := s.sendfile(w)
 	if err != nil || s.n == 0 {
 		return done, err
 	}
-	more, err := copySection(armedWriter{w, s}, s.file, s.off, s.n)
+	more, err := copySection(armedWriter{w, s}, s, s.off, s.n)
 	s.advance(more)
 	return done + more, err
 }

@@ -20,7 +20,8 @@ import (
 // The ETag is a strong one made from the file's size, times and, where the system has them, its identity: it changes
 // with the file, also within one second. A file that is replaced by renaming another over it is sent to its end as it
 // was when it was opened. One that is written to or truncated while it is being sent breaks the connection, unless its
-// size and modification time stay as they were.
+// size and modification time stay as they were. What the system has been told to send it takes from the file when it
+// does: a file that is written to in place may still change what a slow client gets after the answer has ended here.
 //
 // On Unix up to 64 files stay open between requests, each for at most ten seconds after its last use. Every request asks
 // Root anew what the name stands for.
@@ -70,14 +71,14 @@ func (f *Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h = f.compressed(w, r, name, h)
 	defer f.handles.release(h)
-	o := &opened{handle: h}
+	var v *view
 	if f.Faststart && rearrangeable(name) {
-		o.view = f.layouts.view(o)
+		v = f.layouts.view(h)
 	}
 	if f.Download != nil && f.Download(name) {
 		w.Header().Set("Content-Disposition", attachment(name))
 	}
-	f.serve(w, r, o.content(name))
+	f.serve(w, r, h.content(name, v))
 }
 
 func (f *Files) serve(w http.ResponseWriter, r *http.Request, c Content) {

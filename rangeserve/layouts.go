@@ -37,16 +37,16 @@ func rearrangeable(name string) bool {
 
 // view is the rearranged view of an open file, or nil where there is none. Requests that come at once for a file that is
 // not known yet wait for one of them to look.
-func (l *layouts) view(o *opened) *view {
-	k := l.get(o.id)
+func (l *layouts) view(h *handle) *view {
+	k := l.get(h.id)
 	k.build.Do(func() {
-		k.layout, _ = layOut(o.File, o.info.Size()) // whatever the fault, the file itself is still there to be served
+		k.layout, _ = layOut(h, h.info.Size()) // whatever the fault, the file itself is still there to be served
 		l.keep(k)
 	})
 	if k.layout == nil {
 		return nil
 	}
-	return &view{layout: k.layout, src: o.File}
+	return &view{layout: k.layout, src: h}
 }
 
 func (l *layouts) get(file identity) *known {

@@ -15,12 +15,6 @@ var (
 	errChanged    = errors.New("rangeserve: the file changed while it was being sent")
 )
 
-// opened is a file as one request serves it.
-type opened struct {
-	*handle
-	view *view // nil: the file as it is
-}
-
 // identity stands for a file in its present form.
 type identity [sha256.Size]byte
 
@@ -47,70 +41,30 @@ func identify(info os.FileInfo) identity {
 	return sha256.Sum256(appendIdentity(b, info))
 }
 
-func (o *opened) content(name string) Content {
-	c := Content{ReaderAt: o, Size: o.info.Size(), ModTime: o.info.ModTime(), Name: name}
-	tag := base64.RawURLEncoding.EncodeToString(o.id[:12])
-	if o.view != nil {
-		c.Size = o.view.size()
+// content is what is served of h: the file, or the view of it.
+func (h *handle) content(name string, v *view) Content {
+	c := Content{ReaderAt: h, Size: h.info.Size(), ModTime: h.info.ModTime(), Name: name}
+	tag := base64.RawURLEncoding.EncodeToString(h.id[:12])
+	if v != nil {
+		c.ReaderAt, c.Size = v, v.size()
 		tag += "-f" // other bytes, another tag
 	}
 	c.ETag = `"` + tag + `"`
 	return c
 }
 
-// ReadAt reads what is served: the file, or the view of it.
-func (o *opened) ReadAt(b []byte, off int64) (int, error) {
-	if o.view != nil {
-		return o.view.ReadAt(b, off)
-	}
-	return o.File.ReadAt(b, off)
+// WriteSection gives the last byte away only of a file that has not changed: a client never gets a whole answer that
+// mixes two versions. The kernel's promise to send from a file is the exception: it keeps no copy.
+func (h *handle) WriteSection(w io.Writer, off, n int64) (int64, error) {
+	return writeFile(w, &fileSection{file: h.File, off: off, n: n, check: h.unchanged})
 }
 
-// WriteSection sends the last bytes only once it is known that the file did not change before they were read: a client
-// never gets a whole answer that mixes two versions.
-func (o *opened) WriteSection(w io.Writer, off, n int64) (int64, error) {
-	done := int64(0)
-	if n >= sendLeast+lastSize {
-		var err error
-		if done, err = o.writeMost(w, off, n-lastSize); err != nil {
-			return done, err
-		}
-	}
-	last, err := o.writeLast(w, off+done, n-done)
-	return done + last, err
-}
-
-func (o *opened) writeMost(w io.Writer, off, n int64) (int64, error) {
-	if o.view != nil {
-		return o.view.WriteSection(w, off, n)
-	}
-	return writeFile(w, o.File, off, n)
-}
-
-// lastSize is how much of a large part is sent after the check.
-const lastSize = 4 << 10
-
-func (o *opened) writeLast(w io.Writer, off, n int64) (int64, error) {
-	buf := buffers.Get().(*[copySize]byte)
-	if m, err := o.ReadAt(buf[:n], off); int64(m) < n {
-		return 0, noEOF(err)
-	}
-	if err := o.unchanged(); err != nil {
-		return 0, err
-	}
-	m, err := w.Write(buf[:n])
-	if err == nil {
-		buffers.Put(buf)
-	}
-	return int64(m), err
-}
-
-func (o *opened) unchanged() error {
-	now, err := o.Stat()
+func (h *handle) unchanged() error {
+	now, err := h.Stat()
 	if err != nil {
 		return err
 	}
-	if now.Size() != o.info.Size() || !now.ModTime().Equal(o.info.ModTime()) {
+	if now.Size() != h.info.Size() || !now.ModTime().Equal(h.info.ModTime()) {
 		return errChanged
 	}
 	return nil

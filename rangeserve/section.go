@@ -32,7 +32,7 @@ func writeSection(w io.Writer, src io.ReaderAt, off, n int64) (int64, error) {
 		c := *s
 		return whole(n)(writeMemory(w, &c, off, n))
 	case *os.File:
-		return writeFile(w, s, off, n)
+		return writeFile(w, &fileSection{file: s, off: off, n: n})
 	case *io.SectionReader:
 		if outer, start, size := s.Outer(); off <= size && n <= size-off && start <= math.MaxInt64-off {
 			return writeSection(w, outer, start+off, n)

@@ -46,6 +46,9 @@ func (s *fileSection) sendfileTo(to, from int) (ready bool) {
 		if piece > sendfileWhole {
 			piece = sendfilePiece
 		}
+		if piece == s.n && s.checked() != nil {
+			return true
+		}
 		m, err := syscall.Sendfile(to, from, &s.off, int(piece))
 		switch {
 		case m > 0:

@@ -49,8 +49,7 @@ func dial(t *testing.T) (server, client *net.TCPConn) {
 	return s.(*net.TCPConn), c.(*net.TCPConn)
 }
 
-// TestFilesGoThroughTheKernel, but for the last few bytes that are held back for a look at the file, also to a client
-// that takes its time. Two requests share one handle and keep its offset.
+// TestFilesGoThroughTheKernel, also to a client that takes its time. Two requests share one handle and keep its offset.
 func TestFilesGoThroughTheKernel(t *testing.T) {
 	const size = 30_000_000
 	body := bodyOf(size)
@@ -77,9 +76,9 @@ func TestFilesGoThroughTheKernel(t *testing.T) {
 		{"Serve a section", "/a.mp4", 0, body[7:], http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			rangeserve.Serve(w, r, rangeserve.Content{ReaderAt: io.NewSectionReader(shared, 7, size-7), Size: size - 7})
 		})},
-		{"Files", "/a.mp4", 4096, body, &rangeserve.Files{Root: openRoot(t, dir)}},
-		{"Files faststart", "/slow.mp4", 8192, fast, &rangeserve.Files{Root: openRoot(t, dir), Faststart: true}},
-		{"Handler Files", "/a.mp4", 4096, body, rangeserve.Handler(&rangeserve.Files{Root: openRoot(t, dir)})},
+		{"Files", "/a.mp4", 0, body, &rangeserve.Files{Root: openRoot(t, dir)}},
+		{"Files faststart", "/slow.mp4", 4096, fast, &rangeserve.Files{Root: openRoot(t, dir), Faststart: true}},
+		{"Handler Files", "/a.mp4", 0, body, rangeserve.Handler(&rangeserve.Files{Root: openRoot(t, dir)})},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			server, client := dial(t)
@@ -99,6 +98,35 @@ func TestFilesGoThroughTheKernel(t *testing.T) {
 	at, err := shared.Seek(0, io.SeekCurrent)
 	require.NoError(t, err)
 	require.Zero(t, at)
+}
+
+// TestFilesChangedWhileTheKernelSends: the client gets no whole answer of which a part is of another version.
+func TestFilesChangedWhileTheKernelSends(t *testing.T) {
+	const size = 30_000_000
+	for name, change := range map[string]func(t *testing.T, file string){
+		"rewritten in place": func(t *testing.T, file string) { require.NoError(t, os.WriteFile(file, make([]byte, size), 0o600)) },
+		"appended to":        func(t *testing.T, file string) { require.NoError(t, os.Truncate(file, size+1)) },
+		"truncated":          func(t *testing.T, file string) { require.NoError(t, os.Truncate(file, size-1)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			file := filepath.Join(dir, "a.mp4")
+			require.NoError(t, os.WriteFile(file, bodyOf(size), 0o600))
+			server, client := dial(t)
+			ended := make(chan any)
+			h := &rangeserve.Files{Root: openRoot(t, dir)}
+			go func() {
+				defer func() { server.Close(); ended <- recover() }()
+				h.ServeHTTP(&bareWriter{httptest.NewRecorder(), &countedConn{TCPConn: server}}, httptest.NewRequest("GET", "/a.mp4", nil))
+			}()
+			begun, err := io.CopyN(io.Discard, client, 100_000) // more is under way when the file changes, and most is not
+			require.NoError(t, err)
+			change(t, file)
+			rest, _ := io.Copy(io.Discard, client)
+			require.Equal(t, http.ErrAbortHandler, <-ended)
+			require.Less(t, begun+rest, int64(size))
+		})
+	}
 }
 
 // TestFilesToAClientThatGoes while the kernel is sending.
