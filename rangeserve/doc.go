@@ -3,7 +3,7 @@
 //
 // Players ask "bytes=0-1" before they believe in a file, seek with open ranges, and give up on a wrong Content-Type.
 // The package differs from http.ServeContent where that one departs from RFC 9110, bounds the work that a hostile
-// Range header can cause, sends a body that lies in memory with one Write, and takes media types from a table of its
+// Range header can cause, sends a body in memory from where it lies, and takes media types from a table of its
 // own rather than from the host's.
 //
 //   - [Serve] answers one request from a [Content].
