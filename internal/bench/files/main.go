@@ -1,5 +1,6 @@
 // Command files measures how fast bodies in memory and files in the page cache go out, side by side in one run:
-// rangeserve's Serve and Files, http.ServeContent and http.FileServer, and nginx (the better of tcp_nopush on and off).
+// rangeserve's Serve and Files, http.ServeContent and http.FileServer, nginx (the better of tcp_nopush on and off), and the
+// floor, a handler of net/http that does nothing but send.
 // Each server is alone on CPU 0 and the load on CPU 1; they take turns, and what is printed are medians over the rounds
 // and ratios of medians: of answers per second, and of what an answer costs the server's CPU. At the end it says what reading a Range header costs.
 //
@@ -78,7 +79,7 @@ func run(rounds, conns int, span time.Duration, only string) error {
 		}
 		servers, conns := s.All, conns
 		if strings.HasPrefix(l.Path, "/memory/") {
-			servers = servers[:2]
+			servers = servers[:3]
 		}
 		if l.Bytes > 100<<20 {
 			conns = min(conns, 8)
@@ -101,7 +102,7 @@ func start(s *hammer.Servers) error {
 			return err
 		}
 	}
-	for _, role := range []string{"rangeserve", "net/http"} {
+	for _, role := range []string{"rangeserve", "net/http", "floor"} {
 		server, err := s.Self(role, "0", "BENCH_FILES_ROLE="+role, "BENCH_FILES_DIR="+s.Dir)
 		if err != nil {
 			return err

@@ -22,13 +22,13 @@ func serve(role, dir string) {
 		log.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	if role == "rangeserve" {
-		mux.Handle("/files/", http.StripPrefix("/files/", &rangeserve.Files{Root: root}))
-	} else {
-		mux.Handle("/files/", http.StripPrefix("/files/", http.FileServerFS(root.FS())))
-	}
-	for _, l := range memory {
-		mux.Handle(l.Path, inMemory(role, body(l)))
+	switch role {
+	case "floor":
+		floor(mux, dir)
+	case "rangeserve":
+		both(mux, role, &rangeserve.Files{Root: root})
+	default:
+		both(mux, role, http.FileServerFS(root.FS()))
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -36,6 +36,13 @@ func serve(role, dir string) {
 	}
 	fmt.Println(l.Addr())
 	log.Fatal(http.Serve(l, mux))
+}
+
+func both(mux *http.ServeMux, role string, files http.Handler) {
+	mux.Handle("/files/", http.StripPrefix("/files/", files))
+	for _, l := range memory {
+		mux.Handle(l.Path, inMemory(role, body(l)))
+	}
 }
 
 func inMemory(role string, body []byte) http.HandlerFunc {
