@@ -69,6 +69,7 @@ type lru struct {
 type kept struct {
 	key  string
 	size int64
+	body []byte
 }
 
 func newLRU(capacity int64) *lru {
@@ -83,13 +84,16 @@ func (l *lru) get(key string) bool {
 	return e != nil
 }
 
-func (l *lru) put(key string, size int64) {
+func (l *lru) put(key string, size int64, body []byte) {
+	if l.items[key] != nil {
+		return // another was faster
+	}
 	for l.used += size; l.used > l.capacity && l.order.Len() > 0; {
 		out := l.order.Remove(l.order.Back()).(kept)
 		delete(l.items, out.key)
 		l.used -= out.size
 	}
-	l.items[key] = l.order.PushFront(kept{key, size})
+	l.items[key] = l.order.PushFront(kept{key, size, body})
 }
 
 func lruHits(t trace, capacity int64) (hits int) {
@@ -98,7 +102,7 @@ func lruHits(t trace, capacity int64) (hits int) {
 		if l.get(keys[o]) {
 			hits++
 		} else {
-			l.put(keys[o], t.sizes[o])
+			l.put(keys[o], t.sizes[o], nil)
 		}
 	}
 	return hits

@@ -20,8 +20,8 @@ type hollow int64
 func (h hollow) Size() int64                           { return int64(h) }
 func (h hollow) ReadAt(p []byte, _ int64) (int, error) { return len(p), nil }
 
-func (h hollow) entry() *cache.Entry {
-	return &cache.Entry{Status: http.StatusOK, Header: mediaType, Body: h, Time: time.Now(), TTL: time.Hour}
+func entry(body cache.Body) *cache.Entry {
+	return &cache.Entry{Status: http.StatusOK, Header: mediaType, Body: body, Time: time.Now(), TTL: time.Hour}
 }
 
 var mediaType = http.Header{"Content-Type": {"video/mp2t"}}
@@ -77,7 +77,7 @@ func memoryHits(t trace, capacity int64) (hits int) {
 		if resp.StatusCode == http.StatusOK {
 			hits++
 		} else {
-			m.Put(context.Background(), keys[o], hollow(t.sizes[o]).entry())
+			m.Put(context.Background(), keys[o], entry(hollow(t.sizes[o])))
 		}
 	}
 	return hits

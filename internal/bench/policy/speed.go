@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -12,55 +13,86 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/bench/ratio"
 )
 
-// batch is how many requests each of two goroutines makes in a run.
-const batch = 2000
+// Each of two goroutines makes so many requests in a run.
+const (
+	batch       = 2000
+	copiesBatch = 50
+)
 
-// timed tells what a request costs: with everything kept, and with the puts and evictions of a cache that is full. An LRU
-// keeps no bodies: it has a map and a list, and the Memory pages to find and to clear, too.
+// timed tells what a request costs: with everything kept, and with the puts and evictions of a cache that is full. Those of
+// entries without bodies tell what the choice costs; those with bodies what a cache does, and there the LRU copies each to a
+// slice, since it has to keep it somewhere, too.
 func timed(seed uint64, n int, span time.Duration) {
 	t := traces(seed, n)[0]
 	fmt.Println("one request of Zipf 0.9, two goroutines, everything is kept: a get")
-	print(t, span/2, 1<<40)
-	fmt.Println("the same at 8 GB: a get, and a put of 0.2 to 4 MB if it is missing")
-	print(t, span/2, capacities[1])
+	print(t, batch, n, span/3, 1<<40, hollowBodies(t))
+	fmt.Println("6,000 entries of 40,000, without bodies: a get, and a put of what is missing")
+	print(t, batch, n, span/3, 6000*bareWeight, func(uint32) cache.Body { return nil })
+	fmt.Println("1 GB of bodies of 0.2 to 4 MB: a get, and a put with a copy of what is missing")
+	print(t, copiesBatch, 5000, span/3, gigabyte, realBodies(t))
 }
 
-func print(t trace, span time.Duration, capacity int64) {
+// bareWeight is about what a Memory counts for an Entry without a body.
+const bareWeight = 540
+
+func hollowBodies(t trace) func(object uint32) cache.Body {
+	return func(o uint32) cache.Body { return hollow(t.sizes[o]) }
+}
+
+func realBodies(t trace) func(object uint32) cache.Body {
+	source := make([]byte, 4_000_000)
+	return func(o uint32) cache.Body { return cache.Bytes(source[:t.sizes[o]]) }
+}
+
+func print(t trace, batch, warm int, span time.Duration, capacity int64, body func(object uint32) cache.Body) {
 	keys := t.keys()
 	l, m := newLRU(capacity), cache.NewMemory(capacity)
 	var mu sync.Mutex
 	ofLRU := func(o uint32) {
 		mu.Lock()
-		defer mu.Unlock()
-		if !l.get(keys[o]) {
-			l.put(keys[o], t.sizes[o])
+		found := l.get(keys[o])
+		mu.Unlock()
+		if found {
+			return
 		}
+		size, bytes := int64(bareWeight), []byte(nil)
+		switch b := body(o).(type) {
+		case hollow:
+			size = b.Size()
+		case io.ReaderAt:
+			size = t.sizes[o]
+			bytes = make([]byte, size)
+			b.ReadAt(bytes, 0)
+		}
+		mu.Lock()
+		l.put(keys[o], size, bytes)
+		mu.Unlock()
 	}
 	ofMemory := func(o uint32) {
 		if e, _ := m.Get(context.Background(), keys[o]); e == nil {
-			m.Put(context.Background(), keys[o], hollow(t.sizes[o]).entry())
+			m.Put(context.Background(), keys[o], entry(body(o)))
 		}
 	}
-	for _, o := range t.requests {
+	for _, o := range t.requests[:min(len(t.requests), warm)] {
 		ofLRU(o)
 		ofMemory(o)
 	}
-	results := ratio.Compare(15, span/32, ratio.Contender{Name: "LRU", Run: t.walk(ofLRU)}, ratio.Contender{Name: "Memory", Run: t.walk(ofMemory)})
+	results := ratio.Compare(15, span/32, ratio.Contender{Name: "LRU", Run: t.walk(batch, ofLRU)}, ratio.Contender{Name: "Memory", Run: t.walk(batch, ofMemory)})
 	for i := range results {
-		results[i].Median /= 2 * batch
-		results[i].Min /= 2 * batch
+		results[i].Median /= time.Duration(2 * batch)
+		results[i].Min /= time.Duration(2 * batch)
 	}
 	ratio.Print(os.Stdout, results, "LRU")
 }
 
 // walk lets two goroutines go through the trace, each from another place.
-func (t trace) walk(one func(object uint32)) func() {
+func (t trace) walk(batch int, one func(object uint32)) func() {
 	var at atomic.Int64
 	return func() {
 		var wg sync.WaitGroup
 		for range 2 {
 			wg.Go(func() {
-				from := int(at.Add(batch)) % (len(t.requests) - batch)
+				from := int(at.Add(int64(batch))) % (len(t.requests) - batch)
 				for _, o := range t.requests[from : from+batch] {
 					one(o)
 				}
