@@ -79,12 +79,14 @@ func (f *firstBytes) WriteString(s string) (int, error) {
 	return writePieces(f, s, func(s string) (int, error) { return io.WriteString(f.w, s) })
 }
 
+const turnSize = 512 << 10
+
 // writePieces lets other answers have their turn after each piece. A connection that is filled to the brim at once keeps
 // so much between here and the client that none of it is in the CPU's caches any more: a body of 2 MB costs a quarter less
-// in pieces.
+// in pieces. Twice as much as this at a time, and nothing is gained.
 func writePieces[T []byte | string](f *firstBytes, p T, write func(T) (int, error)) (int, error) {
 	for end := min(f.n, int64(len(p))); ; runtime.Gosched() {
-		want := min(end-f.done, pieceSize)
+		want := min(end-f.done, turnSize)
 		m, err := write(p[f.done : f.done+want])
 		f.done += int64(m)
 		switch {

@@ -31,7 +31,7 @@ type Content struct {
 // Cache-Control, are kept in a 200, 206 and 304; a 412 and a 416 keep none that would let a cache store them. Serve
 // does not look at the method otherwise, and never encodes the body.
 //
-// A body in memory is sent from where it lies, with one Write for every 256 KiB, a file by the kernel where the connection
+// A body in memory is sent from where it lies, with one Write for every 512 KiB, a file by the kernel where the connection
 // allows it. When c gives fewer bytes than Size, or the client goes, Serve panics with http.ErrAbortHandler, which closes
 // the connection.
 func Serve(w http.ResponseWriter, r *http.Request, c Content) {
