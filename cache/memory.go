@@ -8,8 +8,9 @@ import (
 )
 
 // Memory is a Store in memory, bounded by bytes. What is asked for once only, as by a scan through an archive, does not
-// displace what is asked for often; of files that are numbered, those to which a viewer is on the way stay; segments that a live playlist names stay, and go first when it names them no more
-// (see Transport.Refs). An Entry that is dropped stays whole for whoever reads it. Its methods may be called concurrently.
+// displace what is asked for often; of files that are numbered, those to which a viewer is on the way stay; segments that
+// a live playlist names stay, and go first when it names them no more (see Transport.Refs). An Entry that is dropped stays
+// whole for whoever reads it. Its methods may be called concurrently.
 //
 // The bound holds for all that a Memory and the Transport it is the Store of keep: bodies, those of running fills
 // included, keys, header fields and bookkeeping. Bodies lie outside of the garbage-collected heap where the system allows
