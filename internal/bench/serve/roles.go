@@ -55,7 +55,7 @@ func serveContent() http.Handler {
 	})
 }
 
-// bare is the least that an answer can cost under net/http: a header like that of the chain, ready made, and one Write.
+// bare is what an answer costs under net/http by itself: a header like that of the chain, ready made, and one Write.
 func bare() http.Handler {
 	type answer struct {
 		status int
