@@ -50,14 +50,21 @@ func TestIdleConnectionsClosedByTheOrigin(t *testing.T) {
 	}
 }
 
-// secure is an HTTP/2 origin and a transport that trusts it.
-func secure(t *testing.T, h http.HandlerFunc) (*httptest.Server, *http.Transport) {
+// serveTLS serves h until the test ends, over HTTP/2 if it is to.
+func serveTLS(t *testing.T, h http.Handler, h2 bool) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
-	s.EnableHTTP2 = true
+	s.EnableHTTP2 = h2
 	s.Config.ErrorLog = quiet()
 	s.StartTLS()
 	t.Cleanup(s.Close)
+	return s
+}
+
+// secure is an HTTP/2 origin and a transport that trusts it.
+func secure(t *testing.T, h http.HandlerFunc) (*httptest.Server, *http.Transport) {
+	t.Helper()
+	s := serveTLS(t, h, true)
 	tr := transportOf(t, &origin.Guard{Allow: prefixes("127.0.0.0/8")})
 	tr.TLSClientConfig = s.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 	return s, tr

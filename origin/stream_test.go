@@ -164,11 +164,7 @@ func TestABrokenBodyDoesNotEndCleanlyWhereAPanicIsCaught(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, HTTP/2 %v", name, h2), func(t *testing.T) {
 				f := newFront(t, &origin.Proxy{})
 				f.origin.Handle("/a.ts", script)
-				s := httptest.NewUnstartedServer(caught(f.proxy))
-				s.Config.ErrorLog = quiet()
-				s.EnableHTTP2 = h2
-				s.StartTLS()
-				t.Cleanup(s.Close)
+				s := serveTLS(t, caught(f.proxy), h2)
 				resp, err := s.Client().Get(s.URL + "/a.ts")
 				require.NoError(t, err)
 				defer resp.Body.Close()
@@ -225,10 +221,7 @@ func TestAPauseUpstreamDoesNotCutTheViewer(t *testing.T) {
 			t.Parallel()
 			f := newFront(t, &origin.Proxy{Stall: 500 * time.Millisecond}) // a write takes less, on a busy machine too
 			f.origin.Handle("/a.ts", faultorigin.Script{Body: []byte("abcd"), Chunked: true, Step: 2, Every: 800 * time.Millisecond})
-			s := httptest.NewUnstartedServer(f.proxy)
-			s.EnableHTTP2 = h2
-			s.StartTLS()
-			t.Cleanup(s.Close)
+			s := serveTLS(t, f.proxy, h2)
 			resp, err := s.Client().Get(s.URL + "/a.ts")
 			require.NoError(t, err)
 			defer resp.Body.Close()

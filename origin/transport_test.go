@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -199,11 +198,7 @@ func TestTransportLimits(t *testing.T) {
 }
 
 func TestTransportChecksTLSAndSpeaksHTTP2(t *testing.T) {
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }))
-	s.EnableHTTP2 = true
-	s.Config.ErrorLog = log.New(io.Discard, "", 0)
-	s.StartTLS()
-	defer s.Close()
+	s := serveTLS(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }), true)
 	g := &origin.Guard{Allow: prefixes("127.0.0.0/8")}
 	_, err := fetch(t, transportOf(t, g), s.URL)
 	require.Error(t, err, "a certificate that nobody vouches for")
