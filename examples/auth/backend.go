@@ -4,25 +4,22 @@ import (
 	_ "embed"
 	"encoding/json"
 	"html/template"
-	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
 	"strconv"
 	"strings"
 
+	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
 	"github.com/hlsproxy/hlsproxy/sign"
 )
 
 //go:embed page.html
 var pageHTML string
 
-// newBackend is a backend to start from: POST /ask decides, / is a page for people, /sessions the same in JSON.
-func newBackend(s *sessions) (http.Handler, error) {
-	page, err := template.New("page").Parse(pageHTML)
-	if err != nil {
-		return nil, err
-	}
+var page = template.Must(template.New("page").Parse(pageHTML))
+
+// newBackend is a backend to start from: POST /ask decides, / is a page for people, /sessions the same in JSON. The page
+// offers to make links to a playlist.
+func newBackend(s *sessions, playlist string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /ask", func(w http.ResponseWriter, r *http.Request) {
 		var q sign.Question
@@ -35,6 +32,7 @@ func newBackend(s *sessions) (http.Handler, error) {
 	})
 	mux.HandleFunc("GET /sessions", func(w http.ResponseWriter, r *http.Request) { writeJSON(w, s.list()) })
 	mux.HandleFunc("POST /sessions", func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 		one, err := s.add(r.FormValue("viewer"), r.FormValue("path"))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
@@ -43,6 +41,7 @@ func newBackend(s *sessions) (http.Handler, error) {
 		done(w, r, one)
 	})
 	mux.HandleFunc("POST /revoke", func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 		id, err := strconv.Atoi(r.FormValue("id"))
 		if err != nil || !s.revoke(id) {
 			http.NotFound(w, r)
@@ -51,12 +50,19 @@ func newBackend(s *sessions) (http.Handler, error) {
 		done(w, r, s.list())
 	})
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Type", "text/html; charset=utf-8")
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'")
-		page.Execute(w, s.list())
+		serve.PageHeader(w, "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'")
+		page.Execute(w, map[string]any{"Sessions": s.list(), "Playlist": playlist})
 	})
-	return byLoopbackName(http.NewCrossOriginProtection().Handler(mux)), nil
+	return serve.OnLoopback(private(http.NewCrossOriginProtection().Handler(mux)))
+}
+
+// private keeps tokens out of caches and out of the Referer of what a page leads to.
+func private(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		next.ServeHTTP(w, r)
+	})
 }
 
 // done leads a browser back to the page, and tells a program what came of it.
@@ -72,24 +78,3 @@ func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(w).Encode(v)
 }
-
-// byLoopbackName admits requests that name this server by a loopback address. A page whose own name was made to lead
-// here (DNS rebinding) counts as of the same origin and is told only by that name.
-func byLoopbackName(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host, _, err := net.SplitHostPort(r.Host)
-		if err != nil {
-			host = r.Host
-		}
-		ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-		if host != "localhost" && (err != nil || !ip.IsLoopback()) {
-			http.Error(w, "This address is served on loopback only.", http.StatusForbidden)
-			return
-		}
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("Referrer-Policy", "no-referrer")
-		next.ServeHTTP(w, r)
-	})
-}
-
-func escaped(path string) string { return (&url.URL{Path: path}).EscapedPath() }

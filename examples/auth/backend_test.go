@@ -2,12 +2,12 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/hlsproxy/hlsproxy/examples/internal/serve/servetest"
 	"github.com/hlsproxy/hlsproxy/sign"
 	"github.com/stretchr/testify/require"
 )
@@ -22,19 +22,22 @@ func request(t *testing.T, h http.Handler, method, target, body string, header .
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+	if strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
+		require.Contains(t, w.Header().Get("Content-Security-Policy"), "frame-ancestors 'none'")
+	}
 	return w
 }
 
 func TestThePageMakesAndRevokes(t *testing.T) {
 	who := &sessions{base: "http://h"}
-	h, err := newBackend(who)
-	require.NoError(t, err)
+	h := newBackend(who, "/live/index.m3u8")
 	require.Contains(t, request(t, h, "GET", "/", "").Body.String(), "none yet")
 	w := request(t, h, "POST", "/sessions", "viewer=%3Cb%3E&path=/live/a%20b/index.m3u8", "Accept", "text/html,*/*")
 	require.Equal(t, http.StatusSeeOther, w.Code)
 	page := request(t, h, "GET", "/", "").Body.String()
 	require.Contains(t, page, "&lt;b&gt;")
 	require.Contains(t, page, "http://h/live/a%20b/index.m3u8?token=")
+	require.Contains(t, page, ">/live/a b/<", "it says what the link opens")
 
 	var list []session
 	require.NoError(t, json.Unmarshal(request(t, h, "GET", "/sessions", "").Body.Bytes(), &list))
@@ -55,8 +58,7 @@ func TestThePageMakesAndRevokes(t *testing.T) {
 }
 
 func TestTheBackendRefuses(t *testing.T) {
-	h, err := newBackend(&sessions{base: "http://h"})
-	require.NoError(t, err)
+	h := newBackend(&sessions{base: "http://h"}, "/live/index.m3u8")
 	for name, c := range map[string]struct {
 		method, target, body string
 		status               int
@@ -66,6 +68,8 @@ func TestTheBackendRefuses(t *testing.T) {
 		"outside":           {"POST", "/sessions", "path=/other/index.m3u8", 400},
 		"dots":              {"POST", "/sessions", "path=/live/../index.m3u8", 400},
 		"query":             {"POST", "/sessions", "path=/live/index.m3u8?x", 400},
+		"long name":         {"POST", "/sessions", "path=/live/index.m3u8&viewer=" + strings.Repeat("a", longestName+1), 400},
+		"long path":         {"POST", "/sessions", "path=/live/" + strings.Repeat("a", longestPath), 400},
 		"no JSON":           {"POST", "/ask", "x", 400},
 		"revoked by a link": {"GET", "/revoke?id=1", "", 405},
 		"unknown page":      {"GET", "/x", "", 404},
@@ -94,10 +98,12 @@ func TestTheOldestSessionIsForgotten(t *testing.T) {
 }
 
 func TestRefusesToStart(t *testing.T) {
-	for _, args := range []string{
-		"", "-x", "-origin h", "-origin ftp://h", "-origin http://h:0", "-origin http://h x", "-origin http://h -allow x", "-origin http://h -ask h",
-		"-origin http://h -hold 0", "-origin http://h -link /index.m3u8", "-origin http://h?x -ask http://h", "-origin http://h -addr x",
+	for args, says := range map[string]string{
+		"": "-origin is needed", "-x": "-x", "-origin h": `"h"`, "-origin ftp://h": `"ftp://h"`, "-origin http://h:0": `"http://h:0"`,
+		"-origin http://h x": `"x"`, "-origin http://h -allow x": `"x" for flag -allow`, "-origin http://h -ask h": `"h" for flag -ask`,
+		"-origin http://h -hold 0": "-hold 0", "-origin http://h -link /index.m3u8": `-link "/index.m3u8"`, "-origin http://h?x -ask http://h": `"http://h?x"`,
+		"-origin http://h -addr x": `-addr "x"`,
 	} {
-		require.Error(t, run(t.Context(), append([]string{"-addr", "127.0.0.1:0"}, strings.Fields(args)...), new(strings.Builder)), fmt.Sprintf("%q", args))
+		require.Contains(t, servetest.Fails(t, run, append([]string{"-addr", "127.0.0.1:0"}, strings.Fields(args)...)...), says, args)
 	}
 }

@@ -9,39 +9,30 @@
 // cache, which all viewers share, never see it.
 //
 // Without -ask there is a small backend inside, on a loopback port of its own, whose page makes sessions and revokes them.
+// The token of such a session opens the folder of its playlist and all below that.
 package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
-	"log"
+	"io"
 	"net/http"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/hlsproxy/hlsproxy/cache"
 	"github.com/hlsproxy/hlsproxy/corsmw"
+	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
 	"github.com/hlsproxy/hlsproxy/origin"
 	"github.com/hlsproxy/hlsproxy/rangeserve"
 	"github.com/hlsproxy/hlsproxy/rewrite"
 	"github.com/hlsproxy/hlsproxy/sign"
+	"golang.org/x/sync/errgroup"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "auth:", err)
-		os.Exit(1)
-	}
-}
+func main() { serve.Main(run) }
 
 // newHandler is the whole chain.
 func newHandler(o options) (http.Handler, error) {
-	tree, err := rewrite.Prefix("/live/", o.origin)
+	tree, err := rewrite.Prefix("/live/", o.origins[0].URL)
 	if err != nil {
 		return nil, err
 	}
@@ -51,16 +42,49 @@ func newHandler(o options) (http.Handler, error) {
 	}
 	ask := &sign.Ask{
 		URL: o.ask, NodeID: o.node, TTL: o.hold, RefusalTTL: o.hold, Timeout: o.timeout,
-		OnFailure: func(err error) { log.Print("the backend could not be asked: ", err) },
+		OnFailure: func(err error) { serve.Log("the backend could not be asked", err) },
 	}
-	guard := &origin.Guard{Hosts: o.hosts, Allow: o.allow, Ports: o.ports}
+	guard := &origin.Guard{Hosts: o.origins.Hosts(), Allow: o.allow, Ports: o.origins.Ports()}
 	shared := &cache.Transport{Base: guard.Transport(), Store: cache.NewMemory(256 << 20)}
 	playlists := &rewrite.Rewriter{Map: tree, Sign: ask.Sign, SignAlike: ask.SignAlike}
 	live := rangeserve.Handler(&origin.Proxy{
-		Upstream: tree.Upstream, Transport: shared, ModifyResponse: playlists.ModifyResponse,
-		OnFailure: func(r *http.Request, err error) { log.Printf("%q: %v", r.URL.Path, err) },
+		Upstream: tree.Upstream, Transport: shared, ModifyResponse: playlists.ModifyResponse, OnFailure: serve.LogFailure,
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/live/", cors.Handler(ask.Handler(live))) // asked before the cache is: a hit needs a token like a miss
 	return mux, nil
+}
+
+// run prints where it listens and, if it has the backend inside, where that is and a link to play; it serves until ctx ends.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	o, ln, err := parse(args)
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	g, ctx := errgroup.WithContext(ctx)
+	hint := fmt.Sprintf("play %s/live/PATH?token=TOKEN with a token that %s admits", ln.URL(), o.ask)
+	if o.ask == "" {
+		inside, err := serve.Listen("127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer inside.Close()
+		o.ask = inside.URL() + "/ask"
+		who := &sessions{base: ln.URL()}
+		first, err := who.add("the first viewer", o.link)
+		if err != nil {
+			return fmt.Errorf("-link %q: %w", o.link, err)
+		}
+		hint = fmt.Sprintf("open %s/ to make sessions and revoke them\nplay %s\nits token opens %s and all below", inside.URL(), first.Link, first.Opens)
+		backend := newBackend(who, o.link)
+		g.Go(func() error { return serve.Run(ctx, inside, backend) })
+	}
+	h, err := newHandler(o)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "listening on %s\n%s\n", ln.URL(), hint)
+	g.Go(func() error { return serve.Run(ctx, ln, h) })
+	return g.Wait()
 }

@@ -1,18 +1,18 @@
 package main
 
 import (
-	"bufio"
-	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/examples/internal/serve/servetest"
 	"github.com/hlsproxy/hlsproxy/internal/faultorigin"
 	"github.com/stretchr/testify/require"
 )
@@ -20,32 +20,12 @@ import (
 // start runs the program until the test ends and returns the URLs that it prints.
 func start(t *testing.T, args ...string) (urls []string) {
 	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
-	r, w := io.Pipe()
-	ended := make(chan error, 1)
-	go func() {
-		err := run(ctx, append([]string{"-addr", "127.0.0.1:0", "-allow", "127.0.0.0/8", "-hold", "50ms"}, args...), w)
-		w.CloseWithError(err)
-		ended <- err
-	}()
-	t.Cleanup(func() {
-		stop()
-		require.NoError(t, <-ended)
-	})
-	out := bufio.NewReader(r)
-	for _, prefix := range []string{"listening on ", "open ", "play "} {
-		if prefix == "open " && strings.Contains(strings.Join(args, " "), "-ask") {
-			continue
-		}
-		line, err := out.ReadString('\n')
-		require.NoError(t, err)
-		rest, ok := strings.CutPrefix(strings.TrimSpace(line), prefix)
-		require.True(t, ok, line)
-		first, _, _ := strings.Cut(rest, " ")
-		urls = append(urls, strings.TrimSuffix(first, "/"))
+	p := servetest.Start(t, run, append([]string{"-allow", "127.0.0.0/8", "-hold", "50ms"}, args...)...)
+	urls = append(urls, p.URL)
+	if !slices.Contains(args, "-ask") {
+		urls = append(urls, strings.TrimSuffix(p.Said(t, "open ", 1)[0], "/"))
 	}
-	go io.Copy(io.Discard, out)
-	return urls
+	return append(urls, p.Said(t, "play ", 1)[0])
 }
 
 // get asks as a page of another origin does.

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/rand"
 	"errors"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ type session struct {
 	ID      int       `json:"id"`
 	Viewer  string    `json:"viewer"`
 	Link    string    `json:"link"`
+	Opens   string    `json:"opens"` // the folder that its token opens, with all below it
 	Made    time.Time `json:"made"`
 	Revoked bool      `json:"revoked"`
 	Asked   int       `json:"asked"` // how often
@@ -38,18 +40,30 @@ type sessions struct {
 // mostSessions are remembered; what is forgotten is revoked.
 const mostSessions = 10_000
 
-var errPath = errors.New("the path of a playlist begins with /live/")
+const (
+	longestName = 200  // of a viewer, in bytes
+	longestPath = 2000 // of a playlist
+)
 
-// add makes a session for the stream that a playlist belongs to.
+var (
+	errPath = errors.New("the path of a playlist begins with /live/, has neither dots as folders nor a query, and at most 2000 bytes")
+	errName = errors.New("the name of a viewer has at most 200 bytes")
+)
+
+// add makes a session for the stream that a playlist belongs to: its folder and all below.
 func (s *sessions) add(viewer, playlist string) (session, error) {
-	if path.Clean(playlist) != playlist || !strings.HasPrefix(playlist, "/live/") || strings.ContainsAny(playlist, "?#") {
+	if path.Clean(playlist) != playlist || !strings.HasPrefix(playlist, "/live/") || strings.ContainsAny(playlist, "?#") || len(playlist) > longestPath {
 		return session{}, errPath
+	}
+	if len(viewer) > longestName {
+		return session{}, errName
 	}
 	token := rand.Text()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one := &session{
-		ID: 1, Viewer: viewer, Link: s.base + escaped(playlist) + "?token=" + token, Made: time.Now(),
+		ID: 1, Viewer: viewer, Link: s.base + (&url.URL{Path: playlist}).EscapedPath() + "?token=" + token, Opens: path.Dir(playlist) + "/",
+		Made:  time.Now(),
 		token: token, stream: strings.TrimPrefix(path.Dir(playlist), "/"),
 	}
 	if n := len(s.all); n > 0 {

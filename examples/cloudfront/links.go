@@ -25,8 +25,8 @@ func newLinks(o options) (*links, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &links{trees: []string{o.domain, o.origin}, domain: o.domain, signer: signer}
-	l.Mapper, err = rewrite.Prefix("/", o.origin, o.domain)
+	l := &links{trees: []string{o.domain, o.origin.URL}, domain: o.domain, signer: signer}
+	l.Mapper, err = rewrite.Prefix("/", o.origin.URL, o.domain)
 	return l, err
 }
 

@@ -11,28 +11,17 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
-	"log"
+	"io"
 	"net/http"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/hlsproxy/hlsproxy/corsmw"
+	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
 	"github.com/hlsproxy/hlsproxy/origin"
 	"github.com/hlsproxy/hlsproxy/rewrite"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "cloudfront:", err)
-		os.Exit(1)
-	}
-}
+func main() { serve.Main(run) }
 
 // newHandler is the whole chain.
 func newHandler(o options) (http.Handler, error) {
@@ -45,13 +34,13 @@ func newHandler(o options) (http.Handler, error) {
 		return nil, err
 	}
 	playlists := &rewrite.Rewriter{Map: urls, Sign: urls.sign}
-	guard := &origin.Guard{Hosts: o.hosts, Allow: o.allow, Ports: o.ports}
+	guard := &origin.Guard{Hosts: []string{o.origin.Host}, Allow: o.allow, Ports: []uint16{o.origin.Port}}
 	proxy := &origin.Proxy{
 		Upstream: urls.Upstream, Transport: &signed{urls, guard.Transport()}, ModifyResponse: playlists.ModifyResponse,
-		OnFailure: func(r *http.Request, err error) { log.Printf("%q: %v", r.URL.Path, err) },
+		OnFailure: serve.LogFailure,
 	}
 	if o.root != nil {
-		proxy.Transport = &folder{http.NewFileTransportFS(o.root.FS()), o.origin}
+		proxy.Transport = &folder{http.NewFileTransportFS(o.root.FS()), o.origin.URL}
 	}
 	return cors.Handler(onlyPlaylists(proxy)), nil
 }
@@ -65,4 +54,22 @@ func onlyPlaylists(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// run prints where it listens, and serves until ctx ends.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	o, ln, err := parse(args)
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	if o.root != nil {
+		defer o.root.Close()
+	}
+	h, err := newHandler(o)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "listening on %s\nplay %[1]s/PATH.m3u8 for the playlist PATH.m3u8\n", ln.URL())
+	return serve.Run(ctx, ln, h)
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -14,33 +12,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hlsproxy/hlsproxy/examples/internal/serve/servetest"
 	"github.com/hlsproxy/hlsproxy/internal/faultorigin"
 	"github.com/stretchr/testify/require"
 )
 
-// start runs the program until the test ends.
-func start(t *testing.T, args ...string) string {
-	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
-	r, w := io.Pipe()
-	ended := make(chan error, 1)
-	go func() {
-		err := run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), w)
-		w.CloseWithError(err)
-		ended <- err
-	}()
-	t.Cleanup(func() {
-		stop()
-		require.NoError(t, <-ended)
-	})
-	out := bufio.NewReader(r)
-	first, err := out.ReadString('\n')
-	require.NoError(t, err)
-	base, ok := strings.CutPrefix(strings.TrimSpace(first), "listening on ")
-	require.True(t, ok, first)
-	go io.Copy(io.Discard, out)
-	return base
-}
+func start(t *testing.T, args ...string) string { return servetest.Start(t, run, args...).URL }
 
 // newKey writes a key as the console of CloudFront does, and returns the half that CloudFront has of it.
 func newKey(t *testing.T) (*rsa.PublicKey, string) {

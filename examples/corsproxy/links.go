@@ -1,11 +1,9 @@
 package main
 
 import (
-	"crypto/pbkdf2"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 
+	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
 	"github.com/hlsproxy/hlsproxy/rewrite"
 	"github.com/hlsproxy/hlsproxy/sign"
 )
@@ -16,22 +14,21 @@ type links struct {
 	plain  rewrite.Mapper
 	sealed rewrite.Mapper // nil: there is no key
 	signer *sign.Signer   // nil: there is no key
-	key    [sha256.Size]byte
+	key    serve.Key
 }
 
 var errKey = errors.New("that is not the key")
 
 func newLinks(o options) (*links, error) {
-	l := &links{plain: rewrite.Query("/proxy", "url"), key: sha256.Sum256([]byte(o.key))}
+	l := &links{plain: rewrite.Query("/proxy", "url"), key: o.key}
 	if o.key == "" {
 		return l, nil
 	}
-	// Stretched, since people choose passwords where 32 random bytes are meant.
-	secret, err := pbkdf2.Key(sha256.New, o.key, []byte("hlsproxy links"), 100_000, 32)
+	keys, err := o.key.Secret()
 	if err != nil {
 		return nil, err
 	}
-	c := sign.Config{Keys: []sign.Key{{ID: "1", Secret: secret}}, TTL: o.ttl}
+	c := sign.Config{Keys: keys, TTL: o.ttl}
 	if l.signer, err = sign.New(c); err != nil {
 		return nil, err
 	}
@@ -45,8 +42,7 @@ func (l *links) to(stream, key string, hidden bool) (string, error) {
 		public, err := l.plain.AppendPublic(nil, []byte(stream))
 		return string(public), err
 	}
-	got := sha256.Sum256([]byte(key))
-	if subtle.ConstantTimeCompare(got[:], l.key[:]) == 0 {
+	if !l.key.Is(key) {
 		return "", errKey
 	}
 	urls := l.plain

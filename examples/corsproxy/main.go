@@ -9,35 +9,24 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
-	"log"
+	"io"
 	"net/http"
 	"net/netip"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/hlsproxy/hlsproxy/cache"
 	"github.com/hlsproxy/hlsproxy/corsmw"
+	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
 	"github.com/hlsproxy/hlsproxy/origin"
 	"github.com/hlsproxy/hlsproxy/rangeserve"
 	"github.com/hlsproxy/hlsproxy/rewrite"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "corsproxy:", err)
-		os.Exit(1)
-	}
-}
+func main() { serve.Main(run) }
 
-// newHandler is the whole chain. It never connects to self, the address that it is served on.
-func newHandler(o options, self netip.AddrPort) (http.Handler, error) {
-	guard := &origin.Guard{Hosts: o.hosts, Allow: o.allow, Self: []netip.AddrPort{self}}
+// newHandler is the whole chain. It never connects to the address that it is served on.
+func newHandler(o options) (http.Handler, error) {
+	guard := &origin.Guard{Hosts: o.hosts, Allow: o.allow, Self: []netip.AddrPort{o.self}}
 	shared := &cache.Transport{Base: guard.Transport()}
 	if o.cache > 0 {
 		shared.Store = cache.NewMemory(o.cache)
@@ -55,7 +44,7 @@ func newHandler(o options, self netip.AddrPort) (http.Handler, error) {
 		proxy := rangeserve.Handler(&origin.Proxy{
 			Upstream: urls.Upstream, Transport: shared, ModifyResponse: inert(playlists.ModifyResponse),
 			Header: append(origin.DefaultHeader(), o.header...), ResponseHeader: o.header,
-			OnFailure: func(r *http.Request, err error) { log.Printf("%q: %v", r.URL.Path, err) },
+			OnFailure: serve.LogFailure,
 		})
 		if links.signer != nil {
 			playlists.Sign, proxy = links.signer.Sign, links.signer.Handler(proxy)
@@ -71,4 +60,19 @@ func newHandler(o options, self netip.AddrPort) (http.Handler, error) {
 	}
 	mux.Handle("/{$}", &page{links: links})
 	return mux, nil
+}
+
+// run prints where it listens, and serves until ctx ends.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	o, ln, err := parse(args)
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	h, err := newHandler(o)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "listening on %s\nopen it in a browser, or play %[1]s/proxy?url=... in any player\n", ln.URL())
+	return serve.Run(ctx, ln, h)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"html"
@@ -14,32 +13,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/examples/internal/serve/servetest"
 	"github.com/hlsproxy/hlsproxy/internal/faultorigin"
 	"github.com/stretchr/testify/require"
 )
 
-// start runs the program until the test ends and returns what it listens on.
-func start(t *testing.T, args ...string) string {
-	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
-	r, w := io.Pipe()
-	ended := make(chan error, 1)
-	go func() {
-		err := run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), w)
-		w.CloseWithError(err)
-		ended <- err
-	}()
-	t.Cleanup(func() {
-		stop()
-		require.NoError(t, <-ended)
-	})
-	line, err := bufio.NewReader(r).ReadString('\n')
-	require.NoError(t, err)
-	go io.Copy(io.Discard, r)
-	base, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
-	require.True(t, ok, line)
-	return base
-}
+func start(t *testing.T, args ...string) string { return servetest.Start(t, run, args...).URL }
 
 // get asks as a page of another origin does.
 func get(t *testing.T, target string) (*http.Response, string) {
@@ -274,17 +253,5 @@ func TestBadFlags(t *testing.T) {
 		{"-public", "media.example"}, {"-public", "https://media.example/"}, {"-public", "ftp://media.example"},
 	} {
 		require.Error(t, run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), io.Discard), "%v", args)
-	}
-}
-
-func TestSizes(t *testing.T) {
-	for text, want := range map[string]int64{"0": 0, "7": 7, "500MB": 5e8, "256MiB": 256 << 20, "1GiB": 1 << 30, "3B": 3, "2KiB": 2048} {
-		got, err := parseSize(text)
-		require.NoError(t, err, text)
-		require.Equal(t, want, got, text)
-	}
-	for _, text := range []string{"", "MiB", "1 GiB", "1.5GiB", "1gib", "1MiBB"} {
-		_, err := parseSize(text)
-		require.Error(t, err, text)
 	}
 }

@@ -2,11 +2,12 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strconv"
+
+	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
 )
 
 const mostViewers = 500
@@ -41,12 +42,7 @@ func isLocal(r *http.Request) bool {
 	if err != nil || !from.Addr().Unmap().IsLoopback() {
 		return false
 	}
-	host, _, err := net.SplitHostPort(r.Host)
-	if err != nil {
-		host = r.Host
-	}
-	named, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && named.IsLoopback()
+	return serve.IsLoopback(r.Host)
 }
 
 func (d *demo) switchCache(r *http.Request) error {

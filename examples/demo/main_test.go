@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/Eyevinn/hls-m3u8/m3u8"
 	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/hlsproxy/hlsproxy/examples/internal/serve/servetest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -217,42 +217,29 @@ func TestRunServesUntilItIsTold(t *testing.T) {
 	t.Parallel()
 	script := filepath.Join(t.TempDir(), "hls.js")
 	require.NoError(t, os.WriteFile(script, []byte("const Hls = 1"), 0o600))
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	out, in := io.Pipe()
-	ended := make(chan error, 1)
-	go func() { ended <- run(ctx, in, config{addr: "127.0.0.1:0", viewers: 3, hlsjs: script}) }()
-	lines := bufio.NewReader(out)
-	first, err := lines.ReadString('\n')
-	require.NoError(t, err)
-	require.Regexp(t, `^listening on http://127\.0\.0\.1:\d+\n$`, first)
-	go io.Copy(io.Discard, lines)
-
-	base := strings.TrimSpace(strings.TrimPrefix(first, "listening on "))
+	base := servetest.Start(t, run, "-viewers", "3", "-hlsjs", script).URL
 	require.Contains(t, fetch(t, base+"/", http.StatusOK), `data-hlsjs="/hls.js"`)
 	require.Equal(t, "const Hls = 1", fetch(t, base+"/hls.js", http.StatusOK))
 	require.Contains(t, fetch(t, base+"/hls/live/master.m3u8", http.StatusOK), "/hls/live/v0/index.m3u8")
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		require.Contains(c, fetch(t, base+"/stats", http.StatusOK), `"viewers":2`) // the first of the crowd, and this test
 	}, time.Minute, 100*time.Millisecond)
-	cancel()
-	select {
-	case err := <-ended:
-		require.NoError(t, err)
-	case <-time.After(time.Minute):
-		t.Fatal("run did not end")
-	}
 }
 
 func TestRunRefusesWhatCannotWork(t *testing.T) {
 	busy := httptest.NewServer(http.NotFoundHandler())
 	defer busy.Close()
-	for name, c := range map[string]config{
-		"crowd too large": {addr: "127.0.0.1:0", viewers: mostViewers + 1},
-		"no such file":    {addr: "127.0.0.1:0", hlsjs: filepath.Join(t.TempDir(), "none.js")},
-		"address taken":   {addr: busy.Listener.Addr().String()},
+	address, none := busy.Listener.Addr().String(), filepath.Join(t.TempDir(), "none.js")
+	for name, row := range map[string]struct {
+		args []string
+		says string
+	}{
+		"crowd too large": {[]string{"-viewers", "501"}, "-viewers 501: give a number from 0 to 500"},
+		"no such file":    {[]string{"-hlsjs", none}, `-hlsjs "` + none + `"`},
+		"address taken":   {[]string{"-addr", address}, `-addr "` + address + `"`},
+		"argument":        {[]string{"x"}, `"x"`},
 	} {
-		require.Error(t, run(t.Context(), io.Discard, c), name)
+		require.Contains(t, servetest.Fails(t, run, row.args...), row.says, name)
 	}
 }
 
@@ -262,6 +249,10 @@ func TestThePageIsWhole(t *testing.T) {
 	page := fetch(t, s.url+"/", http.StatusOK)
 	require.Contains(t, page, `data-hlsjs="`+cdn+`"`)
 	require.Contains(t, page, "<b>100 ms</b>")
+	resp, err := http.Get(s.url + "/")
+	require.NoError(t, err)
+	resp.Body.Close()
+	require.Contains(t, resp.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'")
 	for _, asset := range []string{"/page.css", "/page.js", "/player.js", "/chain.js", "/chart.js"} {
 		require.NotEmpty(t, fetch(t, s.url+asset, http.StatusOK))
 		require.Contains(t, page+fetch(t, s.url+"/page.js", http.StatusOK), strings.TrimPrefix(asset, "/"))

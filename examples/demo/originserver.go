@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http"
 	"sync"
+
+	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
 )
 
 // originServer is an origin as a process of its own would be: it can be killed, and started again at the same address.
@@ -34,7 +36,7 @@ func (o *originServer) start() error {
 	if err != nil {
 		return err
 	}
-	server, ended := newServer(o.handler), make(chan struct{})
+	server, ended := serve.NewServer(o.handler), make(chan struct{})
 	o.address, o.server, o.ended = ln.Addr().String(), server, ended
 	go func() {
 		defer close(ended)

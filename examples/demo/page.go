@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 
+	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
 	"github.com/hlsproxy/hlsproxy/sign"
 )
 
@@ -47,9 +48,7 @@ func (d *demo) site(hlsjs string, lowLatency bool) (http.Handler, error) {
 		})
 	}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", "default-src 'self'; script-src 'self' https://cdn.jsdelivr.net; "+
-			"worker-src blob:; media-src 'self' blob:; img-src data:")
+		serve.PageHeader(w, "default-src 'self'; script-src 'self' https://cdn.jsdelivr.net; worker-src blob:; media-src 'self' blob:; img-src data:")
 		index.Execute(w, map[string]any{
 			"HLSJS": source, "Distance": distance.Milliseconds(), "LowLatency": lowLatency, "Local": isLocal(r),
 		})

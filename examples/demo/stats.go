@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"hash/maphash"
 	"net"
 	"net/http"
 	"sync"
@@ -13,7 +14,8 @@ import (
 
 const (
 	history = 121             // samples, one a second: the chart's two minutes
-	present = 6 * time.Second // a viewer who asked for nothing for so long has gone; players ask every two
+	present = 6 * time.Second // a viewer that asked for nothing for so long has gone; players ask every two
+	crowded = 10_000          // viewers at most: further ones are served and not counted
 )
 
 // sample is one second of the chart.
@@ -33,25 +35,32 @@ type meter struct {
 	origin func() counts
 
 	mu      sync.Mutex
-	seen    map[string]time.Time // viewers, by address and User-Agent
+	seed    maphash.Seed
+	seen    map[uint64]time.Time // viewers, by a hash of address and User-Agent: what they send is not kept
 	samples []sample             // oldest first
 	noted   string               // for the next sample
 }
 
 func newMeter(cached func() cache.Stats, origin func() counts) *meter {
-	return &meter{cached: cached, origin: origin, seen: map[string]time.Time{}}
+	return &meter{cached: cached, origin: origin, seed: maphash.MakeSeed(), seen: map[uint64]time.Time{}}
 }
 
-// watch wraps the public side of the chain: whoever asks there is a viewer.
+// watch wraps the public side of the chain. What asks there is a viewer.
 func (m *meter) watch(next http.Handler) http.Handler {
 	next = m.served.count(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, _ := net.SplitHostPort(r.RemoteAddr)
-		m.mu.Lock()
-		m.seen[host+" "+r.UserAgent()] = time.Now()
-		m.mu.Unlock()
+		m.saw(maphash.String(m.seed, host+" "+r.UserAgent()), time.Now())
 		next.ServeHTTP(w, r)
 	})
+}
+
+func (m *meter) saw(viewer uint64, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, known := m.seen[viewer]; known || len(m.seen) < crowded {
+		m.seen[viewer] = now
+	}
 }
 
 // run takes a sample every second until ctx ends.
@@ -88,9 +97,9 @@ func (m *meter) add(s sample) {
 func (m *meter) viewers(now time.Time) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for who, at := range m.seen {
+	for viewer, at := range m.seen {
 		if now.Sub(at) > present {
-			delete(m.seen, who)
+			delete(m.seen, viewer)
 		}
 	}
 	return len(m.seen)

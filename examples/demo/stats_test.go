@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -48,6 +49,20 @@ func TestMeterKeepsTwoMinutes(t *testing.T) {
 	}
 	require.Len(t, m.samples, history)
 	require.Equal(t, 30, m.samples[0].Viewers)
+}
+
+// However many names a client gives itself, they cost no more than a number for each, up to a limit.
+func TestNamesOfViewersAreNotKept(t *testing.T) {
+	m := newMeter(nil, nil)
+	h := m.watch(answer("x"))
+	for i := range crowded + 100 {
+		r := httptest.NewRequest(http.MethodGet, "/hls/live/master.m3u8", nil)
+		r.Header.Set("User-Agent", strconv.Itoa(i))
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		require.Equal(t, "x", w.Body.String())
+	}
+	require.Equal(t, crowded, m.viewers(time.Now()))
 }
 
 func TestViewersAreThoseWhoAskedLately(t *testing.T) {

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"crypto/pbkdf2"
-	"crypto/sha256"
-	"errors"
 	"net/url"
 	"strings"
 
@@ -21,23 +18,19 @@ type links struct {
 }
 
 func newLinks(o options) (*links, error) {
-	tree, err := rewrite.Prefix("/live/", o.origins[0], o.origins[1:]...)
+	tree, err := rewrite.Prefix("/live/", o.origins[0].URL, o.origins[1:].URLs()...)
 	if err != nil {
 		return nil, err
 	}
 	l := &links{Mapper: tree, tree: tree, sealed: o.seal}
 	if o.key == "" {
-		if o.seal {
-			err = errors.New("-seal needs -key")
-		}
-		return l, err
+		return l, nil
 	}
-	// Stretched, since people choose passwords where 32 random bytes are meant.
-	secret, err := pbkdf2.Key(sha256.New, o.key, []byte("hlsproxy links"), 100_000, 32)
+	keys, err := o.key.Secret()
 	if err != nil {
 		return nil, err
 	}
-	c := sign.Config{Keys: []sign.Key{{ID: "1", Secret: secret}}, TTL: o.ttl, Scope: sign.Directory}
+	c := sign.Config{Keys: keys, TTL: o.ttl, Scope: sign.Directory}
 	if l.sealed {
 		l.Mapper, err = sign.NewSealer(c, "/live/")
 	} else {

@@ -9,40 +9,25 @@ package main
 
 import (
 	"context"
-	"embed"
-	"errors"
-	"flag"
 	"fmt"
-	"log"
+	"io"
 	"net/http"
 	"net/netip"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/hlsproxy/hlsproxy/cache"
 	"github.com/hlsproxy/hlsproxy/corsmw"
+	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
 	"github.com/hlsproxy/hlsproxy/origin"
 	"github.com/hlsproxy/hlsproxy/rangeserve"
 	"github.com/hlsproxy/hlsproxy/rewrite"
 )
 
-//go:embed index.html
-var player embed.FS
+func main() { serve.Main(run) }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "live:", err)
-		os.Exit(1)
-	}
-}
-
-// newHandler is the whole chain. It never connects to self, the address that it is served on.
-func newHandler(o options, urls *links, self netip.AddrPort) (http.Handler, error) {
-	guard := &origin.Guard{Hosts: o.hosts, Allow: o.allow, Ports: o.ports, Self: []netip.AddrPort{self}}
-	pool, err := origin.NewPool(origin.PoolConfig{Origins: o.origins, Base: guard.Transport()})
+// newHandler is the whole chain. It never connects to the address that it is served on.
+func newHandler(o options, urls *links) (http.Handler, error) {
+	guard := &origin.Guard{Hosts: o.origins.Hosts(), Allow: o.allow, Ports: o.origins.Ports(), Self: []netip.AddrPort{o.self}}
+	pool, err := origin.NewPool(origin.PoolConfig{Origins: o.origins.URLs(), Base: guard.Transport()})
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +48,7 @@ func newHandler(o options, urls *links, self netip.AddrPort) (http.Handler, erro
 	live := rangeserve.Handler(&origin.Proxy{
 		Upstream: urls.Upstream, Transport: shared, ModifyResponse: playlists.ModifyResponse,
 		Header: append(origin.DefaultHeader(), o.header...), ResponseHeader: o.header,
-		OnFailure: func(r *http.Request, err error) { log.Printf("%q: %v", r.URL.Path, err) },
+		OnFailure: serve.LogFailure,
 	})
 	if urls.signer != nil {
 		playlists.Sign, playlists.SignAlike = urls.signer.Sign, urls.signer.SignAlike
@@ -72,6 +57,32 @@ func newHandler(o options, urls *links, self netip.AddrPort) (http.Handler, erro
 	mux := http.NewServeMux()
 	mux.Handle("/live/", cors.Handler(live))
 	mux.Handle("GET /pool", state(pool))
-	mux.Handle("/", http.FileServerFS(o.static))
+	mux.Handle("/", pages(o.static))
 	return mux, nil
+}
+
+// run prints where it listens and a link for each path that was asked for, and serves until ctx ends.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	o, ln, err := parse(args)
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	urls, err := newLinks(o)
+	if err != nil {
+		return err
+	}
+	h, err := newHandler(o, urls)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "listening on", ln.URL())
+	for _, path := range o.links {
+		link, err := urls.to(path)
+		if err != nil {
+			return fmt.Errorf("-link %q: %w", path, err)
+		}
+		fmt.Fprintf(out, "play %s%s\n or open %[1]s/#%s\n", ln.URL(), link)
+	}
+	return serve.Run(ctx, ln, h)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/examples/internal/serve/servetest"
 	"github.com/hlsproxy/hlsproxy/internal/faultorigin"
 	"github.com/stretchr/testify/require"
 )
@@ -21,35 +21,12 @@ import (
 // start runs the program until the test ends and returns what it listens on and the links that it prints.
 func start(t *testing.T, args ...string) (base string, links []string) {
 	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
-	r, w := io.Pipe()
-	ended := make(chan error, 1)
-	go func() {
-		err := run(ctx, append([]string{"-addr", "127.0.0.1:0", "-allow", "127.0.0.0/8"}, args...), w)
-		w.CloseWithError(err)
-		ended <- err
-	}()
-	t.Cleanup(func() {
-		stop()
-		require.NoError(t, <-ended)
-	})
-	out := bufio.NewReader(r)
-	line := func() string {
-		text, err := out.ReadString('\n')
-		require.NoError(t, err)
-		return strings.TrimSpace(text)
+	p := servetest.Start(t, run, append([]string{"-allow", "127.0.0.0/8"}, args...)...)
+	links = p.Said(t, "play ", 2)
+	for i, link := range p.Said(t, "or open ", 2) {
+		require.Equal(t, p.URL+"/#"+strings.TrimPrefix(links[i], p.URL), link)
 	}
-	first := line()
-	base, ok := strings.CutPrefix(first, "listening on ")
-	require.True(t, ok, first)
-	for range 2 {
-		link, ok := strings.CutPrefix(line(), "play ")
-		require.True(t, ok)
-		links = append(links, link)
-		require.Equal(t, "or open "+base+"/#"+strings.TrimPrefix(link, base), line())
-	}
-	go io.Copy(io.Discard, out)
-	return base, links
+	return p.URL, links
 }
 
 // get asks as a page of another origin does.

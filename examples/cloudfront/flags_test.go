@@ -32,7 +32,7 @@ func TestKeysInEachForm(t *testing.T) {
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
 	require.NoError(t, err)
 	for kind, raw := range map[string][]byte{"EC PRIVATE KEY": sec1, "PRIVATE KEY": pkcs8} {
-		var o options
+		o := options{keyPairID: "K2"}
 		require.NoError(t, o.readKey(keyFile(t, kind, raw)), kind)
 		require.True(t, key.Equal(o.key))
 	}
@@ -40,7 +40,7 @@ func TestKeysInEachForm(t *testing.T) {
 
 func TestSaysWhatIsNoPrivateKey(t *testing.T) {
 	for _, kind := range []string{"PUBLIC KEY", "CERTIFICATE", "ENCRYPTED PRIVATE KEY"} {
-		require.ErrorContains(t, new(options).readKey(keyFile(t, kind, []byte("x"))), strings.ToLower(kind))
+		require.ErrorContains(t, (&options{keyPairID: "K2"}).readKey(keyFile(t, kind, []byte("x"))), strings.ToLower(kind))
 	}
 }
 

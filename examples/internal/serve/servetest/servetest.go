@@ -1,0 +1,88 @@
+// Package servetest runs example programs in tests.
+package servetest
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Program is a running program.
+type Program struct {
+	URL string // that it says it listens on
+
+	mu   sync.Mutex
+	said strings.Builder
+}
+
+// Start runs a program on a free port until the test ends, and requires that it ends well.
+func Start(t testing.TB, run func(context.Context, []string, io.Writer) error, args ...string) *Program {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	ended, read := make(chan error, 1), make(chan struct{})
+	go func() {
+		err := run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), w)
+		w.CloseWithError(err)
+		ended <- err
+	}()
+	out := bufio.NewReader(r)
+	line, err := out.ReadString('\n')
+	p := &Program{}
+	go func() {
+		defer close(read)
+		io.Copy(p, out)
+	}()
+	t.Cleanup(func() {
+		stop()
+		require.NoError(t, <-ended)
+		<-read
+	})
+	require.NoError(t, err)
+	var ok bool
+	p.URL, ok = strings.CutPrefix(strings.TrimSpace(line), "listening on ")
+	require.True(t, ok, line)
+	return p
+}
+
+// Write is that of io.Writer: it takes what the program prints.
+func (p *Program) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.said.Write(b)
+}
+
+// Said waits for n lines that begin with prefix, and returns the first word after each.
+func (p *Program) Said(t testing.TB, prefix string, n int) []string {
+	t.Helper()
+	var words []string
+	require.Eventually(t, func() bool {
+		p.mu.Lock()
+		text := p.said.String()
+		p.mu.Unlock()
+		words = nil
+		for line := range strings.Lines(text) {
+			if rest, ok := strings.CutPrefix(strings.TrimSpace(line), prefix); ok && strings.HasSuffix(line, "\n") {
+				words = append(words, strings.Fields(rest)[0])
+			}
+		}
+		return len(words) >= n
+	}, time.Minute, 5*time.Millisecond, "the program never says %q", prefix)
+	return words
+}
+
+// Fails requires that a program refuses its flags, and returns why.
+func Fails(t testing.TB, run func(context.Context, []string, io.Writer) error, args ...string) string {
+	t.Helper()
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	err := run(ctx, args, io.Discard)
+	require.Error(t, err, "%v", args)
+	return err.Error()
+}
