@@ -1,6 +1,6 @@
 //go:build !race
 
-package hlsproxy_test
+package chaintest_test
 
 import (
 	"bufio"
