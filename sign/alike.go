@@ -11,10 +11,10 @@ import (
 // before the extension, or of its query. So it is for most URLs that get the token of a directory, once Sign has been called
 // for one there.
 func (s *Signer) SignAlike(ctx context.Context, public []byte) bool {
-	if s.config.Scope != Directory || s.numbered {
+	if s.config.Scope != Directory || s.numbered || bytes.IndexByte(public, '%') >= 0 { // with other digits, it could be another escape
 		return false
 	}
-	h, ok := ctx.Value(contextKey{}).(*held)
+	h, ok := sessionOf(ctx, s)
 	if !ok {
 		h = s.anyone.Load()
 	}

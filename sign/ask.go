@@ -18,7 +18,8 @@ type Ask struct {
 	// and a redirect count as a failure, and the viewer gets 503.
 	URL string
 	// Decide is asked if URL is empty. Nil admits. An error refuses, with its HTTPStatus if it has one. Called concurrently;
-	// ctx ends with Timeout.
+	// ctx ends with Timeout. It holds no values of the viewer's request, whose answer others share, but the grant that
+	// FromContext returns: viewers share an answer only if their grants are equal too.
 	Decide func(ctx context.Context, q Question) error
 
 	// Param is the query parameter that holds the viewer's token. Empty: token. An "Authorization: Bearer" field is taken
@@ -27,7 +28,8 @@ type Ask struct {
 	// Anonymous asks about requests without a token as well. False: they are answered 401.
 	Anonymous bool
 	// Kinds are those that are asked about. Nil: all. Others pass as they are, so leave it nil where a viewer can choose the
-	// public path of what it requests, as with an upstream URL in a query parameter: the path is what tells the Kind.
+	// public path of what it requests, as with an upstream URL in a query parameter: the path is what tells the Kind. A path
+	// that a server could take for one of them in any spelling is asked about.
 	Kinds []Kind
 	// Describe, if not nil, may change the question that is asked about a request, such as its Name. Two requests with equal
 	// questions share an answer.
@@ -67,17 +69,17 @@ const (
 // middleware.
 func (a *Ask) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		raw, q, err := a.question(r)
+		raw, q, asks, err := a.question(r)
 		if err != nil {
 			writeRefusal(w, statusOf(err), "Bearer")
 			return
 		}
-		if a.asks(q.Kind) {
+		if asks {
 			if q.Token == "" && !a.Anonymous {
 				writeRefusal(w, http.StatusUnauthorized, "Bearer")
 				return
 			}
-			got := a.answer(r.Context(), q)
+			got := a.answer(r.Context(), &q)
 			if got.status != http.StatusOK {
 				writeRefusal(w, got.status, "Bearer")
 				return
@@ -93,7 +95,7 @@ func (a *Ask) Handler(next http.Handler) http.Handler {
 // Sign appends the viewer's token to public, if it was in the query of the request that ctx belongs to. A URL that has the
 // parameter already keeps it: with two it would be refused. It is the Sign hook of a playlist rewriter.
 func (a *Ask) Sign(ctx context.Context, public []byte) ([]byte, error) {
-	t, ok := ctx.Value(askToken{}).(string)
+	t, ok := ctx.Value(askToken{a}).(string)
 	if !ok || t == "" {
 		return public, nil
 	}
@@ -107,8 +109,8 @@ func (a *Ask) Sign(ctx context.Context, public []byte) ([]byte, error) {
 	return p.insert([]byte(t)), nil
 }
 
-// askToken is the key of param=token in a context, as it stood in the query.
-type askToken struct{}
+// askToken is the key of param=token in a context, as it stood in the query. Each Ask of several in a row has its own.
+type askToken struct{ ask *Ask }
 
 func (a *Ask) param() string {
 	if a.Param == "" {
@@ -121,7 +123,7 @@ func (a *Ask) param() string {
 func (a *Ask) strip(r *http.Request, raw string) *http.Request {
 	ctx := r.Context()
 	if raw != "" {
-		ctx = context.WithValue(ctx, askToken{}, a.param()+"="+raw)
+		ctx = context.WithValue(ctx, askToken{a}, a.param()+"="+raw)
 	}
 	out := stripRequest(r.WithContext(ctx), a.param())
 	if bearer(r) != "" {

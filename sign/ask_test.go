@@ -59,7 +59,7 @@ func TestAskAdmitsByTheBackend(t *testing.T) {
 	require.Len(t, got.MediaSessionID, 32)
 	got.MediaSessionID = ""
 	require.Equal(t, sign.Question{
-		NodeID: "n1", AppKey: "app", Name: "live/one", MediaProvider: "HLS", Token: "a+b", ClientAddress: "203.0.113.7", Kind: sign.KindSegment,
+		NodeID: "n1", AppKey: "app", Host: "media.example", Name: "live/one", MediaProvider: "HLS", Token: "a+b", ClientAddress: "203.0.113.7", Kind: sign.KindSegment,
 	}, got)
 
 	require.Equal(t, "/live/one/2.ts?y&token=a%2Bb#f", string(must(a.Sign(inner.Context(), []byte("/live/one/2.ts?y#f")))))
@@ -90,6 +90,7 @@ func TestAskKnowsWhatIsRequested(t *testing.T) {
 	for path, want := range map[string]sign.Kind{
 		"/a/v.m3u8": sign.KindPlaylist, "/a/v.M3U": sign.KindPlaylist, "/a/steer.json": sign.KindPlaylist, "/a/v.m3u8;s=1": sign.KindPlaylist,
 		"/a/k.key": sign.KindKey, "/a/k.k%65y": sign.KindKey, "/a/k.key;x": sign.KindKey, "/a/k.key%3Bx": sign.KindKey, "/a/k.key/": sign.KindKey,
+		"/a/v%252em3u8": sign.KindPlaylist, "/a/k%25252ekey": sign.KindKey, "/a/k.%25256bey": sign.KindKey, "/a/v.m3u8%2520": sign.KindSegment,
 		"/a/1.ts": sign.KindSegment, "/v.m3u8/1.ts": sign.KindSegment, "/a/": sign.KindSegment, "/": sign.KindSegment,
 	} {
 		var got sign.Kind

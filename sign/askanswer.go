@@ -21,15 +21,20 @@ const mostAnswers = 1 << 14
 
 // answer returns the answer that holds, or asks. Any number of viewers wait for the same one, and none of them ends it by
 // leaving.
-func (a *Ask) answer(ctx context.Context, q Question) *answer {
-	key := q.whole()
+func (a *Ask) answer(ctx context.Context, q *Question) *answer {
+	g, granted := FromContext(ctx)
+	key := q.whole(g)
 	a.mu.Lock()
 	got := a.answers[key]
 	if got == nil || !got.expires.IsZero() && !time.Now().Before(got.expires) {
 		got = &answer{done: make(chan struct{})}
 		a.makeRoom()
 		a.answers[key] = got
-		go a.ask(context.WithoutCancel(ctx), key, q, got)
+		asking := context.Background()
+		if granted {
+			asking = NewContext(asking, g)
+		}
+		go a.ask(asking, key, *q, got)
 	}
 	a.mu.Unlock()
 	select {
@@ -122,8 +127,8 @@ func (a *Ask) try(ctx context.Context, q Question) (res *answer) {
 	switch {
 	case err == nil:
 		return &answer{status: http.StatusOK}
-	case errors.As(err, &known) && known.HTTPStatus() >= 400:
-		return &answer{status: known.HTTPStatus()}
+	case errors.As(err, &known):
+		return &answer{status: statusOf(err)}
 	}
 	return a.refused()
 }

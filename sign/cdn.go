@@ -36,8 +36,8 @@ func expiryUnder(ctx context.Context, ttl time.Duration) int64 {
 	ahead := time.Duration(now.Nanosecond()) + ttl
 	end := now.Unix() + int64((ahead+time.Second-1)/time.Second)
 	end = (end + step - 1) / step * step
-	if g, ok := FromContext(ctx); ok {
-		end = min(end, max(g.Expires.Unix(), g.Until.Unix()))
+	if s, ok := ctx.Value(contextKey{}).(*session); ok {
+		end = min(end, s.end())
 	}
 	return end
 }

@@ -34,7 +34,7 @@ type Config struct {
 	Renew time.Duration
 
 	// Refuse, if not nil, is asked about each request with a valid token, and ends a session at once by returning an
-	// error. The answer has the status of the error's HTTPStatus, else 403. Called concurrently.
+	// error. The answer has the status of the error's HTTPStatus, else 403, and 500 if Refuse panics. Called concurrently.
 	Refuse func(*http.Request, Grant) error
 
 	// Alone lists endings of file names, such as ".key", that no token of a directory opens: what ends so, in capitals or

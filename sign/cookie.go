@@ -1,7 +1,6 @@
 package sign
 
 import (
-	"bytes"
 	"errors"
 	"net/http"
 	"strings"
@@ -25,14 +24,15 @@ func (s *Signer) Cookie(g Grant, rawURL string) (*http.Cookie, error) {
 	if !ok {
 		return nil, ErrURL
 	}
-	dir, depth := directoryOf(p.pathBytes())
-	if depth > 255 || !plain(dir) {
+	path := p.pathBytes()
+	dir, ok := g.directoryOf(path)
+	if !ok || depthOf(dir) > longestDepth || !plain(path) {
 		return nil, ErrURL
 	}
-	return s.cookieFor(&held{}, g, dir, depth), nil
+	return s.cookieFor(&session{}, g, dir, depthOf(dir)), nil
 }
 
-func (s *Signer) cookieFor(h *held, g Grant, dir []byte, depth int) *http.Cookie {
+func (s *Signer) cookieFor(h *session, g Grant, dir []byte, depth int) *http.Cookie {
 	expires := g.Expires
 	if g.Until.After(expires) {
 		expires = g.Until
@@ -47,7 +47,7 @@ func (s *Signer) cookieFor(h *held, g Grant, dir []byte, depth int) *http.Cookie
 const mostCookies = 8
 
 // verifyCookie accepts the first cookie that is a valid token of a directory.
-func (s *Signer) verifyCookie(r *http.Request) (*held, error) {
+func (s *Signer) verifyCookie(r *http.Request) (*session, error) {
 	if s.config.Cookies == 0 {
 		return nil, ErrNoToken
 	}
@@ -59,7 +59,7 @@ func (s *Signer) verifyCookie(r *http.Request) (*held, error) {
 		h, err := s.verifyToken(r, c.Value)
 		switch {
 		case err == nil && h.own != nil:
-			h.cookie, h.covers = true, nil // what is HttpOnly stays out of links
+			h.cookie, h.tokens = true, nil // what is HttpOnly stays out of links
 			return h, nil
 		case err == nil:
 			err = ErrBadToken // a link of the query, which would be open to all who can plant a cookie
@@ -71,13 +71,8 @@ func (s *Signer) verifyCookie(r *http.Request) (*held, error) {
 	return nil, refused
 }
 
-// free reports whether the viewer's cookie opens path, so that it needs no token.
-func (h *held) free(p *parts, path []byte) bool {
-	return h.cookie && p.path == 0 && bytes.HasPrefix(path, h.own.dir)
-}
-
 // renewCookie gives a session that may go on a new cookie when there is a later expiry on the grid.
-func (s *Signer) renewCookie(w http.ResponseWriter, h *held) {
+func (s *Signer) renewCookie(w http.ResponseWriter, h *session) {
 	g := h.grant
 	if !h.cookie || g.Until.IsZero() {
 		return

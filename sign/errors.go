@@ -3,7 +3,9 @@ package sign
 import (
 	"errors"
 	"io"
+	"log"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 )
 
@@ -44,13 +46,30 @@ var errUnsealed error = unsealed{ErrURL}
 // for entry links, and mount Handler, or NewContext, above what calls Sign.
 var ErrNoViewer = errors.New("sign: Config.Claims is set and there is no request to take them from")
 
-// statusOf returns the status that an error knows for itself, else 403.
+// statusOf returns the status of a refusal that an error knows for itself, else 403.
 func statusOf(err error) int {
 	var known interface{ HTTPStatus() int }
 	if errors.As(err, &known) {
-		return known.HTTPStatus()
+		if status := known.HTTPStatus(); status >= 400 && status <= 599 {
+			return status
+		}
 	}
 	return http.StatusForbidden
+}
+
+var errPanic error = &refusal{"a hook panicked", http.StatusInternalServerError}
+
+// caught turns the panic of a hook into an error that has the status 500, so that nothing further in is asked. A panic that
+// is to break the connection goes on.
+func caught(err *error) {
+	switch p := recover(); p {
+	case nil:
+	case http.ErrAbortHandler:
+		panic(p)
+	default:
+		log.Printf("sign: a hook panicked: %v\n%s", p, debug.Stack())
+		*err = errPanic
+	}
 }
 
 // writeRefusal answers with no more than the status. RFC 9110, 15.5.2 and 15.5.6, want the two fields.

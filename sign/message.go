@@ -5,8 +5,8 @@ import "encoding/binary"
 // messageRoom is for a message on the stack; a longer one is moved to the heap.
 const messageRoom = 256
 
-// appendBound appends what the MAC of a token covers besides the URL.
-func appendBound(dst, head []byte, claims string) []byte {
+// appendPrefix appends what the MAC of a token covers besides the URL.
+func appendPrefix(dst, head []byte, claims string) []byte {
 	dst = append(append(dst, head...), 'R') // for reading
 	return append(appendLen(dst, len(claims)), claims...)
 }

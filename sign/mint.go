@@ -20,14 +20,14 @@ func (s *Signer) URLFor(r *http.Request, rawURL string) (string, error) {
 	return s.URLUnder(g, rawURL)
 }
 
-var errGrant = errors.New("sign: a grant needs an expiry, times between 1970 and 36812, and a session of at most 255 bytes")
+var errGrant = errors.New("sign: a grant needs an expiry, times between 1970 and 36812, a session of at most 255 bytes and a directory that is a path with both slashes, or none")
 
 // URLUnder is URL with a grant of the caller's making: other times, a session id, claims that are known without a request.
 func (s *Signer) URLUnder(g Grant, rawURL string) (string, error) {
 	if !g.fits() {
 		return "", errGrant
 	}
-	h := &held{grant: g, entry: true}
+	h := &session{grant: g, entry: true, tree: []byte(g.Directory), free: g.Directory == ""}
 	out, err := s.signUnder(h, escapeURL(rawURL))
 	return string(out), err
 }

@@ -1,6 +1,10 @@
 package sign
 
-import "bytes"
+import (
+	"bytes"
+	"iter"
+	"strings"
+)
 
 // plain reports whether a path means the same to every reader, so that "below this directory" means something: it has no
 // empty segment but a last one, no dot segment and no slash, backslash or NUL in disguise, however often escaped.
@@ -85,11 +89,14 @@ func unhex(c byte) int {
 	return -1
 }
 
-// directoryOf returns path up to its last slash, and how many segments that has.
-func directoryOf(path []byte) (dir []byte, depth int) {
-	dir = path[:bytes.LastIndexByte(path, '/')+1]
-	return dir, bytes.Count(dir, []byte{'/'}) - 1
+// directoryOf cuts path behind its last slash.
+func directoryOf(path []byte) (dir, name []byte) {
+	i := bytes.LastIndexByte(path, '/') + 1
+	return path[:i], path[i:]
 }
+
+// depthOf is the number of segments of a directory.
+func depthOf(dir []byte) int { return bytes.Count(dir, []byte{'/'}) - 1 }
 
 // ancestor returns the directory of depth segments that path lies in or below.
 func ancestor(path []byte, depth int) ([]byte, bool) {
@@ -129,16 +136,40 @@ func (s *Signer) isAlone(path []byte) bool {
 
 func endsAny(path, ending []byte) bool {
 	for segment := range bytes.SplitSeq(path, []byte{'/'}) {
-		for range mostLayers + 1 { // a path with more layers is not plain
-			name, _, _ := bytes.Cut(segment, []byte{';'})
+		for name := range readings(segment) {
 			if n := len(name) - len(ending); n >= 0 && bytes.EqualFold(name[n:], ending) {
 				return true
 			}
+		}
+	}
+	return false
+}
+
+// readings are the file names that servers could take a segment of a path for: each may take a layer of escapes off, what
+// follows a ; or ? off (path parameters), or a : (streams of files), and blanks and dots at the end.
+func readings(segment []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for range mostLayers + 1 { // a path with more layers is not plain
+			for i := 0; i <= len(segment); i++ {
+				if i < len(segment) && !strings.ContainsRune(";?#:", rune(segment[i])) {
+					continue
+				}
+				if !yield(bytes.TrimRightFunc(segment[:i], func(r rune) bool { return r <= ' ' || r == '.' })) {
+					return
+				}
+			}
 			if bytes.IndexByte(segment, '%') < 0 {
-				break
+				return
 			}
 			segment, _ = unescapeOnce(segment)
 		}
 	}
-	return false
+}
+
+// bare takes all layers of escapes off.
+func bare(path []byte) []byte {
+	for found := true; found; {
+		path, found = unescapeOnce(path)
+	}
+	return path
 }

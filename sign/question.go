@@ -1,6 +1,7 @@
 package sign
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -32,7 +33,9 @@ type Question struct {
 	SessionID string `json:"sessionId"`
 	// MediaSessionID is one for each viewer and stream, made from the other fields if Describe leaves it empty.
 	MediaSessionID string `json:"mediaSessionId"`
-	// Name of the stream: the directory of the path, without outer slashes.
+	// Host that the viewer asked, in lower case, with a port if the viewer named one.
+	Host string `json:"host"`
+	// Name of the stream: the directory of the path without its escapes and outer slashes.
 	Name string `json:"name"`
 	// MediaProvider is HLS.
 	MediaProvider string `json:"mediaProvider"`
@@ -44,16 +47,18 @@ type Question struct {
 	Kind Kind `json:"kind"`
 }
 
-// question also returns the token as it stands in the query.
-func (a *Ask) question(r *http.Request) (raw string, q Question, err error) {
+// question also returns the token as it stands in the query, and whether the question is to be asked.
+func (a *Ask) question(r *http.Request) (raw string, q Question, asks bool, err error) {
+	defer caught(&err)
+	path := []byte(r.URL.EscapedPath())
 	raw, count := findParam(r.URL.RawQuery, a.param())
 	token := bearer(r)
 	switch {
-	case count > 1 || !plain([]byte(r.URL.EscapedPath())):
-		return "", q, ErrBadToken
+	case count > 1 || !plain(path):
+		return "", q, false, ErrBadToken
 	case count == 1:
 		if token, err = url.QueryUnescape(raw); err != nil {
-			return "", q, ErrBadToken
+			return "", q, false, ErrBadToken
 		}
 	}
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
@@ -61,9 +66,10 @@ func (a *Ask) question(r *http.Request) (raw string, q Question, err error) {
 		host = r.RemoteAddr
 	}
 	q = Question{
-		NodeID: a.NodeID, AppKey: a.AppKey, Name: strings.Trim(path.Dir(r.URL.Path), "/."), MediaProvider: "HLS",
-		Token: token, ClientAddress: host, Kind: kindOfRequest(r.URL.Path),
+		NodeID: a.NodeID, AppKey: a.AppKey, Host: strings.ToLower(r.Host), Name: streamOf(path), MediaProvider: "HLS",
+		Token: token, ClientAddress: host,
 	}
+	q.Kind, asks = a.kindOf(path)
 	if g, ok := FromContext(r.Context()); ok {
 		q.SessionID = g.Session
 	}
@@ -73,7 +79,7 @@ func (a *Ask) question(r *http.Request) (raw string, q Question, err error) {
 	if q.MediaSessionID == "" {
 		q.MediaSessionID = q.session()
 	}
-	return raw, q, nil
+	return raw, q, asks, nil
 }
 
 // bearer returns the token of an Authorization field of that scheme (RFC 6750, section 2.1), or nothing.
@@ -85,15 +91,40 @@ func bearer(r *http.Request) string {
 	return token
 }
 
+// streamOf is the directory of a path with all layers of escapes taken off, as each server on the way may take one.
+func streamOf(p []byte) string { return strings.Trim(path.Dir(string(bare(p))), "/") }
+
 func (a *Ask) asks(k Kind) bool {
 	return a.Kinds == nil || slices.Contains(a.Kinds, k)
 }
 
-// kindOfRequest also knows names by which some servers serve the same file: with path parameters, or a slash at the end.
-func kindOfRequest(p string) Kind {
-	p = strings.TrimRight(p, "/")
-	name, _, _ := strings.Cut(p[strings.LastIndexByte(p, '/')+1:], ";")
-	switch strings.ToLower(path.Ext(name)) {
+// kindOf returns the kind of what p names, and whether that is asked about. Where servers could take p for something else,
+// it is the kind that is asked about.
+func (a *Ask) kindOf(p []byte) (Kind, bool) {
+	p = bytes.TrimRight(p, "/")
+	above, last := directoryOf(p)
+	name, _, _ := bytes.Cut(bare(last), []byte{';'})
+	kind := kindOfName(name)
+	if a.asks(kind) {
+		return kind, true
+	}
+	for name := range readings(last) {
+		if k := kindOfName(name); a.asks(k) {
+			return k, true
+		}
+	}
+	for segment := range bytes.SplitSeq(above, []byte{'/'}) { // a server may take what is behind a file for its parameters
+		for name := range readings(segment) {
+			if k := kindOfName(name); a.asks(k) && (k != KindSegment || isMedia(name)) {
+				return k, true
+			}
+		}
+	}
+	return kind, false
+}
+
+func kindOfName(name []byte) Kind {
+	switch strings.ToLower(path.Ext(string(name))) {
 	case ".m3u8", ".m3u", ".json":
 		return KindPlaylist
 	case ".key":
@@ -116,10 +147,12 @@ func (q *Question) key(fields ...string) (k askKey) {
 }
 
 func (q *Question) session() string {
-	k := q.key(q.SessionID, q.Name, q.Token, q.ClientAddress)
+	k := q.key(q.SessionID, q.Host, q.Name, q.Token, q.ClientAddress)
 	return hex.EncodeToString(k[:16])
 }
 
-func (q *Question) whole() askKey {
-	return q.key(q.NodeID, q.AppKey, q.SessionID, q.MediaSessionID, q.Name, q.MediaProvider, q.Token, q.ClientAddress, string(q.Kind))
+// whole is the key of the question and of the grant under which it is asked.
+func (q *Question) whole(g Grant) askKey {
+	return q.key(q.NodeID, q.AppKey, q.SessionID, q.MediaSessionID, q.Host, q.Name, q.MediaProvider, q.Token, q.ClientAddress, string(q.Kind),
+		g.Claims, g.Session, g.Expires.String(), g.NotBefore.String(), g.Until.String())
 }

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/textproto"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -46,18 +47,21 @@ func (s *Sealer) URL(upstream string, header http.Header) (string, error) {
 	return string(out), err
 }
 
-// sealedHeader is the key of the header block under which a request came, in its context.
-type sealedHeader struct{}
+// sealedHeader is the key of the sealed fields under which a request came, in its context.
+type sealedHeader struct{ sealer *Sealer }
+
+// sealed are the header fields of a request, and the origin that they were sealed for.
+type sealed struct{ block, origin string }
 
 // Handler gives requests for sealed URLs the header fields that are sealed inside, in place of the viewer's own, of which
 // only User-Agent goes on when none is sealed.
 func (s *Sealer) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, block, err := s.open(r.URL.EscapedPath())
+		upstream, block, err := s.open(r.URL.EscapedPath())
 		if err != nil {
 			block = "" // Upstream will say so
 		}
-		out := r.WithContext(context.WithValue(r.Context(), sealedHeader{}, block))
+		out := r.WithContext(context.WithValue(r.Context(), sealedHeader{s}, sealed{block, originOf(upstream)}))
 		out.Header = r.Header.Clone()
 		for _, name := range sealable() {
 			if name != "User-Agent" {
@@ -84,10 +88,11 @@ func applyHeader(h http.Header, block string) {
 }
 
 // Sign seals the header fields of the request that ctx belongs to into public, a URL that this Sealer has made. It is for
-// the Sign hook of a playlist rewriter; without such fields it changes nothing.
+// the Sign hook of a playlist rewriter; without such fields it changes nothing. Authorization and Cookie stay out of URLs of
+// another scheme, host or port than the request's, whatever a playlist names.
 func (s *Sealer) Sign(ctx context.Context, public []byte) ([]byte, error) {
-	block, _ := ctx.Value(sealedHeader{}).(string)
-	if block == "" {
+	in, _ := ctx.Value(sealedHeader{s}).(sealed)
+	if in.block == "" {
 		return public, nil
 	}
 	p, ok := split(public)
@@ -98,9 +103,42 @@ func (s *Sealer) Sign(ctx context.Context, public []byte) ([]byte, error) {
 	if err != nil {
 		return public, err
 	}
+	block := in.block
+	if originOf(upstream) != in.origin {
+		block = withoutCredentials(block)
+	}
 	tail := bytes.Clone(public[p.query:])
 	out, err := s.seal(public[:p.path], upstream, block)
 	return append(out, tail...), err
+}
+
+// originOf is the scheme, the host and the port of a URL, in the one spelling by which they can be compared (RFC 3986,
+// section 6.2.3).
+func originOf(upstream []byte) string {
+	u, err := url.Parse(string(upstream))
+	if err != nil {
+		return ""
+	}
+	host, port := strings.ToLower(u.Hostname()), u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return u.Scheme + "://" + host + ":" + port
+}
+
+// withoutCredentials leaves out of a block what only the origin may see that it was sealed for.
+func withoutCredentials(block string) string {
+	var out []byte
+	for block != "" {
+		var name, value string
+		name, block = cutString(block)
+		value, block = cutString(block)
+		if name != "Authorization" && name != "Cookie" {
+			out = append(appendLen(out, len(name)), name...)
+			out = append(appendLen(out, len(value)), value...)
+		}
+	}
+	return string(out)
 }
 
 // cutHeader takes the block of header fields off what was sealed.

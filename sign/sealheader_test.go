@@ -39,7 +39,13 @@ func TestSealedHeadersReachTheOriginSide(t *testing.T) {
 		}
 		require.Equal(t, want, inner(public))
 
-		for _, child := range []string{"https://h/a/1.ts", "https://h/a/2.ts?x=1", "https://other/b.m3u8#v=1"} {
+		elsewhere := http.Header{"Referer": {"https://site.example/"}, "User-Agent": {"player"}, "Range": {"bytes=0-"}}
+		for _, child := range []string{"https://h/a/1.ts", "https://h/a/2.ts?x=1", "https://H:443/a/3.ts", "https://other/b.m3u8#v=1", "http://h/a/1.ts", "https://h:444/"} {
+			want := want
+			if !strings.HasPrefix(strings.ToLower(child), "https://h/") && !strings.Contains(child, ":443") {
+				want = elsewhere
+			}
+			inner(public)
 			link := string(must(s.Sign(ctx, must(s.AppendPublic(nil, []byte(child))))))
 			require.Equal(t, child, must(open(s, link)))
 			require.Equal(t, want, inner(link), "children carry them on")

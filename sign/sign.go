@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/binary"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
 // Sign appends a token to public, a path-absolute or absolute http(s) URL, in front of its fragment if it has one, and
@@ -14,10 +16,12 @@ import (
 // The token carries the expiry and the claims of the grant in ctx, that of the request which fetched the playlist. Without
 // one it expires after TTL and has no claims; with Config.Claims set it is ErrNoViewer then.
 //
-// With the scope Directory, URLs below the directory of the request's own token get that very token, others one for their
-// own directory; a URL whose path could mean two things, or that Config.Alone names, gets a token of its own.
+// With the scope Directory, URLs below the directory of the request's own token get that very token. All others get one for
+// themselves alone, since it is the playlist that names them: URLs elsewhere, those whose path could mean two things, those
+// that carry variables of a multivariant playlist, and those that Config.Alone names. Without a token in the request, each
+// gets one for its directory; see Grant.Directory.
 func (s *Signer) Sign(ctx context.Context, public []byte) ([]byte, error) {
-	h, ok := ctx.Value(contextKey{}).(*held)
+	h, ok := sessionOf(ctx, s)
 	if !ok {
 		var err error
 		if h, err = s.forAnyone(); err != nil {
@@ -28,7 +32,7 @@ func (s *Signer) Sign(ctx context.Context, public []byte) ([]byte, error) {
 }
 
 // forAnyone returns the grant that is in force until the next step of the grid.
-func (s *Signer) forAnyone() (*held, error) {
+func (s *Signer) forAnyone() (*session, error) {
 	g, err := s.Grant(nil)
 	if err != nil {
 		return nil, err
@@ -36,13 +40,14 @@ func (s *Signer) forAnyone() (*held, error) {
 	if h := s.anyone.Load(); h != nil && h.grant == g {
 		return h, nil
 	}
-	h := &held{grant: g, since: time.Now()}
+	h := &session{grant: g, since: time.Now(), free: true}
 	s.anyone.Store(h)
 	return h, nil
 }
 
-func (s *Signer) signUnder(h *held, public []byte) ([]byte, error) {
-	if s.config.Scope == Exact && !h.cookie {
+func (s *Signer) signUnder(h *session, public []byte) ([]byte, error) {
+	byCookie := h.admittedByCookie(s)
+	if s.config.Scope == Exact && !byCookie {
 		if p, ok := splitPlainly(public, s.config.Param); ok {
 			return s.signExact(h, &p, public[:p.query], true), nil
 		}
@@ -64,12 +69,12 @@ func (s *Signer) signUnder(h *held, public []byte) ([]byte, error) {
 		return public, ErrURL
 	}
 	path := p.pathBytes()
-	if (s.config.Scope == Directory || h.cookie) && plain(path) && !s.isAlone(path) {
-		if h.free(&p, path) {
+	if (s.config.Scope == Directory || byCookie) && plain(path) && !s.isAlone(path) && !hls.CarriesVariables(query) {
+		if h.isFree(s, &p, path) {
 			return public, nil
 		}
-		if s.config.Scope == Directory {
-			if c := s.coverFor(h, &p, path); c != nil {
+		if s.config.Scope == Directory && h.mayOpen(path) {
+			if c := s.directoryTokenFor(h, &p, path); c != nil {
 				return p.insert(c.text), nil
 			}
 		}
@@ -78,8 +83,8 @@ func (s *Signer) signUnder(h *held, public []byte) ([]byte, error) {
 }
 
 // signExact is most of the cost of the scope Exact. With whole, there is nothing in the query that does not count.
-func (s *Signer) signExact(h *held, p *parts, path []byte, whole bool) []byte {
-	b := s.boundFor(h, s.signing(h), path)
+func (s *Signer) signExact(h *session, p *parts, path []byte, whole bool) []byte {
+	b := s.prefixFor(h, s.signing(h), path)
 	var room [messageRoom]byte
 	message := append(room[:0], b.message...)
 	if query, hasQuery := p.rawQuery(); whole {
@@ -95,7 +100,7 @@ func (s *Signer) signExact(h *held, p *parts, path []byte, whole bool) []byte {
 }
 
 // bound is the beginning of the message, and of the token, that is the same for all links under one grant.
-type bound struct {
+type prefix struct {
 	key     *ringKey
 	message []byte
 	text    []byte // param=token as far as groups of three bytes are full
@@ -103,28 +108,28 @@ type bound struct {
 	bytes   int    // in rest, at most two
 }
 
-func (s *Signer) boundFor(h *held, key *ringKey, path []byte) *bound {
+func (s *Signer) prefixFor(h *session, key *ringKey, path []byte) *prefix {
 	kind := kindAny
 	if !h.grant.Until.IsZero() {
 		kind = kindOf(path)
 	}
-	if b := h.bound[kind&1].Load(); b != nil && b.key == key {
+	if b := h.prefix[kind&1].Load(); b != nil && b.key == key {
 		return b
 	}
 	head := header{key: key.id, grant: s.inherit(h, kind != kindMedia)}
 	raw := head.append(nil)
 	full := len(raw) / 3 * 3
-	b := &bound{key: key, message: appendBound(nil, raw, h.grant.Claims), bytes: len(raw) - full}
+	b := &prefix{key: key, message: appendPrefix(nil, raw, h.grant.Claims), bytes: len(raw) - full}
 	for _, c := range raw[full:] {
 		b.rest = b.rest<<8 | uint64(c)
 	}
 	b.text = appendText(append([]byte(nil), s.mark...), raw[:full])
-	h.bound[kind&1].Store(b)
+	h.prefix[kind&1].Store(b)
 	return b
 }
 
 // appendToken appends base64url of the 16 to 18 bytes that are still to come, as one number from its upper end on.
-func (b *bound) appendToken(dst []byte, m mac) []byte {
+func (b *prefix) appendToken(dst []byte, m mac) []byte {
 	up := 8 * (2 - b.bytes)
 	top, high, low := b.rest<<up|m[0]>>(64-up), m[0]<<up|m[1]>>(64-up), m[1]<<up
 	dst = append(dst, b.text...)
@@ -136,7 +141,7 @@ func (b *bound) appendToken(dst []byte, m mac) []byte {
 
 // inherit returns the grant of a link in what was fetched under h: the same, except that a renewed session gives media new
 // time and no more than that, while a playlist keeps its link.
-func (s *Signer) inherit(h *held, renewed bool) Grant {
+func (s *Signer) inherit(h *session, renewed bool) Grant {
 	g := h.grant
 	if renewed || h.entry || g.Until.IsZero() {
 		return g
@@ -146,7 +151,7 @@ func (s *Signer) inherit(h *held, renewed bool) Grant {
 }
 
 // renewed is the expiry of media in a session that may go on.
-func (s *Signer) renewed(h *held) time.Time {
+func (s *Signer) renewed(h *session) time.Time {
 	end := s.grid(h.since, s.config.TTL)
 	if h.grant.Expires.After(end) {
 		end = h.grant.Expires

@@ -214,7 +214,10 @@ func TestDirectoryTokens(t *testing.T) {
 	b := child(t, s, ctx, "/live/b/audio.m3u8")
 	require.NotContains(t, b, token)
 	_, tokenB, _ := strings.Cut(b, "?")
-	require.Equal(t, "/live/b/1.aac?"+tokenB, child(t, s, ctx, "/live/b/1.aac"))
+	_, err := s.Verify(request(b))
+	require.NoError(t, err)
+	_, err = s.Verify(request("/live/b/1.aac?" + tokenB))
+	require.ErrorIs(t, err, sign.ErrBadToken, "outside of the link's directory, a token opens what the playlist names and no more")
 	require.Equal(t, child(t, s, admitted(t, s, entry), "/live/b/c/1.aac"), child(t, s, ctx, "/live/b/c/1.aac"), "whatever came before")
 	for _, u := range []string{"/live/a/new.ts?q=free", "/live/a/b/c/d.ts"} {
 		_, err := s.Verify(request(strings.Replace(u+"&"+token, "ts&", "ts?", 1)))
@@ -227,7 +230,7 @@ func TestDirectoryTokens(t *testing.T) {
 	}
 	require.True(t, strings.HasSuffix(child(t, s, ctx, "/live/a/x.ts"), token), "still the one for all below")
 	deep := strings.Repeat("/d", 300) + "/x.ts"
-	_, err := s.Verify(request(child(t, s, ctx, deep)))
+	_, err = s.Verify(request(child(t, s, ctx, deep)))
 	require.NoError(t, err, "too deep for a directory's token")
 }
 
@@ -258,12 +261,16 @@ func TestSignAlike(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := signer(t, c.change)
-			for _, ctx := range []context.Context{t.Context(), admitted(t, s, must(s.URL(inside))), admitted(t, s, must(s.URL(outside)))} {
+			for where, ctx := range map[string]context.Context{
+				"any": t.Context(), "any by NewContext": sign.NewContext(t.Context(), must(s.Grant(nil))),
+				"/live/a/": admitted(t, s, must(s.URL(inside))), "/vod/": admitted(t, s, must(s.URL(outside))),
+			} {
 				first := fmt.Sprintf(c.public, 2)
 				token, ok := strings.CutPrefix(child(t, s, ctx, first), first)
-				require.Equal(t, c.want, s.SignAlike(ctx, []byte(first)))
+				want := c.want && (where[0] != '/' || strings.HasPrefix(first, where))
+				require.Equal(t, want, s.SignAlike(ctx, []byte(first)), where)
 				for i := range 30 {
-					if u := fmt.Sprintf(c.public, i*i*i); c.want {
+					if u := fmt.Sprintf(c.public, i*i*i); want {
 						require.True(t, ok)
 						require.Equal(t, u+token, child(t, s, ctx, u))
 						require.True(t, s.SignAlike(ctx, []byte(u)))
@@ -281,11 +288,12 @@ func TestAloneNeedsATokenOfItsOwn(t *testing.T) {
 	_, token, _ := strings.Cut(segment, "?")
 	for _, name := range []string{
 		"1.key", "1.KEY", "1.%6bey", "1.%6Bey", "1%2ekey", "1.%256bey", "%31.k%2565y", "1.key;v=1", "1.key%3bv", "1.key/", "1.key/2.ts", "b/1.key",
+		"1;.key", "1;a.key", "1;a.key;b", "1%3ba.key", "1%253Ba.key", "1.key%20", "1.key.", "1.key%2520", "1.key::$DATA", "1.key%3fx", "1.key%250a",
 	} {
 		_, err := s.Verify(request("/live/a/" + name + "?" + token))
 		require.ErrorIs(t, err, sign.ErrBadToken, name)
 	}
-	for _, name := range []string{"key", "1.keys", "1.key.ts", "1.k%20ey", "1;.key"} {
+	for _, name := range []string{"key", "1.keys", "1.key.ts", "1.k%20ey", "1.key1;x", "1.ke"} {
 		_, err := s.Verify(request("/live/a/" + name + "?" + token))
 		require.NoError(t, err, name)
 	}

@@ -12,7 +12,7 @@ type Signer struct {
 	skew   time.Duration
 	mark   []byte // "param="
 	ring   atomic.Pointer[[]*ringKey]
-	anyone atomic.Pointer[held] // for Sign without a grant
+	anyone atomic.Pointer[session] // for Sign without a grant
 
 	numbered bool // Config.hasDigits
 }
@@ -48,8 +48,8 @@ func (s *Signer) Rotate(keys []Key) error {
 }
 
 // signing returns the key that signs under h.
-func (s *Signer) signing(h *held) *ringKey {
-	if h.keyed {
+func (s *Signer) signing(h *session) *ringKey {
+	if h.signer == s {
 		if k := s.verifying(h.key); k != nil {
 			return k
 		}

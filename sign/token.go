@@ -3,6 +3,7 @@ package sign
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"strings"
 	"time"
 )
 
@@ -20,6 +21,7 @@ const (
 	timeSize     = 5
 	longestTime  = 1<<(8*timeSize) - 1
 	longestToken = 1024
+	longestDepth = 255
 )
 
 var base64url = base64.RawURLEncoding.Strict()
@@ -136,5 +138,5 @@ func (g *Grant) fits() bool {
 			return false
 		}
 	}
-	return !g.Expires.IsZero() && len(g.Session) <= 255
+	return !g.Expires.IsZero() && len(g.Session) <= 255 && (g.Directory == "" || strings.HasSuffix(g.Directory, "/") && plain([]byte(g.Directory)))
 }

@@ -1,11 +1,12 @@
 package sign
 
 import (
-	"context"
 	"crypto/hmac"
 	"errors"
 	"net/http"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
 // Verify returns what the token of r grants, or one of the errors of this package, or that of Config.Refuse. It looks at
@@ -18,8 +19,9 @@ func (s *Signer) Verify(r *http.Request) (Grant, error) {
 	return h.grant, nil
 }
 
-func (s *Signer) verify(r *http.Request) (*held, error) {
-	h, err := s.find(r)
+func (s *Signer) verify(r *http.Request) (h *session, err error) {
+	defer caught(&err)
+	h, err = s.find(r)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +34,7 @@ func (s *Signer) verify(r *http.Request) (*held, error) {
 }
 
 // find takes the token in the query, if there is one, before a cookie.
-func (s *Signer) find(r *http.Request) (*held, error) {
+func (s *Signer) find(r *http.Request) (*session, error) {
 	switch text, count := findParam(r.URL.RawQuery, s.config.Param); count {
 	case 0:
 		return s.verifyCookie(r)
@@ -43,7 +45,7 @@ func (s *Signer) find(r *http.Request) (*held, error) {
 }
 
 // verifyToken tells nothing about a token before its MAC is known to be right.
-func (s *Signer) verifyToken(r *http.Request, text string) (*held, error) {
+func (s *Signer) verifyToken(r *http.Request, text string) (*session, error) {
 	head, raw, mac, ok := parseToken(text)
 	if !ok {
 		return nil, ErrBadToken
@@ -58,7 +60,7 @@ func (s *Signer) verifyToken(r *http.Request, text string) (*held, error) {
 	}
 	path := whole
 	if head.directory {
-		if path, ok = ancestor(whole, head.depth); !ok || s.isAlone(whole) {
+		if path, ok = ancestor(whole, head.depth); !ok || s.isAlone(whole) || hls.CarriesVariables([]byte(r.URL.RawQuery)) {
 			return nil, ErrBadToken
 		}
 	}
@@ -66,7 +68,7 @@ func (s *Signer) verifyToken(r *http.Request, text string) (*held, error) {
 		head.grant.Claims = s.config.Claims(r)
 	}
 	var room [messageRoom]byte
-	message := appendBound(room[:0], raw, head.grant.Claims)
+	message := appendPrefix(room[:0], raw, head.grant.Claims)
 	if head.directory {
 		message = appendDirectory(message, path)
 	} else {
@@ -82,10 +84,11 @@ func (s *Signer) verifyToken(r *http.Request, text string) (*held, error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions {
 		return nil, ErrMethod
 	}
-	h := &held{grant: head.grant, since: now, key: head.key, keyed: true}
+	h := &session{grant: head.grant, since: now, signer: s, key: head.key}
 	if head.directory {
-		h.own = s.ownCover(&head, path, text)
-		h.covers = append(h.covers, h.own)
+		h.tree = path
+		h.own = s.ownToken(&head, path, text)
+		h.tokens = append(h.tokens, h.own)
 	}
 	return h, nil
 }
@@ -105,9 +108,9 @@ func (s *Signer) inTime(now time.Time, g *Grant, renewed bool) error {
 	return nil
 }
 
-// ownCover lets links below the directory of the request's token have that token.
-func (s *Signer) ownCover(head *header, dir []byte, text string) *cover {
-	c := &cover{signer: s, own: true, prefix: dir, dir: dir, depth: head.depth, text: append(append([]byte(nil), s.mark...), text...)}
+// ownToken lets links below the directory of the request's token have that token.
+func (s *Signer) ownToken(head *header, dir []byte, text string) *directoryToken {
+	c := &directoryToken{signer: s, deep: true, prefix: dir, dir: dir, depth: head.depth, text: append(append([]byte(nil), s.mark...), text...)}
 	if !head.grant.Until.IsZero() {
 		c.kind = kindPlaylist
 	}
@@ -134,8 +137,8 @@ func (s *Signer) Handler(next http.Handler) http.Handler {
 }
 
 // strip returns a copy of r without the token.
-func (s *Signer) strip(r *http.Request, h *held) *http.Request {
-	out := stripRequest(r.WithContext(context.WithValue(r.Context(), contextKey{}, h)), s.config.Param)
+func (s *Signer) strip(r *http.Request, h *session) *http.Request {
+	out := stripRequest(r.WithContext(h.into(r.Context())), s.config.Param)
 	out.Header = s.stripCookie(r.Header)
 	return out
 }

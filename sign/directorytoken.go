@@ -3,17 +3,19 @@ package sign
 import (
 	"bytes"
 	"slices"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
 // cover is the token of a directory, ready to be appended.
-type cover struct {
+type directoryToken struct {
 	signer *Signer
 	kind   int    // of the links that get it
 	prefix []byte // of the public URLs below the directory, as they are spelled
 	dir    []byte // its path
 	depth  int    // segments of it
 	text   []byte // param=token
-	own    bool   // of the request, and so for directories below too
+	deep   bool   // for URLs in directories below too
 }
 
 // In a session that is renewed, playlists and media have different tokens.
@@ -35,19 +37,19 @@ var outOfPath = not(unreserved + "/+,@!=")
 
 // extendPlainly is the fast answer to most URLs of a playlist: a simple path below the directory of the URL before it. Not ok
 // means to look closer.
-func (c *cover) extendPlainly(public []byte) (signed []byte, ok bool) {
+func (c *directoryToken) extendPlainly(public []byte) (signed []byte, ok bool) {
 	if !bytes.HasPrefix(public, c.prefix) {
 		return public, false
 	}
 	name, separator := public[len(c.prefix):], byte('?')
 	if i := bytes.IndexByte(name, '?'); i >= 0 {
 		query := name[i+1:]
-		if bytes.IndexByte(query, '#') >= 0 || hasParam(query, c.signer.config.Param) {
+		if bytes.IndexByte(query, '#') >= 0 || hasParam(query, c.signer.config.Param) || hls.CarriesVariables(query) {
 			return public, false
 		}
 		name, separator = name[:i], '&'
 	}
-	if !c.own && bytes.IndexByte(name, '/') >= 0 {
+	if !c.deep && bytes.IndexByte(name, '/') >= 0 {
 		return public, false
 	}
 	if hasOdd(name, &outOfPath) || !hasNames(name) || c.kind != kindAny && c.kind != kindOf(name) || c.signer.isAlone(name) {
@@ -70,31 +72,35 @@ func hasNames(path []byte) bool {
 	}
 }
 
-// coverFor returns the token for what lies beside path, made the first time it is needed. Which one that is does not depend
+// directoryTokenFor returns the token for what lies beside path, made the first time it is needed. Which one that is does not depend
 // on what else a playlist names, so that a link keeps its spelling when the window of a live stream moves on.
-func (s *Signer) coverFor(h *held, p *parts, path []byte) *cover {
+func (s *Signer) directoryTokenFor(h *session, p *parts, path []byte) *directoryToken {
 	kind := kindAny
 	if !h.grant.Until.IsZero() {
 		kind = kindOf(path)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	dir, depth := directoryOf(path)
-	for _, c := range h.covers {
-		if c.signer == s && (c.kind == kind || c.kind == kindAny) && (bytes.Equal(dir, c.dir) || c.own && bytes.HasPrefix(path, c.dir)) {
+	dir := h.tree
+	if len(dir) == 0 {
+		dir, _ = directoryOf(path)
+	}
+	for _, c := range h.tokens {
+		if c.signer == s && (c.kind == kind || c.kind == kindAny) && bytes.Equal(dir, c.dir) {
 			h.recent[kind&1].Store(c)
 			return c
 		}
 	}
-	if depth > 255 {
+	depth := depthOf(dir)
+	if depth > longestDepth {
 		return nil
 	}
-	c := &cover{signer: s, kind: kind, depth: depth, dir: bytes.Clone(dir), prefix: append(bytes.Clone(p.url[:p.path]), dir...)}
+	c := &directoryToken{signer: s, kind: kind, depth: depth, deep: len(h.tree) > 0, dir: bytes.Clone(dir), prefix: append(bytes.Clone(p.url[:p.path]), dir...)}
 	c.text = s.signDirectory(s.signing(h), s.inherit(h, kind != kindMedia), h.grant.Claims, c.dir, depth)
-	if len(h.covers) >= maxCovers {
-		h.covers = slices.DeleteFunc(h.covers, func(c *cover) bool { return !c.own })
+	if len(h.tokens) >= maxTokens {
+		h.tokens = slices.DeleteFunc(h.tokens, func(c *directoryToken) bool { return c != h.own })
 	}
-	h.covers = append(h.covers, c)
+	h.tokens = append(h.tokens, c)
 	h.recent[kind&1].Store(c)
 	return c
 }
@@ -103,6 +109,6 @@ func (s *Signer) coverFor(h *held, p *parts, path []byte) *cover {
 func (s *Signer) signDirectory(key *ringKey, g Grant, claims string, dir []byte, depth int) []byte {
 	head := header{key: key.id, grant: g, directory: true, depth: depth}
 	raw := head.append(nil)
-	mac := key.authenticate(appendDirectory(appendBound(nil, raw, claims), dir))
+	mac := key.authenticate(appendDirectory(appendPrefix(nil, raw, claims), dir))
 	return appendText(append([]byte(nil), s.mark...), mac.append(raw))
 }

@@ -1,0 +1,74 @@
+package hls
+
+import "bytes"
+
+// VariablesMark begins the fragment of an upstream URL in which the variables of a multivariant playlist travel to its
+// children, for EXT-X-DEFINE:IMPORT (draft-pantos-hls-rfc8216bis-22, section 4.4.2.3). A mapper puts the fragment into the
+// query of the public URL.
+const VariablesMark = "hls-define:"
+
+// CarriesVariables reports whether a query carries variables of a multivariant playlist, in any spelling that somebody on
+// the way may take back.
+func CarriesVariables(query []byte) bool {
+	mark := []byte(VariablesMark[:len(VariablesMark)-1]) // the colon may be escaped
+	if bytes.Contains(query, mark) {
+		return true
+	}
+	if !mayHideLetters(query) {
+		return false
+	}
+	var room [512]byte
+	for layer := append(room[:0], query...); ; {
+		n := unescape(layer)
+		if n == len(layer) {
+			return false
+		}
+		if layer = layer[:n]; bytes.Contains(layer, mark) {
+			return true
+		}
+	}
+}
+
+// mayHideLetters reports escapes of small letters, of - or of %.
+func mayHideLetters(query []byte) bool {
+	for {
+		i := bytes.IndexByte(query, '%')
+		if i < 0 || i+2 >= len(query) {
+			return false
+		}
+		switch c := query[i+2] | 0x20; query[i+1] {
+		case '6', '7':
+			return true
+		case '2':
+			if c == 'd' || c == '5' {
+				return true
+			}
+		}
+		query = query[i+1:]
+	}
+}
+
+// unescape takes one layer of percent-encoding off b in place and returns how long it is then. What is no escape stays.
+func unescape(b []byte) int {
+	n := 0
+	for i := 0; i < len(b); i++ {
+		if i+2 < len(b) && b[i] == '%' && unhex(b[i+1]) >= 0 && unhex(b[i+2]) >= 0 {
+			b[n] = byte(unhex(b[i+1])<<4 | unhex(b[i+2]))
+			i += 2
+		} else {
+			b[n] = b[i]
+		}
+		n++
+	}
+	return n
+}
+
+func unhex(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c|0x20 && c|0x20 <= 'f':
+		return int(c|0x20-'a') + 10
+	}
+	return -1
+}

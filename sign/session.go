@@ -1,0 +1,134 @@
+package sign
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Grant is what a valid token allows.
+type Grant struct {
+	Expires   time.Time // end of the grant, in whole seconds
+	NotBefore time.Time // its beginning; zero: it has begun
+	Until     time.Time // until when playlists can still be fetched; zero: Expires
+	Claims    string    // value of Config.Claims, equal for the request and the token
+	Session   string    // name given by the maker of the grant, at most 255 bytes; visible in the token
+
+	// Directory is the path, with both slashes, of the tree that the tokens of directories under this grant open; what lies
+	// outside of it gets a token for itself alone. Empty: the directory of the entry link, and without an entry link that of
+	// each URL. Tokens do not bring it back: in what Verify and FromContext return it is empty.
+	Directory string
+}
+
+// Grant returns a new grant for the viewer of r, who may be nil if there are no Config.Claims: the one that URL gives. Its
+// fields may be changed before it is used.
+func (s *Signer) Grant(r *http.Request) (Grant, error) {
+	now := time.Now()
+	g := Grant{Expires: s.grid(now, s.config.TTL)}
+	if s.config.Renew != 0 {
+		g.Until = s.grid(now, s.config.Renew)
+	}
+	if s.config.Claims != nil {
+		if r == nil {
+			return Grant{}, ErrNoViewer
+		}
+		g.Claims = s.config.Claims(r)
+	}
+	return g, nil
+}
+
+// grid returns the first point of the expiry grid that is at least d after t.
+func (s *Signer) grid(t time.Time, d time.Duration) time.Time { return gridAfter(t, d, s.step) }
+
+type contextKey struct{}
+
+// NewContext returns ctx with g, for those who admit viewers in another way than by Handler: what Sign signs under it
+// expires with g. Set g.Directory where others write the playlists.
+func NewContext(ctx context.Context, g Grant) context.Context {
+	s := &session{grant: g, since: time.Now(), tree: []byte(g.Directory), free: g.Directory == ""}
+	return s.into(ctx)
+}
+
+// FromContext returns the grant under which Handler admitted the request that ctx belongs to; of several signers in a row,
+// that of the innermost.
+func FromContext(ctx context.Context) (Grant, bool) {
+	s, ok := ctx.Value(contextKey{}).(*session)
+	if !ok {
+		return Grant{}, false
+	}
+	return s.grant, true
+}
+
+// session is a grant in use. One playlist after another names the same few directories, so it keeps their tokens.
+type session struct {
+	grant  Grant
+	since  time.Time // when it was put to use
+	entry  bool      // for a link that begins a session, not one in a playlist
+	signer *Signer   // whose Handler has admitted the viewer; nil: NewContext
+	outer  *session  // of another signer in a row
+
+	key    string          // id of the key of the token by which the viewer came
+	own    *directoryToken // that token, if it is one of a directory
+	cookie bool            // and was in a cookie
+	tree   []byte          // the directory that tokens of directories may open
+	free   bool            // they may open any
+
+	recent [2]atomic.Pointer[directoryToken] // by kind & 1, the one that covered the last URL
+	prefix [2]atomic.Pointer[prefix]
+	mu     sync.Mutex
+	tokens []*directoryToken
+}
+
+// maxTokens bounds what is kept: a playlist that names more directories has its tokens made again.
+const maxTokens = 16
+
+// into returns ctx with s, which remembers the session that was there.
+func (s *session) into(ctx context.Context) context.Context {
+	s.outer, _ = ctx.Value(contextKey{}).(*session)
+	return context.WithValue(ctx, contextKey{}, s)
+}
+
+// sessionOf returns the session of a request that signer has admitted or that NewContext has set since, whichever is the
+// inner one. If there is neither, it is that of another signer.
+func sessionOf(ctx context.Context, signer *Signer) (*session, bool) {
+	inner, ok := ctx.Value(contextKey{}).(*session)
+	for s := inner; s != nil; s = s.outer {
+		if s.signer == signer || s.signer == nil {
+			return s, true
+		}
+	}
+	return inner, ok
+}
+
+// end is when the last of what s and those around it allow ends.
+func (s *session) end() int64 {
+	end := max(s.grant.Expires.Unix(), s.grant.Until.Unix())
+	if s.outer != nil {
+		end = min(end, s.outer.end())
+	}
+	return end
+}
+
+// directoryOf returns the directory of a token for path; it is not ok if g does not reach there.
+func (g *Grant) directoryOf(path []byte) ([]byte, bool) {
+	if g.Directory != "" {
+		return []byte(g.Directory), bytes.HasPrefix(path, []byte(g.Directory))
+	}
+	dir, _ := directoryOf(path)
+	return dir, true
+}
+
+// mayOpen reports whether a token of a directory may open path.
+func (s *session) mayOpen(path []byte) bool {
+	return s.free || len(s.tree) > 0 && bytes.HasPrefix(path, s.tree)
+}
+
+// isFree reports whether the viewer's cookie for signer opens path, so that it needs no token.
+func (s *session) isFree(signer *Signer, p *parts, path []byte) bool {
+	return s.admittedByCookie(signer) && p.path == 0 && bytes.HasPrefix(path, s.own.dir)
+}
+
+func (s *session) admittedByCookie(signer *Signer) bool { return s.cookie && s.signer == signer }

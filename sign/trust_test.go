@@ -1,0 +1,239 @@
+package sign_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/sign"
+	"github.com/stretchr/testify/require"
+)
+
+// inner is the context of a request that handlers have let in.
+func inner(t testing.TB, link string, handlers ...func(http.Handler) http.Handler) context.Context {
+	t.Helper()
+	var ctx context.Context
+	var h http.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() })
+	for i := len(handlers) - 1; i >= 0; i-- {
+		h = handlers[i](h)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, request(link))
+	require.Equal(t, 200, w.Code, link)
+	return ctx
+}
+
+func TestSignersInARowKeepTheirGrants(t *testing.T) {
+	for _, scope := range []sign.Scope{sign.Exact, sign.Directory} {
+		ring := make([]*sign.Signer, 3)
+		for i, ttl := range []time.Duration{time.Minute, 240 * time.Hour, time.Hour} {
+			ring[i] = signer(t, func(c *sign.Config) { c.Scope, c.TTL, c.Param = scope, ttl, string(rune('a'+i)) })
+		}
+		link := "/live/v.m3u8"
+		for i := range ring { // what an outer one signs covers the tokens of the inner ones
+			s := ring[2-i]
+			g := must(s.Grant(nil))
+			g.Session = "session " + string(rune('c'-i))
+			link = must(s.URLUnder(g, link))
+		}
+		ctx := inner(t, link, ring[0].Handler, ring[1].Handler, ring[2].Handler)
+		for _, public := range []string{"/live/1.ts", "/other/1.ts"} {
+			for i, s := range ring {
+				g, err := s.Verify(request(child(t, s, ctx, public)))
+				require.NoError(t, err)
+				require.Equal(t, "session "+string(rune('a'+i)), g.Session)
+				require.LessOrEqual(t, time.Until(g.Expires), []time.Duration{time.Minute, 240 * time.Hour, time.Hour}[i]*17/16+time.Second)
+			}
+		}
+		g, ok := sign.FromContext(ctx)
+		require.True(t, ok)
+		require.Equal(t, "session c", g.Session, "the innermost")
+	}
+}
+
+func TestAsksInARowKeepTheirTokens(t *testing.T) {
+	yes := func(context.Context, sign.Question) error { return nil }
+	a, b := &sign.Ask{Decide: yes, Param: "a"}, &sign.Ask{Decide: yes, Param: "b"}
+	ctx := inner(t, "/v.m3u8?a=1&b=2", a.Handler, b.Handler)
+	require.Equal(t, "/1.ts?a=1&b=2", string(must(b.Sign(ctx, must(a.Sign(ctx, []byte("/1.ts")))))))
+}
+
+// What a playlist names decides no more than which single URLs its viewers can fetch.
+func TestPlaylistsDoNotWidenTokens(t *testing.T) {
+	s := signer(t, func(c *sign.Config) { c.Scope, c.Renew = sign.Directory, 48*time.Hour })
+	wide := must(s.Grant(nil))
+	wide.Directory = "/live/"
+	for name, c := range map[string]struct {
+		ctx  context.Context
+		tree string
+	}{
+		"entry link":       {inner(t, must(s.URL("/live/a/v.m3u8")), s.Handler), "/live/a/"},
+		"wide grant":       {inner(t, must(s.URLUnder(wide, "/live/a/v.m3u8")), s.Handler), "/live/"},
+		"wide NewContext":  {sign.NewContext(t.Context(), wide), "/live/"},
+		"link of one URL":  {inner(t, must(s.URL("/live//v.m3u8")), s.Handler), "none"},
+		"another signer's": {inner(t, must(s.URL("/live/a/v.m3u8")), s.Handler), "/live/a/"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			signing := s
+			if name == "another signer's" {
+				signing = signer(t, func(c *sign.Config) { c.Scope, c.Param = sign.Directory, "other" })
+			}
+			for _, public := range []string{
+				"/live/a/1.ts", "/live/a/v/w/2.m3u8", "/live/x.ts", "/x/http/any.example", "/live/b/film.ts", "/1.ts", "https://h/live/b/3.ts", "/live/ab/1.ts",
+			} {
+				signed := child(t, signing, c.ctx, public)
+				_, err := signing.Verify(request(signed))
+				require.NoError(t, err)
+				_, token, _ := strings.Cut(signed, "?")
+				path := strings.TrimPrefix(public, "https://h")
+				for _, other := range []string{"/live/a/9.ts", "/live/b/9.ts", "/9.ts", "/x/http/9.ts"} {
+					_, err := signing.Verify(request(other + "?" + token))
+					require.Equal(t, strings.HasPrefix(path, c.tree) && strings.HasPrefix(other, c.tree), err == nil, "%s opens %s", signed, other)
+				}
+			}
+		})
+	}
+	_, err := s.URLUnder(wide, "/vod/v.m3u8")
+	require.NoError(t, err, "a link outside of the tree opens itself")
+	for _, dir := range []string{"live/", "/live", "/a/../", "/a//"} {
+		g := wide
+		g.Directory = dir
+		_, err := s.URLUnder(g, "/live/v.m3u8")
+		require.Error(t, err, dir)
+	}
+}
+
+// Under a token of a directory the query is free, and variables in it decide what is signed next.
+func TestCarriedVariablesNeedATokenOfTheirOwn(t *testing.T) {
+	s := signer(t, directory)
+	entry := must(s.URL("/live/show/master.m3u8"))
+	_, token, _ := strings.Cut(entry, "?")
+	ctx := inner(t, entry, s.Handler)
+	for _, query := range []string{"%23hls-define:base=x", "%2523hls-define:base=..%2Fother", "a=1&%2523hls-define%3Abase=x", "%2523%68ls-def%2569ne:a=b", "%2523hls%2ddefine:a=b", "%2523hls%252Ddefine:a=b"} {
+		_, err := s.Verify(request("/live/show/v.m3u8?" + query + "&" + token))
+		require.ErrorIs(t, err, sign.ErrBadToken, query)
+		signed := child(t, s, ctx, "/live/show/v.m3u8?"+query)
+		require.NotContains(t, signed, token)
+		_, err = s.Verify(request(signed))
+		require.NoError(t, err, query)
+		_, err = s.Verify(request(strings.Replace(signed, "?", "?x=", 1)))
+		require.ErrorIs(t, err, sign.ErrBadToken, query)
+	}
+	for _, query := range []string{"define=1", "t=%2F%3D%7e", "x=%6", "x=%25", "hls%2"} {
+		require.Equal(t, "/live/show/v.m3u8?"+query+"&"+token, child(t, s, ctx, "/live/show/v.m3u8?"+query))
+	}
+}
+
+func TestAnswersAreNotSharedBeyondWhatTheyDependOn(t *testing.T) {
+	s := signer(t, func(c *sign.Config) {
+		c.Scope = sign.Directory
+		c.Claims = func(r *http.Request) string { return r.Header.Get("User-Agent") }
+	})
+	type userKey struct{}
+	var asked atomic.Int64
+	ask := &sign.Ask{Anonymous: true, Decide: func(ctx context.Context, q sign.Question) error {
+		asked.Add(1)
+		if g, _ := sign.FromContext(ctx); g.Claims != "alice" || ctx.Value(userKey{}) != nil {
+			return errors.New("only alice")
+		}
+		return nil
+	}}
+	h := s.Handler(ask.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+	for user, want := range map[string]int{"alice": 200, "bob": 403} {
+		r := request("/live/a.ts")
+		r.Header.Set("User-Agent", user)
+		r = r.WithContext(context.WithValue(r.Context(), userKey{}, user))
+		link := must(s.URLFor(r, "/live/a.ts"))
+		for range 3 {
+			again := request(link)
+			again.Header, again.RemoteAddr = r.Header, r.RemoteAddr
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, again.WithContext(r.Context()))
+			require.Equal(t, want, w.Code, user)
+		}
+	}
+	require.EqualValues(t, 2, asked.Load())
+
+	hosts := map[string]bool{}
+	ask = &sign.Ask{Decide: func(_ context.Context, q sign.Question) error { hosts[q.Host+" "+q.MediaSessionID] = true; return nil }}
+	for _, host := range []string{"a.example", "A.example", "b.example", "a.example:8080"} {
+		r := request("/live/a.ts?token=t")
+		r.Host = host
+		w, _ := admit(ask, r)
+		require.Equal(t, 200, w.Code)
+	}
+	require.Len(t, hosts, 3)
+}
+
+func TestNamesOfStreamsStayApart(t *testing.T) {
+	for path, want := range map[string]string{
+		"/.show/a.ts": ".show", "/show./a.ts": "show.", "/...show.../a.ts": "...show...", "/.live/show/a.ts": ".live/show", "/live/show./a.ts": "live/show.",
+		"/live/sh%6fw/a.ts": "live/show", "/live/sh%256fw/a.ts": "live/show", "/live/show/": "live/show", "/a.ts": "", "/live/a%20b/a.ts": "live/a b",
+	} {
+		var got string
+		w, _ := admit(&sign.Ask{Decide: func(_ context.Context, q sign.Question) error { got = q.Name; return nil }}, request(path+"?token=t"))
+		require.Equal(t, 200, w.Code, path)
+		require.Equal(t, want, got, path)
+	}
+}
+
+// Whatever a server could take for a kind that is asked about, is.
+func TestNoSpellingGetsAroundKinds(t *testing.T) {
+	for kind, paths := range map[sign.Kind][]string{
+		sign.KindPlaylist: {"/a/v.m3u8", "/a/v%2em3u8", "/a/v%25252em3u8", "/a/v.M3U8;x", "/a/x;v.m3u8", "/a/v.m3u8/", "/a/v.m3u8/x.ts", "/a/v.m3u8%20", "/a/v.m3u8.", "/a/v.m3u8%3Fx.ts", "/a/v.m3u8::$DATA"},
+		sign.KindKey:      {"/a/k.key", "/a/k%25252ekey", "/a/k.%25256bey", "/a/x;k.key;y", "/a/k.key/1.ts", "/a/k.key%252F%20"},
+		sign.KindSegment:  {"/a/1.ts", "/a/1", "/a/1.ts;x.key", "/a/1;x.key", "/a/1.ts/x.key", "/a/1.ts%3Bx.key", "/a/1.ts%253Bx.m3u8", "/a/1.ts%3Fx.m3u8"},
+	} {
+		ask := &sign.Ask{Kinds: []sign.Kind{kind}, Decide: func(_ context.Context, q sign.Question) error {
+			if q.Kind != kind {
+				return errors.New("asked about " + string(q.Kind))
+			}
+			return nil
+		}}
+		for _, path := range paths {
+			w, _ := admit(ask, request(path))
+			require.Contains(t, []int{401, 403}, w.Code, "%s is a %s", path, kind)
+		}
+		others := map[sign.Kind]string{sign.KindPlaylist: "/a/1.ts", sign.KindKey: "/a/1.ts", sign.KindSegment: "/a/k.key"}
+		w, _ := admit(ask, request(others[kind]))
+		require.Equal(t, 200, w.Code, kind)
+	}
+}
+
+func TestAPanicOfAHookReachesNoOrigin(t *testing.T) {
+	log.SetOutput(io.Discard)
+	defer log.SetOutput(os.Stderr)
+	boom := func(*http.Request) string { panic("boom") }
+	plain := signer(t, nil)
+	link := must(plain.URL("/live/a.ts"))
+	for name, h := range map[string]func(http.Handler) http.Handler{
+		"Refuse":   signer(t, func(c *sign.Config) { c.Refuse = func(*http.Request, sign.Grant) error { panic([]int{1}) } }).Handler,
+		"Claims":   signer(t, func(c *sign.Config) { c.Claims = boom }).Handler,
+		"Describe": (&sign.Ask{Anonymous: true, Decide: func(context.Context, sign.Question) error { return nil }, Describe: func(r *http.Request, _ *sign.Question) { boom(r) }}).Handler,
+	} {
+		w := httptest.NewRecorder()
+		h(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error(name) })).ServeHTTP(w, request(link))
+		require.Equal(t, 500, w.Code, name)
+		require.NotContains(t, w.Body.String(), "boom")
+	}
+	_, err := signer(t, func(c *sign.Config) { c.Refuse = func(*http.Request, sign.Grant) error { panic("boom") } }).Verify(request(link))
+	var known interface{ HTTPStatus() int }
+	require.ErrorAs(t, err, &known)
+	require.Equal(t, 500, known.HTTPStatus())
+	abort := signer(t, func(c *sign.Config) { c.Refuse = func(*http.Request, sign.Grant) error { panic(http.ErrAbortHandler) } })
+	require.PanicsWithValue(t, http.ErrAbortHandler, func() { abort.Handler(nil).ServeHTTP(httptest.NewRecorder(), request(link)) })
+	for _, odd := range []int{0, 42, 200, 302, 1000} {
+		s := signer(t, func(c *sign.Config) { c.Refuse = func(*http.Request, sign.Grant) error { return status(odd) } })
+		w := httptest.NewRecorder()
+		s.Handler(nil).ServeHTTP(w, request(link))
+		require.Equal(t, 403, w.Code, odd)
+	}
+}
