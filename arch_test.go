@@ -5,9 +5,7 @@ import (
 	"go/doc"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -92,24 +90,6 @@ func TestEveryPackageHasAnExampleWithOutput(t *testing.T) {
 		}
 		require.True(t, found, "package %s has no Example with // Output:", name)
 	}
-}
-
-func TestFilesAreSmall(t *testing.T) {
-	const most = 260
-	require.NoError(t, filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && d.Name() != "." || d.Name() == "node_modules") {
-			return filepath.SkipDir
-		}
-		if path.Ext(file) != ".go" || strings.HasSuffix(file, "_test.go") {
-			return nil
-		}
-		text, err := os.ReadFile(file)
-		assert.LessOrEqual(t, strings.Count(string(text), "\n"), most, "%s holds more than one idea", file)
-		return err
-	}))
 }
 
 func requireValueDoc(t *testing.T, pkg string, v *doc.Value) {
