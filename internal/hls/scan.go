@@ -1,0 +1,129 @@
+package hls
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Info is what a playlist says of its own life (draft-pantos-hls-rfc8216bis-22 sections 4.4.3 and 4.4.6).
+type Info struct {
+	// Multivariant: it lists playlists, not segments.
+	Multivariant bool
+	// EndList: nothing will be added.
+	EndList bool
+	// VOD: its PLAYLIST-TYPE says that it cannot change.
+	VOD bool
+	// Target is its target duration; zero where it names none.
+	Target time.Duration
+	// MediaSequence is the number of its first segment; zero where it names none.
+	MediaSequence int64
+}
+
+// Ended reports whether the playlist will not change.
+func (i Info) Ended() bool { return i.EndList || i.VOD }
+
+// ErrNoPlaylist means that a text does not begin with #EXTM3U.
+var ErrNoPlaylist = errors.New("hls: no playlist")
+
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4<<10) }}
+
+// Scan reads a playlist to its end. What was read before an error of r comes with that error. The caller bounds r. Scan
+// holds 4 KiB, however long the lines are.
+func Scan(r io.Reader) (Info, error) {
+	lines := readers.Get().(*bufio.Reader)
+	lines.Reset(r)
+	defer func() {
+		lines.Reset(nil)
+		readers.Put(lines)
+	}()
+	// Before any line is looked for: that of a segment may be as long as all of it.
+	first, err := peekStart(lines)
+	if is, _ := StartsPlaylist(first); !is {
+		if err == nil || err == io.EOF {
+			err = ErrNoPlaylist
+		}
+		return Info{}, err
+	}
+	var info Info
+	var line [maxLine]byte
+	for {
+		text, err := nextLine(line[:0], lines)
+		info.read(text)
+		if err == io.EOF {
+			return info, nil
+		}
+		if err != nil {
+			return info, err
+		}
+	}
+}
+
+// peekStart looks at no more than it takes to tell a playlist.
+func peekStart(lines *bufio.Reader) (first []byte, err error) {
+	for n := len(magic); ; n++ {
+		n = max(n, min(lines.Buffered(), SniffLen))
+		first, err = lines.Peek(n)
+		if _, known := StartsPlaylist(first); known || err != nil {
+			return first, err
+		}
+	}
+}
+
+// maxLine is as much as matters of a line.
+const maxLine = 128
+
+// nextLine appends the beginning of the next line, without its end. Lines end with LF, CRLF or, as players have it, a lone
+// CR.
+func nextLine(line []byte, r *bufio.Reader) ([]byte, error) {
+	for {
+		if _, err := r.Peek(1); err != nil {
+			return line, err
+		}
+		here, _ := r.Peek(r.Buffered())
+		end := bytes.IndexByte(here, '\n')
+		if cr := bytes.IndexByte(here[:max(end, 0)], '\r'); cr >= 0 {
+			end = cr
+		} else if end < 0 {
+			end = bytes.IndexByte(here, '\r')
+		}
+		isWhole := end >= 0
+		if !isWhole {
+			end = len(here)
+		}
+		line = append(line, here[:min(end, maxLine-len(line))]...)
+		if isWhole {
+			r.Discard(end + 1)
+			return line, nil
+		}
+		r.Discard(end)
+	}
+}
+
+func (i *Info) read(line []byte) {
+	if len(line) == 0 || line[0] != '#' {
+		return
+	}
+	name, value, _ := bytes.Cut(line, []byte(":"))
+	switch string(name) {
+	case "#EXT-X-ENDLIST":
+		i.EndList = true
+	case "#EXT-X-PLAYLIST-TYPE":
+		i.VOD = i.VOD || string(bytes.TrimSpace(value)) == "VOD"
+	case "#EXT-X-STREAM-INF", "#EXT-X-MEDIA", "#EXT-X-I-FRAME-STREAM-INF":
+		i.Multivariant = true
+	case "#EXT-X-MEDIA-SEQUENCE":
+		i.MediaSequence = max(number(strings.TrimSpace(string(value))), 0)
+	case "#EXT-X-TARGETDURATION":
+		s, err := strconv.ParseFloat(strings.TrimSpace(string(value)), 64)
+		if err == nil && s > 0 && s < math.MaxInt32 {
+			i.Target = time.Duration(s * float64(time.Second))
+		}
+	}
+}

@@ -1,0 +1,272 @@
+package hls
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"unicode/utf8"
+)
+
+const (
+	magic = "#EXTM3U"
+	bom   = "\xef\xbb\xbf"
+)
+
+// SniffLen is how many first bytes Sniff can make use of.
+const SniffLen = 1024
+
+// StartsPlaylist tells whether a body is a playlist from the bytes that have come so far: it begins with #EXTM3U, behind a
+// byte order mark, blanks and blank lines. It is not known while more bytes are needed, which is never more than SniffLen.
+// A body may be slow or endless: ask again after each byte, and read no more than it takes.
+func StartsPlaylist(first []byte) (is, known bool) {
+	text := first[:min(len(first), SniffLen)]
+	if len(text) < len(bom) && string(text) == bom[:len(text)] {
+		return false, false
+	}
+	text = skipBlank(text)
+	n := min(len(text), len(magic))
+	switch {
+	case string(text[:n]) != magic[:n]:
+		return false, true
+	case n == len(magic):
+		return true, true
+	}
+	return false, len(first) >= SniffLen
+}
+
+// skipBlank takes a byte order mark, blanks and blank lines off.
+func skipBlank(text []byte) []byte {
+	return bytes.TrimLeft(bytes.TrimPrefix(text, []byte(bom)), " \t\r\n\f")
+}
+
+// Sniff tells by its first bytes what a body is. whole says that there are no more. It looks at SniffLen bytes and needs
+// few of them: with 16 nearly everything is known, with 377 a transport stream is told from what only begins like one.
+func Sniff(first []byte, whole bool) Kind {
+	if len(first) > SniffLen {
+		first, whole = first[:SniffLen], false
+	}
+	text := skipBlank(first)
+	switch {
+	case bytes.HasPrefix(text, []byte(magic)):
+		return Playlist
+	case whole && (len(first) == 16 || len(first) == 32):
+		return keyOr(first, text)
+	case !isText(first, whole):
+		return binaryKind(first)
+	}
+	return textKind(text, whole)
+}
+
+// keyOr tells a body that is as long as a key from a text of that length. Some keys are all letters.
+func keyOr(first, text []byte) Kind {
+	switch k := textKind(text, true); k {
+	case JSON:
+		if json.Valid(text) {
+			return JSON
+		}
+	case HTML, XML, List, Captions:
+		if isText(first, true) {
+			return k
+		}
+	}
+	return Key
+}
+
+// isText reports UTF-8 without control characters other than blanks.
+func isText(b []byte, whole bool) bool {
+	for i := 0; i < len(b); {
+		c := b[i]
+		if c < utf8.RuneSelf {
+			if c < ' ' && c != '\n' && c != '\r' && c != '\t' && c != '\f' || c == 0x7f {
+				return false
+			}
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && n == 1 {
+			return !whole && !utf8.FullRune(b[i:]) // cut within a character
+		}
+		i += n
+	}
+	return true
+}
+
+func textKind(text []byte, whole bool) Kind {
+	switch {
+	case len(text) == 0:
+		return Unknown
+	case bytes.HasPrefix(text, []byte("WEBVTT")):
+		return Captions
+	case text[0] == '<':
+		return markup(text)
+	case startsJSON(text):
+		return JSON
+	case startsList(text):
+		return List
+	case !whole && len(text) < 8:
+		return Unknown
+	}
+	return Plain
+}
+
+// markup tells pages from other XML by the first element.
+func markup(text []byte) Kind {
+	if hasPrefixFold(text, "<?xml") {
+		switch {
+		case containsFoldBytes(text, "<html"):
+			return HTML
+		case bytes.Contains(text, []byte("<tt ")), bytes.Contains(text, []byte("<tt>")), bytes.Contains(text, []byte("<tt:tt")):
+			return Captions
+		}
+		return XML
+	}
+	for _, known := range [...]struct {
+		prefix string
+		kind   Kind
+	}{{"<tt ", Captions}, {"<tt>", Captions}, {"<tt:tt", Captions}, {"<svg", XML}, {"<mpd", XML}, {"<smoothstreamingmedia", XML}, {"<error>", XML}} {
+		if hasPrefixFold(text, known.prefix) {
+			return known.kind
+		}
+	}
+	if len(text) > 1 && (text[1] == '!' || text[1] == '/' || text[1]|0x20-'a' < 26) {
+		return HTML
+	}
+	return Plain
+}
+
+// startsJSON reports an object or an array: by its second byte, since "[Script Info]" begins subtitles.
+func startsJSON(text []byte) bool {
+	rest := bytes.TrimLeft(text[1:], " \t\r\n")
+	if len(rest) == 0 {
+		return false
+	}
+	switch text[0] {
+	case '{':
+		return rest[0] == '"' || rest[0] == '}'
+	case '[':
+		return bytes.IndexByte([]byte("{[]\"-0123456789"), rest[0]) >= 0
+	}
+	return false
+}
+
+// startsList reports a text whose first line, comments aside, is an absolute URL.
+func startsList(text []byte) bool {
+	for len(text) > 0 && text[0] == '#' {
+		end := bytes.IndexAny(text, "\r\n")
+		if end < 0 {
+			return false
+		}
+		text = skipBlank(text[end:])
+	}
+	return hasPrefixFold(text, "http://") || hasPrefixFold(text, "https://")
+}
+
+func binaryKind(b []byte) Kind {
+	switch {
+	case bytes.HasPrefix(b, []byte("GIF8")): // and so does a transport stream, nearly
+		return Image
+	case startsTS(b):
+		return Video
+	case startsMP4(b):
+		if brand := string(b[min(8, len(b)):min(12, len(b))]); string(b[4:8]) == "ftyp" && (brand == "avif" || brand == "avis") {
+			return Image
+		}
+		return Video
+	case bytes.HasPrefix(b, []byte("\x1a\x45\xdf\xa3")), bytes.HasPrefix(b, []byte("FLV\x01")), bytes.HasPrefix(b, []byte("\x00\x00\x01\xba")):
+		return Video
+	case bytes.HasPrefix(b, []byte("ID3")), bytes.HasPrefix(b, []byte("fLaC")), bytes.HasPrefix(b, []byte("OggS")),
+		bytes.HasPrefix(b, []byte("\x0b\x77")), startsADTS(b), startsMPEGAudio(b):
+		return Audio
+	case bytes.HasPrefix(b, []byte("\xff\xd8\xff")), bytes.HasPrefix(b, []byte("\x89PNG\r\n\x1a\n")):
+		return Image
+	case len(b) >= 12 && string(b[:4]) == "RIFF":
+		switch string(b[8:12]) {
+		case "WEBP":
+			return Image
+		case "WAVE":
+			return Audio
+		case "AVI ":
+			return Video
+		}
+	}
+	return Unknown
+}
+
+// startsTS reports a transport stream: packets of 188 bytes, or of 192 with a time in front of each, that begin with 0x47
+// (ISO/IEC 13818-1 section 2.4.3).
+func startsTS(b []byte) bool {
+	const sync = 0x47
+	for _, at := range [...]int{0, 4} {
+		packet := 188 + at
+		if len(b) < at+4 || b[at] != sync || b[at+3]&0x30 == 0 {
+			continue
+		}
+		if at > 0 && len(b) <= at+packet {
+			continue // of these, one byte proves nothing
+		}
+		if i := at + packet; i < len(b) && b[i] != sync {
+			continue
+		}
+		if i := at + 2*packet; i < len(b) && b[i] != sync {
+			continue
+		}
+		return true
+	}
+	return false
+}
+
+// startsMP4 reports a box that a file or a segment begins with (ISO/IEC 14496-12 section 4.2).
+func startsMP4(b []byte) bool {
+	if len(b) < 8 {
+		return false
+	}
+	if size := binary.BigEndian.Uint32(b); size > 1 && size < 8 {
+		return false
+	}
+	switch string(b[4:8]) {
+	case "ftyp", "styp", "moov", "moof", "mdat", "sidx", "ssix", "emsg", "prft", "free", "skip", "wide", "pdin", "mfra", "uuid":
+		return true
+	}
+	return false
+}
+
+// startsADTS reports a frame of AAC (ISO/IEC 13818-7 section 6.2).
+func startsADTS(b []byte) bool {
+	return len(b) >= 7 && b[0] == 0xff && b[1]&0xf6 == 0xf0 && b[2]>>2&0xf < 13 && int(b[3]&3)<<11|int(b[4])<<3|int(b[5])>>5 >= 7
+}
+
+// startsMPEGAudio reports a frame of layer II or III (ISO/IEC 11172-3 section 2.4.1.3).
+func startsMPEGAudio(b []byte) bool {
+	if len(b) < 4 || b[0] != 0xff || b[1]&0xe0 != 0xe0 {
+		return false
+	}
+	version, layer, bitrate, sampling := b[1]>>3&3, b[1]>>1&3, b[2]>>4, b[2]>>2&3
+	return version != 1 && (layer == 1 || layer == 2) && bitrate != 0 && bitrate != 15 && sampling != 3
+}
+
+// hasPrefixFold compares with a prefix in lower case.
+func hasPrefixFold(b []byte, prefix string) bool {
+	if len(b) < len(prefix) {
+		return false
+	}
+	for i := range len(prefix) {
+		c := b[i]
+		if c-'A' < 26 {
+			c += 'a' - 'A'
+		}
+		if c != prefix[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func containsFoldBytes(b []byte, sub string) bool {
+	for ; len(b) >= len(sub); b = b[1:] {
+		if hasPrefixFold(b, sub) {
+			return true
+		}
+	}
+	return false
+}
