@@ -3,6 +3,9 @@ package rangeserve
 import (
 	"io"
 	"net/http"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
 // cutter is the ResponseWriter of an inner handler. It decides when the header comes.
@@ -55,10 +58,10 @@ func (c *cutter) pass(status int) {
 // decide turns a 200 into what the request asks for.
 func (c *cutter) decide(body []byte) {
 	h := c.Header()
-	playlist := isPlaylist(field(h, "Content-Type"), c.r.URL.Path)
+	playlist := hls.IsPlaylist(field(h, "Content-Type"), c.r.URL.Path)
 	whole := playlist || !cuttable(h)
 	if c.cuts {
-		if status := precondition(c.r, h); status != http.StatusOK {
+		if status := httprange.Precondition(c.r, h); status != http.StatusOK {
 			c.refuse(status, 0)
 			return
 		}
@@ -71,7 +74,7 @@ func (c *cutter) decide(body []byte) {
 		return
 	}
 	ensureType(h, c.r.URL.Path, body)
-	if size := announced(h); size != unknown {
+	if size := httprange.ContentLength(h); size != httprange.Unknown {
 		c.decideKnown(size)
 	} else {
 		c.decideUnknown()
@@ -80,7 +83,7 @@ func (c *cutter) decide(body []byte) {
 
 func (c *cutter) decideKnown(size int64) {
 	j := &job{size: size}
-	status, ranges := decide(j.array[:0], c.r, c.Header(), size)
+	status, ranges := httprange.Decide(j.array[:0], c.r, c.Header(), size)
 	switch {
 	case status == http.StatusRequestedRangeNotSatisfiable:
 		c.refuse(status, size)
@@ -186,8 +189,8 @@ func ensureType(h http.Header, name string, body []byte) {
 	if _, said := h["Content-Type"]; said {
 		return
 	}
-	t := mediaType(name)
-	if t == defaultType && len(body) > 0 {
+	t := hls.TypeByName(name)
+	if t == hls.DefaultType && len(body) > 0 {
 		t = http.DetectContentType(body)
 	}
 	set(h, "Content-Type", t)

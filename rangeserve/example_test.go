@@ -74,5 +74,5 @@ func ExampleParse() {
 	fmt.Println(err)
 	// Output:
 	// [{0 200} {950 50}] <nil>
-	// rangeserve: no range can be satisfied
+	// no range can be satisfied
 }

@@ -9,7 +9,7 @@ import (
 // fileName is the slash-separated name below the root that a URL asks for. os.Root keeps a name inside; this refuses
 // what would be another file than the URL seems to say, and what is nobody's business.
 func fileName(u *url.URL) (name string, ok bool) {
-	if containsFold(u.RawPath, "%2f") {
+	if strings.Contains(strings.ToLower(u.RawPath), "%2f") {
 		return "", false
 	}
 	name = strings.TrimPrefix(u.Path, "/")

@@ -4,12 +4,14 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
 // compressed takes the file with .gz behind its name in the place of a playlist, where there is one that is no older and
 // the client wants it. What it returns is to be released in the place of h.
 func (f *Files) compressed(w http.ResponseWriter, r *http.Request, name string, h *handle) *handle {
-	if !f.Gzip || !isPlaylist("", name) {
+	if !f.Gzip || hls.ByName(name) != hls.Playlist {
 		return h
 	}
 	w.Header().Add("Vary", "Accept-Encoding")
@@ -36,7 +38,7 @@ func acceptsGzip(lines []string) bool {
 	for _, line := range lines {
 		for member := range strings.SplitSeq(line, ",") {
 			coding, params, _ := strings.Cut(member, ";")
-			switch strings.ToLower(trimOWS(coding)) {
+			switch strings.ToLower(strings.Trim(coding, " \t")) {
 			case "gzip", "x-gzip":
 				named = max(named, weight(params))
 			case "*":
@@ -58,7 +60,7 @@ const (
 // weight tells a quality value of zero from all others (RFC 9110 section 12.4.2).
 func weight(params string) wish {
 	for param := range strings.SplitSeq(params, ";") {
-		name, value, _ := strings.Cut(trimOWS(param), "=")
+		name, value, _ := strings.Cut(strings.Trim(param, " \t"), "=")
 		if strings.EqualFold(name, "q") && strings.Trim(value, "0.") == "" {
 			return unwanted
 		}

@@ -1,6 +1,10 @@
 package rangeserve
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/hlsproxy/hlsproxy/internal/httprange"
+)
 
 // Handler answers range requests from what next answers in full. It passes the request on as it is. Where next gives a
 // whole 200 to a GET with a Range, the answer becomes the 206 or 416 that [Serve] would give, cut out of the body as it
@@ -26,7 +30,7 @@ func Handler(next http.Handler) http.Handler {
 			return
 		}
 		c := &cutter{ResponseWriter: w, r: r}
-		if len(r.Header["Range"]) == 0 && !conditional(r) {
+		if len(r.Header["Range"]) == 0 && !httprange.Conditional(r.Header) {
 			next.ServeHTTP(c, r)
 			return
 		}

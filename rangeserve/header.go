@@ -1,27 +1,11 @@
 package rangeserve
 
 import (
-	"math"
 	"net/http"
 	"strconv"
+
+	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
-
-// unknown is the size of a body that nobody has announced.
-const unknown = -1
-
-// contentRange is the Content-Range of one range (RFC 9110 section 14.4).
-func contentRange(r Range, size int64) string {
-	buf := make([]byte, 0, 64)
-	buf = append(buf, "bytes "...)
-	buf = strconv.AppendInt(buf, r.Start, 10)
-	buf = append(buf, '-')
-	buf = strconv.AppendInt(buf, r.end()-1, 10)
-	buf = append(buf, '/')
-	if size == unknown {
-		return string(append(buf, '*'))
-	}
-	return string(strconv.AppendInt(buf, size, 10))
-}
 
 // setWhole completes the header of a whole 200.
 func setWhole(h http.Header, size int64, playlist bool) {
@@ -43,7 +27,7 @@ func setPartial(h http.Header, p *parts) {
 	delete(h, "Content-Md5")
 	delete(h, "Content-Digest")
 	if p.boundary == "" {
-		set(h, "Content-Range", contentRange(p.ranges[0], p.size))
+		set(h, "Content-Range", p.ranges[0].Of(p.size).String())
 	} else {
 		set(h, "Content-Type", "multipart/byteranges; boundary="+p.boundary)
 	}
@@ -71,23 +55,17 @@ func setRefused(h http.Header, status int, size int64) {
 	set(h, "Content-Length", "0")
 	if status == http.StatusRequestedRangeNotSatisfiable {
 		advertise(h, false)
-		set(h, "Content-Range", "bytes */"+strconv.FormatInt(size, 10))
+		set(h, "Content-Range", httprange.Unsatisfied(size))
 	}
 }
 
 // set assumes a canonical name.
 func set(h http.Header, name, value string) { h[name] = []string{value} }
 
-// announced is the Content-Length of a header, or unknown.
-func announced(h http.Header) int64 {
-	lines := h["Content-Length"]
-	if len(lines) != 1 {
-		return unknown
+// field is the first value of a header field, by its canonical name.
+func field(h http.Header, name string) string {
+	if v := h[name]; len(v) > 0 {
+		return v[0]
 	}
-	digits, rest := cutDigits(lines[0])
-	n := number(digits)
-	if digits == "" || rest != "" || n == math.MaxInt64 {
-		return unknown
-	}
-	return n
+	return ""
 }

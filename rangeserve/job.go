@@ -3,12 +3,14 @@ package rangeserve
 import (
 	"io"
 	"math"
+
+	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
 // job is the cutting of one body.
 type job struct {
 	parts *parts
-	array [maxParts]Range
+	array [httprange.MaxParts]httprange.Range
 	size  int64  // of the inner body, or unknown
 	pos   int64  // offset in the inner body of the next byte that it gives
 	i     int    // the range that is next or under way
@@ -29,13 +31,13 @@ func (c *cutter) cut(p []byte) (n int, err error) {
 		if err = c.openPart(); err != nil {
 			return n, err
 		}
-		m, err := c.ResponseWriter.Write(p[n : n+int(min(r.end()-c.pos, int64(len(p)-n)))])
+		m, err := c.ResponseWriter.Write(p[n : n+int(min(r.End()-c.pos, int64(len(p)-n)))])
 		n += m
 		c.pos += int64(m)
 		if err != nil {
 			return n, err
 		}
-		if c.pos < r.end() {
+		if c.pos < r.End() {
 			return n, nil
 		}
 		if more, err := c.closePart(); !more {
@@ -97,7 +99,7 @@ func (c *cutter) cutFile(src io.Reader, seeker io.Seeker) (n int64, err error) {
 		if err = c.openPart(); err != nil {
 			return n, err
 		}
-		m, err := io.CopyN(c.ResponseWriter, src, r.end()-c.pos)
+		m, err := io.CopyN(c.ResponseWriter, src, r.End()-c.pos)
 		n += m
 		c.pos += m
 		if err == io.EOF {
@@ -114,12 +116,18 @@ func (c *cutter) cutFile(src io.Reader, seeker io.Seeker) (n int64, err error) {
 	return n + m, err
 }
 
-// boundless is where a range of a body of unknown length counts as open: clients that mean "all there will be" ask up to 2^53-1
-// (RFC 8673).
-const boundless = 1<<53 - 1
-
 // boundedRange is the one range of a header that can be cut without knowing where the body ends.
-func boundedRange(dst []Range, header string) ([]Range, bool) {
-	ranges, err := appendRanges(dst, header, math.MaxInt64)
-	return ranges, err == nil && len(ranges) == 1 && ranges[0].end() <= boundless
+func boundedRange(dst []httprange.Range, header string) ([]httprange.Range, bool) {
+	ranges, err := httprange.Append(dst, header, math.MaxInt64)
+	return ranges, err == nil && len(ranges) == 1 && ranges[0].End() <= httprange.VeryLast
+}
+
+// ascending reports whether the ranges can be cut out of a stream as it passes.
+func ascending(ranges []httprange.Range) bool {
+	for i := 1; i < len(ranges); i++ {
+		if ranges[i].Start < ranges[i-1].End() {
+			return false
+		}
+	}
+	return true
 }

@@ -2,6 +2,8 @@ package rangeserve
 
 import (
 	"container/list"
+	"path"
+	"strings"
 	"sync"
 )
 
@@ -28,7 +30,7 @@ type known struct {
 
 // rearrangeable reports whether a file of this name may be one for Faststart.
 func rearrangeable(name string) bool {
-	switch extension(name) {
+	switch strings.ToLower(path.Ext(name)) {
 	case ".mp4", ".m4v", ".mov", ".qt", ".m4a", ".m4b", ".f4v", ".3gp", ".3g2":
 		return true
 	}

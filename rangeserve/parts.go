@@ -3,17 +3,19 @@ package rangeserve
 import (
 	"crypto/rand"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
 // parts are the ranges of one 206. With more than one the body is multipart/byteranges (RFC 9110 section 14.6).
 type parts struct {
-	ranges      []Range
+	ranges      []httprange.Range
 	size        int64  // of the whole body; may be unknown where there is one range
 	boundary    string // empty for one range
 	contentType string // of the whole body, repeated in each part
 }
 
-func newParts(ranges []Range, size int64, contentType string) *parts {
+func newParts(ranges []httprange.Range, size int64, contentType string) *parts {
 	p := &parts{ranges: ranges, size: size}
 	if len(ranges) > 1 {
 		p.boundary = rand.Text()
@@ -43,7 +45,7 @@ func (p *parts) before(i int) string {
 	if p.contentType != "" {
 		kind = "Content-Type: " + p.contentType + "\r\n"
 	}
-	return open + p.boundary + "\r\n" + kind + "Content-Range: " + contentRange(p.ranges[i], p.size) + "\r\n\r\n"
+	return open + p.boundary + "\r\n" + kind + "Content-Range: " + p.ranges[i].Of(p.size).String() + "\r\n\r\n"
 }
 
 // after is what goes behind the last range.

@@ -5,6 +5,9 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
 // Content is what Serve answers from.
@@ -41,12 +44,12 @@ func Serve(w http.ResponseWriter, r *http.Request, c Content) {
 	}
 	h := w.Header()
 	playlist := c.describe(h)
-	var buf [maxParts]Range
-	status, ranges := http.StatusOK, []Range(nil)
+	var buf [httprange.MaxParts]httprange.Range
+	status, ranges := http.StatusOK, []httprange.Range(nil)
 	if playlist {
-		status = precondition(r, h)
+		status = httprange.Precondition(r, h)
 	} else {
-		status, ranges = decide(buf[:0], r, h, c.Size)
+		status, ranges = httprange.Decide(buf[:0], r, h, c.Size)
 	}
 	switch status {
 	case http.StatusOK:
@@ -71,18 +74,18 @@ func (c *Content) describe(h http.Header) (playlist bool) {
 	if c.Type != "" {
 		set(h, "Content-Type", c.Type)
 	} else if len(h["Content-Type"]) == 0 {
-		set(h, "Content-Type", mediaType(c.Name))
+		set(h, "Content-Type", hls.TypeByName(c.Name))
 	}
-	if validETag(c.ETag) {
+	if httprange.ValidETag(c.ETag) {
 		set(h, "Etag", c.ETag)
 	}
 	if t := c.ModTime; t.Unix() > 0 && !t.After(time.Now()) {
 		set(h, "Last-Modified", t.UTC().Format(http.TimeFormat))
 	}
-	return isPlaylist(field(h, "Content-Type"), c.Name)
+	return hls.IsPlaylist(field(h, "Content-Type"), c.Name)
 }
 
-func (c *Content) servePartial(w http.ResponseWriter, ranges []Range) {
+func (c *Content) servePartial(w http.ResponseWriter, ranges []httprange.Range) {
 	if len(ranges) == 1 {
 		h, r := w.Header(), ranges[0]
 		setPartial(h, &parts{ranges: ranges, size: c.Size})
@@ -91,7 +94,7 @@ func (c *Content) servePartial(w http.ResponseWriter, ranges []Range) {
 		return
 	}
 	h := w.Header()
-	p := newParts(append([]Range(nil), ranges...), c.Size, strings.Join(h["Content-Type"], ","))
+	p := newParts(append([]httprange.Range(nil), ranges...), c.Size, strings.Join(h["Content-Type"], ","))
 	setPartial(h, p)
 	w.WriteHeader(http.StatusPartialContent)
 	for i, r := range p.ranges {

@@ -1,18 +1,22 @@
 package rangeserve
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/hlsproxy/hlsproxy/internal/httprange"
+)
 
 // maxHeld is how much of a range may be awaited before its header is sent.
 const maxHeld = 256 << 10
 
 // decideUnknown begins the answer to a range of a body whose length nobody knows yet.
 func (c *cutter) decideUnknown() {
-	j := &job{size: unknown}
-	line, ok := rangeField(c.r)
-	if ok && rangeAllowed(c.r, c.Header()) {
-		var ranges []Range
+	j := &job{size: httprange.Unknown}
+	line, ok := httprange.Asked(c.r)
+	if ok && httprange.IfRange(c.r.Header, c.Header()) {
+		var ranges []httprange.Range
 		if ranges, ok = boundedRange(j.array[:0], line); ok && (ranges[0].Start > 0 || ranges[0].Length <= maxHeld) {
-			j.parts = newParts(ranges, unknown, "")
+			j.parts = newParts(ranges, httprange.Unknown, "")
 			c.job, c.state = j, waiting
 			return
 		}
@@ -44,7 +48,7 @@ func (c *cutter) wait(p []byte) (int, error) {
 
 // giveUpWaiting answers when the whole body has come and is shorter than what was awaited: its length is known now.
 func (c *cutter) giveUpWaiting() {
-	status, ranges := decide(c.array[:0], c.r, c.Header(), c.pos)
+	status, ranges := httprange.Decide(c.array[:0], c.r, c.Header(), c.pos)
 	switch status {
 	case http.StatusPartialContent:
 		c.parts = newParts(ranges, c.pos, "")
