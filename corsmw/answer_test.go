@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -148,6 +149,66 @@ func get(t *testing.T, url, origin string) *http.Response {
 	require.NoError(t, err)
 	res.Body.Close()
 	return res
+}
+
+// An outer handler may change what it finds in the header, in place; that is its own viewer's answer alone.
+func TestNoTwoAnswersShareAValue(t *testing.T) {
+	for name, c := range map[string]corsmw.Config{
+		"open":        {Origins: everyone, Timing: true, ResourcePolicy: "cross-origin"},
+		"credentials": {Origins: []string{page}, Credentials: true, Timing: true, PrivateNetwork: true},
+	} {
+		h := must(corsmw.New(c)).Handler(answer(200))
+		for _, request := range [][]string{
+			{"GET", "Origin", page},
+			{"OPTIONS", "Origin", page},
+			{"OPTIONS", "Origin", page, "Access-Control-Request-Method", "GET", "Access-Control-Request-Private-Network", "true"},
+		} {
+			r := httptest.NewRequest(request[0], "/live/seg1.ts", nil)
+			for i := 1; i < len(request); i += 2 {
+				r.Header.Set(request[i], request[i+1])
+			}
+			before := ask(h, request[0], request[1:]...).Header
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			for _, values := range w.Header() {
+				for i := range values {
+					values[i] = "changed"
+				}
+			}
+			require.Equal(t, before, ask(h, request[0], request[1:]...).Header, name)
+			require.Equal(t, page, r.Header.Get("Origin"), "nor does it change the request")
+		}
+	}
+}
+
+// Vary comes from an origin, which may send 240 KB of it.
+func TestAVaryWithoutEndIsEverything(t *testing.T) {
+	many := func(n int) string {
+		var v strings.Builder
+		for i := range n {
+			fmt.Fprintf(&v, "a%x,", i)
+		}
+		return v.String()
+	}
+	for name, c := range map[string]struct {
+		vary []string
+		want string // its beginning
+	}{
+		"one line":        {[]string{many(40_000)}, "*"},
+		"many lines":      {strings.Split(many(40_000), ","), "*"},
+		"the same again":  {[]string{strings.Repeat("Accept,", 40_000)}, "Origin, Accept"},
+		"nothing, often":  {[]string{strings.Repeat(",", 200_000)}, "Origin"},
+		"63 more at most": {[]string{many(63)}, "Origin, a0, a1, "},
+		"one too many":    {[]string{many(64)}, "*"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := credentialed(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header()["Vary"] = c.vary }))
+			got := ask(h, "GET", "Origin", page).Header["Vary"]
+			require.Len(t, got, 1)
+			require.True(t, strings.HasPrefix(got[0], c.want), "%.80s", got[0])
+			require.Less(t, len(got[0]), 1000)
+		})
+	}
 }
 
 func TestVaryIsMerged(t *testing.T) {

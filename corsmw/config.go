@@ -101,7 +101,7 @@ func (m *Middleware) setPreflight(c Config) error {
 	return err
 }
 
-func one(name, value string) field { return field{name, []string{value}} }
+func one(name, value string) field { return field{name, value} }
 
 // names checks a list of field names and joins it.
 func names(fieldName string, list []string, byDefault func() []string, credentials bool) (string, error) {

@@ -78,14 +78,30 @@ type Middleware struct {
 
 	timing         bool
 	privateNetwork bool
-	vary           []string // nil when no answer depends on the request's Origin
+	vary           string // empty when no answer depends on the request's Origin
 }
 
-// field is a header field that is ready to be put into any number of header maps: its value has no spare capacity, so
-// that adding to it makes a copy.
-type field struct {
-	name  string
-	value []string
+// field is a header field with one value.
+type field struct{ name, value string }
+
+// values makes the values of header fields for one answer, all in one piece of memory. No two answers share one: an outer
+// handler that changes a value in place changes no other viewer's answer.
+type values []string
+
+func newValues() values { return make(values, 0, 8) }
+
+// one returns a value without spare capacity, so that adding to it makes a copy.
+func (v *values) one(s string) []string {
+	*v = append(*v, s)
+	n := len(*v)
+	return (*v)[n-1 : n : n]
+}
+
+// put sets a field unless it is as it should be.
+func (v *values) put(h http.Header, name, value string) {
+	if !only(h[name], value) {
+		h[name] = v.one(value)
+	}
 }
 
 // Handler returns next with CORS headers on all its answers.
@@ -114,16 +130,13 @@ func (m *Middleware) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// allowed returns the value of Access-Control-Allow-Origin for r, or nil. It is the request's own slice, so that the
-// echo is equal byte for byte and costs nothing.
-func (m *Middleware) allowed(r *http.Request) []string {
+// allowed returns the value of Access-Control-Allow-Origin for r, or "": "*", or the request's own bytes.
+func (m *Middleware) allowed(r *http.Request) string {
 	if m.any {
-		return star
+		return "*"
 	}
 	if v := r.Header["Origin"]; len(v) == 1 && m.origins.match(v[0]) {
-		return v[:1:1]
+		return v[0]
 	}
-	return nil
+	return ""
 }
-
-var star = []string{"*"}

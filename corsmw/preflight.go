@@ -3,11 +3,10 @@ package corsmw
 import "net/http"
 
 // What the answer to an OPTIONS request can depend on. The first is for answers that also depend on the origin.
-var (
-	varyOptions = []string{"Origin, Access-Control-Request-Method, Access-Control-Request-Headers, Access-Control-Request-Private-Network"}
-	varyOpen    = []string{"Access-Control-Request-Method, Access-Control-Request-Headers, Access-Control-Request-Private-Network"}
-	varyOrigin  = []string{"Origin"}
-	yes         = []string{"true"}
+const (
+	varyOptions = "Origin, " + varyOpen
+	varyOpen    = "Access-Control-Request-Method, Access-Control-Request-Headers, Access-Control-Request-Private-Network"
+	varyOrigin  = "Origin"
 )
 
 // isPreflight is the definition of the Fetch standard: an OPTIONS request with both fields.
@@ -18,44 +17,44 @@ func isPreflight(r *http.Request) bool {
 
 // answerPreflight does not look at the headers that the page would like to send: the browser compares them with the
 // list it gets. So a request that names thousands costs no more than any other.
-func (m *Middleware) answerPreflight(w http.ResponseWriter, r *http.Request, origin []string) {
-	h := w.Header()
-	m.set(h, origin)
+func (m *Middleware) answerPreflight(w http.ResponseWriter, r *http.Request, origin string) {
+	h, v := w.Header(), newValues()
+	m.set(h, &v, origin)
 	if m.any {
-		mergeVary(h, varyOpen)
+		mergeVary(h, &v, varyOpen)
 	} else {
-		mergeVary(h, varyOptions)
+		mergeVary(h, &v, varyOptions)
 	}
-	if origin != nil {
+	if origin != "" {
 		for _, f := range m.preflight {
-			h[f.name] = f.value
+			v.put(h, f.name, f.value)
 		}
 		if m.privateNetwork && only(r.Header["Access-Control-Request-Private-Network"], "true") {
-			h["Access-Control-Allow-Private-Network"] = yes
+			v.put(h, "Access-Control-Allow-Private-Network", "true")
 		}
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
 // set puts the fields of an ordinary answer into h, Vary excepted.
-func (m *Middleware) set(h http.Header, origin []string) {
-	m.setOthers(h, origin)
-	if origin == nil {
+func (m *Middleware) set(h http.Header, v *values, origin string) {
+	m.setOthers(h, v, origin)
+	if origin == "" {
 		return
 	}
-	h[allowOrigin] = origin
+	v.put(h, allowOrigin, origin)
 	for _, f := range m.granted {
-		h[f.name] = f.value
+		v.put(h, f.name, f.value)
 	}
 }
 
 // setOthers puts those in that are not Access-Control-*.
-func (m *Middleware) setOthers(h http.Header, origin []string) {
+func (m *Middleware) setOthers(h http.Header, v *values, origin string) {
 	for _, f := range m.fixed {
-		h[f.name] = f.value
+		v.put(h, f.name, f.value)
 	}
-	if m.timing && origin != nil {
-		h["Timing-Allow-Origin"] = origin
+	if m.timing && origin != "" {
+		v.put(h, "Timing-Allow-Origin", origin)
 	}
 }
 

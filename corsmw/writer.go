@@ -13,7 +13,8 @@ import (
 type writer struct {
 	http.ResponseWriter
 	m       *Middleware
-	origin  []string
+	origin  string
+	values  values
 	options bool // the answer to a plain OPTIONS, which differs from that to a preflight
 	sent    bool
 }
@@ -22,13 +23,13 @@ var writers = sync.Pool{New: func() any { return new(writer) }}
 
 // take returns a writer with the headers already set as well: an answer that goes around it, such as the 500 of an outer
 // handler that recovers a panic, has them too.
-func take(w http.ResponseWriter, m *Middleware, origin []string, options bool) *writer {
+func take(w http.ResponseWriter, m *Middleware, origin string, options bool) *writer {
 	cw := writers.Get().(*writer)
-	*cw = writer{ResponseWriter: w, m: m, origin: origin, options: options}
+	*cw = writer{ResponseWriter: w, m: m, origin: origin, values: newValues(), options: options}
 	h := w.Header()
-	m.set(h, origin)
-	if v := cw.vary(); v != nil {
-		mergeVary(h, v)
+	m.set(h, &cw.values, origin)
+	if v := cw.vary(); v != "" {
+		mergeVary(h, &cw.values, v)
 	}
 	return cw
 }
@@ -40,7 +41,7 @@ func (cw *writer) release() {
 	writers.Put(cw)
 }
 
-func (cw *writer) vary() []string {
+func (cw *writer) vary() string {
 	switch {
 	case cw.options && cw.m.any:
 		return varyOpen
@@ -58,12 +59,12 @@ func (cw *writer) correct() {
 	cw.sent = true
 	h := cw.Header()
 	if cw.m.strip(h, cw.origin) {
-		cw.m.setOthers(h, cw.origin)
+		cw.m.setOthers(h, &cw.values, cw.origin)
 	} else {
-		cw.m.set(h, cw.origin)
+		cw.m.set(h, &cw.values, cw.origin)
 	}
-	if v := cw.vary(); v != nil {
-		mergeVary(h, v)
+	if v := cw.vary(); v != "" {
+		mergeVary(h, &cw.values, v)
 	}
 }
 
