@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 func serve(ctx context.Context, ln net.Listener, h http.Handler) error {
 	// Neither ReadTimeout nor WriteTimeout: they would cut long uploads and long films. What stands still is told by
 	// arrival and by rangeserve.Files.
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, HTTP2: &http.HTTP2Config{WriteByteTimeout: 30 * time.Second}}
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(ln) }()
 	select {
