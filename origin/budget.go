@@ -5,6 +5,22 @@ import (
 	"time"
 )
 
+// budgets are apart, so that requests for what does not exist, or for what takes long, leave the others their second
+// chance.
+type budgets struct{ retries, missed, hedges budget }
+
+func (b *budgets) init(share float64) {
+	b.retries.init(share)
+	b.missed.init(share)
+	b.hedges.init(share)
+}
+
+func (b *budgets) earn(now time.Time) {
+	b.retries.earn(now)
+	b.missed.earn(now)
+	b.hedges.earn(now)
+}
+
 // budget keeps retries a fraction of the requests, so that origins in trouble are not finished off by them.
 type budget struct {
 	mu     sync.Mutex

@@ -23,7 +23,8 @@ type call struct {
 	once    sync.Once
 }
 
-// slowEnough is when a caller's loss of patience is the origin's fault.
+// slowEnough is when a caller's loss of patience is the origin's fault. It never is where the origin may hold the request
+// back: a viewer leaves a blocking reload when it likes.
 const slowEnough = defaultPatience
 
 func newCall(t *trip, m *member, probe bool, now time.Time) *call {
@@ -44,7 +45,7 @@ func (c *call) drop() {
 func (c *call) failed(err error, since time.Time) {
 	c.once.Do(func() {
 		now := time.Now()
-		if c.dropped.Load() || c.caller.Err() != nil && !isTimeout(context.Cause(c.caller)) && now.Sub(since) < slowEnough {
+		if c.dropped.Load() || c.left() && (c.blocks || now.Sub(since) < slowEnough) {
 			c.member.health.dropped(c.probe)
 		} else {
 			c.member.errors.Add(1)
@@ -54,6 +55,9 @@ func (c *call) failed(err error, since time.Time) {
 		c.cancel(err)
 	})
 }
+
+// left reports a caller that went away. One whose own limit ended the wait has a reason to complain.
+func (c *call) left() bool { return c.caller.Err() != nil && !isTimeout(context.Cause(c.caller)) }
 
 // answered takes note of a header and watches the body.
 func (c *call) answered(resp *http.Response) {

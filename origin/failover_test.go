@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,6 +124,39 @@ func TestRetriesHaveABudget(t *testing.T) {
 		}
 		require.Len(t, n.take(), 30, "ten a second are free")
 	})
+}
+
+// Requests for what does not exist, or for what takes long, leave others their second chance.
+func TestOneKindOfRetryLeavesTheOthersTheirBudget(t *testing.T) {
+	for name, flood := range map[string]func(*http.Request) (*http.Response, error){"404": says(404), "hedges": after(2*time.Second, says(200))} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, p := newNetwork(t, origin.PoolConfig{Failures: math.MaxInt32, Hedge: time.Second, Outlier: -1})
+				well := false
+				for _, h := range []string{"a", "b", "c"} {
+					n.set(h, func(r *http.Request) (*http.Response, error) {
+						if strings.HasPrefix(r.URL.Path, "/flood") {
+							return flood(r)
+						}
+						if well = !well; well {
+							return says(500)(r) // the first attempt
+						}
+						return says(200)(r)
+					})
+				}
+				var wg sync.WaitGroup
+				for i := range 4000 {
+					wg.Go(func() { _, _, _ = ask(t, p, fmt.Sprintf("http://a/flood/%d.ts", i)) })
+				}
+				wg.Wait()
+				for i := range 100 {
+					status, _, err := ask(t, p, fmt.Sprintf("http://a/%d/x.ts", i))
+					require.NoError(t, err)
+					require.Equal(t, 200, status)
+				}
+			})
+		})
+	}
 }
 
 // The pool behind a Proxy, over real connections: an origin is killed under a viewer.

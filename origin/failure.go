@@ -26,7 +26,11 @@ func caught(err *error) {
 	if v == http.ErrAbortHandler {
 		panic(v)
 	}
-	*err = &statusError{status: http.StatusInternalServerError, text: fmt.Sprintf("panic in a hook: %v\n%s", v, debug.Stack())}
+	*err = panicError(v)
+}
+
+func panicError(v any) error {
+	return &statusError{status: http.StatusInternalServerError, text: fmt.Sprintf("panic: %v\n%s", v, debug.Stack())}
 }
 
 func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {

@@ -39,15 +39,16 @@ func (h *health) cooling(now time.Time) bool {
 }
 
 // begin tells that a request is about to be sent. It is the probe if the cooldown is over and there is no other; while
-// the origin cools down it is not ok, unless forced.
-func (h *health) begin(now time.Time, force bool) (probe, ok bool) {
+// the origin cools down it is not ok, unless forced. A blocking reload is no probe: it would keep everybody else out for
+// as long as its stream stands still.
+func (h *health) begin(now time.Time, force, blocks bool) (probe, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.settle(now)
 	if h.until.IsZero() {
 		return false, true
 	}
-	if h.probing || now.Before(h.until) {
+	if h.probing || blocks || now.Before(h.until) {
 		return false, force
 	}
 	h.probing, h.header = true, time.Time{}

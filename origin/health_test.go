@@ -3,6 +3,7 @@ package origin_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -119,6 +120,81 @@ func TestAProbeThatTheCallerDropsDecidesNothing(t *testing.T) {
 		_, body, err := ask(t, p, "http://a/s/x.ts")
 		require.NoError(t, err)
 		require.Equal(t, first[0], body, "the next request may probe")
+	})
+}
+
+// A viewer may leave a blocking reload whenever it likes.
+func TestWhoLeavesABlockingReloadBlamesNobody(t *testing.T) {
+	for name, row := range map[string]struct {
+		query   string
+		body    bool // the header comes, and then nothing
+		healthy bool
+	}{
+		"blocking": {"?_HLS_msn=999", false, true}, "blocking in its body": {"?_HLS_msn=999", true, true},
+		"plain": {"", false, false}, "plain in its body": {"", true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, p := newNetwork(t, origin.PoolConfig{Retries: -1})
+				for _, h := range []string{"a", "b", "c"} {
+					n.set(h, func(r *http.Request) (*http.Response, error) {
+						if !row.body {
+							return silent(r)
+						}
+						return &http.Response{StatusCode: 200, Header: http.Header{}, ContentLength: -1, Request: r, Body: &trickle{r.Context(), time.Hour, 3, io.EOF}}, nil
+					})
+				}
+				for i := range 30 {
+					ctx, cancel := context.WithCancel(t.Context())
+					time.AfterFunc(4300*time.Millisecond, cancel)
+					r, _ := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://a/%d/v.m3u8%s", i, row.query), nil)
+					if resp, err := p.RoundTrip(r); err == nil {
+						_, err = io.ReadAll(resp.Body)
+						require.Error(t, err)
+						resp.Body.Close()
+					}
+				}
+				healthy := true
+				for _, s := range p.State() {
+					require.Zero(t, s.InFlight)
+					healthy = healthy && s.Healthy
+				}
+				require.Equal(t, row.healthy, healthy)
+			})
+		})
+	}
+}
+
+// A reload that its stream holds up would keep an origin that works again out for as long.
+func TestABlockingReloadIsNoProbe(t *testing.T) {
+	first := order(t, "/s/x.ts")
+	synctest.Test(t, func(t *testing.T) {
+		n, p := newNetwork(t, origin.PoolConfig{})
+		n.set(first[0], refuses)
+		for range 3 {
+			_, _, _ = ask(t, p, "http://a/s/x.ts")
+		}
+		time.Sleep(7 * time.Second)
+		n.take()
+		n.set(first[0], silent)
+		_, body, err := ask(t, p, "http://a/s/v.m3u8?_HLS_msn=9")
+		require.NoError(t, err)
+		require.Equal(t, first[1], body)
+		n.set(first[0], says(200))
+		_, body, err = ask(t, p, "http://a/s/x.ts")
+		require.NoError(t, err)
+		require.Equal(t, first[0], body, "the next request that is none probes")
+
+		for _, h := range first {
+			n.set(h, refuses)
+		}
+		for range 5 {
+			_, _, _ = ask(t, p, "http://a/s/x.ts")
+		}
+		n.set(first[0], says(200))
+		_, body, err = ask(t, p, "http://a/s/v.m3u8?_HLS_msn=9")
+		require.NoError(t, err, "where all are out, all are asked")
+		require.Equal(t, first[0], body)
 	})
 }
 

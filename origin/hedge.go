@@ -18,7 +18,7 @@ func (t *trip) race() *http.Response {
 		c := t.pick()
 		calls = append(calls, c)
 		patience := t.more()
-		go func() { results <- t.ask(c, patience) }()
+		go t.askAlone(c, patience, results)
 	}
 	begin()
 	wait := time.NewTimer(t.pool.hedge)
@@ -34,13 +34,26 @@ func (t *trip) race() *http.Response {
 				return resp
 			}
 		case <-wait.C:
-			if t.pool.budget.spend() {
+			if t.pool.budgets.hedges.spend() {
 				begin()
 				running++
 			}
 		}
 	}
 	return nil
+}
+
+// askAlone is ask on a goroutine of its own. Nobody there would recover a panic of Base, nor wait for what Base ends by
+// runtime.Goexit: each is an error of the attempt.
+func (t *trip) askAlone(c *call, patience bool, results chan<- attempt) {
+	a := attempt{call: c, err: &statusError{status: http.StatusInternalServerError, text: "a RoundTripper ended its goroutine"}}
+	defer func() {
+		if v := recover(); v != nil {
+			a.err = panicError(v)
+		}
+		results <- a
+	}()
+	a = t.ask(c, patience)
 }
 
 // lose ends the call whose answer is not resp, and lets go of what it still brings.
@@ -51,6 +64,7 @@ func lose(calls []*call, resp *http.Response, results <-chan attempt) {
 		}
 	}
 	go func() {
+		defer func() { _ = recover() }() // the body is Base's, and nobody reads it
 		if a := <-results; a.resp != nil {
 			a.resp.Body.Close()
 		}

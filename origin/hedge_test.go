@@ -3,7 +3,10 @@ package origin_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -83,6 +86,74 @@ func TestALostRaceIsNoFailure(t *testing.T) {
 			require.Zero(t, s.Errors)
 			require.Zero(t, s.InFlight)
 		}
+	})
+}
+
+// A RoundTripper may panic, or end its goroutine. That costs the request an error, not the process.
+func TestAHedgeThatPanics(t *testing.T) {
+	for name, fault := range map[string]func(*http.Request) (*http.Response, error){
+		"panic": func(*http.Request) (*http.Response, error) { panic("a fault") },
+		"abort": func(*http.Request) (*http.Response, error) { panic(http.ErrAbortHandler) },
+		"exit":  func(*http.Request) (*http.Response, error) { runtime.Goexit(); return nil, nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			first := order(t, "/s/x.ts")
+			synctest.Test(t, func(t *testing.T) {
+				n, p := newNetwork(t, origin.PoolConfig{Hedge: time.Second})
+				n.set(first[0], fault)
+				_, body, err := ask(t, p, "http://a/s/x.ts")
+				require.NoError(t, err)
+				require.Equal(t, first[1], body)
+				synctest.Wait()
+				for _, s := range p.State() {
+					require.Zero(t, s.InFlight)
+					require.True(t, s.Healthy)
+				}
+			})
+		})
+	}
+}
+
+// closePanics is a body that panics when it is let go of.
+type closePanics struct{ io.Reader }
+
+func (closePanics) Close() error { panic("a fault") }
+
+func TestALoserThatPanics(t *testing.T) {
+	first := order(t, "/s/x.ts")
+	synctest.Test(t, func(t *testing.T) {
+		n, p := newNetwork(t, origin.PoolConfig{Hedge: 10 * time.Millisecond})
+		n.set(first[0], func(r *http.Request) (*http.Response, error) {
+			time.Sleep(time.Second)
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: closePanics{strings.NewReader("x")}}, nil
+		})
+		_, body, err := ask(t, p, "http://a/s/x.ts")
+		require.NoError(t, err)
+		require.Equal(t, first[1], body)
+		time.Sleep(2 * time.Second)
+	})
+}
+
+// A probe that panics must not keep its origin out for ever.
+func TestAProbeThatPanicsDecidesNothing(t *testing.T) {
+	first := order(t, "/s/x.ts")
+	synctest.Test(t, func(t *testing.T) {
+		n, p := newNetwork(t, origin.PoolConfig{})
+		n.set(first[0], refuses)
+		for range 3 {
+			_, _, _ = ask(t, p, "http://a/s/x.ts")
+		}
+		time.Sleep(6 * time.Second)
+		n.set(first[0], func(*http.Request) (*http.Response, error) { panic(http.ErrAbortHandler) })
+		require.Panics(t, func() { _, _, _ = ask(t, p, "http://a/s/x.ts") }, "without a hedge it is the caller's own goroutine")
+		n.set(first[0], func(*http.Request) (*http.Response, error) { panic("a fault") })
+		_, body, err := ask(t, p, "http://a/s/x.ts")
+		require.NoError(t, err)
+		require.Equal(t, first[1], body)
+		n.set(first[0], says(200))
+		_, body, err = ask(t, p, "http://a/s/x.ts")
+		require.NoError(t, err)
+		require.Equal(t, first[0], body)
 	})
 }
 

@@ -19,6 +19,7 @@ type member struct {
 
 	health  health
 	drained atomic.Bool
+	named   atomic.Int64 // when a request named it last, in seconds since 1970
 
 	requests atomic.Uint64
 	errors   atomic.Uint64

@@ -40,10 +40,11 @@ type PoolConfig struct {
 	// Retries is how many more origins one request may try. 0: 2. Negative: none.
 	Retries int
 	// Budget is how many retries there may be for each request, on average over all. 0: 0.25. Another 10 a second are
-	// free, so that a quiet pool fails over, too; 1000 are saved up at most.
+	// free, so that a quiet pool fails over, too; 1000 are saved up at most. Retries after a failure, second opinions on a
+	// 404 and hedges each have a budget of this size, so that none of them uses up another's.
 	Budget float64
 	// Hedge is how long a first header may take before a second origin is asked as well; the first good answer counts,
-	// and the other request is cancelled. It spends Budget. 0: never. Blocking playlist reloads are not hedged.
+	// and the other request is cancelled. It spends a Budget of its own. 0: never. Blocking playlist reloads are not hedged.
 	Hedge time.Duration
 	// Outlier is how many times slower than the typical other origin one may be, by the time until the header comes and
 	// by half a second at least, before it is taken out like one that fails. 0: 8. Negative: any.
@@ -76,7 +77,7 @@ type Pool struct {
 	outlier  float64
 	resume   bool
 	sticky   []byte
-	budget   budget
+	budgets  budgets
 
 	change sync.Mutex // held by those who replace set
 	set    atomic.Pointer[set]
@@ -111,7 +112,7 @@ func NewPool(c PoolConfig) (*Pool, error) {
 		p.base = new(Guard).Transport()
 	}
 	p.sticky = bytes.Clone(c.Sticky)
-	p.budget.init(c.Budget)
+	p.budgets.init(c.Budget)
 	p.publish(s)
 	return p, nil
 }
@@ -119,7 +120,7 @@ func NewPool(c PoolConfig) (*Pool, error) {
 // RoundTrip sends r to the origin that it belongs to, and to others if that fails.
 func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) {
 	s := p.set.Load()
-	named, tail := s.find(r.URL)
+	named, tail := s.named(r)
 	if named == nil {
 		return p.base.RoundTrip(r)
 	}
@@ -158,7 +159,8 @@ func (p *Pool) send(s *set, r *http.Request, tail string, last []*member) (*http
 }
 
 // SetOrigins replaces the origins, as NewPool would take them; those that stay keep their health. Requests under way
-// go on.
+// go on. A request may go on naming an origin that was taken out: it is sent to one of those that are left. The pool
+// remembers the 256 that were named last; only a redirect still leads to one of them.
 func (p *Pool) SetOrigins(origins []string, weights []float64) error {
 	p.change.Lock()
 	defer p.change.Unlock()

@@ -258,8 +258,55 @@ func TestDrainAndSetOrigins(t *testing.T) {
 			}
 		}
 	}
-	_, _, err = ask(t, p, "http://"+first[2]+"/s/x.ts")
-	require.ErrorIs(t, err, errRefused, "who left is a host like any other")
+	n.take()
+	_, body, err = ask(t, p, "http://"+first[2]+"/s/x.ts")
+	require.NoError(t, err)
+	require.Equal(t, "d", body, "a mapper may go on naming the one that was taken out")
+	require.NotContains(t, n.take(), first[2])
+}
+
+// A mapper names one origin for ever. When that is taken out, all requests go to those that are left, and redirects alone
+// lead to it.
+func TestOriginsThatWereTakenOut(t *testing.T) {
+	n, p := newNetwork(t, origin.PoolConfig{Origins: []string{"http://a/x", "http://b/y"}})
+	require.NoError(t, p.SetOrigins([]string{"http://b/y"}, nil))
+	_, body, err := ask(t, p, "http://a/x/s/1.ts")
+	require.NoError(t, err)
+	require.Equal(t, "b", body)
+	require.Equal(t, "http://b/y/s/1.ts", n.urls[len(n.urls)-1])
+
+	redirected := func(location string) *http.Response {
+		n.set("b", says(302, "Location", location))
+		r, _ := http.NewRequest(http.MethodGet, "http://a/x/s/1.ts", nil)
+		resp, err := p.RoundTrip(r)
+		require.NoError(t, err)
+		resp.Body.Close()
+		n.set("b", says(200))
+		return resp
+	}
+	for location, from := range map[string]string{"2.ts": "b", "http://b/y/s/2.ts": "b", "http://a/x/s/2.ts": "a"} {
+		resp := redirected(location)
+		r, _ := http.NewRequest(http.MethodGet, resp.Header.Get("Location"), nil)
+		r.Response = resp
+		next, err := p.RoundTrip(r)
+		require.NoError(t, err)
+		body, _ := io.ReadAll(next.Body)
+		require.Equal(t, from, string(body), location)
+	}
+
+	require.NoError(t, p.SetOrigins([]string{"http://a/x"}, nil))
+	_, body, _ = ask(t, p, "http://b/y/s/1.ts")
+	require.Equal(t, "a", body, "it is back, and the other one out")
+
+	for i := range 1000 {
+		require.NoError(t, p.SetOrigins([]string{fmt.Sprintf("http://h%d/x", i)}, nil))
+		if i%100 == 0 {
+			n.set(fmt.Sprintf("h%d", i), says(200))
+			_, body, err = ask(t, p, "http://a/x/s/1.ts")
+			require.NoError(t, err, "it is still known after %d others", i)
+			require.Equal(t, fmt.Sprintf("h%d", i), body)
+		}
+	}
 }
 
 func TestState(t *testing.T) {

@@ -92,7 +92,7 @@ func (b *resumeBody) resume() bool {
 	if body, ok := b.current().(*callBody); ok {
 		b.broken = append(b.broken, body.call.member)
 	}
-	for b.resumed < maxResumes && b.at <= b.want.last && b.head.Request.Context().Err() == nil && b.pool.budget.spend() {
+	for b.resumed < maxResumes && b.at <= b.want.last && b.head.Request.Context().Err() == nil && b.pool.budgets.retries.spend() {
 		b.resumed++
 		resp, err := b.rest()
 		switch {
@@ -126,7 +126,7 @@ func (b *resumeBody) rest() (*http.Response, error) {
 	r.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", b.at, b.want.last))
 	r.Header.Set("If-Range", b.head.Header.Get("Etag"))
 	s := b.pool.set.Load()
-	m, tail := s.find(r.URL)
+	m, tail := s.named(r)
 	if m == nil {
 		return nil, errSlowOrigin // the pool has changed
 	}

@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"io"
 	"math"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -17,7 +18,11 @@ import (
 type set struct {
 	members []*member
 	weights []float64
+	former  []*member // taken out, but requests may still name them
 }
+
+// maxFormer is how many origins that were taken out a pool remembers.
+const maxFormer = 256
 
 func newSet(origins []string, weights []float64, old *set) (*set, error) {
 	var faults []error
@@ -32,8 +37,10 @@ func newSet(origins []string, weights []float64, old *set) (*set, error) {
 			faults = append(faults, fmt.Errorf("origin: origin %d: twice in the list", i+1))
 		}
 		if old != nil {
-			if j := slices.IndexFunc(old.members, func(o *member) bool { return o.base == m.base }); j >= 0 {
-				m = old.members[j]
+			for _, o := range slices.Concat(old.members, old.former) {
+				if o.base == m.base {
+					m = o
+				}
 			}
 		}
 		s.members = append(s.members, m)
@@ -49,7 +56,22 @@ func newSet(origins []string, weights []float64, old *set) (*set, error) {
 			faults = append(faults, fmt.Errorf("origin: weight %d is no share", i+1))
 		}
 	}
+	s.remember(old)
 	return s, errors.Join(faults...)
+}
+
+// remember keeps what requests may still name: those that were named last, as these are what a mapper writes.
+func (s *set) remember(old *set) {
+	if old == nil {
+		return
+	}
+	for _, m := range slices.Concat(old.members, old.former) {
+		if !slices.ContainsFunc(s.members, func(o *member) bool { return o.base == m.base }) {
+			s.former = append(s.former, m)
+		}
+	}
+	slices.SortStableFunc(s.former, func(a, b *member) int { return cmp.Compare(b.named.Load(), a.named.Load()) })
+	s.former = s.former[:min(len(s.former), maxFormer)]
 }
 
 func checkConfig(c PoolConfig, err error) error {
@@ -75,10 +97,23 @@ func checkConfig(c PoolConfig, err error) error {
 	return errors.Join(faults...)
 }
 
-// find returns the member that u lies below, and the rest of its escaped path. Nil if there is none.
-func (s *set) find(u *url.URL) (m *member, tail string) {
+// named returns the member, or the former one, that a request names, and the rest of its escaped path. Nil if there is
+// none. A redirect to a former member means just that: it leads out of the pool.
+func (s *set) named(r *http.Request) (m *member, tail string) {
+	m, tail = below(s.members, r.URL)
+	if m == nil && (r.Response == nil || r.Response.Header.Get(outsideField) == "") {
+		m, tail = below(s.former, r.URL)
+	}
+	if now := time.Now().Unix(); m != nil && m.named.Load() != now {
+		m.named.Store(now)
+	}
+	return m, tail
+}
+
+// below returns the member that u lies below, and the rest of its escaped path. Nil if there is none.
+func below(members []*member, u *url.URL) (m *member, tail string) {
 	host, path := hostOf(u), u.EscapedPath()
-	for _, o := range s.members {
+	for _, o := range members {
 		rest, below := strings.CutPrefix(path, o.path)
 		if below && o.url.Scheme == u.Scheme && o.host == host && (m == nil || len(o.path) > len(m.path)) {
 			m, tail = o, rest

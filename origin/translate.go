@@ -2,6 +2,10 @@ package origin
 
 import "net/http"
 
+// outsideField marks a redirect that leads to an origin that was taken out of the pool. The origin means that one and no
+// other, as it may be what redirects there in the first place.
+const outsideField = "Hlsproxy-Outside"
+
 // translate makes a redirect of the origin that answered one of the origin that was named, so that it means the same to
 // whoever resolves it against the URL that was asked for.
 func translate(resp *http.Response, s *set, named *member, tail string) {
@@ -14,10 +18,12 @@ func translate(resp *http.Response, s *set, named *member, tail string) {
 	if err != nil {
 		return // whoever follows it will say so
 	}
-	if m, rest := s.find(u); m != nil {
+	if m, rest := below(s.members, u); m != nil {
 		to := named.at(rest, u)
 		to.Fragment, to.RawFragment = u.Fragment, u.RawFragment
 		u = to
+	} else if m, _ := below(s.former, u); m != nil {
+		resp.Header.Set(outsideField, "1")
 	}
 	resp.Header.Set("Location", u.String())
 }

@@ -17,7 +17,8 @@ type trip struct {
 	next    int // the member to try next
 	put     int // how many were put at the end of the line
 
-	missed []*call        // who said 404
+	missed []*call        // those that said 404
+	lately bool           // the last one did
 	first  *http.Response // the first answer, kept for when no better one comes
 	faults []error
 }
@@ -33,7 +34,7 @@ type attempt struct {
 
 // run tries origins until one gives an answer worth passing on.
 func (t *trip) run() (*http.Response, error) {
-	t.pool.budget.earn(time.Now())
+	t.pool.budgets.earn(time.Now())
 	try := t.try
 	if t.hedges() {
 		try = t.race
@@ -56,7 +57,7 @@ func (t *trip) run() (*http.Response, error) {
 
 // judge returns an answer that is worth passing on, and remembers any other.
 func (t *trip) judge(a attempt) *http.Response {
-	if a.err == nil && a.resp.StatusCode == http.StatusNotFound {
+	if t.lately = a.err == nil && a.resp.StatusCode == http.StatusNotFound; t.lately {
 		t.missed = append(t.missed, a.call)
 	}
 	switch {
@@ -87,7 +88,13 @@ func (t *trip) blame() {
 
 // again reports whether another origin may be asked, and pays for it.
 func (t *trip) again() bool {
-	return len(t.missed) < 2 && t.more() && t.request.Context().Err() == nil && t.pool.budget.spend()
+	if len(t.missed) >= 2 || !t.more() || t.request.Context().Err() != nil {
+		return false
+	}
+	if t.lately {
+		return t.pool.budgets.missed.spend()
+	}
+	return t.pool.budgets.retries.spend()
 }
 
 // more reports that there is another origin to ask.
@@ -111,7 +118,7 @@ func (t *trip) pick() *call {
 	now := time.Now()
 	for {
 		m := t.order[t.next]
-		probe, ok := m.health.begin(now, t.put >= len(t.order))
+		probe, ok := m.health.begin(now, t.put >= len(t.order), isBlocking(t.request.URL))
 		if ok {
 			t.next++
 			return newCall(t, m, probe, now)
@@ -132,7 +139,7 @@ func (t *trip) ask(c *call, patience bool) attempt {
 		slow := time.AfterFunc(limit, func() { c.cancel(errSlowOrigin) })
 		defer slow.Stop()
 	}
-	resp, err := t.pool.base.RoundTrip(out)
+	resp, err := t.roundTrip(c, out)
 	if err != nil {
 		if cause := context.Cause(c.ctx); cause != nil && t.request.Context().Err() == nil {
 			err = cause
@@ -142,6 +149,22 @@ func (t *trip) ask(c *call, patience bool) attempt {
 	}
 	c.answered(resp)
 	return attempt{call: c, resp: resp}
+}
+
+// roundTrip makes an error of the attempt out of a panic of Base. Whatever Base does, the call ends: a probe that never
+// did would keep its origin out for ever.
+func (t *trip) roundTrip(c *call, out *http.Request) (resp *http.Response, err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			c.drop()
+			c.failed(err, c.begun)
+		}
+	}()
+	defer caught(&err)
+	resp, err = t.pool.base.RoundTrip(out)
+	returned = true
+	return resp, err
 }
 
 func (t *trip) patience() time.Duration {
