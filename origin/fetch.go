@@ -12,11 +12,12 @@ type fetch struct {
 	proxy  *Proxy
 	viewer *http.Request
 	client string // as limits know the viewer
-	via    []string
+	via    string
 	clock  clock
 	url    url.URL         // of what Upstream names
 	body   watchedWriterTo // of the answer
 	out    viewer
+	fixed  [3]string      // values of the fields that each request upstream has
 	sent   *http.Request  // the last one
 	resp   *http.Response // what came of it in the end; nil: nothing
 
@@ -45,7 +46,7 @@ func (f *fetch) answer(target *url.URL) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	if err := checkPartial(resp, f.sent); err != nil {
+	if err := f.checkPartial(resp); err != nil {
 		drop(resp)
 		return nil, err
 	}
@@ -78,6 +79,13 @@ func (f *fetch) modify(resp *http.Response, wait time.Duration) (*http.Response,
 		return nil, err
 	}
 	modified = true
+	if resp.Body == nil {
+		resp.Body = http.NoBody
+	}
+	if resp.StatusCode < 200 || resp.StatusCode > 999 { // net/http would panic, or wait for another header
+		resp.Body.Close()
+		return nil, &statusError{status: http.StatusInternalServerError, text: "a hook set a status out of range"}
+	}
 	return resp, nil
 }
 
@@ -125,7 +133,7 @@ func (f *fetch) follow(u *url.URL) (*http.Response, error) {
 			return nil, errRedirects
 		}
 		if next.Scheme != u.Scheme || next.Host != u.Host {
-			allow, first = defaultHeader, false // nothing that the caller added for the first host is meant for another one
+			allow, first = f.proxy.abroad, false // nothing that the caller added for the first host is meant for another one
 		}
 		u, redirect = next, resp
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -98,6 +99,84 @@ func TestWhenTheHeaderIsSent(t *testing.T) {
 					require.Equal(t, row.want, w.log)
 				})
 			})
+		}
+	}
+}
+
+// spoilt is an outer ResponseWriter that fails at the header.
+type spoilt struct {
+	http.ResponseWriter
+	fail func()
+}
+
+func (w spoilt) WriteHeader(int)             { w.fail() }
+func (w spoilt) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// The header of a silent stream is sent on the goroutine of a timer. What goes wrong there is the handler's panic.
+func TestWhatFailsOnTheTimerReachesTheHandler(t *testing.T) {
+	for name, row := range map[string]struct {
+		fail func()
+		want any
+	}{
+		"panic":  {func() { panic("a fault") }, "a fault"},
+		"abort":  {func() { panic(http.ErrAbortHandler) }, http.ErrAbortHandler},
+		"goexit": {runtime.Goexit, http.ErrAbortHandler},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &origin.Proxy{
+					Upstream:  func(*url.URL) (string, error) { return "http://a.example/x.ts", nil },
+					Transport: headed{timed{every: 5 * time.Second, bytes: 3, end: io.EOF}},
+				}
+				begun := time.Now()
+				require.PanicsWithValue(t, row.want, func() {
+					p.ServeHTTP(spoilt{httptest.NewRecorder(), row.fail}, httptest.NewRequest(http.MethodGet, "/x.ts", nil))
+				})
+				require.Equal(t, 500*time.Millisecond, time.Since(begun), "the wait for the body ends with it")
+			})
+		})
+	}
+}
+
+// armed notes whether a deadline was set before the header went out.
+type armed struct {
+	httptest.ResponseRecorder
+	deadline time.Time
+	log      []bool
+}
+
+func (w *armed) SetWriteDeadline(d time.Time) error { w.deadline = d; return nil }
+
+func (w *armed) WriteHeader(status int) {
+	w.log = append(w.log, w.deadline.After(time.Now()))
+	w.ResponseRecorder.WriteHeader(status)
+}
+
+func TestTheHeaderOfASilentStreamHasADeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &origin.Proxy{
+			Upstream:  func(*url.URL) (string, error) { return "http://a.example/x.ts", nil },
+			Transport: headed{timed{every: 5 * time.Second, bytes: 1, end: io.EOF}},
+		}
+		w := &armed{ResponseRecorder: *httptest.NewRecorder()}
+		p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x.ts", nil))
+		require.Equal(t, []bool{true}, w.log)
+	})
+}
+
+func TestAHookThatSetsNonsense(t *testing.T) {
+	for _, status := range []int{-1, 0, 99, 100, 199, 1000} {
+		for _, length := range []int64{-1, 3} {
+			p := &origin.Proxy{
+				Upstream: func(*url.URL) (string, error) { return "http://a.example/x.ts", nil },
+				Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+					return &http.Response{StatusCode: 200, Header: http.Header{}, ContentLength: length, Body: io.NopCloser(strings.NewReader("abc"))}, nil
+				}),
+				ModifyResponse: func(resp *http.Response) error { resp.StatusCode, resp.Body = status, nil; return nil },
+			}
+			w := httptest.NewRecorder()
+			p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x.ts", nil))
+			require.Equal(t, 500, w.Code)
 		}
 	}
 }

@@ -100,13 +100,81 @@ func TestPagesAndImagesAreHarmless(t *testing.T) {
 	f := newFront(t, &origin.Proxy{})
 	for contentType, harmless := range map[string]bool{
 		"text/html": true, "TEXT/HTML; charset=utf-8": true, "image/svg+xml": true, "application/xml": true, "application/javascript": true, "": true,
-		"video/mp4": false, "audio/aac": false, "application/vnd.apple.mpegurl": false,
+		"video/mp4": false, "audio/aac": false, "application/vnd.apple.mpegurl": false, "Video/MP2T ; x=y": false, "audio/x-mpegurl": false,
+		"video/vnd.dlna.mpeg-tts": false, "video/mp4, text/html": true, "video/mp4,text/html": true, "video/mp4\ntext/html": true, "text/html\nvideo/mp4": true,
+		"video/mp4\nvideo/mp4": true, "video/x+xml": true, "audio/xhtml+xml": true, "video/xml": true, "video/": true, "video": true, "video/mp4 text/html": true,
+		"video/<b>": true, "application/vnd.apple.mpegurl+xml": true, "application/vnd.apple.mpegurlx": true, "video/mp4; codecs=\"a, b\"": true,
 	} {
-		h := http.Header{"Content-Type": {contentType}}
+		h := http.Header{"Content-Type": strings.Split(contentType, "\n")}
 		f.origin.Handle("/x", faultorigin.Script{Header: h, Body: []byte("<script>alert(1)</script>")})
 		resp, _ := f.get(t, "/x")
 		require.Equal(t, "nosniff", resp.Header.Get("X-Content-Type-Options"))
 		require.Equal(t, harmless, strings.Contains(resp.Header.Get("Content-Security-Policy"), "sandbox"), contentType)
+	}
+}
+
+// Upstream cannot lift the policy, not even where its other fields are passed on.
+func TestUpstreamHasNoPolicyOfItsOwn(t *testing.T) {
+	f := newFront(t, &origin.Proxy{ResponseHeader: []string{"Content-Security-Policy", "X-Content-Type-Options", "X-A"}})
+	h := http.Header{"Content-Type": {"text/html"}, "Content-Security-Policy": {"default-src *"}, "X-Content-Type-Options": {"sniff"}, "X-A": {"a"}}
+	f.origin.Handle("/x", faultorigin.Script{Header: h, Body: []byte("<script>alert(1)</script>")})
+	resp, _ := f.get(t, "/x")
+	require.Equal(t, []string{"sandbox; default-src 'none'"}, resp.Header["Content-Security-Policy"])
+	require.Equal(t, []string{"nosniff"}, resp.Header["X-Content-Type-Options"])
+	require.Equal(t, "a", resp.Header.Get("X-A"))
+}
+
+// An outer handler, or a RoundTripper, may change what it finds in a header, in place. That is this request alone.
+func TestNoTwoRequestsShareAValue(t *testing.T) {
+	var sent []http.Header
+	p := &origin.Proxy{
+		Upstream: func(*url.URL) (string, error) { return "http://a.example/x", nil },
+		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			sent = append(sent, r.Header.Clone())
+			spoil(r.Header)
+			return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/html"}}, Body: http.NoBody}, nil
+		}),
+	}
+	var got []http.Header
+	for range 2 {
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x", nil))
+		got = append(got, w.Header().Clone())
+		spoil(w.Header())
+	}
+	require.Equal(t, sent[0], sent[1])
+	require.Equal(t, got[0], got[1])
+}
+
+func spoil(h http.Header) {
+	for _, values := range h {
+		for i := range values {
+			values[i] = "changed"
+		}
+	}
+}
+
+// A player adds directives to a link after it was signed. Those that mean nothing would only be so many names for one thing.
+func TestDirectivesThatReachUpstream(t *testing.T) {
+	long := strings.Repeat("1", 65)
+	for given, want := range map[string]string{
+		"":                                      "",
+		"a=1&b":                                 "?a=1&b",
+		"_HLS_msn=7&_HLS_part=2&_HLS_skip=YES":  "?_HLS_msn=7&_HLS_part=2&_HLS_skip=YES",
+		"_HLS_skip=v2&x=%2F&_HLS_report=a.m3u8": "?_HLS_skip=v2&x=%2F&_HLS_report=a.m3u8",
+		"_HLS_primary_id=p&_HLS_start_offset=1": "?_HLS_primary_id=p&_HLS_start_offset=1",
+		"_HLS_whatever=3":                       "",
+		"a=1&_HLS_x=3&b=2":                      "?a=1&b=2",
+		"_HLS_msn=7&_HLS_msn=8":                 "?_HLS_msn=7",
+		"_HLS_msn=7x&_HLS_part=-1":              "",
+		"_HLS_msn=&_HLS_skip=NO":                "",
+		"_HLS_msn=" + long:                      "",
+		"_HLS_report=" + long:                   "",
+		"url=http://a/?_HLS_x=1":                "?url=http://a/?_HLS_x=1",
+	} {
+		f := newFront(t, &origin.Proxy{})
+		f.get(t, "/x.m3u8?"+given)
+		require.Equal(t, "/x.m3u8"+want, strings.TrimSuffix(f.last().URI, "?"), given)
 	}
 }
 

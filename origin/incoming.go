@@ -24,7 +24,7 @@ func isPassed(name string) bool {
 // exposable is what may reach the viewer of a caller's list of names.
 func exposable(names []string) []string {
 	return slices.DeleteFunc(passable(names), func(name string) bool {
-		return name == "Set-Cookie" || strings.HasPrefix(name, "Access-Control-")
+		return name == "Set-Cookie" || name == "Content-Security-Policy" || strings.HasPrefix(name, "Access-Control-")
 	})
 }
 
@@ -39,8 +39,8 @@ func clean(h http.Header, more []string) {
 }
 
 // announce copies the header of the answer to w. What a hook added is there, too; fields of the connection never are.
-func announce(w http.ResponseWriter, resp *http.Response) {
-	h := w.Header()
+func (v *viewer) announce() {
+	h, resp := v.Header(), v.resp
 	named := connectionNamed(resp.Header)
 	for name, values := range resp.Header {
 		if name != "Content-Length" && (isHopByHop(name) || slices.Contains(named, name)) {
@@ -57,11 +57,13 @@ func announce(w http.ResponseWriter, resp *http.Response) {
 	if !hasBody(resp.StatusCode) && resp.StatusCode != http.StatusNotModified {
 		delete(h, "Content-Length")
 	}
-	h["X-Content-Type-Options"] = nosniff
+	// The values are of this answer alone: one that an outer handler changes in place changes no other.
+	v.fixed = [...]string{"nosniff", "sandbox; default-src 'none'"}
+	h["X-Content-Type-Options"] = v.fixed[0:1:1]
 	if _, ok := h["Content-Security-Policy"]; !ok && resp.StatusCode != http.StatusNotModified && !isMedia(h["Content-Type"]) {
 		// A page or an image that upstream sends would otherwise run its scripts in the name of this domain. A 304 names no
 		// type, and its fields become those of what the browser has (RFC 9111 section 3.2).
-		h["Content-Security-Policy"] = sandbox
+		h["Content-Security-Policy"] = v.fixed[1:2:2]
 	}
 }
 
@@ -69,10 +71,24 @@ func hasBody(status int) bool {
 	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
 }
 
+// isMedia reports a Content-Type that no browser takes for that of a document: one line with one type, as of several a
+// browser takes the last (Fetch, "extract a MIME type"), and none that ends in +xml, as that is a document whatever
+// it begins with (MIME Sniffing, "XML MIME type").
 func isMedia(contentType []string) bool {
-	if len(contentType) == 0 {
+	if len(contentType) != 1 || strings.ContainsAny(contentType[0], ",\r\n") {
 		return false
 	}
-	t := strings.ToLower(contentType[0])
-	return strings.HasPrefix(t, "video/") || strings.HasPrefix(t, "audio/") || strings.HasPrefix(t, "application/vnd.apple.mpegurl")
+	t, _, _ := strings.Cut(contentType[0], ";")
+	kind, sub, _ := strings.Cut(strings.ToLower(strings.Trim(t, " \t")), "/")
+	switch kind {
+	case "video", "audio":
+		return sub != "" && !strings.HasSuffix(sub, "xml") && !strings.ContainsFunc(sub, isOddInSubtype)
+	case "application":
+		return sub == "vnd.apple.mpegurl"
+	}
+	return false
+}
+
+func isOddInSubtype(c rune) bool {
+	return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '.' && c != '_'
 }

@@ -38,14 +38,6 @@ func passable(names []string) []string {
 	return out
 }
 
-// The values that are the same for all requests. Nobody changes them.
-var (
-	identity = []string{"identity"}
-	nobody   = []string{""}
-	nosniff  = []string{"nosniff"}
-	sandbox  = []string{"sandbox; default-src 'none'"}
-)
-
 var conditional = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
 
 // header is what goes upstream of the viewer's header. The names are those of allow.
@@ -67,11 +59,12 @@ func (f *fetch) header(u *url.URL, allow []string, first bool) http.Header {
 			delete(out, name)
 		}
 	}
+	// The values are of this request alone: one that a RoundTripper changes in place changes no other.
+	f.fixed = [...]string{"identity", f.via, ""}
+	out["Accept-Encoding"], out["Via"] = f.fixed[0:1:1], f.fixed[1:2:2]
 	if _, ok := out["User-Agent"]; !ok {
-		out["User-Agent"] = nobody // or net/http would invent one
+		out["User-Agent"] = f.fixed[2:3:3] // or net/http would invent one
 	}
-	out["Accept-Encoding"] = identity
-	out["Via"] = f.via
 	if first && f.proxy.Forwarded {
 		forward(out, f.viewer.RemoteAddr)
 	}

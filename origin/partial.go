@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -34,15 +35,19 @@ func number(n *int64, digits string) (ok bool) {
 }
 
 // checkPartial refuses a 206 that nobody asked for or that holds other bytes than asked for (RFC 9110 section 15.3.7):
-// a player would take them for the right ones.
-func checkPartial(resp *http.Response, sent *http.Request) error {
+// a player would take them for the right ones. It counts those of a body that does not say how many there are.
+func (f *fetch) checkPartial(resp *http.Response) error {
 	if resp.StatusCode != http.StatusPartialContent {
 		return nil
 	}
+	sent := f.sent
 	lines := sent.Header["Range"]
 	s, ok := parseContentRange(resp.Header)
 	if len(lines) != 1 || !ok || resp.ContentLength >= 0 && sent.Method != http.MethodHead && resp.ContentLength != s.last-s.first+1 {
 		return errPartial
+	}
+	if resp.ContentLength < 0 && sent.Method != http.MethodHead {
+		resp.Body = &exactBody{resp.Body, s.last - s.first + 1}
 	}
 	first, last, _ := oneRange(lines[0])
 	if first == "" {
@@ -58,4 +63,24 @@ func checkPartial(resp *http.Response, sent *http.Request) error {
 		return errPartial
 	}
 	return nil
+}
+
+// exactBody is a body of so many bytes. One with less or more is broken.
+type exactBody struct {
+	io.ReadCloser
+	left int64
+}
+
+func (b *exactBody) Read(p []byte) (int, error) {
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1]
+	}
+	n, err := b.ReadCloser.Read(p)
+	if int64(n) > b.left {
+		return 0, errPartial
+	}
+	if b.left -= int64(n); err == io.EOF && b.left > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
 }

@@ -31,6 +31,7 @@ func (f *fetch) pass(w http.ResponseWriter) error {
 		defer time.AfterFunc(headStart, v.show).Stop()
 	}
 	err := v.copy(resp.Body)
+	v.head.check()
 	if err != nil && v.withhold() {
 		return cmp.Or(f.clock.cause(), err)
 	}
@@ -61,6 +62,7 @@ type viewer struct {
 	rc    http.ResponseController
 	clock *clock
 	stall time.Duration
+	fixed [2]string // values of fields that each answer has
 	armed time.Time
 	h2    bool
 	err   error // of the last Write

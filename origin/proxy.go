@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 )
@@ -27,7 +28,8 @@ import (
 // The fields must not change after first use, and a Proxy must not be copied then. ServeHTTP may be called concurrently.
 type Proxy struct {
 	// Upstream gives the absolute http or https URL that a public URL stands for. Required. An error with a method
-	// HTTPStatus() int decides the status, any other is a 400. A fragment is not sent, but ModifyResponse sees it.
+	// HTTPStatus() int decides the status, any other is a 400. A fragment is not sent, but ModifyResponse sees it. Of the
+	// parameters that begin with _HLS_, the URL has those that the HLS draft defines, once each and of at most 64 bytes.
 	Upstream func(public *url.URL) (string, error)
 	// Transport sends the requests. Nil: that of a zero [Guard]. What it returns must have the request that it was given
 	// as Response.Request. Proxy follows redirects, so it must not.
@@ -45,11 +47,11 @@ type Proxy struct {
 	OnFailure func(*http.Request, error)
 	// Header lists the request headers that are passed on. Nil: Accept, Range, If-Range, If-Match, If-None-Match,
 	// If-Modified-Since, If-Unmodified-Since and User-Agent, which is what DefaultHeader returns. Fields of the
-	// connection (RFC 9110 section 7.6.1) never are. Only those of the nil list go to another host than the first when a
-	// redirect leads there.
+	// connection (RFC 9110 section 7.6.1) never are. Of these names, only those that are on the nil list as well go to
+	// another host than the first when a redirect leads there.
 	Header []string
 	// ResponseHeader lists response headers that are passed on besides those that tell of the content, its age and its
-	// caching. Nil: none. Set-Cookie, CORS fields and those of the connection never are.
+	// caching. Nil: none. Set-Cookie, Content-Security-Policy, CORS fields and those of the connection never are.
 	ResponseHeader []string
 	// Forwarded tells the first host for whom a request is: the address of the connection in Forwarded (RFC 7239) and
 	// X-Forwarded-For, after what the request itself says there if Header lists these. Of no use below a cache that
@@ -66,7 +68,8 @@ type Proxy struct {
 	Wait time.Duration
 	// Idle is how long the upstream body may pause. 0: 10 s. Negative: no limit. There is no limit to its total time.
 	Idle time.Duration
-	// Stall is how long a viewer may take nothing of what is written to it. 0: 30 s. Negative: no limit.
+	// Stall is how long a viewer may take nothing of what is written to it. 0: 30 s. Negative: no limit. Over HTTP/2 it
+	// ends a stream; a client that no longer reads the whole connection is up to the server's HTTP2.WriteByteTimeout.
 	Stall time.Duration
 	// MaxRequests are answered at a time; more get a 503. 0: no limit.
 	MaxRequests int64
@@ -78,8 +81,9 @@ type Proxy struct {
 	once   sync.Once
 	shared http.RoundTripper
 	mark   string
-	ownVia []string // for requests that came through no other proxy
+	ownVia string   // for requests that came through no other proxy
 	allow  []string // Header, as it is used
+	abroad []string // those of allow that another host than the first gets
 	expose []string // ResponseHeader, likewise
 	limits limits
 }
@@ -97,11 +101,12 @@ func (p *Proxy) init() {
 		p.shared = new(Guard).Transport()
 	}
 	p.mark = newMark()
-	p.ownVia = []string{"1.1 " + p.mark}
+	p.ownVia = "1.1 " + p.mark
 	p.allow = defaultHeader
 	if p.Header != nil {
 		p.allow = passable(p.Header)
 	}
+	p.abroad = slices.DeleteFunc(slices.Clone(p.allow), func(name string) bool { return !slices.Contains(defaultHeader, name) })
 	p.expose = exposable(p.ResponseHeader)
 	p.limits.init(p.MaxRequests, p.MaxPerClient)
 }

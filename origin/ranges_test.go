@@ -66,6 +66,21 @@ func TestRangeRules(t *testing.T) {
 	require.Empty(t, f.last().Header.Get("Range"), "Range has a meaning for GET only")
 }
 
+// A part that does not say its length has that of its Content-Range, or it is broken.
+func TestPartsWithoutALengthAreCounted(t *testing.T) {
+	f := newFront(t, &origin.Proxy{})
+	for body, whole := range map[string]bool{"": false, "ab": false, "abc": true, "abcd": false, strings.Repeat("x", 1<<20): false} {
+		f.origin.Handle("/a.mp4", faultorigin.Script{
+			Status: 206, Header: http.Header{"Content-Type": {"video/mp4"}, "Content-Range": {"bytes 5-7/10"}}, Body: []byte(body), Chunked: true,
+		})
+		resp, got, err := f.do(t, http.MethodGet, "/a.mp4", "Range", "bytes=5-7")
+		require.Equal(t, whole, err == nil && resp.StatusCode == 206, "%.10s %v", body, err)
+		if whole {
+			require.Equal(t, body, string(got))
+		}
+	}
+}
+
 func TestWrongPartialAnswers(t *testing.T) {
 	f := newFront(t, &origin.Proxy{})
 	for name, row := range map[string]struct {

@@ -150,6 +150,22 @@ func TestCredentialsStayWithTheFirstHost(t *testing.T) {
 	}
 }
 
+// What Header leaves out stays out, wherever a redirect leads.
+func TestRedirectsGetNoMoreThanHeaderLists(t *testing.T) {
+	var got http.Header
+	other := newCounted(t, "127.0.0.1:0", func(_ http.ResponseWriter, r *http.Request) { got = r.Header })
+	for name, header := range map[string][]string{"none": {}, "Range": {"Range", "X-Key"}} {
+		f := newFront(t, &origin.Proxy{Header: header})
+		f.origin.Handle("/away.ts", to(302, other.URL+"/x.ts"))
+		f.get(t, "/away.ts", "User-Agent", "the viewer's", "Accept", "x/y", "If-None-Match", `"v"`, "Range", "bytes=1-2", "X-Key", "k")
+		for _, name := range []string{"Accept", "If-None-Match", "X-Key"} {
+			require.Empty(t, got.Get(name), name)
+		}
+		require.NotContains(t, got.Get("User-Agent"), "viewer")
+		require.Equal(t, name == "Range", got.Get("Range") != "")
+	}
+}
+
 func TestOtherThreeHundreds(t *testing.T) {
 	f := newFront(t, &origin.Proxy{})
 	for _, status := range []int{300, 304, 305, 306} {

@@ -8,7 +8,7 @@ import (
 
 // target asks Upstream and takes no URL that could be read in two ways.
 func (f *fetch) target() (*url.URL, error) {
-	raw, err := f.proxy.upstream(f.viewer.URL)
+	raw, err := f.proxy.upstream(withKnownDirectives(f.viewer.URL))
 	if err != nil {
 		return nil, &upstreamError{err}
 	}

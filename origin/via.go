@@ -16,7 +16,7 @@ func newMark() string { return markPrefix + strings.ToLower(rand.Text()[:8]) }
 
 // via is the Via header to send on: the marks of proxies of this kind that the request came through, and our own. A
 // request that came through this very proxy, or through too many, goes in circles.
-func (p *Proxy) via(h http.Header) ([]string, error) {
+func (p *Proxy) via(h http.Header) (string, error) {
 	if len(h["Via"]) == 0 {
 		return p.ownVia, nil
 	}
@@ -29,12 +29,12 @@ func (p *Proxy) via(h http.Header) ([]string, error) {
 				continue // others' marks are none of upstream's business
 			}
 			if by == p.mark || len(marks) == maxHops-1 {
-				return nil, &statusError{status: http.StatusLoopDetected, text: "request goes in circles"}
+				return "", &statusError{status: http.StatusLoopDetected, text: "request goes in circles"}
 			}
 			marks = append(marks, "1.1 "+by)
 		}
 	}
-	return []string{strings.Join(append(marks, "1.1 "+p.mark), ", ")}, nil
+	return strings.Join(append(marks, p.ownVia), ", "), nil
 }
 
 func isMark(s string) bool {
