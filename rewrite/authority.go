@@ -1,6 +1,10 @@
 package rewrite
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/hlsproxy/hlsproxy/internal/wire"
+)
 
 // schemeLen is the length of the scheme that ref begins with, colon included; 0: it begins with none (RFC 3986 3.1).
 func schemeLen(ref []byte) int {
@@ -96,4 +100,53 @@ func validLiteral(name []byte) bool {
 		}
 	}
 	return true
+}
+
+// appendCanonical appends an absolute http or https URL in the spelling by which two of them are compared: scheme and host in
+// lower case, without the port that is the scheme's own, with a path, and with the bytes that are sent (RFC 3986 sections
+// 6.2.2.1 and 6.2.3). Other URLs are appended as they are.
+func appendCanonical(dst, u []byte) []byte {
+	host, path, ok := splitHTTP(u)
+	if !ok {
+		return append(dst, u...)
+	}
+	start := len(dst)
+	name, port := splitPort(u[host:path])
+	dst = append(append(dst, u[:host]...), name...)
+	lower(dst[start:])
+	if len(port) > 0 && string(port) != defaultPort(dst[start:start+host]) {
+		dst = append(append(dst, ':'), port...)
+	}
+	if path == len(u) || u[path] != '/' {
+		dst = append(dst, '/')
+	}
+	return wire.AppendTail(dst, u[path:])
+}
+
+// lower makes ASCII letters lower-case ones, in place.
+func lower(s []byte) {
+	for i, c := range s {
+		if c-'A' < 26 {
+			s[i] = c + 'a' - 'A'
+		}
+	}
+}
+
+// defaultPort is the port of "http://" or "https://".
+func defaultPort(scheme []byte) string {
+	if len(scheme) == len("http://") {
+		return "80"
+	}
+	return "443"
+}
+
+// sent makes the tail of an upstream URL, from some place behind its host on, what is sent.
+func sent(u []byte, tail int) []byte {
+	if wire.IsPlain(u[tail:]) {
+		return u
+	}
+	if tail == 0 {
+		_, tail, _ = splitHTTP(u)
+	}
+	return wire.AppendTail(append(make([]byte, 0, 2*len(u)), u[:tail]...), u[tail:])
 }

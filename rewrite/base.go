@@ -39,6 +39,10 @@ func (b *base) set(text string) (changed bool) {
 		b.dir = append(b.dir, '/')
 	}
 	b.dir = appendClean(b.dir, b.root, path)
+	if b.root == 0 {
+		slashes := len(b.dir) - len(bytes.TrimLeft(b.dir, "/\\"))
+		b.dir = append(b.dir[:min(slashes, 1)], b.dir[slashes:]...) // "/..//host/" is no host either
+	}
 	return true
 }
 

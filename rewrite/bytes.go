@@ -2,16 +2,17 @@ package rewrite
 
 // What a byte means to the code that maps URLs. One table answers all questions at one look per byte.
 const (
-	escaped   = 1 << iota // a Query escapes it: what url.QueryEscape does, and "~", which some players escape on their own
-	colon                 // may end a scheme
-	slash                 // separates path elements
-	question              // begins a query
-	percent               // begins an escape
-	special               // begins a fragment or a variable reference
-	oddPath               // would not survive in the path of a public URL, see odd.go
-	oddQuery              // would not survive in its query
-	hostBytes             // may stand in the authority of a URL
-	telling               // means something by where it stands or by what follows
+	escaped     = 1 << iota // a Query escapes it: what url.QueryEscape does, and "~", which some players escape on their own
+	colon                   // may end a scheme
+	slash                   // separates path elements
+	question                // begins a query
+	percent                 // begins an escape
+	special                 // begins a fragment or a variable reference
+	oddPath                 // is sent as an escape in a path
+	oddQuery                // is sent as an escape in a query, or would not survive in the query of a public URL, see odd.go
+	sentEscaped             // is sent as an escape in a query
+	hostBytes               // may stand in the authority of a URL
+	telling                 // means something by where it stands or by what follows
 )
 
 // class holds the meanings of each byte.
@@ -27,7 +28,7 @@ func classes() (t [256]uint16) {
 	for c := range t {
 		t[c] = escaped
 		if c <= ' ' || c >= 0x7f {
-			t[c] |= oddPath | oddQuery
+			t[c] |= oddPath | oddQuery | sentEscaped
 		}
 		if c >= 0x80 {
 			t[c] |= hostBytes
@@ -39,7 +40,7 @@ func classes() (t [256]uint16) {
 	}
 	set("!$&'()*+,;=", hostBytes)
 	set("\"<>\\^`{|}", oddPath|oddQuery)
-	set("'", oddQuery) // browsers escape it in the query of an http URL
+	set("\"<>'", oddQuery|sentEscaped) // as the URL standard of browsers has it for http
 	set(":", colon)
 	set("/", slash)
 	set("?", question)

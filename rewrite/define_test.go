@@ -120,7 +120,7 @@ func TestImportsTravelInPublicURLs(t *testing.T) {
 			text, err := io.ReadAll(resp.Body)
 			require.NoError(t, err)
 			out := strings.Split(string(text), "\n")
-			require.Equal(t, dir+"a b/&;=", upstreamOf(t, m, out[4]))
+			require.Equal(t, dir+"a%20b/&;=", upstreamOf(t, m, out[4]))
 			require.True(t, strings.HasSuffix(out[4], "#é/1.ts"))
 			require.Equal(t, dir+"secret.ts", upstreamOf(t, m, out[5]))
 			require.Equal(t, "{$no}.ts", out[6])

@@ -53,6 +53,7 @@ func (rw *Rewriter) documentFor(r *http.Request, method string) *document {
 		// Unlike the URL it is what the player asked for, whatever http.StripPrefix did on the way.
 		base, _, _ = strings.Cut(uri, "?")
 	}
+	base = "/" + strings.TrimLeft(base, "/\\") // what begins with two is the name of a host
 	if r.URL.RawQuery != "" {
 		base += "?" + r.URL.RawQuery
 	}

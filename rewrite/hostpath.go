@@ -15,6 +15,9 @@ import (
 // (any name below it, with or without a port as before); IPv6 addresses stand in brackets. None means any host, and
 // then something else has to decide where requests may go. Case is ignored when comparing, and kept.
 //
+// The host never is the last element: a URL without a path gets a final slash. In a directory of hosts, a token for one
+// would be a token for all.
+//
 // A request for a host that is not mapped fails with 403, a path that spells no URL with 404. Everything else is as
 // with [Prefix].
 func HostPath(prefix string, hosts ...string) (Mapper, error) {
@@ -55,7 +58,11 @@ func (m *hostMapper) AppendPublic(dst, upstream []byte) ([]byte, error) {
 	dst = append(dst, upstream[:host-3]...)
 	dst = append(dst, '/')
 	dst = append(dst, upstream[host:path]...)
-	if dst, ok = appendOdd(dst, upstream[path:], 0); !ok {
+	rest := upstream[path:]
+	if len(rest) == 0 || rest[0] != '/' {
+		dst = append(dst, '/') // or else the host would stand where a file does, in a directory with all the others
+	}
+	if dst, ok = appendOdd(dst, rest, 0); !ok {
 		return dst[:start], ErrUnmapped
 	}
 	return dst, nil
@@ -67,10 +74,8 @@ func (m *hostMapper) Upstream(public *url.URL) (string, error) {
 		return "", notFound("path outside of the mapped tree")
 	}
 	scheme, rest, _ := strings.Cut(rest, "/")
-	host, path := rest, ""
-	if i := strings.IndexByte(rest, '/'); i >= 0 {
-		host, path = rest[:i], rest[i:]
-	}
+	slash := max(strings.IndexByte(rest, '/'), 0)
+	host, path := rest[:slash], rest[slash:]
 	upstream := []byte(scheme + "://" + host)
 	if _, end, ok := splitHTTP(upstream); !ok || end != len(upstream) || !cleanHost([]byte(host)) {
 		return "", notFound("path that spells no URL")
@@ -78,7 +83,7 @@ func (m *hostMapper) Upstream(public *url.URL) (string, error) {
 	if !m.allowed([]byte(host)) {
 		return "", &statusError{status: 403, text: "host is not mapped"}
 	}
-	return appendUpstream(upstream, path, public)
+	return appendUpstream(upstream, path, 0, public)
 }
 
 // cleanHost tells whether a valid host can stand as a path element and come back as it was.

@@ -20,7 +20,7 @@ func TestModifyResponseRewritesJSON(t *testing.T) {
 		},
 		"escapes": {
 			`{"\u0041SSETS":[{"URI":"https:\/\/cdn.example\/live\/\u0061\".m3u8"}, {"URI":"https:\/\/other\/x"}, {"URI":"https://other/\\./x"}, {"URI":"data:x"}]}`,
-			`{"\u0041SSETS":[{"URI":"https://me/p/a%2522.m3u8"}, {"URI":"https:\/\/other\/x"}, {"URI":"https://other/\\./x"}, {"URI":"data:x"}]}`,
+			`{"\u0041SSETS":[{"URI":"https://me/p/a%22.m3u8"}, {"URI":"https:\/\/other\/x"}, {"URI":"https://other/\\./x"}, {"URI":"data:x"}]}`,
 		},
 		"no assets":  {`{"ASSETS":null}`, `{"ASSETS":null}`},
 		"other":      {`{"a":["b",{"URI":"c"}],"VERSION":1}`, `{"a":["b",{"URI":"c"}],"VERSION":1}`},

@@ -7,10 +7,17 @@ import (
 )
 
 // A Mapper is a mapping between upstream URLs and the public URLs that players see. Both halves must be safe for
-// concurrent use. The law that ties them: for every URL u that AppendPublic accepts, Upstream of what it appended is u
-// again, byte for byte. A Mapper of the caller's own should keep the file extension as the last thing of the public
-// path (players go by it) and must not depend on anything but the URL, since a player compares URIs across reloads
-// (section 6.3.4 of the HLS draft).
+// concurrent use. Two laws tie them:
+//
+//   - For every URL u that AppendPublic accepts, Upstream of what it appended is u as it is sent. That is u byte for byte,
+//     except for what a browser escapes (blanks, quotes, "<", ">", control bytes and non-ASCII ones, and in a path also
+//     "\^`{|}" and a percent sign that begins no escape), and except for another spelling of scheme, host, default port
+//     and empty path (RFC 3986 section 6.2).
+//   - For every public URL p that Upstream accepts, AppendPublic of what it gave has the path of p. A second spelling of a
+//     path would pass the rules that an application has for it. A Mapper that ignores the path, as Query does, is exempt.
+//
+// A Mapper of the caller's own should keep the file extension as the last thing of the public path (players go by it) and
+// must not depend on anything but the URL, since a player compares URIs across reloads (section 6.3.4 of the HLS draft).
 type Mapper interface {
 	// AppendPublic appends the public URL of an absolute upstream URL to dst: path-absolute ("/proxy/a.ts"), or
 	// absolute. The upstream bytes are as the playlist has them, valid or not; they may carry a fragment, which has to

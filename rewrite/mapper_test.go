@@ -2,6 +2,7 @@ package rewrite_test
 
 import (
 	"bufio"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -54,9 +55,51 @@ func requireLaw(t testing.TB, m rewrite.Mapper, u string) string {
 	for _, p := range []*url.URL{parsed, arrives(t, target)} {
 		back, err := m.Upstream(p)
 		require.NoError(t, err, "%q became %q", u, target)
-		require.Equal(t, u, back, "%q", target)
+		require.Equal(t, asSent(u), asSent(back), "%q", target)
+		again, err := m.AppendPublic(nil, []byte(back))
+		require.NoError(t, err, "%q", back)
+		if !strings.Contains(target, "=http") {
+			require.True(t, strings.HasSuffix(asSent(back), back[strings.LastIndexByte(back, '/'):]), "%q is what goes out for %q", back, target)
+			require.Equal(t, target, string(again), "the law holds backwards")
+		}
 	}
 	return target
+}
+
+// asSent is the canonical form of a URL, as RFC 3986 section 6.2 and the URL standard of browsers have it.
+func asSent(u string) string {
+	at := strings.Index(u, "//") + 2
+	end := at + strings.IndexAny(u[at:]+"/", "/?#")
+	root, tail := strings.ToLower(u[:end]), u[end:]
+	if i := strings.LastIndexByte(root, ':'); i > at && strings.TrimRight(root[i:], "0123456789") == ":" {
+		if port := root[i+1:]; port == "" || port == map[bool]string{true: "443", false: "80"}[strings.HasPrefix(root, "https")] {
+			root = root[:i]
+		}
+	}
+	path, rest := tail, ""
+	if i := strings.IndexAny(tail, "?#"); i >= 0 {
+		path, rest = tail[:i], tail[i:]
+	}
+	if path == "" {
+		path = "/"
+	}
+	for i := len(path) - 1; i >= 0; i-- {
+		if _, err := url.PathUnescape(path[i:min(i+3, len(path))]); path[i] == '%' && err != nil {
+			path = path[:i] + "%25" + path[i+1:]
+		}
+	}
+	escape := func(s, some string) string {
+		var b strings.Builder
+		for i := range len(s) {
+			if c := s[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(some, c) >= 0 {
+				fmt.Fprintf(&b, "%%%02X", c)
+			} else {
+				b.WriteByte(c)
+			}
+		}
+		return b.String()
+	}
+	return root + escape(path, "\"<>\\^`{|}") + escape(rest, "\"<>'")
 }
 
 func TestMappersMap(t *testing.T) {
@@ -68,15 +111,19 @@ func TestMappersMap(t *testing.T) {
 		{"prefix", "https://origin.example/a", ""},
 		{"prefix", "https://origin.example/ab", ""},
 		{"prefix", "https://origin.example/b/x", ""},
-		{"prefix", "HTTPS://origin.example/a/x", ""},
-		{"prefix", "https://origin.example:443/a/x", ""},
+		{"prefix", "HTTPS://origin.example/a/x", "/live/x"},
+		{"prefix", "https://Origin.Example:443/a/x", "/live/x"},
+		{"prefix", "https://origin.example:/a/x", "/live/x"},
+		{"prefix", "https://origin.example:80/a/x", ""},
+		{"prefix", "https://origin.example/A/x", ""},
+		{"root", "http://127.0.0.1:8080?q", "/?q"},
 		{"prefix", "https://origin.example/a//x///y", "/live/%252Fx/%252F%252Fy"},
-		{"prefix", "https://origin.example/a/x y", "/live/x%2520y"},
+		{"prefix", "https://origin.example/a/x y", "/live/x%20y"},
 		{"prefix", "https://origin.example/a/x%20y%2fz", "/live/x%20y%2fz"},
 		{"prefix", "https://origin.example/a/x%2520y", "/live/x%25252520y"},
-		{"prefix", "https://origin.example/a/%zz%", "/live/%2525zz%2525"},
-		{"prefix", "https://origin.example/a/é{$x}", "/live/%25C3%25A9%257B$x%257D"},
-		{"prefix", "https://origin.example/a/x?a'b\"c//d/../e", "/live/x?a%2527b%2522c//d/../e"},
+		{"prefix", "https://origin.example/a/%zz%", "/live/%252525zz%252525"},
+		{"prefix", "https://origin.example/a/é{$x}", "/live/%C3%A9%7B$x%7D"},
+		{"prefix", "https://origin.example/a/x?a'b\"c//d/../e", "/live/x?a%27b%22c//d/../e"},
 		{"prefix", "https://origin.example/a/s.ts?_HLS_msn=1&a_HLS_=2&_HLS_x", "/live/s.ts?%255FHLS_msn=1&a_HLS_=2&%255FHLS_x"},
 		{"prefix", "https://origin.example/a/s.m3u8?_HLS_msn=1", "/live/s.m3u8?_HLS_msn=1"},
 		{"prefix", "https://origin.example/a/s.m3u8#f&g", "/live/s.m3u8?%2523f%2526g"},
@@ -87,14 +134,21 @@ func TestMappersMap(t *testing.T) {
 		{"prefix", "https://origin.example/a/x%2f..%5cy", ""},
 		{"prefix", "https://origin.example/a/x\\..", ""},
 		{"prefix", "https://origin.example/a/..;x/y", ""},
+		{"prefix", "https://origin.example/a/.. /y", ""},
+		{"prefix", "https://origin.example/a/.%09./y", ""},
+		{"prefix", "https://origin.example/a/\n../y", ""},
+		{"prefix", "https://origin.example/a/x%00", ""},
+		{"prefix", "https://origin.example/a/%252e%252e/y", ""},
+		{"prefix", "https://origin.example/a/．．/y", ""},
+		{"prefix", "https://origin.example/a/x?t=a b|c", "/live/x?t=a%20b%257Cc"},
 		{"prefix", "https://origin.example/a/.", ""},
 		{"prefix", "https://origin.example/a/.../..x/x../.x", "/live/.../..x/x../.x"},
 		{"root", "http://127.0.0.1:8080/x", "/x"},
 		{"root", "http://127.0.0.1:8080//x", "/%252Fx"},
 		{"host", "https://cdn.example:8443/a/seg1.ts?x", "/x/https/cdn.example:8443/a/seg1.ts?x"},
 		{"host", "http://[::1]:8080/a", "/x/http/[::1]:8080/a"},
-		{"host", "HTTP://CDN.example", "/x/HTTP/CDN.example"},
-		{"host", "http://h?q", "/x/http/h?q"},
+		{"host", "HTTP://CDN.example", "/x/HTTP/CDN.example/"},
+		{"host", "http://h?q", "/x/http/h/?q"},
 		{"host", "http://h//", "/x/http/h/%252F"},
 		{"host", "http://../x", ""},
 		{"host", "http://é/x", ""},
@@ -148,6 +202,24 @@ func TestUpstream(t *testing.T) {
 		{"prefix", "/live/a%25zz", "", 404},
 		{"prefix", "/live/a?b%25", "", 404},
 		{"prefix", "/live/a?b%2523%2541", "", 404},
+		{"prefix", "/live/private%252Fx", "", 404},
+		{"prefix", "/live/%252570rivate/x", "", 404},
+		{"prefix", "/live/x//y", "", 404},
+		{"prefix", "/live//x", "", 404},
+		{"prefix", "/live/x%2520y", "", 404},
+		{"prefix", "/live/..%2520", "", 404},
+		{"prefix", "/live/%250A../x", "", 404},
+		{"prefix", "/live/.%09./x", "", 404},
+		{"prefix", "/live/..%20/x", "", 404},
+		{"prefix", "/live/x%00", "", 404},
+		{"prefix", "/live/x?a=%252541", "", 404},
+		{"prefix", "/live/x?a=%255F", "", 404},
+		{"prefix", "/live/x?a=\"b c'<é>|", "https://origin.example/a/x?a=%22b%20c%27%3C%C3%A9%3E|", 0},
+		{"prefix", "/live/x?%zz", "https://origin.example/a/x?%zz", 0},
+		{"host", "/x/https/h", "", 404},
+		{"host", "/x/https/h?x", "", 404},
+		{"host", "/x/https/h//x", "", 404},
+		{"host", "/x/https/h/%252Fx", "https://h//x", 0},
 		{"host", "/x/https/h/x.m3u8?_HLS_skip=YES", "https://h/x.m3u8?_HLS_skip=YES", 0},
 		{"host", "/y/https/h/x", "", 404},
 		{"host", "/x/ftp/h/x", "", 404},
@@ -164,6 +236,7 @@ func TestUpstream(t *testing.T) {
 		{"query", "/proxy?url=https://h/x%3Fa%26&_HLS_msn=2", "https://h/x?a&_HLS_msn=2", 0},
 		{"query", "/proxy?url=https://h/x.m4s&_HLS_msn=2", "https://h/x.m4s", 0},
 		{"query", "/proxy?url=https://h/x&_HLS_'=2", "https://h/x", 0},
+		{"query", "/proxy?url=https://h/a%20b%7C%3Ft=a%20b%22%7C", "https://h/a%20b%7C?t=a%20b%22|", 0},
 		{"query", "/proxy", "", 400},
 		{"query", "/proxy?uri=https://h/x", "", 400},
 		{"query", "/proxy?url=", "", 400},

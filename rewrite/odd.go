@@ -3,17 +3,20 @@ package rewrite
 import (
 	"bytes"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
-// Public URLs of Prefix and HostPath repeat the upstream path. Bytes that something between here and the next request
-// would alter (net/url, http.ServeMux, a browser) are odd: an odd byte is written as "%25" and two upper-case
-// hexadecimal digits, and an upstream "%25", which would look like one, has its percent sign written that way.
+// Public URLs of Prefix and HostPath repeat the upstream path and query as they are sent. What something between here and
+// the next request would alter all the same (a browser, http.ServeMux) is odd: its first byte is written as "%25" and two
+// upper-case hexadecimal digits. In a path these are the second of two slashes, and the percent sign of an upstream
+// "%25", which would look like one of ours; in a query there are some more.
 
 // appendOdd appends the path, query and fragment of an upstream URL in the spelling of a public URL. after is the byte
 // that it will follow. ok is false for what cannot be mapped: dot segments, or a fragment behind an empty query.
 func appendOdd(dst, rest []byte, after byte) (_ []byte, ok bool) {
 	path, query, fragment := splitTail(rest)
-	if climbs(path) || len(query) == 1 && fragment != nil {
+	if wire.Climbs(path) || len(query) == 1 && fragment != nil {
 		return dst, false
 	}
 	dst = appendOddPath(dst, path, after)
@@ -44,9 +47,14 @@ func splitTail(rest []byte) (path, query, fragment []byte) {
 
 func appendOddPath(dst, path []byte, last byte) []byte {
 	for i, c := range path {
-		if class[c]&oddPath != 0 || c == '%' && oddPercent(path[i:]) || c == '/' && last == '/' {
-			dst = append(dst, '%', '2', '5', upperHex[c>>4], upperHex[c&15])
-		} else {
+		switch {
+		case class[c]&oddPath != 0:
+			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
+		case c == '%' && !isEscape(path[i:]): // sent as %25
+			dst = append(dst, "%252525"...)
+		case c == '%' && oddPercent(path[i:]), c == '/' && last == '/':
+			dst = appendMark(dst, c)
+		default:
 			dst = append(dst, c)
 		}
 		last = c
@@ -54,22 +62,28 @@ func appendOddPath(dst, path []byte, last byte) []byte {
 	return dst
 }
 
-// appendOddQuery escapes '#' too, and, if told so, the underscore of an upstream parameter that would pass for a
-// delivery directive of the client.
+func appendMark(dst []byte, c byte) []byte {
+	return append(dst, '%', '2', '5', upperHex[c>>4], upperHex[c&15])
+}
+
+// appendOddQuery marks '#' too, and, if told so, the underscore of an upstream parameter that would pass for a delivery
+// directive of the client.
 func appendOddQuery(dst, query []byte, directives bool) []byte {
 	for i, c := range query {
-		odd := class[c]&oddQuery != 0 || c == '#' || c == '%' && oddPercent(query[i:]) ||
-			c == '_' && directives && (i == 0 || query[i-1] == '&') && isDirective(query[i:])
-		if odd {
-			dst = append(dst, '%', '2', '5', upperHex[c>>4], upperHex[c&15])
-		} else {
+		switch {
+		case class[c]&sentEscaped != 0:
+			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
+		case class[c]&oddQuery != 0, c == '#', c == '%' && oddPercent(query[i:]),
+			c == '_' && directives && (i == 0 || query[i-1] == '&') && isDirective(query[i:]):
+			dst = appendMark(dst, c)
+		default:
 			dst = append(dst, c)
 		}
 	}
 	return dst
 }
 
-// appendOddFragment escapes '&' too, so that what a client adds to the query can be told apart.
+// appendOddFragment marks '&' too, so that what a client adds to the query can be told apart.
 func appendOddFragment(dst, fragment []byte) []byte {
 	for len(fragment) > 0 {
 		n := bytes.IndexByte(fragment, '&')
@@ -83,21 +97,35 @@ func appendOddFragment(dst, fragment []byte) []byte {
 }
 
 // oddPercent tells whether the percent sign that s begins with is none of a valid escape, or could be taken for one of ours.
-func oddPercent(s []byte) bool {
-	return len(s) < 3 || !isHex(s[1]) || !isHex(s[2]) || s[1] == '2' && s[2] == '5'
+func oddPercent(s []byte) bool { return !isEscape(s) || s[1] == '2' && s[2] == '5' }
+
+func isEscape(s []byte) bool { return len(s) > 2 && isHex(s[1]) && isHex(s[2]) }
+
+const (
+	mark         = "%25"
+	fragmentMark = mark + "23"
+)
+
+// appendPlainPath undoes appendOddPath. It takes nothing but what appendOddPath writes: another spelling would pass the
+// rules that an application has for paths.
+func appendPlainPath(dst []byte, path string, after byte) ([]byte, bool) {
+	if strings.Contains(path, "//") || after == '/' && strings.HasPrefix(path, "/") {
+		return dst, false
+	}
+	if !strings.Contains(path, mark) {
+		return append(dst, path...), true
+	}
+	start := len(dst)
+	dst = appendUnmarked(dst, path)
+	return dst, string(appendOddPath(nil, dst[start:], after)) == path
 }
 
-// appendPlainPath undoes appendOddPath. It refuses escapes that appendOddPath would not have made, lest a client
-// smuggles a separator in.
-func appendPlainPath(dst []byte, path string) ([]byte, bool) {
-	return appendPlain(dst, path, func(c byte) bool { return class[c]&oddPath != 0 || c == '%' || c == '/' })
-}
-
-const fragmentMark = "%2523"
-
-// appendPlainQuery undoes what appendOdd made of query and fragment. Parameters that a client added behind the
-// fragment go where they belong.
+// appendPlainQuery undoes what appendOdd made of query and fragment, and takes nothing else that has marks. Parameters
+// that a client added behind the fragment go where they belong.
 func appendPlainQuery(dst []byte, query string, playlist bool) ([]byte, bool) {
+	if strings.Contains(query, "#") {
+		return dst, false
+	}
 	query, fragment, found := strings.Cut(query, fragmentMark)
 	fragment, added, _ := strings.Cut(fragment, "&")
 	if !playlist {
@@ -106,36 +134,36 @@ func appendPlainQuery(dst []byte, query string, playlist bool) ([]byte, bool) {
 	if added != "" {
 		query = strings.TrimPrefix(query+"&"+added, "&")
 	}
-	ok := true
 	if query != "" {
-		dst, ok = appendPlain(append(dst, '?'), query, func(c byte) bool { return class[c]&oddQuery != 0 || c == '%' || c == '_' })
-	}
-	if found && ok {
-		dst, ok = appendPlain(append(dst, '#'), fragment, func(c byte) bool {
-			return class[c]&oddQuery != 0 || c == '%' || c == '#' || c == '&'
-		})
-	}
-	return dst, ok
-}
-
-func appendPlain(dst []byte, s string, odd func(byte) bool) ([]byte, bool) {
-	if strings.IndexByte(s, '%') < 0 {
-		return append(dst, s...), true
-	}
-	for i := 0; i < len(s); i++ {
-		if s[i] != '%' || i+3 > len(s) || s[i+1:i+3] != "25" {
-			dst = append(dst, s[i])
-			continue
-		}
-		if i+5 > len(s) {
+		start := len(dst) + 1
+		dst = appendUnmarked(append(dst, '?'), query)
+		if strings.Contains(query, mark) && string(appendOddQuery(nil, dst[start:], !playlist)) != query {
 			return dst, false
 		}
-		c := upperNibble(s[i+3])<<4 | upperNibble(s[i+4])
-		if upperNibble(s[i+3]) > 15 || upperNibble(s[i+4]) > 15 || !odd(c) {
+	}
+	if found {
+		start := len(dst)
+		dst = appendUnmarked(append(dst, '#'), fragment)
+		if string(appendOddFragment(nil, dst[start:])) != fragmentMark+fragment {
 			return dst, false
 		}
-		dst = append(dst, c)
-		i += 4
 	}
 	return dst, true
+}
+
+// appendUnmarked undoes the marks of s.
+func appendUnmarked(dst []byte, s string) []byte {
+	for {
+		i := strings.Index(s, mark)
+		if i < 0 {
+			return append(dst, s...)
+		}
+		dst = append(dst, s[:i]...)
+		s = s[i:]
+		if len(s) < len("%25XX") || upperNibble(s[3]) > 15 || upperNibble(s[4]) > 15 {
+			dst, s = append(dst, mark...), s[len(mark):]
+			continue
+		}
+		dst, s = append(dst, upperNibble(s[3])<<4|upperNibble(s[4])), s[len("%25XX"):]
+	}
 }

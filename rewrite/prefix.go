@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
 // Prefix maps one tree onto another: with Prefix("/live/", "https://origin.example/a/") the public URL of
@@ -14,12 +16,14 @@ import (
 //
 // Each alias is another upstream prefix that shows the same files under other addresses, such as the other origins of
 // a pool: it maps to the same public tree, and Upstream gives the first spelling. So the law of [Mapper] holds for URLs
-// below upstream, not for those below an alias. Prefixes are compared byte for byte; one that differs only in case or
-// by a default port needs an alias of its own.
+// below upstream, not for those below an alias. Scheme, host, default port and escapes are compared by RFC 3986 section
+// 6.2: "HTTPS://Origin.example:443/a/x" lies below "https://origin.example/a/". Paths are compared byte for byte.
 //
-// The public query is the upstream query, byte for byte. Delivery directives that a client adds to a URL with the
-// extension of a segment or key are dropped. Bytes that would not survive the way through a browser, net/url and
-// http.ServeMux are written as %25 and their hexadecimal code. Dot segments in any spelling are mapped by neither half.
+// The public path and query are those of the upstream as they are sent. Delivery directives that a client adds to a URL
+// with the extension of a segment or key are dropped. What a browser or http.ServeMux would alter on the way (the second
+// of two slashes, some bytes in a query) is written as %25 and its hexadecimal code; Upstream takes no other spelling of a
+// path than this one. Neither half takes dot segments, in whatever spelling some server reads as one: escaped (more than
+// once, too), beside blanks or control bytes, with backslashes, in full-width characters.
 func Prefix(public, upstream string, aliases ...string) (Mapper, error) {
 	m := &prefixMapper{public: public}
 	var errs []error
@@ -36,7 +40,7 @@ func Prefix(public, upstream string, aliases ...string) (Mapper, error) {
 		if !strings.HasSuffix(u, "/") {
 			u += "/"
 		}
-		m.upstream = append(m.upstream, u)
+		m.trees = append(m.trees, tree{string(sent([]byte(u), 0)), string(appendCanonical(nil, []byte(u)))})
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -50,7 +54,7 @@ func checkPublic(path string) error {
 	switch {
 	case !strings.HasPrefix(path, "/") || err != nil || parsed.EscapedPath() != path:
 		return fmt.Errorf("rewrite: public prefix %q is not an absolute path", path)
-	case strings.Contains(path, "//") || climbs([]byte(path)) || strings.Contains(path, "%25"):
+	case strings.Contains(path, "//") || wire.Climbs([]byte(path)) || strings.Contains(path, "%25"):
 		return fmt.Errorf("rewrite: public prefix %q is not a clean path", path)
 	}
 	return nil
@@ -64,30 +68,43 @@ func checkTree(u string) error {
 		return fmt.Errorf("rewrite: upstream prefix %q is not an absolute http or https URL without a user", u)
 	case strings.ContainsAny(u, "?#"):
 		return fmt.Errorf("rewrite: upstream prefix %q has a query or a fragment", u)
-	case climbs([]byte(u[path:])):
+	case wire.Climbs([]byte(u[path:])):
 		return fmt.Errorf("rewrite: upstream prefix %q has a dot segment", u)
 	}
 	return nil
 }
 
 type prefixMapper struct {
-	public   string
-	upstream []string // the first is what Upstream gives
+	public string
+	trees  []tree // the first is what Upstream gives
 }
 
+// tree is an upstream prefix: as it is written, and as it is compared if that does not match.
+type tree struct{ written, canonical string }
+
 func (m *prefixMapper) AppendPublic(dst, upstream []byte) ([]byte, error) {
-	for _, tree := range m.upstream {
-		rest, ok := bytes.CutPrefix(upstream, []byte(tree))
-		if !ok {
-			continue
+	for i := range m.trees {
+		if rest, ok := bytes.CutPrefix(upstream, []byte(m.trees[i].written)); ok {
+			return m.appendRest(dst, rest)
 		}
-		start := len(dst)
-		if dst, ok = appendOdd(append(dst, m.public...), rest, '/'); ok {
-			return dst, nil
+	}
+	var buf [512]byte
+	canonical := appendCanonical(buf[:0], upstream)
+	for i := range m.trees {
+		if rest, ok := bytes.CutPrefix(canonical, []byte(m.trees[i].canonical)); ok {
+			return m.appendRest(dst, rest)
 		}
-		dst = dst[:start]
 	}
 	return dst, ErrUnmapped
+}
+
+func (m *prefixMapper) appendRest(dst, rest []byte) ([]byte, error) {
+	start := len(dst)
+	dst, ok := appendOdd(append(dst, m.public...), rest, '/')
+	if !ok {
+		return dst[:start], ErrUnmapped
+	}
+	return dst, nil
 }
 
 func (m *prefixMapper) Upstream(public *url.URL) (string, error) {
@@ -96,14 +113,14 @@ func (m *prefixMapper) Upstream(public *url.URL) (string, error) {
 		return "", notFound("path outside of the mapped tree")
 	}
 	var buf [256]byte // enough for most, and not from the heap
-	return appendUpstream(append(buf[:0], m.upstream[0]...), rest, public)
+	return appendUpstream(append(buf[:0], m.trees[0].written...), rest, '/', public)
 }
 
-// appendUpstream appends the rest of a public URL, in the upstream's spelling, to a prefix that ends in a slash or in a host.
-func appendUpstream(dst []byte, path string, public *url.URL) (string, error) {
+// appendUpstream appends the rest of a public URL, in the upstream's spelling, to a prefix that ends in the byte after.
+func appendUpstream(dst []byte, path string, after byte, public *url.URL) (string, error) {
 	start := len(dst)
-	dst, ok := appendPlainPath(dst, path)
-	if !ok || climbs(dst[start:]) {
+	dst, ok := appendPlainPath(dst, path, after)
+	if !ok || wire.Climbs(dst[start:]) {
 		return "", notFound("path that no mapped URL has")
 	}
 	switch {
@@ -115,5 +132,5 @@ func appendUpstream(dst []byte, path string, public *url.URL) (string, error) {
 	if !ok {
 		return "", notFound("query that no mapped URL has")
 	}
-	return string(dst), nil
+	return string(sent(dst, start)), nil
 }

@@ -13,6 +13,8 @@ import (
 // none, one at its end is dropped), and param the name of the parameter, "url" if empty. Both halves cover every http
 // and https URL that has a host and no user, so something else has to decide where requests may go.
 //
+// The parameter holds the upstream URL as the playlist has it; Upstream gives it as it is sent.
+//
 // Upstream fails with status 400 if the parameter is missing, doubled or malformed. Of the client's own parameters
 // only delivery directives are passed on, appended to the upstream query, unless the upstream path has the extension
 // of a segment or key.
@@ -67,6 +69,7 @@ func (m *queryMapper) Upstream(public *url.URL) (string, error) {
 	if !ok {
 		return "", badRequest(m.param + " is not an absolute http or https URL without a user")
 	}
+	upstream = string(sent([]byte(upstream), path))
 	tail, _, _ := splitTail([]byte(upstream[path:]))
 	if isPlaylistPath(tail) {
 		upstream = appendDirectives(upstream, public.RawQuery)

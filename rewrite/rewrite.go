@@ -175,10 +175,23 @@ func (st *state) appendPublic(dst []byte, ref Ref, fragment []byte, absolute boo
 // not for others.
 func (st *state) own(u []byte) bool {
 	if st.base.root == 0 {
-		return schemeLen(u) == 0 && !bytes.HasPrefix(u, []byte("//"))
+		return schemeLen(u) == 0 && !leavesHost(u)
 	}
-	rest, ok := bytes.CutPrefix(u, st.base.text[:st.base.root])
-	return ok && (len(rest) == 0 || rest[0] == '/' || rest[0] == '?')
+	root := st.base.text[:st.base.root]
+	if rest, ok := bytes.CutPrefix(u, root); ok {
+		return len(rest) == 0 || rest[0] == '/' || rest[0] == '?'
+	}
+	_, end, ok := splitHTTP(u)
+	return ok && bytes.Equal(appendCanonical(nil, u[:end]), appendCanonical(nil, root))
+}
+
+// leavesHost tells whether a browser may take a reference without a scheme for one that names a host: it takes control
+// bytes out, and backslashes for slashes.
+func leavesHost(ref []byte) bool {
+	if len(ref) > 0 && ref[0] <= ' ' || bytes.ContainsAny(ref, "\t\r\n") {
+		return true
+	}
+	return len(ref) > 1 && (ref[0] == '/' || ref[0] == '\\') && (ref[1] == '/' || ref[1] == '\\')
 }
 
 // fragmentFor is the fragment that takes variables to the playlist that the token names.

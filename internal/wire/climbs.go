@@ -1,0 +1,142 @@
+package wire
+
+import "bytes"
+
+// Climbs tells whether a path has a dot segment ("." or "..") in any spelling that something on the way may read as one:
+//
+//   - with dots, slashes or backslashes that are escaped, however often;
+//   - with control bytes or blanks beside the dots, which browsers take out and Windows drops (".\t./", ".. /");
+//   - with what ends a name for some servers behind the dots: a path parameter, a NUL byte, an escaped "?" or "#";
+//   - with the characters of Unicode that compatibility mapping makes dots and slashes of, or in overlong UTF-8.
+//
+// A path with a NUL byte climbs too: where it ends depends on who reads it. So does one that is escaped more than four times
+// over. path has no query and no fragment.
+func Climbs(path []byte) bool {
+	seen := uint8(0)
+	for _, c := range path {
+		seen |= suspects[c]
+	}
+	switch {
+	case seen == 0:
+		return false
+	case seen == dot && path[0] != '.' && !bytes.Contains(path, []byte("/.")):
+		return false // nearly all
+	}
+	const layers = 4
+	for range layers {
+		if hasDots(path) {
+			return true
+		}
+		if seen&percent == 0 {
+			return false
+		}
+		plain, changed := unescape(path)
+		if !changed {
+			return false
+		}
+		path = plain
+	}
+	_, changed := unescape(path)
+	return changed || hasDots(path)
+}
+
+const (
+	dot = 1 << iota
+	percent
+	odd // may stand beside dots, or for one
+)
+
+// suspects has the bytes without which nothing climbs.
+var suspects = func() (t [256]uint8) {
+	for c := range t {
+		if c <= ' ' || c >= 0x7f {
+			t[c] = odd
+		}
+	}
+	t['.'], t['%'], t['\\'] = dot, percent, odd
+	return t
+}()
+
+// unescape takes one layer of escapes off.
+func unescape(path []byte) (_ []byte, changed bool) {
+	at := bytes.IndexByte(path, '%')
+	if at < 0 {
+		return path, false
+	}
+	out := append(make([]byte, 0, len(path)), path[:at]...)
+	for i := at; i < len(path); i++ {
+		c := path[i]
+		if c == '%' && isEscape(path[i:]) {
+			c = unhex(path[i+1])<<4 | unhex(path[i+2])
+			i += 2
+			changed = true
+		}
+		out = append(out, c)
+	}
+	return out, changed
+}
+
+// hasDots looks for dot segments in a path whose escapes are undone.
+func hasDots(path []byte) bool {
+	dots, only := 0, true // of the current segment: how many dots so far, and whether there is nothing else
+	for i := 0; i < len(path); {
+		c, n := meaning(path[i:])
+		i += n
+		switch {
+		case c == 0:
+			return true
+		case c == '/':
+			if only && (dots == 1 || dots == 2) {
+				return true
+			}
+			dots, only = 0, true
+		case c == '.' || c == twoDots:
+			if dots++; c == twoDots {
+				dots++
+			}
+		case c == ';':
+			if only && (dots == 1 || dots == 2) {
+				return true
+			}
+			only = false
+		case c > ' ':
+			only = false
+		}
+	}
+	return only && (dots == 1 || dots == 2)
+}
+
+const twoDots = 1 // stands for a character that is two dots
+
+// lookalikes are characters that compatibility mapping (NFKC) makes dots and slashes of, and overlong UTF-8 of these.
+var lookalikes = []struct {
+	text string
+	c    byte
+}{
+	{"\uff0e", '.'}, {"\u2024", '.'}, {"\ufe52", '.'}, {"\u2025", twoDots}, {"\ufe30", twoDots}, {"\u3002", '.'}, {"\uff61", '.'},
+	{"\uff0f", '/'}, {"\uff3c", '/'}, {"\ufe68", '/'}, {"\uff1b", ';'}, {"\u00a0", ' '}, {"\u3000", ' '}, {"\u200b", ' '}, {"\ufeff", ' '},
+	{"\xc0\xae", '.'}, {"\xe0\x80\xae", '.'}, {"\xc0\xaf", '/'}, {"\xe0\x80\xaf", '/'}, {"\xc1\x9c", '/'}, {"\xe0\x81\x9c", '/'}, {"\xc0\x80", 0},
+}
+
+// meaning is what the character that s begins with means here, and how long it is: one of "./;", twoDots, 0 for NUL, a
+// blank for what may be dropped, another byte for all else.
+func meaning(s []byte) (c byte, length int) {
+	switch c = s[0]; {
+	case c >= 0x80:
+		for _, l := range lookalikes {
+			if len(s) >= len(l.text) && string(s[:len(l.text)]) == l.text {
+				return l.c, len(l.text)
+			}
+		}
+		return 'x', 1
+	case c == 0:
+		return 0, 1
+	case c <= ' ' || c == 0x7f:
+		return ' ', 1
+	case c == '\\':
+		return '/', 1
+	case c == '?' || c == '#':
+		return ';', 1
+	}
+	return c, 1
+}

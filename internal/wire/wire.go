@@ -1,0 +1,88 @@
+// Package wire says how URLs travel: which bytes a browser escapes before it sends them, and which paths are read by some
+// server, browser or file system as leading out of their directory.
+package wire
+
+const (
+	inPath  = 1 << iota // escaped in a path
+	inQuery             // escaped in a query
+)
+
+// escaped holds what the URL standard of browsers escapes in the path and the query of an http URL, and what net/url
+// cannot send in a path as it is.
+var escaped = func() (t [256]uint8) {
+	for c := range t {
+		if c <= ' ' || c >= 0x7f {
+			t[c] = inPath | inQuery
+		}
+	}
+	for _, c := range []byte(`"<>`) {
+		t[c] = inPath | inQuery
+	}
+	for _, c := range []byte("\\^`{|}") {
+		t[c] = inPath
+	}
+	t['\''] = inQuery
+	return t
+}()
+
+const hexDigits = "0123456789ABCDEF"
+
+// AppendPath appends a path as it is sent. Escapes stay as they are; a percent sign that begins none is escaped itself.
+func AppendPath(dst, path []byte) []byte {
+	for i, c := range path {
+		if escaped[c]&inPath != 0 || c == '%' && !isEscape(path[i:]) {
+			dst = append(dst, '%', hexDigits[c>>4], hexDigits[c&15])
+		} else {
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// AppendQuery appends a query as it is sent. Percent signs stay as they are, also those that begin no escape.
+func AppendQuery(dst, query []byte) []byte {
+	for _, c := range query {
+		if escaped[c]&inQuery != 0 {
+			dst = append(dst, '%', hexDigits[c>>4], hexDigits[c&15])
+		} else {
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// AppendTail appends what follows the authority of a URL (path, query, fragment) as it is sent. A fragment is treated as
+// a query; it is not sent.
+func AppendTail(dst, tail []byte) []byte {
+	for i, c := range tail {
+		if c == '?' || c == '#' {
+			return AppendQuery(AppendPath(dst, tail[:i]), tail[i:])
+		}
+	}
+	return AppendPath(dst, tail)
+}
+
+// IsPlain tells whether AppendTail would change nothing; it may be wrong about what it would.
+func IsPlain[T string | []byte](tail T) bool {
+	for i := range len(tail) {
+		if c := tail[i]; escaped[c] != 0 || c == '%' && !isEscape(tail[i:]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isEscape[T string | []byte](s T) bool {
+	return len(s) > 2 && unhex(s[1]) < 16 && unhex(s[2]) < 16
+}
+
+// unhex is the value of a hexadecimal digit, or above 15.
+func unhex(c byte) byte {
+	switch {
+	case c-'0' < 10:
+		return c - '0'
+	case c|0x20-'a' < 6:
+		return c | 0x20 - 'a' + 10
+	}
+	return 0xff
+}
