@@ -29,7 +29,7 @@ func TestPathsThatClimb(t *testing.T) {
 func TestBytesAreEscapedAsABrowserDoes(t *testing.T) {
 	for in, want := range map[string]string{
 		"/a b\"<>\\^`{|}'.ts": "/a%20b%22%3C%3E%5C%5E%60%7B%7C%7D'.ts",
-		"/é%zz%2fa%":         "/%C3%A9%25zz%2fa%25",
+		"/é%zz%2fa%":          "/%C3%A9%25zz%2fa%25",
 		"/a?b c\"<>\\^`{|}'d": "/a?b%20c%22%3C%3E\\^`{|}%27d",
 		"?%zz%é\t":            "?%zz%%C3%A9%09",
 		"/x#a b":              "/x#a%20b",
