@@ -29,6 +29,7 @@ type source struct {
 	age    bool
 	own    *reply // to make the answer of, with its entry; nil: that may be others' as well
 	key    string // of entry, to find its slices by
+	part   *slice // entry is this slice; nil: the whole
 }
 
 // serve answers with what was found in the Store; nil if it cannot: its memory was given to another meanwhile, or the
@@ -39,7 +40,7 @@ func (t *Transport) serve(r *http.Request, have found, status string) *http.Resp
 		return nil
 	}
 	defer letGo(e)
-	s := source{entry: e, length: e.length(), status: status, age: true, own: have.own, key: have.key}
+	s := source{entry: e, length: e.length(), status: status, age: true, own: have.own, key: have.key, part: have.part}
 	resp, err := t.answer(r, s)
 	if err != nil {
 		return nil
@@ -48,8 +49,8 @@ func (t *Transport) serve(r *http.Request, have found, status string) *http.Resp
 }
 
 // follow answers from a running fill, of which the caller holds a share.
-func (t *Transport) follow(r *http.Request, f *fill, joined bool) (*http.Response, error) {
-	s := source{entry: f.entry, fill: f, length: f.body.length, status: f.how, age: joined || f.aged}
+func (t *Transport) follow(r *http.Request, part *slice, f *fill, joined bool) (*http.Response, error) {
+	s := source{entry: f.entry, fill: f, length: f.body.length, status: f.how, age: joined || f.aged, part: part}
 	switch {
 	case joined:
 		s.status += "; collapsed"
@@ -66,7 +67,7 @@ func (t *Transport) follow(r *http.Request, f *fill, joined bool) (*http.Respons
 // answer judges the conditions of r, in the order of RFC 9110 section 13.2.2, and makes the response.
 func (t *Transport) answer(r *http.Request, s source) (*http.Response, error) {
 	e := s.entry
-	if p := t.sliceOf(r.Context()); p != nil {
+	if p := s.part; p != nil {
 		return t.respond(r, s, e.Status, p.from, p.to)
 	}
 	if e.Status != http.StatusOK {

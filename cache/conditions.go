@@ -52,8 +52,12 @@ func ifRange(request, h http.Header) bool {
 		return tag == field
 	}
 	at, err := http.ParseTime(field)
-	_, modified := validators(h)
-	return err == nil && !modified.IsZero() && at.Equal(modified)
+	name, modified := strongValidator(http.Header{"Last-Modified": h["Last-Modified"], "Date": h["Date"]})
+	if err != nil || name == "" {
+		return false
+	}
+	same, err := http.ParseTime(modified)
+	return err == nil && at.Equal(same)
 }
 
 func validators(h http.Header) (tag string, modified time.Time) {

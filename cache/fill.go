@@ -17,7 +17,7 @@ const keepFilling = 32 << 20
 // fill is an answer on its way from the origin. It runs on its own: viewers come, follow its buffer, and leave.
 type fill struct {
 	t     *Transport
-	o     *opening
+	o     *flight
 	how   string // Cache-Status of those who wait for it
 	entry *Entry // Body and TTL come with the end
 	body  *buffer
@@ -41,13 +41,13 @@ type fill struct {
 }
 
 // newFill is not ok for an answer that must not be shared.
-func newFill(o *opening, resp *http.Response) (*fill, bool) {
+func newFill(o *flight, resp *http.Response) (*fill, bool) {
 	c := parseControl(resp.Header)
 	vary, ok := varyOf(resp.Header, o.req.Header)
 	if resp.Header == nil {
 		resp.Header = http.Header{}
 	}
-	isSlice := o.t.sliceOf(o.req.Context()) != nil
+	isSlice := o.part != nil
 	if isSlice {
 		vary = nil // the whole was chosen already, and the key names it
 	}
@@ -56,7 +56,7 @@ func newFill(o *opening, resp *http.Response) (*fill, bool) {
 	}
 	e, length := newEntry(o, resp, vary), resp.ContentLength
 	how := statusMiss
-	if o.stale != nil {
+	if o.kept != nil {
 		how = statusStale
 	}
 	f := &fill{
@@ -118,10 +118,29 @@ func (f *fill) settle() {
 	}
 }
 
+// keys are the keys under which viewers find the fill: the one that was asked for, and that of its variant if answers prove to
+// vary.
+func (f *fill) keys() [2]string { return [...]string{f.o.key, keyOf(f.o.primary, f.entry)} }
+
+// enlist opens the fill to joiners. What it displaces is older. The caller holds Transport.mu.
+func (f *fill) enlist() {
+	if f.t.fills == nil {
+		f.t.fills = map[string]*fill{}
+	}
+	for _, key := range f.keys() {
+		if old := f.t.fills[key]; old != nil && old != f {
+			old.o.bar()
+		}
+		f.t.fills[key] = f
+	}
+}
+
 // unlist closes the fill to joiners. The caller holds Transport.mu.
 func (f *fill) unlist() {
-	if f.t.fills[f.o.key] == f {
-		delete(f.t.fills, f.o.key)
+	for _, key := range f.keys() {
+		if f.t.fills[key] == f {
+			delete(f.t.fills, key)
+		}
 	}
 }
 
@@ -140,7 +159,7 @@ func (f *fill) fail(err error) {
 
 // store keeps the whole answer for as long as TTL says, and reports whether it did.
 func (f *fill) store(last int) bool {
-	if !f.keep || f.isClosed() || f.body.state().ended || f.o.purged.Load() {
+	if !f.keep || f.isClosed() || f.body.state().ended || f.o.barred.Load() {
 		return false
 	}
 	whole := *f.entry
@@ -149,14 +168,14 @@ func (f *fill) store(last int) bool {
 	whole.Header["Content-Length"] = []string{strconv.FormatInt(body.size, 10)}
 	whole.Body = body
 	ttl, err := longest, error(nil) // a slice is right as long as the header that names it
-	if f.t.sliceOf(f.ctx) == nil {
+	if f.o.part == nil {
 		ttl, err = f.t.ttl(&whole)
 	}
 	whole.TTL = ttl
 	if err != nil || ttl < 0 || !whole.fresh() && !conditional(http.Header{}, &whole) {
 		return false
 	}
-	if f.o.keepUnlessPurged(&whole) != nil {
+	if f.o.store(&whole) != nil {
 		return false
 	}
 	f.t.count.stored.Add(1)
@@ -170,7 +189,7 @@ func (f *fill) leave(n int) {
 	f.shares -= n
 	stop := f.shares <= 0 && !f.worthwhile()
 	if stop {
-		f.unlist()
+		f.o.bar()
 	}
 	f.wakePump()
 	free := n > 0 && f.shares == 0 && f.over

@@ -7,7 +7,7 @@ import (
 )
 
 // newEntry is what the header of an answer says of it.
-func newEntry(o *opening, resp *http.Response, vary http.Header) *Entry {
+func newEntry(o *flight, resp *http.Response, vary http.Header) *Entry {
 	if resp.Header["Date"] == nil {
 		resp.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat)) // RFC 9110 section 6.6.1
 	}

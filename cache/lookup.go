@@ -13,6 +13,7 @@ type found struct {
 	key     string // that of the variant asked for; the same unless answers vary
 	entry   *Entry // fresh or not; nil: nothing
 	own     *reply // with entry, if that is nobody else's; nil: it may be
+	part    *slice // what is asked for is this slice; nil: the whole
 }
 
 // find is lookup with the key of r. What a Memory has it has under a key, so that a hit need not make one.
@@ -80,7 +81,15 @@ func (t *Transport) keep(r *http.Request, primary string, e *Entry) error {
 	if err := t.put(r.Context(), primary, mark); err != nil {
 		return err
 	}
-	return t.put(r.Context(), variant(primary, e.Vary, e.Vary), e)
+	return t.put(r.Context(), keyOf(primary, e), e)
+}
+
+// keyOf is the key that keep stores e under.
+func keyOf(primary string, e *Entry) string {
+	if e.Vary == nil {
+		return primary
+	}
+	return variant(primary, e.Vary, e.Vary)
 }
 
 // variant is the key of the answer to a request with this header, among those that vary by the fields of vary.

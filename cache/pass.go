@@ -35,12 +35,6 @@ func (t *Transport) pass(r *http.Request, fwd string) (*http.Response, error) {
 	return t.single(ctx, cancel, r, resp, fwd), nil
 }
 
-// claimed makes the answer of an opening that one viewer's.
-func (t *Transport) claimed(r *http.Request, resp *http.Response, o *opening) *http.Response {
-	stop := context.AfterFunc(r.Context(), func() { o.cancel(context.Cause(r.Context())) })
-	return t.single(o.req.Context(), func(err error) { stop(); o.cancel(err) }, r, resp, statusAlone)
-}
-
 // single makes resp, which comes on ctx, the answer to r alone.
 func (t *Transport) single(ctx context.Context, cancel context.CancelCauseFunc, r *http.Request, resp *http.Response, fwd string) *http.Response {
 	resp.Request = r

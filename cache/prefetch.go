@@ -63,5 +63,5 @@ func (t *Transport) prefetch(ctx context.Context, url string) bool {
 func (t *Transport) isRunning(key string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.openings[key] != nil || t.fills[key] != nil
+	return t.flights[key] != nil || t.fills[key] != nil
 }

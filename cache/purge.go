@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 )
 
 // ErrNoPurge: the Store of a Transport is no Purger.
@@ -34,17 +35,14 @@ func (t *Transport) PurgePrefix(ctx context.Context, prefix string) (int, error)
 
 func (t *Transport) purge(ctx context.Context, match func(string) bool) (int, error) {
 	t.mu.Lock()
-	for key, o := range t.openings {
+	for key, o := range t.flights {
 		if match(key) {
-			o.purged.Store(true)
-			delete(t.openings, key)
-			t.flights.Forget(key)
+			o.bar()
 		}
 	}
 	for key, f := range t.fills {
 		if match(key) {
-			f.o.purged.Store(true)
-			delete(t.fills, key)
+			f.o.bar()
 		}
 	}
 	t.mu.Unlock()
@@ -63,27 +61,42 @@ func (t *Transport) purgeStore(ctx context.Context, match func(string) bool) (n 
 	return p.Purge(ctx, match)
 }
 
-// keepUnlessPurged stores an answer. A purge that comes before that is heeded, and so is one that comes meanwhile.
-func (o *opening) keepUnlessPurged(e *Entry) error {
-	if o.purged.Load() {
-		return errPurged
+// store keeps an answer, unless the flight was barred. What bars it meanwhile is heeded, too.
+func (o *flight) store(e *Entry) error {
+	if o.barred.Load() {
+		return errBarred
 	}
 	if err := o.t.keep(o.req, o.primary, e); err != nil {
 		o.t.count.errors.Add(1)
 		return err
 	}
-	if !o.purged.Load() {
+	if !o.barred.Load() {
 		return nil
 	}
 	// With its variants, one of which it may have become: a mark that comes later would bring that back.
 	_, err := o.t.purgeStore(o.req.Context(), withParts(o.primary))
+	if err == ErrNoPurge {
+		err = o.t.tombstone(o.req.Context(), keyOf(o.primary, e), e.URL)
+	}
 	if err != nil {
 		return err
 	}
-	return errPurged
+	return errBarred
 }
 
-var errPurged = errors.New("cache: purged while it was fetched")
+// unstore forgets what the Store had before, which the origin will not have shared from now on.
+func (o *flight) unstore() {
+	if o.kept != nil && !o.barred.Load() {
+		o.t.tombstone(o.req.Context(), o.key, o.req.URL.String())
+	}
+}
+
+// tombstone puts an Entry that stands for nothing in the place of another.
+func (t *Transport) tombstone(ctx context.Context, key, url string) error {
+	return t.put(ctx, key, &Entry{URL: url, Time: time.Now(), TTL: longest})
+}
+
+var errBarred = errors.New("cache: purged or displaced while it was fetched")
 
 // Purge forgets the entries whose keys match, and returns how many there were. It never fails.
 func (m *Memory) Purge(_ context.Context, match func(key string) bool) (int, error) {

@@ -132,6 +132,21 @@ func TestConditions(t *testing.T) {
 	}
 }
 
+// A Last-Modified of the second in which the answer was made may be that of two versions (RFC 9110 section 8.8.2.2).
+func TestIfRangeByADateThatTwoVersionsShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := time.Now().UTC().Format(http.TimeFormat)
+		o := &scripted{answer: func(_ *http.Request, n int64) reply {
+			return text(strings.Repeat(string(rune('a'+n)), 10), "Last-Modified", at, "Cache-Control", "max-age=0, must-revalidate")
+		}}
+		c := &cache.Transport{Base: o, Store: store(t)}
+		fetch(t, c, segURL, "Range", "bytes=0-4")
+		resp, body := fetch(t, c, segURL, "Range", "bytes=5-9", "If-Range", at)
+		require.Equal(t, 200, resp.StatusCode)
+		require.Equal(t, "cccccccccc", body)
+	})
+}
+
 // mapStore is the least of stores, of a caller's own, with bodies of a foreign kind.
 type mapStore struct{ m *sync.Map }
 

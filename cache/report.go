@@ -19,7 +19,7 @@ type Fill struct {
 }
 
 // report calls the hook.
-func (o *opening) report(f Fill) {
+func (o *flight) report(f Fill) {
 	if o.t.Filled == nil {
 		return
 	}

@@ -48,37 +48,40 @@ func renewed(e *Entry, h http.Header, asked time.Time) *Entry {
 	return &fresh
 }
 
-// confirmed ends an opening whose stored answer the origin has confirmed.
-func (o *opening) confirmed(resp *http.Response) error {
+// confirmed lands with the stored answer that the origin has confirmed.
+func (o *flight) confirmed(resp *http.Response) outcome {
 	defer o.cancel(nil)
 	resp.Body.Close()
-	t, e := o.t, renewed(o.stale, resp.Header, o.asked)
+	t, e := o.t, renewed(o.kept, resp.Header, o.asked)
 	c := parseControl(e.Header)
-	if c.noStore || c.private || resp.Header["Set-Cookie"] != nil {
+	// The origin has chosen this answer for this request, whatever fields it varies by from now on.
+	vary, ok := varyOf(e.Header, o.req.Header)
+	if !ok || c.noStore || c.private || resp.Header["Set-Cookie"] != nil {
 		t.setAlone(o.key)
-		o.publish(func() {})
-		return nil
+		o.unstore()
+		return o.land(outcome{})
+	}
+	if o.part == nil {
+		e.Vary = vary
 	}
 	ttl, err := t.ttl(e)
 	stored := false
 	if err == nil && ttl >= 0 {
 		e.TTL = ttl
-		stored = o.keepUnlessPurged(e) == nil
+		stored = o.store(e) == nil
 	}
 	t.count.revalidations.Add(1)
-	o.publish(func() { o.entry, o.how = e, statusConfirmed })
+	out := o.land(outcome{entry: e, how: statusConfirmed})
 	o.report(Fill{Status: http.StatusNotModified, Stored: stored})
-	return nil
+	return out
 }
 
-// rescued ends an opening that failed with the stale answer, if that may still be served. status is that of the origin's
+// rescued lands with the stale answer where the origin has failed, if that may still be served. status is that of the origin's
 // answer, 0 if there was none.
-func (o *opening) rescued(status int) bool {
-	if o.stale == nil {
-		return false
-	}
-	if o.stale.Age()-o.stale.TTL > o.t.ifError(o.stale, parseControl(o.stale.Header)) {
-		return false
+func (o *flight) rescued(status int) (out outcome, ok bool) {
+	e := o.kept
+	if e == nil || e.Age()-e.TTL > o.t.ifError(e, parseControl(e.Header)) {
+		return outcome{}, false
 	}
 	how := statusStale
 	if status != 0 {
@@ -86,36 +89,33 @@ func (o *opening) rescued(status int) bool {
 	}
 	o.t.setFailing(o.key)
 	o.cancel(nil)
-	o.publish(func() { o.entry, o.how = o.stale, how })
-	return true
+	return o.land(outcome{entry: e, how: how}), true
 }
 
 // renew asks the origin in the background for what was just served stale, unless somebody does already.
 func (t *Transport) renew(r *http.Request, have found) {
 	t.mu.Lock()
-	if t.openings[have.key] != nil || t.fills[have.key] != nil || len(t.openings)+t.filling >= t.maxFills() ||
+	if t.flights[have.key] != nil || t.fills[have.key] != nil || len(t.flights)+t.filling >= t.maxFills() ||
 		t.failing.has(have.key, time.Now(), failingFor) {
 		t.mu.Unlock()
 		return
 	}
 	r = r.WithContext(context.WithoutCancel(r.Context()))
 	r.Method, r.Header = http.MethodGet, fillHeader(r.Header)
-	o := t.newOpening(r, have)
+	o := t.newFlight(r, have)
 	o.waiters++
-	answer := t.flights.DoChan(have.key, o.open)
+	landed := t.group.DoChan(have.key, o.run)
 	t.mu.Unlock()
 	go func() {
-		if res := <-answer; res.Err != nil {
-			return
-		}
-		if o.how != statusHit {
+		defer o.served()
+		res := <-landed
+		out, _ := res.Val.(outcome)
+		if res.Err == nil && out.how != statusHit {
 			t.count.misses.Add(1)
 		}
-		if o.fill == nil {
-			o.leave() // there is nothing to wait for: it was confirmed, or is for nobody
-			return
+		if out.fill != nil {
+			out.fill.toStore(r.Context())
 		}
-		o.fill.toStore(r.Context())
 	}()
 }
 

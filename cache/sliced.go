@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -34,17 +33,15 @@ func (s *sliced) open() error {
 	i := s.off / sliceSize
 	part := &slice{head: s.head, off: i * sliceSize, end: min((i+1)*sliceSize, s.head.Sliced)}
 	part.from, part.to = s.off-part.off, min(s.end, part.end)-part.off
-	h := s.head.Header
-	key := s.key + "\x00slice\x00" + h.Get("Etag") + "\x00" + h.Get("Last-Modified") + "\x00" +
+	name, value := strongValidator(s.head.Header)
+	key := s.key + "\x00slice\x00" + name + "\x00" + value + "\x00" +
 		strconv.FormatInt(s.head.Sliced, 10) + "\x00" + strconv.FormatInt(i, 10)
-	r := s.r.WithContext(context.WithValue(s.r.Context(), sliceKey{s.t}, part))
+	r := s.r.WithContext(s.r.Context())
 	r.Method, r.Header = http.MethodGet, fillHeader(r.Header)
-	resp, err := s.t.part(r, key)
+	resp, err := s.t.slice(r, key, part)
 	if err != nil {
 		if errors.Is(err, errChanged) {
-			// An Entry without a status stands for nothing: the whole is asked for again, some time.
-			s.t.setAlone(s.key)
-			s.t.put(r.Context(), s.key, &Entry{URL: s.head.URL, TTL: longest})
+			s.t.changed(r, s.key, s.head)
 		}
 		return err
 	}
@@ -52,15 +49,25 @@ func (s *sliced) open() error {
 	return s.turn(resp.Body)
 }
 
-// part finds one slice or asks for it.
-func (t *Transport) part(r *http.Request, key string) (*http.Response, error) {
+// slice finds one slice or asks for it.
+func (t *Transport) slice(r *http.Request, key string, part *slice) (*http.Response, error) {
 	have := t.lookup(r, key)
+	have.part = part
 	if have.entry != nil {
 		if resp := t.serve(r, have, statusHit); resp != nil {
 			return resp, nil
 		}
 	}
-	return t.join(r, found{primary: key, key: key}, true)
+	return t.join(r, found{primary: key, key: key, part: part}, true)
+}
+
+// changed forgets the Entry of a whole that the origin has replaced, unless another has taken its place.
+func (t *Transport) changed(r *http.Request, key string, head *Entry) {
+	t.setAlone(key)
+	f, err := t.get(r, key)
+	if err == nil && f.entry != nil && f.entry.Time.Equal(head.Time) {
+		t.tombstone(r.Context(), key, head.URL)
+	}
 }
 
 // advance notes what was read of the slice, and reports the end of the whole as io.EOF.

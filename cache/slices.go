@@ -1,11 +1,12 @@
 package cache
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
+	"time"
 )
 
 // A body longer than MaxBody is kept in slices that begin at multiples of sliceSize, each an Entry of its own and fetched
@@ -17,48 +18,58 @@ const sliceSize = 2 << 20
 // errChanged: the origin has another version by now, or does not serve ranges.
 var errChanged = errors.New("the slice is not of the body it was asked for")
 
-// slice is what a request for a slice carries in its context.
+// slice is one of them, as a viewer asks for it.
 type slice struct {
 	head     *Entry // of the whole
 	off, end int64  // of the slice in the whole
 	from, to int64  // what the viewer wants of the slice, counted from its beginning
 }
 
-// sliceKey is that of one Transport: its Base may be another, for which the request is one like any other.
-type sliceKey struct{ t *Transport }
-
-func (t *Transport) sliceOf(ctx context.Context) *slice {
-	s, _ := ctx.Value(sliceKey{t}).(*slice)
-	return s
-}
-
 // sliceable tells whether a body that is too long to be kept in one can be kept in slices.
 func sliceable(resp *http.Response) bool {
 	h := resp.Header
+	name, _ := strongValidator(h)
 	return resp.StatusCode == http.StatusOK && resp.ContentLength > 0 && h.Get("Accept-Ranges") != "none" &&
-		(h.Get("Etag") != "" || h.Get("Last-Modified") != "") && h["Content-Encoding"] == nil
+		name != "" && h["Content-Encoding"] == nil
+}
+
+// strongValidator is the field that tells two versions of a body apart for certain: an ETag that is not weak, or a Last-Modified
+// that is older than the answer by the origin's own clock (RFC 9110 section 8.8.2.2). "" if there is none.
+func strongValidator(h http.Header) (name, value string) {
+	if tag := h.Get("Etag"); strings.HasPrefix(tag, `"`) {
+		return "Etag", tag
+	}
+	at, ok := date(h, "Last-Modified")
+	now, known := date(h, "Date")
+	if ok && known && now.Sub(at) >= time.Second {
+		return "Last-Modified", h.Get("Last-Modified")
+	}
+	return "", ""
 }
 
 // ask turns the header of a fill's request into that for the slice. With a strong validator the origin need not send what
 // is of another version (RFC 9110 section 13.1.5).
 func (s *slice) ask(h http.Header) {
 	h["Range"] = []string{"bytes=" + strconv.FormatInt(s.off, 10) + "-" + strconv.FormatInt(s.end-1, 10)}
-	if tag := s.head.Header.Get("Etag"); tag != "" && tag[0] == '"' {
+	if name, tag := strongValidator(s.head.Header); name == "Etag" {
 		h["If-Range"] = []string{tag}
 	}
 }
 
-// check tells whether the origin's answer is the slice.
+// check tells whether the origin's answer is the slice: of the same version, for the same viewers.
 func (s *slice) check(resp *http.Response) error {
-	show := fmt.Sprintf("bytes %d-%d/%d", s.off, s.end-1, s.head.Sliced)
-	same, known := resp.StatusCode == http.StatusPartialContent && resp.Header.Get("Content-Range") == show, false
-	for _, name := range [...]string{"Etag", "Last-Modified"} {
-		// One of them may be missing (RFC 9110 section 15.3.7).
-		if now := resp.Header.Get(name); now != "" {
-			same, known = same && now == s.head.Header.Get(name), true
+	h, show := resp.Header, fmt.Sprintf("bytes %d-%d/%d", s.off, s.end-1, s.head.Sliced)
+	name, value := strongValidator(s.head.Header)
+	same := resp.StatusCode == http.StatusPartialContent && h.Get("Content-Range") == show && h.Get(name) == value &&
+		h["Content-Encoding"] == nil
+	for _, other := range [...]string{"Etag", "Last-Modified"} {
+		if now := h.Get(other); now != "" { // it may be missing (RFC 9110 section 15.3.7)
+			same = same && now == s.head.Header.Get(other)
 		}
 	}
-	if same && known && (resp.ContentLength < 0 || resp.ContentLength == s.end-s.off) {
+	c := parseControl(h)
+	shared := !c.noStore && !c.private && h["Set-Cookie"] == nil && s.variesAlike(h)
+	if same && shared && (resp.ContentLength < 0 || resp.ContentLength == s.end-s.off) {
 		resp.ContentLength = s.end - s.off
 		return nil
 	}
@@ -69,26 +80,34 @@ func (s *slice) check(resp *http.Response) error {
 	return &fault{ErrBroken, errChanged}
 }
 
-// inSlices ends an opening whose answer is too long for one Entry with an Entry for the header alone; false if this
-// cannot be done.
-func (o *opening) inSlices(resp *http.Response) bool {
+// variesAlike tells whether a slice varies by no field that the whole does not vary by.
+func (s *slice) variesAlike(h http.Header) bool {
+	vary, ok := varyOf(h, nil)
+	for name := range vary {
+		_, known := s.head.Vary[name]
+		ok = ok && known
+	}
+	return ok
+}
+
+// inSlices lands, with an Entry for the header alone, where an answer is too long for one Entry; false if this cannot be done.
+func (o *flight) inSlices(resp *http.Response) (out outcome, ok bool) {
 	t, c := o.t, parseControl(resp.Header)
 	vary, ok := varyOf(resp.Header, o.req.Header)
 	if t.Store == nil || !ok || private(o.req.URL.Path, resp, c) || resp.ContentLength <= t.maxBody() || !sliceable(resp) {
-		return false
+		return outcome{}, false
 	}
 	e := newEntry(o, resp, vary)
 	e.Sliced = resp.ContentLength
 	ttl, err := t.ttl(e)
 	if err != nil || ttl <= 0 {
-		return false
+		return outcome{}, false
 	}
 	e.TTL = ttl
-	if o.keepUnlessPurged(e) != nil {
-		return false
+	if o.store(e) != nil {
+		return outcome{}, false
 	}
 	o.cancel(nil)
 	resp.Body.Close()
-	o.publish(func() { o.entry, o.how, o.large = e, statusMiss, true })
-	return true
+	return o.land(outcome{entry: e, how: statusMiss, large: true}), true
 }

@@ -202,3 +202,83 @@ func TestSlicesAreClosedWhileTheyAreRead(t *testing.T) {
 		require.Eventually(t, func() bool { return c.Stats().Fills == 0 }, time.Minute, time.Millisecond)
 	}
 }
+
+// Parts of two versions, or of two variants, never come together in one body, whatever they have in common.
+func TestSlicesOfDifferentBodiesNeverMix(t *testing.T) {
+	const size = 3 * mib
+	const old = "Sun, 01 Nov 2026 10:00:00 GMT"
+	for name, row := range map[string]struct {
+		header []string // of every answer
+		part   []string // of a 206 in place of that
+		slices bool     // it is kept in slices
+	}{
+		"weak tag":                    {header: []string{"ETag", `W/"1"`}},
+		"a date, and no clock":        {header: []string{"Last-Modified", old}},
+		"a date of the same second":   {header: []string{"Last-Modified", old, "Date", old}},
+		"an older date, another tag":  {header: []string{"Last-Modified", old, "Date", "Sun, 01 Nov 2026 10:00:01 GMT"}, part: []string{"Last-Modified", old, "ETag", `"2"`}},
+		"a tag, and a slice of none":  {header: []string{"ETag", `"1"`, "Last-Modified", old}, part: []string{"Last-Modified", old}},
+		"a tag, and a weak one":       {header: []string{"ETag", `"1"`}, part: []string{"ETag", `W/"1"`}},
+		"a tag, and a private slice":  {header: []string{"ETag", `"1"`}, part: []string{"ETag", `"1"`, "Cache-Control", "private"}},
+		"a tag, and a slice's cookie": {header: []string{"ETag", `"1"`}, part: []string{"ETag", `"1"`, "Set-Cookie", "a=b"}},
+		"a tag, and slices that vary": {header: []string{"ETag", `"1"`}, part: []string{"ETag", `"1"`, "Vary", "X-V"}},
+		"a tag, and an encoded slice": {header: []string{"ETag", `"1"`}, part: []string{"ETag", `"1"`, "Content-Encoding", "br"}},
+		"a strong date of variants":   {header: []string{"Last-Modified", old, "Date", "Sun, 01 Nov 2026 10:00:01 GMT", "Vary", "X-V"}, slices: true},
+		"a strong tag of variants":    {header: []string{"ETag", `"1"`, "Vary", "X-V"}, slices: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var mu sync.Mutex
+			var parts int
+			m := store(t)
+			c := &cache.Transport{Store: m, MaxBody: mib, Base: trip(func(r *http.Request) (*http.Response, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				body, header := strings.Repeat(r.Header.Get("X-V"), size), append([]string{"Cache-Control", "max-age=1000"}, row.header...)
+				var from, to int64
+				if n, _ := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); n < 2 {
+					return text(body, header...).response(r), nil
+				}
+				parts++
+				if row.part != nil {
+					header = row.part
+				}
+				header = append(header, "Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to, size))
+				a := text(body[from:to+1], header...)
+				a.status = 206
+				return a.response(r), nil
+			})}
+			try(t, c, segURL, "Range", "bytes=0-99", "X-V", "a")
+			for _, purge := range []string{"", segURL} {
+				m.Purge(t.Context(), func(k string) bool { return k == purge }) // as when the mark is evicted
+				for _, v := range []string{"b", "a", "b"} {
+					_, body, err := try(t, c, segURL, "X-V", v)
+					require.NoError(t, err)
+					require.Equal(t, size, strings.Count(body, v))
+				}
+			}
+			if row.slices {
+				require.Equal(t, 4, parts, "each slice of each variant once")
+			}
+		})
+	}
+}
+
+// A reader of a version that the origin has replaced does not forget the new one.
+func TestAnOldReaderLeavesTheNewVersion(t *testing.T) {
+	a := newArchive(t, 5*mib)
+	c := &cache.Transport{Base: base(t), Store: store(t), MaxBody: mib}
+	old, err := c.RoundTrip(request(t, t.Context(), a.URL+"/a.mp4"))
+	require.NoError(t, err)
+	a.replace(5 * mib)
+	c.Purge(t.Context(), a.URL+"/a.mp4")
+	_, body := fetch(t, c, a.URL+"/a.mp4")
+	require.True(t, string(a.body) == body)
+	asked := len(a.log())
+	_, err = io.Copy(io.Discard, old.Body)
+	require.ErrorIs(t, err, cache.ErrBroken)
+	old.Body.Close()
+	resp, err := c.RoundTrip(request(t, t.Context(), a.URL+"/a.mp4", "If-None-Match", `"2"`))
+	require.NoError(t, err)
+	require.Equal(t, 304, resp.StatusCode)
+	require.Equal(t, "hlsproxy; hit", resp.Header.Get("Cache-Status"))
+	require.Len(t, a.log(), asked+1, "the old reader asked for a slice")
+}

@@ -41,7 +41,7 @@ func (t *Transport) Stats() Stats {
 		Stored: c.stored.Load(), Abandoned: c.abandoned.Load(), Errors: c.errors.Load(),
 	}
 	t.mu.Lock()
-	s.Fills = len(t.openings) + t.filling
+	s.Fills = len(t.flights) + t.filling
 	t.mu.Unlock()
 	if e, ok := t.Store.(interface{ evictions() uint64 }); ok {
 		s.Evictions = e.evictions()

@@ -71,15 +71,15 @@ type Transport struct {
 	Filled func(Fill)
 
 	count       counters
-	flights     singleflight.Group
+	group       singleflight.Group // of flights, by key
 	prefetching atomic.Int32
 
-	mu       sync.Mutex
-	openings map[string]*opening // by key: the question was asked, there is no answer yet
-	fills    map[string]*fill    // by key: running, and open to joiners
-	filling  int                 // fills that run, those closed to joiners included
-	alone    recent              // keys whose answers proved impossible to share
-	failing  recent              // keys for which the origin failed while there was something stale to serve
+	mu      sync.Mutex
+	flights map[string]*flight // by key: the question was asked, there is no answer yet
+	fills   map[string]*fill   // by key: running, and open to joiners
+	filling int                // fills that run, those closed to joiners included
+	alone   recent             // keys whose answers proved impossible to share
+	failing recent             // keys for which the origin failed while there was something stale to serve
 }
 
 const (

@@ -1,0 +1,448 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// flight is one question to the origin. It is asked with the request of one viewer, and all viewers of its key share it until
+// the header of the answer comes.
+type flight struct {
+	t            *Transport
+	primary, key string
+	part         *slice        // what is asked for is this slice; nil: the whole
+	req          *http.Request // the flight's own: no viewer's context, range, or conditions
+	cancel       context.CancelCauseFunc
+	asked        time.Time
+	asks         bool        // req asks whether kept still holds
+	barred       atomic.Bool // what comes is not stored: it was purged, given up, or displaced by a later answer
+
+	// Below Transport.mu.
+	waiters int                   // viewers
+	landed  bool                  // it is known what came of it
+	fill    *fill                 // of which each waiter holds a share
+	asker   chan<- *http.Response // takes an answer that cannot be shared; nil: its asker has left, or there is none
+	kept    *Entry                // held until all waiters have their answers: what the Store had before, or has after all
+}
+
+// outcome is what came of a flight, for all its waiters: a fill, an Entry, or nothing that can be shared.
+type outcome struct {
+	fill  *fill  // an answer on its way; each waiter holds a share
+	entry *Entry // what the Store has after all; the flight holds it
+	how   string // and why, as a Cache-Status
+	large bool   // entry was made of this answer, and its body is kept in slices
+	moved bool   // answers vary, as the Store knows by now: each waiter looks there once more
+}
+
+// asker is the viewer whose request a flight has sent. An answer that cannot be shared is for this viewer alone: the flight has
+// the sending end of the channel only, and the receiving end is in nobody else's hands.
+type asker struct {
+	o      *flight
+	r      *http.Request
+	answer <-chan *http.Response
+}
+
+// join shares a running fill or a question that was asked already, or asks it, if ask says so. What cannot be shared goes to the
+// viewer whose request was sent; all others ask for themselves.
+func (t *Transport) join(r *http.Request, have found, ask bool) (*http.Response, error) {
+	t.mu.Lock()
+	f := t.fills[have.key]
+	if f != nil && have.key == have.primary && !varies(f.entry.Vary, r) {
+		have.key, have.entry = variant(have.primary, f.entry.Vary, r.Header), nil
+		f = t.fills[have.key]
+	}
+	if f != nil && varies(f.entry.Vary, r) && !f.stalls() {
+		f.shares++
+		f.wakePump()
+		t.mu.Unlock()
+		t.count.joins.Add(1)
+		return t.follow(r, have.part, f, true)
+	}
+	o, mine := t.flights[have.key], (*asker)(nil)
+	if o == nil {
+		if !ask {
+			t.mu.Unlock()
+			return t.alonePass(r)
+		}
+		if len(t.flights)+t.filling >= t.maxFills() {
+			t.mu.Unlock()
+			t.count.errors.Add(1)
+			return nil, &fault{reason: ErrBusy}
+		}
+		o = t.newFlight(r, have)
+		answer := make(chan *http.Response, 1)
+		o.asker, mine = answer, &asker{o, r, answer}
+	}
+	o.waiters++
+	// Under the lock, so that the call of this key is always that of the flight.
+	landed := t.group.DoChan(have.key, o.run)
+	t.mu.Unlock()
+
+	select {
+	case res := <-landed:
+		defer o.served()
+		if res.Err != nil {
+			return nil, res.Err
+		}
+		return o.answer(r, have, res.Val.(outcome), mine)
+	case <-r.Context().Done():
+		o.leave(mine)
+		return nil, context.Cause(r.Context())
+	}
+}
+
+// newFlight lists a flight that asks with the request of r. The caller holds Transport.mu.
+func (t *Transport) newFlight(r *http.Request, have found) *flight {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
+	req := r.WithContext(ctx)
+	req.Method, req.Header, req.Body, req.GetBody = http.MethodGet, fillHeader(r.Header), nil, nil
+	o := &flight{t: t, primary: have.primary, key: have.key, part: have.part, req: req, cancel: cancel}
+	if o.part != nil {
+		o.part.ask(req.Header)
+	}
+	if hold(have.entry) {
+		o.kept = have.entry
+		o.asks = conditional(req.Header, o.kept)
+	}
+	if t.flights == nil {
+		t.flights = map[string]*flight{}
+	}
+	t.flights[have.key] = o
+	return o
+}
+
+// run is the function of singleflight, which hears nothing of a goroutine that a hook ends.
+func (o *flight) run() (any, error) {
+	var out outcome
+	done := make(chan error, 1)
+	go func() {
+		err, returned := errExited, false
+		defer func() { done <- err }()
+		defer func() {
+			if p := recover(); p != nil { // the Close of a body is as much of a hook as any other
+				out, err = o.failed(hookFault(p))
+			} else if !returned {
+				out, err = o.failed(errExited)
+			}
+		}()
+		out, err = o.question()
+		returned = true
+	}()
+	err := <-done
+	return out, err
+}
+
+// question asks the origin, and lands.
+func (o *flight) question() (outcome, error) {
+	t := o.t
+	// A fill that ended after the viewer looked left its entry in the Store.
+	have := t.lookup(o.req, o.primary)
+	if have.entry != nil && have.entry.fresh() && o.keep(have.entry) {
+		o.cancel(nil)
+		return o.land(outcome{entry: have.entry, how: statusHit}), nil
+	}
+	if o.key == o.primary && have.key != o.key {
+		o.cancel(nil)
+		return o.land(outcome{moved: true}), nil
+	}
+	o.asked = time.Now()
+	resp, err := o.ask()
+	if err == nil && o.asks && resp.StatusCode == http.StatusNotModified {
+		if confirms(resp.Header, o.kept) {
+			return o.confirmed(resp), nil
+		}
+		resp.Body.Close()
+		o.asks = false
+		delete(o.req.Header, "If-None-Match")
+		delete(o.req.Header, "If-Modified-Since")
+		resp, err = o.ask()
+	}
+	if err == nil {
+		err = o.sane(resp)
+	}
+	if err != nil {
+		return o.failed(err)
+	}
+	if failure(resp.StatusCode) {
+		if out, ok := o.rescued(resp.StatusCode); ok {
+			resp.Body.Close()
+			o.report(Fill{Status: resp.StatusCode})
+			return out, nil
+		}
+	}
+	return o.decide(resp), nil
+}
+
+// keep holds e, in place of what was kept before; false if its memory is another's by now.
+func (o *flight) keep(e *Entry) bool {
+	if !hold(e) {
+		return false
+	}
+	o.t.mu.Lock()
+	e, o.kept = o.kept, e
+	o.t.mu.Unlock()
+	letGo(e)
+	return true
+}
+
+// ask puts the question to Base and waits for the header as long as it may take.
+func (o *flight) ask() (*http.Response, error) {
+	patience := time.AfterFunc(o.t.patience(o.req), func() { o.cancel(&fault{reason: ErrIdle}) })
+	resp, err := o.t.ask(o.req)
+	if err == nil && (resp == nil || resp.Body == nil) {
+		err = &fault{ErrBroken, errors.New("no response")}
+	}
+	if !patience.Stop() && err == nil {
+		resp.Body.Close()
+		err = &fault{reason: ErrIdle}
+	}
+	if err != nil {
+		if cause := context.Cause(o.req.Context()); cause != nil {
+			err = cause
+		}
+	}
+	return resp, err
+}
+
+// sane refuses what is no answer to the question.
+func (o *flight) sane(resp *http.Response) error {
+	if o.part != nil {
+		return o.part.check(resp)
+	}
+	return sane(resp)
+}
+
+// decide makes a fill of an answer that can be shared, and gives any other to its asker.
+func (o *flight) decide(resp *http.Response) outcome {
+	f, ok := newFill(o, resp)
+	if ok {
+		out := o.land(outcome{fill: f})
+		go f.run()
+		f.leave(0) // all may have left
+		return out
+	}
+	if out, ok := o.inSlices(resp); ok {
+		return out
+	}
+	if resp.StatusCode < http.StatusBadRequest {
+		o.t.setAlone(o.key)
+		o.unstore()
+	}
+	return o.private(resp)
+}
+
+// private lands with an answer that cannot be shared.
+func (o *flight) private(resp *http.Response) outcome {
+	t := o.t
+	t.mu.Lock()
+	to := o.asker
+	o.asker = nil
+	if to != nil {
+		to <- resp
+	}
+	t.mu.Unlock()
+	out := o.land(outcome{})
+	if to == nil {
+		o.discard(resp)
+	}
+	return out
+}
+
+// discard ends an answer that is for nobody.
+func (o *flight) discard(resp *http.Response) {
+	o.cancel(errAbandoned)
+	o.t.close(resp.Body)
+}
+
+// failed lands without an answer.
+func (o *flight) failed(err error) (outcome, error) {
+	if err != errAbandoned {
+		o.t.count.errors.Add(1)
+		if out, ok := o.rescued(0); ok {
+			o.report(Fill{Err: err})
+			return out, nil
+		}
+	}
+	o.cancel(nil)
+	o.land(outcome{})
+	o.report(Fill{Err: err})
+	return outcome{}, err
+}
+
+// failure tells which answers of an origin are its own failing (RFC 5861 section 4).
+func failure(status int) bool {
+	switch status {
+	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// land ends the flight: a viewer who comes now sees what came of it, or asks anew.
+func (o *flight) land(out outcome) outcome {
+	t := o.t
+	t.mu.Lock()
+	o.delist()
+	o.landed = true
+	if f := out.fill; f != nil {
+		o.fill, f.shares = f, o.waiters
+		t.filling++
+		if !o.barred.Load() {
+			f.enlist()
+		}
+	}
+	e := o.done()
+	t.mu.Unlock()
+	letGo(e)
+	return out
+}
+
+// delist lets the next viewer ask anew. The caller holds Transport.mu.
+func (o *flight) delist() {
+	if o.t.flights[o.key] == o {
+		delete(o.t.flights, o.key)
+		o.t.group.Forget(o.key)
+	}
+}
+
+// bar delists a flight that has not landed, or the fill that it became: what comes is not stored, and no viewer who comes later
+// gets it. The caller holds Transport.mu.
+func (o *flight) bar() {
+	o.barred.Store(true)
+	o.delist()
+	if o.fill != nil {
+		o.fill.unlist()
+	}
+}
+
+// answer is what a waiter makes of the outcome. mine is nil for all but the asker.
+func (o *flight) answer(r *http.Request, have found, out outcome, mine *asker) (*http.Response, error) {
+	t, first := o.t, mine != nil
+	switch {
+	case out.moved:
+		return t.join(r, t.lookup(r, o.primary), r.Method != http.MethodHead)
+	case out.entry != nil:
+		return o.fromStore(r, have, out, first)
+	case out.fill != nil && !varies(out.fill.entry.Vary, r):
+		vary := out.fill.entry.Vary
+		out.fill.leave(1)
+		return o.another(r, have, vary)
+	case out.fill != nil && first:
+		t.count.misses.Add(1)
+		return t.follow(r, o.part, out.fill, false)
+	case out.fill != nil:
+		t.count.joins.Add(1)
+		return t.follow(r, have.part, out.fill, true)
+	}
+	if first {
+		if resp := mine.take(); resp != nil {
+			t.count.misses.Add(1)
+			return resp, nil
+		}
+	}
+	return t.alonePass(r)
+}
+
+// another asks for the variant that r selects, where the flight has learned that answers vary.
+func (o *flight) another(r *http.Request, have found, vary http.Header) (*http.Response, error) {
+	if o.key != o.primary {
+		return o.t.alonePass(r)
+	}
+	have.key, have.entry = variant(o.primary, vary, r.Header), nil
+	return o.t.join(r, have, r.Method != http.MethodHead)
+}
+
+// fromStore serves what the flight found or had confirmed, or what is left when it failed.
+func (o *flight) fromStore(r *http.Request, have found, out outcome, first bool) (*http.Response, error) {
+	t, how := o.t, out.how
+	if how != statusHit && !first && !out.large {
+		how = statusShared
+	}
+	if !varies(out.entry.Vary, r) {
+		return o.another(r, have, out.entry.Vary)
+	}
+	resp := t.serve(r, found{key: keyOf(o.primary, out.entry), entry: out.entry, part: have.part}, how)
+	switch {
+	case resp == nil && have.part != nil:
+		return t.slice(r, have.key, have.part) // forgotten already; r alone would ask for the whole
+	case resp == nil:
+		return t.alonePass(r)
+	case out.large:
+		t.count.misses.Add(1)
+		return resp, nil
+	case out.how == statusHit:
+		t.count.hits.Add(1)
+	case first:
+		t.count.misses.Add(1)
+	default:
+		t.count.joins.Add(1)
+	}
+	if !out.entry.fresh() && out.how != statusConfirmed {
+		t.count.stale.Add(1)
+	}
+	return resp, nil
+}
+
+// take returns the answer as a response to the asker, nil if there is none, or it is the whole where a part was asked for.
+func (a *asker) take() *http.Response {
+	var resp *http.Response
+	select {
+	case resp = <-a.answer:
+	default:
+		return nil
+	}
+	if a.r.Method == http.MethodHead || a.r.Header["Range"] != nil {
+		a.o.discard(resp)
+		return nil
+	}
+	stop := context.AfterFunc(a.r.Context(), func() { a.o.cancel(context.Cause(a.r.Context())) })
+	return a.o.t.single(a.o.req.Context(), func(err error) { stop(); a.o.cancel(err) }, a.r, resp, statusAlone)
+}
+
+// leave is for a waiter who goes before the answer comes; mine is not nil if it is the asker. The last one takes the question back.
+func (o *flight) leave(mine *asker) {
+	t := o.t
+	t.mu.Lock()
+	f, last := o.fill, o.waiters == 1 && !o.landed
+	if mine != nil {
+		o.asker = nil // a private answer that comes now is for nobody
+	}
+	if last {
+		o.bar()
+	}
+	t.mu.Unlock()
+	if f != nil {
+		f.leave(1)
+	}
+	if last {
+		o.cancel(errAbandoned)
+	}
+	if mine != nil {
+		select {
+		case resp := <-mine.answer:
+			o.discard(resp)
+		default:
+		}
+	}
+	o.served()
+}
+
+// served is for a waiter who needs the flight no longer.
+func (o *flight) served() {
+	o.t.mu.Lock()
+	o.waiters--
+	e := o.done()
+	o.t.mu.Unlock()
+	letGo(e)
+}
+
+// done returns what to let go of when nobody needs it: no waiter, nor the flight itself. The caller holds Transport.mu.
+func (o *flight) done() (e *Entry) {
+	if o.landed && o.waiters == 0 {
+		e, o.kept = o.kept, nil
+	}
+	return e
+}

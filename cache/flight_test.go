@@ -1,0 +1,302 @@
+package cache_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/stretchr/testify/require"
+)
+
+// personal is an origin that needs a second to answer each viewer with the viewer's name, and says who else may have that.
+func personal(size int, header ...string) *scripted {
+	return &scripted{answer: func(r *http.Request, _ int64) reply {
+		user := r.Header.Get("X-User")
+		time.Sleep(time.Second)
+		return text(user+strings.Repeat(".", size-len(user)), header...)
+	}}
+}
+
+// What cannot be shared is for the viewer whose request was sent, and for nobody else: not even if that one has left, asked for
+// a part only, or if others have waited.
+func TestAPrivateAnswerGoesToItsAskerOnly(t *testing.T) {
+	for name, header := range map[string][]string{
+		"private":             {"Cache-Control", "private"},
+		"private with vary":   {"Cache-Control", "private", "Vary", "X-User"},
+		"not to be stored":    {"Cache-Control", "no-store"},
+		"sets a cookie":       {"Set-Cookie", "session=1"},
+		"varies by all":       {"Vary", "*"},
+		"too long, with vary": {"Vary", "X-User"},
+		"shared, with vary":   {"Vary", "X-User", "Content-Length", "short"},
+	} {
+		for _, first := range []string{"wants all", "wants a range", "wants the header", "leaves", "refreshes"} {
+			t.Run(name+", the first "+first, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					o := personal(2000, header...)
+					c := &cache.Transport{Store: store(t), MaxBody: 1000, Base: o}
+					if header[len(header)-1] == "short" {
+						c.MaxBody = 10_000
+					}
+					ctx, cancel := context.WithCancel(t.Context())
+					ask := func(ctx context.Context, user, method, ranges string) {
+						r := request(t, ctx, segURL, "X-User", user)
+						r.Method = method
+						if ranges != "" {
+							r.Header.Set("Range", ranges)
+						}
+						resp, err := c.RoundTrip(r)
+						if err != nil {
+							require.ErrorIs(t, err, context.Canceled)
+							return
+						}
+						require.Equal(t, r, resp.Request)
+						body, err := io.ReadAll(resp.Body)
+						require.NoError(t, err)
+						resp.Body.Close()
+						require.True(t, method == "HEAD" || strings.HasPrefix(string(body), user), "%s got %.10q", user, body)
+					}
+					var wg sync.WaitGroup
+					wg.Go(func() {
+						method, ranges := "GET", ""
+						switch first {
+						case "wants the header":
+							method = "HEAD"
+						case "wants a range":
+							ranges = "bytes=0-99"
+						case "leaves":
+							time.AfterFunc(500*time.Millisecond, cancel)
+						}
+						ask(ctx, "alice", method, ranges)
+					})
+					for i := range 5 {
+						time.Sleep(time.Millisecond)
+						wg.Go(func() { ask(t.Context(), fmt.Sprint("bob", i), "GET", "") })
+					}
+					wg.Wait()
+					cancel()
+					synctest.Wait()
+					require.Zero(t, c.Stats().Fills)
+				})
+			})
+		}
+	}
+}
+
+// An origin may change its mind about an answer that it is asked about again: what was stored is then nobody else's, or
+// another's for whom it was not chosen.
+func TestA304MayChangeWhoGetsTheAnswer(t *testing.T) {
+	for name, row := range map[string]struct {
+		header []string
+		stored bool // for the one who asks
+	}{
+		"private":       {[]string{"Cache-Control", "private"}, false},
+		"not stored":    {[]string{"Cache-Control", "no-store"}, false},
+		"cookie":        {[]string{"Cache-Control", "max-age=10", "Set-Cookie", "a=b"}, false},
+		"varies by all": {[]string{"Cache-Control", "max-age=10", "Vary", "*"}, false},
+		"varies":        {[]string{"Cache-Control", "max-age=10", "Vary", "X-User"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &scripted{answer: func(r *http.Request, n int64) reply {
+					time.Sleep(time.Second)
+					if r.Header.Get("If-None-Match") == `"of alice"` && r.Header.Get("X-User") == "alice" {
+						return reply{status: 304, header: head(append([]string{"ETag", `"of alice"`}, row.header...)...)}
+					}
+					user := r.Header.Get("X-User")
+					return text(user, append([]string{"ETag", `"of ` + user + `"`, "Content-Type", "video/mp2t"}, row.header...)...)
+				}}
+				shared := true
+				c := &cache.Transport{Store: store(t), StaleIfError: time.Hour, StaleWhileRevalidate: -1, Base: trip(func(r *http.Request) (*http.Response, error) {
+					if shared {
+						return text("alice", "ETag", `"of alice"`, "Content-Type", "video/mp2t", "Cache-Control", "max-age=1").response(r), nil
+					}
+					return o.RoundTrip(r)
+				})}
+				fetch(t, c, segURL, "X-User", "alice")
+				shared = false
+				time.Sleep(5 * time.Second)
+				var wg sync.WaitGroup
+				for _, user := range []string{"alice", "bob", "carol", "alice"} {
+					time.Sleep(time.Millisecond)
+					wg.Go(func() {
+						_, body := fetch(t, c, segURL, "X-User", user)
+						require.Equal(t, user, body)
+					})
+				}
+				wg.Wait()
+				before := o.asked.Load()
+				_, body := fetch(t, c, segURL, "X-User", "alice")
+				require.Equal(t, "alice", body)
+				require.Equal(t, row.stored, before == o.asked.Load())
+				time.Sleep(5 * time.Second)
+				o.answer = func(*http.Request, int64) reply { return reply{status: 503} }
+				resp, _ := fetch(t, c, segURL, "X-User", "dora")
+				require.Equal(t, 503, resp.StatusCode, "what is not shared any more is not served stale")
+			})
+		})
+	}
+}
+
+// Many viewers of many variants at once: one question for each variant, before and after it is known that there are some.
+func TestEachVariantIsAskedForOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &scripted{answer: func(r *http.Request, _ int64) reply {
+			time.Sleep(time.Second)
+			p := newPipe()
+			go func() {
+				time.Sleep(time.Second)
+				p.send(r.Header.Get("X-Lang"), io.EOF)
+			}()
+			return reply{header: head("Content-Type", "video/mp2t", "Vary", "X-Lang"), body: p}
+		}}
+		c := &cache.Transport{Base: o, Store: store(t)}
+		var wg sync.WaitGroup
+		for i := range 600 {
+			time.Sleep(10 * time.Millisecond)
+			wg.Go(func() {
+				lang := fmt.Sprint(i % 6)
+				_, body := fetch(t, c, segURL, "X-Lang", lang)
+				require.Equal(t, lang, body)
+			})
+		}
+		wg.Wait()
+		require.EqualValues(t, 6, o.asked.Load())
+	})
+}
+
+// A Purge while many wait for the origin: they waited for one answer, and that they get.
+func TestPurgeWhileManyWait(t *testing.T) {
+	for name, answer := range map[string]func() reply{
+		"a confirmation": func() reply { return reply{status: 304, header: head("Cache-Control", "max-age=1")} },
+		"a failure":      func() reply { return reply{status: 503} },
+		"a new version":  func() reply { return text("body", "Cache-Control", "max-age=1") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &scripted{answer: func(r *http.Request, _ int64) reply {
+					if r.Header.Get("If-None-Match") == "" {
+						return text("body", "ETag", `"1"`, "Cache-Control", "max-age=1")
+					}
+					time.Sleep(time.Second)
+					return answer()
+				}}
+				c := &cache.Transport{Store: cache.NewMemory(mib), StaleIfError: time.Hour, Base: o}
+				fetch(t, c, segURL)
+				time.Sleep(5 * time.Second)
+				var wg sync.WaitGroup
+				for range 200 {
+					wg.Go(func() {
+						resp, body := fetch(t, c, segURL)
+						require.Equal(t, 200, resp.StatusCode)
+						require.Equal(t, "body", body)
+					})
+				}
+				time.Sleep(500 * time.Millisecond)
+				_, err := c.Purge(t.Context(), segURL)
+				require.NoError(t, err)
+				wg.Wait()
+				require.EqualValues(t, 2, o.asked.Load())
+				require.Zero(t, c.Store.(*cache.Memory).Size())
+			})
+		})
+	}
+}
+
+// paused is a body that stands still half-way and heeds no context, as one whose last bytes are in a buffer below.
+type paused struct {
+	io.Reader
+	wait time.Duration
+}
+
+func (p *paused) Read(b []byte) (int, error) {
+	n, err := p.Reader.Read(b[:min(len(b), 2)])
+	if err == io.EOF {
+		time.Sleep(p.wait)
+	}
+	return n, err
+}
+
+func (p *paused) Close() error { return nil }
+
+// What was asked before a Purge is not stored after it, whether anybody still waits for it or not; nor is what a later answer
+// has displaced.
+func TestWhatIsNoLongerListedIsNotStored(t *testing.T) {
+	const half = 500 * time.Millisecond
+	for name, row := range map[string]struct {
+		header, body time.Duration // what they take
+		leave        time.Duration // when the viewer leaves; 0: not
+		again        time.Duration // when another comes, before the purge; 0: none does
+		purge        time.Duration // 0: none
+	}{
+		"the viewer left before the header":       {header: time.Second, leave: half, purge: 2 * half},
+		"the viewer left in the body":             {body: time.Second, leave: half, purge: 2 * half},
+		"a fill that stalls is displaced":         {body: 8 * time.Second, again: 6 * time.Second, purge: 7 * time.Second},
+		"a fill that stalls, and nobody purges":   {body: 8 * time.Second, again: 6 * time.Second},
+		"the viewer left, and another has begun":  {header: time.Second, leave: half, again: 3 * half / 2},
+		"purged before the header, nobody leaves": {header: time.Second, purge: half},
+		"purged in the body, nobody leaves":       {body: time.Second, purge: half},
+	} {
+		for _, varies := range []string{"X-None", "X-Lang"} {
+			t.Run(name+", varies by "+varies, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var version atomic.Int64
+					var quick atomic.Bool
+					o := trip(func(r *http.Request) (*http.Response, error) {
+						v := fmt.Sprint("version ", version.Load())
+						row := row
+						if quick.Load() {
+							row.header, row.body = 0, 0
+						}
+						time.Sleep(row.header)
+						return reply{
+							header: head("Cache-Control", "max-age=3600", "Vary", varies, "ETag", `"`+v+`"`),
+							body:   &paused{strings.NewReader(v), row.body}, length: -1,
+						}.response(r), nil
+					})
+					c := &cache.Transport{Store: store(t), Base: o}
+					ask := func(ctx context.Context) string {
+						resp, err := c.RoundTrip(request(t, ctx, segURL, "X-Lang", "en"))
+						if err != nil {
+							return err.Error()
+						}
+						defer resp.Body.Close()
+						all, err := io.ReadAll(resp.Body)
+						if err != nil {
+							return err.Error()
+						}
+						return string(all)
+					}
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					if row.leave > 0 {
+						time.AfterFunc(row.leave, cancel)
+					}
+					go ask(ctx)
+					if row.again > 0 {
+						time.Sleep(row.again)
+						version.Add(1)
+						quick.Store(true)
+						require.Equal(t, "version 1", ask(t.Context()))
+					}
+					if row.purge > 0 {
+						time.Sleep(row.purge - row.again)
+						version.Add(1)
+						_, err := c.Purge(t.Context(), segURL)
+						require.NoError(t, err)
+					}
+					time.Sleep(time.Minute)
+					quick.Store(true)
+					require.Equal(t, fmt.Sprint("version ", version.Load()), ask(t.Context()))
+				})
+			})
+		}
+	}
+}
