@@ -90,11 +90,15 @@ func (c *cutter) cutFile(src io.Reader, seeker io.Seeker) (n int64, err error) {
 	for c.state == cutting {
 		r := c.parts.ranges[c.i]
 		if skip := r.Start - c.pos; skip > 0 {
-			if _, err := seeker.Seek(skip, io.SeekCurrent); err != nil {
-				break // not a file after all
+			skipped, err := skipWithin(seeker, skip)
+			n += skipped
+			c.pos += skipped
+			if err != nil {
+				return n, err
 			}
-			n += skip
-			c.pos += skip
+			if skipped < skip {
+				break // the range begins in what the handler sends after this source
+			}
 		}
 		if err = c.openPart(); err != nil {
 			return n, err
@@ -114,6 +118,26 @@ func (c *cutter) cutFile(src io.Reader, seeker io.Seeker) (n int64, err error) {
 	}
 	m, err := io.Copy(struct{ io.Writer }{c}, src)
 	return n + m, err
+}
+
+// skipWithin moves a source forward by n bytes, or to its end where that is nearer: to seek beyond the end of a file is no
+// error, and what is not there must not be counted. A source that cannot tell its end, or says that it lies behind it,
+// stays where it is. After an error nobody knows where it is.
+func skipWithin(s io.Seeker, n int64) (skipped int64, err error) {
+	at, err := s.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, nil
+	}
+	end, err := s.Seek(0, io.SeekEnd)
+	if err != nil {
+		end = at
+	}
+	skipped = max(min(n, end-at), 0)
+	_, err = s.Seek(at+skipped, io.SeekStart)
+	if err != nil {
+		skipped = 0
+	}
+	return skipped, err
 }
 
 // boundedRange is the one range of a header that can be cut without knowing where the body ends.
