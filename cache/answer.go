@@ -20,6 +20,18 @@ const (
 	statusAlone     = "uri-miss"
 )
 
+// named is a Cache-Status with the name of t in place of the usual one: a token, or else a string (RFC 9211 section 2).
+func (t *Transport) named(status string) string {
+	switch {
+	case t.Name == "":
+		return status
+	case status != statusHit:
+		return structured(t.Name) + status[len(cacheName):]
+	}
+	t.hitOnce.Do(func() { t.hitNamed = structured(t.Name) + statusHit[len(cacheName):] })
+	return t.hitNamed
+}
+
 // source is what an answer is made of: an Entry that is whole, or a fill with what it knows so far.
 type source struct {
 	entry  *Entry

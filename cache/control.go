@@ -141,8 +141,12 @@ func lifetime(h http.Header, c control) (d time.Duration, ok bool) {
 }
 
 // since is when the origin made an answer that came now and for which was waited since asked (RFC 9111 section 4.2.3).
-// The waiting counts only if another cache answered: an origin makes its answer when it sends it.
+// The waiting counts only if another cache answered: an origin makes its answer when it sends it. Another Transport says exactly how
+// old its answer was when it went out.
 func since(h http.Header, asked, now time.Time) time.Time {
+	if ms, err := strconv.ParseUint(h.Get(exactAgeField), 10, 40); err == nil {
+		return now.Add(-time.Duration(ms) * time.Millisecond)
+	}
 	lines := h["Age"]
 	if len(lines) == 0 {
 		return now

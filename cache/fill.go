@@ -63,7 +63,7 @@ func newFill(o *flight, resp *http.Response) (*fill, bool) {
 		t: o.t, o: o, how: how, entry: e, src: resp.Body, ctx: o.req.Context(), wait: time.Since(o.asked),
 		body:    newBuffer(length, o.t.newPages(length)),
 		keep:    o.t.Store != nil && (isSlice || keepable(resp, c)),
-		aged:    resp.Header["Age"] != nil,
+		aged:    resp.Header["Age"] != nil || resp.Header[exactAgeField] != nil,
 		viewers: map[*viewer]struct{}{},
 	}
 	f.list = namedPlaylist(o.req.URL.Path) || typedPlaylist(mediaType(resp.Header))

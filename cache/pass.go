@@ -20,7 +20,7 @@ func (t *Transport) pass(r *http.Request, fwd string) (*http.Response, error) {
 		patience := time.AfterFunc(t.patience(r), func() { cancel(&fault{reason: ErrIdle}) })
 		defer patience.Stop()
 	}
-	resp, err := t.ask(r.WithContext(ctx))
+	resp, err := t.ask(withoutTier(r.WithContext(ctx)))
 	if err == nil && (resp == nil || resp.Body == nil) {
 		err = &fault{reason: ErrBroken}
 	}
@@ -41,7 +41,8 @@ func (t *Transport) single(ctx context.Context, cancel context.CancelCauseFunc, 
 	if resp.Header == nil {
 		resp.Header = http.Header{}
 	}
-	resp.Header.Add("Cache-Status", cacheName+"; fwd="+fwd)
+	delete(resp.Header, exactAgeField)
+	resp.Header.Add("Cache-Status", t.named(cacheName+"; fwd="+fwd))
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return resp // its Body is also a Writer
 	}

@@ -33,9 +33,12 @@ func (t *Transport) respond(r *http.Request, s source, status int, off, end int6
 	} else {
 		a, f = new(reply), newFields(s.entry.Header)
 	}
-	f.add("Cache-Status", s.status)
+	f.add("Cache-Status", t.named(s.status))
 	if s.age {
 		f.set("Age", strconv.FormatInt(int64(s.entry.Age()/time.Second), 10))
+	}
+	if r.Header[tierField] != nil {
+		f.set(exactAgeField, strconv.FormatInt(s.entry.Age().Milliseconds(), 10))
 	}
 	resp := &a.response
 	*resp = http.Response{

@@ -77,7 +77,24 @@ func blocking(rawQuery string) bool {
 // viewerFields are those of a request that concern its sender alone. A fill asks for the whole, plain and unconditionally.
 var viewerFields = [...]string{
 	"Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since",
-	"Cookie", "Authorization", "Cache-Control", "Pragma",
+	"Cookie", "Authorization", "Cache-Control", "Pragma", tierField,
+}
+
+// Two Transports in a row tell each other the age of an answer to the millisecond, since Age counts whole seconds: the outer one's
+// Base asks for that with tierField, and the inner one answers with exactAgeField. Neither goes further, nor into a Store.
+const (
+	tierField     = "Hlsproxy-Tier"
+	exactAgeField = "Hlsproxy-Age"
+)
+
+// withoutTier is r as it may be sent to Base.
+func withoutTier(r *http.Request) *http.Request {
+	if r.Header[tierField] == nil {
+		return r
+	}
+	r = r.Clone(r.Context())
+	delete(r.Header, tierField)
+	return r
 }
 
 // fillHeader is the header that a fill on behalf of a viewer sends.

@@ -42,3 +42,28 @@ func parseTargeted(h http.Header) (c control, ok bool) {
 	}
 	return c, true
 }
+
+// structured is a name as a structured field has it: a token (RFC 9651 section 3.3.4), or else a string.
+func structured(name string) string {
+	token := strings.IndexFunc(name, func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~:/", c))
+	}) < 0 && strings.ContainsAny(name[:1], "*abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	if token {
+		return name
+	}
+	var quoted strings.Builder
+	quoted.WriteByte('"')
+	for _, c := range name {
+		switch {
+		case c == '"' || c == '\\':
+			quoted.WriteByte('\\')
+			quoted.WriteRune(c)
+		case c >= ' ' && c <= '~':
+			quoted.WriteRune(c)
+		default:
+			quoted.WriteByte('?')
+		}
+	}
+	quoted.WriteByte('"')
+	return quoted.String()
+}

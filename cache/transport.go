@@ -66,11 +66,16 @@ type Transport struct {
 	// does not look into playlists beyond their duration.
 	Refs func(playlist []byte, base string) iter.Seq[string]
 
+	// Name is what Cache-Status calls this cache (RFC 9211), to tell it from others on the way. "": hlsproxy.
+	Name string
+
 	// Filled is told how each question to the origin ended, but for those whose answers could not be shared. It is called
 	// concurrently, in goroutines of the cache. Nil: nobody is told.
 	Filled func(Fill)
 
 	count       counters
+	hitOnce     sync.Once
+	hitNamed    string             // statusHit with Name
 	group       singleflight.Group // of flights, by key
 	prefetching atomic.Int32
 

@@ -74,5 +74,6 @@ func storable(h http.Header) http.Header {
 		delete(out, name)
 	}
 	delete(out, "Age")
+	delete(out, exactAgeField)
 	return out
 }
