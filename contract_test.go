@@ -37,12 +37,12 @@ var _ = []func(http.Handler) http.Handler{
 }
 
 var _ = []rewrite.Rewriter{
-	{Sign: (*sign.Signer)(nil).Sign, SignAlike: (*sign.Signer)(nil).SignAlike},
-	{Sign: (*sign.Ask)(nil).Sign, SignAlike: (*sign.Ask)(nil).SignAlike},
-	{Sign: (*sign.AkamaiSigner)(nil).Sign, SignAlike: (*sign.AkamaiSigner)(nil).SignAlike},
-	{Sign: (*sign.BunnySigner)(nil).Sign, SignAlike: (*sign.BunnySigner)(nil).SignAlike},
-	{Sign: (*sign.CloudFrontSigner)(nil).Sign, SignAlike: (*sign.CloudFrontSigner)(nil).SignAlike},
-	{Sign: (*sign.MediaCDNSigner)(nil).Sign, SignAlike: (*sign.MediaCDNSigner)(nil).SignAlike},
-	{Sign: (*sign.FastlySigner)(nil).Sign}, {Sign: (*sign.NginxSigner)(nil).Sign}, {Sign: (*sign.S3Signer)(nil).Sign},
-	{Sign: (*sign.Sealer)(nil).Sign}, {Sign: origin.Stick},
+	{Sign: (*sign.Signer)(nil)},
+	{Sign: (*sign.Ask)(nil)},
+	{Sign: (*sign.AkamaiSigner)(nil)},
+	{Sign: (*sign.BunnySigner)(nil)},
+	{Sign: (*sign.CloudFrontSigner)(nil)},
+	{Sign: (*sign.MediaCDNSigner)(nil)},
+	{Sign: (*sign.FastlySigner)(nil)}, {Sign: (*sign.NginxSigner)(nil)}, {Sign: (*sign.S3Signer)(nil)},
+	{Sign: (*sign.Sealer)(nil)}, {Sign: rewrite.SignFunc(origin.Stick)},
 }

@@ -41,7 +41,7 @@ func Example() {
 		panic(err)
 	}
 	guard := &origin.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}} // the test origin's address
-	playlists := &rewrite.Rewriter{Map: tree, Sign: signer.Sign, SignAlike: signer.SignAlike}
+	playlists := &rewrite.Rewriter{Map: tree, Sign: signer}
 	proxy := &origin.Proxy{
 		Upstream:       tree.Upstream,
 		Transport:      &cache.Transport{Base: guard.Transport(), Store: cache.NewMemory(256 << 20)},

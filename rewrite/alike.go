@@ -65,7 +65,7 @@ func (st *state) signedAhead(u *unit, text []byte, differ, loose uint64) (bool, 
 	if u.pass != st.pass {
 		u.pass = st.pass
 		u.sign(nil)
-		if st.Sign != nil && st.SignAlike != nil && !u.varied && u.alike(text, differ, loose) {
+		if st.alike != nil && !u.varied && u.alike(text, differ, loose) {
 			return st.signAhead(u, text, differ)
 		}
 	}
@@ -79,12 +79,12 @@ func (st *state) signedAhead(u *unit, text []byte, differ, loose uint64) (bool, 
 func (st *state) signAhead(u *unit, text []byte, differ uint64) (bool, error) {
 	st.text = u.append(st.text[:0], text, differ)
 	st.abs = append(st.abs[:0], st.text[u.url.start:u.url.end]...) // the hook may write to what it is given
-	signed, err := st.Sign(st.ctx, st.text[u.url.start:u.url.end:u.url.end])
+	signed, err := st.Sign.Sign(st.ctx, st.text[u.url.start:u.url.end:u.url.end])
 	if err != nil {
 		return false, err
 	}
 	appended, ok := bytes.CutPrefix(signed, st.abs)
-	if ok && ordinary(appended) && st.SignAlike(st.ctx, st.abs) {
+	if ok && ordinary(appended) && st.alike.SignAlike(st.ctx, st.abs) {
 		u.sign(appended)
 	}
 	return u.signed, nil

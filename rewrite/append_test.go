@@ -250,7 +250,7 @@ func TestAppendSigns(t *testing.T) {
 	m, err := rewrite.Prefix("/p/", "https://cdn.example/live/")
 	require.NoError(t, err)
 	const in = "#EXTM3U\nseg.ts\nseg.ts?a=b#frag\nhttps://other/x\n/x\n#EXT-X-KEY:METHOD=AES-128,URI=\"skd://x\"\n"
-	rw := &rewrite.Rewriter{Map: m, Sign: sign}
+	rw := &rewrite.Rewriter{Map: m, Sign: rewrite.SignFunc(sign)}
 	const out = "#EXTM3U\n/p/ch1/seg.ts?token=viewer\n/p/ch1/seg.ts?a=b&token=viewer#frag\nhttps://other/x\nhttps://cdn.example/x\n" +
 		"#EXT-X-KEY:METHOD=AES-128,URI=\"skd://x\"\n"
 	for _, m := range []rewrite.Mapper{m, hidden{m}} {
@@ -261,16 +261,16 @@ func TestAppendSigns(t *testing.T) {
 	}
 
 	// A hook may do more than to append.
-	rw = &rewrite.Rewriter{Sign: func(_ context.Context, u []byte) ([]byte, error) {
+	rw = &rewrite.Rewriter{Sign: rewrite.SignFunc(func(_ context.Context, u []byte) ([]byte, error) {
 		u = append(u, "\"?s"...)
 		copy(u, "/X")
 		return u, nil
-	}}
+	})}
 	for _, m := range []rewrite.Mapper{rewrite.Query("/q", "u"), hidden{rewrite.Query("/q", "u")}} {
 		rw.Map = m
 		require.Equal(t, "/X/a1.ts?u=https%3A%2F%2Fh%2Fa1.ts%22?s\n/X/a2.ts?u=https%3A%2F%2Fh%2Fa2.ts%22?s", rewritten(t, rw, "a1.ts\na2.ts", "https://h/x"))
 	}
-	rw.Sign = sign
+	rw.Sign = rewrite.SignFunc(sign)
 
 	rw.Map = nil // then what is on the playlist's own host is public
 	got, err := rw.Append(ctx, nil, []byte("a\n//cdn.example:1/a\nhttps://other/x"), base)
@@ -285,9 +285,9 @@ func TestAppendFailsWithItsHooks(t *testing.T) {
 	refused := errors.New("refused")
 	dst := []byte("before")
 	for name, rw := range map[string]*rewrite.Rewriter{
-		"sign":                  {Sign: func(context.Context, []byte) ([]byte, error) { return nil, refused }},
+		"sign":                  {Sign: rewrite.SignFunc(func(context.Context, []byte) ([]byte, error) { return nil, refused })},
 		"map":                   {Map: mapperFunc(func(dst, u []byte) ([]byte, error) { return nil, refused })},
-		"sign on the short way": {Map: rewrite.Query("/p", "u"), Sign: func(context.Context, []byte) ([]byte, error) { return nil, refused }},
+		"sign on the short way": {Map: rewrite.Query("/p", "u"), Sign: rewrite.SignFunc(func(context.Context, []byte) ([]byte, error) { return nil, refused })},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := rw.Append(context.Background(), dst, []byte("#EXTM3U\na.ts"), base)

@@ -73,7 +73,7 @@ func TestAppendLeavesNoGarbage(t *testing.T) {
 	require.NoError(t, err)
 	for _, shape := range playlists.All()[:4] {
 		for name, m := range map[string]rewrite.Mapper{"query": rewrite.Query("/proxy", "url"), "prefix": prefix, "the long way": hidden{prefix}} {
-			rw := &rewrite.Rewriter{Map: m, Sign: func(_ context.Context, u []byte) ([]byte, error) { return append(u, "?t=1"...), nil }}
+			rw := &rewrite.Rewriter{Map: m, Sign: rewrite.SignFunc(func(_ context.Context, u []byte) ([]byte, error) { return append(u, "?t=1"...), nil })}
 			dst := make([]byte, 0, 8*len(shape.Text))
 			allocs := testing.AllocsPerRun(10, func() {
 				_, err := rw.Append(context.Background(), dst, shape.Text, playlists.Base)

@@ -33,7 +33,7 @@ func TestHandlerRewritesLocalPlaylists(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "seg1.ts"), []byte("0123456789"), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "notes.txt"), []byte("#EXT notes"), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "list.txt"), []byte(small), 0o600))
-	rw := &rewrite.Rewriter{Sign: tokens}
+	rw := &rewrite.Rewriter{Sign: rewrite.SignFunc(tokens)}
 	h := http.StripPrefix("/vod/a", rw.Handler(http.FileServer(http.Dir(dir))))
 
 	const want = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n/vod/a/seg1.ts?t=1\n"
@@ -137,7 +137,7 @@ func TestHandlerAnswers(t *testing.T) {
 			io.WriteString(w, "#EXTM3U\n")
 			io.WriteString(w, "#")
 		}, 502, "Bad Gateway\n"},
-		"sign fails": {&rewrite.Rewriter{Sign: func(context.Context, []byte) ([]byte, error) { return nil, refused }}, "/x.m3u8",
+		"sign fails": {&rewrite.Rewriter{Sign: rewrite.SignFunc(func(context.Context, []byte) ([]byte, error) { return nil, refused })}, "/x.m3u8",
 			func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, small) }, 502, "Bad Gateway\n"},
 		"status": {&rewrite.Rewriter{}, "/x.m3u8", func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(103)

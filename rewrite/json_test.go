@@ -126,7 +126,7 @@ func TestJSONThatCannotBeRewrittenPassesWhole(t *testing.T) {
 	t.Run("hook fails", func(t *testing.T) {
 		rw := prefixed(t)
 		refused := errors.New("refused")
-		rw.Sign = func(context.Context, []byte) ([]byte, error) { return nil, refused }
+		rw.Sign = rewrite.SignFunc(func(context.Context, []byte) ([]byte, error) { return nil, refused })
 		require.ErrorIs(t, rw.ModifyResponse(response("https://cdn.example/live/ch1/list.json", "text/json", in)), refused)
 	})
 }

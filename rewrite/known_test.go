@@ -33,14 +33,14 @@ func TestWhatOtherRewritersGetWrong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			rw := prefixed(t)
-			rw.Sign = func(_ context.Context, public []byte) ([]byte, error) {
+			rw.Sign = rewrite.SignFunc(func(_ context.Context, public []byte) ([]byte, error) {
 				for _, c := range public {
 					if c == '?' {
 						return append(public, "&t"...), nil
 					}
 				}
 				return append(public, "?t"...), nil
-			}
+			})
 			require.Equal(t, c.out, rewritten(t, rw, c.in, base))
 			rw.Map = hidden{rw.Map}
 			require.Equal(t, c.out, rewritten(t, rw, c.in, base))

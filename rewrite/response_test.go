@@ -181,7 +181,7 @@ func TestModifyResponseMarksViewersPlaylistsPrivate(t *testing.T) {
 		resp.Header.Set("Cache-Control", in)
 		resp.Header.Set("Surrogate-Control", "max-age=9")
 		rw := prefixed(t)
-		rw.Sign = func(_ context.Context, u []byte) ([]byte, error) { return u, nil }
+		rw.Sign = rewrite.SignFunc(func(_ context.Context, u []byte) ([]byte, error) { return u, nil })
 		require.NoError(t, rw.ModifyResponse(resp))
 		require.Equal(t, want, resp.Header.Get("Cache-Control"))
 		require.Empty(t, resp.Header.Get("Surrogate-Control"))

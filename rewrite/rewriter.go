@@ -18,16 +18,12 @@ type Rewriter struct {
 	// Map gives the public URLs. nil: URIs become absolute, and those with the scheme and host of the playlist count as public.
 	Map Mapper
 
-	// Sign extends each public URL, after mapping: it gets the URL as the player will see it, without a fragment, may
-	// append to it in place, and returns the result. An error fails the playlist. nil: nothing is signed. Where it is
-	// set, answers are marked so that shared caches do not keep them.
-	Sign func(ctx context.Context, public []byte) ([]byte, error)
-
-	// SignAlike spares most calls of Sign, and most of what signing a playlist costs. It reports that what Sign appends to a
-	// public URL is what it appends to each that differs from it in nothing but digits: of its file name before the
-	// extension (the last dot and what follows), or of its query. Sign is then called for one of these. SignAlike may
-	// write behind the URL, but neither change nor keep it. nil: Sign is called for each URL.
-	SignAlike func(ctx context.Context, public []byte) bool
+	// Sign extends each public URL, after mapping: a signer of package sign, a [SignFunc], or a [SignChain] of both. nil:
+	// nothing is signed. Where it is set, answers are marked so that shared caches do not keep them.
+	//
+	// A URL is mapped but not signed if it lies outside of the playlist's own directory because the client said so: if the
+	// value of an EXT-X-DEFINE:QUERYPARAM has any part in which directory it is.
+	Sign Signer
 
 	// Skip reports which URIs are left absolute and unsigned (segments straight from a CDN). nil: none.
 	Skip func(Ref) bool
@@ -82,6 +78,7 @@ func (rw *Rewriter) append(ctx context.Context, dst, playlist []byte, base strin
 	st := newState()
 	defer st.free()
 	st.Rewriter, st.ctx, st.sight, st.most = rw, ctx, sight, most
+	st.alike, _ = rw.Sign.(AlikeSigner)
 	st.begin(playlist, base)
 	if rw.Variant != nil {
 		st.restart(st.filter(playlist))

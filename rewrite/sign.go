@@ -7,7 +7,7 @@ func (st *state) sign(dst []byte, start int) ([]byte, error) {
 	if st.Sign == nil {
 		return dst, nil
 	}
-	signed, err := st.Sign(st.ctx, dst[start:])
+	signed, err := st.Sign.Sign(st.ctx, dst[start:])
 	if err != nil {
 		return dst, err
 	}
@@ -21,7 +21,7 @@ func (st *state) signHarmless(dst []byte, start int, form form) ([]byte, error) 
 		return dst, nil
 	}
 	st.abs = append(st.abs[:0], dst[start:]...) // the hook may write to what it is given
-	signed, err := st.Sign(st.ctx, dst[start:])
+	signed, err := st.Sign.Sign(st.ctx, dst[start:])
 	if err != nil {
 		return dst, err
 	}

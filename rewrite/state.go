@@ -15,7 +15,8 @@ type state struct {
 	abs  []byte // the reference at hand, resolved
 	text []byte // the reference at hand, variables substituted
 
-	*Rewriter // nil for Refs
+	*Rewriter             // nil for Refs
+	alike     AlikeSigner // the Rewriter's, if it is one
 	ctx       context.Context
 	src       []byte
 	sight     sight
@@ -61,6 +62,6 @@ func (st *state) free() {
 	}
 	st.scan = scanner{}
 	st.vars = variables{}
-	st.Rewriter, st.ctx, st.src = nil, nil, nil
+	st.Rewriter, st.alike, st.ctx, st.src = nil, nil, nil, nil
 	states.Put(st)
 }

@@ -44,7 +44,7 @@ func TestLinesLikeOthersBefore(t *testing.T) {
 				b.Write(text)
 			}
 			for name, m := range all {
-				for _, rw := range []*rewrite.Rewriter{{}, {Sign: odd}, {Sign: alike, SignAlike: always}} {
+				for _, rw := range []*rewrite.Rewriter{{}, {Sign: rewrite.SignFunc(odd)}, {Sign: signsAlike{alike}}} {
 					rw.Skip = func(rewrite.Ref) bool { return false }
 					want := rewritten(t, rw, b.String(), base)
 					rw.Skip = nil
@@ -76,7 +76,9 @@ func alike(_ context.Context, u []byte) ([]byte, error) {
 	return fmt.Appendf(u, "?sum=%d", sum), nil
 }
 
-func always(context.Context, []byte) bool { return true }
+type signsAlike struct{ rewrite.SignFunc }
+
+func (signsAlike) SignAlike(context.Context, []byte) bool { return true }
 
 // Each playlist is signed for itself, whatever was learned from those before, and a hook that does not append, or
 // appends what has to be escaped, is called for each URL.
@@ -90,11 +92,12 @@ func TestSigningAlike(t *testing.T) {
 		func(u []byte) []byte { return fmt.Appendf(nil, "/x%s", u) }, func(u []byte) []byte { return append(u, "?\n"...) },
 		func(u []byte) []byte { return append(u, "?ccc"...) }, func(u []byte) []byte { return u },
 	} {
-		rw := &rewrite.Rewriter{Map: m, SignAlike: always}
+		rw := &rewrite.Rewriter{Map: m}
 		want := rewritten(t, &rewrite.Rewriter{Map: m}, playlist, "https://cdn.example/live/x")
 		if sign != nil {
-			rw.Sign = func(_ context.Context, u []byte) ([]byte, error) { calls++; return sign(u), nil }
-			want = rewritten(t, &rewrite.Rewriter{Map: hidden{m}, Sign: rw.Sign}, playlist, "https://cdn.example/live/x")
+			f := rewrite.SignFunc(func(_ context.Context, u []byte) ([]byte, error) { calls++; return sign(u), nil })
+			rw.Sign = signsAlike{f}
+			want = rewritten(t, &rewrite.Rewriter{Map: hidden{m}, Sign: f}, playlist, "https://cdn.example/live/x")
 		}
 		calls = 0
 		require.Equal(t, want, rewritten(t, rw, playlist, "https://cdn.example/live/x"), i)
@@ -106,7 +109,7 @@ func TestSigningAlike(t *testing.T) {
 
 func TestSigningAlikeFails(t *testing.T) {
 	m := rewrite.Query("/p", "u")
-	rw := &rewrite.Rewriter{Map: m, SignAlike: always, Sign: func(context.Context, []byte) ([]byte, error) { return nil, io.ErrUnexpectedEOF }}
+	rw := &rewrite.Rewriter{Map: m, Sign: signsAlike{func(context.Context, []byte) ([]byte, error) { return nil, io.ErrUnexpectedEOF }}}
 	playlist := strings.Repeat("seg1.ts\n", 9)
 	rewritten(t, &rewrite.Rewriter{Map: m}, playlist, base)
 	_, err := rw.Append(t.Context(), nil, []byte(playlist), base)

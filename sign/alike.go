@@ -62,3 +62,7 @@ func hasOneName(public []byte) bool {
 	p, ok := split(public)
 	return ok && bytes.IndexByte(p.url[p.path:p.query], '%') < 0
 }
+
+// SignsVariables tells a playlist rewriter that Handler lets no URL pass whose variables of a multivariant playlist are not
+// those that were signed.
+func (s *Signer) SignsVariables() bool { return true }

@@ -46,7 +46,7 @@ func newHandler(o options) (http.Handler, error) {
 	}
 	guard := &origin.Guard{Hosts: o.origins.Hosts(), Allow: o.allow, Ports: o.origins.Ports()}
 	shared := &cache.Transport{Base: guard.Transport(), Store: cache.NewMemory(256 << 20)}
-	playlists := &rewrite.Rewriter{Map: tree, Sign: ask.Sign, SignAlike: ask.SignAlike}
+	playlists := &rewrite.Rewriter{Map: tree, Sign: ask}
 	live := rangeserve.Handler(&origin.Proxy{
 		Upstream: tree.Upstream, Transport: shared, ModifyResponse: playlists.ModifyResponse, OnFailure: serve.LogFailure,
 	})

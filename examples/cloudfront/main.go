@@ -33,7 +33,7 @@ func newHandler(o options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	playlists := &rewrite.Rewriter{Map: urls, Sign: urls.sign}
+	playlists := &rewrite.Rewriter{Map: urls, Sign: rewrite.SignFunc(urls.sign)}
 	guard := &origin.Guard{Hosts: []string{o.origin.Host}, Allow: o.allow, Ports: []uint16{o.origin.Port}}
 	proxy := &origin.Proxy{
 		Upstream: urls.Upstream, Transport: &signed{urls, guard.Transport()}, ModifyResponse: playlists.ModifyResponse,

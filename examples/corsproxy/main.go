@@ -47,7 +47,7 @@ func newHandler(o options) (http.Handler, error) {
 			OnFailure: serve.LogFailure,
 		})
 		if links.signer != nil {
-			playlists.Sign, proxy = links.signer.Sign, links.signer.Handler(proxy)
+			playlists.Sign, proxy = links.signer, links.signer.Handler(proxy)
 		}
 		return cors.Handler(proxy)
 	}

@@ -46,7 +46,7 @@ func newChain(prefix string, origins []string, transport http.RoundTripper, link
 	proxy := &origin.Proxy{Upstream: tree.Upstream, Transport: transport, ModifyResponse: rewriter.ModifyResponse}
 	stream := rangeserve.Handler(proxy)
 	if links != nil {
-		rewriter.Sign, rewriter.SignAlike = links.Sign, links.SignAlike
+		rewriter.Sign = links
 		stream = links.Handler(stream)
 	}
 	return cors.Handler(stream), nil

@@ -51,7 +51,7 @@ func newHandler(o options, urls *links) (http.Handler, error) {
 		OnFailure: serve.LogFailure,
 	})
 	if urls.signer != nil {
-		playlists.Sign, playlists.SignAlike = urls.signer.Sign, urls.signer.SignAlike
+		playlists.Sign = urls.signer
 		live = urls.signer.Handler(live)
 	}
 	mux := http.NewServeMux()

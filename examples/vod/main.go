@@ -57,7 +57,7 @@ func newHandler(ctx context.Context, o options, root *os.Root, local bool) (http
 		if err != nil {
 			return nil, nil, err
 		}
-		playlists.Sign, vod = links.Sign, links.Handler(vod)
+		playlists.Sign, vod = links, links.Handler(vod)
 		home.link = func(path string) (string, error) { p, _ := escaped(path); return links.URL(p) }
 		gate = func(next http.Handler) http.Handler { return keyed(o.key, next) }
 		front = gate(home)

@@ -55,7 +55,7 @@ func newChain(t *testing.T, c chainConfig) *chain {
 		ch.signer = must(sign.New(sign.Config{
 			Keys: []sign.Key{{ID: "1", Secret: []byte("0123456789abcdef0123456789abcdef")}}, TTL: time.Hour,
 		}))
-		rewriter.Sign = ch.signer.Sign
+		rewriter.Sign = ch.signer
 		h = ch.signer.Handler(h)
 	}
 	h = must(corsmw.New(corsmw.Config{Origins: []string{"*"}})).Handler(h)

@@ -1,7 +1,6 @@
 package chaintest_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -53,10 +52,7 @@ func TestASessionStaysWithItsOrigin(t *testing.T) {
 	tree := must(rewrite.Prefix("/live/", origins[0], origins[1:]...))
 	signer := must(sign.New(sign.Config{Keys: []sign.Key{{ID: "1", Secret: secret}}, TTL: time.Hour}))
 	shared := &cache.Transport{Base: pool, Store: cache.NewMemory(1 << 20)}
-	playlists := &rewrite.Rewriter{Map: tree, Sign: func(ctx context.Context, public []byte) ([]byte, error) {
-		public, _ = origin.Stick(ctx, public)
-		return signer.Sign(ctx, public)
-	}}
+	playlists := &rewrite.Rewriter{Map: tree, Sign: rewrite.SignChain(rewrite.SignFunc(origin.Stick), signer)}
 	server := httptest.NewServer(signer.Handler(&origin.Proxy{
 		Upstream: tree.Upstream, Transport: shared, ModifyResponse: playlists.ModifyResponse, Sticky: "o",
 	}))

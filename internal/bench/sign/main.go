@@ -47,18 +47,21 @@ func compare(title, anchor string, contenders ...ratio.Contender) {
 func playlist(shape playlists.Shape) []ratio.Contender {
 	prefix := must(rewrite.Prefix("/live/", "https://cdn.example.com/live/"))
 	token := []byte("?hpt=EABpHqQAAAE-Q0wzpG6T0n1mJt3l0dGkw")
-	constant := func(_ context.Context, public []byte) ([]byte, error) { return append(public, token...), nil }
-	always := func(context.Context, []byte) bool { return true }
+	appended := func(_ context.Context, public []byte) ([]byte, error) { return append(public, token...), nil }
 	exact, directory := signer(sign.Exact), signer(sign.Directory)
 	entry := must(directory.URL("/live/channel1/1080p/index.m3u8"))
 	return []ratio.Contender{
 		rewritten("rewriting", shape, &rewrite.Rewriter{Map: prefix}, context.Background()),
-		rewritten("+ a constant", shape, &rewrite.Rewriter{Map: prefix, Sign: constant, SignAlike: always}, context.Background()),
-		rewritten("+ directory, asked each", shape, &rewrite.Rewriter{Map: prefix, Sign: directory.Sign}, admitted(directory, entry)),
-		rewritten("+ directory", shape, &rewrite.Rewriter{Map: prefix, Sign: directory.Sign, SignAlike: directory.SignAlike}, admitted(directory, entry)),
-		rewritten("+ exact on every URI", shape, &rewrite.Rewriter{Map: prefix, Sign: exact.Sign}, admitted(exact, must(exact.URL("/live/index.m3u8")))),
+		rewritten("+ a constant", shape, &rewrite.Rewriter{Map: prefix, Sign: constant{appended}}, context.Background()),
+		rewritten("+ directory, asked each", shape, &rewrite.Rewriter{Map: prefix, Sign: rewrite.SignFunc(directory.Sign)}, admitted(directory, entry)),
+		rewritten("+ directory", shape, &rewrite.Rewriter{Map: prefix, Sign: directory}, admitted(directory, entry)),
+		rewritten("+ exact on every URI", shape, &rewrite.Rewriter{Map: prefix, Sign: exact}, admitted(exact, must(exact.URL("/live/index.m3u8")))),
 	}
 }
+
+type constant struct{ rewrite.SignFunc }
+
+func (constant) SignAlike(context.Context, []byte) bool { return true }
 
 func rewritten(name string, shape playlists.Shape, rw *rewrite.Rewriter, ctx context.Context) ratio.Contender {
 	var dst []byte

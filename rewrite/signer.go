@@ -1,0 +1,87 @@
+package rewrite
+
+import (
+	"bytes"
+	"context"
+)
+
+// A Signer extends the public URLs in playlists, for instance by a token. Its methods are called concurrently.
+type Signer interface {
+	// Sign gets a URL as the player will see it, without a fragment. It may append to it in place, and returns the result.
+	// ctx is that of the response's request. An error fails the playlist.
+	Sign(ctx context.Context, public []byte) ([]byte, error)
+}
+
+// An AlikeSigner spares the Rewriter most calls of Sign, and most of what signing a playlist costs. A Rewriter looks for
+// it by a type assertion, as io.Copy looks for an io.WriterTo.
+type AlikeSigner interface {
+	Signer
+
+	// SignAlike reports that what Sign appends to a public URL is what it appends to each that differs from it in nothing
+	// but digits: of its file name before the extension (the last dot and what follows), or of its query. Sign is then
+	// called for one of these. SignAlike may write behind the URL, but neither change nor keep it.
+	SignAlike(ctx context.Context, public []byte) bool
+}
+
+// A VariableSigner says whether a client can change the query of what Sign has signed. A Rewriter looks for it by a type
+// assertion.
+type VariableSigner interface {
+	Signer
+
+	// SignsVariables reports that whoever verifies the URLs lets none pass whose variables a client has changed: those of
+	// a multivariant playlist, which travel to its children in the query of their URLs. Where it is false, or the Signer
+	// has no such method, EXT-X-DEFINE:IMPORT is treated as EXT-X-DEFINE:QUERYPARAM is; see [Rewriter.Sign].
+	SignsVariables() bool
+}
+
+// SignFunc makes a Signer of a function.
+type SignFunc func(ctx context.Context, public []byte) ([]byte, error)
+
+// Sign calls f.
+func (f SignFunc) Sign(ctx context.Context, public []byte) ([]byte, error) { return f(ctx, public) }
+
+// SignChain returns a Signer that hands each URL from one Signer to the next. What counts for one of them counts for the
+// chain: it signs alike if all do, and signs variables if one does.
+func SignChain(signers ...Signer) Signer { return signChain(signers) }
+
+type signChain []Signer
+
+func (c signChain) Sign(ctx context.Context, public []byte) ([]byte, error) {
+	for _, s := range c {
+		var err error
+		if public, err = s.Sign(ctx, public); err != nil {
+			return public, err
+		}
+	}
+	return public, nil
+}
+
+// SignAlike asks each about the URL that it would get.
+func (c signChain) SignAlike(ctx context.Context, public []byte) bool {
+	u := bytes.Clone(public)
+	for _, s := range c {
+		alike, ok := s.(AlikeSigner)
+		if !ok || !alike.SignAlike(ctx, u) {
+			return false
+		}
+		var err error
+		if u, err = s.Sign(ctx, u); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+func (c signChain) SignsVariables() bool {
+	for _, s := range c {
+		if signsVariables(s) {
+			return true
+		}
+	}
+	return false
+}
+
+func signsVariables(s Signer) bool {
+	v, ok := s.(VariableSigner)
+	return ok && v.SignsVariables()
+}
