@@ -78,7 +78,7 @@ func TestVODPageUploadsAndPlays(t *testing.T) {
 	film, err := os.ReadFile(filepath.Join(media(t), "src.mp4"))
 	require.NoError(t, err)
 	require.NoError(t, write(dir, "src.mp4", string(film)))
-	p := openPage(t, startExample(t, "vod", "-dir", dir).URL)
+	p := openPage(t, startExample(t, "upload", "-dir", dir).URL)
 	p.upload("bad.mp4", "'no film'")
 	p.says("#jobs", "That is no film")
 	p.upload("first.mp4", "await (await fetch('/vod/src.mp4')).blob()")

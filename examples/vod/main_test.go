@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"context"
 	"html"
 	"io"
 	"net/http"
@@ -11,33 +9,12 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/hlsproxy/hlsproxy/examples/internal/serve/servetest"
 	"github.com/stretchr/testify/require"
 )
 
-// start runs the program until the test ends and returns what it listens on.
-func start(t *testing.T, args ...string) string {
-	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
-	r, w := io.Pipe()
-	ended := make(chan error, 1)
-	go func() {
-		err := run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), w)
-		w.CloseWithError(err)
-		ended <- err
-	}()
-	t.Cleanup(func() {
-		stop()
-		require.NoError(t, <-ended)
-	})
-	line, err := bufio.NewReader(r).ReadString('\n')
-	require.NoError(t, err)
-	go io.Copy(io.Discard, r)
-	base, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
-	require.True(t, ok, line)
-	return base
-}
+func start(t *testing.T, args ...string) string { return servetest.Start(t, run, args...).URL }
 
 // do asks as a page of another origin does.
 func do(t *testing.T, method, target string, header ...string) (*http.Response, string) {
@@ -173,21 +150,21 @@ func TestInterstitialsAreNamedByWholeURLs(t *testing.T) {
 }
 
 func TestBadFlags(t *testing.T) {
-	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
-	defer stop()
-	for _, args := range [][]string{
-		{}, {"-dir", "/does/not/exist"}, {"-dir", ".", "-max", "much"}, {"-dir", ".", "extra"}, {"-dir", ".", "-addr", "127.0.0.1:-1"},
-		{"-dir", ".", "-key", "k", "-ttl", "-1s"}, {"-dir", ".", "-key", ""}, {"-dir", ".", "-public", "media.example"}, {"-dir", ".", "-public", "https://media.example/x"},
+	for says, args := range map[string][]string{
+		"-dir is needed": {}, `-dir "/does/not/exist"`: {"-dir", "/does/not/exist"}, `"extra"`: {"-dir", ".", "extra"}, `-addr "127.0.0.1:-1"`: {"-dir", ".", "-addr", "127.0.0.1:-1"},
+		"TTL": {"-dir", ".", "-key", "k", "-ttl", "-1s"}, "-key": {"-dir", ".", "-key", ""}, `"media.example" for flag -public`: {"-dir", ".", "-public", "media.example"},
+		`"https://media.example/x" for flag -public`: {"-dir", ".", "-public", "https://media.example/x"},
 	} {
-		require.Error(t, run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), io.Discard), "%v", args)
+		require.Contains(t, servetest.Fails(t, run, append([]string{"-addr", "127.0.0.1:0"}, args...)...), says)
 	}
 }
 
+// A page elsewhere whose name was made to lead here must not read what there is.
 func TestPagesOfOtherNamesCannotReachALoopbackServer(t *testing.T) {
-	fakeFFmpeg(t, "finish")
-	base := start(t, "-dir", t.TempDir())
-	for host, status := range map[string]int{"rebound.example": 403, "rebound.example:80": 403, "localhost:80": 400, "127.0.0.1": 400, "[::1]:80": 400} {
-		resp, body := do(t, "POST", base+"/upload", "Host", host, "Origin", "http://"+host)
-		require.Equal(t, status, resp.StatusCode, "%s: %s", host, body)
+	base := start(t, "-dir", folder(t))
+	for host, status := range map[string]int{"rebound.example": 403, "rebound.example:80": 403, "localhost:80": 200, "127.0.0.1": 200, "[::1]:80": 200} {
+		resp, body := do(t, "GET", base+"/", "Host", host)
+		require.Equal(t, status, resp.StatusCode, host)
+		require.Equal(t, status == 200, strings.Contains(body, "/vod/"), host)
 	}
 }

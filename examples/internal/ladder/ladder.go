@@ -1,0 +1,32 @@
+package ladder
+
+import "fmt"
+
+// rung is one of the sizes that a film is offered in.
+type rung struct{ width, height int }
+
+// name is that of the rung's folder.
+func (r rung) name() string { return fmt.Sprintf("%dp", r.height) }
+
+// bits are what a second of the picture may take. More pixels, but not more of everything in it.
+func (r rung) bits() int { return 200_000 + 12*r.width*r.height/5 }
+
+const maxSide = 4096 // that H.264 decoders are sure to take
+
+// ladder is up to three sizes of a picture: its own, though at most 1080 lines, and 720 and 360 where they are a step
+// down. A picture that is upright counts by its width. All sides are even, as 4:2:0 wants it.
+func ladder(width, height int) []rung {
+	short, long := min(width, height), max(width, height)
+	if short == 0 {
+		return nil
+	}
+	top := min(short, 1080, max(2, short*maxSide/long))
+	even := func(side, size int) int { return max(2, side*size/short&^1) }
+	rungs := []rung{{even(width, top), even(height, top)}}
+	for _, size := range []int{720, 360} {
+		if 4*size <= 3*top {
+			rungs = append(rungs, rung{even(width, size), even(height, size)})
+		}
+	}
+	return rungs
+}

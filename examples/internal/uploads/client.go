@@ -1,0 +1,20 @@
+package uploads
+
+import (
+	"net/http"
+	"net/netip"
+)
+
+// clientOf is the address that a request comes from. A client of IPv6 has a whole network of 64 bits. Behind a reverse
+// proxy all are one client.
+func clientOf(r *http.Request) string {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	ip := at.Addr().Unmap()
+	if ip.Is6() {
+		return netip.PrefixFrom(ip, 64).Masked().String()
+	}
+	return ip.String()
+}

@@ -1,0 +1,58 @@
+package uploads
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Watch streams the jobs as server-sent events: all of them, at once and after every change, so that a page that
+// connects late or again misses nothing.
+func (u *Uploads) Watch() http.Handler {
+	const atMostEvery, silence = 100 * time.Millisecond, 15 * time.Second
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, rc := w.Header(), http.NewResponseController(w)
+		h.Set("Content-Type", "text/event-stream")
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Accel-Buffering", "no") // nginx would hold the events back
+		for {
+			all, changed := u.jobs.now()
+			data, err := json.Marshal(all)
+			if err != nil {
+				return
+			}
+			fmt.Fprintf(w, "data: %s\n\n", data)
+			if rc.Flush() != nil || !pause(u.ctx, r, nil, atMostEvery) || !pause(u.ctx, r, changed, silence) {
+				return
+			}
+		}
+	})
+}
+
+// pause waits for something to happen, though not forever, and reports whether there still is somebody to tell.
+func pause(ctx context.Context, r *http.Request, happens <-chan struct{}, most time.Duration) bool {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-happens:
+	case <-timer.C:
+	case <-r.Context().Done():
+		return false
+	case <-ctx.Done(): // a server that stops waits for its answers to end
+		return false
+	}
+	return true
+}
+
+// Cancel ends the job whose number is the {id} of the path.
+func (u *Uploads) Cancel(w http.ResponseWriter, r *http.Request) {
+	id, err := strconv.Atoi(r.PathValue("id"))
+	if err != nil || !u.jobs.stop(id) {
+		http.Error(w, "There is no such film on its way.", http.StatusNotFound)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -1,0 +1,127 @@
+// Package uploads receives films and has ffmpeg turn them into HLS, one after the other. A page can watch how far each
+// is, and cancel it.
+package uploads
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/examples/internal/ladder"
+)
+
+// Uploads is a handler that takes a film by POST and answers when it plays or has failed: an uploader that leaves gives
+// the film up. Everything happens in a hidden folder, and only what is whole is published.
+type Uploads struct {
+	c     Config
+	ctx   context.Context
+	tools ladder.Tools
+	jobs  *jobs
+}
+
+// Config says what becomes of films.
+type Config struct {
+	Dir   string // films are converted in hidden folders of it
+	Limit int64  // bytes of a film
+	// Publish takes the folder of a film that is converted and says where it plays. What it does not take away is
+	// removed. It is told what the film is called, and tells how far it is, in percent.
+	Publish func(ctx context.Context, folder, title string, percent func(int)) (link string, err error)
+	// Idle is how long the next bytes of a film may take before it loses its place. Zero: 30 s.
+	Idle    time.Duration
+	Refused string // why no film is taken; empty: films are
+}
+
+const hidden = ".upload-" // begins the names of folders that are not yet whole
+
+// New also clears away what a killed process left behind: two servers must not take films for the same folder. Films that
+// are on their way when ctx ends are given up.
+func New(ctx context.Context, c Config) (*Uploads, error) {
+	c.Limit = min(c.Limit, math.MaxInt64-formSize)
+	u := &Uploads{c: c, ctx: ctx, jobs: newJobs()}
+	var err error
+	if u.tools, err = ladder.FindTools(); err != nil {
+		u.c.Refused = noFFmpeg
+	}
+	entries, err := os.ReadDir(c.Dir)
+	for _, e := range entries {
+		if e.IsDir() && strings.HasPrefix(e.Name(), hidden) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(c.Dir, e.Name())))
+		}
+	}
+	return u, err
+}
+
+const noFFmpeg = "Films cannot be uploaded: ffmpeg is not installed here."
+
+// Refused is why no film is taken, empty where films are.
+func (u *Uploads) Refused() string { return u.c.Refused }
+
+// ServeHTTP takes a film.
+func (u *Uploads) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch u.c.Refused {
+	case "":
+	case noFFmpeg:
+		http.Error(w, noFFmpeg, http.StatusNotImplemented)
+		return
+	default:
+		http.Error(w, u.c.Refused, http.StatusForbidden)
+		return
+	}
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
+	defer cancel(nil)
+	defer context.AfterFunc(r.Context(), func() { cancel(errLeft) })()
+	defer context.AfterFunc(u.ctx, func() { cancel(errStopping) })()
+	j, err := u.jobs.add(clientOf(r), cancel)
+	if err != nil {
+		answer(w, u.refusalFor(err))
+		return
+	}
+	w.Header().Set("Vod-Job", strconv.Itoa(j.ID))
+	link, err := u.take(ctx, w, r, j)
+	if err != nil {
+		no := u.refusalFor(err)
+		u.jobs.end(j, "", no.Text)
+		answer(w, no)
+		return
+	}
+	u.jobs.end(j, link, "")
+	w.Header().Set("Location", link)
+	w.WriteHeader(http.StatusCreated)
+	fmt.Fprintln(w, link)
+}
+
+// take returns the link to what the film became. A failed or cancelled upload leaves nothing.
+func (u *Uploads) take(ctx context.Context, w http.ResponseWriter, r *http.Request, j *Job) (link string, err error) {
+	work, err := os.MkdirTemp(u.c.Dir, hidden)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+	film, err := u.receive(ctx, w, r, j, filepath.Join(work, ladder.FilmFile))
+	if err != nil {
+		return "", err
+	}
+	if err := u.jobs.wait(ctx, j); err != nil {
+		return "", err
+	}
+	percent := func(n int) { u.jobs.progress(j, n) }
+	if err := u.tools.Convert(ctx, work, film.demuxer, film.fragmented, percent); err != nil {
+		return "", err
+	}
+	if err := os.Remove(filepath.Join(work, ladder.FilmFile)); err != nil {
+		return "", err
+	}
+	u.jobs.store(j)
+	link, err = u.c.Publish(ctx, filepath.Join(work, ladder.HLSFolder), film.title, percent)
+	if ctx.Err() != nil && err != nil {
+		err = context.Cause(ctx)
+	}
+	return link, err
+}
