@@ -101,6 +101,7 @@ func (t *Transport) newFlight(r *http.Request, have found) *flight {
 	req.Method, req.Header, req.Body, req.GetBody = http.MethodGet, fillHeader(r.Header), nil, nil
 	o := &flight{t: t, primary: have.primary, key: have.key, part: have.part, req: req, cancel: cancel}
 	if o.part != nil {
+		o.req = req.WithContext(o.part.with(ctx))
 		o.part.ask(req.Header)
 	}
 	if hold(have.entry) {

@@ -13,7 +13,7 @@ import (
 
 func (t *Transport) key(r *http.Request) (key string, err error) {
 	if t.Key == nil {
-		return defaultKey(r), nil
+		return Key(r), nil
 	}
 	defer t.recovered(&err)
 	return t.Key(r), nil

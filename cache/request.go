@@ -31,8 +31,9 @@ func why(r *http.Request) string {
 	return statusBypass
 }
 
-// defaultKey is the URL without viewer parameters. A Host that differs from the URL's asks for something else.
-func defaultKey(r *http.Request) string { return string(appendKey(nil, r)) }
+// Key is the key of a request to a Transport with a nil Key: the URL without viewer parameters. A Host that differs from the
+// URL's asks for something else.
+func Key(r *http.Request) string { return string(appendKey(nil, r)) }
 
 func appendKey(key []byte, r *http.Request) []byte {
 	u := r.URL

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strconv"
 	"sync"
 )
 
@@ -33,14 +32,11 @@ func (s *sliced) open() error {
 	i := s.off / sliceSize
 	part := &slice{head: s.head, off: i * sliceSize, end: min((i+1)*sliceSize, s.head.Sliced)}
 	part.from, part.to = s.off-part.off, min(s.end, part.end)-part.off
-	name, value := strongValidator(s.head.Header)
-	key := s.key + "\x00slice\x00" + name + "\x00" + value + "\x00" +
-		strconv.FormatInt(s.head.Sliced, 10) + "\x00" + strconv.FormatInt(i, 10)
 	r := s.r.WithContext(s.r.Context())
 	r.Method, r.Header = http.MethodGet, fillHeader(r.Header)
-	resp, err := s.t.slice(r, key, part)
+	resp, err := s.t.slice(r, part.key(s.key), part)
 	if err != nil {
-		if errors.Is(err, errChanged) {
+		if errors.Is(err, ErrChanged) {
 			s.t.changed(r, s.key, s.head)
 		}
 		return err

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -14,9 +13,6 @@ import (
 // and each slice is checked against it, so that parts of two versions never come together.
 
 const sliceSize = 2 << 20
-
-// errChanged: the origin has another version by now, or does not serve ranges.
-var errChanged = errors.New("the slice is not of the body it was asked for")
 
 // slice is one of them, as a viewer asks for it.
 type slice struct {
@@ -58,7 +54,7 @@ func (s *slice) ask(h http.Header) {
 
 // check tells whether the origin's answer is the slice: of the same version, for the same viewers.
 func (s *slice) check(resp *http.Response) error {
-	h, show := resp.Header, fmt.Sprintf("bytes %d-%d/%d", s.off, s.end-1, s.head.Sliced)
+	h, show := resp.Header, s.shown()
 	name, value := strongValidator(s.head.Header)
 	same := resp.StatusCode == http.StatusPartialContent && h.Get("Content-Range") == show && h.Get(name) == value &&
 		h["Content-Encoding"] == nil
@@ -77,7 +73,7 @@ func (s *slice) check(resp *http.Response) error {
 	if failure(resp.StatusCode) {
 		return &fault{ErrBroken, fmt.Errorf("status %d for a slice", resp.StatusCode)}
 	}
-	return &fault{ErrBroken, errChanged}
+	return &fault{ErrBroken, ErrChanged}
 }
 
 // variesAlike tells whether a slice varies by no field that the whole does not vary by.
