@@ -10,7 +10,7 @@ import (
 // The reasons for which a Transport gives up on an answer. RoundTrip and Body.Read wrap them; each of those errors also
 // has HTTPStatus() int and Timeout() bool.
 var (
-	// ErrIdle: the origin sent nothing for Transport.Timeout. HTTPStatus is 504.
+	// ErrIdle: the origin sent nothing for Transport.Idle. HTTPStatus is 504.
 	ErrIdle = errors.New("cache: the origin is silent")
 	// ErrBroken: the origin's answer broke off, has the wrong length, or is none to the question asked. HTTPStatus is 502.
 	ErrBroken = errors.New("cache: the origin's answer is broken")

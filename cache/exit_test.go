@@ -49,7 +49,7 @@ func TestHooksThatEndTheirGoroutine(t *testing.T) {
 		"Close":  {&cache.Transport{}, func() reply { return body(false) }, true},
 		"Put":    {&cache.Transport{Store: badStore{fine, exit}}, good, true},
 		"TTL":    {&cache.Transport{Store: store(t), TTL: func(*cache.Entry) time.Duration { exit(); return 0 }}, good, true},
-		"Filled": {&cache.Transport{Filled: func(cache.Fill) { exit() }}, good, true},
+		"OnFill": {&cache.Transport{OnFill: func(cache.Fill) { exit() }}, good, true},
 		"refused": {&cache.Transport{}, func() reply {
 			a := body(false)
 			a.status = http.StatusPartialContent

@@ -138,7 +138,7 @@ func TestSilenceBeforeTheHeader(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := &cache.Transport{Timeout: row.timeout, Base: trip(func(r *http.Request) (*http.Response, error) {
+				c := &cache.Transport{Idle: row.timeout, Base: trip(func(r *http.Request) (*http.Response, error) {
 					<-r.Context().Done()
 					return nil, r.Context().Err()
 				})}

@@ -87,11 +87,11 @@ func TestPurgeOfWhatIsBeingFetched(t *testing.T) {
 	}
 }
 
-func TestFilledIsToldOfEachQuestion(t *testing.T) {
+func TestOnFillIsToldOfEachQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []cache.Fill
 		o := &editions{edition: "one", header: []string{"Cache-Control", "max-age=10"}, slow: time.Second}
-		c := &cache.Transport{Base: o, Store: store(t), StaleIfError: -1, Filled: func(f cache.Fill) { got = append(got, f) }}
+		c := &cache.Transport{Base: o, Store: store(t), StaleIfError: -1, OnFill: func(f cache.Fill) { got = append(got, f) }}
 		fetch(t, c, segURL)
 		time.Sleep(10 * time.Second)
 		fetch(t, c, segURL)
@@ -113,7 +113,7 @@ func TestFilledIsToldOfEachQuestion(t *testing.T) {
 		want[3].Status = 503
 		require.Equal(t, want, got)
 	})
-	c := &cache.Transport{Base: numbered(1), Filled: func(cache.Fill) { panic(errors.New("bang")) }}
+	c := &cache.Transport{Base: numbered(1), OnFill: func(cache.Fill) { panic(errors.New("bang")) }}
 	fetch(t, c, segURL)
 	require.Eventually(t, func() bool { return c.Stats().Errors == 1 }, time.Minute, time.Millisecond)
 }
@@ -129,7 +129,7 @@ func ExampleTransport_Stats() {
 	var slowest expvar.Int
 	shared := &cache.Transport{
 		Store: cache.NewMemory(1 << 20),
-		Filled: func(f cache.Fill) {
+		OnFill: func(f cache.Fill) {
 			if ms := f.Wait.Milliseconds(); ms > slowest.Value() {
 				slowest.Set(ms)
 			}

@@ -2,7 +2,7 @@ package cache
 
 import "time"
 
-// Fill is what Transport.Filled learns about a question to the origin that has come to its end.
+// Fill is what Transport.OnFill learns about a question to the origin that has come to its end.
 type Fill struct {
 	// Key is that of Transport.Key, with an appendix for a variant or a slice; URL is what was asked for.
 	Key, URL string
@@ -20,7 +20,7 @@ type Fill struct {
 
 // report calls the hook.
 func (o *flight) report(f Fill) {
-	if o.t.Filled == nil {
+	if o.t.OnFill == nil {
 		return
 	}
 	var err error
@@ -29,5 +29,5 @@ func (o *flight) report(f Fill) {
 	if f.Wait == 0 {
 		f.Wait = f.Took
 	}
-	o.t.Filled(f)
+	o.t.OnFill(f)
 }

@@ -9,6 +9,7 @@ package cache
 
 import (
 	"iter"
+	"math"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -22,7 +23,7 @@ import (
 //
 // Only GET and HEAD without Authorization, Cookie or a body are shared; all other requests go to Base as they are. What
 // an answer's Cache-Control forbids to share (private, no-store), what sets a cookie and what may be a key goes to the
-// viewer who asked and to nobody else.
+// viewer whose request was sent and to nobody else.
 type Transport struct {
 	// Base asks the origin. Nil: http.DefaultTransport, which no guard keeps from addresses inside a network: where viewers
 	// have a say in the URL, give one that is guarded. A fill asks with the header of the viewer who came first, but for its
@@ -31,47 +32,48 @@ type Transport struct {
 	Base http.RoundTripper
 	// Store keeps whole answers. Nil: running fetches are joined, nothing is kept.
 	Store Store
-	// TTL says how long an answer that came whole is fresh, counted from Entry.Time; 0: it is kept only if it has a
-	// validator, and the origin is asked each time whether it still holds; less: it is not kept. The Entry must not be
+	// TTL says how long an answer that came whole is fresh, counted from Entry.Time. Zero: it is kept only if it has a
+	// validator, and the origin is asked each time whether it still holds. Negative: it is not kept. The Entry must not be
 	// changed or kept. Nil: HLS.
 	TTL func(*Entry) time.Duration
 	// Key names what a request asks for: requests with one key share one answer. Nil: scheme, host, path and query of
 	// the URL, without the parameters that differ between viewers but not between answers (CMCD, _HLS_throughput).
 	Key func(*http.Request) string
+	// Idle is how long the origin may be silent: before the header (but at least 60 s for a blocking playlist reload,
+	// recognised by _HLS_msn in the URL) and between any two reads of the body. Zero: 10 s. Negative: no limit.
+	Idle time.Duration
 	// MaxBody is the longest body that is shared or kept in one piece, in bytes. A longer one is fetched and kept in slices
-	// of 2 MiB, if there is a Store and the origin gives its length, a validator, and ranges; else it is streamed to each
-	// viewer on its own, with its own Range. 0 or less: 64 MiB. A body of undeclared length may have no end: it is kept for
-	// others only up to 8 MiB while a single viewer follows it.
+	// of 2 MiB, if there is a Store and the origin gives its length, a strong validator, and ranges; else it is streamed to
+	// each viewer on its own, with its own Range. Zero: 64 MiB. Negative: no limit. A body of undeclared length may have no
+	// end: it is kept for others only up to 8 MiB while a single viewer follows it.
 	MaxBody int64
-	// Timeout is how long the origin may be silent: before the header (but at least 60 s for a blocking playlist reload,
-	// recognised by _HLS_msn in the URL) and between any two reads of the body. 0 or less: 10 s.
-	Timeout time.Duration
-	// MinRate is how many bytes a second a body of declared length must bring, on the average over the time that it was
-	// waited for, judged when that is more than a minute; a slower one is given up with ErrIdle. It stops an origin that
-	// drips a byte now and then. 0: 10 MiB a minute; less: there is no limit. A body of undeclared length may be a live
-	// stream, for which a thousandth of that will do.
-	MinRate int64
-	// MaxFills is how many answers may be fetched at a time; a request that would need one more fails with ErrBusy.
-	// 0 or less: 1024.
-	MaxFills int
-	// StaleIfError is how long past its TTL an answer is still served when the origin fails (no answer, or 500, 502, 503
-	// or 504), unless the origin itself says how long (stale-if-error, RFC 5861) or forbids it (must-revalidate,
-	// proxy-revalidate, no-cache, s-maxage). 0: as long again as it was fresh; less: not at all.
-	StaleIfError time.Duration
-	// StaleWhileRevalidate is how long past its TTL an answer is served at once while the origin is asked for a new one,
-	// under the same conditions (stale-while-revalidate). 0 or less: only where the origin says so.
-	StaleWhileRevalidate time.Duration
 	// Refs lists the absolute upstream URLs of the segments that a playlist names; base is the playlist's own URL. A
 	// Store of type *Memory then keeps what live playlists name, and drops first what they name no more. Nil: the cache
 	// does not look into playlists beyond their duration.
 	Refs func(playlist []byte, base string) iter.Seq[string]
+	// OnFill is told how each question to the origin ended, but for those whose answers could not be shared. It is called
+	// concurrently, in goroutines of the cache. Nil: nobody is told.
+	OnFill func(Fill)
 
+	// Rarely needed.
+
+	// StaleIfError is how long past its TTL an answer is still served when the origin fails (no answer, or 500, 502, 503
+	// or 504), unless the origin itself says how long (stale-if-error, RFC 5861) or forbids it (must-revalidate,
+	// proxy-revalidate, no-cache, s-maxage). Zero: as long again as it was fresh. Negative: not at all.
+	StaleIfError time.Duration
+	// StaleWhileRevalidate is how long past its TTL an answer is served at once while the origin is asked for a new one,
+	// under the same conditions (stale-while-revalidate). Zero: only where the origin says so.
+	StaleWhileRevalidate time.Duration
+	// MaxFills is how many answers may be fetched at a time; a request that would need one more fails with ErrBusy.
+	// Zero: 1024. Negative: no limit.
+	MaxFills int
+	// MinRate is the lowest average rate, in bytes a second, at which a body of declared length may arrive. It is checked
+	// after a minute of waiting; below it the fill fails with ErrIdle. It stops an origin that drips a byte now and then.
+	// Zero: 10 MiB a minute. Negative: no limit. A body of undeclared length may be a live stream, for which a thousandth
+	// of that will do.
+	MinRate int64
 	// Name is what Cache-Status calls this cache (RFC 9211), to tell it from others on the way. "": hlsproxy.
 	Name string
-
-	// Filled is told how each question to the origin ended, but for those whose answers could not be shared. It is called
-	// concurrently, in goroutines of the cache. Nil: nobody is told.
-	Filled func(Fill)
 
 	count       counters
 	hitOnce     sync.Once
@@ -89,9 +91,10 @@ type Transport struct {
 
 const (
 	defaultMaxBody  = 64 << 20
-	defaultTimeout  = 10 * time.Second
-	blockingTimeout = time.Minute
+	defaultIdle     = 10 * time.Second
+	blockingIdle    = time.Minute
 	defaultMaxFills = 1024
+	noLimit         = 100 * 365 * 24 * time.Hour
 )
 
 // RoundTrip answers from the Store, from a running fill, or by asking Base. The Response belongs to the viewer: its
@@ -136,30 +139,36 @@ func (t *Transport) base() http.RoundTripper {
 }
 
 func (t *Transport) maxBody() int64 {
-	if t.MaxBody <= 0 {
+	switch {
+	case t.MaxBody < 0:
+		return math.MaxInt64
+	case t.MaxBody == 0:
 		return defaultMaxBody
 	}
 	return t.MaxBody
 }
 
 func (t *Transport) idle() time.Duration {
-	if t.Timeout <= 0 {
-		return defaultTimeout
+	switch {
+	case t.Idle < 0:
+		return noLimit
+	case t.Idle == 0:
+		return defaultIdle
 	}
-	return t.Timeout
+	return t.Idle
 }
 
 // patience is how long the header of r's answer may take.
 func (t *Transport) patience(r *http.Request) time.Duration {
 	if blocking(r.URL.RawQuery) {
-		return max(t.idle(), blockingTimeout)
+		return max(t.idle(), blockingIdle)
 	}
 	return t.idle()
 }
 
 // drips tells whether so many bytes of a body are too few after so long a wait for them.
 func (t *Transport) drips(bytes, length int64, waited time.Duration) bool {
-	if waited <= time.Minute {
+	if waited <= time.Minute || t.MinRate < 0 {
 		return false
 	}
 	rate := float64(t.MinRate)
@@ -173,7 +182,10 @@ func (t *Transport) drips(bytes, length int64, waited time.Duration) bool {
 }
 
 func (t *Transport) maxFills() int {
-	if t.MaxFills <= 0 {
+	switch {
+	case t.MaxFills < 0:
+		return math.MaxInt
+	case t.MaxFills == 0:
 		return defaultMaxFills
 	}
 	return t.MaxFills

@@ -45,7 +45,7 @@ func newChain(t *testing.T, c chainConfig) *chain {
 	guard := &origin.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}
 	upstream := guard.Transport()
 	t.Cleanup(upstream.CloseIdleConnections)
-	ch.cache = &cache.Transport{Base: upstream, Store: cache.NewMemory(64 << 20), Timeout: c.idle}
+	ch.cache = &cache.Transport{Base: upstream, Store: cache.NewMemory(64 << 20), Idle: c.idle}
 	rewriter := &rewrite.Rewriter{Map: mapper}
 	var h http.Handler = &origin.Proxy{
 		Upstream: mapper.Upstream, Transport: ch.cache, ModifyResponse: rewriter.ModifyResponse, Idle: c.idle,
