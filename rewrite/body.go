@@ -47,7 +47,7 @@ func (d *document) read() ([]byte, error) {
 	body := &remembering{Reader: d.resp.Body}
 	plain, err := decoder(encoding(d.resp), body)
 	if err == nil && d.resp.ContentLength > limit {
-		err = badGateway("response is too large", errTooLarge)
+		err = badGateway("response is too large", ErrTooLarge)
 	}
 	var text []byte
 	if err == nil {
@@ -81,7 +81,7 @@ func (r *remembering) Read(p []byte) (int, error) {
 func readLimited(r io.Reader, limit, length int64) ([]byte, error) {
 	text, err := gather(io.LimitReader(r, limit+1), min(length, limit))
 	if err == nil && int64(len(text)) > limit {
-		err = errTooLarge
+		err = ErrTooLarge
 	}
 	return text, err
 }

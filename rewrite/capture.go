@@ -105,7 +105,7 @@ func (c *capture) overflow(p []byte) (int, error) {
 		return c.ResponseWriter.Write(p)
 	}
 	c.tooLarge = true
-	return 0, errTooLarge
+	return 0, ErrTooLarge
 }
 
 // isBeginning tells whether more bytes could make a playlist of text.
@@ -149,7 +149,7 @@ func (c *capture) finish(r *http.Request) {
 	err := error(nil)
 	switch {
 	case c.tooLarge:
-		err = badGateway("answer is too large", errTooLarge)
+		err = badGateway("answer is too large", ErrTooLarge)
 	case c.isShort():
 		err = badGateway("answer broke off", io.ErrUnexpectedEOF)
 	default:

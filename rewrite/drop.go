@@ -28,7 +28,7 @@ func (c *catalogue) decide() bool {
 // ask lets the hook decide. What could not be understood stays.
 func (c *catalogue) ask(streams []*stream) (dropped bool) {
 	for _, v := range streams {
-		v.dropped = v.rating != nil && !c.Variant(v.rating)
+		v.dropped = v.excess || v.rating != nil && !c.Variant(v.rating)
 		dropped = dropped || v.dropped
 	}
 	return dropped
@@ -41,11 +41,16 @@ func (c *catalogue) spareOne() {
 		if !v.dropped {
 			return
 		}
+		if v.rating == nil {
+			continue
+		}
 		if least == nil || v.rating.Bandwidth < least.rating.Bandwidth {
 			least = v
 		}
 	}
-	least.dropped = false
+	if least != nil {
+		least.dropped = false
+	}
 }
 
 // orphans are the values of an attribute that only variants have which are dropped.

@@ -7,7 +7,7 @@ import (
 
 // harmless escapes, from start on, the bytes that would end the URI before its end or turn it into something else.
 func harmless(dst []byte, start int, form form) []byte {
-	if plainlyHarmless(dst[start:], form) {
+	if plainlyHarmless(dst[start:], form) || !anyHarmful(dst[start:], form) {
 		return dst
 	}
 	u := slices.Clone(dst[start:])
@@ -51,6 +51,15 @@ func ordinary(s []byte) bool {
 }
 
 func extraordinary(w uint64) bool { return below(w, '"'+1)|below(w^'{'*ones, 1) != 0 }
+
+func anyHarmful(u []byte, form form) bool {
+	for i := range u {
+		if harmful(u, i, form) {
+			return true
+		}
+	}
+	return false
+}
 
 func harmful(u []byte, i int, form form) bool {
 	switch c := u[i]; c {

@@ -12,7 +12,7 @@ func (d *document) rewriteJSON() error {
 	body := d.resp.Body
 	raw, err := readLimited(body, d.limit(), d.resp.ContentLength)
 	switch err {
-	case errTooLarge:
+	case ErrTooLarge:
 		err = nil // the rest is read later
 	case nil:
 		if done, err := d.rewriteText(raw); done || err != nil {
@@ -37,7 +37,7 @@ func (d *document) rewriteText(raw []byte) (done bool, _ error) {
 		d.resp.Body = io.NopCloser(bytes.NewReader(raw))
 		return true, d.rewritePlaylist()
 	}
-	out, err := d.rw.appendJSON(d.ctx, nil, text, d.base)
+	out, err := d.rw.appendJSON(d.ctx, nil, text, d.base, d.most(len(text)))
 	if err != nil || bytes.Equal(out, text) {
 		return false, err
 	}

@@ -47,6 +47,9 @@ func isUnmapped(err error) bool {
 // ErrUndefined is reported for a reference that uses a variable which nothing defines (section 4.3 of the HLS draft).
 var ErrUndefined = errors.New("rewrite: reference uses an undefined variable")
 
+// ErrTooLarge is reported for a playlist or a JSON document that has, or would become, more bytes than it may have.
+var ErrTooLarge = errors.New("rewrite: larger than the limit")
+
 // statusError is an error that knows the status it should become.
 type statusError struct {
 	status int

@@ -14,7 +14,8 @@ type plan struct {
 	head   string // of a Query: what stands before the file name
 	mid    []byte // of a Query: what stands between it and the directory
 	stem   []byte // what the directory becomes
-	levels []int  // how much of stem is left some directories up, the top last; -1: that is not mapped
+	levels []int  // how much of stem is left some directories up; -1: that is not mapped
+	top    int    // the same for the top; -2: not known
 	dir    []byte
 	root   int // scheme and host are dir[:root]
 	units  units
@@ -46,7 +47,7 @@ func (p *plan) prepare(rw *Rewriter, b *base) {
 	}
 	p.learnt = mapper
 	p.turn++
-	p.mapper, p.levels, p.dir, p.root = mapper, p.levels[:0], b.dir, b.root
+	p.mapper, p.levels, p.top, p.dir, p.root = mapper, p.levels[:0], -2, b.dir, b.root
 	var m *queryMapper
 	if m, p.query = mapper.(*queryMapper); p.query {
 		p.head, p.mid = m.head, append(p.mid[:0], m.mid...)
@@ -158,24 +159,31 @@ func (p *plan) locate(ref []byte) (stem, rest []byte) {
 	return p.above(up), ref
 }
 
-// above is the stem some directories up; -1: at the top. nil: there is none.
+// above is the stem some directories up; -1: at the top. nil: there is none, or so many that it is not worth it.
 func (p *plan) above(up int) []byte {
 	if len(p.levels) == 0 {
 		p.climb()
 	}
-	if up < 0 || up > len(p.levels) {
-		up = len(p.levels)
+	n := p.top
+	switch {
+	case up > maxLevels:
+		return nil
+	case up > 0 && up <= len(p.levels):
+		n = p.levels[up-1]
 	}
-	if n := p.levels[up-1]; n >= 0 {
-		return p.stem[:n]
+	if n < 0 {
+		return nil
 	}
-	return nil
+	return p.stem[:n]
 }
+
+const maxLevels = 32
 
 // climb finds the levels.
 func (p *plan) climb() {
 	top := p.root + bytes.IndexByte(p.dir[p.root:], '/')
-	for end := len(p.dir) - 1; ; {
+	p.top = p.mappedLen(p.dir[:top+1])
+	for end := len(p.dir) - 1; len(p.levels) < maxLevels; {
 		if end > top {
 			end = bytes.LastIndexByte(p.dir[:end], '/')
 		}

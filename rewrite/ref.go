@@ -40,13 +40,15 @@ type Ref struct {
 // Refs lists the URIs of a playlist in the order in which they stand there, those of other schemes than http and https
 // included, empty ones not. base is the URL of the playlist after redirects; "" leaves references unresolved. The
 // playlist must not change during the iteration. A reference that uses an undefined variable comes as it is written,
-// with an error that wraps ErrUndefined; the iteration goes on after it.
+// with an error that wraps ErrUndefined; the iteration goes on after it. It ends with ErrTooLarge where the URLs together
+// have more bytes than [Rewriter.Append] would write.
 func Refs(playlist []byte, base string) iter.Seq2[Ref, error] {
 	return func(yield func(Ref, error) bool) {
 		st := newState()
 		defer st.free()
 		st.begin(playlist, base)
 		var t token
+		left := max(maxOutput, mostGrowth*len(playlist))
 		for st.scan.next(&t) {
 			if t.tag.define {
 				st.vars.define(playlist, &t)
@@ -55,12 +57,17 @@ func Refs(playlist []byte, base string) iter.Seq2[Ref, error] {
 			if t.start == t.end {
 				continue
 			}
-			text, err := st.substitute(&t)
-			ref := t.ref()
-			if err != nil {
+			text, ok := st.substitute(&t)
+			ref, err := t.ref(), error(nil)
+			if !ok {
+				err = st.vars.undefined()
 				ref.URL = string(t.text(playlist))
 			} else {
 				st.abs = st.base.appendResolved(st.abs[:0], text)
+				if left -= len(st.abs); left < 0 {
+					yield(Ref{}, ErrTooLarge)
+					return
+				}
 				ref.URL = string(st.abs)
 			}
 			if !yield(ref, err) {

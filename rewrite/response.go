@@ -93,18 +93,20 @@ func (d *document) rewritePlaylist() error {
 	if !looksLikePlaylist(text) {
 		return badGateway("response is no playlist", nil)
 	}
-	const (
-		growth     = 2 // a guess that spares most playlists a second allocation
-		mostGrowth = 8 // a URI of one byte can become one of hundreds
-	)
+	const growth = 2 // a guess that spares most playlists a second allocation
 	buf := make([]byte, 0, growth*len(text)+512)
-	out, err := d.rw.append(d.ctx, buf, text, d.base, d.sight, mostGrowth*int(min(d.limit(), math.MaxInt/mostGrowth)))
+	out, err := d.rw.append(d.ctx, buf, text, d.base, d.sight, d.most(len(text)))
 	if err != nil {
 		return err
 	}
 	d.replace(out)
 	d.describe(len(out))
 	return nil
+}
+
+// most is how many bytes a document of so many may become.
+func (d *document) most(length int) int {
+	return min(max(maxOutput, mostGrowth*length), mostGrowth*int(min(d.limit(), math.MaxInt/mostGrowth)))
 }
 
 // replace gives the response a new body.

@@ -19,7 +19,7 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 		}
 		var t token
 		if !st.scan.next(&t) {
-			return append(dst, st.src[st.done:]...), nil
+			return append(dst, st.src[st.done:]...), st.pace.err
 		}
 		switch {
 		case t.tag.define:
@@ -53,10 +53,21 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 		if err != nil {
 			return dst, err
 		}
-		if len(dst)-start > st.most {
-			return dst, badGateway("rewritten playlist is too large", errTooLarge)
+		if err = st.check(len(dst)-start, len(dst)-at); err != nil {
+			return dst, err
 		}
 	}
+}
+
+// check ends what has grown too large, or is not waited for any more. grown is how many bytes were written just now.
+func (st *state) check(written, grown int) error {
+	if written > st.most {
+		return badGateway("rewritten playlist is too large", ErrTooLarge)
+	}
+	if !st.pace.work(grown + perToken) {
+		return st.pace.err
+	}
+	return nil
 }
 
 // unitsFit tells whether the lines that come next are alone to decide what they become.
@@ -94,19 +105,19 @@ func (st *state) repeat(dst []byte) (_ []byte, err error) {
 		}
 		st.scan.pos += len(u.src)
 		st.done = st.scan.pos
-		if len(dst)-start > st.most {
-			return dst, badGateway("rewritten playlist is too large", errTooLarge)
+		if err = st.check(len(dst)-start, len(dst)-at); err != nil {
+			return dst, err
 		}
 	}
 }
 
 // appendURI appends what the URI of a token becomes.
 func (st *state) appendURI(dst []byte, t *token) ([]byte, error) {
-	text, err := st.substitute(t)
+	text, ok := st.substitute(t)
 	switch {
-	case err != nil && st.StrictVariables:
-		return dst, err
-	case err != nil, len(text) == 0:
+	case !ok && st.StrictVariables:
+		return dst, st.vars.undefined()
+	case !ok, len(text) == 0:
 		return append(dst, t.text(st.src)...), nil
 	}
 	return st.appendReference(dst, text, t)
@@ -138,6 +149,7 @@ func (st *state) appendReference(dst, text []byte, t *token) ([]byte, error) {
 // carry is a fragment to be mapped with it.
 func (st *state) appendPublic(dst []byte, ref Ref, fragment []byte, absolute bool, carry string) (_ []byte, changed bool, _ error) {
 	start, upstream := len(dst), len(st.abs)
+	st.pace.soon()
 	if st.Skip != nil {
 		ref.URL = string(st.abs) + string(fragment)
 		if st.Skip(ref) {
@@ -162,7 +174,7 @@ func (st *state) appendPublic(dst []byte, ref Ref, fragment []byte, absolute boo
 	if absolute && isPathAbsolute(dst[start:]) {
 		dst = slices.Insert(dst, start, []byte(st.Public)...)
 	}
-	if public {
+	if public && (st.Sign == nil || st.maySign()) {
 		var err error
 		if dst, err = st.sign(dst, start); err != nil {
 			return dst, false, err
@@ -178,8 +190,8 @@ func (st *state) own(u []byte) bool {
 		return schemeLen(u) == 0 && !leavesHost(u)
 	}
 	root := st.base.text[:st.base.root]
-	if rest, ok := bytes.CutPrefix(u, root); ok {
-		return len(rest) == 0 || rest[0] == '/' || rest[0] == '?'
+	if rest, ok := bytes.CutPrefix(u, root); ok && (len(rest) == 0 || rest[0] == '/' || rest[0] == '?') {
+		return true
 	}
 	_, end, ok := splitHTTP(u)
 	return ok && bytes.Equal(appendCanonical(nil, u[:end]), appendCanonical(nil, root))

@@ -2,7 +2,6 @@ package rewrite
 
 import (
 	"context"
-	"math"
 	"net/http"
 
 	"github.com/Eyevinn/hls-m3u8/m3u8"
@@ -39,8 +38,8 @@ type Rewriter struct {
 	// left, the one of least bandwidth stays. nil: all stay.
 	Variant func(*m3u8.Variant) bool
 
-	// MaxSize limits the bytes of a playlist or JSON document in an answer, decoded; what a playlist becomes may have
-	// eight times as many. 0: 8 MiB, or 4 MiB for one that does not declare its length, or is compressed.
+	// MaxSize limits the bytes of a playlist or JSON document in an answer, decoded; what it becomes is limited as
+	// by [Rewriter.Append], and to eight times as many. 0: 8 MiB, or 4 MiB for one that does not declare its length, or is compressed.
 	MaxSize int64
 
 	// ForeignKeys also maps the URIs of keys with a KEYFORMAT other than identity (sections 4.4.4.4 and 4.4.6.5 of the
@@ -60,10 +59,20 @@ type Rewriter struct {
 // to Map like that. The playlist must not overlap the spare capacity of dst.
 //
 // Text that is no playlist is not refused. The error is one of Map or Sign (an URL that Map does not cover is no
-// error), or wraps ErrUndefined; dst is then returned with its contents unchanged.
+// error), that of ctx, or wraps ErrUndefined or ErrTooLarge; dst is then returned with its contents unchanged.
+//
+// What a playlist can take is bounded, whoever wrote it. What it becomes has at most 16 MiB, or eight times its bytes if
+// that is more. Variables may have 1 MiB of values, may add 64 KiB to one reference, and to
+// all of them 32 times the bytes of the playlist or 8 MiB, whichever is less; a reference that goes beyond is one to an undefined variable. Time grows with the bytes read and written. Append
+// ends soon after ctx does.
 func (rw *Rewriter) Append(ctx context.Context, dst, playlist []byte, base string) ([]byte, error) {
-	return rw.append(ctx, dst, playlist, base, mapped, math.MaxInt)
+	return rw.append(ctx, dst, playlist, base, mapped, max(maxOutput, mostGrowth*len(playlist)))
 }
+
+const (
+	maxOutput  = 16 << 20
+	mostGrowth = 8 // a URI of one byte can become one of hundreds
+)
 
 // sight is how the URL of a playlist relates to the one that the client asked for.
 type sight uint8
@@ -77,6 +86,10 @@ const (
 func (rw *Rewriter) append(ctx context.Context, dst, playlist []byte, base string, sight sight, most int) ([]byte, error) {
 	st := newState()
 	defer st.free()
+	return rw.run(st, ctx, dst, playlist, base, sight, most)
+}
+
+func (rw *Rewriter) run(st *state, ctx context.Context, dst, playlist []byte, base string, sight sight, most int) ([]byte, error) {
 	st.Rewriter, st.ctx, st.sight, st.most = rw, ctx, sight, most
 	st.alike, _ = rw.Sign.(AlikeSigner)
 	st.begin(playlist, base)

@@ -28,11 +28,13 @@ func (t *token) ref() Ref { return Ref{Tag: t.tag.name, Attr: t.tag.attr, Kind: 
 // scanner finds the URIs of a playlist in one pass over its lines.
 type scanner struct {
 	src     []byte
-	pos     int  // where the next line begins
-	lf      int  // the next LF at or after pos, if it is not before pos
-	cr      int  // there is no CR from pos up to here
-	variant bool // an EXT-X-STREAM-INF waits for its URI
-	related bool // what lines mean has depended on other lines
+	pos     int   // where the next line begins
+	lf      int   // the next LF at or after pos, if it is not before pos
+	cr      int   // there is no CR from pos up to here
+	variant bool  // an EXT-X-STREAM-INF waits for its URI
+	related bool  // what lines mean has depended on other lines
+	pace    *pace // nil: nothing is counted
+	counted int   // up to where in src
 
 	// The rest of a line with an attribute list.
 	attrs   attrList
@@ -61,7 +63,7 @@ func (s *scanner) next(t *token) bool {
 			*t, s.found = s.ahead, false
 			return true
 		}
-		if s.pos >= len(s.src) {
+		if s.pos >= len(s.src) || s.pos-s.counted >= perCount && !s.count() {
 			return false
 		}
 		start := s.pos
@@ -83,6 +85,15 @@ func (s *scanner) next(t *token) bool {
 		s.uriLine(t, start, end)
 		return true
 	}
+}
+
+const perCount = 64 << 10
+
+// count tells the pace how far it has come, and whether to go on.
+func (s *scanner) count() bool {
+	n := s.pos - s.counted
+	s.counted = s.pos
+	return s.pace == nil || s.pace.work(n)
 }
 
 // lineDone tells whether there is no further token in the line of the last one.

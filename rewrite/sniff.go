@@ -3,7 +3,6 @@ package rewrite
 import (
 	"bytes"
 	"compress/gzip"
-	"errors"
 	"io"
 	"path"
 	"strings"
@@ -128,5 +127,3 @@ func (r *rewound) Read(p []byte) (int, error) {
 }
 
 func (r *rewound) Close() error { return r.body.Close() }
-
-var errTooLarge = errors.New("larger than the limit")

@@ -11,9 +11,17 @@ type state struct {
 	base base
 	plan plan
 	vars variables
+	pace pace
 
-	abs  []byte // the reference at hand, resolved
-	text []byte // the reference at hand, variables substituted
+	abs    []byte // the current reference, resolved
+	text   []byte // the current reference, variables substituted
+	choice choice // what of it is the client's
+
+	given  given // what the playlist's URL gives to variables
+	public struct {
+		given      // what the client's URL of the playlist gives
+		asked bool // it was asked for
+	}
 
 	*Rewriter             // nil for Refs
 	alike     AlikeSigner // the Rewriter's, if it is one
@@ -41,9 +49,12 @@ func (st *state) begin(playlist []byte, base string) {
 	if st.base.set(base) {
 		st.plan.mapper = nil
 	}
+	st.pace = pace{ctx: st.ctx}
+	st.given = given{url: base, vouched: st.Rewriter != nil && signsVariables(st.Sign)}
+	st.public.given, st.public.asked = given{}, false
 	st.restart(playlist)
-	st.report, _ = importFragment(base)
-	st.looked, st.carry = false, ""
+	st.report = carriedBy(base)
+	st.looked, st.carry, st.choice = false, "", nothing
 	st.plan.units.begin()
 	st.pass++
 }
@@ -51,7 +62,8 @@ func (st *state) begin(playlist []byte, base string) {
 func (st *state) restart(playlist []byte) {
 	st.src = playlist
 	st.scan.reset(playlist)
-	st.vars.reset(st.base.asked)
+	st.scan.pace = &st.pace
+	st.vars.reset(&st.given, len(playlist))
 }
 
 // free gives the state back. The base and its plan stay: the next pass often is over the next state of the same playlist.
@@ -61,7 +73,7 @@ func (st *state) free() {
 		return
 	}
 	st.scan = scanner{}
-	st.vars = variables{}
+	st.vars, st.given, st.public.given, st.pace = variables{}, given{}, given{}, pace{}
 	st.Rewriter, st.alike, st.ctx, st.src = nil, nil, nil, nil
 	states.Put(st)
 }

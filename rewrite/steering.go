@@ -16,7 +16,7 @@ type edits struct {
 
 // appendJSON appends an asset list (appendix D.2 of the HLS draft) or a steering manifest (section 7.2) with its URIs
 // rewritten, and any other text as it is.
-func (rw *Rewriter) appendJSON(ctx context.Context, dst, text []byte, base string) ([]byte, error) {
+func (rw *Rewriter) appendJSON(ctx context.Context, dst, text []byte, base string, most int) ([]byte, error) {
 	t := jsonText(text)
 	at := t.space(0)
 	if at == len(t) || t[at] != '{' || !json.Valid(text) {
@@ -24,7 +24,7 @@ func (rw *Rewriter) appendJSON(ctx context.Context, dst, text []byte, base strin
 	}
 	st := newState()
 	defer st.free()
-	st.Rewriter, st.ctx = rw, ctx
+	st.Rewriter, st.ctx, st.most = rw, ctx, most
 	st.begin(text, base)
 	e := &edits{state: st, text: t, dst: dst}
 	members := map[string]int{}
@@ -148,6 +148,9 @@ func (e *edits) uri(name string, kind Kind, start, end int) {
 	out, err := e.appendReference(nil, e.text.decode(start, end), &t)
 	if err != nil {
 		e.err = err
+		return
+	}
+	if e.err = e.check(len(e.dst)+len(out), len(out)); e.err != nil {
 		return
 	}
 	if string(out) != string(written) {

@@ -16,6 +16,7 @@ type stream struct {
 	lines   []span
 	attrs   map[string]string // the values without quotes, variables substituted
 	rating  *m3u8.Variant     // nil: a rendition, or what could not be understood
+	excess  bool              // one more than are looked at
 	dropped bool
 }
 
@@ -56,6 +57,9 @@ func (c *catalogue) collect() {
 	var open *stream // waits for its URI
 	for s := &c.scan; s.pos < len(s.src); {
 		from := s.pos
+		if !c.pace.work(perToken) {
+			return
+		}
 		start, end := trimBlanks(s.src, from, s.lineEnd())
 		whole := span{from, s.pos}
 		switch line := s.src[start:end]; {
@@ -73,13 +77,15 @@ func (c *catalogue) collect() {
 			attrs := span{start + len(name) + 1, end}
 			switch string(name[1:]) {
 			case streamInf.name:
-				open = &stream{lines: []span{whole}, attrs: c.attributes(attrs)}
+				open = &stream{lines: []span{whole}, attrs: c.attributes(attrs, len(c.variants))}
 			case iframeTag.name:
-				v := &stream{lines: []span{whole}, attrs: c.attributes(attrs)}
-				v.rating = typed(iframeTag.name, v.attrs, "")
+				v := &stream{lines: []span{whole}, attrs: c.attributes(attrs, len(c.iframes))}
+				if v.excess = len(c.iframes) >= maxStreams; !v.excess {
+					v.rating = typed(iframeTag.name, v.attrs, "")
+				}
 				c.iframes = append(c.iframes, c.located(v))
 			case mediaTag.name:
-				c.addRendition(&stream{lines: []span{whole}, attrs: c.attributes(attrs)})
+				c.addRendition(&stream{lines: []span{whole}, attrs: c.attributes(attrs, len(c.renditions))})
 			case defineTag.name:
 				c.vars.define(s.src, &token{start: attrs.start, end: end})
 			}
@@ -95,12 +101,21 @@ func (c *catalogue) collect() {
 }
 
 // maxAlternatives limits how often renditions are listed, as each of many variants may refer to each of many.
-const maxAlternatives = 1 << 20
+const maxAlternatives = 1 << 17
+
+// maxStreams limits how many variants the hook is asked about; those behind them go. Each has to be understood, which takes
+// hundreds of times as long as to read it. maxAttributes limits the bytes of one.
+const (
+	maxStreams    = 1024
+	maxAttributes = 64 << 10
+)
 
 func (c *catalogue) closeVariant(v *stream, line span, t token) {
 	v.lines = append(v.lines, line)
-	uri, _ := c.substitute(&t)
-	v.rating = typed(streamInf.name, v.attrs, string(uri))
+	if v.excess = len(c.variants) >= maxStreams; !v.excess {
+		uri, _ := c.substitute(&t)
+		v.rating = typed(streamInf.name, v.attrs, string(uri))
+	}
 	c.variants = append(c.variants, c.located(v))
 }
 
@@ -112,13 +127,17 @@ func (c *catalogue) located(v *stream) *stream {
 	return v
 }
 
-func (c *catalogue) attributes(at span) map[string]string {
+// attributes are those of one of many streams, which has so many before it.
+func (c *catalogue) attributes(at span, before int) map[string]string {
 	values := map[string]string{}
+	if at.end-at.start > maxAttributes || before >= maxStreams {
+		return values
+	}
 	list := attrList{src: c.src, pos: at.start, end: at.end}
 	for list.next() {
 		value := list.value()
 		if list.quoted {
-			value, _ = c.vars.expand(nil, value)
+			value, _ = c.vars.expand(nil, value, &c.vars.left)
 		}
 		values[string(list.name())] = string(value)
 	}
@@ -131,6 +150,9 @@ var groupAttrs = []string{"AUDIO", "VIDEO", "SUBTITLES", "CLOSED-CAPTIONS"}
 func (c *catalogue) addRendition(r *stream) {
 	c.renditions = append(c.renditions, r)
 	group := r.attrs["TYPE"] + " " + r.attrs["GROUP-ID"]
+	if len(c.renditions) > maxStreams {
+		return
+	}
 	if alternative := typedRendition(r.attrs); alternative != nil {
 		c.groups[group] = append(c.groups[group], alternative)
 	}

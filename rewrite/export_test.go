@@ -1,0 +1,13 @@
+package rewrite
+
+import "context"
+
+// Work is what a rewrite counts of itself, for a playlist that it may not finish.
+func (rw *Rewriter) Work(playlist []byte, base string) (int, error) {
+	st := newState()
+	defer st.free()
+	_, err := rw.run(st, context.Background(), nil, playlist, base, mapped, max(maxOutput, mostGrowth*len(playlist)))
+	return st.pace.done + st.vars.spent(len(playlist)), err
+}
+
+func (v *variables) spent(playlist int) int { return expansions(playlist) - v.left }
