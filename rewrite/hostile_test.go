@@ -165,7 +165,7 @@ func (c *cancelled) Err() error {
 }
 
 func TestARewriteEndsWithItsContext(t *testing.T) {
-	for name, c := range hostile(4 << 20) {
+	for name, c := range hostile(2 << 20) {
 		ctx := &cancelled{Context: t.Context(), looks: 1}
 		out, err := (&rewrite.Rewriter{Map: hidden{rewrite.Query("/q", "u")}, Variant: most(720)}).Append(ctx, nil, []byte(c[0]), c[1])
 		if slices.Contains([]string{"commas", "one line", "attributes", "attributes of a key", "one escape", "far below", "escapes", "half references"}, name) {

@@ -35,9 +35,9 @@ type variables struct {
 	left   int      // bytes that references may still be replaced by
 	room   int      // bytes that those in definitions may
 	buf    []byte
-	full   bool     // the last expansion was too much
-	missed []byte   // the name that it stopped at, or that nothing defines; nil: all is well
-	chosen []span   // what of it the client chose
+	full   bool   // the last expansion was too much
+	missed []byte // the name that it stopped at, or that nothing defines; nil: all is well
+	chosen []span // what of it the client chose
 }
 
 // reset forgets the variables. length is that of the playlist.
