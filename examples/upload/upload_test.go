@@ -137,6 +137,7 @@ func TestWithoutFFmpegTheRestWorks(t *testing.T) {
 }
 
 func TestBeyondLoopbackAnUploadNeedsAKey(t *testing.T) {
+	fakeFFmpeg(t, "finish")
 	dir := t.TempDir()
 	folder, err := films.Open(dir)
 	require.NoError(t, err)
