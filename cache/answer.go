@@ -4,6 +4,9 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
 // The Cache-Status (RFC 9211) of each way that an answer can take.
@@ -85,7 +88,7 @@ func (t *Transport) answer(r *http.Request, s source) (*http.Response, error) {
 	if e.Status != http.StatusOK {
 		return t.respond(r, s, e.Status, 0, math.MaxInt64)
 	}
-	if status := precondition(r, e.Header); status != 0 {
+	if status := httprange.Precondition(r, e.Header); status != http.StatusOK {
 		return t.respond(r, s, status, 0, 0)
 	}
 	want, ok := wanted(r, e.Header)
@@ -102,8 +105,33 @@ func (t *Transport) answer(r *http.Request, s source) (*http.Response, error) {
 		}
 		s.length = length
 	}
-	off, end, status := want.in(s.length)
+	off, end, status := within(want, s.length)
 	return t.respond(r, s, status, off, end)
 }
 
 func isUnsupported(err error) bool { return errors.Is(err, http.ErrNotSupported) }
+
+// structured is a name as a structured field has it: a token (RFC 9651 section 3.3.4), or else a string.
+func structured(name string) string {
+	token := strings.IndexFunc(name, func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~:/", c))
+	}) < 0 && strings.ContainsAny(name[:1], "*abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	if token {
+		return name
+	}
+	var quoted strings.Builder
+	quoted.WriteByte('"')
+	for _, c := range name {
+		switch {
+		case c == '"' || c == '\\':
+			quoted.WriteByte('\\')
+			quoted.WriteRune(c)
+		case c >= ' ' && c <= '~':
+			quoted.WriteRune(c)
+		default:
+			quoted.WriteByte('?')
+		}
+	}
+	quoted.WriteByte('"')
+	return quoted.String()
+}

@@ -4,6 +4,8 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+
+	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
 // fields are the header of an answer while it is made. Its values lie in one array, in pieces that cannot grow: viewers may
@@ -49,7 +51,7 @@ func (f *fields) contentRange(off, end, length int64) int64 {
 	open := end == math.MaxInt64
 	last := end - 1
 	if open {
-		last = veryLast
+		last = httprange.VeryLast
 		delete(f.header, "Content-Length")
 	} else {
 		f.set("Content-Length", strconv.FormatInt(end-off, 10))

@@ -8,9 +8,12 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-// keepFilling is the longest body that is fetched to its end although everybody has left: the next viewer is near, and
+// keepFilling is the rules.Longest body that is fetched to its end although everybody has left: the next viewer is near, and
 // no more than this is lost if there is none. Of a longer one half must be there.
 const keepFilling = 32 << 20
 
@@ -42,8 +45,8 @@ type fill struct {
 
 // newFill is not ok for an answer that must not be shared.
 func newFill(o *flight, resp *http.Response) (*fill, bool) {
-	c := parseControl(resp.Header)
-	vary, ok := varyOf(resp.Header, o.req.Header)
+	c := rules.ParseControl(resp.Header)
+	vary, ok := rules.VaryOf(resp.Header, o.req.Header, viewerFields[:])
 	if resp.Header == nil {
 		resp.Header = http.Header{}
 	}
@@ -63,10 +66,10 @@ func newFill(o *flight, resp *http.Response) (*fill, bool) {
 		t: o.t, o: o, how: how, entry: e, src: resp.Body, ctx: o.req.Context(), wait: time.Since(o.asked),
 		body:    newBuffer(length, o.t.newPages(length)),
 		keep:    o.t.Store != nil && (isSlice || keepable(resp, c)),
-		aged:    resp.Header["Age"] != nil || resp.Header[exactAgeField] != nil,
+		aged:    resp.Header["Age"] != nil || resp.Header[rules.ExactAge] != nil,
 		viewers: map[*viewer]struct{}{},
 	}
-	f.list = namedPlaylist(o.req.URL.Path) || typedPlaylist(mediaType(resp.Header))
+	f.list = hls.IsPlaylist(resp.Header.Get("Content-Type"), o.req.URL.Path)
 	f.silent.Store(int64(f.wait))
 	return f, true
 }
@@ -167,12 +170,12 @@ func (f *fill) store(last int) bool {
 	body := f.body.seal(last)
 	whole.Header["Content-Length"] = []string{strconv.FormatInt(body.size, 10)}
 	whole.Body = body
-	ttl, err := longest, error(nil) // a slice is right as long as the header that names it
+	ttl, err := rules.Longest, error(nil) // a slice is right as long as the header that names it
 	if f.o.part == nil {
 		ttl, err = f.t.ttl(&whole)
 	}
 	whole.TTL = ttl
-	if err != nil || ttl < 0 || !whole.fresh() && !conditional(http.Header{}, &whole) {
+	if err != nil || ttl < 0 || !whole.fresh() && !rules.Conditional(http.Header{}, whole.Header) {
 		return false
 	}
 	if f.o.store(&whole) != nil {

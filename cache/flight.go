@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
 
 // flight is one question to the origin. It is asked with the request of one viewer, and all viewers of its key share it until
@@ -50,11 +52,11 @@ type asker struct {
 func (t *Transport) join(r *http.Request, have found, ask bool) (*http.Response, error) {
 	t.mu.Lock()
 	f := t.fills[have.key]
-	if f != nil && have.key == have.primary && !varies(f.entry.Vary, r) {
+	if f != nil && have.key == have.primary && !rules.Selects(r.Header, f.entry.Vary) {
 		have.key, have.entry = variant(have.primary, f.entry.Vary, r.Header), nil
 		f = t.fills[have.key]
 	}
-	if f != nil && varies(f.entry.Vary, r) && !f.stalls() {
+	if f != nil && rules.Selects(r.Header, f.entry.Vary) && !f.stalls() {
 		f.shares++
 		f.wakePump()
 		t.mu.Unlock()
@@ -106,7 +108,7 @@ func (t *Transport) newFlight(r *http.Request, have found) *flight {
 	}
 	if hold(have.entry) {
 		o.kept = have.entry
-		o.asks = conditional(req.Header, o.kept)
+		o.asks = rules.Conditional(req.Header, o.kept.Header)
 	}
 	if t.flights == nil {
 		t.flights = map[string]*flight{}
@@ -152,7 +154,7 @@ func (o *flight) question() (outcome, error) {
 	o.asked = time.Now()
 	resp, err := o.ask()
 	if err == nil && o.asks && resp.StatusCode == http.StatusNotModified {
-		if confirms(resp.Header, o.kept) {
+		if rules.Confirms(resp.Header, o.kept.Header) {
 			return o.confirmed(resp), nil
 		}
 		resp.Body.Close()
@@ -327,7 +329,7 @@ func (o *flight) answer(r *http.Request, have found, out outcome, mine *asker) (
 		return t.join(r, t.lookup(r, o.primary), r.Method != http.MethodHead)
 	case out.entry != nil:
 		return o.fromStore(r, have, out, first)
-	case out.fill != nil && !varies(out.fill.entry.Vary, r):
+	case out.fill != nil && !rules.Selects(r.Header, out.fill.entry.Vary):
 		vary := out.fill.entry.Vary
 		out.fill.leave(1)
 		return o.another(r, have, vary)
@@ -362,7 +364,7 @@ func (o *flight) fromStore(r *http.Request, have found, out outcome, first bool)
 	if how != statusHit && !first && !out.large {
 		how = statusShared
 	}
-	if !varies(out.entry.Vary, r) {
+	if !rules.Selects(r.Header, out.entry.Vary) {
 		return o.another(r, have, out.entry.Vary)
 	}
 	resp := t.serve(r, found{key: keyOf(o.primary, out.entry), entry: out.entry, part: have.part}, how)

@@ -60,7 +60,16 @@ func TestHLS(t *testing.T) {
 		"multivariant":               {url: list, body: master, want: time.Minute},
 		"multivariant, origin says":  {url: list, header: []string{"Cache-Control", "s-maxage=90, max-age=5"}, body: master, want: 90 * time.Second},
 		"html as playlist":           {url: list, header: []string{"Cache-Control", "max-age=5"}, body: "<html>", want: 0},
-		"playlist of another's tag":  {url: list, body: "\n#EXTM3U", want: 0},
+		"playlist of another's tag":  {url: list, body: "#EXTM3U8", want: time.Second},
+		"blank line in front":        {url: list, body: " \r\n" + live(6, "a.ts"), want: 3 * time.Second},
+		"segment as playlist":        {url: list, header: []string{"Content-Type", "application/x-mpegurl"}, body: "\x00\x00\x00\x18ftypmp42", want: time.Hour},
+		"key as playlist":            {url: list, body: "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10", want: 0},
+		"plain list of URLs":         {url: "https://o.example/a.m3u", body: "http://o.example/1.ts\nhttp://o.example/2.ts\n", want: time.Minute},
+		"segment typed as a page":    {url: bare, header: []string{"Content-Type", "text/html"}, body: "\x00\x00\x00\x18ftypmp42", want: time.Hour},
+		"encrypted, by name":         {url: ts, header: []string{"Content-Type", "text/html"}, body: "\x91\x00\x12\xff\x01\x00\xfe", want: time.Hour},
+		"audio of a rarer kind":      {url: "https://o.example/a.flac", header: []string{"Content-Type", "application/octet-stream"}, body: "x", want: time.Hour},
+		"segment, Expires a day":     {url: ts, header: []string{"Date", now.Format(http.TimeFormat), "Expires", "Sun, 6 Nov 2094 08:49:37 GMT"}, body: "x", want: 0},
+		"segment, Expires elsewhere": {url: ts, header: []string{"Date", now.Format(http.TimeFormat), "Expires", "Sat, 06 Nov 2094 08:49:37 PST"}, body: "x", want: 0},
 		"broken gzip":                {url: list, body: zip(live(6, "a.ts"))[:20], want: 0},
 		"no gzip":                    {url: list, body: "\x1f\x8b12", want: 0},
 		"gzip bomb":                  {url: list, body: zip("#EXTM3U\n" + strings.Repeat("#\n", 5<<20)), want: 0},
@@ -77,6 +86,7 @@ func TestHLS(t *testing.T) {
 		"segment, Expires -1":        {url: ts, header: []string{"Expires", "-1"}, body: "x", want: 0},
 		"segment, private":           {url: ts, header: []string{"Cache-Control", "private"}, body: "x", want: 0},
 		"segment, no-store":          {url: ts, header: []string{"Cache-Control", "max-age=5,no-store"}, body: "x", want: 0},
+		"an error of a store":        {url: ts, body: "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>", want: 0},
 		"html typed as segment":      {url: ts, header: []string{"Content-Type", "video/mp2t", "Cache-Control", "max-age=5"}, body: "\ufeff\r\n<!DocType HTML><p>", want: 0},
 		"html without a type":        {url: ts, body: "<HTML lang=en>", want: 0},
 		"json as segment":            {url: ts, header: []string{"Content-Type", "application/json; charset=utf-8"}, body: "{}", want: 0},
@@ -125,6 +135,7 @@ type counted struct {
 
 func (c counted) ReadAt(p []byte, off int64) (int, error) {
 	*c.read += len(p)
+	clear(p)
 	return c.hollow.ReadAt(p, off)
 }
 

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
 
 // newEntry is what the header of an answer says of it.
@@ -12,8 +14,8 @@ func newEntry(o *flight, resp *http.Response, vary http.Header) *Entry {
 		resp.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat)) // RFC 9110 section 6.6.1
 	}
 	e := &Entry{
-		URL: o.req.URL.String(), Status: resp.StatusCode, Header: storable(resp.Header), Vary: vary,
-		Time: since(resp.Header, o.asked, time.Now()),
+		URL: o.req.URL.String(), Status: resp.StatusCode, Header: rules.Storable(resp.Header), Vary: vary,
+		Time: rules.Made(resp.Header, o.asked, time.Now()),
 	}
 	if resp.ContentLength >= 0 {
 		e.Header["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
@@ -25,14 +27,14 @@ func newEntry(o *flight, resp *http.Response, vary http.Header) *Entry {
 
 // keepable tells whether an answer of this status is ever stored: what is there, what is missing, and what else the
 // origin gives a time for (RFC 9111 section 3), but never its own failings. Others are shared while they come and no longer.
-func keepable(resp *http.Response, c control) bool {
+func keepable(resp *http.Response, c rules.Control) bool {
 	switch status := resp.StatusCode; {
 	case status == http.StatusOK, status == http.StatusNotFound, status == http.StatusGone:
 		return true
-	case status >= http.StatusInternalServerError, c.mustUnderstand && http.StatusText(status) == "":
+	case status >= http.StatusInternalServerError, c.MustUnderstand && http.StatusText(status) == "":
 		return false
 	}
-	said, ok := lifetime(resp.Header, c)
+	said, ok := c.Lifetime(resp.Header)
 	return ok && said > 0
 }
 
@@ -47,5 +49,5 @@ func (f *fill) promises() bool {
 		return true
 	}
 	ttl := HLS(e)
-	return ttl > e.Age() || ttl >= 0 && conditional(http.Header{}, e)
+	return ttl > e.Age() || ttl >= 0 && rules.Conditional(http.Header{}, e.Header)
 }

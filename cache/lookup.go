@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
 
 // found is what the Store has for a request.
@@ -54,7 +56,7 @@ func (t *Transport) choose(r *http.Request, key string, f found) found {
 		f = t.fetch(r, v)
 		f.primary, f.key = key, v
 	}
-	if f.entry != nil && (f.entry.Status == 0 || !varies(f.entry.Vary, r)) {
+	if f.entry != nil && (f.entry.Status == 0 || !rules.Selects(r.Header, f.entry.Vary)) {
 		f.entry, f.own = nil, nil
 	}
 	return f
@@ -74,7 +76,7 @@ func (t *Transport) keep(r *http.Request, primary string, e *Entry) error {
 	if e.Vary == nil {
 		return t.put(r.Context(), primary, e)
 	}
-	mark := &Entry{URL: e.URL, Vary: http.Header{}, Time: e.Time, TTL: longest}
+	mark := &Entry{URL: e.URL, Vary: http.Header{}, Time: e.Time, TTL: rules.Longest}
 	for name := range e.Vary {
 		mark.Vary[name] = nil
 	}
@@ -102,7 +104,7 @@ func variant(primary string, vary, header http.Header) string {
 	var key strings.Builder
 	key.WriteString(primary)
 	for _, name := range names {
-		key.WriteString("\x00" + name + "\x00" + combined(header[name]))
+		key.WriteString("\x00" + name + "\x00" + rules.Combined(header[name]))
 	}
 	return key.String()
 }
@@ -113,9 +115,9 @@ func (t *Transport) mayWait(f found) bool {
 	if f.entry.Status != http.StatusOK {
 		return false
 	}
-	c := parseControl(f.entry.Header)
+	c := rules.ParseControl(f.entry.Header)
 	past := f.entry.Age() - f.entry.TTL
-	if past <= c.stale(c.staleRevalidate, max(t.StaleWhileRevalidate, 0)) {
+	if past <= c.Stale(c.StaleRevalidate, max(t.StaleWhileRevalidate, 0)) {
 		return true
 	}
 	return past <= t.ifError(f.entry, c) && t.isFailing(f.key)
@@ -123,7 +125,7 @@ func (t *Transport) mayWait(f found) bool {
 
 // ifError is how long past its TTL e is served when the origin fails (RFC 5861 section 4). What was missing is not said to
 // be missing any longer.
-func (t *Transport) ifError(e *Entry, c control) time.Duration {
+func (t *Transport) ifError(e *Entry, c rules.Control) time.Duration {
 	if e.Status != http.StatusOK {
 		return -1
 	}
@@ -131,19 +133,5 @@ func (t *Transport) ifError(e *Entry, c control) time.Duration {
 	if limit == 0 {
 		limit = e.TTL
 	}
-	return c.stale(c.staleIfError, max(limit, 0))
-}
-
-// stale is how long a stale answer may be used: as the origin says, else the given limit, but never where it asks to be
-// asked (RFC 9111 section 4.2.4; s-maxage does so by section 5.2.2.10). 0 and less mean not at all.
-func (c control) stale(said, limit time.Duration) time.Duration {
-	switch {
-	case c.mustRevalidate, c.noCache:
-		return -1
-	case said > 0:
-		return said
-	case said == 0, c.sMaxAge >= 0, limit == 0:
-		return -1
-	}
-	return limit
+	return c.Stale(c.StaleIfError, max(limit, 0))
 }

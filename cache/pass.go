@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
 
 // alonePass asks the origin for one viewer, since the answer to this key is known not to be shared.
@@ -41,7 +43,7 @@ func (t *Transport) single(ctx context.Context, cancel context.CancelCauseFunc, 
 	if resp.Header == nil {
 		resp.Header = http.Header{}
 	}
-	delete(resp.Header, exactAgeField)
+	delete(resp.Header, rules.ExactAge)
 	resp.Header.Add("Cache-Status", t.named(cacheName+"; fwd="+fwd))
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return resp // its Body is also a Writer

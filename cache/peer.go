@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
 
 // Slice is a piece of a body that is too long to be kept in one. It is for a Base that spreads slices over several caches, and
@@ -49,8 +51,8 @@ func (s *slice) with(ctx context.Context) context.Context {
 // known to be of the version that s tells; else the error is an ErrChanged.
 func (t *Transport) RoundTripSlice(r *http.Request, s Slice) (*http.Response, error) {
 	head := &Entry{URL: r.URL.String(), Header: s.Header, Sliced: s.Length}
-	name, _ := strongValidator(s.Header)
-	vary, ok := varyOf(s.Header, r.Header)
+	name, _ := rules.Strong(s.Header)
+	vary, ok := rules.VaryOf(s.Header, r.Header, viewerFields[:])
 	if !ok || name == "" || s.Off < 0 || s.Off%sliceSize != 0 || s.Off >= s.Length || s.End != min(s.Off+sliceSize, s.Length) || !shareable(r) {
 		return nil, &fault{ErrBroken, errors.New("no slice")}
 	}
@@ -75,7 +77,7 @@ func (t *Transport) RoundTripSlice(r *http.Request, s Slice) (*http.Response, er
 
 // key is that of the slice, if that of the whole is given.
 func (s *slice) key(whole string) string {
-	name, value := strongValidator(s.head.Header)
+	name, value := rules.Strong(s.head.Header)
 	return whole + "\x00slice\x00" + name + "\x00" + value + "\x00" +
 		strconv.FormatInt(s.head.Sliced, 10) + "\x00" + strconv.FormatInt(s.off/sliceSize, 10)
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
 
 // ErrNoPurge: the Store of a Transport is no Purger.
@@ -93,7 +95,7 @@ func (o *flight) unstore() {
 
 // tombstone puts an Entry that stands for nothing in the place of another.
 func (t *Transport) tombstone(ctx context.Context, key, url string) error {
-	return t.put(ctx, key, &Entry{URL: url, Time: time.Now(), TTL: longest})
+	return t.put(ctx, key, &Entry{URL: url, Time: time.Now(), TTL: rules.Longest})
 }
 
 var errBarred = errors.New("cache: purged or displaced while it was fetched")

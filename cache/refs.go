@@ -18,11 +18,11 @@ func (t *Transport) watch(e *Entry) {
 		return // a delta update names a part of them only (draft-pantos-hls-rfc8216bis-22 section 6.2.5.1)
 	}
 	list, ok := lookAt(e)
-	if !ok || list.multivariant {
+	if !ok || list.Multivariant {
 		return
 	}
 	name := listName(u)
-	if list.ended {
+	if list.Ended() {
 		m.window(name, nil)
 		return
 	}

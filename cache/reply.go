@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
 
 // reply is an answer and what it is made of, in one piece of memory.
@@ -38,7 +40,7 @@ func (t *Transport) respond(r *http.Request, s source, status int, off, end int6
 		f.set("Age", strconv.FormatInt(int64(s.entry.Age()/time.Second), 10))
 	}
 	if r.Header[tierField] != nil {
-		f.set(exactAgeField, strconv.FormatInt(s.entry.Age().Milliseconds(), 10))
+		f.set(rules.ExactAge, strconv.FormatInt(s.entry.Age().Milliseconds(), 10))
 	}
 	resp := &a.response
 	*resp = http.Response{

@@ -3,6 +3,9 @@ package cache
 import (
 	"net/http"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
 // shareable tells whether the answer to r may come from, or go to, other viewers. Credentials make it a private
@@ -20,7 +23,7 @@ func shareable(r *http.Request) bool {
 		}
 	}
 	_, ok := r.Header["Cache-Control"]
-	return !ok || !parseControl(r.Header).noStore
+	return !ok || !rules.ParseControl(r.Header).NoStore
 }
 
 // why is the reason for going around the cache, in the words of RFC 9211 section 2.2.
@@ -52,13 +55,12 @@ func appendKey(key []byte, r *http.Request) []byte {
 // sharedQuery drops the parameters that name the viewer or its mood, and leaves all other bytes as they are: queries are
 // often signed.
 func sharedQuery(raw string) string {
-	if !strings.Contains(raw, "CMCD") && !strings.Contains(raw, "_HLS_throughput") {
+	if !strings.Contains(raw, hls.CMCD) && !strings.Contains(raw, hls.Reserved) {
 		return raw
 	}
 	var kept strings.Builder
 	for pair := range strings.SplitSeq(raw, "&") {
-		name, _, _ := strings.Cut(pair, "=")
-		if name == "CMCD" || name == "_HLS_throughput" {
+		if hls.IsViewers(pair) {
 			continue
 		}
 		if kept.Len() > 0 {
@@ -69,24 +71,15 @@ func sharedQuery(raw string) string {
 	return kept.String()
 }
 
-// blocking tells whether a query asks the origin to hold its answer until a segment or part exists
-// (draft-pantos-hls-rfc8216bis-22 section 6.2.5.2).
-func blocking(rawQuery string) bool {
-	return strings.HasPrefix(rawQuery, "_HLS_msn=") || strings.Contains(rawQuery, "&_HLS_msn=")
-}
-
 // viewerFields are those of a request that concern its sender alone. A fill asks for the whole, plain and unconditionally.
 var viewerFields = [...]string{
 	"Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since",
-	"Cookie", "Authorization", "Cache-Control", "Pragma", tierField,
+	"Cookie", "Authorization", "Cache-Control", "Pragma", "Accept-Encoding", tierField,
 }
 
 // Two Transports in a row tell each other the age of an answer to the millisecond, since Age counts whole seconds: the outer one's
-// Base asks for that with tierField, and the inner one answers with exactAgeField. Neither goes further, nor into a Store.
-const (
-	tierField     = "Hlsproxy-Tier"
-	exactAgeField = "Hlsproxy-Age"
-)
+// Base asks for that with tierField, and the inner one answers with rules.ExactAge. Neither goes further, nor into a Store.
+const tierField = "Hlsproxy-Tier"
 
 // withoutTier is r as it may be sent to Base.
 func withoutTier(r *http.Request) *http.Request {

@@ -7,56 +7,21 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
-
-// conditional makes the question whether a stored answer still holds (RFC 9111 section 4.3.1). It reports whether there
-// is a validator to ask with.
-func conditional(question http.Header, e *Entry) bool {
-	ok := false
-	for validator, condition := range map[string]string{"Etag": "If-None-Match", "Last-Modified": "If-Modified-Since"} {
-		if v := e.Header.Get(validator); v != "" {
-			question[condition] = []string{v}
-			ok = true
-		}
-	}
-	return ok
-}
-
-// confirms tells whether a 304 is about the stored answer (section 4.3.4).
-func confirms(h http.Header, e *Entry) bool {
-	tag := h.Get("Etag")
-	return tag == "" || matches([]string{tag}, e.Header.Get("Etag"), false)
-}
-
-// renewed is a stored answer with the header fields of the 304 that confirmed it (section 3.2).
-func renewed(e *Entry, h http.Header, asked time.Time) *Entry {
-	fresh := *e
-	fresh.Header = e.Header.Clone()
-	for name, values := range storable(h) {
-		switch name {
-		case "Content-Length", "Content-Encoding", "Content-Range", "Content-Md5", "Content-Digest", "Repr-Digest", "Digest":
-			continue // they describe the body that was stored
-		case "Content-Type":
-			// Some frameworks put text/html on every answer without a body of its own.
-			if mediaType(h) != mediaType(e.Header) {
-				continue
-			}
-		}
-		fresh.Header[name] = values
-	}
-	fresh.Time = since(h, asked, time.Now())
-	return &fresh
-}
 
 // confirmed lands with the stored answer that the origin has confirmed.
 func (o *flight) confirmed(resp *http.Response) outcome {
 	defer o.cancel(nil)
 	resp.Body.Close()
-	t, e := o.t, renewed(o.kept, resp.Header, o.asked)
-	c := parseControl(e.Header)
+	t, now := o.t, *o.kept
+	e := &now
+	e.Header, e.Time = rules.Updated(e.Header, resp.Header), rules.Made(resp.Header, o.asked, time.Now())
+	c := rules.ParseControl(e.Header)
 	// The origin has chosen this answer for this request, whatever fields it varies by from now on.
-	vary, ok := varyOf(e.Header, o.req.Header)
-	if !ok || c.noStore || c.private || resp.Header["Set-Cookie"] != nil {
+	vary, ok := rules.VaryOf(e.Header, o.req.Header, viewerFields[:])
+	if !ok || c.NoStore || c.Private || resp.Header["Set-Cookie"] != nil {
 		t.setAlone(o.key)
 		o.unstore()
 		return o.land(outcome{})
@@ -80,7 +45,7 @@ func (o *flight) confirmed(resp *http.Response) outcome {
 // answer, 0 if there was none.
 func (o *flight) rescued(status int) (out outcome, ok bool) {
 	e := o.kept
-	if e == nil || e.Age()-e.TTL > o.t.ifError(e, parseControl(e.Header)) {
+	if e == nil || e.Age()-e.TTL > o.t.ifError(e, rules.ParseControl(e.Header)) {
 		return outcome{}, false
 	}
 	how := statusStale

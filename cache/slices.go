@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
-	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
 
 // A body longer than MaxBody is kept in slices that begin at multiples of sliceSize, each an Entry of its own and fetched
@@ -24,30 +24,16 @@ type slice struct {
 // sliceable tells whether a body that is too long to be kept in one can be kept in slices.
 func sliceable(resp *http.Response) bool {
 	h := resp.Header
-	name, _ := strongValidator(h)
+	name, _ := rules.Strong(h)
 	return resp.StatusCode == http.StatusOK && resp.ContentLength > 0 && h.Get("Accept-Ranges") != "none" &&
 		name != "" && h["Content-Encoding"] == nil
-}
-
-// strongValidator is the field that tells two versions of a body apart for certain: an ETag that is not weak, or a Last-Modified
-// that is older than the answer by the origin's own clock (RFC 9110 section 8.8.2.2). "" if there is none.
-func strongValidator(h http.Header) (name, value string) {
-	if tag := h.Get("Etag"); strings.HasPrefix(tag, `"`) {
-		return "Etag", tag
-	}
-	at, ok := date(h, "Last-Modified")
-	now, known := date(h, "Date")
-	if ok && known && now.Sub(at) >= time.Second {
-		return "Last-Modified", h.Get("Last-Modified")
-	}
-	return "", ""
 }
 
 // ask turns the header of a fill's request into that for the slice. With a strong validator the origin need not send what
 // is of another version (RFC 9110 section 13.1.5).
 func (s *slice) ask(h http.Header) {
 	h["Range"] = []string{"bytes=" + strconv.FormatInt(s.off, 10) + "-" + strconv.FormatInt(s.end-1, 10)}
-	if name, tag := strongValidator(s.head.Header); name == "Etag" {
+	if name, tag := rules.Strong(s.head.Header); name == "Etag" {
 		h["If-Range"] = []string{tag}
 	}
 }
@@ -55,7 +41,7 @@ func (s *slice) ask(h http.Header) {
 // check tells whether the origin's answer is the slice: of the same version, for the same viewers.
 func (s *slice) check(resp *http.Response) error {
 	h, show := resp.Header, s.shown()
-	name, value := strongValidator(s.head.Header)
+	name, value := rules.Strong(s.head.Header)
 	same := resp.StatusCode == http.StatusPartialContent && h.Get("Content-Range") == show && h.Get(name) == value &&
 		h["Content-Encoding"] == nil
 	for _, other := range [...]string{"Etag", "Last-Modified"} {
@@ -63,8 +49,8 @@ func (s *slice) check(resp *http.Response) error {
 			same = same && now == s.head.Header.Get(other)
 		}
 	}
-	c := parseControl(h)
-	shared := !c.noStore && !c.private && h["Set-Cookie"] == nil && s.variesAlike(h)
+	c := rules.ParseControl(h)
+	shared := !c.NoStore && !c.Private && h["Set-Cookie"] == nil && s.variesAlike(h)
 	if same && shared && (resp.ContentLength < 0 || resp.ContentLength == s.end-s.off) {
 		resp.ContentLength = s.end - s.off
 		return nil
@@ -78,7 +64,7 @@ func (s *slice) check(resp *http.Response) error {
 
 // variesAlike tells whether a slice varies by no field that the whole does not vary by.
 func (s *slice) variesAlike(h http.Header) bool {
-	vary, ok := varyOf(h, nil)
+	vary, ok := rules.VaryOf(h, nil, viewerFields[:])
 	for name := range vary {
 		_, known := s.head.Vary[name]
 		ok = ok && known
@@ -88,8 +74,8 @@ func (s *slice) variesAlike(h http.Header) bool {
 
 // inSlices lands, with an Entry for the header alone, where an answer is too long for one Entry; false if this cannot be done.
 func (o *flight) inSlices(resp *http.Response) (out outcome, ok bool) {
-	t, c := o.t, parseControl(resp.Header)
-	vary, ok := varyOf(resp.Header, o.req.Header)
+	t, c := o.t, rules.ParseControl(resp.Header)
+	vary, ok := rules.VaryOf(resp.Header, o.req.Header, viewerFields[:])
 	if t.Store == nil || !ok || private(o.req.URL.Path, resp, c) || resp.ContentLength <= t.maxBody() || !sliceable(resp) {
 		return outcome{}, false
 	}

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 	"golang.org/x/sync/singleflight"
 )
 
@@ -42,7 +43,7 @@ type Transport struct {
 	// Idle is how long the origin may be silent: before the header (but at least 60 s for a blocking playlist reload,
 	// recognised by _HLS_msn in the URL) and between any two reads of the body. Zero: 10 s. Negative: no limit.
 	Idle time.Duration
-	// MaxBody is the longest body that is shared or kept in one piece, in bytes. A longer one is fetched and kept in slices
+	// MaxBody is the rules.Longest body that is shared or kept in one piece, in bytes. A longer one is fetched and kept in slices
 	// of 2 MiB, if there is a Store and the origin gives its length, a strong validator, and ranges; else it is streamed to
 	// each viewer on its own, with its own Range. Zero: 64 MiB. Negative: no limit. A body of undeclared length may have no
 	// end: it is kept for others only up to 8 MiB while a single viewer follows it.
@@ -160,7 +161,7 @@ func (t *Transport) idle() time.Duration {
 
 // patience is how long the header of r's answer may take.
 func (t *Transport) patience(r *http.Request) time.Duration {
-	if blocking(r.URL.RawQuery) {
+	if hls.IsBlocking(r.URL.RawQuery) {
 		return max(t.idle(), blockingIdle)
 	}
 	return t.idle()

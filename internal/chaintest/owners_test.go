@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"log"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -353,6 +354,7 @@ func ownersFront(t *testing.T, front, upstream string, c *cache.Transport) http.
 		require.NoError(t, err)
 		return &httputil.ReverseProxy{
 			Transport: c, Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(u) },
+			ErrorLog:     log.New(io.Discard, "", 0),
 			ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) { panic(http.ErrAbortHandler) },
 		}
 	}

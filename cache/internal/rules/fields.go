@@ -1,0 +1,91 @@
+// Package rules holds what RFC 9111 and its companions ask of a shared cache as far as headers decide it. All functions are pure:
+// they look at headers and times, and change nothing.
+package rules
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/httprange"
+)
+
+// hopFields concern one connection only (RFC 9110 section 7.6.1).
+var hopFields = [...]string{
+	"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authentication-Info", "Te", "Trailer",
+	"Transfer-Encoding", "Upgrade",
+}
+
+// Storable copies the fields of an answer that may be kept (RFC 9111 section 3.1).
+func Storable(h http.Header) http.Header {
+	out := h.Clone()
+	for _, line := range h["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			delete(out, http.CanonicalHeaderKey(strings.TrimSpace(name)))
+		}
+	}
+	for _, name := range hopFields {
+		delete(out, name)
+	}
+	delete(out, "Age")
+	delete(out, ExactAge)
+	return out
+}
+
+// Strong is the validator that tells two versions of a body apart for certain: an ETag that is not weak or, where there is none, a
+// Last-Modified that is older than the answer by the origin's own clock (RFC 9110 section 8.8.2.2). Its name is "" if there is none.
+func Strong(h http.Header) (name, value string) {
+	if tags := h["Etag"]; len(tags) > 0 {
+		if len(tags) == 1 && httprange.StrongETag(tags[0]) {
+			return "Etag", tags[0]
+		}
+		return "", ""
+	}
+	at, ok := httprange.DateOf(h, "Last-Modified")
+	if _, dated := httprange.DateOf(h, "Date"); ok && dated && httprange.StrongDate(at, h) {
+		return "Last-Modified", h["Last-Modified"][0]
+	}
+	return "", ""
+}
+
+// Conditional adds the conditions that ask whether an answer with the header h still holds (RFC 9111 section 4.3.1). It reports
+// whether there is a validator to ask with.
+func Conditional(question, h http.Header) bool {
+	tag, modified := h.Get("Etag"), h.Get("Last-Modified")
+	if tag != "" {
+		question["If-None-Match"] = []string{tag}
+	}
+	if modified != "" {
+		question["If-Modified-Since"] = []string{modified}
+	}
+	return tag != "" || modified != ""
+}
+
+// Confirms reports whether a 304 is about the answer with the header h (section 4.3.4).
+func Confirms(h304, h http.Header) bool {
+	tag := h304.Get("Etag")
+	return tag == "" || httprange.SameWeak(tag, h.Get("Etag"))
+}
+
+// Updated is the header of a stored answer with the fields of the 304 that confirmed it (section 3.2).
+func Updated(h, h304 http.Header) http.Header {
+	out := h.Clone()
+	for name, values := range Storable(h304) {
+		switch name {
+		case "Content-Length", "Content-Encoding", "Content-Range", "Content-Md5", "Content-Digest", "Repr-Digest", "Digest":
+			continue // they describe the body that was stored
+		case "Content-Type":
+			// Some frameworks put text/html on every answer without a body of its own.
+			if MediaType(h304) != MediaType(h) {
+				continue
+			}
+		}
+		out[name] = values
+	}
+	return out
+}
+
+// MediaType is the Content-Type in lower case and without parameters.
+func MediaType(h http.Header) string {
+	t, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.ToLower(strings.TrimSpace(t))
+}

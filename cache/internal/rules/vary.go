@@ -1,0 +1,54 @@
+package rules
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// VaryOf returns the request fields that an answer's Vary names, with what was sent in sent, but for those that are always sent
+// alike; nil if there are none. It is not ok for an answer that varies by more than fields.
+func VaryOf(answer, sent http.Header, alike []string) (fields http.Header, ok bool) {
+	for _, line := range answer["Vary"] {
+		for name := range strings.SplitSeq(line, ",") {
+			name = http.CanonicalHeaderKey(strings.Trim(name, " \t"))
+			switch {
+			case name == "*":
+				return nil, false
+			case name == "" || slices.Contains(alike, name):
+				continue
+			}
+			if fields == nil {
+				fields = http.Header{}
+			}
+			fields[name] = slices.Clone(sent[name])
+		}
+	}
+	return fields, true
+}
+
+// Selects reports whether a request with this header would be sent with the fields that vary holds (RFC 9111 section 4.1).
+func Selects(header, vary http.Header) bool {
+	for name, sent := range vary {
+		if Combined(header[name]) != Combined(sent) {
+			return false
+		}
+	}
+	return true
+}
+
+// Combined is a field as one list in one line, without the blanks around its commas, which say nothing (RFC 9111 section
+// 4.1).
+func Combined(lines []string) string {
+	rest := strings.Join(lines, ",")
+	if !strings.Contains(rest, ",") {
+		return strings.Trim(rest, " \t")
+	}
+	var out strings.Builder
+	for rest != "" {
+		var member string
+		member, rest = nextMember(rest)
+		out.WriteString(member + ",")
+	}
+	return out.String()
+}
