@@ -36,7 +36,7 @@ func BenchmarkMemory(b *testing.B) {
 // BenchmarkFile is the same for files in the page cache, and for ranges of 64 KB of the largest.
 func BenchmarkFile(b *testing.B) {
 	dir := b.TempDir()
-	files := &rangeserve.Files{Root: openRoot(b, dir)}
+	files := settled(&rangeserve.Files{Root: openRoot(b, dir)})
 	for name, h := range map[string]http.Handler{"Files": files, "FileServer": http.FileServer(http.Dir(dir))} {
 		for _, size := range benchSizes {
 			file := fmt.Sprint(size, ".mp4")

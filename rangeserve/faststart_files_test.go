@@ -34,9 +34,9 @@ func TestFilesFaststart(t *testing.T) {
 	require.NoError(t, err)
 	for _, name := range []string{"a.mp4", "a.MOV", "a.m4v", "a.m4a"} {
 		root := openRoot(t, writeFilm(t, slow, name))
-		plain := ask(t, "GET", start(t, &rangeserve.Files{Root: root})+"/"+name)
+		plain := ask(t, "GET", start(t, settled(&rangeserve.Files{Root: root}))+"/"+name)
 		require.True(t, bytes.Equal(slow, plain.body))
-		address := start(t, &rangeserve.Files{Root: root, Faststart: true}) + "/" + name
+		address := start(t, settled(&rangeserve.Files{Root: root, Faststart: true})) + "/" + name
 		whole := ask(t, "GET", address)
 		require.NoError(t, whole.err)
 		require.True(t, bytes.Equal(want, whole.body))
@@ -67,10 +67,10 @@ func TestFilesFaststartLeavesTheRest(t *testing.T) {
 		root := openRoot(t, writeFilm(t, file, name))
 		for range 2 {
 			path := "/" + (&url.URL{Path: name}).EscapedPath()
-			w := serveTo(&rangeserve.Files{Root: root, Faststart: true}, path, "")
+			w := serveTo(settled(&rangeserve.Files{Root: root, Faststart: true}), path, "")
 			require.Equal(t, 200, w.Code)
 			require.True(t, bytes.Equal(file, w.Body.Bytes()), name)
-			require.Equal(t, serveTo(&rangeserve.Files{Root: root}, path, "").Header().Get("Etag"), w.Header().Get("Etag"))
+			require.Equal(t, serveTo(settled(&rangeserve.Files{Root: root}), path, "").Header().Get("Etag"), w.Header().Get("Etag"))
 		}
 	}
 }
@@ -78,7 +78,7 @@ func TestFilesFaststartLeavesTheRest(t *testing.T) {
 // TestFilesFaststartFollowsTheFile: what is known of a file is forgotten with it.
 func TestFilesFaststartFollowsTheFile(t *testing.T) {
 	dir := writeFilm(t, films[0].file, "a.mp4")
-	h := &rangeserve.Files{Root: openRoot(t, dir), Faststart: true}
+	h := settled(&rangeserve.Files{Root: openRoot(t, dir), Faststart: true})
 	first := serveTo(h, "/a.mp4", "")
 	require.NotEqual(t, films[0].file, first.Body.Bytes())
 	other := film(ftyp, atom("mdat", bodyOf(300)), moovOf(stco, 1, 8, 9, 10, 11))
@@ -103,7 +103,7 @@ func TestFilesFaststartForManyAtOnce(t *testing.T) {
 		b := film(ftyp, atom("mdat", binary.BigEndian.AppendUint32(nil, uint32(i))), moovOf(stco, 1, 8))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprint(i, ".mp4")), b, 0o600))
 	}
-	h := &rangeserve.Files{Root: openRoot(t, dir), Faststart: true}
+	h := settled(&rangeserve.Files{Root: openRoot(t, dir), Faststart: true})
 	var wg sync.WaitGroup
 	for g := range 4 {
 		wg.Go(func() {
@@ -131,7 +131,7 @@ func requireNumber(t *testing.T, w *httptest.ResponseRecorder, i int) {
 func TestFilesFaststartChangedWhileBeingSent(t *testing.T) {
 	slow := film(ftyp, atom("mdat", bodyOf(500_000)), moovOf(stco, 1, 8))
 	dir := writeFilm(t, slow, "a.mp4")
-	h := &rangeserve.Files{Root: openRoot(t, dir), Faststart: true}
+	h := settled(&rangeserve.Files{Root: openRoot(t, dir), Faststart: true})
 	w := &slowWriter{httptest.NewRecorder(), func() { require.NoError(t, os.Truncate(filepath.Join(dir, "a.mp4"), 1000)) }}
 	require.PanicsWithValue(t, http.ErrAbortHandler, func() { h.ServeHTTP(w, httptest.NewRequest("GET", "/a.mp4", nil)) })
 	require.Less(t, w.Body.Len(), len(slow))

@@ -51,7 +51,7 @@ func frames(t *testing.T, args ...string) string {
 // faststartURL serves one file.
 func faststartURL(t *testing.T, file string) string {
 	t.Helper()
-	h := &rangeserve.Files{Root: openRoot(t, filepath.Dir(file)), Faststart: true}
+	h := settled(&rangeserve.Files{Root: openRoot(t, filepath.Dir(file)), Faststart: true})
 	return start(t, h) + "/" + filepath.Base(file)
 }
 
@@ -108,7 +108,7 @@ func TestFaststartStartsEarly(t *testing.T) {
 		bytes     int64
 		starts    bool
 	}{{true, info.Size() / 50, true}, {true, 100_000, false}, {false, info.Size() / 50, false}, {false, info.Size() * 9 / 10, false}} {
-		h := &rangeserve.Files{Root: openRoot(t, filepath.Dir(file)), Faststart: c.faststart}
+		h := settled(&rangeserve.Files{Root: openRoot(t, filepath.Dir(file)), Faststart: c.faststart})
 		url := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			h.ServeHTTP(&cutOff{ResponseWriter: w, left: c.bytes}, r)
 		})) + "/large.mov"
@@ -178,7 +178,7 @@ func TestFaststartPlaysBeyond4GiB(t *testing.T) {
 			require.Positive(t, bytes.Index(head, []byte(c.want)))
 			require.GreaterOrEqual(t, size, c.moovAt)
 
-			h, sent := &rangeserve.Files{Root: openRoot(t, filepath.Dir(file)), Faststart: true}, atomic.Int64{}
+			h, sent := settled(&rangeserve.Files{Root: openRoot(t, filepath.Dir(file)), Faststart: true}), atomic.Int64{}
 			url := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				h.ServeHTTP(&counting{w, &sent}, r)
 			})) + "/film.mp4"

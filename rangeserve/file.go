@@ -10,7 +10,7 @@ import (
 func writeFile(w io.Writer, s *fileSection) (int64, error) {
 	to, ok := w.(io.ReaderFrom)
 	if !ok || s.n < sendLeast {
-		return copySection(w, s, s.off, s.n)
+		return copySection(w, s.file, s.off, s.n, s.check)
 	}
 	return whole(s.n)(to.ReadFrom(s))
 }
@@ -31,23 +31,17 @@ func (s *fileSection) Read(p []byte) (int, error) {
 	if s.n <= 0 {
 		return 0, io.EOF
 	}
-	m, err := s.ReadAt(p[:min(int64(len(p)), s.n)], s.off)
+	m, err := s.file.ReadAt(p[:min(int64(len(p)), s.n)], s.off)
+	if int64(m) == s.n {
+		if err := s.checked(); err != nil {
+			return 0, err
+		}
+	}
 	s.advance(int64(m))
 	if s.n > 0 && err != nil {
 		return m, noEOF(err)
 	}
 	return m, nil
-}
-
-// ReadAt takes an offset in the file.
-func (s *fileSection) ReadAt(p []byte, off int64) (int, error) {
-	m, err := s.file.ReadAt(p, off)
-	if off+int64(m) >= s.off+s.n {
-		if err := s.checked(); err != nil {
-			return 0, err
-		}
-	}
-	return m, err
 }
 
 func (s *fileSection) checked() error {
@@ -62,7 +56,7 @@ func (s *fileSection) WriteTo(w io.Writer) (int64, error) {
 	if err != nil || s.n == 0 {
 		return done, err
 	}
-	more, err := copySection(armedWriter{w, s}, s, s.off, s.n)
+	more, err := copySection(armedWriter{w, s}, s.file, s.off, s.n, s.check)
 	s.advance(more)
 	return done + more, err
 }
@@ -75,17 +69,17 @@ func (s *fileSection) advance(n int64) {
 // arm gives the client new time.
 func (s *fileSection) arm() {
 	if s.viewer != nil {
-		s.viewer.arm()
+		s.viewer.out.Arm()
 	}
 }
 
 // armedWriter is for what the kernel did not send.
 type armedWriter struct {
-	io.Writer
+	w       io.Writer // in a named field: nothing it can do goes around Write
 	section *fileSection
 }
 
 func (w armedWriter) Write(p []byte) (int, error) {
 	w.section.arm()
-	return w.Writer.Write(p)
+	return w.w.Write(p)
 }

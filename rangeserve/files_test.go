@@ -53,7 +53,7 @@ func TestFilesServesWhatLiesBelowTheRoot(t *testing.T) {
 	dir := folder(t, names...)
 	require.NoError(t, os.Symlink("a.mp4", filepath.Join(dir, "link.mp4")))
 	require.NoError(t, os.Symlink("dir/sub", filepath.Join(dir, "linked")))
-	server := start(t, &rangeserve.Files{Root: openRoot(t, dir)})
+	server := start(t, settled(&rangeserve.Files{Root: openRoot(t, dir)}))
 	for _, name := range names {
 		a := ask(t, "GET", server+"/"+(&url.URL{Path: name}).EscapedPath())
 		require.Equal(t, 200, a.StatusCode, name)
@@ -63,7 +63,7 @@ func TestFilesServesWhatLiesBelowTheRoot(t *testing.T) {
 	}
 	require.Equal(t, "a.mp4", string(ask(t, "GET", server+"/link.mp4").body))
 	require.Equal(t, "dir/sub/b.ts", string(ask(t, "GET", server+"/linked/b.ts").body))
-	mounted := start(t, http.StripPrefix("/vod/", &rangeserve.Files{Root: openRoot(t, dir)}))
+	mounted := start(t, http.StripPrefix("/vod/", settled(&rangeserve.Files{Root: openRoot(t, dir)})))
 	require.Equal(t, "a.mp4", string(ask(t, "GET", mounted+"/vod/a.mp4").body))
 }
 
@@ -75,7 +75,7 @@ func TestFilesRefuses(t *testing.T) {
 	} {
 		require.NoError(t, os.Symlink(to, filepath.Join(dir, link)))
 	}
-	server := start(t, &rangeserve.Files{Root: openRoot(t, dir)})
+	server := start(t, settled(&rangeserve.Files{Root: openRoot(t, dir)}))
 	for _, target := range []string{
 		"/", "/dir", "/dir/", "/dir/.", "/nothing.mp4", "/a.mp4/", "/a.mp4/x", "//a.mp4", "/dir//b.mp4", "/./a.mp4", "/dir/../a.mp4",
 		"/../secret.mp4", "/../../../../../../etc/passwd", "/dir/../../secret.mp4", "/..", "/...", "/%2e%2e/secret.mp4",
@@ -95,7 +95,7 @@ func TestFilesRefuses(t *testing.T) {
 }
 
 func TestFilesAnswersGetAndHeadAlone(t *testing.T) {
-	server := start(t, &rangeserve.Files{Root: openRoot(t, folder(t, "a.mp4"))})
+	server := start(t, settled(&rangeserve.Files{Root: openRoot(t, folder(t, "a.mp4"))}))
 	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND"} {
 		a := ask(t, method, server+"/a.mp4")
 		require.Equal(t, 405, a.StatusCode)
@@ -105,13 +105,13 @@ func TestFilesAnswersGetAndHeadAlone(t *testing.T) {
 }
 
 func TestFilesWithoutARoot(t *testing.T) {
-	require.Equal(t, 500, serveTo(&rangeserve.Files{}, "/a.mp4", "").Code)
+	require.Equal(t, 500, serveTo(settled(&rangeserve.Files{}), "/a.mp4", "").Code)
 }
 
 func TestFilesOfAClosedRoot(t *testing.T) {
 	root := openRoot(t, folder(t, "a.mp4"))
 	require.NoError(t, root.Close())
-	require.Equal(t, 404, serveTo(&rangeserve.Files{Root: root}, "/a.mp4", "").Code)
+	require.Equal(t, 404, serveTo(settled(&rangeserve.Files{Root: root}), "/a.mp4", "").Code)
 }
 
 // TestFilesTypes: players refuse a body of the wrong type, and the host's table is not to be trusted.
@@ -135,7 +135,7 @@ func TestFilesTypes(t *testing.T) {
 	for name := range types {
 		names = append(names, name)
 	}
-	h := &rangeserve.Files{Root: openRoot(t, folder(t, names...))}
+	h := settled(&rangeserve.Files{Root: openRoot(t, folder(t, names...))})
 	for name, want := range types {
 		w := serveTo(h, "/"+name, "")
 		require.Equal(t, 200, w.Code, name)
@@ -145,7 +145,7 @@ func TestFilesTypes(t *testing.T) {
 }
 
 func TestFilesServesPlaylistsWhole(t *testing.T) {
-	h := &rangeserve.Files{Root: openRoot(t, folder(t, "live.m3u8"))}
+	h := settled(&rangeserve.Files{Root: openRoot(t, folder(t, "live.m3u8"))})
 	w := serveTo(h, "/live.m3u8", "bytes=0-1")
 	require.Equal(t, 200, w.Code)
 	require.Equal(t, "live.m3u8", w.Body.String())
@@ -166,10 +166,10 @@ func TestFilesDownload(t *testing.T) {
 		list = append(list, name)
 	}
 	var asked []string
-	h := &rangeserve.Files{Root: openRoot(t, folder(t, list...)), Download: func(name string) bool {
+	h := settled(&rangeserve.Files{Root: openRoot(t, folder(t, list...)), Download: func(name string) bool {
 		asked = append(asked, name)
 		return !strings.HasSuffix(name, ".ts") || strings.Contains(name, "\r")
-	}}
+	}})
 	for name, want := range names {
 		w := serveTo(h, "/"+(&url.URL{Path: name}).EscapedPath(), "bytes=0-0")
 		require.Equal(t, 206, w.Code)
@@ -183,7 +183,7 @@ func TestFilesDownload(t *testing.T) {
 // TestFilesETagChangesWithTheFile, also within one second and with the same size.
 func TestFilesETagChangesWithTheFile(t *testing.T) {
 	dir := folder(t, "a.mp4", "b.mp4")
-	h := &rangeserve.Files{Root: openRoot(t, dir)}
+	h := settled(&rangeserve.Files{Root: openRoot(t, dir)})
 	tag := func(name string) string {
 		w := serveTo(h, "/"+name, "")
 		require.Equal(t, 200, w.Code)
@@ -209,7 +209,7 @@ func TestFilesETagChangesWithTheFile(t *testing.T) {
 // TestFilesIfRangeAfterAChange never joins two versions.
 func TestFilesIfRangeAfterAChange(t *testing.T) {
 	dir := folder(t, "a.mp4")
-	server := start(t, &rangeserve.Files{Root: openRoot(t, dir)}) + "/a.mp4"
+	server := start(t, settled(&rangeserve.Files{Root: openRoot(t, dir)})) + "/a.mp4"
 	a := ask(t, "GET", server, "Range: bytes=0-1")
 	require.Equal(t, 206, a.StatusCode)
 	tag := "If-Range: " + a.Header.Get("Etag")
@@ -268,7 +268,7 @@ func TestFilesChangedWhileBeingSent(t *testing.T) {
 			dir := t.TempDir()
 			file := filepath.Join(dir, "a.mp4")
 			require.NoError(t, os.WriteFile(file, body, 0o600))
-			h := &rangeserve.Files{Root: openRoot(t, dir)}
+			h := settled(&rangeserve.Files{Root: openRoot(t, dir)})
 			w := &slowWriter{httptest.NewRecorder(), func() { c.change(t, file) }}
 			do := func() { h.ServeHTTP(w, httptest.NewRequest("GET", "/a.mp4", nil)) }
 			if c.whole {

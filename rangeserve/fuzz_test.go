@@ -82,7 +82,7 @@ func FuzzName(f *testing.F) {
 	for _, path := range []string{"/a.mp4", "/../secret.mp4", "/..%2fsecret.mp4", "/dir/./b.mp4", "//x", "/\\..\\secret.mp4", "/.a"} {
 		f.Add(path)
 	}
-	h := &rangeserve.Files{Root: openRoot(f, folder(f, "a.mp4", "dir/b.mp4"))}
+	h := settled(&rangeserve.Files{Root: openRoot(f, folder(f, "a.mp4", "dir/b.mp4"))})
 	f.Fuzz(func(t *testing.T, path string) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.URL.Path = path

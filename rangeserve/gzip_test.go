@@ -17,7 +17,7 @@ func TestFilesGzip(t *testing.T) {
 	hour := time.Now().Add(-time.Hour)
 	require.NoError(t, os.Chtimes(filepath.Join(dir, "old.m3u8.gz"), hour, hour))
 	root := openRoot(t, dir)
-	server, without := start(t, &rangeserve.Files{Root: root, Gzip: true}), start(t, &rangeserve.Files{Root: root})
+	server, without := start(t, settled(&rangeserve.Files{Root: root, Gzip: true})), start(t, settled(&rangeserve.Files{Root: root}))
 	for _, c := range []struct {
 		path, accept, want string
 		vary               bool

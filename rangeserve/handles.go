@@ -2,6 +2,11 @@ package rangeserve
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -17,27 +22,22 @@ type handles struct {
 	byName map[string]*handle
 }
 
-// handle is an open file and what it was when it was opened. Reads at offsets may share it.
-type handle struct {
-	*os.File
-	info os.FileInfo
-	id   identity
-
-	// Under the lock of handles.
-	users int  // requests under way
-	used  bool // since the timer last looked
-	kept  bool // in byName
-	timer *time.Timer
-}
-
-// acquire gives an open regular file in its present form, to be given back with release.
+// acquire gives an open regular file in its present form, to be given back with release. Nothing else is ever opened: to
+// open a named pipe or a device is to act on it.
 func (s *handles) acquire(root *os.Root, name string) (*handle, error) {
+	info, err := root.Stat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: name, Err: errNotRegular}
+	}
 	if h := s.known(name); h != nil {
-		if info, err := root.Stat(name); err == nil && sameForm(info, h.info) {
+		if err == nil && sameForm(info, h.info) {
 			return h, nil
 		}
 		s.drop(name, h)
 		s.release(h)
+	}
+	if err != nil {
+		return nil, err
 	}
 	h, err := openFile(root, name)
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *handles) look(name string, h *handle) {
 		h.timer.Reset(idle)
 	default:
 		s.forget(name, h)
-		h.Close()
+		h.file.Close()
 	}
 }
 
@@ -109,7 +109,7 @@ func (s *handles) release(h *handle) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if h.users--; h.users == 0 && !h.kept {
-		h.Close()
+		h.file.Close()
 	}
 }
 
@@ -118,4 +118,68 @@ func sameForm(a, b os.FileInfo) bool {
 	var x, y [32]byte
 	return a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && os.SameFile(a, b) &&
 		bytes.Equal(appendIdentity(x[:0], a), appendIdentity(y[:0], b))
+}
+
+var (
+	errNotRegular = errors.New("rangeserve: not a regular file")
+	errChanged    = errors.New("rangeserve: the file changed while it was being sent")
+)
+
+// handle is an open file and what it was when it was opened. Reads at offsets may share it.
+type handle struct {
+	file *os.File
+	info os.FileInfo
+	id   identity
+
+	// Under the lock of handles.
+	users int  // requests under way
+	used  bool // since the timer last looked
+	kept  bool // in byName
+	timer *time.Timer
+}
+
+// identity stands for a file in its present form.
+type identity [sha256.Size]byte
+
+func openFile(root *os.Root, name string) (*handle, error) {
+	f, err := root.OpenFile(name, os.O_RDONLY|openFlags, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: name, Err: errNotRegular}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &handle{file: f, info: info, id: identify(info)}, nil
+}
+
+func identify(info os.FileInfo) identity {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 64), uint64(info.Size()))
+	b = binary.BigEndian.AppendUint64(b, uint64(info.ModTime().UnixNano()))
+	return sha256.Sum256(appendIdentity(b, info))
+}
+
+// ReadAt is that of io.ReaderAt.
+func (h *handle) ReadAt(p []byte, off int64) (int, error) { return h.file.ReadAt(p, off) }
+
+// WriteSection gives the last byte away only of a file that has not changed: a client never gets a whole answer that
+// mixes two versions. The kernel's promise to send from a file is the exception: it keeps no copy.
+func (h *handle) WriteSection(w io.Writer, off, n int64) (int64, error) {
+	return writeFile(w, &fileSection{file: h.file, off: off, n: n, check: h.unchanged})
+}
+
+// unchanged does not look at the change time, which also moves when another file takes the name.
+func (h *handle) unchanged() error {
+	now, err := h.file.Stat()
+	if err != nil {
+		return err
+	}
+	if now.Size() != h.info.Size() || !now.ModTime().Equal(h.info.ModTime()) {
+		return errChanged
+	}
+	return nil
 }

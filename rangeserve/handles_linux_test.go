@@ -39,7 +39,7 @@ func TestFilesKeepsFilesOpenForAWhile(t *testing.T) {
 	dir := folder(t, names...)
 	root := openRoot(t, dir)
 	synctest.Test(t, func(t *testing.T) {
-		h := &rangeserve.Files{Root: root}
+		h := settled(&rangeserve.Files{Root: root})
 		for range 3 {
 			for _, name := range names {
 				require.Equal(t, name, serveTo(h, "/"+name, "").Body.String())
@@ -63,7 +63,7 @@ func TestFilesKeepsFilesOpenForAWhile(t *testing.T) {
 // TestFilesLetsGoOfWhatIsGone at the next request for it.
 func TestFilesLetsGoOfWhatIsGone(t *testing.T) {
 	dir := folder(t, "a.mp4", "b.mp4")
-	h := &rangeserve.Files{Root: openRoot(t, dir)}
+	h := settled(&rangeserve.Files{Root: openRoot(t, dir)})
 	for _, name := range []string{"a.mp4", "b.mp4"} {
 		require.Equal(t, 200, serveTo(h, "/"+name, "").Code)
 	}
@@ -85,7 +85,7 @@ func TestFilesNeverMixesVersions(t *testing.T) {
 		require.NoError(t, os.Rename(name, filepath.Join(dir, "a.mp4")))
 	}
 	put(0)
-	h := &rangeserve.Files{Root: openRoot(t, dir)}
+	h := settled(&rangeserve.Files{Root: openRoot(t, dir)})
 	var tags sync.Map // ETag: version
 	var wg sync.WaitGroup
 	for range 4 {
@@ -117,7 +117,7 @@ func TestFilesDoesNotWaitForAPipe(t *testing.T) {
 	if err := syscall.Mknod(filepath.Join(dir, "null.mp4"), syscall.S_IFCHR|0o600, 1<<8|3); err != nil {
 		t.Log("no device to try:", err)
 	}
-	h := &rangeserve.Files{Root: openRoot(t, dir)}
+	h := settled(&rangeserve.Files{Root: openRoot(t, dir)})
 	done := make(chan int, 2)
 	go func() {
 		done <- serveTo(h, "/pipe.mp4", "").Code
@@ -131,4 +131,35 @@ func TestFilesDoesNotWaitForAPipe(t *testing.T) {
 			t.Fatal("it waits")
 		}
 	}
+}
+
+// To open a named pipe lets its other end go on, so none is ever opened.
+func TestFilesOpensNoNamedPipe(t *testing.T) {
+	dir := folder(t, "a.mp4")
+	pipe := filepath.Join(dir, "pipe.mp4")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	require.NoError(t, os.Symlink("pipe.mp4", filepath.Join(dir, "link.mp4")))
+	opened := make(chan struct{})
+	go func() {
+		f, err := os.OpenFile(pipe, os.O_WRONLY, 0) // waits for a reader
+		if err == nil {
+			f.Close()
+		}
+		close(opened)
+	}()
+	h := &rangeserve.Files{Root: openRoot(t, dir), Faststart: true, Gzip: true}
+	for range 10 {
+		for _, name := range []string{"/pipe.mp4", "/link.mp4", "/."} {
+			require.Equal(t, 404, serveTo(h, name, "").Code)
+		}
+	}
+	select {
+	case <-opened:
+		t.Error("the pipe was opened")
+	case <-time.After(50 * time.Millisecond):
+	}
+	f, err := os.OpenFile(pipe, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	require.NoError(t, err)
+	<-opened
+	require.NoError(t, f.Close())
 }

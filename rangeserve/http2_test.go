@@ -19,7 +19,7 @@ func TestOverHTTP2(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.mp4"), body, 0o600))
 	mux := http.NewServeMux()
-	mux.Handle("/files/", http.StripPrefix("/files/", &rangeserve.Files{Root: openRoot(t, dir)}))
+	mux.Handle("/files/", http.StripPrefix("/files/", settled(&rangeserve.Files{Root: openRoot(t, dir)})))
 	mux.Handle("/cut", rangeserve.Handler(rangeless(body, 10_000, `"v1"`)))
 	mux.Handle("/short", handled(body[:500_000], 10_000, "Content-Type: video/mp4", "Content-Length: 1000000"))
 	s := httptest.NewUnstartedServer(mux)

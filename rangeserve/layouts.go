@@ -5,27 +5,25 @@ import (
 	"path"
 	"strings"
 	"sync"
+
+	"github.com/hlsproxy/hlsproxy/rangeserve/internal/faststart"
 )
 
-const (
-	maxLayouts      = 256
-	maxLayoutMemory = maxMoov
-)
+// maxLayouts is how many are kept. Each has at most faststart.MaxMemory bytes.
+const maxLayouts = 256
 
 // layouts remembers the layouts of the files served last, by what the files were then. The zero value is ready.
 type layouts struct {
 	mu     sync.Mutex
 	byFile map[identity]*list.Element
 	recent list.List // of *known, the last used in front
-	memory int64
 }
 
 // known is what is known of one file.
 type known struct {
-	file  identity
-	build sync.Once
-	*layout
-	kept int64 // bytes that count for the bound, set under the lock of layouts
+	file   identity
+	find   sync.Once
+	layout *faststart.Layout
 }
 
 // rearrangeable reports whether a file of this name may be one for Faststart.
@@ -37,18 +35,18 @@ func rearrangeable(name string) bool {
 	return false
 }
 
-// view is the rearranged view of an open file, or nil where there is none. Requests that come at once for a file that is
-// not known yet wait for one of them to look.
-func (l *layouts) view(h *handle) *view {
+// of is the layout of an open file, or nil where there is none. Requests that come at once for a file that is not known yet
+// wait for one of them to look.
+func (l *layouts) of(h *handle) *faststart.Layout {
 	k := l.get(h.id)
-	k.build.Do(func() {
-		k.layout, _ = layOut(h, h.info.Size()) // whatever the fault, the file itself is still there to be served
-		l.keep(k)
-	})
-	if k.layout == nil {
-		return nil
-	}
-	return &view{layout: k.layout, src: h}
+	k.find.Do(func() { k.layout = findLayout(h) })
+	return k.layout
+}
+
+// findLayout gives none whatever the fault: the file itself is still there to be served.
+func findLayout(h *handle) *faststart.Layout {
+	layout, _ := faststart.Find(h, h.info.Size())
+	return layout
 }
 
 func (l *layouts) get(file identity) *known {
@@ -63,26 +61,9 @@ func (l *layouts) get(file identity) *known {
 	}
 	k := &known{file: file}
 	l.byFile[file] = l.recent.PushFront(k)
-	l.forget()
+	for l.recent.Len() > maxLayouts {
+		oldest := l.recent.Remove(l.recent.Back()).(*known)
+		delete(l.byFile, oldest.file)
+	}
 	return k
-}
-
-// keep counts the memory of k, unless it has been forgotten meanwhile.
-func (l *layouts) keep(k *known) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if e, ok := l.byFile[k.file]; k.layout != nil && ok && e.Value == k {
-		k.kept = k.layout.memory()
-		l.memory += k.kept
-		l.forget()
-	}
-}
-
-// forget drops the files not used for longest until the bounds hold.
-func (l *layouts) forget() {
-	for l.recent.Len() > maxLayouts || l.memory > maxLayoutMemory {
-		k := l.recent.Remove(l.recent.Back()).(*known)
-		delete(l.byFile, k.file)
-		l.memory -= k.kept
-	}
 }

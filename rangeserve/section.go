@@ -39,7 +39,7 @@ func writeSection(w io.Writer, src io.ReaderAt, off, n int64) (int64, error) {
 			return writeSection(w, outer, start+off, n)
 		}
 	}
-	return copySection(w, src, off, n)
+	return copySection(w, src, off, n, nil)
 }
 
 // whole makes an error of a count below n.
@@ -104,11 +104,17 @@ const copySize = 128 << 10
 // server returns when the stream is gone, and may send those bytes all the same.
 var buffers = sync.Pool{New: func() any { return new([copySize]byte) }}
 
-// copySection is the way for everything else.
-func copySection(w io.Writer, src io.ReaderAt, off, n int64) (done int64, err error) {
+// copySection is the way for everything else. Before the last byte is given away, check has the word, unless it is nil.
+func copySection(w io.Writer, src io.ReaderAt, off, n int64, check func() error) (done int64, err error) {
 	buf := buffers.Get().(*[copySize]byte)
 	for done < n {
 		m, err := src.ReadAt(buf[:min(copySize, n-done)], off+done)
+		if m > 0 && done+int64(m) == n && check != nil {
+			if err := check(); err != nil {
+				buffers.Put(buf)
+				return done, err
+			}
+		}
 		if m > 0 {
 			m, werr := w.Write(buf[:m])
 			done += int64(m)

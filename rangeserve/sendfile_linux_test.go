@@ -76,9 +76,9 @@ func TestFilesGoThroughTheKernel(t *testing.T) {
 		{"Serve a section", "/a.mp4", 0, body[7:], http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			rangeserve.Serve(w, r, rangeserve.Content{ReaderAt: io.NewSectionReader(shared, 7, size-7), Size: size - 7})
 		})},
-		{"Files", "/a.mp4", 0, body, &rangeserve.Files{Root: openRoot(t, dir)}},
-		{"Files faststart", "/slow.mp4", 4096, fast, &rangeserve.Files{Root: openRoot(t, dir), Faststart: true}},
-		{"Handler Files", "/a.mp4", 0, body, rangeserve.Handler(&rangeserve.Files{Root: openRoot(t, dir)})},
+		{"Files", "/a.mp4", 0, body, settled(&rangeserve.Files{Root: openRoot(t, dir)})},
+		{"Files faststart", "/slow.mp4", 4096, fast, settled(&rangeserve.Files{Root: openRoot(t, dir), Faststart: true})},
+		{"Handler Files", "/a.mp4", 0, body, rangeserve.Handler(settled(&rangeserve.Files{Root: openRoot(t, dir)}))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			server, client := dial(t)
@@ -114,7 +114,7 @@ func TestFilesChangedWhileTheKernelSends(t *testing.T) {
 			require.NoError(t, os.WriteFile(file, bodyOf(size), 0o600))
 			server, client := dial(t)
 			ended := make(chan any)
-			h := &rangeserve.Files{Root: openRoot(t, dir)}
+			h := settled(&rangeserve.Files{Root: openRoot(t, dir)})
 			go func() {
 				defer func() { server.Close(); ended <- recover() }()
 				h.ServeHTTP(&bareWriter{httptest.NewRecorder(), &countedConn{TCPConn: server}}, httptest.NewRequest("GET", "/a.mp4", nil))
@@ -140,6 +140,6 @@ func TestFilesToAClientThatGoes(t *testing.T) {
 	}()
 	w := &bareWriter{httptest.NewRecorder(), &countedConn{TCPConn: server}}
 	require.PanicsWithValue(t, http.ErrAbortHandler, func() {
-		(&rangeserve.Files{Root: openRoot(t, dir)}).ServeHTTP(w, httptest.NewRequest("GET", "/a.mp4", nil))
+		(settled(&rangeserve.Files{Root: openRoot(t, dir)})).ServeHTTP(w, httptest.NewRequest("GET", "/a.mp4", nil))
 	})
 }

@@ -23,7 +23,8 @@ type Content struct {
 	// ETag is the entity tag as it stands in the header: "abc" with its quotes, or W/"abc". Empty, or not of that
 	// form: what the header already says, if anything.
 	ETag string
-	// ModTime gives Last-Modified, in whole seconds. The zero time, the Unix epoch and a time in the future give none.
+	// ModTime gives Last-Modified, in whole seconds. The zero time and the Unix epoch give none, and so does a second that
+	// is not over: it may see another version (RFC 9110 section 8.8.2.2).
 	ModTime time.Time
 	// Name is a file name or URL path. It is used for Type alone, and to know a playlist by its extension.
 	Name string
@@ -79,8 +80,8 @@ func (c *Content) describe(h http.Header) (playlist bool) {
 	if httprange.ValidETag(c.ETag) {
 		set(h, "Etag", c.ETag)
 	}
-	if t := c.ModTime; t.Unix() > 0 && !t.After(time.Now()) {
-		set(h, "Last-Modified", t.UTC().Format(http.TimeFormat))
+	if t := c.ModTime.Unix(); t > 0 && t < time.Now().Unix() {
+		set(h, "Last-Modified", c.ModTime.UTC().Format(http.TimeFormat))
 	}
 	return hls.IsPlaylist(field(h, "Content-Type"), c.Name)
 }

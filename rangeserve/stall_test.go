@@ -49,7 +49,7 @@ func TestFilesLetsStuckReadersGo(t *testing.T) {
 	for _, protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) {
 			t.Parallel()
-			body, ended := slowFilm(t, protocol, &rangeserve.Files{Stall: 100 * time.Millisecond})
+			body, ended := slowFilm(t, protocol, settled(&rangeserve.Files{Stall: 100 * time.Millisecond}))
 			select {
 			case <-ended:
 			case <-time.After(20 * time.Second):
@@ -68,7 +68,7 @@ func TestFilesKeepsSlowReaders(t *testing.T) {
 		t.Run(protocol, func(t *testing.T) {
 			t.Parallel()
 			const stall = time.Second
-			body, ended := slowFilm(t, protocol, &rangeserve.Files{Stall: stall})
+			body, ended := slowFilm(t, protocol, settled(&rangeserve.Files{Stall: stall}))
 			began, read := time.Now(), int64(0)
 			for time.Since(began) < 2*stall {
 				n, err := io.CopyN(io.Discard, body, 1<<20)
@@ -90,7 +90,7 @@ func TestFilesKeepsSlowReaders(t *testing.T) {
 
 // TestFilesWithoutAStall leaves the server's own limit alone.
 func TestFilesWithoutAStall(t *testing.T) {
-	body, ended := slowFilm(t, "HTTP/1", &rangeserve.Files{Stall: -1})
+	body, ended := slowFilm(t, "HTTP/1", settled(&rangeserve.Files{Stall: -1}))
 	select {
 	case <-ended:
 	case <-time.After(20 * time.Second):

@@ -52,7 +52,7 @@ func targets(t *testing.T, body []byte) []target {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, name), body, 0o600))
 	require.NoError(t, os.Chtimes(filepath.Join(dir, name), modified, modified))
 	file.ReaderAt = openAt(t, filepath.Join(dir, name))
-	files := &rangeserve.Files{Root: openRoot(t, dir)}
+	files := settled(&rangeserve.Files{Root: openRoot(t, dir)})
 	list := []target{
 		{name: "Serve bytes", url: start(t, serve(content))},
 		{name: "Serve string", url: start(t, serve(text))},
@@ -72,6 +72,9 @@ func targets(t *testing.T, body []byte) []target {
 	}))
 	return append(list, target{name: "Handler io.Copy", url: start(t, copied), cuts: true})
 }
+
+// settled makes f take its files for ones that were not changed for long.
+func settled(f *rangeserve.Files) *rangeserve.Files { return f.Later(time.Hour) }
 
 // rangeless is a handler that knows neither ranges nor preconditions.
 func rangeless(body []byte, step int, etag string) http.Handler {

@@ -271,6 +271,12 @@ func ByType(contentType string) Kind {
 	return Unknown
 }
 
+// RunsScripts reports whether a browser that shows a body of this Content-Type may run scripts that stand in it: pages, and
+// everything that is XML.
+func RunsScripts(contentType string) bool {
+	return containsFold(contentType, "html") || containsFold(contentType, "xml")
+}
+
 // IsPlaylist tells by its label, or else by its name, whether a body is to be taken for a playlist before its first byte
 // is there. A player knows one by either (draft-pantos-hls-rfc8216bis-22 section 4); a label that says audio or video,
 // not mpegurl, is believed before the name.

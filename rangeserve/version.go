@@ -1,0 +1,131 @@
+package rangeserve
+
+import (
+	"encoding/base64"
+	"hash/maphash"
+	"io"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/rangeserve/internal/faststart"
+)
+
+// A file that is written to in place has the time of the write from the beginning of each write on. What is read before
+// the write ends has that time, too, and is another version. So nothing joins what is read of a file that was changed less
+// than young ago with what is read later: no strong ETag, no Last-Modified, no layout that is kept. And a write may still
+// be under way in one that was changed less than restless ago.
+const (
+	young    = 2 * time.Second
+	restless = 200 * time.Millisecond
+)
+
+// version is what one request sees of a file.
+type version struct {
+	*handle
+	name   string
+	layout *faststart.Layout // nil: as it is
+	age    time.Duration     // since the last change; negative where the file system's clock is ahead
+}
+
+// content is what is served of v.
+func (v *version) content(fast bool) Content {
+	src := io.ReaderAt(v.handle)
+	if v.age < young {
+		src = copiedFile{v.handle}
+	}
+	c := Content{ReaderAt: src, Size: v.info.Size(), Name: v.name}
+	if v.layout != nil {
+		c.ReaderAt, c.Size = &view{layout: v.layout, src: src, check: v.unchanged}, v.layout.Size()
+	}
+	if v.age < restless && v.age > -young {
+		c.ReaderAt = &restlessFile{ReaderAt: c.ReaderAt, version: v, fast: fast}
+	}
+	tag := base64.RawURLEncoding.EncodeToString(v.id[:12])
+	if v.layout != nil {
+		tag += "-f" // other bytes, another tag
+	}
+	c.ETag = `W/"` + tag + `"`
+	if v.age >= young {
+		c.ModTime = v.info.ModTime()
+		c.ETag = c.ETag[len("W/"):]
+	}
+	return c
+}
+
+// copiedFile is a file that may be written to at any time. It goes through memory: what the kernel sends from a file may
+// change after the last look at its times.
+type copiedFile struct{ file *handle }
+
+// ReadAt is that of io.ReaderAt.
+func (f copiedFile) ReadAt(p []byte, off int64) (int, error) { return f.file.ReadAt(p, off) }
+
+// WriteSection is that of SectionWriter.
+func (f copiedFile) WriteSection(w io.Writer, off, n int64) (int64, error) {
+	return copySection(w, f.file, off, n, f.file.unchanged)
+}
+
+// restlessFile is a file that a write may be under way in. What it sends is read twice, the second time when such a write
+// has ended, and the last piece is given away only when both times it was the same.
+type restlessFile struct {
+	io.ReaderAt
+	version *version
+	fast    bool // the layout counts
+}
+
+// WriteSection is that of SectionWriter.
+func (f *restlessFile) WriteSection(w io.Writer, off, n int64) (done int64, err error) {
+	buf, again := buffers.Get().(*[copySize]byte), buffers.Get().(*[copySize]byte)
+	seed := maphash.MakeSeed()
+	var sent, there maphash.Hash
+	sent.SetSeed(seed)
+	there.SetSeed(seed)
+	last := max(n-copySize, 0)
+	for done < last {
+		piece := buf[:min(copySize, last-done)]
+		if err := f.read(piece, off+done, &sent); err != nil {
+			return done, err
+		}
+		m, err := w.Write(piece)
+		if done += int64(m); err != nil {
+			return done, err
+		}
+	}
+	piece := buf[:n-last]
+	if err := f.read(piece, off+last, &sent); err != nil {
+		return done, err
+	}
+	time.Sleep(restless - max(f.version.age, 0))
+	for at := int64(0); at < n; at += copySize {
+		if err := f.read(again[:min(copySize, n-at)], off+at, &there); err != nil {
+			return done, err
+		}
+	}
+	if sent.Sum64() != there.Sum64() || !f.sameLayout() {
+		return done, errChanged
+	}
+	if err := f.version.unchanged(); err != nil {
+		return done, err
+	}
+	m, err := w.Write(piece)
+	if err == nil { // else an HTTP/2 server may still be sending what it was given
+		buffers.Put(buf)
+		buffers.Put(again)
+	}
+	return done + int64(m), err
+}
+
+func (f *restlessFile) read(p []byte, off int64, into *maphash.Hash) error {
+	n, err := f.ReadAt(p, off)
+	if n < len(p) {
+		return noEOF(err)
+	}
+	into.Write(p)
+	return nil
+}
+
+func (f *restlessFile) sameLayout() bool {
+	if !f.fast {
+		return true
+	}
+	now, _ := faststart.Find(f.version.handle, f.version.info.Size())
+	return now.Equal(f.version.layout)
+}
