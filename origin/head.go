@@ -42,10 +42,9 @@ func (v *viewer) show() {
 			v.head.panic.Store(&cause)
 			v.clock.end()
 		}()
-		v.arm()
+		v.out.Arm()
 		v.send()
-		_ = v.rc.Flush()
-		v.disarm()
+		_ = v.out.Flush()
 		v.head.gone.Store(true)
 	})
 }

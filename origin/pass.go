@@ -7,12 +7,11 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/stall"
 )
 
-const (
-	readSize  = 64 << 10
-	writeSize = 256 << 10
-)
+const readSize = 64 << 10
 
 var buffers = sync.Pool{New: func() any { return new([readSize]byte) }}
 
@@ -20,8 +19,7 @@ var buffers = sync.Pool{New: func() any { return new([readSize]byte) }}
 // broken connection can tell of a fault.
 func (f *fetch) pass(w http.ResponseWriter) error {
 	v, resp := &f.out, f.resp
-	v.ResponseWriter, v.rc, v.resp, v.clock = w, *http.NewResponseController(w), resp, &f.clock
-	v.stall, v.h2 = or(f.proxy.Stall, defaultStall), f.viewer.ProtoMajor > 1
+	v.ResponseWriter, v.out, v.resp, v.clock = w, stall.New(w, f.viewer, f.proxy.Stall), resp, &f.clock
 	if f.viewer.Method == http.MethodHead || !hasBody(resp.StatusCode) {
 		v.open()
 		return nil
@@ -35,8 +33,8 @@ func (f *fetch) pass(w http.ResponseWriter) error {
 	if err != nil && v.withhold() {
 		return cmp.Or(f.clock.cause(), err)
 	}
-	v.open() // an empty body
-	v.arm()  // net/http has yet to send what it holds back
+	v.open()    // an empty body
+	v.out.Arm() // net/http has yet to send what it holds back
 	if v.err != nil {
 		return nil // the viewer, or whoever stands in between, has what it wants or is gone, and knows
 	}
@@ -46,8 +44,7 @@ func (f *fetch) pass(w http.ResponseWriter) error {
 		if !f.viewer.ProtoAtLeast(1, 1) && resp.ContentLength < 0 {
 			v.reset()
 		}
-		// Nor may the body end in order where a handler outside recovers whatever panics.
-		_ = v.rc.SetWriteDeadline(time.Unix(1, 0))
+		v.out.Break()
 		panic(http.ErrAbortHandler)
 	}
 	return nil
@@ -57,15 +54,12 @@ func (f *fetch) pass(w http.ResponseWriter) error {
 // hours but not stand still.
 type viewer struct {
 	http.ResponseWriter
+	out   stall.Writer
 	resp  *http.Response
 	head  head
-	rc    http.ResponseController
 	clock *clock
-	stall time.Duration
 	fixed [2]string // values of fields that each answer has
-	armed time.Time
-	h2    bool
-	err   error // of the last Write
+	err   error     // of the last Write
 }
 
 // Unwrap is for http.ResponseController.
@@ -103,35 +97,12 @@ func (v *viewer) copy(body io.ReadCloser) error {
 	}
 }
 
-// arm begins the time that the viewer has to take what comes next. To set a deadline costs as much as all the rest of a
-// small answer, so one that was set a moment ago has to do, and each gives a moment more than it must.
-func (v *viewer) arm() {
-	if v.stall <= 0 {
-		return
-	}
-	now, moment := time.Now(), v.stall/16
-	if v.armed.IsZero() || now.Sub(v.armed) >= moment {
-		v.armed = now
-		_ = v.rc.SetWriteDeadline(now.Add(v.stall + moment)) // not every ResponseWriter can
-	}
-}
-
-// disarm ends it: the deadline of an HTTP/2 stream passes even while there is nothing to write.
-func (v *viewer) disarm() {
-	if v.stall > 0 && v.h2 {
-		_ = v.rc.SetWriteDeadline(time.Time{})
-		v.armed = time.Time{}
-	}
-}
-
 // FlushError is for http.ResponseController.
 func (v *viewer) FlushError() error {
 	if !v.head.gone.Load() {
 		return nil
 	}
-	v.arm()
-	defer v.disarm()
-	if err := v.rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := v.out.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		v.err = err
 		return err
 	}
@@ -144,17 +115,9 @@ func (v *viewer) Write(p []byte) (n int, err error) {
 		v.clock.stop()
 		defer v.clock.start()
 	}
-	defer v.disarm()
-	for {
-		v.arm()
-		m, err := v.ResponseWriter.Write(p[n:min(n+writeSize, len(p))])
-		n += m
-		if err != nil {
-			v.err = err
-			return n, err
-		}
-		if n >= len(p) {
-			return n, nil
-		}
+	n, err = v.out.Write(p)
+	if err != nil {
+		v.err = err
 	}
+	return n, err
 }

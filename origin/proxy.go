@@ -92,7 +92,6 @@ const (
 	defaultRedirects = 5
 	defaultWait      = 10 * time.Second
 	defaultIdle      = 10 * time.Second
-	defaultStall     = 30 * time.Second
 )
 
 func (p *Proxy) init() {

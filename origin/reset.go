@@ -1,11 +1,14 @@
 package origin
 
-import "net"
+import (
+	"net"
+	"net/http"
+)
 
 // reset breaks a connection on which a body ends where the connection does, as with HTTP/1.0 (RFC 9112 section 6.3): an
 // orderly end would make a whole of half a body, also for a proxy that keeps it.
 func (v *viewer) reset() {
-	conn, _, err := v.rc.Hijack()
+	conn, _, err := http.NewResponseController(v.ResponseWriter).Hijack()
 	if err != nil {
 		return
 	}
