@@ -29,6 +29,10 @@ type Entry struct {
 	Time time.Time
 	// TTL is how long the answer is fresh, counted from Time.
 	TTL time.Duration
+	// Live: it is a playlist that goes on. What viewers are told of its freshness ends with TTL, whatever the origin has said.
+	Live bool
+
+	foreign time.Duration // how old it was when it came, by what caches of others say
 }
 
 // Age is how old the answer is by the monotonic clock; never negative.

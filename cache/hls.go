@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
@@ -14,18 +15,23 @@ import (
 // How long answers are fresh about which the origin says nothing.
 const (
 	ttlMedia        = time.Hour
-	ttlEnded        = time.Hour   // a playlist that cannot change any more
-	ttlMultivariant = time.Minute // so that an encoder that restarts with other variants is noticed
-	ttlMissing      = time.Second // 404 and 410: at the live edge what is missing now is there in a moment
+	ttlEnded        = time.Hour              // a playlist that cannot change any more
+	ttlMultivariant = time.Minute            // so that an encoder that restarts with other variants is noticed
+	ttlMissing      = time.Second            // 404 and 410: at the live edge what is missing now is there in a moment
+	ttlNamed        = 100 * time.Millisecond // 404 and 410 of what a playlist has just named
 	targetUnknown   = 2 * time.Second
+	leastShared     = 300 * time.Millisecond
 )
 
 // HLS is the default of Transport.TTL: how long an answer is fresh, counted from Entry.Time, by what it is.
 //
-//   - A live media playlist: half its target duration, or what the origin says if that is shorter. The answer to a blocking
-//     reload (_HLS_msn in the URL): six (draft-pantos-hls-rfc8216bis-22 appendix B.1).
-//   - A media playlist that has ended or is of type VOD: what the origin says, else 1 h. A multivariant playlist: what
-//     the origin says, else 1 min.
+//   - A media playlist that goes on: half its target duration from its arrival, or what the origin says if that is shorter. The answer
+//     to a blocking reload (_HLS_msn in the URL): six target durations if it holds what was asked for
+//     (draft-pantos-hls-rfc8216bis-22 appendix B.1), else half a part. An Age from elsewhere shortens only what the origin says, and
+//     of that 300 ms remain unless it is nothing.
+//   - A media playlist that has ended (EXT-X-ENDLIST): what the origin says, else 1 h. If segments had left it before, and its type is
+//     not VOD, it is a channel that may go on air again: as one that goes on. A multivariant playlist: what the origin says, else
+//     1 min.
 //   - A segment: what the origin says, else 1 h. The first bytes decide what a body is, in a playlist's place as well; where
 //     they say nothing, as of what is encrypted, its media type does, or the extension of its path.
 //   - 404 and 410: what the origin says, but at most 1 s, which is also the default. Others of 400 to 499: the same, but
@@ -35,6 +41,9 @@ const (
 //
 // What the origin says is s-maxage, max-age or Expires, in this order; no-cache says 0, private and no-store say -1 (RFC
 // 9111 sections 4.2.1 and 5.2.2). CDN-Cache-Control speaks in place of all these (RFC 9213).
+//
+// A Transport knows more than HLS does, and keeps for a shorter time what has ended under a URL that was live, and what is missing
+// although a playlist has just named it (100 ms).
 func HLS(e *Entry) time.Duration {
 	c := rules.ParseControl(e.Header)
 	if c.NoStore || c.Private {
@@ -52,48 +61,77 @@ func HLS(e *Entry) time.Duration {
 	default:
 		return said
 	}
-	natural, bounded := e.natural()
+	list, ok := lookAt(e)
+	if ok && list.IsChannel() {
+		return e.liveTTL(list, said, isSaid)
+	}
+	natural := ttlEnded
 	switch {
-	case bounded:
-		return atMost(natural, said, isSaid)
-	case natural == never:
-		return never
-	case isSaid:
+	case ok && list.Multivariant:
+		natural = ttlMultivariant
+	case !ok:
+		natural = e.natural()
+	}
+	if natural != never && isSaid {
 		return said
 	}
 	return natural
 }
 
+// liveTTL is how long a live playlist is fresh.
+func (e *Entry) liveTTL(list hls.Info, said time.Duration, isSaid bool) time.Duration {
+	target := list.Target
+	if target == 0 {
+		target = targetUnknown
+	}
+	d := target / 2
+	if reload := reloadOf(e.URL); reload.Blocking() {
+		switch {
+		case list.Holds(reload):
+			d = 6 * target
+		case list.PartTarget > 0:
+			d = min(d, list.PartTarget/2)
+		}
+	}
+	d += e.foreign
+	if isSaid && said > 0 {
+		said = max(said, e.foreign+leastShared)
+	}
+	return atMost(d, said, isSaid)
+}
+
+func reloadOf(rawURL string) hls.Reload {
+	_, query, _ := strings.Cut(rawURL, "?")
+	return hls.ReloadOf(query)
+}
+
 const never = -1
 
-// natural is how long an answer of this kind is fresh if its origin says nothing; bounded: and no longer if it does. The first
-// bytes decide what it is, then its label, then its name.
-func (e *Entry) natural() (d time.Duration, bounded bool) {
-	path, query := "", ""
+// natural is how long what is no playlist is fresh if its origin says nothing. The first bytes decide what it is, then its label,
+// then its name.
+func (e *Entry) natural() time.Duration {
+	path := ""
 	if u, err := url.Parse(e.URL); err == nil {
-		path, query = u.Path, u.RawQuery
-	}
-	if list, ok := lookAt(e); ok {
-		return lifeOf(list, hls.IsBlocking(query))
+		path = u.Path
 	}
 	label, name := hls.ByType(e.Header.Get("Content-Type")), hls.ByName(path)
 	body := e.kind()
 	switch {
 	case body.IsDocument() && (name == hls.Playlist || name.IsMedia() || label == hls.Playlist || label.IsMedia()) &&
 		!(body == hls.XML && (name == hls.Captions || label == hls.Captions)):
-		return never, false // an error or a login that came with status 200
+		return never // an error or a login that came with status 200
 	case body == hls.List:
-		return ttlMultivariant, false
+		return ttlMultivariant
 	case body == hls.Key || keyLike(path, e.Header, e.length()):
-		return never, false
+		return never
 	case body.IsMedia():
-		return ttlMedia, false
+		return ttlMedia
 	case label == hls.Playlist, name == hls.Playlist:
-		return never, false
+		return never
 	case label.IsMedia(), name.IsMedia():
-		return ttlMedia, false
+		return ttlMedia
 	}
-	return 0, false
+	return 0
 }
 
 // kind is what the first bytes are.
@@ -139,23 +177,6 @@ func open(e *Entry) (text io.Reader, gzipped, ok bool) {
 	}
 	z, err := gzip.NewReader(raw)
 	return z, true, err == nil
-}
-
-func lifeOf(p hls.Info, blocking bool) (d time.Duration, bounded bool) {
-	switch {
-	case p.Multivariant:
-		return ttlMultivariant, false
-	case p.Ended():
-		return ttlEnded, false
-	}
-	target := p.Target
-	if target == 0 {
-		target = targetUnknown
-	}
-	if blocking {
-		return 6 * target, true
-	}
-	return target / 2, true
 }
 
 func atMost(d, said time.Duration, isSaid bool) time.Duration {

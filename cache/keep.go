@@ -15,14 +15,23 @@ func newEntry(o *flight, resp *http.Response, vary http.Header) *Entry {
 	}
 	e := &Entry{
 		URL: o.req.URL.String(), Status: resp.StatusCode, Header: rules.Storable(resp.Header), Vary: vary,
-		Time: rules.Made(resp.Header, o.asked, time.Now()),
 	}
+	e.arrived(resp.Header, o.asked)
 	if resp.ContentLength >= 0 {
 		e.Header["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
 	} else {
 		delete(e.Header, "Content-Length")
 	}
 	return e
+}
+
+// arrived sets how old an answer with the header h is that was asked for a while ago and came now.
+func (e *Entry) arrived(h http.Header, asked time.Time) {
+	now := time.Now()
+	e.Time, e.foreign = rules.Made(h, asked, now), 0
+	if h[rules.ExactAge] == nil {
+		e.foreign = now.Sub(e.Time)
+	}
 }
 
 // keepable tells whether an answer of this status is ever stored: what is there, what is missing, and what else the

@@ -17,7 +17,8 @@ func (o *flight) confirmed(resp *http.Response) outcome {
 	resp.Body.Close()
 	t, now := o.t, *o.kept
 	e := &now
-	e.Header, e.Time = rules.Updated(e.Header, resp.Header), rules.Made(resp.Header, o.asked, time.Now())
+	e.Header = rules.Updated(e.Header, resp.Header)
+	e.arrived(resp.Header, o.asked)
 	c := rules.ParseControl(e.Header)
 	// The origin has chosen this answer for this request, whatever fields it varies by from now on.
 	vary, ok := rules.VaryOf(e.Header, o.req.Header, viewerFields[:])

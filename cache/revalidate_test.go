@@ -291,7 +291,7 @@ func TestBlockingReloadsAreCoalesced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &scripted{answer: func(r *http.Request, _ int64) reply {
 			time.Sleep(20 * time.Second)
-			return text(live(4, r.URL.RawQuery), "Content-Type", "application/x-mpegurl")
+			return text(live(4, "1.ts", "2.ts", "3.ts", "4.ts", "5.ts?"+r.URL.RawQuery), "Content-Type", "application/x-mpegurl")
 		}}
 		c := &cache.Transport{Base: o, Store: store(t)}
 		var wg sync.WaitGroup

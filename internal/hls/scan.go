@@ -22,12 +22,29 @@ type Info struct {
 	VOD bool
 	// Target is its target duration; zero where it names none.
 	Target time.Duration
-	// MediaSequence is the number of its first segment; zero where it names none.
-	MediaSequence int64
+	// PartTarget is that of its parts; zero where there are none.
+	PartTarget time.Duration
+	// MediaSequence is the number of its first segment, and Discontinuity that of its first discontinuity; zero where it
+	// names none.
+	MediaSequence, Discontinuity int64
+	// Segments is how many it lists or skips, and Parts how many parts there are behind the last of them.
+	Segments, Parts int64
 }
 
-// Ended reports whether the playlist will not change.
-func (i Info) Ended() bool { return i.EndList || i.VOD }
+// Holds reports whether the playlist has what a blocking reload asks for (section 6.2.5.2).
+func (i Info) Holds(r Reload) bool {
+	next := i.MediaSequence + i.Segments
+	return r.MSN < next || r.MSN == next && r.Part >= 0 && r.Part < i.Parts
+}
+
+// Ended reports whether the playlist says that it will not change. One of type VOD without EXT-X-ENDLIST still grows.
+func (i Info) Ended() bool { return i.EndList }
+
+// IsChannel reports whether the playlist is that of a live stream: it goes on, or it has ended after older segments had left it,
+// so that another stream may begin under its name. Films are numbered from 0 or 1.
+func (i Info) IsChannel() bool {
+	return !i.Multivariant && (!i.EndList || !i.VOD && i.MediaSequence > 1)
+}
 
 // ErrNoPlaylist means that a text does not begin with #EXTM3U.
 var ErrNoPlaylist = errors.New("hls: no playlist")
@@ -107,7 +124,11 @@ func nextLine(line []byte, r *bufio.Reader) ([]byte, error) {
 }
 
 func (i *Info) read(line []byte) {
-	if len(line) == 0 || line[0] != '#' {
+	switch start := bytes.TrimSpace(bytes.TrimPrefix(line, []byte(bom))); {
+	case len(start) == 0:
+		return
+	case start[0] != '#':
+		i.Segments, i.Parts = i.Segments+1, 0
 		return
 	}
 	name, value, _ := bytes.Cut(line, []byte(":"))
@@ -120,10 +141,34 @@ func (i *Info) read(line []byte) {
 		i.Multivariant = true
 	case "#EXT-X-MEDIA-SEQUENCE":
 		i.MediaSequence = max(number(strings.TrimSpace(string(value))), 0)
+	case "#EXT-X-DISCONTINUITY-SEQUENCE":
+		i.Discontinuity = max(number(strings.TrimSpace(string(value))), 0)
+	case "#EXT-X-SKIP":
+		i.Segments += max(number(attribute(value, "SKIPPED-SEGMENTS")), 0)
+	case "#EXT-X-PART":
+		i.Parts++
+	case "#EXT-X-PART-INF":
+		i.PartTarget = seconds(attribute(value, "PART-TARGET"))
 	case "#EXT-X-TARGETDURATION":
-		s, err := strconv.ParseFloat(strings.TrimSpace(string(value)), 64)
-		if err == nil && s > 0 && s < math.MaxInt32 {
-			i.Target = time.Duration(s * float64(time.Second))
+		i.Target = seconds(string(value))
+	}
+}
+
+// attribute is the value of one that is no quoted string, "" where there is none.
+func attribute(list []byte, name string) string {
+	for one := range bytes.SplitSeq(list, []byte(",")) {
+		if n, value, ok := bytes.Cut(one, []byte("=")); ok && string(bytes.TrimSpace(n)) == name {
+			return string(bytes.TrimSpace(value))
 		}
 	}
+	return ""
+}
+
+// seconds is a duration, zero where it is none.
+func seconds(s string) time.Duration {
+	d, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
+	if err != nil || !(d > 0 && d < math.MaxInt32) {
+		return 0
+	}
+	return time.Duration(d * float64(time.Second))
 }
