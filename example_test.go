@@ -40,7 +40,10 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	guard := &origin.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}} // the test origin's address
+	guard, err := origin.NewGuard(origin.GuardConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}) // the test origin's address
+	if err != nil {
+		panic(err)
+	}
 	playlists := &rewrite.Rewriter{Map: tree, Sign: signer}
 	proxy := &origin.Proxy{
 		Upstream:       tree.Upstream,

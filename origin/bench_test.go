@@ -18,7 +18,7 @@ import (
 func BenchmarkCheck(b *testing.B) {
 	for name, raw := range map[string]string{"name": "https://cdn.example.com/live/index.m3u8", "address": "http://8.8.8.8/x"} {
 		u, _ := url.Parse(raw)
-		g := &origin.Guard{}
+		g := new(origin.Guard)
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -30,7 +30,7 @@ func BenchmarkCheck(b *testing.B) {
 
 // What Control adds to each dial.
 func BenchmarkControl(b *testing.B) {
-	g := &origin.Guard{Allow: prefixes("10.0.0.0/8")}
+	g := guardOf(b, origin.GuardConfig{Allow: prefixes("10.0.0.0/8")})
 	for name, address := range map[string]string{"v4": "8.8.8.8:443", "v6": "[2606:4700:4700::1111]:443"} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -112,7 +112,7 @@ func BenchmarkDial(b *testing.B) {
 			c.Close()
 		}
 	}()
-	guarded := (&origin.Guard{Allow: prefixes("127.0.0.0/8")}).Transport()
+	guarded := transportOf(b, origin.GuardConfig{Allow: prefixes("127.0.0.0/8")})
 	for name, dial := range map[string]func(context.Context, string, string) (net.Conn, error){
 		"bare": new(net.Dialer).DialContext, "guarded": guarded.DialContext,
 	} {
@@ -121,6 +121,9 @@ func BenchmarkDial(b *testing.B) {
 				c, err := dial(b.Context(), "tcp", ln.Addr().String())
 				if err != nil {
 					b.Fatal(err)
+				}
+				if below, ok := c.(interface{ NetConn() net.Conn }); ok {
+					c = below.NetConn()
 				}
 				c.(*net.TCPConn).SetLinger(0) // ports are few
 				c.Close()
@@ -139,7 +142,7 @@ func BenchmarkRequest(b *testing.B) {
 			w.Write(body)
 		}))
 		defer media.Close()
-		base := (&origin.Guard{Allow: prefixes("127.0.0.0/8")}).Transport()
+		base := transportOf(b, origin.GuardConfig{Allow: prefixes("127.0.0.0/8")})
 		defer base.CloseIdleConnections()
 		pool, err := origin.NewPool(origin.PoolConfig{Origins: []string{media.URL}, Base: base})
 		if err != nil {

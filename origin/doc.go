@@ -7,7 +7,7 @@
 // Each stands alone: Guard gives a transport or a hook for any [net.Dialer], Pool is an [net/http.RoundTripper], and
 // Proxy takes any RoundTripper. Together:
 //
-//	guard := &origin.Guard{}
+//	guard, err := origin.NewGuard(origin.GuardConfig{})
 //	pool, err := origin.NewPool(origin.PoolConfig{Origins: origins, Base: guard.Transport()})
 //	proxy := &origin.Proxy{Upstream: upstream, Transport: pool}
 //

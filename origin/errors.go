@@ -12,9 +12,10 @@ import (
 var ErrForbidden = errors.New("origin: target not allowed")
 
 // ForbiddenError says that a target must not be reached. Its text names neither host nor address, so that nobody can
-// use a proxy's answers to look into the network behind it.
+// use a proxy's answers to look into the network behind it. Its Detail does, for the operator's log.
 type ForbiddenError struct {
 	Reason string // what rule it breaks, such as "private address (RFC 1918)"
+	Detail string // what to change, such as `host "x" is not in Guard.Hosts`; empty: Reason says all
 }
 
 // Error gives the rule.

@@ -12,7 +12,7 @@ import (
 
 // What a Guard makes of targets. The zero value admits public hosts on the ports 80 and 443.
 func ExampleGuard() {
-	guard := &origin.Guard{}
+	guard := new(origin.Guard)
 	for _, target := range []string{
 		"https://cdn.example.com/live/index.m3u8",
 		"http://169.254.169.254/latest/meta-data/",
@@ -38,7 +38,7 @@ func ExampleGuard() {
 
 // A client of the service's own, guarded after DNS: a name may resolve to whatever it likes.
 func ExampleGuard_Control() {
-	guard := &origin.Guard{}
+	guard := new(origin.Guard)
 	dialer := &net.Dialer{Control: guard.Control}
 	client := &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext}}
 	_, err := client.Get("http://127.0.0.1:9/")

@@ -19,7 +19,10 @@ func ExamplePool() {
 	defer a.Close()
 	defer b.Close()
 
-	guard := &origin.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}} // where the example's servers are
+	guard, err := origin.NewGuard(origin.GuardConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}) // where the example's servers are
+	if err != nil {
+		panic(err)
+	}
 	pool, err := origin.NewPool(origin.PoolConfig{Origins: []string{a.URL, b.URL}, Base: guard.Transport()})
 	if err != nil {
 		panic(err)

@@ -28,7 +28,10 @@ func ExampleProxy() {
 	}))
 	defer media.Close()
 
-	guard := &origin.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}} // where the example's server is
+	guard, err := origin.NewGuard(origin.GuardConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}) // where the example's server is
+	if err != nil {
+		panic(err)
+	}
 	proxy := httptest.NewServer(&origin.Proxy{
 		Upstream:  func(u *url.URL) (string, error) { return media.URL + u.RequestURI(), nil },
 		Transport: guard.Transport(),

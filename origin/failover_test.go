@@ -166,7 +166,7 @@ func TestPoolBehindAProxy(t *testing.T) {
 		o.Handle("/s/x.ts", video("abc"))
 		o.Handle("/s/r.ts", to(302, "x.ts"))
 	}
-	pool, err := origin.NewPool(origin.PoolConfig{Origins: []string{a.URL, b.URL}, Base: transportOf(t, &origin.Guard{Allow: prefixes("127.0.0.1/32")})})
+	pool, err := origin.NewPool(origin.PoolConfig{Origins: []string{a.URL, b.URL}, Base: transportOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.1/32")})})
 	require.NoError(t, err)
 	var base []string
 	f := newFront(t, &origin.Proxy{

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"math"
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -60,9 +62,33 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (p *Proxy) report(r *http.Request, err error) {
-	if p.OnFailure != nil && !errors.Is(r.Context().Err(), context.Canceled) {
+	switch {
+	case errors.Is(r.Context().Err(), context.Canceled):
+	case p.OnFailure != nil:
 		p.OnFailure(r, err)
+	case p.Status(err) >= http.StatusInternalServerError && !errors.Is(err, errBusy), errors.Is(err, ErrForbidden):
+		log.Printf("origin: %s %q: %s", r.Method, shown(r.URL.Path), explain(err))
 	}
+}
+
+// shown is a path without what is long enough to be a token: more people read a log than a link is meant for.
+func shown(path string) string {
+	parts := strings.Split(path[:min(len(path), 500)], "/")
+	for i, part := range parts {
+		if len(part) > 40 {
+			parts[i] = part[:8] + "..."
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+// explain says for the operator's eyes why a request failed, and which field would change that.
+func explain(err error) string {
+	var no *ForbiddenError
+	if errors.As(err, &no) && no.Detail != "" {
+		return no.Detail
+	}
+	return err.Error()
 }
 
 func retryAfter(err error) time.Duration {

@@ -65,7 +65,7 @@ func serveTLS(t *testing.T, h http.Handler, h2 bool) *httptest.Server {
 func secure(t *testing.T, h http.HandlerFunc) (*httptest.Server, *http.Transport) {
 	t.Helper()
 	s := serveTLS(t, h, true)
-	tr := transportOf(t, &origin.Guard{Allow: prefixes("127.0.0.0/8")})
+	tr := transportOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.0/8")})
 	tr.TLSClientConfig = s.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 	return s, tr
 }
@@ -125,7 +125,7 @@ func TestDNSFailures(t *testing.T) {
 	names.mu.Lock()
 	names.delay = 500 * time.Millisecond
 	names.mu.Unlock()
-	tr := transportOf(t, &origin.Guard{Resolver: resolver})
+	tr := transportOf(t, origin.GuardConfig{Resolver: resolver})
 	for host, status := range map[string]int{"nothing.example": 502, "slow.example": 504} {
 		f := newFront(t, &origin.Proxy{Transport: tr, Wait: map[int]time.Duration{502: 0, 504: 100 * time.Millisecond}[status],
 			Upstream: func(*url.URL) (string, error) { return "http://" + host + "/", nil }})

@@ -160,6 +160,7 @@ func (f *fetch) send(u *url.URL, header http.Header, redirect *http.Response) (*
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}
+	whole(resp)
 	if resp.StatusCode < 200 || resp.StatusCode > 999 {
 		drop(resp)
 		return nil, &statusError{status: http.StatusBadGateway, text: "status out of range"}

@@ -112,7 +112,7 @@ func TestUnreachable(t *testing.T) {
 	ln.Close()
 	p := &origin.Proxy{
 		Upstream:  func(*url.URL) (string, error) { return "http://" + ln.Addr().String(), nil },
-		Transport: transportOf(t, &origin.Guard{Allow: prefixes("127.0.0.1/32")}),
+		Transport: transportOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.1/32")}),
 	}
 	w := httptest.NewRecorder()
 	p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x.ts", nil))

@@ -1,43 +1,42 @@
 package origin
 
 import (
+	"crypto/tls"
+	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 )
 
-// Guard decides which upstream servers may be reached. The zero value admits any host that is at a public address, on
-// ports 80 and 443. It is checked twice: by name, in [Guard.Check] and again where the transport dials, and by address,
-// in [Guard.Control], for every new connection and after DNS. What is decided there is what the kernel connects to, so
-// that neither a redirect nor a second DNS answer can lead past it, and a connection that is used again still ends
-// where it was admitted.
+// Guard decides which upstream servers may be reached. The zero value is what [NewGuard] makes of a zero [GuardConfig]. A
+// target is checked twice: by name, in [Guard.Check] and again where the transport dials, and by address, in
+// [Guard.Control], for every new connection and after DNS. What is decided there is what the kernel connects to, so that
+// neither a redirect nor a second DNS answer can lead past it, and a connection that is used again still ends where it was
+// admitted.
 //
-// The fields must not change after first use. All methods may be called concurrently.
+// All methods may be called concurrently. A Guard must not be copied.
 type Guard struct {
-	// Hosts are the only hosts that may be reached, whatever their addresses: "cdn.example.com", "*.example.com" (all
-	// names below it, not the name itself) or an IP address; what has a scheme or a port matches nothing. Case and a
-	// final dot do not matter; write international names as A-labels (xn--...). Nil: any host. A name below localhost,
-	// local, internal and the like, or of a single label, means something near and is refused unless it is named here
-	// (localhost also passes when Allow covers a loopback address, and a single label when Allow is not empty). Naming a
-	// host does not admit its address.
-	Hosts []string
-	// Allow admits addresses that are not public, on any port unless Ports is set. IPv4 prefixes are written as such,
-	// not as IPv4-mapped ones.
-	Allow []netip.Prefix
-	// Ports are the only ones that may be reached. Nil: 80 and 443, and any port of an address in Allow.
-	Ports []uint16
-	// Deny are addresses that are never dialled, Allow or not: public addresses of internal services, or the NAT64
-	// prefix of the own network (RFC 6052 section 2.2).
-	Deny []netip.Prefix
-	// Self are the addresses that this service itself listens on, never dialled, Allow or not. With an unspecified
-	// address (0.0.0.0, ::) the port is refused at every address of this machine.
-	Self []netip.AddrPort
-	// Resolver finds the addresses of names. Nil: net.DefaultResolver.
-	Resolver *net.Resolver
+	hosts      []string // nil: any
+	insecure   []string
+	allow      []netip.Prefix
+	deny       []netip.Prefix
+	ports      *ports
+	self       []netip.AddrPort
+	via        *url.URL
+	viaResolve bool
+	tls        *tls.Config
+	protocols  *http.Protocols
+	life       time.Duration
+	resolver   *net.Resolver
+
+	mu       sync.Mutex
+	upstream map[string]*upstream // by address as it is dialled, while there are connections
 }
 
 // Check decides on a URL before anything is sent: scheme http or https, no user info, a host that is a canonical IP
@@ -81,25 +80,37 @@ func splitHost(u *url.URL) (host, port string, err error) {
 		host, port, _ = strings.Cut(host, ":")
 	}
 	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+		port = defaultPort(u.Scheme)
 	}
 	return host, port, nil
 }
 
+func defaultPort(scheme string) string {
+	switch scheme {
+	case "http":
+		return "80"
+	case "https":
+		return "443"
+	case "socks5", "socks5h":
+		return "1080"
+	}
+	return ""
+}
+
 // checkHost is Check where the URL is no longer known: before a name is resolved.
 func (g *Guard) checkHost(host, port string) error {
-	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || number == 0 || port[0] == '0' || port[0] == '+' {
+	number, err := parsePort(port)
+	if err != nil {
 		return forbidden("port")
 	}
 	if a, err := netip.ParseAddr(host); err == nil {
 		if a.String() != strings.ToLower(host) || a.Is4In6() {
 			return forbidden("address not in its canonical form")
 		}
-		if g.Hosts != nil && !named(g.Hosts, a.String()) {
-			return forbidden("host not listed")
+		if g.hosts != nil && !named(g.hosts, a.String()) {
+			return notListed(host)
 		}
-		return g.checkAddr(netip.AddrPortFrom(a, uint16(number)))
+		return g.checkAddr(netip.AddrPortFrom(a, number))
 	}
 	name, ok := canonicalName(host)
 	if !ok {
@@ -108,28 +119,34 @@ func (g *Guard) checkHost(host, port string) error {
 	if err := g.checkName(name); err != nil {
 		return err
 	}
-	if !g.portOpen(uint16(number)) && (g.Ports != nil || len(g.Allow) == 0) {
-		return forbidden("port")
+	if !g.ports.open(number) && (g.ports != nil || len(g.allow) == 0) {
+		return g.ports.refusal(number)
 	}
 	return nil
 }
 
+func notListed(host string) error {
+	return &ForbiddenError{Reason: "host is not in Guard.Hosts", Detail: fmt.Sprintf("host %q is not in Guard.Hosts", host)}
+}
+
 func (g *Guard) checkName(name string) error {
-	if g.Hosts != nil {
-		if !named(g.Hosts, name) {
-			return forbidden("host not listed")
+	if g.hosts != nil {
+		if !named(g.hosts, name) {
+			return notListed(name)
 		}
 		return nil
 	}
+	near := false
 	switch {
 	case under(name, localNames):
-		return forbidden("name that is not public")
+		near = true
 	case under(name, loopbackNames):
-		if !slices.ContainsFunc(g.Allow, coversLoopback) {
-			return forbidden("name that is not public")
-		}
-	case !strings.Contains(name, ".") && len(g.Allow) == 0:
-		return forbidden("name that is not public")
+		near = !slices.ContainsFunc(g.allow, coversLoopback)
+	case !strings.Contains(name, "."):
+		near = len(g.allow) == 0
+	}
+	if near {
+		return &ForbiddenError{Reason: "name that is not public", Detail: fmt.Sprintf("host %q is not a public name, so it must be in Guard.Hosts", name)}
 	}
 	return nil
 }
@@ -141,14 +158,31 @@ func coversLoopback(p netip.Prefix) bool {
 // Control has the signature of the Control field of [net.Dialer]: it sees the address that is about to be dialled,
 // after DNS. Use it there to guard a dialer of your own. It admits TCP only. Every error is a [*ForbiddenError].
 func (g *Guard) Control(network, address string, _ syscall.RawConn) error {
+	ap, err := tcpAddress(network, address)
+	if err != nil {
+		return err
+	}
+	return g.checkAddr(ap)
+}
+
+func tcpAddress(network, address string) (netip.AddrPort, error) {
 	if network != "tcp" && network != "tcp4" && network != "tcp6" {
-		return forbidden("network")
+		return netip.AddrPort{}, forbidden("network")
 	}
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return forbidden("address")
+		return netip.AddrPort{}, forbidden("address")
 	}
-	return g.checkAddr(ap)
+	return ap, nil
+}
+
+// controlVia is Control for the proxy of the configuration, which may be near.
+func (g *Guard) controlVia(network, address string, _ syscall.RawConn) error {
+	ap, err := tcpAddress(network, address)
+	if err != nil {
+		return err
+	}
+	return g.checkOwn(netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()))
 }
 
 // checkAddr is the last word.
@@ -157,32 +191,33 @@ func (g *Guard) checkAddr(ap netip.AddrPort) error {
 	if a.Zone() != "" {
 		return forbidden("address with a zone (RFC 4007)")
 	}
-	if contains(g.Deny, a) {
-		return forbidden("address denied")
+	if err := g.checkOwn(netip.AddrPortFrom(a, port)); err != nil {
+		return err
 	}
-	if g.isSelf(netip.AddrPortFrom(a, port)) {
-		return forbidden("own address")
-	}
-	allowed := contains(g.Allow, a)
+	allowed := contains(g.allow, a)
 	if why := special(a); why != "" && !allowed {
-		return forbidden(why)
+		return &ForbiddenError{Reason: why, Detail: fmt.Sprintf("%s is a %s and not in Guard.Allow", a, why)}
 	}
-	if port == 0 || !g.portOpen(port) && (g.Ports != nil || !allowed) {
-		return forbidden("port")
+	if port == 0 || !g.ports.open(port) && (g.ports != nil || !allowed) {
+		return g.ports.refusal(port)
 	}
 	return nil
 }
 
-func (g *Guard) portOpen(port uint16) bool {
-	if g.Ports == nil {
-		return port == 80 || port == 443
+// checkOwn refuses what is never dialled.
+func (g *Guard) checkOwn(ap netip.AddrPort) error {
+	if contains(g.deny, ap.Addr()) {
+		return &ForbiddenError{Reason: "address denied", Detail: fmt.Sprintf("%s is in Guard.Deny", ap.Addr())}
 	}
-	return slices.Contains(g.Ports, port)
+	if g.isSelf(ap) {
+		return &ForbiddenError{Reason: "own address", Detail: fmt.Sprintf("%s is in Guard.Self", ap)}
+	}
+	return nil
 }
 
 // isSelf asks for the addresses of this machine each time, since they come and go; it does so for listed ports only.
 func (g *Guard) isSelf(ap netip.AddrPort) bool {
-	for _, self := range g.Self {
+	for _, self := range g.self {
 		if self.Port() != ap.Port() {
 			continue
 		}

@@ -40,7 +40,7 @@ func TestHostileURLs(t *testing.T) {
 			continue
 		}
 		rows++
-		err := check(&origin.Guard{}, raw)
+		err := check(new(origin.Guard), raw)
 		switch verdict {
 		case "allow":
 			require.NoError(t, err, raw)
@@ -61,7 +61,7 @@ func TestHostileURLs(t *testing.T) {
 }
 
 func TestCheckOfWhatNoParserGives(t *testing.T) {
-	g := &origin.Guard{}
+	g := new(origin.Guard)
 	for name, u := range map[string]*url.URL{
 		"nil": nil, "zero": {}, "upper-case scheme": {Scheme: "HTTP", Host: "example.com"},
 		"opaque":              {Scheme: "http", Opaque: "//127.0.0.1/", Host: "example.com"},
@@ -89,59 +89,73 @@ func prefixes(list ...string) (out []netip.Prefix) {
 }
 
 func TestGuardSettings(t *testing.T) {
-	zero := origin.Guard{}
-	hosts := origin.Guard{Hosts: []string{"cdn.example.com", "*.media.example", "8.8.8.8", "[2606:4700:4700::1111]", "NAS.local.", "*.svc.internal", "redis", "localhost"}}
-	loop := origin.Guard{Allow: prefixes("127.0.0.0/8")}
-	wide := origin.Guard{Allow: prefixes("10.0.0.0/8", "fd00::/8")}
-	ports := origin.Guard{Allow: prefixes("127.0.0.0/8"), Ports: []uint16{8080}}
-	none := origin.Guard{Hosts: []string{}}
-	odd := origin.Guard{Hosts: []string{"*", "*.", "", ".", "*example.com", "**.example.com"}}
+	zero := new(origin.Guard)
+	hosts := guardOf(t, origin.GuardConfig{Hosts: []string{"cdn.example.com", "*.media.example", "8.8.8.8", "[2606:4700:4700::1111]", "NAS.local.", "*.svc.internal", "redis", "localhost"}})
+	loop := guardOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.0/8")})
+	wide := guardOf(t, origin.GuardConfig{Allow: prefixes("10.0.0.0/8", "fd00::/8")})
+	ports := guardOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.0/8"), Ports: []string{"8080"}})
+	none := guardOf(t, origin.GuardConfig{Hosts: []string{}})
+	some := guardOf(t, origin.GuardConfig{Ports: []string{"80", "1000-3000", "3306", "5000-5432", "65535"}})
+	all := guardOf(t, origin.GuardConfig{Ports: []string{"all", "6379"}, Allow: prefixes("10.0.0.0/8")})
 	for _, row := range []struct {
 		name  string
 		guard *origin.Guard
 		url   string
 		allow bool
 	}{
-		{"listed", &hosts, "http://cdn.example.com/", true},
-		{"listed, upper case and dot", &hosts, "http://CDN.example.com./", true},
-		{"not listed", &hosts, "http://example.com/", false},
-		{"below a listed name", &hosts, "http://a.cdn.example.com/", false},
-		{"listed as suffix", &hosts, "http://cdn.example.com.evil.example/", false},
-		{"below a wildcard", &hosts, "http://a.media.example/", true},
-		{"two below a wildcard", &hosts, "http://b.a.media.example/", true},
-		{"the wildcard's own name", &hosts, "http://media.example/", false},
-		{"text before a wildcard's name", &hosts, "http://xmedia.example/", false},
-		{"listed address", &hosts, "http://8.8.8.8/", true},
-		{"listed address, v6", &hosts, "http://[2606:4700:4700::1111]/", true},
-		{"other address", &hosts, "http://8.8.4.4/", false},
-		{"listed local name", &hosts, "http://nas.local/", true},
-		{"listed internal name", &hosts, "http://a.svc.internal/", true},
-		{"listed single label", &hosts, "http://redis/", true},
-		{"listed localhost", &hosts, "http://localhost/", true},
-		{"listed name on another port", &hosts, "http://cdn.example.com:8080/", false},
-		{"empty list", &none, "http://example.com/", false},
-		{"odd patterns match nothing", &odd, "http://example.com/", false},
-		{"odd patterns match nothing below", &odd, "http://a.example.com/", false},
-		{"allowed address", &loop, "http://127.0.0.1/", true},
-		{"allowed address, any port", &loop, "http://127.0.0.1:35123/", true},
-		{"allowed address, octal", &loop, "http://0177.0.0.1/", false},
-		{"allowed address, mapped", &loop, "http://[::ffff:127.0.0.1]/", false},
-		{"other loopback", &loop, "http://[::1]/", false},
-		{"other private address", &loop, "http://10.0.0.1/", false},
-		{"public address beside Allow", &loop, "http://8.8.8.8/", true},
-		{"public address beside Allow, other port", &loop, "http://8.8.8.8:8080/", false},
-		{"name on another port, decided at the dial", &loop, "http://example.com:8080/", true},
-		{"localhost with loopback allowed", &loop, "http://localhost:1234/", true},
-		{"localhost with private allowed", &wide, "http://localhost/", false},
-		{"local with private allowed", &wide, "http://a.local/", false},
-		{"single label with private allowed", &wide, "http://nas/", true},
-		{"single label", &zero, "http://nas/", false},
-		{"allowed ULA", &wide, "http://[fd12::1]:99/", true},
-		{"allowed ULA with a zone", &wide, "http://[fd12::1%25eth0]/", false},
-		{"listed port", &ports, "http://example.com:8080/", true},
-		{"default port not listed", &ports, "http://example.com/", false},
-		{"allowed address, port listed", &ports, "http://127.0.0.1:8080/", true},
-		{"allowed address, port not listed", &ports, "http://127.0.0.1:8081/", false},
+		{"listed", hosts, "http://cdn.example.com/", true},
+		{"listed, upper case and dot", hosts, "http://CDN.example.com./", true},
+		{"not listed", hosts, "http://example.com/", false},
+		{"below a listed name", hosts, "http://a.cdn.example.com/", false},
+		{"listed as suffix", hosts, "http://cdn.example.com.evil.example/", false},
+		{"below a wildcard", hosts, "http://a.media.example/", true},
+		{"two below a wildcard", hosts, "http://b.a.media.example/", true},
+		{"the wildcard's own name", hosts, "http://media.example/", false},
+		{"text before a wildcard's name", hosts, "http://xmedia.example/", false},
+		{"listed address", hosts, "http://8.8.8.8/", true},
+		{"listed address, v6", hosts, "http://[2606:4700:4700::1111]/", true},
+		{"other address", hosts, "http://8.8.4.4/", false},
+		{"listed local name", hosts, "http://nas.local/", true},
+		{"listed internal name", hosts, "http://a.svc.internal/", true},
+		{"listed single label", hosts, "http://redis/", true},
+		{"listed localhost", hosts, "http://localhost/", true},
+		{"listed name on another port", hosts, "http://cdn.example.com:8080/", false},
+		{"empty list", none, "http://example.com/", false},
+		{"underscores", zero, "http://hls_live-1._cdn.example_1.com/", true},
+		{"underscores below a wildcard", hosts, "http://hls_live.media.example/", true},
+		{"first of a range", some, "http://example.com:1000/", true},
+		{"last of a range", some, "http://8.8.8.8:3000/", true},
+		{"outside of a range", some, "http://example.com:3001/", false},
+		{"default port outside", some, "https://example.com/", false},
+		{"decoy in a range", some, "http://example.com:1433/", false},
+		{"decoy at the end of a range", some, "http://example.com:5432/", false},
+		{"decoy by itself", some, "http://example.com:3306/", true},
+		{"all", all, "http://example.com:8880/", true},
+		{"all, address", all, "http://8.8.8.8:25461/", true},
+		{"all, mail", all, "http://example.com:25/", false},
+		{"all, a decoy named by itself", all, "http://example.com:6379/", true},
+		{"all, database at an allowed address", all, "http://10.1.2.3:27017/", false},
+		{"all, private address", all, "http://192.168.0.1:8080/", false},
+		{"allowed address", loop, "http://127.0.0.1/", true},
+		{"allowed address, any port", loop, "http://127.0.0.1:35123/", true},
+		{"allowed address, octal", loop, "http://0177.0.0.1/", false},
+		{"allowed address, mapped", loop, "http://[::ffff:127.0.0.1]/", false},
+		{"other loopback", loop, "http://[::1]/", false},
+		{"other private address", loop, "http://10.0.0.1/", false},
+		{"public address beside Allow", loop, "http://8.8.8.8/", true},
+		{"public address beside Allow, other port", loop, "http://8.8.8.8:8080/", false},
+		{"name on another port, decided at the dial", loop, "http://example.com:8080/", true},
+		{"localhost with loopback allowed", loop, "http://localhost:1234/", true},
+		{"localhost with private allowed", wide, "http://localhost/", false},
+		{"local with private allowed", wide, "http://a.local/", false},
+		{"single label with private allowed", wide, "http://nas/", true},
+		{"single label", zero, "http://nas/", false},
+		{"allowed ULA", wide, "http://[fd12::1]:99/", true},
+		{"allowed ULA with a zone", wide, "http://[fd12::1%25eth0]/", false},
+		{"listed port", ports, "http://example.com:8080/", true},
+		{"default port not listed", ports, "http://example.com/", false},
+		{"allowed address, port listed", ports, "http://127.0.0.1:8080/", true},
+		{"allowed address, port not listed", ports, "http://127.0.0.1:8081/", false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			err := check(row.guard, row.url)
@@ -155,11 +169,11 @@ func TestGuardSettings(t *testing.T) {
 }
 
 func TestControl(t *testing.T) {
-	zero := &origin.Guard{}
-	loop := &origin.Guard{Allow: prefixes("127.0.0.0/8", "::1/128"), Deny: prefixes("127.0.0.9/32", "8.8.4.0/24")}
-	self := &origin.Guard{Allow: prefixes("127.0.0.0/8", "::1/128"), Self: []netip.AddrPort{
+	zero := new(origin.Guard)
+	loop := guardOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.0/8", "::1/128"), Deny: prefixes("127.0.0.9/32", "8.8.4.0/24")})
+	self := guardOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.0/8", "::1/128"), Self: []netip.AddrPort{
 		netip.MustParseAddrPort("127.0.0.1:8080"), netip.MustParseAddrPort("0.0.0.0:9000"), netip.MustParseAddrPort("8.8.8.8:443"),
-	}}
+	}})
 	for _, row := range []struct {
 		name, network, address string
 		guard                  *origin.Guard
@@ -220,7 +234,7 @@ func TestSpecialPurposeRegistries(t *testing.T) {
 		"168.63.129.15/32", "168.63.129.17/32", "192.0.1.0/24", "192.0.3.0/24", "223.255.255.255/32", "2000::/128", "2001:200::/23",
 		"2001:db7:ffff::/48", "2001:db9::/32", "2003::/16", "2620:4f:7fff::/48", "3ffe:ffff::/32", "3fff:1000::/20",
 	}
-	g := &origin.Guard{}
+	g := new(origin.Guard)
 	for verdict, list := range map[bool][]string{true: allow, false: deny} {
 		for _, p := range prefixes(list...) {
 			for _, a := range []netip.Addr{p.Addr(), last(p)} {

@@ -247,7 +247,7 @@ func TestURLsKeepTheirBytes(t *testing.T) {
 func TestIPv6Origins(t *testing.T) {
 	s := newCounted(t, "[::1]:0", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Host) })
 	f := newFront(t, &origin.Proxy{
-		Transport: transportOf(t, &origin.Guard{Allow: prefixes("::1/128")}),
+		Transport: transportOf(t, origin.GuardConfig{Allow: prefixes("::1/128")}),
 		Upstream:  func(u *url.URL) (string, error) { return s.url("[::1]"), nil },
 	})
 	resp, body := f.get(t, "/x.ts")

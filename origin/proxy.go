@@ -41,9 +41,10 @@ type Proxy struct {
 	// ErrorHandler answers what failed before the header was sent. Nil: the status as plain text, with no-store. The
 	// error may name hosts, so do not show it to the viewer; [Proxy.Status] gives the status.
 	ErrorHandler func(http.ResponseWriter, *http.Request, error)
-	// OnFailure, if not nil, is told why a request got an error for an answer, before ErrorHandler is called, or why the
-	// body of its answer broke off, of which only the broken connection tells otherwise. A viewer who leaves is no failure.
-	// It is for logs: the error may name hosts. Called concurrently.
+	// OnFailure is told why a request got an error for an answer, before ErrorHandler is called, or why the body of its
+	// answer broke off. A viewer who leaves is no failure. It is for logs: the error may name hosts, and the Detail of a
+	// [ForbiddenError] says which field of the Guard would admit the target. Called concurrently. Nil: refusals of the Guard
+	// and errors of 500 and above, other than that of a limit, go to package log.
 	OnFailure func(*http.Request, error)
 	// Header lists the request headers that are passed on. Nil: Accept, Range, If-Range, If-Match, If-None-Match,
 	// If-Modified-Since, If-Unmodified-Since and User-Agent, which is what DefaultHeader returns. Fields of the

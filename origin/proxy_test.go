@@ -34,7 +34,7 @@ func newFront(t *testing.T, p *origin.Proxy) *front {
 		p.Upstream = func(u *url.URL) (string, error) { return f.origin.URL + u.RequestURI(), nil }
 	}
 	if p.Transport == nil {
-		p.Transport = transportOf(t, &origin.Guard{Allow: prefixes("127.0.0.1/32")})
+		p.Transport = transportOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.1/32")})
 	}
 	f.Server = httptest.NewServer(p)
 	t.Cleanup(f.Server.Close)

@@ -20,6 +20,13 @@ func isRedirect(resp *http.Response) bool {
 	return false
 }
 
+// whole makes a whole answer of a redirect to nowhere that has a body: it is what it carries, and players take it.
+func whole(resp *http.Response) {
+	if isRedirect(resp) && len(resp.Header["Location"]) == 0 && resp.ContentLength != 0 {
+		resp.StatusCode, resp.Status = http.StatusOK, "200 OK"
+	}
+}
+
 // location is where a redirect of what was fetched from u leads: http to http or https, and https to https only.
 func location(resp *http.Response, u *url.URL) (*url.URL, error) {
 	lines := resp.Header["Location"]

@@ -209,7 +209,7 @@ func TestResumeBehindAProxy(t *testing.T) {
 		})})
 	}
 	pool, err := origin.NewPool(origin.PoolConfig{
-		Origins: []string{a.URL, b.URL}, Resume: true, Base: transportOf(t, &origin.Guard{Allow: prefixes("127.0.0.1/32")}),
+		Origins: []string{a.URL, b.URL}, Resume: true, Base: transportOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.1/32")}),
 	})
 	require.NoError(t, err)
 	f := newFront(t, &origin.Proxy{Transport: pool})

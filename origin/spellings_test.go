@@ -49,8 +49,8 @@ func spellings(a [4]byte) []string {
 }
 
 func TestEverySpellingOfAForbiddenAddress(t *testing.T) {
-	g := &origin.Guard{}
-	transport := transportOf(t, g)
+	g := new(origin.Guard)
+	transport := transportOf(t, origin.GuardConfig{})
 	tried := 0
 	for _, addr := range []string{
 		"0.0.0.0", "10.0.0.1", "100.100.100.200", "127.0.0.1", "168.63.129.16", "169.254.169.254", "172.16.0.1", "192.0.2.1",

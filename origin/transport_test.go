@@ -53,8 +53,16 @@ func (c *counted) port() uint16 { return uint16(c.Listener.Addr().(*net.TCPAddr)
 
 func (c *counted) url(host string) string { return fmt.Sprintf("http://%s:%d/", host, c.port()) }
 
-func transportOf(t *testing.T, g *origin.Guard) *http.Transport {
-	tr := g.Transport()
+func guardOf(t testing.TB, c origin.GuardConfig) *origin.Guard {
+	t.Helper()
+	g, err := origin.NewGuard(c)
+	require.NoError(t, err)
+	return g
+}
+
+func transportOf(t testing.TB, c origin.GuardConfig) *http.Transport {
+	t.Helper()
+	tr := guardOf(t, c).Transport()
 	t.Cleanup(tr.CloseIdleConnections)
 	return tr
 }
@@ -74,10 +82,10 @@ func fetch(t *testing.T, rt http.RoundTripper, raw string) (int, error) {
 
 func TestTransportReachesWhatIsAllowed(t *testing.T) {
 	s := newCounted(t, "127.0.0.1:0", hello)
-	status, err := fetch(t, transportOf(t, &origin.Guard{Allow: prefixes("127.0.0.0/8")}), s.url("127.0.0.1"))
+	status, err := fetch(t, transportOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.0/8")}), s.url("127.0.0.1"))
 	require.NoError(t, err)
 	require.Equal(t, 200, status)
-	status, err = fetch(t, transportOf(t, &origin.Guard{Allow: prefixes("127.0.0.0/8")}), s.url("localhost"))
+	status, err = fetch(t, transportOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.0/8")}), s.url("localhost"))
 	require.NoError(t, err)
 	require.Equal(t, 200, status)
 }
@@ -87,23 +95,23 @@ func TestTransportChecksNamesAndPorts(t *testing.T) {
 	s := newCounted(t, "127.0.0.1:0", hello)
 	_, resolver := newNameServer(t, map[string][][]string{"a.example": {{"127.0.0.1"}}, "x.internal": {{"127.0.0.1"}}})
 	for name, row := range map[string]struct {
-		guard origin.Guard
+		guard origin.GuardConfig
 		url   string
 	}{
-		"nothing allowed":  {origin.Guard{}, s.url("127.0.0.1")},
-		"another port":     {origin.Guard{Allow: prefixes("127.0.0.0/8"), Ports: []uint16{80}}, s.url("127.0.0.1")},
-		"not listed":       {origin.Guard{Allow: prefixes("127.0.0.0/8"), Hosts: []string{"b.example"}}, s.url("a.example")},
-		"local name":       {origin.Guard{Allow: prefixes("127.0.0.0/8")}, s.url("x.internal")},
-		"short":            {origin.Guard{Allow: prefixes("127.0.0.0/8")}, s.url("127.1")},
-		"decimal":          {origin.Guard{Allow: prefixes("127.0.0.0/8")}, s.url("2130706433")},
-		"wide digits":      {origin.Guard{}, s.url("１２７.０.０.１")},
-		"own listener":     {origin.Guard{Allow: prefixes("127.0.0.0/8"), Self: []netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), s.port())}}, s.url("a.example")},
-		"denied":           {origin.Guard{Allow: prefixes("127.0.0.0/8"), Deny: prefixes("127.0.0.1/32")}, s.url("a.example")},
-		"resolves private": {origin.Guard{Hosts: []string{"a.example"}, Ports: []uint16{s.port()}}, s.url("a.example")},
+		"nothing allowed":  {origin.GuardConfig{}, s.url("127.0.0.1")},
+		"another port":     {origin.GuardConfig{Allow: prefixes("127.0.0.0/8"), Ports: []string{"80"}}, s.url("127.0.0.1")},
+		"not listed":       {origin.GuardConfig{Allow: prefixes("127.0.0.0/8"), Hosts: []string{"b.example"}}, s.url("a.example")},
+		"local name":       {origin.GuardConfig{Allow: prefixes("127.0.0.0/8")}, s.url("x.internal")},
+		"short":            {origin.GuardConfig{Allow: prefixes("127.0.0.0/8")}, s.url("127.1")},
+		"decimal":          {origin.GuardConfig{Allow: prefixes("127.0.0.0/8")}, s.url("2130706433")},
+		"wide digits":      {origin.GuardConfig{}, s.url("１２７.０.０.１")},
+		"own listener":     {origin.GuardConfig{Allow: prefixes("127.0.0.0/8"), Self: []netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), s.port())}}, s.url("a.example")},
+		"denied":           {origin.GuardConfig{Allow: prefixes("127.0.0.0/8"), Deny: prefixes("127.0.0.1/32")}, s.url("a.example")},
+		"resolves private": {origin.GuardConfig{Hosts: []string{"a.example"}, Ports: []string{fmt.Sprint(s.port())}}, s.url("a.example")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			row.guard.Resolver = resolver
-			_, err := fetch(t, transportOf(t, &row.guard), row.url)
+			_, err := fetch(t, transportOf(t, row.guard), row.url)
 			requireForbidden(t, err)
 			require.NotContains(t, err.Error(), "127.0.0.1")
 		})
@@ -116,8 +124,9 @@ func TestRebindingDNS(t *testing.T) {
 	good := newCounted(t, "127.0.0.2:0", hello)
 	bad := newCounted(t, fmt.Sprintf("127.0.0.3:%d", good.port()), hello)
 	names, resolver := newNameServer(t, map[string][][]string{"rebind.example": {{"127.0.0.2"}, {"127.0.0.3"}}})
-	guard := &origin.Guard{Allow: prefixes("127.0.0.2/32"), Resolver: resolver}
-	tr := transportOf(t, guard)
+	guard := guardOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.2/32"), Resolver: resolver})
+	tr := guard.Transport()
+	t.Cleanup(tr.CloseIdleConnections)
 	u, _ := url.Parse(good.url("rebind.example"))
 	require.NoError(t, guard.Check(u))
 
@@ -151,7 +160,7 @@ func TestMixedDNSAnswers(t *testing.T) {
 		"mapped.example": {{"::ffff:127.0.0.3", "64:ff9b::7f00:3", "2002:7f00:3::"}},
 		"none.example":   {{"127.0.0.3", "10.0.0.1", "::1"}},
 	})
-	tr := transportOf(t, &origin.Guard{Allow: prefixes("127.0.0.2/32"), Resolver: resolver})
+	tr := transportOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.2/32"), Resolver: resolver})
 	for _, name := range []string{"first", "last", "six"} {
 		status, err := fetch(t, tr, good.url(name+".example"))
 		require.NoError(t, err, name)
@@ -166,7 +175,7 @@ func TestMixedDNSAnswers(t *testing.T) {
 
 func TestNamesThatDoNotResolve(t *testing.T) {
 	_, resolver := newNameServer(t, nil)
-	_, err := fetch(t, transportOf(t, &origin.Guard{Resolver: resolver}), "http://nothing.example/")
+	_, err := fetch(t, transportOf(t, origin.GuardConfig{Resolver: resolver}), "http://nothing.example/")
 	require.Error(t, err)
 	require.NotErrorIs(t, err, origin.ErrForbidden)
 }
@@ -176,7 +185,7 @@ func TestTransportTakesNoProxyFromTheEnvironment(t *testing.T) {
 	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"} {
 		t.Setenv(name, proxy.URL)
 	}
-	tr := transportOf(t, &origin.Guard{})
+	tr := transportOf(t, origin.GuardConfig{})
 	require.Nil(t, tr.Proxy)
 	_, err := fetch(t, tr, "http://10.0.0.1/")
 	requireForbidden(t, err)
@@ -184,7 +193,7 @@ func TestTransportTakesNoProxyFromTheEnvironment(t *testing.T) {
 }
 
 func TestTransportLimits(t *testing.T) {
-	tr := transportOf(t, &origin.Guard{Allow: prefixes("127.0.0.0/8")})
+	tr := transportOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.0/8")})
 	require.Positive(t, tr.ResponseHeaderTimeout)
 	require.Positive(t, tr.TLSHandshakeTimeout)
 	require.True(t, tr.DisableCompression)
@@ -199,7 +208,7 @@ func TestTransportLimits(t *testing.T) {
 
 func TestTransportChecksTLSAndSpeaksHTTP2(t *testing.T) {
 	s := serveTLS(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }), true)
-	g := &origin.Guard{Allow: prefixes("127.0.0.0/8")}
+	g := origin.GuardConfig{Allow: prefixes("127.0.0.0/8")}
 	_, err := fetch(t, transportOf(t, g), s.URL)
 	require.Error(t, err, "a certificate that nobody vouches for")
 	require.NotErrorIs(t, err, origin.ErrForbidden)
@@ -218,7 +227,7 @@ func TestDialEndsWithTheRequest(t *testing.T) {
 	names.mu.Lock()
 	names.delay = 300 * time.Millisecond
 	names.mu.Unlock()
-	tr := transportOf(t, &origin.Guard{Resolver: resolver})
+	tr := transportOf(t, origin.GuardConfig{Resolver: resolver})
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	r, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://slow.example/", nil)

@@ -44,7 +44,10 @@ func newHandler(o options) (http.Handler, error) {
 		URL: o.ask, NodeID: o.node, TTL: o.hold, RefusalTTL: o.hold, Timeout: o.timeout,
 		OnFailure: func(err error) { serve.Log("the backend could not be asked", err) },
 	}
-	guard := &origin.Guard{Hosts: o.origins.Hosts(), Allow: o.allow, Ports: o.origins.Ports()}
+	guard, err := origin.NewGuard(origin.GuardConfig{Hosts: o.origins.Hosts(), Allow: o.allow, Ports: o.origins.Ports()})
+	if err != nil {
+		return nil, err
+	}
 	shared := &cache.Transport{Base: guard.Transport(), Store: cache.NewMemory(256 << 20)}
 	playlists := &rewrite.Rewriter{Map: tree, Sign: ask}
 	live := rangeserve.Handler(&origin.Proxy{

@@ -34,7 +34,10 @@ func newHandler(o options) (http.Handler, error) {
 		return nil, err
 	}
 	playlists := &rewrite.Rewriter{Map: urls, Sign: rewrite.SignFunc(urls.sign)}
-	guard := &origin.Guard{Hosts: []string{o.origin.Host}, Allow: o.allow, Ports: []uint16{o.origin.Port}}
+	guard, err := origin.NewGuard(origin.GuardConfig{Hosts: []string{o.origin.Host}, Allow: o.allow, Ports: []string{fmt.Sprint(o.origin.Port)}})
+	if err != nil {
+		return nil, err
+	}
 	proxy := &origin.Proxy{
 		Upstream: urls.Upstream, Transport: &signed{urls, guard.Transport()}, ModifyResponse: playlists.ModifyResponse,
 		OnFailure: serve.LogFailure,

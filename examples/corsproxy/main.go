@@ -26,7 +26,10 @@ func main() { serve.Main(run) }
 
 // newHandler is the whole chain. It never connects to the address that it is served on.
 func newHandler(o options) (http.Handler, error) {
-	guard := &origin.Guard{Hosts: o.hosts, Allow: o.allow, Self: []netip.AddrPort{o.self}}
+	guard, err := origin.NewGuard(origin.GuardConfig{Hosts: o.hosts, Allow: o.allow, Self: []netip.AddrPort{o.self}})
+	if err != nil {
+		return nil, err
+	}
 	shared := &cache.Transport{Base: guard.Transport()}
 	if o.cache > 0 {
 		shared.Store = cache.NewMemory(o.cache)

@@ -23,7 +23,10 @@ type upstream struct {
 }
 
 func newUpstream(origins []string) (*upstream, error) {
-	guard := &origin.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}} // these origins are local
+	guard, err := origin.NewGuard(origin.GuardConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}) // these origins are local
+	if err != nil {
+		return nil, err
+	}
 	pool, err := origin.NewPool(origin.PoolConfig{Origins: origins, Base: guard.Transport(), Cooldown: time.Second})
 	if err != nil {
 		return nil, err

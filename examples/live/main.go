@@ -26,7 +26,10 @@ func main() { serve.Main(run) }
 
 // newHandler is the whole chain. It never connects to the address that it is served on.
 func newHandler(o options, urls *links) (http.Handler, error) {
-	guard := &origin.Guard{Hosts: o.origins.Hosts(), Allow: o.allow, Ports: o.origins.Ports(), Self: []netip.AddrPort{o.self}}
+	guard, err := origin.NewGuard(origin.GuardConfig{Hosts: o.origins.Hosts(), Allow: o.allow, Ports: o.origins.Ports(), Self: []netip.AddrPort{o.self}})
+	if err != nil {
+		return nil, err
+	}
 	pool, err := origin.NewPool(origin.PoolConfig{Origins: o.origins.URLs(), Base: guard.Transport()})
 	if err != nil {
 		return nil, err

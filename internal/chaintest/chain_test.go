@@ -42,7 +42,7 @@ func newChain(t *testing.T, c chainConfig) *chain {
 	if c.mapper != nil {
 		mapper = c.mapper(ch.origin.URL)
 	}
-	guard := &origin.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}
+	guard := must(origin.NewGuard(origin.GuardConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}))
 	upstream := guard.Transport()
 	t.Cleanup(upstream.CloseIdleConnections)
 	ch.cache = &cache.Transport{Base: upstream, Store: cache.NewMemory(64 << 20), Idle: c.idle}

@@ -44,7 +44,7 @@ func TestASessionStaysWithItsOrigin(t *testing.T) {
 	for i := range 5 {
 		origins = append(origins, sessions(t, fmt.Sprint(i)).URL)
 	}
-	guard := &origin.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}
+	guard := must(origin.NewGuard(origin.GuardConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}))
 	upstream := guard.Transport()
 	t.Cleanup(upstream.CloseIdleConnections)
 	secret := []byte("0123456789abcdef0123456789abcdef")

@@ -139,9 +139,9 @@ func (o Origins) Hosts() (hosts []string) {
 }
 
 // Ports returns those of all.
-func (o Origins) Ports() (ports []uint16) {
+func (o Origins) Ports() (ports []string) {
 	for _, one := range o {
-		ports = append(ports, one.Port)
+		ports = append(ports, strconv.Itoa(int(one.Port)))
 	}
 	return ports
 }

@@ -1,11 +1,14 @@
 package serve
 
 import (
+	"errors"
 	"fmt"
 	"log"
 	"net/http"
 	"regexp"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/origin"
 )
 
 // LogFailure logs why a request failed. It fits OnFailure of origin.Proxy and rewrite.Rewriter. A log is read by more
@@ -28,5 +31,11 @@ func Shown(path string) string {
 
 var query = regexp.MustCompile(`\?[^\s"]+`)
 
-// hushed leaves out what URLs in an error say after the question mark.
-func hushed(err error) string { return query.ReplaceAllString(err.Error(), "?...") }
+// hushed leaves out what URLs in an error say after the question mark. Of a refusal it gives what the operator can change.
+func hushed(err error) string {
+	var no *origin.ForbiddenError
+	if errors.As(err, &no) && no.Detail != "" {
+		return no.Detail
+	}
+	return query.ReplaceAllString(err.Error(), "?...")
+}

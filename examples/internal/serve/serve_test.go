@@ -144,7 +144,7 @@ func TestFlags(t *testing.T) {
 	require.Len(t, o.allow, 2)
 	require.Equal(t, []string{"https://h/", "http://h:81/x/"}, o.origins.URLs())
 	require.Equal(t, []string{"h", "h"}, o.origins.Hosts())
-	require.Equal(t, []uint16{443, 81}, o.origins.Ports())
+	require.Equal(t, []string{"443", "81"}, o.origins.Ports())
 	require.EqualValues(t, 256<<20, o.size)
 	require.Equal(t, "https://media.example", o.public)
 	require.Equal(t, []string{"a", "b"}, o.names)

@@ -19,7 +19,10 @@ func New(upstream string) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	guard := &origin.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	guard, err := origin.NewGuard(origin.GuardConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	if err != nil {
+		return nil, err
+	}
 	pool, err := origin.NewPool(origin.PoolConfig{Origins: []string{upstream}, Base: guard.Transport()})
 	if err != nil {
 		return nil, err

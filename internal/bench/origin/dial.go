@@ -27,10 +27,13 @@ func dials() {
 			conn.Close()
 		}
 	}()
-	guard := &origin.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	guard := must(origin.NewGuard(origin.GuardConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}))
 	dial := func(name string, dial func(context.Context, string, string) (net.Conn, error)) ratio.Contender {
 		return ratio.Contender{Name: name, Run: func() {
 			conn := must(dial(context.Background(), "tcp", ln.Addr().String()))
+			if below, ok := conn.(interface{ NetConn() net.Conn }); ok {
+				conn = below.NetConn()
+			}
 			_ = conn.(*net.TCPConn).SetLinger(0) // ports are few
 			conn.Close()
 		}}

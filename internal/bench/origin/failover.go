@@ -54,7 +54,7 @@ func die(way string, n int) (calm, dead []time.Duration) {
 		defer s.Close()
 		servers, urls = append(servers, s), append(urls, s.URL)
 	}
-	guard := &origin.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	guard := must(origin.NewGuard(origin.GuardConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}))
 	base := guard.Transport()
 	defer base.CloseIdleConnections()
 	config := origin.PoolConfig{Origins: urls, Base: base}

@@ -1,9 +1,6 @@
 package origin
 
-import (
-	"net/netip"
-	"strings"
-)
+import "strings"
 
 // localNames are the top-level names that stand for something near, or for nothing at all (RFC 6761, RFC 6762,
 // RFC 7686, RFC 8375, RFC 9476, and the name that ICANN keeps for private use).
@@ -12,8 +9,9 @@ var localNames = []string{"local", "internal", "localdomain", "home.arpa", "onio
 // loopbackNames are localhost (RFC 6761 section 6.3) and its spellings in common hosts files.
 var loopbackNames = []string{"localhost", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"}
 
-// canonicalName lowers a host name and takes its final dot. It is false for what is not letters, digits and hyphens
-// (RFC 1123 section 2.1), and for what some resolver might read as a number: 127.1, 0x7f.1, 2130706433.
+// canonicalName lowers a host name and takes its final dot. It is false for what is not letters, digits, hyphens
+// (RFC 1123 section 2.1) and underscores, which the DNS serves all the same (RFC 2181 section 11), and for what some
+// resolver might read as a number: 127.1, 0x7f.1, 2130706433.
 func canonicalName(host string) (string, bool) {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	if host == "" || len(host) > 253 {
@@ -34,7 +32,7 @@ func isLabel(s string) bool {
 		return false
 	}
 	for i := range len(s) {
-		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {
 			return false
 		}
 	}
@@ -60,20 +58,10 @@ func under(name string, names []string) bool {
 	return false
 }
 
-// named reports whether an entry of Hosts means this host, which is canonical.
+// named reports whether an entry of Hosts means this host. Both are canonical.
 func named(hosts []string, host string) bool {
 	for _, pattern := range hosts {
-		pattern = strings.TrimSuffix(strings.ToLower(pattern), ".")
-		if suffix, wild := strings.CutPrefix(pattern, "*"); wild {
-			if len(suffix) > 1 && suffix[0] == '.' && len(host) > len(suffix) && strings.HasSuffix(host, suffix) {
-				return true
-			}
-			continue
-		}
-		if pattern == host {
-			return true
-		}
-		if a, err := netip.ParseAddr(strings.Trim(pattern, "[]")); err == nil && a.String() == host {
+		if suffix, wild := strings.CutPrefix(pattern, "*"); wild && len(host) > len(suffix) && strings.HasSuffix(host, suffix) || pattern == host {
 			return true
 		}
 	}

@@ -1,0 +1,270 @@
+package origin
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/origin/internal/sloppy"
+)
+
+const (
+	// restedLong is how long a connection may be idle before it is doubted.
+	restedLong = 5 * time.Second
+	// silentLong is how long one that is doubted may bring nothing.
+	silentLong = 3 * time.Second
+)
+
+var (
+	// errOld makes net/http take another connection: nothing was sent on this one.
+	errOld = errors.New("origin: this connection is not used any longer")
+	// errSilent makes net/http ask again on another connection.
+	errSilent = errors.New("origin: this connection is silent")
+	// errProxy ends what would lead past the guard: nobody looks at where a proxy goes.
+	errProxy = &ForbiddenError{Reason: "proxy that the guard does not know", Detail: "the Proxy of a guarded Transport is set by hand: set Guard.Via in its place"}
+)
+
+// upstream is what the connections to one address have in common.
+type upstream struct {
+	conns      int // under Guard.mu
+	generation atomic.Int64
+}
+
+// watch puts a conn around a connection to an address.
+func (g *Guard) watch(c net.Conn, address string, proxied bool) net.Conn {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	u := g.upstream[address]
+	if u == nil {
+		if g.upstream == nil {
+			g.upstream = map[string]*upstream{}
+		}
+		u = new(upstream)
+		g.upstream[address] = u
+	}
+	u.conns++
+	now := time.Now()
+	w := &conn{Conn: c, guard: g, address: address, upstream: u, generation: u.generation.Load(), proxied: proxied, used: now}
+	if life := or(g.life, defaultLife); life > 0 {
+		w.until = now.Add(life)
+	}
+	return w
+}
+
+func (g *Guard) forget(address string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if u := g.upstream[address]; u != nil {
+		if u.conns--; u.conns == 0 {
+			delete(g.upstream, address)
+		}
+	}
+}
+
+// conn is a connection to an HTTP/1 server. It tidies the headers that come, refuses to be used by a proxy that nobody
+// checks, and gives itself up when it is old or dead. What is not HTTP passes as it is.
+type conn struct {
+	net.Conn
+	guard      *Guard
+	address    string
+	upstream   *upstream
+	generation int64
+	proxied    bool      // it ends at Guard.Via, where requests name their whole URL
+	until      time.Time // zero: no limit
+	closed     sync.Once
+
+	mu      sync.Mutex
+	begun   bool      // something was written
+	raw     bool      // it is no HTTP/1
+	asked   bool      // there was a request
+	again   bool      // the last request is not the first, and one that may be sent twice
+	waiting bool      // for the header of an answer
+	doubted bool      // since it has rested, and has brought nothing yet
+	used    time.Time // when bytes last passed
+
+	header []byte // what is read of a header that is not whole
+	ready  []byte // what is to be read before anything else
+}
+
+// NetConn is for those that look for the connection below.
+func (c *conn) NetConn() net.Conn { return c.Conn }
+
+func (c *conn) Write(p []byte) (int, error) {
+	if err := c.begin(p); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
+
+// begin looks at what is about to be sent. net/http writes a request without a body in one piece or begins one with its
+// first line.
+func (c *conn) begin(p []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	rested := now.Sub(c.used)
+	c.used = now
+	method, target, isRequest := requestLine(p)
+	if !c.begun {
+		c.begun, c.raw = true, !isRequest
+		if forProxy(method, target, p) && !c.proxied {
+			return errProxy
+		}
+	}
+	if c.raw || !isRequest { // or a body
+		return nil
+	}
+	plain := string(method) == "GET" || string(method) == "HEAD"
+	again := c.asked && plain
+	if again && (c.generation != c.upstream.generation.Load() || !c.until.IsZero() && now.After(c.until)) {
+		return errOld
+	}
+	again = again && !isBlockingTarget(target)
+	if c.doubted = again && rested >= restedLong; c.doubted {
+		_ = c.Conn.SetReadDeadline(now.Add(silentLong))
+	}
+	c.asked, c.again, c.waiting = true, again, true
+	return nil
+}
+
+// requestLine takes the first line of a request of HTTP/1 apart.
+func requestLine(p []byte) (method, target []byte, ok bool) {
+	end := bytes.IndexByte(p, '\r')
+	line, found := bytes.CutSuffix(p[:max(end, 0)], []byte(" HTTP/1.1"))
+	space := bytes.IndexByte(line, ' ')
+	if !found || space <= 0 {
+		return nil, nil, false
+	}
+	for _, c := range line[:space] {
+		if c < 'A' || c > 'Z' {
+			return nil, nil, false
+		}
+	}
+	return line[:space], line[space+1:], true
+}
+
+// forProxy reports the first bytes of what is meant for a proxy: a request for a whole URL or a tunnel, or SOCKS.
+func forProxy(method, target, p []byte) bool {
+	isSOCKS := len(p) >= 3 && len(p) < 300 && (p[0] == 4 && p[1] == 1 || p[0] == 5 && int(p[1]) == len(p)-2)
+	return isSOCKS || string(method) == "CONNECT" || len(method) > 0 && !bytes.HasPrefix(target, []byte{'/'}) && string(target) != "*"
+}
+
+// isBlockingTarget reports a request that the server may hold back.
+func isBlockingTarget(target []byte) bool {
+	_, query, found := bytes.Cut(target, []byte{'?'})
+	return found && bytes.Contains(query, []byte(hls.Reserved)) && hls.IsBlocking(string(query))
+}
+
+func (c *conn) Read(p []byte) (int, error) {
+	if len(c.ready) > 0 {
+		return c.take(p), nil
+	}
+	for {
+		n, err := c.Conn.Read(p)
+		again, n, err := c.came(p, n, err)
+		if !again {
+			return n, err
+		}
+	}
+}
+
+// take gives what is ready.
+func (c *conn) take(p []byte) int {
+	n := copy(p, c.ready)
+	if c.ready = c.ready[n:]; len(c.ready) == 0 {
+		c.ready = nil
+	}
+	return n
+}
+
+// came judges n bytes that were read into p. It is to be read again where they are half a header.
+func (c *conn) came(p []byte, n int, err error) (again bool, _ int, _ error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n > 0 {
+		c.used = time.Now()
+	}
+	if c.doubted {
+		if c.doubted = false; n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+			c.upstream.generation.Add(1)
+			return false, 0, errSilent
+		}
+		_ = c.Conn.SetReadDeadline(time.Time{})
+	}
+	if !c.waiting || n == 0 && len(c.header) == 0 {
+		return false, n, err
+	}
+	if len(c.header) == 0 && sloppy.End(p[:n]) > 0 && c.well(p[:n]) {
+		return false, n, err
+	}
+	c.header = append(c.header, p[:n]...)
+	c.tidy()
+	if err != nil || len(c.header) > headerBytes {
+		c.waiting = false // net/http will say what is wrong
+		c.ready, c.header = append(c.ready, c.header...), nil
+	}
+	if len(c.ready) == 0 && err == nil {
+		return true, 0, nil
+	}
+	if n = c.take(p); len(c.ready) > 0 {
+		err = nil // it will come again
+	}
+	return false, n, err
+}
+
+// well reports answers that are as they should be: informational ones first, if there are any.
+func (c *conn) well(answer []byte) bool {
+	for len(answer) > 0 {
+		n := sloppy.End(answer)
+		if n == 0 || !sloppy.WellFormed(answer[:n]) {
+			return false
+		}
+		if status := sloppy.Status(answer[:n]); status/100 != 1 || status == 101 {
+			c.waiting = false
+			return true
+		}
+		answer = answer[n:]
+	}
+	return true
+}
+
+// tidy makes what has come of a header ready, and what follows it.
+func (c *conn) tidy() {
+	for c.waiting {
+		n := sloppy.End(c.header)
+		if n == 0 {
+			break
+		}
+		from := len(c.ready)
+		if header := c.header[:n]; sloppy.WellFormed(header) {
+			c.ready = append(c.ready, header...)
+		} else {
+			c.ready = sloppy.AppendTidy(c.ready, header)
+		}
+		c.header = c.header[n:]
+		status := sloppy.Status(c.ready[from:])
+		c.waiting = status/100 == 1 && status != 101
+	}
+	if !c.waiting {
+		c.ready, c.header = append(c.ready, c.header...), nil
+	}
+}
+
+// Close also tells the other connections to that server when this one was given up before it brought anything: they may be
+// as dead.
+func (c *conn) Close() error {
+	c.closed.Do(func() {
+		c.mu.Lock()
+		if c.waiting && c.again && time.Since(c.used) >= silentLong {
+			c.upstream.generation.Add(1)
+		}
+		c.mu.Unlock()
+		c.guard.forget(c.address)
+	})
+	return c.Conn.Close()
+}

@@ -1,0 +1,187 @@
+package origin_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/origin"
+	"github.com/stretchr/testify/require"
+)
+
+// Under load a connection is never idle, so it needs another end: after a change in the DNS requests go to the new place.
+func TestConnectionsHaveALongestLife(t *testing.T) {
+	for _, h2 := range []bool{false, true} {
+		var conns sync.Map
+		s := serveTLS(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { conns.Store(r.RemoteAddr, true) }), h2)
+		ask := func(life time.Duration, requests int) (n int) {
+			conns.Clear()
+			tr := transportOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.0/8"), Life: life, TLS: s.Client().Transport.(*http.Transport).TLSClientConfig})
+			for range requests {
+				status, err := fetch(t, tr, s.URL)
+				require.NoError(t, err)
+				require.Equal(t, 200, status)
+			}
+			conns.Range(func(any, any) bool { n++; return true })
+			return n
+		}
+		require.Equal(t, 1, ask(0, 30), "h2 %v: one for all", h2)
+		require.Equal(t, 1, ask(-1, 30), "h2 %v: no limit", h2)
+		require.GreaterOrEqual(t, ask(time.Nanosecond, 30), 10, "h2 %v", h2)
+	}
+}
+
+// An answer that is under way outlives its connection's life.
+func TestTheEndOfALifeCutsNothing(t *testing.T) {
+	for _, h2 := range []bool{false, true} {
+		more := make(chan bool)
+		s := serveTLS(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, "one")
+			if r.URL.Path == "/long" {
+				w.(http.Flusher).Flush()
+				<-more
+			}
+			io.WriteString(w, "two")
+		}), h2)
+		tr := transportOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.0/8"), Life: time.Nanosecond, TLS: s.Client().Transport.(*http.Transport).TLSClientConfig})
+		r, _ := http.NewRequest(http.MethodGet, s.URL+"/long", nil)
+		long, err := tr.RoundTrip(r)
+		require.NoError(t, err)
+		for range 5 {
+			_, err := fetch(t, tr, s.URL)
+			require.NoError(t, err)
+		}
+		close(more)
+		body, err := io.ReadAll(long.Body)
+		require.NoError(t, err)
+		require.Equal(t, "onetwo", string(body))
+		long.Body.Close()
+	}
+}
+
+// hop is a TCP relay whose connections can go silent, as those through a NAT that has forgotten them.
+type hop struct {
+	net.Listener
+	dead  atomic.Int64 // connections up to this number are silent
+	conns atomic.Int64
+}
+
+func newHop(t *testing.T, to string) *hop {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	h := &hop{Listener: ln}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			number := h.conns.Add(1)
+			wg.Go(func() {
+				defer c.Close()
+				d, err := net.Dial("tcp", to)
+				if err != nil {
+					return
+				}
+				defer d.Close()
+				go func() { io.Copy(c, d); c.Close() }()
+				buf := make([]byte, 4096)
+				for {
+					n, err := c.Read(buf)
+					if err != nil {
+						return
+					}
+					if number > h.dead.Load() {
+						d.Write(buf[:n])
+					}
+				}
+			})
+		}
+	})
+	t.Cleanup(func() { ln.Close(); wg.Wait() })
+	return h
+}
+
+// Twenty connections die where nobody hears of it. That costs one slow answer.
+func TestSilentlyDeadConnections(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes eight seconds")
+	}
+	t.Parallel()
+	together := make(chan bool)
+	s := newCounted(t, "127.0.0.1:0", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/wait" {
+			<-together
+		}
+		io.WriteString(w, "hello")
+	})
+	h := newHop(t, s.Listener.Addr().String())
+	target := "http://" + h.Addr().String() + "/"
+	tr := transportOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.0/8")})
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			_, err := fetch(t, tr, target+"wait")
+			require.NoError(t, err)
+		})
+	}
+	require.Eventually(t, func() bool { return s.requests.Load() == 20 }, time.Minute, time.Millisecond)
+	close(together)
+	wg.Wait()
+	h.dead.Store(h.conns.Load())
+	time.Sleep(5100 * time.Millisecond)
+	for range 10 {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		r, _ := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+		resp, err := tr.RoundTrip(r)
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(body))
+		resp.Body.Close()
+		cancel()
+	}
+	require.EqualValues(t, 21, h.conns.Load(), "one fresh connection served all")
+}
+
+// One that a caller gives up takes the others to the same server along.
+func TestATimeoutOnAUsedConnectionDropsTheIdleOnes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes three seconds")
+	}
+	t.Parallel()
+	together := make(chan bool)
+	s := newCounted(t, "127.0.0.1:0", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/wait" {
+			<-together
+		}
+	})
+	h := newHop(t, s.Listener.Addr().String())
+	target := "http://" + h.Addr().String() + "/"
+	tr := transportOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.0/8")})
+	var wg sync.WaitGroup
+	for range 5 {
+		wg.Go(func() { _, _ = fetch(t, tr, target+"wait") })
+	}
+	require.Eventually(t, func() bool { return s.requests.Load() == 5 }, time.Minute, time.Millisecond)
+	close(together)
+	wg.Wait()
+	h.dead.Store(h.conns.Load())
+	ctx, cancel := context.WithTimeout(t.Context(), 3200*time.Millisecond)
+	defer cancel()
+	r, _ := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	_, err := tr.RoundTrip(r)
+	require.Error(t, err)
+	for range 3 {
+		_, err := fetch(t, tr, target)
+		require.NoError(t, err)
+	}
+	require.EqualValues(t, 6, h.conns.Load())
+}

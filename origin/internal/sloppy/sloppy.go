@@ -1,0 +1,147 @@
+// Package sloppy makes an HTTP/1 answer out of what players take for one: a status line of a radio server, lines without a
+// colon, control characters, a second status line. What is well-formed stays as it is, and what could be read as two
+// different bodies stays as bad as it is, for net/http to refuse.
+package sloppy
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// End is the length of the header that an answer begins with, its blank line included. It is 0 while that is not there.
+// Blank lines in front of the header, which some servers leave behind a body, belong to it.
+func End(answer []byte) int {
+	at := blankLines(answer)
+	for {
+		i := bytes.IndexByte(answer[at:], '\n')
+		if i < 0 {
+			return 0
+		}
+		line := answer[at : at+i]
+		at += i + 1
+		if len(line) == 0 || len(line) == 1 && line[0] == '\r' {
+			return at
+		}
+	}
+}
+
+func blankLines(answer []byte) (n int) {
+	for n < len(answer) && (answer[n] == '\r' || answer[n] == '\n') {
+		n++
+	}
+	return n
+}
+
+// Status is the status of a well-formed header, or 0.
+func Status(header []byte) int {
+	if !isStatusLine(header) {
+		return 0
+	}
+	d := header[9:12]
+	return int(d[0]-'0')*100 + int(d[1]-'0')*10 + int(d[2]-'0')
+}
+
+// isStatusLine looks at the beginning of a status line of HTTP/1.
+func isStatusLine(line []byte) bool {
+	const version = "HTTP/1."
+	if len(line) < 13 || string(line[:len(version)]) != version || !isDigit(line[7]) || line[8] != ' ' {
+		return false
+	}
+	end := line[12] == ' ' || line[12] == '\r' || line[12] == '\n'
+	return isDigit(line[9]) && isDigit(line[10]) && isDigit(line[11]) && end
+}
+
+// WellFormed reports a header that nothing has to be changed of. It is one look at each byte.
+func WellFormed(header []byte) bool {
+	if !isStatusLine(header) {
+		return false
+	}
+	line, rest := cutLine(header)
+	if hasControl(line) {
+		return false
+	}
+	for len(rest) > 0 {
+		if line, rest = cutLine(rest); len(line) == 0 {
+			break
+		}
+		colon := nameLength(line)
+		if colon <= 0 || colon == len(line) || line[colon] != ':' || hasControl(line[colon:]) {
+			return false
+		}
+		if name, value := line[:colon], line[colon+1:]; isFraming(name) && (isName(name, transferEncoding) && !isChunked(value) || bytes.IndexByte(value, ',') >= 0) {
+			return false
+		}
+	}
+	return true
+}
+
+func cutLine(text []byte) (line, rest []byte) {
+	i := bytes.IndexByte(text, '\n')
+	if i < 0 {
+		return text, nil
+	}
+	return bytes.TrimSuffix(text[:i], []byte{'\r'}), text[i+1:]
+}
+
+// nameLength is how many bytes at the beginning of a line can be those of a name (RFC 9110 section 5.6.2).
+func nameLength(line []byte) int {
+	for i, c := range line {
+		if !isToken[c] {
+			return i
+		}
+	}
+	return len(line)
+}
+
+// hasControl reports what must not be in a value, or in a reason (RFC 9110 section 5.5).
+func hasControl(text []byte) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	for len(text) >= 8 {
+		w := binary.LittleEndian.Uint64(text)
+		del := w ^ 0x7f*ones
+		// The top bit of a byte that is less than a blank, or that is DEL. There may be more behind the first one.
+		if ((w-' '*ones)&^w|(del-ones)&^del)&tops != 0 && isOdd(text[:8]) {
+			return true
+		}
+		text = text[8:]
+	}
+	return isOdd(text)
+}
+
+func isOdd(text []byte) bool {
+	for _, c := range text {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return true
+		}
+	}
+	return false
+}
+
+const (
+	contentLength    = "content-length"
+	transferEncoding = "transfer-encoding"
+)
+
+func isName(name []byte, lower string) bool {
+	return len(name) == len(lower) && bytes.EqualFold(name, []byte(lower))
+}
+
+// isFraming reports the two fields that say where a body ends.
+func isFraming(name []byte) bool {
+	return isName(name, contentLength) || isName(name, transferEncoding)
+}
+
+func isChunked(value []byte) bool {
+	return bytes.EqualFold(bytes.Trim(value, " \t"), []byte("chunked"))
+}
+
+func isDigit(c byte) bool { return c-'0' <= 9 }
+
+// isToken has the bytes of names.
+var isToken = func() (set [256]bool) {
+	for c := range set {
+		b := byte(c)
+		set[c] = isDigit(b) || b|0x20-'a' < 26 || bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), b) >= 0 && b != 0
+	}
+	return set
+}()
