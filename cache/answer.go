@@ -51,10 +51,10 @@ type source struct {
 // first of its slices is not to be had.
 func (t *Transport) serve(r *http.Request, have found, status string) *http.Response {
 	e := have.entry
-	if !hold(e) {
+	if !borrow(e) {
 		return nil
 	}
-	defer letGo(e)
+	defer giveBack(e)
 	s := source{entry: e, length: e.length(), status: status, age: true, own: have.own, key: have.key, part: have.part}
 	resp, err := t.answer(r, s)
 	if err != nil {
@@ -65,7 +65,7 @@ func (t *Transport) serve(r *http.Request, have found, status string) *http.Resp
 
 // follow answers from a running fill, of which the caller holds a share.
 func (t *Transport) follow(r *http.Request, part *slice, f *fill, joined bool) (*http.Response, error) {
-	s := source{entry: f.entry, fill: f, length: f.body.length, status: f.how, age: joined || f.aged, part: part}
+	s := source{entry: f.entry, fill: f, length: f.body.Length(), status: f.how, age: joined || f.aged, part: part}
 	switch {
 	case joined:
 		s.status += "; collapsed"

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/evict"
 )
 
 // Dir is a Store in files, bounded by bytes, that survives a restart. Each Entry is one file, which appears under its name
@@ -22,7 +24,7 @@ type Dir struct {
 	max int64
 
 	mu      sync.Mutex
-	policy  policy
+	policy  *evict.Policy[*Entry]
 	size    int64 // of files, those being written included
 	evicted uint64
 }
@@ -40,7 +42,7 @@ func NewDir(dir string, maxBytes int64) (*Dir, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
-	d := &Dir{dir: dir, max: max(maxBytes, 0), policy: newPolicy(max(maxBytes, 0))}
+	d := &Dir{dir: dir, max: max(maxBytes, 0), policy: evict.New(max(maxBytes, 0), func(**Entry) bool { return false })}
 	files, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
@@ -72,11 +74,11 @@ func (d *Dir) load(name string) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if other := d.policy.items[key]; other != nil && other.entry.Time.After(e.Time) {
+	if other := d.policy.Peek(key); other != nil && other.Value.Time.After(e.Time) {
 		os.Remove(path) // a process was killed before it could
 		return
 	}
-	d.size += e.Body.(*fileBody).total()
+	d.size += e.Body.(*fileBody).room()
 	d.insert(key, e)
 }
 
@@ -84,16 +86,16 @@ func (d *Dir) load(name string) {
 // says.
 func (d *Dir) Get(_ context.Context, key string) (*Entry, error) {
 	d.mu.Lock()
-	it := d.policy.get(key)
+	it := d.policy.Get(key)
 	d.mu.Unlock()
 	if it == nil {
 		return nil, nil
 	}
-	e := it.entry
+	e := it.Value
 	if err := e.Body.(*fileBody).verify(); err != nil {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if d.policy.items[key] == it {
+		if d.policy.Peek(key) == it {
 			d.drop(it)
 		}
 		if errors.Is(err, fs.ErrNotExist) {
@@ -111,9 +113,9 @@ func (d *Dir) Put(_ context.Context, key string, e *Entry) error {
 	if err != nil {
 		return err
 	}
-	total := int64(len(head)) + e.size()
+	total := fileRoom(int64(len(head)) + e.size())
 	d.mu.Lock()
-	if old := d.policy.items[key]; old != nil && old.entry.Body != e.Body {
+	if old := d.policy.Peek(key); old != nil && old.Value.Body != e.Body {
 		d.drop(old) // else the new file is made of the old one
 	}
 	fits := d.makeRoom(total)
@@ -133,7 +135,7 @@ func (d *Dir) Put(_ context.Context, key string, e *Entry) error {
 	}
 	mine := *e
 	mine.Body = body
-	if old := d.policy.items[key]; old != nil && old.entry.Body == e.Body {
+	if old := d.policy.Peek(key); old != nil && old.Value.Body == e.Body {
 		mine.Body = e.Body
 		d.move(old, body)
 	}
@@ -142,18 +144,17 @@ func (d *Dir) Put(_ context.Context, key string, e *Entry) error {
 }
 
 // move makes the body of an Entry that was confirmed lie in the file of the new one, for those, too, who hold the body.
-func (d *Dir) move(it *item, to *fileBody) {
-	old := it.entry.Body.(*fileBody).at.Swap(to.at.Load())
-	d.policy.remove(it)
-	d.size -= it.weight
+func (d *Dir) move(it *evict.Item[*Entry], to *fileBody) {
+	old := it.Value.Body.(*fileBody).at.Swap(to.at.Load())
+	d.policy.Remove(it)
+	d.size -= it.Weight
 	os.Remove(old.path)
 }
 
 func (d *Dir) insert(key string, e *Entry) {
-	if old := d.policy.items[key]; old != nil {
-		d.drop(old)
+	if old := d.policy.Insert(&evict.Item[*Entry]{Key: key, Value: e, Weight: e.Body.(*fileBody).room()}); old != nil {
+		d.giveUp(old)
 	}
-	d.policy.insert(&item{key: key, entry: e, weight: e.Body.(*fileBody).total(), inMain: d.policy.ghosts.take(key)})
 	d.makeRoom(0)
 }
 
@@ -162,7 +163,7 @@ func (d *Dir) makeRoom(n int64) bool {
 		return false
 	}
 	for d.size+n > d.max {
-		it := d.policy.victim()
+		it := d.policy.Victim()
 		if it == nil {
 			return false
 		}
@@ -172,17 +173,35 @@ func (d *Dir) makeRoom(n int64) bool {
 	return true
 }
 
-func (d *Dir) drop(it *item) {
-	d.policy.remove(it)
-	d.size -= it.weight
-	os.Remove(it.entry.Body.(*fileBody).at.Load().path)
+func (d *Dir) drop(it *evict.Item[*Entry]) {
+	d.policy.Remove(it)
+	d.giveUp(it)
+}
+
+// giveUp gives back what an item took.
+func (d *Dir) giveUp(it *evict.Item[*Entry]) {
+	d.size -= it.Weight
+	os.Remove(it.Value.Body.(*fileBody).at.Load().path)
+}
+
+// Purge forgets the entries whose keys match, with their files, and returns how many there were. It never fails.
+func (d *Dir) Purge(_ context.Context, match func(key string) bool) (n int, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for it := range d.policy.All() {
+		if match(it.Key) {
+			d.drop(it)
+			n++
+		}
+	}
+	return n, nil
 }
 
 // Len is the number of entries.
 func (d *Dir) Len() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.policy.items)
+	return d.policy.Len()
 }
 
 // Size is what the files take, in bytes, counted as the bound of NewDir.

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 )
 
 // Entry is one whole answer of an origin. Once it was given to a Store nobody may change it or anything it points to;
@@ -54,6 +56,26 @@ func (e *Entry) size() int64 {
 		return 0
 	}
 	return e.Body.Size()
+}
+
+// borrow keeps the body of an Entry of the Store until giveBack; false if there is no Entry, or its memory was given to
+// another.
+func borrow(e *Entry) bool {
+	if e == nil {
+		return false
+	}
+	b, ok := e.Body.(*body.Blob)
+	return !ok || b.Borrow()
+}
+
+// giveBack ends a borrow. Nil: nothing was borrowed.
+func giveBack(e *Entry) {
+	if e == nil {
+		return
+	}
+	if b, ok := e.Body.(*body.Blob); ok {
+		b.Return()
+	}
 }
 
 // Body is the content of an Entry. Its methods may be called concurrently.

@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 )
 
 // A file of a Dir is its magic, the length and the checksum of a head in JSON, the head, and the body.
@@ -83,8 +85,8 @@ func writeFile(dir, key string, head []byte, e *Entry) (_ *fileBody, err error) 
 		return nil, err
 	}
 	if e.Body != nil {
-		body := io.NewSectionReader(e.Body, 0, e.size())
-		if _, err := io.CopyBuffer(struct{ io.Writer }{temp}, body, make([]byte, largeChunk)); err != nil {
+		content := io.NewSectionReader(e.Body, 0, e.size())
+		if _, err := io.CopyBuffer(struct{ io.Writer }{temp}, content, make([]byte, body.LargeChunk)); err != nil {
 			return nil, err
 		}
 	}

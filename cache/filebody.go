@@ -35,6 +35,15 @@ func (b *fileBody) Size() int64 { return b.size }
 // total is the length of its file.
 func (b *fileBody) total() int64 { return b.at.Load().begin + b.size }
 
+// room is what the file takes.
+func (b *fileBody) room() int64 { return fileRoom(b.total()) }
+
+// fileRoom is what a file of n bytes takes on a disk: whole blocks.
+func fileRoom(n int64) int64 {
+	const block = 4 << 10
+	return (n + block - 1) / block * block
+}
+
 // ReadAt is that of io.ReaderAt.
 func (b *fileBody) ReadAt(p []byte, off int64) (int, error) {
 	at := b.at.Load()

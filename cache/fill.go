@@ -9,11 +9,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-// keepFilling is the rules.Longest body that is fetched to its end although everybody has left: the next viewer is near, and
+// keepFilling is the longest body that is fetched to its end although everybody has left: the next viewer is near, and
 // no more than this is lost if there is none. Of a longer one half must be there.
 const keepFilling = 32 << 20
 
@@ -23,7 +24,7 @@ type fill struct {
 	o     *flight
 	how   string // Cache-Status of those who wait for it
 	entry *Entry // Body and TTL come with the end
-	body  *buffer
+	body  *body.Buffer
 	src   io.ReadCloser
 	ctx   context.Context
 	keep  bool          // the header allows to store what comes
@@ -31,16 +32,13 @@ type fill struct {
 	wait  time.Duration // how long the header took
 
 	list   bool         // it is to be a playlist
-	paced  atomic.Bool  // its pump may wait for viewers, who look here without the lock
 	silent atomic.Int64 // since when bytes are waited for, in nanoseconds after o.asked
 
 	// Below Transport.mu.
-	shares  int
-	viewers map[*viewer]struct{}
-	settled bool          // it counts no longer as a fill
-	over    bool          // run has ended; the last share gives back the pages
-	closed  bool          // too long to be shared: nobody joins any more, and what all have read is dropped
-	moved   chan struct{} // closed when a viewer of a closed fill has moved on
+	shares   int
+	settled  bool // it counts no longer as a fill
+	over     bool // run has ended; the last share gives back the memory
+	detached bool // not to be kept: nobody joins, and what all have read is dropped
 }
 
 // newFill is not ok for an answer that must not be shared.
@@ -64,10 +62,9 @@ func newFill(o *flight, resp *http.Response) (*fill, bool) {
 	}
 	f := &fill{
 		t: o.t, o: o, how: how, entry: e, src: resp.Body, ctx: o.req.Context(), wait: time.Since(o.asked),
-		body:    newBuffer(length, o.t.newPages(length)),
-		keep:    o.t.Store != nil && (isSlice || keepable(resp, c)),
-		aged:    resp.Header["Age"] != nil || resp.Header[rules.ExactAge] != nil,
-		viewers: map[*viewer]struct{}{},
+		body: o.t.pool().NewBuffer(length),
+		keep: o.t.Store != nil && (isSlice || keepable(resp, c)),
+		aged: resp.Header["Age"] != nil || resp.Header[rules.ExactAge] != nil,
 	}
 	f.list = hls.IsPlaylist(resp.Header.Get("Content-Type"), o.req.URL.Path)
 	f.silent.Store(int64(f.wait))
@@ -89,24 +86,24 @@ func (f *fill) run() {
 func (f *fill) end(n int, stored bool, err error) {
 	if err == nil {
 		f.settle()
-		f.body.commit(n)
-		f.body.end(nil)
+		f.body.Commit(n)
+		f.body.End(nil)
 	} else {
 		f.fail(err)
 	}
 	f.o.cancel(nil)
 	f.t.close(f.src)
-	f.o.report(Fill{Status: f.entry.Status, Wait: f.wait, Bytes: f.body.state().size, Stored: stored, Err: err})
+	f.o.report(Fill{Status: f.entry.Status, Wait: f.wait, Bytes: f.body.State().Size, Stored: stored, Err: err})
 }
 
-// free gives back the pages, or leaves that to the last share.
+// free gives back the memory, or leaves that to the last share.
 func (f *fill) free() {
 	f.t.mu.Lock()
 	f.over = true
 	last := f.shares <= 0
 	f.t.mu.Unlock()
 	if last {
-		f.body.pages.release()
+		f.body.Return()
 	}
 }
 
@@ -150,7 +147,7 @@ func (f *fill) unlist() {
 // fail tells every viewer that the body broke. Nobody may join between that and the removal from the list.
 func (f *fill) fail(err error) {
 	f.settle()
-	if !f.body.end(err) {
+	if !f.body.End(err) {
 		return
 	}
 	if errors.Is(err, errAbandoned) {
@@ -162,14 +159,14 @@ func (f *fill) fail(err error) {
 
 // store keeps the whole answer for as long as TTL says, and reports whether it did.
 func (f *fill) store(last int) bool {
-	if !f.keep || f.isClosed() || f.body.state().ended || f.o.barred.Load() {
+	if !f.keep || f.isDetached() || f.body.State().Ended || f.o.barred.Load() {
 		return false
 	}
 	whole := *f.entry
 	whole.Header = whole.Header.Clone() // viewers still read the other
-	body := f.body.seal(last)
-	whole.Header["Content-Length"] = []string{strconv.FormatInt(body.size, 10)}
-	whole.Body = body
+	sealed := f.body.Seal(last)
+	whole.Header["Content-Length"] = []string{strconv.FormatInt(sealed.Size(), 10)}
+	whole.Body = sealed
 	ttl, err := rules.Longest, error(nil) // a slice is right as long as the header that names it
 	if f.o.part == nil {
 		ttl, err = f.t.ttl(&whole)
@@ -186,6 +183,12 @@ func (f *fill) store(last int) bool {
 	return true
 }
 
+// show lets v read along, from off up to end.
+func (f *fill) show(v *viewer, off, end int64) {
+	v.fill, v.sent = f, &f.t.count.fillBytes
+	f.body.Open(&v.part, off, end)
+}
+
 // leave gives back n shares. When nobody is left the fill goes on only if its end is near.
 func (f *fill) leave(n int) {
 	f.t.mu.Lock()
@@ -194,11 +197,11 @@ func (f *fill) leave(n int) {
 	if stop {
 		f.o.bar()
 	}
-	f.wakePump()
+	f.body.Wake()
 	free := n > 0 && f.shares == 0 && f.over
 	f.t.mu.Unlock()
 	if free {
-		f.body.pages.release()
+		f.body.Return()
 	}
 	if stop {
 		f.o.cancel(errAbandoned)
@@ -207,10 +210,10 @@ func (f *fill) leave(n int) {
 }
 
 func (f *fill) worthwhile() bool {
-	s := f.body.state()
-	if s.ended {
+	s := f.body.State()
+	if s.Ended {
 		return true // there is nothing left to stop
 	}
-	length := f.body.length
-	return f.keep && length >= 0 && (length <= keepFilling || s.size >= length/2)
+	length := f.body.Length()
+	return f.keep && !f.detached && !f.body.Short() && length >= 0 && (length <= keepFilling || s.Size >= length/2)
 }

@@ -58,7 +58,7 @@ func (t *Transport) join(r *http.Request, have found, ask bool) (*http.Response,
 	}
 	if f != nil && rules.Selects(r.Header, f.entry.Vary) && !f.stalls() {
 		f.shares++
-		f.wakePump()
+		f.body.Wake()
 		t.mu.Unlock()
 		t.count.joins.Add(1)
 		return t.follow(r, have.part, f, true)
@@ -106,7 +106,7 @@ func (t *Transport) newFlight(r *http.Request, have found) *flight {
 		o.req = req.WithContext(o.part.with(ctx))
 		o.part.ask(req.Header)
 	}
-	if hold(have.entry) {
+	if borrow(have.entry) {
 		o.kept = have.entry
 		o.asks = rules.Conditional(req.Header, o.kept.Header)
 	}
@@ -181,13 +181,13 @@ func (o *flight) question() (outcome, error) {
 
 // keep holds e, in place of what was kept before; false if its memory is another's by now.
 func (o *flight) keep(e *Entry) bool {
-	if !hold(e) {
+	if !borrow(e) {
 		return false
 	}
 	o.t.mu.Lock()
 	e, o.kept = o.kept, e
 	o.t.mu.Unlock()
-	letGo(e)
+	giveBack(e)
 	return true
 }
 
@@ -299,7 +299,7 @@ func (o *flight) land(out outcome) outcome {
 	}
 	e := o.done()
 	t.mu.Unlock()
-	letGo(e)
+	giveBack(e)
 	return out
 }
 
@@ -439,7 +439,7 @@ func (o *flight) served() {
 	o.waiters--
 	e := o.done()
 	o.t.mu.Unlock()
-	letGo(e)
+	giveBack(e)
 }
 
 // done returns what to let go of when nobody needs it: no waiter, nor the flight itself. The caller holds Transport.mu.

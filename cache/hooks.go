@@ -60,11 +60,3 @@ func (t *Transport) recovered(err *error) {
 }
 
 var errExited = hookFault(errors.New("runtime.Goexit"))
-
-// newPages is the memory of a body of this length, -1 if it is not known: that of the Store if it could be stored there.
-func (t *Transport) newPages(length int64) *pages {
-	if m, ok := t.Store.(*Memory); ok && length <= m.max {
-		return newPages(m)
-	}
-	return newPages(nil)
-}

@@ -5,13 +5,15 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 )
 
 // packed is an Entry as Memory keeps it: a header is a map of slices only while somebody looks at it, since as such it
 // takes twice as much as all the rest.
 type packed struct {
-	text   string // the URL, if it is not the key, and the fields
-	body   *blob  // nil: none
+	text   string     // the URL, if it is not the key, and the fields
+	body   *body.Blob // nil: none
 	time   time.Time
 	ttl    time.Duration
 	sliced int64
@@ -24,10 +26,10 @@ const (
 	hasAcceptRanges
 )
 
-// pack is for entries whose body, if any, is a blob.
+// pack is for entries whose body, if any, is a Blob.
 func pack(key string, e *Entry) packed {
 	p := packed{time: e.Time, ttl: e.TTL, sliced: e.Sliced, status: e.Status}
-	p.body, _ = e.Body.(*blob)
+	p.body, _ = e.Body.(*body.Blob)
 	var room [512]byte
 	b := room[:1]
 	if e.URL != key {

@@ -21,19 +21,20 @@ func (f *fill) pump() (last int, err error) {
 		f.t.close(f.src)
 	})
 	defer idle.Stop()
-	length, waited := f.body.length, time.Duration(0)
+	length, size, waited := f.body.Length(), int64(0), time.Duration(0)
 	for {
-		if err := f.hold(); err != nil {
+		room, err := f.room()
+		if err != nil {
 			return 0, err
 		}
-		if f.t.drips(f.body.size, length, waited) {
+		if f.t.drips(size, length, waited) {
 			return 0, errDrips
 		}
 		asked := time.Now()
 		f.silent.Store(int64(asked.Sub(f.o.asked)))
-		n, err := f.read(f.body.space(), idle)
+		n, err := f.read(room, idle)
 		waited += time.Since(asked)
-		have := f.body.size + int64(n)
+		have := size + int64(n)
 		var beyond [1]byte
 		for err == nil && have == length {
 			var more int
@@ -54,7 +55,8 @@ func (f *fill) pump() (last int, err error) {
 		case err != nil:
 			return 0, &fault{ErrBroken, err}
 		}
-		f.body.commit(n)
+		f.body.Commit(n)
+		size += int64(n)
 	}
 }
 

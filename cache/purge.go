@@ -99,31 +99,3 @@ func (t *Transport) tombstone(ctx context.Context, key, url string) error {
 }
 
 var errBarred = errors.New("cache: purged or displaced while it was fetched")
-
-// Purge forgets the entries whose keys match, and returns how many there were. It never fails.
-func (m *Memory) Purge(_ context.Context, match func(key string) bool) (int, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	n := 0
-	for key, it := range m.policy.items {
-		if match(key) {
-			m.drop(it)
-			n++
-		}
-	}
-	return n, nil
-}
-
-// Purge forgets the entries whose keys match, with their files, and returns how many there were. It never fails.
-func (d *Dir) Purge(_ context.Context, match func(key string) bool) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	n := 0
-	for key, it := range d.policy.items {
-		if match(key) {
-			d.drop(it)
-			n++
-		}
-	}
-	return n, nil
-}

@@ -55,20 +55,20 @@ func (f *fill) learn(ctx context.Context, s httprange.Spec) (int64, error) {
 		need = s.First
 	}
 	for {
-		st := f.body.state()
+		st := f.body.State()
 		switch {
-		case st.err != nil:
-			return 0, st.err
-		case st.ended:
-			return st.size, nil
-		case need < st.size:
+		case st.Err != nil:
+			return 0, st.Err
+		case st.Ended:
+			return st.Size, nil
+		case need < st.Size:
 			return -1, nil
 		}
-		more := f.body.grown(st.size)
+		more := f.body.Grown(st.Size)
 		if more == nil {
 			continue
 		}
-		if f.isClosed() {
+		if f.isDetached() {
 			return 0, errOutgrown
 		}
 		select {

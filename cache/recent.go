@@ -1,10 +1,14 @@
 package cache
 
-import "time"
+import (
+	"time"
 
-// recent remembers keys for a while, in two generations, so that it is bounded without a sweep.
+	"github.com/hlsproxy/hlsproxy/cache/internal/evict"
+)
+
+// recent remembers keys for a while, by their hashes, in two generations, so that it is bounded without a sweep.
 type recent struct {
-	young, old map[string]struct{}
+	young, old map[uint64]struct{}
 	since      time.Time // when young began
 }
 
@@ -17,9 +21,9 @@ const (
 func (r *recent) add(key string, now time.Time, keep time.Duration) {
 	r.turn(now, keep)
 	if r.young == nil || len(r.young) >= recentMost {
-		r.old, r.young, r.since = r.young, map[string]struct{}{}, now
+		r.old, r.young, r.since = r.young, map[uint64]struct{}{}, now
 	}
-	r.young[key] = struct{}{}
+	r.young[evict.Hash(key)] = struct{}{}
 }
 
 func (r *recent) has(key string, now time.Time, keep time.Duration) bool {
@@ -27,10 +31,11 @@ func (r *recent) has(key string, now time.Time, keep time.Duration) bool {
 		return false
 	}
 	r.turn(now, keep)
-	if _, ok := r.young[key]; ok {
+	hash := evict.Hash(key)
+	if _, ok := r.young[hash]; ok {
 		return true
 	}
-	_, ok := r.old[key]
+	_, ok := r.old[hash]
 	return ok
 }
 

@@ -1,10 +1,13 @@
 package cache
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/evict"
 )
 
 // watch tells the Store which segments a playlist names, if it is one that can use it.
@@ -23,26 +26,38 @@ func (t *Transport) watch(e *Entry) {
 	}
 	name := listName(u)
 	if list.Ended() {
-		m.window(name, nil)
+		m.windows.set(name, nil)
 		return
 	}
-	if keys, err := t.refs(e); err == nil {
-		m.window(name, keys)
+	select {
+	case m.windows.busy <- struct{}{}:
+		defer func() { <-m.windows.busy }()
+	default:
+		return // its text takes memory, too; the next version will do
+	}
+	names, err := t.names(e, m.windows.mostNames())
+	if err == nil || errors.Is(err, errManyNames) {
+		m.windows.set(name, names)
 	}
 }
 
-// refs are the keys of the segments that a playlist names.
-func (t *Transport) refs(e *Entry) (keys map[string]struct{}, err error) {
+var errManyNames = errors.New("the playlist names too much")
+
+// names are the hashes of the keys of the segments that a playlist names, at most so many.
+func (t *Transport) names(e *Entry, most int) (names []uint64, err error) {
 	defer t.recovered(&err)
 	text, _, ok := open(e)
 	if !ok {
 		return nil, io.ErrUnexpectedEOF
 	}
-	all, err := io.ReadAll(io.LimitReader(text, maxPlaylist))
+	limit := min(maxPlaylist, int64(most)*nameWeight)
+	all, err := io.ReadAll(io.LimitReader(text, limit))
 	if err != nil {
 		return nil, err
 	}
-	keys = map[string]struct{}{}
+	if int64(len(all)) == limit {
+		return nil, errManyNames
+	}
 	for ref := range t.Refs(all, e.URL) {
 		u, err := url.Parse(ref)
 		if err != nil {
@@ -52,9 +67,12 @@ func (t *Transport) refs(e *Entry) (keys map[string]struct{}, err error) {
 		if err != nil {
 			return nil, err
 		}
-		keys[key] = struct{}{}
+		if len(names) == most {
+			return nil, errManyNames
+		}
+		names = append(names, evict.Hash(key))
 	}
-	return keys, nil
+	return names, nil
 }
 
 // listName is the URL of a playlist without the delivery directives, which ask for other states of the same list.

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
 
@@ -82,38 +83,28 @@ func (t *Transport) respond(r *http.Request, s source, status int, off, end int6
 // open returns the body of a response, v if it comes from memory. The caller holds what it is made of.
 func (t *Transport) open(r *http.Request, s source, off, end int64, v *viewer) (io.ReadCloser, error) {
 	if s.fill != nil {
-		v.ctx, v.off, v.end = r.Context(), off, end
-		s.fill.show(v)
+		v.ctx = r.Context()
+		s.fill.show(v, off, end)
 		return v, nil
 	}
-	v.ctx, v.sent, v.off, v.end = r.Context(), &t.count.storeBytes, off, min(end, s.length)
+	v.ctx, v.sent = r.Context(), &t.count.storeBytes
+	end = min(end, s.length)
 	if s.entry.Sliced > 0 {
-		return t.newSliced(r, s.key, s.entry, v.off, v.end)
+		return t.newSliced(r, s.key, s.entry, off, end)
 	}
 	switch b := s.entry.Body.(type) {
 	case *fileBody:
-		return b.reader(v.ctx, v.off, v.end, v.sent)
-	case *blob:
-		b.pages.hold()
-		v.body, v.mem = b, b.pages
+		return b.reader(v.ctx, off, end, v.sent)
+	case *body.Blob:
+		b.Open(&v.part, off, end)
 		return v, nil
-	case *heldBody:
-		v.body = b
+	case *body.Lent:
+		b.Open(&v.part, off, end)
 		return v, nil
 	default:
-		src := io.NewSectionReader(b, v.off, v.end-v.off)
-		return &foreign{stretch: stretch{ctx: v.ctx, left: v.end - v.off, sent: v.sent}, src: src}, nil
+		src := io.NewSectionReader(b, off, end-off)
+		return &foreign{stretch: stretch{ctx: v.ctx, left: end - off, sent: v.sent}, src: src}, nil
 	}
-}
-
-// show lets v read along.
-func (f *fill) show(v *viewer) {
-	f.body.pages.hold()
-	v.body, v.mem, v.fill, v.sent = f.body, f.body.pages, f, &f.t.count.fillBytes
-	v.reached.Store(v.off)
-	f.t.mu.Lock()
-	defer f.t.mu.Unlock()
-	f.viewers[v] = struct{}{}
 }
 
 func statusLine(status int) string {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
 
@@ -87,10 +88,10 @@ func (t *Transport) renew(r *http.Request, have found) {
 
 // toStore reads a fill to its end on nobody's behalf, with a share of its own, unless it turns out too long to be kept.
 func (f *fill) toStore(ctx context.Context) {
-	v := &viewer{ctx: ctx, end: math.MaxInt64}
-	f.show(v)
+	v := &viewer{ctx: ctx}
+	f.show(v, 0, math.MaxInt64)
 	defer v.Close()
-	for err := error(nil); err == nil && !f.isClosed(); {
-		_, err = io.CopyN(io.Discard, v, largeChunk)
+	for err := error(nil); err == nil && !f.isDetached(); {
+		_, err = io.CopyN(io.Discard, v, body.LargeChunk)
 	}
 }

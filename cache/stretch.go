@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"sync/atomic"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 )
 
 // stretch is what a viewer has still to read of a source whose length is known.
@@ -55,5 +57,5 @@ func (s *stretch) advance(n int64, err error) error {
 
 // copyTo writes what is left, read by way of r, in large pieces.
 func (s *stretch) copyTo(w io.Writer, r io.Reader) (int64, error) {
-	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, make([]byte, min(s.left, largeChunk)+1))
+	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, make([]byte, min(s.left, body.LargeChunk)+1))
 }

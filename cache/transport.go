@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 	"golang.org/x/sync/singleflight"
 )
@@ -31,7 +32,8 @@ type Transport struct {
 	// Range, conditions, Cookie and Authorization, and with "Accept-Encoding: identity". What an origin says about caching
 	// can be overridden by a Base that changes the answer's header.
 	Base http.RoundTripper
-	// Store keeps whole answers. Nil: running fetches are joined, nothing is kept.
+	// Store keeps whole answers. Nil: running fetches are joined, nothing is kept. Where it is no *Memory the bodies of running
+	// fetches take at most 256 MiB of the heap, or MaxBody if that is more.
 	Store Store
 	// TTL says how long an answer that came whole is fresh, counted from Entry.Time. Zero: it is kept only if it has a
 	// validator, and the origin is asked each time whether it still holds. Negative: it is not kept. The Entry must not be
@@ -81,6 +83,8 @@ type Transport struct {
 	hitNamed    string             // statusHit with Name
 	group       singleflight.Group // of flights, by key
 	prefetching atomic.Int32
+	ownPool     sync.Once
+	heap        *body.Pool // of running fills, where the Store is no Memory
 
 	mu      sync.Mutex
 	flights map[string]*flight // by key: the question was asked, there is no answer yet

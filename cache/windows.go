@@ -1,99 +1,143 @@
 package cache
 
-import "time"
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/evict"
+)
 
 // windows knows which entries the live playlists name at present. Those are what everybody is about to ask for; what has
-// left is asked for by hardly anyone.
+// left is asked for by hardly anyone. Names are known by the hashes of their keys. Requests do not wait for its lock, which
+// is taken before Memory.mu.
 type windows struct {
-	lists  map[string]*liveList
-	naming map[string]int // by the key of a segment: how many lists name it
+	memory *Memory
+	busy   chan struct{} // a place for each playlist that is being read
+
+	mu     sync.Mutex
+	lists  map[uint64]*window // by the hash of the playlist's name
+	weight int64
 	swept  time.Time
 }
 
-type liveList struct {
-	keys map[string]struct{}
-	seen time.Time
+// window is what one live playlist names.
+type window struct {
+	names []uint64 // in their order
+	seen  time.Time
 }
 
-// A list that was not seen again for windowIdle has no viewers.
 const (
-	windowIdle = time.Minute
-	sweepEvery = 10 * time.Second
+	windowIdle  = time.Minute // a list that was not seen again for so long has no viewers
+	sweepEvery  = 10 * time.Second
+	nameWeight  = 64 // a name in a list and among all names
+	listWeight  = 256
+	windowShare = 8  // all lists together take at most this part of the bound
+	renameBatch = 64 // names that are changed under Memory.mu at a time
+	readAtOnce  = 4  // playlists
 )
 
-// window says that a live playlist names exactly these segments now; nil: it is not live any more.
-func (m *Memory) window(list string, keys map[string]struct{}) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	w, now := &m.windows, time.Now()
-	if w.lists == nil {
-		w.lists, w.naming = map[string]*liveList{}, map[string]int{}
-	}
-	old := w.lists[list]
-	for key := range keys {
-		if old == nil || !old.has(key) {
-			w.naming[key]++
-			if it := m.policy.items[key]; it != nil {
-				m.policy.named(it, w.naming[key])
-			}
-		}
-	}
-	if old != nil {
-		m.forget(old, keys, keys != nil)
-	}
-	if keys == nil {
-		delete(w.lists, list)
-	} else {
-		w.lists[list] = &liveList{keys, now}
-	}
+// mostNames is how many names a list may have. A longer one is not looked at.
+func (w *windows) mostNames() int { return int(w.most() / nameWeight) }
+
+func (w *windows) most() int64 { return w.memory.max / windowShare }
+
+func (w *window) weight() int64 { return listWeight + nameWeight*int64(len(w.names)) }
+
+// set says that a live playlist names exactly these segments now; nil: it is not live.
+func (w *windows) set(list string, names []uint64) {
+	hash := evict.Hash(list)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now, old := time.Now(), w.lists[hash]
 	if now.Sub(w.swept) >= sweepEvery {
-		m.sweep(now)
+		w.sweep(now)
+		old = w.lists[hash]
+	}
+	w.remove(hash)
+	if len(names) > 0 {
+		w.makeRoom(listWeight + nameWeight*int64(len(names)))
+		w.add(hash, &window{names, now})
+	}
+	if old == nil {
+		old = &window{}
+	}
+	w.rename(without(names, old.names), 1, false)
+	w.rename(without(old.names, names), -1, names != nil)
+}
+
+func (w *windows) add(hash uint64, l *window) {
+	if w.lists == nil {
+		w.lists = map[uint64]*window{}
+	}
+	w.lists[hash] = l
+	w.charge(l.weight())
+}
+
+// remove takes a list out. What it named is still to be told.
+func (w *windows) remove(hash uint64) {
+	if l := w.lists[hash]; l != nil {
+		delete(w.lists, hash)
+		w.charge(-l.weight())
 	}
 }
 
-func (l *liveList) has(key string) bool { _, ok := l.keys[key]; return ok }
+func (w *windows) charge(n int64) {
+	w.weight += n
+	w.memory.pool.Charge(n)
+	w.memory.evict(0)
+}
 
-// forget takes back what a list named, but for what is still in use; over: it has left a window that goes on without it.
-func (m *Memory) forget(old *liveList, still map[string]struct{}, over bool) {
-	for key := range old.keys {
-		if _, ok := still[key]; ok {
-			continue
-		}
-		n := m.windows.naming[key] - 1
-		if n > 0 {
-			m.windows.naming[key] = n
-		} else {
-			delete(m.windows.naming, key)
-		}
-		if it := m.policy.items[key]; it != nil {
-			m.policy.named(it, n)
-			if n == 0 && over {
-				m.policy.leave(it)
+// makeRoom forgets the lists that were not seen for the longest time.
+func (w *windows) makeRoom(n int64) {
+	for len(w.lists) > 0 && w.weight+n > w.most() {
+		oldest, at := uint64(0), time.Time{}
+		for hash, l := range w.lists {
+			if at.IsZero() || l.seen.Before(at) {
+				oldest, at = hash, l.seen
 			}
 		}
+		w.forget(oldest)
 	}
 }
 
-func (m *Memory) sweep(now time.Time) {
-	m.windows.swept = now
-	for name, l := range m.windows.lists {
+func (w *windows) sweep(now time.Time) {
+	w.swept = now
+	for hash, l := range w.lists {
 		if now.Sub(l.seen) >= windowIdle {
-			m.forget(l, nil, false)
-			delete(m.windows.lists, name)
+			w.forget(hash)
 		}
 	}
 }
 
-// named says how many live playlists name an entry.
-func (p *policy) named(it *item, lists int) {
-	p.queueOf(it).remove(it)
-	it.windows, it.over, it.inMain = int32(lists), false, false
-	p.queueOf(it).push(it)
+func (w *windows) forget(hash uint64) {
+	l := w.lists[hash]
+	w.remove(hash)
+	w.rename(l.names, -1, false)
 }
 
-// leave puts an entry that no live playlist names among those that go first.
-func (p *policy) leave(it *item) {
-	p.queueOf(it).remove(it)
-	it.over = true
-	p.queueOf(it).push(it)
+// rename tells the policy of names, few at a time: requests wait for its lock.
+func (w *windows) rename(names []uint64, more int32, over bool) {
+	for batch := range slices.Chunk(names, renameBatch) {
+		w.memory.mu.Lock()
+		for _, name := range batch {
+			w.memory.policy.Name(name, more, over)
+		}
+		w.memory.mu.Unlock()
+	}
+}
+
+// without is what of a is not in b, both in their order.
+func without(a, b []uint64) (rest []uint64) {
+	for _, name := range a {
+		for len(b) > 0 && b[0] < name {
+			b = b[1:]
+		}
+		if len(b) == 0 || b[0] != name {
+			rest = append(rest, name)
+		}
+	}
+	return rest
 }

@@ -1,12 +1,12 @@
-package cache
+package arena
 
 import "math/bits"
 
-// pageSet is a set of numbers below slabPages.
-type pageSet [slabPages / 64]uint64
+// bitmap is a set of numbers below slabPages.
+type bitmap [slabPages / 64]uint64
 
 // set puts the n numbers from first on into the set, or takes them out.
-func (s *pageSet) set(first, n int, in bool) {
+func (s *bitmap) set(first, n int, in bool) {
 	for n > 0 {
 		word, bit := first/64, first%64
 		k := min(n, 64-bit)
@@ -21,7 +21,7 @@ func (s *pageSet) set(first, n int, in bool) {
 }
 
 // next is the first member from i on, -1 if there is none.
-func (s *pageSet) next(i int) int {
+func (s *bitmap) next(i int) int {
 	for word := i / 64; word < len(s); word++ {
 		w := s[word]
 		if word == i/64 {
@@ -35,7 +35,7 @@ func (s *pageSet) next(i int) int {
 }
 
 // gap is the first number from i on that is not a member, slabPages if all are.
-func (s *pageSet) gap(i int) int {
+func (s *bitmap) gap(i int) int {
 	for word := i / 64; word < len(s); word++ {
 		w := ^s[word]
 		if word == i/64 {
@@ -49,7 +49,7 @@ func (s *pageSet) gap(i int) int {
 }
 
 // last is the greatest member, -1 if there is none.
-func (s *pageSet) last() int {
+func (s *bitmap) last() int {
 	for word := len(s) - 1; word >= 0; word-- {
 		if s[word] != 0 {
 			return word*64 + bits.Len64(s[word]) - 1
@@ -59,7 +59,7 @@ func (s *pageSet) last() int {
 }
 
 // run is where the first n members in a row begin, -1 if there are none.
-func (s *pageSet) run(n int) int {
+func (s *bitmap) run(n int) int {
 	for at := s.next(0); at >= 0; {
 		end := s.gap(at)
 		if end-at >= n {
@@ -74,7 +74,7 @@ func (s *pageSet) run(n int) int {
 }
 
 // longest is how many members in a row there are at most.
-func (s *pageSet) longest() (n int) {
+func (s *bitmap) longest() (n int) {
 	for at := s.next(0); at >= 0; {
 		end := s.gap(at)
 		n = max(n, end-at)

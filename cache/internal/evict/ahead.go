@@ -1,4 +1,4 @@
-package cache
+package evict
 
 import (
 	"math"
@@ -6,14 +6,14 @@ import (
 )
 
 const (
-	farthest = 128 // segments that a viewer may be away from one that is kept for it
+	farthest = 128 // segments between a viewer and one that is kept for it
 	inARow   = 3   // asked for one after the other: not by chance
 )
 
-// awaited tells whether a viewer is on its way to an entry: some of those that are numbered shortly before it were asked
-// for in their order since it was. Whoever turns off on the way has it kept once.
-func (p *policy) awaited(it *item) bool {
-	at, end := number(it.key)
+// awaited tells whether a viewer is approaching an item: several of the preceding numbers were asked for in their order
+// since it was. A viewer that stops short keeps it alive once.
+func (p *Policy[V]) awaited(it *Item[V]) bool {
+	at, end := number(it.Key)
 	for n := 1; n <= farthest && at < end; n *= 2 {
 		if last := p.passed(it, at, end, n); last > 0 {
 			it.last = last
@@ -24,15 +24,15 @@ func (p *policy) awaited(it *item) bool {
 }
 
 // passed is when somebody was n before it, having come from farther before; 0: nobody was since it was asked for.
-func (p *policy) passed(it *item, at, end, n int) (when uint64) {
+func (p *Policy[V]) passed(it *Item[V], at, end, n int) (when uint64) {
 	later := uint64(math.MaxUint64)
 	for i := range inARow {
 		var room [256]byte
-		key, ok := appendEarlier(room[:0], it.key, at, end, n+i)
+		key, ok := appendEarlier(room[:0], it.Key, at, end, n+i)
 		if !ok {
 			return 0
 		}
-		before := p.items[string(key)]
+		before := p.peek(key)
 		if before == nil || before.last <= it.last || before.last >= later {
 			return 0
 		}

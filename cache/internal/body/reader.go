@@ -1,0 +1,215 @@
+package body
+
+import (
+	"io"
+	"math"
+	"net/http"
+	"reflect"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/arena"
+)
+
+// Reader is one reader's part of a body, at its own pace. Between Enter and Leave it may look at the bytes. Its methods are
+// called by one goroutine at a time, but for Close, which may be called at any time. A Reader is opened once.
+type Reader struct {
+	buffer *Buffer // nil: the body is whole
+	blob   *Blob
+	lent   *Lent // of which blob is; nil: the Reader holds blob itself
+
+	at    place
+	looks atomic.Bool // at what Next returned; set with Buffer.mu
+	off   int64
+	end   int64 // reads stop here; math.MaxInt64: where the body does
+	torn  bool
+	gone  atomic.Bool
+	uses  atomic.Int32 // calls in progress; less than 0: closed, and none is
+
+	reached atomic.Int64 // off; math.MaxInt64: nothing more is wanted
+	pinned  []arena.Run  // with Buffer.mu: what was dropped while it was looked at
+}
+
+// Open lets r read the bytes from off up to end. The caller has borrowed the Blob.
+func (b *Blob) Open(r *Reader, off, end int64) {
+	b.pages.hold()
+	r.blob, r.off, r.end = b, off, end
+}
+
+// Open lets r read the bytes from off up to end.
+func (l *Lent) Open(r *Reader, off, end int64) { r.lent, r.blob, r.off, r.end = l, l.blob, off, end }
+
+// Open lets r read along from off up to end. The caller knows that the Buffer is held.
+func (b *Buffer) Open(r *Reader, off, end int64) {
+	b.pages.hold()
+	r.buffer, r.off, r.end = b, off, end
+	r.reached.Store(off)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.readers == nil {
+		b.readers = map[*Reader]struct{}{}
+	}
+	b.readers[r] = struct{}{}
+	b.wakeWriter()
+}
+
+// Enter begins a call; false if the Reader was closed.
+func (r *Reader) Enter() bool { return !r.gone.Load() && r.uses.Add(1) > 0 }
+
+// Leave ends a call.
+func (r *Reader) Leave() {
+	if r.leave() == 0 && r.gone.Load() {
+		r.letGo()
+	}
+}
+
+func (r *Reader) leave() int32 {
+	if b := r.buffer; b != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		r.looks.Store(false)
+		b.unpin(r)
+	}
+	return r.uses.Add(-1)
+}
+
+func (r *Reader) pool() *Pool {
+	if r.buffer != nil {
+		return r.buffer.pages.pool
+	}
+	return r.blob.pages.pool
+}
+
+// Next returns the bytes that lie in one piece where the Reader is; without any, a channel that is closed when there are
+// more, or the error that ends the body: io.EOF when all that was asked for has been read.
+func (r *Reader) Next() (p []byte, more <-chan struct{}, err error) {
+	switch {
+	case r.gone.Load():
+		return nil, nil, http.ErrBodyReadAfterClose
+	case r.off >= r.end:
+		return nil, nil, io.EOF
+	case r.buffer != nil:
+		p, more, err = r.buffer.next(r)
+	default:
+		p, more, err = r.blob.at(r.off, &r.at)
+	}
+	if err == io.EOF && r.end != math.MaxInt64 {
+		err = io.ErrUnexpectedEOF
+	}
+	return p[:min(int64(len(p)), r.end-r.off, LargeChunk)], more, err
+}
+
+// Advance moves on by n bytes. What Next has returned is no longer looked at.
+func (r *Reader) Advance(n int) {
+	r.off += int64(n)
+	if r.buffer == nil {
+		return
+	}
+	r.looks.Store(false)
+	if r.off >= r.end {
+		r.reached.Store(math.MaxInt64)
+	} else {
+		r.reached.Store(r.off)
+	}
+	r.buffer.Wake()
+}
+
+// copySize is what is copied rather than torn.
+const copySize = 16 << 10
+
+var copies = sync.Pool{New: func() any { return new([copySize]byte) }}
+
+// Write gives w what Next has returned, or the beginning of it, and says how much that was. lingers is what Lingers says of
+// w. A Write that fails or panics tears what it was given, if w may still look at it.
+func (r *Reader) Write(w io.Writer, p []byte, lingers bool) (n int, err error) {
+	switch {
+	case !lingers:
+		return write(w, p)
+	case len(p) <= copySize || r.pool().crowded():
+		buf := copies.Get().(*[copySize]byte)
+		if n, err = write(w, buf[:copy(buf[:], p)]); err == nil {
+			copies.Put(buf) // any other is left to the garbage collector
+		}
+		return n, err
+	}
+	failed := true
+	defer func() {
+		if failed {
+			r.tear(len(p))
+		}
+	}()
+	n, err = write(w, p)
+	failed = err != nil
+	return n, err
+}
+
+// write is a Write that fails if it was not given all.
+func write(w io.Writer, p []byte) (int, error) {
+	n, err := w.Write(p)
+	switch {
+	case n < 0 || n > len(p):
+		return 0, io.ErrShortWrite
+	case err == nil && n < len(p):
+		return n, io.ErrShortWrite
+	}
+	return n, err
+}
+
+func (r *Reader) tear(n int) {
+	r.torn = true
+	if r.buffer != nil {
+		r.buffer.tear(r.off, n, r.at)
+	} else {
+		r.blob.tear(r.off, n, r.at)
+	}
+}
+
+// Lingers tells whether a writer may look at what it was given when Write has returned. That of net/http for HTTP/1 does
+// not; it is the one that can be hijacked. Of others nobody knows.
+func Lingers(w io.Writer) bool {
+	for {
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			break
+		}
+		w = u.Unwrap()
+	}
+	if _, ok := w.(http.Hijacker); !ok {
+		return true
+	}
+	t := reflect.TypeOf(w)
+	return t.Kind() != reflect.Pointer || t.Elem().PkgPath() != "net/http"
+}
+
+// Close ends the reading, and reports whether it was the first to do so.
+func (r *Reader) Close() bool {
+	if r.gone.Swap(true) {
+		return false
+	}
+	r.letGo()
+	return true
+}
+
+// letGo gives up the bytes, if the Reader was closed and no call looks at them.
+func (r *Reader) letGo() {
+	if !r.uses.CompareAndSwap(0, math.MinInt32) {
+		return
+	}
+	switch {
+	case r.buffer != nil:
+		r.buffer.close(r)
+	case r.lent == nil && r.blob != nil:
+		r.blob.pages.release()
+	}
+	runtime.KeepAlive(r.lent)
+}
+
+// close takes a Reader off the list.
+func (b *Buffer) close(r *Reader) {
+	b.mu.Lock()
+	delete(b.readers, r)
+	b.wakeWriter()
+	b.mu.Unlock()
+	b.pages.release()
+}
