@@ -3,8 +3,11 @@ package sign
 import (
 	"context"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
 // Ask admits requests that a backend vouches for: the viewer's URL carries a token of any form, and for each viewer, stream
@@ -99,14 +102,19 @@ func (a *Ask) Sign(ctx context.Context, public []byte) ([]byte, error) {
 	if !ok || t == "" {
 		return public, nil
 	}
-	p, ok := split(public)
+	p, ok := link.Split(public)
 	if !ok {
 		return public, ErrURL
 	}
-	if query, _ := p.rawQuery(); hasParam(query, a.param()) {
+	if query, _ := p.Query(); link.HasParam(query, a.param()) {
 		return public, nil
 	}
-	return p.insert([]byte(t)), nil
+	return p.Insert([]byte(t)), nil
+}
+
+// SignAlike tells a playlist rewriter that it need not call Sign for each URL: see [Signer.SignAlike].
+func (a *Ask) SignAlike(context.Context, []byte) bool {
+	return !strings.ContainsAny(a.param(), link.Digits)
 }
 
 // askToken is the key of param=token in a context, as it stood in the query. Each Ask of several in a row has its own.

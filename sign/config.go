@@ -6,6 +6,9 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/sign/internal/expiry"
+	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
 // A Config says how links are signed. [New] checks it and reports all its faults at once.
@@ -70,11 +73,9 @@ const (
 )
 
 const (
-	defaultTTL   = 24 * time.Hour
 	defaultParam = "hpt"
 	leastSecret  = 16
 	longestID    = 64
-	gridSteps    = 16
 	greatestSkew = 30 * time.Second
 )
 
@@ -82,7 +83,7 @@ const (
 func (c Config) withDefaults() (Config, error) {
 	var errs []error
 	if c.TTL == 0 {
-		c.TTL = defaultTTL
+		c.TTL = expiry.DefaultTTL
 	}
 	if c.TTL < time.Second {
 		errs = append(errs, fmt.Errorf("sign: TTL of %v is less than a second", c.TTL))
@@ -96,11 +97,11 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Param == "" {
 		c.Param = defaultParam
 	}
-	if !isName(c.Param) || strings.HasPrefix(c.Param, hlsPrefix) || c.Param == cmcdParam {
+	if !link.IsName(c.Param) || strings.HasPrefix(c.Param, link.HLSPrefix) || c.Param == link.CMCD {
 		errs = append(errs, fmt.Errorf("sign: Param %q is not a free name of letters, digits, - and _", c.Param))
 	}
 	for _, a := range c.Alone {
-		if a == "" || strings.Trim(a, unreserved) != "" {
+		if a == "" || strings.Trim(a, link.Unreserved) != "" {
 			errs = append(errs, fmt.Errorf("sign: Alone %q is not the ending of a path that needs no escaping", a))
 		}
 	}
@@ -127,10 +128,4 @@ func checkKeys(keys []Key) error {
 		seen[k.ID] = true
 	}
 	return errors.Join(errs...)
-}
-
-const unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
-
-func isName(s string) bool {
-	return s != "" && strings.Trim(s, unreserved) == "" && !strings.ContainsAny(s, ".~")
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
 // Cookie returns a cookie that opens the directory of rawURL, a path-absolute or absolute URL, as long as g says: for a
@@ -20,25 +22,25 @@ func (s *Signer) Cookie(g Grant, rawURL string) (*http.Cookie, error) {
 	if !g.fits() {
 		return nil, errGrant
 	}
-	p, ok := split(escapeURL(rawURL))
+	p, ok := link.Split(link.Escape(rawURL))
 	if !ok {
 		return nil, ErrURL
 	}
-	path := p.pathBytes()
+	path := p.EscapedPath()
 	dir, ok := g.directoryOf(path)
-	if !ok || depthOf(dir) > longestDepth || !plain(path) {
+	if !ok || link.DepthOf(dir) > longestDepth || !link.Plain(path) {
 		return nil, ErrURL
 	}
-	return s.cookieFor(&session{}, g, dir, depthOf(dir)), nil
+	return s.cookieFor(&session{}, g, dir, link.DepthOf(dir)), nil
 }
 
-func (s *Signer) cookieFor(h *session, g Grant, dir []byte, depth int) *http.Cookie {
+func (s *Signer) cookieFor(in *session, g Grant, dir []byte, depth int) *http.Cookie {
 	expires := g.Expires
 	if g.Until.After(expires) {
 		expires = g.Until
 	}
 	return &http.Cookie{
-		Name: s.config.Param, Value: string(s.signDirectory(s.signing(h), g, g.Claims, dir, depth)[len(s.mark):]),
+		Name: s.config.Param, Value: string(s.signDirectory(s.signing(in), g, g.Claims, dir, depth)[len(s.mark):]),
 		Path: string(dir), Expires: expires.Add(s.skew), Secure: true, HttpOnly: true, SameSite: s.config.Cookies,
 	}
 }
@@ -56,11 +58,11 @@ func (s *Signer) verifyCookie(r *http.Request) (*session, error) {
 		if i == mostCookies {
 			break
 		}
-		h, err := s.verifyToken(r, c.Value)
+		in, err := s.verifyToken(r, c.Value)
 		switch {
-		case err == nil && h.own != nil:
-			h.cookie, h.tokens = true, nil // what is HttpOnly stays out of links
-			return h, nil
+		case err == nil && in.own != nil:
+			in.cookie, in.tokens = true, nil // what is HttpOnly stays out of links
+			return in, nil
 		case err == nil:
 			err = ErrBadToken // a link of the query, which would be open to all who can plant a cookie
 		}
@@ -72,15 +74,15 @@ func (s *Signer) verifyCookie(r *http.Request) (*session, error) {
 }
 
 // renewCookie gives a session that may go on a new cookie when there is a later expiry on the grid.
-func (s *Signer) renewCookie(w http.ResponseWriter, h *session) {
-	g := h.grant
-	if !h.cookie || g.Until.IsZero() {
+func (s *Signer) renewCookie(w http.ResponseWriter, in *session) {
+	g := in.grant
+	if !in.cookie || g.Until.IsZero() {
 		return
 	}
-	if g.Expires = s.renewed(h); !g.Expires.After(h.grant.Expires) {
+	if g.Expires = s.renewed(in); !g.Expires.After(in.grant.Expires) {
 		return
 	}
-	http.SetCookie(w, s.cookieFor(h, g, h.own.dir, h.own.depth))
+	http.SetCookie(w, s.cookieFor(in, g, in.own.dir, in.own.depth))
 }
 
 // stripCookie removes the signer's cookies from header and leaves the others as they are.

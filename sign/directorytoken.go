@@ -5,9 +5,10 @@ import (
 	"slices"
 
 	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
-// cover is the token of a directory, ready to be appended.
+// directoryToken is the token of a directory, ready to be appended.
 type directoryToken struct {
 	signer *Signer
 	kind   int    // of the links that get it
@@ -25,37 +26,52 @@ const (
 	kindPlaylist
 )
 
+// kindOf takes for a playlist what is fetched again and again by the same URL (steering manifests too), if no server can take
+// it for media by what stands in front of a semicolon or the like.
 func kindOf(path []byte) int {
-	if isRenewed(path) {
-		return kindPlaylist
+	if !isRenewed(path) {
+		return kindMedia
 	}
-	return kindMedia
+	return kindPlaylist
+}
+
+func isRenewed(path []byte) bool {
+	_, name := link.DirectoryOf(path)
+	if kindOfName(name) != KindPlaylist {
+		return false
+	}
+	for name := range link.Readings(name) {
+		if isMedia(name) {
+			return false
+		}
+	}
+	return true
 }
 
 // outOfPath are the bytes that may mean something other than a path.
-var outOfPath = not(unreserved + "/+,@!=")
+var outOfPath = link.Not(link.Unreserved + "/+,@!=")
 
 // extendPlainly is the fast answer to most URLs of a playlist: a simple path below the directory of the URL before it. Not ok
 // means to look closer.
-func (c *directoryToken) extendPlainly(public []byte) (signed []byte, ok bool) {
-	if !bytes.HasPrefix(public, c.prefix) {
+func (t *directoryToken) extendPlainly(public []byte) (signed []byte, ok bool) {
+	if !bytes.HasPrefix(public, t.prefix) {
 		return public, false
 	}
-	name, separator := public[len(c.prefix):], byte('?')
+	name, separator := public[len(t.prefix):], byte('?')
 	if i := bytes.IndexByte(name, '?'); i >= 0 {
 		query := name[i+1:]
-		if bytes.IndexByte(query, '#') >= 0 || hasParam(query, c.signer.config.Param) || hls.CarriesVariables(query) {
+		if bytes.IndexByte(query, '#') >= 0 || link.MeansParam(query, t.signer.config.Param) || hls.CarriesVariables(query) {
 			return public, false
 		}
 		name, separator = name[:i], '&'
 	}
-	if !c.deep && bytes.IndexByte(name, '/') >= 0 {
+	if !t.deep && bytes.IndexByte(name, '/') >= 0 {
 		return public, false
 	}
-	if hasOdd(name, &outOfPath) || !hasNames(name) || c.kind != kindAny && c.kind != kindOf(name) || c.signer.isAlone(name) {
+	if link.HasOdd(name, &outOfPath) || !hasNames(name) || t.kind != kindAny && t.kind != kindOf(name) || t.signer.isAlone(name) {
 		return public, false
 	}
-	return append(append(public, separator), c.text...), true
+	return append(append(public, separator), t.text...), true
 }
 
 // hasNames reports whether no segment of a relative path is empty, but for the last, or begins with a dot.
@@ -72,43 +88,48 @@ func hasNames(path []byte) bool {
 	}
 }
 
-// directoryTokenFor returns the token for what lies beside path, made the first time it is needed. Which one that is does not depend
-// on what else a playlist names, so that a link keeps its spelling when the window of a live stream moves on.
-func (s *Signer) directoryTokenFor(h *session, p *parts, path []byte) *directoryToken {
+// directoryTokenFor returns the token for the tree of the session, or for what lies beside path, made the first time it is
+// needed. Which one that is does not depend on what else a playlist names, so that a link keeps its spelling when the window
+// of a live stream moves on.
+func (s *Signer) directoryTokenFor(in *session, p *link.URL, path []byte) *directoryToken {
 	kind := kindAny
-	if !h.grant.Until.IsZero() {
+	if !in.grant.Until.IsZero() {
 		kind = kindOf(path)
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	dir := h.tree
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	dir := in.tree
 	if len(dir) == 0 {
-		dir, _ = directoryOf(path)
+		dir, _ = link.DirectoryOf(path)
 	}
-	for _, c := range h.tokens {
-		if c.signer == s && (c.kind == kind || c.kind == kindAny) && bytes.Equal(dir, c.dir) {
-			h.recent[kind&1].Store(c)
-			return c
+	for _, t := range in.tokens {
+		if t.signer == s && (t.kind == kind || t.kind == kindAny) && bytes.Equal(dir, t.dir) {
+			in.recent[kind&1].Store(t)
+			return t
 		}
 	}
-	depth := depthOf(dir)
+	depth := link.DepthOf(dir)
 	if depth > longestDepth {
 		return nil
 	}
-	c := &directoryToken{signer: s, kind: kind, depth: depth, deep: len(h.tree) > 0, dir: bytes.Clone(dir), prefix: append(bytes.Clone(p.url[:p.path]), dir...)}
-	c.text = s.signDirectory(s.signing(h), s.inherit(h, kind != kindMedia), h.grant.Claims, c.dir, depth)
-	if len(h.tokens) >= maxTokens {
-		h.tokens = slices.DeleteFunc(h.tokens, func(c *directoryToken) bool { return c != h.own })
+	t := &directoryToken{
+		signer: s, kind: kind, depth: depth, deep: len(in.tree) > 0, dir: bytes.Clone(dir), prefix: append(bytes.Clone(p.Root()), dir...),
 	}
-	h.tokens = append(h.tokens, c)
-	h.recent[kind&1].Store(c)
-	return c
+	t.text = s.signDirectory(s.signing(in), s.inherit(in, kind != kindMedia), in.grant.Claims, t.dir, depth)
+	if len(in.tokens) >= maxTokens {
+		in.tokens = slices.DeleteFunc(in.tokens, func(t *directoryToken) bool { return t != in.own })
+	}
+	in.tokens = append(in.tokens, t)
+	in.recent[kind&1].Store(t)
+	return t
 }
 
 // signDirectory returns param=token for everything below dir.
 func (s *Signer) signDirectory(key *ringKey, g Grant, claims string, dir []byte, depth int) []byte {
 	head := header{key: key.id, grant: g, directory: true, depth: depth}
 	raw := head.append(nil)
-	mac := key.authenticate(appendDirectory(appendPrefix(nil, raw, claims), dir))
-	return appendText(append([]byte(nil), s.mark...), mac.append(raw))
+	m := key.get()
+	defer key.put(m)
+	m.message = appendDirectory(appendPrefix(m.message[:0], raw, claims), dir)
+	return m.appendToken(bytes.Clone(s.mark), raw)
 }

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+
+	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
 // A refusal is why a request is not admitted. Its text says no more than its status does.
@@ -29,8 +31,8 @@ var (
 	ErrMethod   error = &refusal{"token is for reading", http.StatusMethodNotAllowed}
 )
 
-// ErrURL is returned for a URL that cannot be signed: neither path-absolute nor http(s)://, or with a token already.
-var ErrURL = errors.New("sign: not a public URL without a token")
+// ErrURL is returned for a URL that cannot be signed: neither path-absolute nor http(s)://.
+var ErrURL = link.ErrURL
 
 // unsealed is ErrURL where the URL can stay as it is.
 type unsealed struct{ error }

@@ -12,6 +12,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
 // A Kind is what a request is for.
@@ -51,10 +53,10 @@ type Question struct {
 func (a *Ask) question(r *http.Request) (raw string, q Question, asks bool, err error) {
 	defer caught(&err)
 	path := []byte(r.URL.EscapedPath())
-	raw, count := findParam(r.URL.RawQuery, a.param())
+	raw, count := link.FindParam(r.URL.RawQuery, a.param())
 	token := bearer(r)
 	switch {
-	case count > 1 || !plain(path):
+	case count > 1 || !link.Plain(path):
 		return "", q, false, ErrBadToken
 	case count == 1:
 		if token, err = url.QueryUnescape(raw); err != nil {
@@ -92,7 +94,7 @@ func bearer(r *http.Request) string {
 }
 
 // streamOf is the directory of a path with all layers of escapes taken off, as each server on the way may take one.
-func streamOf(p []byte) string { return strings.Trim(path.Dir(string(bare(p))), "/") }
+func streamOf(p []byte) string { return strings.Trim(path.Dir(string(link.Bare(p))), "/") }
 
 func (a *Ask) asks(k Kind) bool {
 	return a.Kinds == nil || slices.Contains(a.Kinds, k)
@@ -102,19 +104,19 @@ func (a *Ask) asks(k Kind) bool {
 // it is the kind that is asked about.
 func (a *Ask) kindOf(p []byte) (Kind, bool) {
 	p = bytes.TrimRight(p, "/")
-	above, last := directoryOf(p)
-	name, _, _ := bytes.Cut(bare(last), []byte{';'})
+	above, last := link.DirectoryOf(p)
+	name, _, _ := bytes.Cut(link.Bare(last), []byte{';'})
 	kind := kindOfName(name)
 	if a.asks(kind) {
 		return kind, true
 	}
-	for name := range readings(last) {
+	for name := range link.Readings(last) {
 		if k := kindOfName(name); a.asks(k) {
 			return k, true
 		}
 	}
 	for segment := range bytes.SplitSeq(above, []byte{'/'}) { // a server may take what is behind a file for its parameters
-		for name := range readings(segment) {
+		for name := range link.Readings(segment) {
 			if k := kindOfName(name); a.asks(k) && (k != KindSegment || isMedia(name)) {
 				return k, true
 			}
@@ -124,10 +126,13 @@ func (a *Ask) kindOf(p []byte) (Kind, bool) {
 }
 
 func kindOfName(name []byte) Kind {
-	switch strings.ToLower(path.Ext(string(name))) {
-	case ".m3u8", ".m3u", ".json":
-		return KindPlaylist
-	case ".key":
+	ext := name[max(0, bytes.LastIndexByte(name, '.')):]
+	for _, playlist := range [...]string{".m3u8", ".m3u", ".json"} {
+		if bytes.EqualFold(ext, []byte(playlist)) {
+			return KindPlaylist
+		}
+	}
+	if bytes.EqualFold(ext, []byte(".key")) {
 		return KindKey
 	}
 	return KindSegment

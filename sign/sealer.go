@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+
+	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
 // A Sealer maps upstream URLs to public URLs that show nothing of them but a file name: /s/TOKEN/seg1.ts. It has the two
@@ -47,7 +49,7 @@ func NewSealer(c Config, prefix string) (*Sealer, error) {
 	if c.Scope > Directory {
 		errs = append(errs, fmt.Errorf("sign: unknown Scope %d", c.Scope))
 	}
-	if !strings.HasPrefix(prefix, "/") || !strings.HasSuffix(prefix, "/") || strings.Trim(prefix, unreserved+"/") != "" || !plain([]byte(prefix)) {
+	if !strings.HasPrefix(prefix, "/") || !strings.HasSuffix(prefix, "/") || strings.Trim(prefix, link.Unreserved+"/") != "" || !link.Plain([]byte(prefix)) {
 		errs = append(errs, fmt.Errorf("sign: prefix %q is not a path that begins and ends with / and needs no escaping", prefix))
 	}
 	s := &Sealer{prefix: prefix, scope: c.Scope}
@@ -83,15 +85,15 @@ func (s *Sealer) AppendPublic(dst, upstream []byte) ([]byte, error) { return s.s
 func (s *Sealer) seal(dst, upstream []byte, header string) ([]byte, error) {
 	key := (*s.ring.Load())[0]
 	if dir := s.recent.Load(); dir != nil && dir.key == key && dir.header == header && bytes.HasPrefix(upstream, dir.upstream) {
-		if name := upstream[len(dir.upstream):]; isFileName(name) {
+		if name := upstream[len(dir.upstream):]; link.IsFileName(name) {
 			return append(append(dst, dir.public...), name...), nil
 		}
 	}
-	p, ok := split(upstream)
-	if !ok || p.path == 0 || upstream[0] == '/' {
+	p, ok := link.Split(upstream)
+	if !ok || !p.IsAbsolute() {
 		return dst, errUnsealed
 	}
-	if slash := p.path + bytes.LastIndexByte(upstream[p.path:p.query], '/') + 1; s.scope == Directory && slash > p.path && isFileName(upstream[slash:]) {
+	if slash := len(p.Directory()); s.scope == Directory && slash > len(p.Root()) && link.IsFileName(upstream[slash:]) {
 		dir := &sealedDir{key: key, header: header, upstream: bytes.Clone(upstream[:slash])}
 		dir.public = append(key.appendToken([]byte(s.prefix), formDirectory, header, dir.upstream), '/')
 		s.recent.Store(dir)
@@ -130,12 +132,12 @@ func (s *Sealer) open(path string) (upstream []byte, header string, err error) {
 		return nil, "", ErrBadToken
 	}
 	if form&^formHeader == formDirectory {
-		if !plain([]byte("/" + name)) {
+		if !link.Plain([]byte("/" + name)) {
 			return nil, "", ErrBadToken
 		}
 		return append(upstream, name...), header, nil
 	}
-	if p, ok := split(upstream); !ok || string(appendName(nil, &p)) != name {
+	if p, ok := link.Split(upstream); !ok || string(appendName(nil, &p)) != name {
 		return nil, "", ErrBadToken
 	}
 	return upstream, header, nil

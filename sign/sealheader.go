@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
 // sealable are the header fields that can be sealed: what origins go by and a proxy does not decide itself.
@@ -95,11 +97,11 @@ func (s *Sealer) Sign(ctx context.Context, public []byte) ([]byte, error) {
 	if in.block == "" {
 		return public, nil
 	}
-	p, ok := split(public)
+	p, ok := link.Split(public)
 	if !ok {
 		return public, ErrURL
 	}
-	upstream, _, err := s.open(string(public[p.path:p.query]))
+	upstream, _, err := s.open(string(p.Path()))
 	if err != nil {
 		return public, err
 	}
@@ -107,8 +109,8 @@ func (s *Sealer) Sign(ctx context.Context, public []byte) ([]byte, error) {
 	if originOf(upstream) != in.origin {
 		block = withoutCredentials(block)
 	}
-	tail := bytes.Clone(public[p.query:])
-	out, err := s.seal(public[:p.path], upstream, block)
+	tail := bytes.Clone(p.Tail())
+	out, err := s.seal(p.Root(), upstream, block)
 	return append(out, tail...), err
 }
 

@@ -72,7 +72,7 @@ func (sk *sealKey) appendToken(dst []byte, form byte, header string, plain []byt
 	n := len(sk.head)
 	t.raw = append(append(t.raw[:0], t.message[:n]...), t.sum[:nonceSize]...)
 	t.raw = sk.aead.Seal(t.raw, t.sum[:nonceSize], t.message[n:], t.message[:n])
-	dst = appendText(dst, t.raw)
+	dst = base64url.AppendEncode(dst, t.raw)
 	if cap(t.raw) <= 16<<10 {
 		sk.tools.Put(t)
 	}

@@ -7,6 +7,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/sign/internal/expiry"
+	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
 // A Grant is what a valid token allows.
@@ -41,9 +44,7 @@ func (s *Signer) Grant(r *http.Request) (Grant, error) {
 }
 
 // grid returns the first point of the expiry grid that is at least d after t.
-func (s *Signer) grid(t time.Time, d time.Duration) time.Time { return gridAfter(t, d, s.step) }
-
-type contextKey struct{}
+func (s *Signer) grid(t time.Time, d time.Duration) time.Time { return expiry.After(t, d, s.step) }
 
 // NewContext returns ctx with g, for those who admit viewers in another way than by Handler: what Sign signs under it
 // expires with g. Set g.Directory where others write the playlists.
@@ -55,7 +56,7 @@ func NewContext(ctx context.Context, g Grant) context.Context {
 // FromContext returns the grant under which Handler admitted the request that ctx belongs to; of several signers in a row,
 // that of the innermost.
 func FromContext(ctx context.Context) (Grant, bool) {
-	s, ok := ctx.Value(contextKey{}).(*session)
+	s, ok := expiry.FromContext(ctx).(*session)
 	if !ok {
 		return Grant{}, false
 	}
@@ -87,14 +88,14 @@ const maxTokens = 16
 
 // into returns ctx with s, which remembers the session that was there.
 func (s *session) into(ctx context.Context) context.Context {
-	s.outer, _ = ctx.Value(contextKey{}).(*session)
-	return context.WithValue(ctx, contextKey{}, s)
+	s.outer, _ = expiry.FromContext(ctx).(*session)
+	return expiry.NewContext(ctx, s)
 }
 
 // sessionOf returns the session of a request that signer has admitted or that NewContext has set since, whichever is the
 // inner one. If there is neither, it is that of another signer.
 func sessionOf(ctx context.Context, signer *Signer) (*session, bool) {
-	inner, ok := ctx.Value(contextKey{}).(*session)
+	inner, ok := expiry.FromContext(ctx).(*session)
 	for s := inner; s != nil; s = s.outer {
 		if s.signer == signer || s.signer == nil {
 			return s, true
@@ -103,21 +104,21 @@ func sessionOf(ctx context.Context, signer *Signer) (*session, bool) {
 	return inner, ok
 }
 
-// end is when the last of what s and those around it allow ends.
-func (s *session) end() int64 {
+// End is when the last of what s and those around it allow ends, in seconds since 1970.
+func (s *session) End() int64 {
 	end := max(s.grant.Expires.Unix(), s.grant.Until.Unix())
 	if s.outer != nil {
-		end = min(end, s.outer.end())
+		end = min(end, s.outer.End())
 	}
 	return end
 }
 
-// directoryOf returns the directory of a token for path; it is not ok if g does not reach there.
+// link.DirectoryOf returns the directory of a token for path; it is not ok if g does not reach there.
 func (g *Grant) directoryOf(path []byte) ([]byte, bool) {
 	if g.Directory != "" {
 		return []byte(g.Directory), bytes.HasPrefix(path, []byte(g.Directory))
 	}
-	dir, _ := directoryOf(path)
+	dir, _ := link.DirectoryOf(path)
 	return dir, true
 }
 
@@ -127,8 +128,8 @@ func (s *session) mayOpen(path []byte) bool {
 }
 
 // isFree reports whether the viewer's cookie for signer opens path, so that it needs no token.
-func (s *session) isFree(signer *Signer, p *parts, path []byte) bool {
-	return s.admittedByCookie(signer) && p.path == 0 && bytes.HasPrefix(path, s.own.dir)
+func (s *session) isFree(signer *Signer, p *link.URL, path []byte) bool {
+	return s.admittedByCookie(signer) && !p.HasHost() && bytes.HasPrefix(path, s.own.dir)
 }
 
 func (s *session) admittedByCookie(signer *Signer) bool { return s.cookie && s.signer == signer }

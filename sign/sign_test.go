@@ -136,7 +136,7 @@ func TestTheTokenIsAppended(t *testing.T) {
 func TestWhatCannotBeSigned(t *testing.T) {
 	s := signer(t, nil)
 	for _, u := range []string{"", "seg.ts", "../seg.ts", "?x=1", "#f", "skd://key", "data:text/plain,a", "urn:uuid:1", "file:///etc/passwd",
-		"http://", "https:///a", "http:/a", "//", "///a", "http://?x", "/a.ts?hpt=old", "/a.ts?x&hpt", "/a.ts?hpt"} {
+		"http://", "https:///a", "http:/a", "//", "///a", "http://?x"} {
 		_, err := s.Sign(t.Context(), []byte(u))
 		require.ErrorIs(t, err, sign.ErrURL, u)
 		_, err = s.URL(u)

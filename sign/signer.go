@@ -1,8 +1,17 @@
 package sign
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/sign/internal/expiry"
+	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
 // A Signer makes and verifies links. It is made by [New] and may be used by any number of goroutines.
@@ -25,7 +34,7 @@ func New(c Config) (*Signer, error) {
 	}
 	s := &Signer{
 		config: c,
-		step:   stepOf(c.TTL),
+		step:   expiry.StepOf(c.TTL),
 		skew:   min(greatestSkew, c.TTL/2),
 		mark:   []byte(c.Param + "="),
 
@@ -47,10 +56,10 @@ func (s *Signer) Rotate(keys []Key) error {
 	return nil
 }
 
-// signing returns the key that signs under h.
-func (s *Signer) signing(h *session) *ringKey {
-	if h.signer == s {
-		if k := s.verifying(h.key); k != nil {
+// signing returns the key that signs in a session.
+func (s *Signer) signing(in *session) *ringKey {
+	if in.signer == s {
+		if k := s.verifying(in.key); k != nil {
 			return k
 		}
 	}
@@ -65,4 +74,215 @@ func (s *Signer) verifying(id string) *ringKey {
 		}
 	}
 	return nil
+}
+
+// URL returns rawURL, a path-absolute or absolute http(s) URL, with a token that begins a session: the entry link for a
+// page. Bytes that have no place in a URL are escaped. ErrURL for what cannot be signed; ErrNoViewer if Config.Claims is
+// set, since the link would be bound to nobody: see URLFor.
+func (s *Signer) URL(rawURL string) (string, error) { return s.URLFor(nil, rawURL) }
+
+// URLFor is URL for the viewer who sends r, typically the request for the page that shows the link. Those who open the link
+// must have the same Config.Claims.
+func (s *Signer) URLFor(r *http.Request, rawURL string) (string, error) {
+	g, err := s.Grant(r)
+	if err != nil {
+		return "", err
+	}
+	return s.URLUnder(g, rawURL)
+}
+
+var errGrant = errors.New("sign: a grant needs an expiry, times between 1970 and 36812, a session of at most 255 bytes " +
+	"and a directory that is a path with both slashes, or none")
+
+// URLUnder is URL with a grant of the caller's making: other times, a session id, claims that are known without a request.
+func (s *Signer) URLUnder(g Grant, rawURL string) (string, error) {
+	if !g.fits() {
+		return "", errGrant
+	}
+	in := &session{grant: g, entry: true, tree: []byte(g.Directory), free: g.Directory == ""}
+	out, err := s.signUnder(in, link.Escape(rawURL))
+	return string(out), err
+}
+
+// Sign appends a token to public, a path-absolute or absolute http(s) URL, in front of its fragment if it has one, and
+// returns the extended slice, which shares the array of public if there is room. It is for the Sign field of a playlist
+// rewriter. ErrURL for what it cannot sign.
+//
+// The token carries the expiry and the claims of the grant in ctx, that of the request which fetched the playlist. Without
+// one it expires after TTL and has no claims; with Config.Claims set it is ErrNoViewer then.
+//
+// With the scope Directory, URLs below the directory of the request's own token get that very token. All others get one for
+// themselves alone, since it is the playlist that names them: URLs elsewhere, those whose path could mean two things, those
+// that carry variables of a multivariant playlist, and those that Config.Alone names. Without a token in the request, each
+// gets one for its directory; see Grant.Directory.
+//
+// A parameter that has the name of Config.Param already is another service's, such as an origin of the same kind: in the link
+// its name ends in a dot, which Handler takes off again.
+func (s *Signer) Sign(ctx context.Context, public []byte) ([]byte, error) {
+	in, ok := sessionOf(ctx, s)
+	if !ok {
+		var err error
+		if in, err = s.forAnyone(); err != nil {
+			return public, err
+		}
+	}
+	return s.signUnder(in, public)
+}
+
+// SignAlike tells a playlist rewriter that it need not call Sign for each URL: what Sign appends to public it appends to
+// each URL that differs from it in nothing but digits, of its file name before the extension or of its query. So it is for
+// most URLs that get the token of a directory, once Sign has been called for one there.
+func (s *Signer) SignAlike(ctx context.Context, public []byte) bool {
+	if s.config.Scope != Directory || s.numbered || bytes.IndexByte(public, '%') >= 0 { // other digits could make another escape
+		return false
+	}
+	in, ok := sessionOf(ctx, s)
+	if !ok {
+		in = s.anyone.Load()
+	}
+	if in == nil {
+		return false
+	}
+	for i := range in.recent {
+		if t := in.recent[i].Load(); t != nil && t.signer == s {
+			if _, ok := t.extendPlainly(public); ok {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// SignsVariables tells a playlist rewriter that no client can change the variables of a multivariant playlist that a link
+// carries.
+func (s *Signer) SignsVariables() bool { return true }
+
+// hasDigits reports whether digits decide which token a URL gets, or whether it gets one.
+func (c *Config) hasDigits() bool {
+	return strings.ContainsAny(c.Param+strings.Join(c.Alone, ""), link.Digits)
+}
+
+// forAnyone returns the session that is in force until the next step of the grid.
+func (s *Signer) forAnyone() (*session, error) {
+	g, err := s.Grant(nil)
+	if err != nil {
+		return nil, err
+	}
+	if in := s.anyone.Load(); in != nil && in.grant == g {
+		return in, nil
+	}
+	in := &session{grant: g, since: time.Now(), free: true}
+	s.anyone.Store(in)
+	return in, nil
+}
+
+func (s *Signer) signUnder(in *session, public []byte) ([]byte, error) {
+	byCookie := in.admittedByCookie(s)
+	if s.config.Scope == Exact && !byCookie {
+		if p, ok := link.SplitPlainly(public, s.config.Param); ok {
+			return s.signExact(in, &p, p.Path(), true), nil
+		}
+	}
+	for i := range in.recent {
+		if t := in.recent[i].Load(); t != nil && t.signer == s {
+			if signed, ok := t.extendPlainly(public); ok {
+				return signed, nil
+			}
+		}
+	}
+	p, ok := link.Split(public)
+	if !ok {
+		return public, ErrURL
+	}
+	query, _ := p.Query()
+	whole := link.IsWhole(query, s.config.Param)
+	if !whole && link.MeansParam(query, s.config.Param) {
+		p.KeepParam(s.config.Param)
+		query, _ = p.Query()
+	}
+	path := p.EscapedPath()
+	if (s.config.Scope == Directory || byCookie) && link.Plain(path) && !s.isAlone(path) && !hls.CarriesVariables(query) {
+		if in.isFree(s, &p, path) {
+			return p.Text, nil
+		}
+		if s.config.Scope == Directory && in.mayOpen(path) {
+			if t := s.directoryTokenFor(in, &p, path); t != nil {
+				return p.Insert(t.text), nil
+			}
+		}
+	}
+	return s.signExact(in, &p, path, whole), nil
+}
+
+// signExact is most of the cost of the scope Exact. With whole, there is nothing in the query that does not count.
+func (s *Signer) signExact(in *session, p *link.URL, path []byte, whole bool) []byte {
+	b := s.prefixFor(in, s.signing(in), path)
+	m := b.key.get()
+	defer b.key.put(m)
+	m.message = append(m.message[:0], b.message...)
+	if query, hasQuery := p.Query(); whole {
+		m.message = appendWhole(m.message, path, query, hasQuery)
+	} else {
+		m.message = appendExact(m.message, path, query, hasQuery, s.config.Param)
+	}
+	if p.IsEnd() {
+		return m.appendToken(append(p.Separate(), s.mark...), b.head)
+	}
+	return p.Insert(m.appendToken(bytes.Clone(s.mark), b.head))
+}
+
+// prefix is the beginning of the message, and of the token, that is the same for all links of a kind in a session.
+type prefix struct {
+	key     *ringKey
+	message []byte
+	head    []byte
+}
+
+func (s *Signer) prefixFor(in *session, key *ringKey, path []byte) *prefix {
+	kind := kindAny
+	if !in.grant.Until.IsZero() {
+		kind = kindOf(path)
+	}
+	if b := in.prefix[kind&1].Load(); b != nil && b.key == key {
+		return b
+	}
+	head := header{key: key.id, grant: s.inherit(in, kind != kindMedia)}
+	raw := head.append(nil)
+	b := &prefix{key: key, message: appendPrefix(nil, raw, in.grant.Claims), head: raw}
+	in.prefix[kind&1].Store(b)
+	return b
+}
+
+// inherit returns the grant of a link in what was fetched in a session: the same, except that a renewed session gives media
+// new time and no more than that, while a playlist keeps its link.
+func (s *Signer) inherit(in *session, renewed bool) Grant {
+	g := in.grant
+	if renewed || in.entry || g.Until.IsZero() {
+		return g
+	}
+	g.Expires, g.Until = s.renewed(in), time.Time{}
+	return g
+}
+
+// renewed is the expiry of media in a session that may go on.
+func (s *Signer) renewed(in *session) time.Time {
+	end := s.grid(in.since, s.config.TTL)
+	if in.grant.Expires.After(end) {
+		end = in.grant.Expires
+	}
+	if end.After(in.grant.Until) {
+		end = in.grant.Until
+	}
+	return end
+}
+
+// isAlone reports whether a segment of path has an ending that Config.Alone names in any spelling that a server may take for
+// it: escaped however often, in capitals, with path parameters, or with more path behind it (as CGI has it).
+func (s *Signer) isAlone(path []byte) bool {
+	for _, ending := range s.config.Alone {
+		if link.NamesEnding(path, ending) {
+			return true
+		}
+	}
+	return false
 }

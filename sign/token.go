@@ -1,10 +1,11 @@
 package sign
 
 import (
-	"encoding/base64"
 	"encoding/binary"
 	"strings"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
 // The first byte of a token: the version of the format, and what it carries.
@@ -23,8 +24,6 @@ const (
 	longestToken = 1024
 	longestDepth = 255
 )
-
-var base64url = base64.RawURLEncoding.Strict()
 
 // header is the part of a token that its MAC covers.
 type header struct {
@@ -138,5 +137,46 @@ func (g *Grant) fits() bool {
 			return false
 		}
 	}
-	return !g.Expires.IsZero() && len(g.Session) <= 255 && (g.Directory == "" || strings.HasSuffix(g.Directory, "/") && plain([]byte(g.Directory)))
+	return !g.Expires.IsZero() && len(g.Session) <= 255 && (g.Directory == "" || strings.HasSuffix(g.Directory, "/") && link.Plain([]byte(g.Directory)))
+}
+
+// appendPrefix appends what the MAC of a token covers besides the URL.
+func appendPrefix(dst, head []byte, claims string) []byte {
+	dst = append(append(dst, head...), 'R') // for reading
+	return append(appendLen(dst, len(claims)), claims...)
+}
+
+// appendDirectory adds the path of a directory to a message, whose query is free.
+func appendDirectory(dst, dir []byte) []byte {
+	return append(append(appendLen(dst, len(dir)), dir...), 0)
+}
+
+// queryRoom is for the parameters that count on the stack; more are moved to the heap.
+const queryRoom = 256
+
+// appendExact adds a path and those parameters of a query that count.
+func appendExact(dst, path, query []byte, hasQuery bool, param string) []byte {
+	var room [queryRoom]byte
+	counted := room[:0]
+	if hasQuery {
+		counted = link.AppendQuery(counted, query, param)
+	}
+	dst = append(appendLen(dst, len(path)), path...)
+	return append(appendLen(dst, len(counted)), counted...)
+}
+
+// appendWhole is appendExact for a query of which link.IsWhole is true.
+func appendWhole(dst, path, query []byte, hasQuery bool) []byte {
+	dst = append(appendLen(dst, len(path)), path...)
+	if !hasQuery {
+		return append(dst, 0)
+	}
+	return append(append(appendLen(dst, len(query)+1), '&'), query...)
+}
+
+func appendLen(dst []byte, n int) []byte {
+	if n < 0x80 {
+		return append(dst, byte(n))
+	}
+	return binary.AppendUvarint(dst, uint64(n))
 }

@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -130,6 +131,33 @@ func TestCarriedVariablesNeedATokenOfTheirOwn(t *testing.T) {
 	for _, query := range []string{"define=1", "t=%2F%3D%7e", "x=%6", "x=%25", "hls%2"} {
 		require.Equal(t, "/live/show/v.m3u8?"+query+"&"+token, child(t, s, ctx, "/live/show/v.m3u8?"+query))
 	}
+}
+
+// An origin of the same kind has the parameter too, and its own token must reach it.
+func TestAParameterOfTheSameNameIsAnothersAndStays(t *testing.T) {
+	for name, s := range map[string]*sign.Signer{"exact": signer(t, nil), "directory": signer(t, directory)} {
+		t.Run(name, func(t *testing.T) {
+			for _, query := range []string{"hpt=theirs", "hpt", "x&hpt=a&hpt=b", "hpt.=a", "hpt..=a&hpt=b", "hptx=1", "x=hpt", "h%70t=1", "%68pt.=1", "hpt=1&_HLS_msn=3"} {
+				for _, link := range []string{child(t, s, t.Context(), "/live/a.ts?"+query+"#f"), must(s.URL("/live/a.ts?" + query))} {
+					link, _, _ = strings.Cut(link, "#")
+					again := must(url.Parse(link)).Query() // as players write it anew that add a parameter
+					require.Len(t, again["hpt"], 1)
+					r := request(link)
+					var got *http.Request
+					w := httptest.NewRecorder()
+					s.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r })).ServeHTTP(w, r)
+					require.Equal(t, 200, w.Code, link)
+					require.Equal(t, must(url.ParseQuery(query)), must(url.ParseQuery(got.URL.RawQuery)), link)
+					require.Equal(t, got.URL.RequestURI(), got.RequestURI)
+				}
+			}
+			_, err := s.Verify(request(strings.Replace(must(s.URL("/live/a.ts")), "?", "?hpt=x&", 1)))
+			require.ErrorIs(t, err, sign.ErrBadToken, "two")
+		})
+	}
+	exact := signer(t, nil)
+	_, err := exact.Verify(request(strings.Replace(must(exact.URL("/live/a.ts?hpt=theirs")), "theirs", "others", 1)))
+	require.ErrorIs(t, err, sign.ErrBadToken, "it is covered")
 }
 
 func TestAnswersAreNotSharedBeyondWhatTheyDependOn(t *testing.T) {

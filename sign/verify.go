@@ -7,35 +7,36 @@ import (
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
 // Verify returns what the token of r grants, or one of the errors of this package, or that of Config.Refuse. It looks at
 // the path and the query of r.URL, so it must see them as the client sent them: outside of http.StripPrefix.
 func (s *Signer) Verify(r *http.Request) (Grant, error) {
-	h, err := s.verify(r)
+	in, err := s.verify(r)
 	if err != nil {
 		return Grant{}, err
 	}
-	return h.grant, nil
+	return in.grant, nil
 }
 
-func (s *Signer) verify(r *http.Request) (h *session, err error) {
+func (s *Signer) verify(r *http.Request) (in *session, err error) {
 	defer caught(&err)
-	h, err = s.find(r)
+	in, err = s.find(r)
 	if err != nil {
 		return nil, err
 	}
 	if s.config.Refuse != nil {
-		if err := s.config.Refuse(r, h.grant); err != nil {
+		if err := s.config.Refuse(r, in.grant); err != nil {
 			return nil, err
 		}
 	}
-	return h, nil
+	return in, nil
 }
 
 // find takes the token in the query, if there is one, before a cookie.
 func (s *Signer) find(r *http.Request) (*session, error) {
-	switch text, count := findParam(r.URL.RawQuery, s.config.Param); count {
+	switch text, count := link.FindParam(r.URL.RawQuery, s.config.Param); count {
 	case 0:
 		return s.verifyCookie(r)
 	case 1:
@@ -60,21 +61,22 @@ func (s *Signer) verifyToken(r *http.Request, text string) (*session, error) {
 	}
 	path := whole
 	if head.directory {
-		if path, ok = ancestor(whole, head.depth); !ok || s.isAlone(whole) || hls.CarriesVariables([]byte(r.URL.RawQuery)) {
+		if path, ok = link.Ancestor(whole, head.depth); !ok || s.isAlone(whole) || hls.CarriesVariables([]byte(r.URL.RawQuery)) {
 			return nil, ErrBadToken
 		}
 	}
 	if s.config.Claims != nil {
 		head.grant.Claims = s.config.Claims(r)
 	}
-	var room [messageRoom]byte
-	message := appendPrefix(room[:0], raw, head.grant.Claims)
+	m := key.get()
+	defer key.put(m)
+	m.message = appendPrefix(m.message[:0], raw, head.grant.Claims)
 	if head.directory {
-		message = appendDirectory(message, path)
+		m.message = appendDirectory(m.message, path)
 	} else {
-		message = appendExact(message, path, []byte(r.URL.RawQuery), r.URL.RawQuery != "", s.config.Param)
+		m.message = appendExact(m.message, path, []byte(r.URL.RawQuery), r.URL.RawQuery != "", s.config.Param)
 	}
-	if want := key.authenticate(message); !hmac.Equal(want.append(nil), mac) || head.directory && !plain(whole) {
+	if !hmac.Equal(m.authenticate(), mac) || head.directory && !link.Plain(whole) {
 		return nil, ErrBadToken
 	}
 	now := time.Now()
@@ -84,13 +86,13 @@ func (s *Signer) verifyToken(r *http.Request, text string) (*session, error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions {
 		return nil, ErrMethod
 	}
-	h := &session{grant: head.grant, since: now, signer: s, key: head.key}
+	in := &session{grant: head.grant, since: now, signer: s, key: head.key}
 	if head.directory {
-		h.tree = path
-		h.own = s.ownToken(&head, path, text)
-		h.tokens = append(h.tokens, h.own)
+		in.tree = path
+		in.own = s.ownToken(&head, path, text)
+		in.tokens = append(in.tokens, in.own)
 	}
-	return h, nil
+	return in, nil
 }
 
 // inTime applies the end of the grant, or that of its renewal to what is fetched again and again.
@@ -126,19 +128,19 @@ func (s *Signer) Handler(next http.Handler) http.Handler {
 		if s.config.Cookies != 0 {
 			w.Header().Add("Vary", "Cookie") // a shared cache must not hand to others what the cookie opened
 		}
-		h, err := s.verify(r)
+		in, err := s.verify(r)
 		if err != nil {
 			s.refuse(w, err)
 			return
 		}
-		s.renewCookie(w, h)
-		next.ServeHTTP(w, s.strip(r, h))
+		s.renewCookie(w, in)
+		next.ServeHTTP(w, s.strip(r, in))
 	})
 }
 
 // strip returns a copy of r without the token.
-func (s *Signer) strip(r *http.Request, h *session) *http.Request {
-	out := stripRequest(r.WithContext(h.into(r.Context())), s.config.Param)
+func (s *Signer) strip(r *http.Request, in *session) *http.Request {
+	out := stripRequest(r.WithContext(in.into(r.Context())), s.config.Param)
 	out.Header = s.stripCookie(r.Header)
 	return out
 }
@@ -148,11 +150,11 @@ func stripRequest(r *http.Request, param string) *http.Request {
 	u := *r.URL
 	if u.RawQuery != "" {
 		var mark bool
-		u.RawQuery, mark = cutParam(u.RawQuery, param)
+		u.RawQuery, mark = link.StripParam(u.RawQuery, param)
 		u.ForceQuery = mark && u.RawQuery == ""
 	}
 	r.URL = &u
-	r.RequestURI = stripURI(r.RequestURI, param)
+	r.RequestURI = link.StripURI(r.RequestURI, param)
 	return r
 }
 

@@ -11,7 +11,7 @@ import (
 
 	"github.com/hlsproxy/hlsproxy/internal/bench/ratio"
 	"github.com/hlsproxy/hlsproxy/rewrite"
-	"github.com/hlsproxy/hlsproxy/sign"
+	"github.com/hlsproxy/hlsproxy/sign/cdn"
 )
 
 // cloudFront signs the segments of a playlist with one wildcard policy, and each for itself as the SDK does. Nothing is
@@ -28,17 +28,17 @@ func cloudFront() []ratio.Contender {
 	buf, dst := make([]byte, 0, 1024), make([]byte, 0, 1<<20)
 	return []ratio.Contender{
 		{Name: "one signature", Run: func() {
-			one := must(sign.CloudFront("K2JCJMDEHXQW5F", key, time.Hour))
+			one := must(cdn.CloudFront(cdn.CloudFrontConfig{KeyPairID: "K2JCJMDEHXQW5F", Key: key, TTL: time.Hour}))
 			must(one.Sign(context.Background(), append(buf[:0], segments[0]...)))
 		}},
 		{Name: "all by wildcard policy", Run: func() {
-			all := must(sign.CloudFront("K2JCJMDEHXQW5F", key, time.Hour))
+			all := must(cdn.CloudFront(cdn.CloudFrontConfig{KeyPairID: "K2JCJMDEHXQW5F", Key: key, TTL: time.Hour}))
 			for _, s := range segments {
 				must(all.Sign(context.Background(), append(buf[:0], s...)))
 			}
 		}},
 		{Name: "the same in a playlist", Run: func() {
-			all := must(sign.CloudFront("K2JCJMDEHXQW5F", key, time.Hour))
+			all := must(cdn.CloudFront(cdn.CloudFrontConfig{KeyPairID: "K2JCJMDEHXQW5F", Key: key, TTL: time.Hour}))
 			rw := &rewrite.Rewriter{Sign: all}
 			dst = must(rw.Append(context.Background(), dst[:0], playlist, "https://d111111abcdef8.cloudfront.net/vod/a/index.m3u8"))
 		}},

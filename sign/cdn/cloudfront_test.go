@@ -1,4 +1,4 @@
-package sign_test
+package cdn_test
 
 import (
 	"context"
@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/sign"
+	"github.com/hlsproxy/hlsproxy/sign/cdn"
 	"github.com/stretchr/testify/require"
 )
 
@@ -45,10 +46,10 @@ func (c *counted) Sign(r io.Reader, digest []byte, opts crypto.SignerOpts) ([]by
 
 var rsaKey = sync.OnceValue(func() *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, 2048)) })
 
-func cloudFront(t testing.TB) (*sign.CloudFrontSigner, *counted) {
+func cloudFront(t testing.TB) (cdn.Signer, *counted) {
 	t.Helper()
 	key := &counted{Signer: rsaKey()}
-	c, err := sign.CloudFront("K2JCJMDEHXQW5F", key, time.Hour)
+	c, err := cdn.CloudFront(cdn.CloudFrontConfig{KeyPairID: "K2JCJMDEHXQW5F", Key: key, TTL: time.Hour})
 	require.NoError(t, err)
 	return c, key
 }
@@ -113,7 +114,7 @@ func edgeSignature(public crypto.PublicKey, policy, signature []byte, hash strin
 		h, sum = crypto.SHA256, d[:]
 	}
 	if key, ok := public.(*ecdsa.PublicKey); ok {
-		if !ecdsa.VerifyASN1(key, sum, signature) {
+		if !once(string(sum)+string(signature)+key.X.String(), func() bool { return ecdsa.VerifyASN1(key, sum, signature) }) {
 			return errors.New("ecdsa")
 		}
 		return nil
@@ -163,13 +164,12 @@ func TestCloudFrontKeysAndHashes(t *testing.T) {
 	p256 := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	for _, key := range []crypto.Signer{rsaKey(), p256} {
 		for _, sha256 := range []bool{false, true} {
-			c := must(sign.CloudFront("K2JCJMDEHXQW5F", key, 0))
-			c.SHA256 = sha256
+			c := must(cdn.CloudFront(cdn.CloudFrontConfig{KeyPairID: "K2JCJMDEHXQW5F", Key: key, SHA256: sha256}))
 			require.NoError(t, edge(key.Public(), must(c.URL("https://h/a.ts"))))
 			link := string(must(c.Sign(t.Context(), []byte("https://h/a.ts"))))
 			require.NoError(t, edge(key.Public(), link))
 			require.Equal(t, sha256, strings.Contains(link, "Hash-Algorithm"))
-			cookies := must(c.Cookies("https://h/a/*"))
+			cookies := must(c.Cookies("https://h/a/"))
 			values := map[string]string{}
 			for _, k := range cookies {
 				require.True(t, k.Secure && k.HttpOnly && k.Valid() == nil)
@@ -185,7 +185,7 @@ func TestCloudFrontKeysAndHashes(t *testing.T) {
 	short := must(rsa.GenerateKey(rand.Reader, 1024))
 	p384 := must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
 	for _, key := range []crypto.Signer{nil, ed, short, p384} {
-		_, err := sign.CloudFront("a b", key, time.Millisecond)
+		_, err := cdn.CloudFront(cdn.CloudFrontConfig{KeyPairID: "a b", Key: key, TTL: time.Millisecond})
 		require.Len(t, strings.Split(err.Error(), "\n"), 3)
 	}
 }
@@ -218,23 +218,22 @@ func TestCloudFrontExpiry(t *testing.T) {
 
 func TestCloudFrontRefuses(t *testing.T) {
 	c, key := cloudFront(t)
-	for _, u := range []string{"", "/a.ts", "//h/a.ts", "a.ts", "https://h/*/a.ts", "https://h/a/../b.ts", "https://h/%2e%2e/b.ts", "https://h//b.ts",
-		"https://h/a\"/b.ts", "https://h/a\\/b.ts", "https://h/ü.ts", "https://h/a.ts?Key-Pair-Id=x", "https://h", "skd://h/a"} {
+	for _, u := range []string{"", "/a.ts", "//h/a.ts", "a.ts", "https://h/*/a.ts", "https://h/a/../b.ts", "https://h/%2e%2e/b.ts", "https://h/a\\../b.ts", "skd://h/a"} {
 		_, err := c.Sign(t.Context(), []byte(u))
-		require.ErrorIs(t, err, sign.ErrURL, u)
+		require.ErrorIs(t, err, cdn.ErrURL, u)
 		_, err = c.URL(u)
-		require.ErrorIs(t, err, sign.ErrURL, u)
+		require.ErrorIs(t, err, cdn.ErrURL, u)
 	}
-	for _, r := range []string{"/a/*", "h/a", "https://h/\"*", "https://h/*#x"} {
+	for _, r := range []string{"/a/", "h/a/", "https://h/a", "https://h/*/", "https://h/#x", "https://h/?x", "https://h/../"} {
 		_, err := c.Cookies(r)
-		require.ErrorIs(t, err, sign.ErrURL, r)
+		require.ErrorIs(t, err, cdn.ErrURL, r)
 	}
 	key.err = errors.New("module is locked")
 	_, err := c.Sign(t.Context(), []byte("https://h/a.ts"))
 	require.ErrorIs(t, err, key.err)
 	_, err = c.URL("https://h/a.ts")
 	require.ErrorIs(t, err, key.err)
-	_, err = c.Cookies("https://h/*")
+	_, err = c.Cookies("https://h/")
 	require.ErrorIs(t, err, key.err)
 	key.err = nil
 	_, err = c.Sign(t.Context(), []byte("https://h/a.ts"))
@@ -264,7 +263,7 @@ func ExampleCloudFront() {
 		fmt.Println(err)
 		return
 	}
-	signer, err := sign.CloudFront("K2JCJMDEHXQW5F", key, 6*time.Hour)
+	signer, err := cdn.CloudFront(cdn.CloudFrontConfig{KeyPairID: "K2JCJMDEHXQW5F", Key: key, TTL: 6 * time.Hour})
 	if err != nil {
 		fmt.Println(err)
 		return

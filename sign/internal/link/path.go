@@ -1,0 +1,187 @@
+package link
+
+import (
+	"bytes"
+	"iter"
+	"strings"
+)
+
+// Plain reports whether a path means the same to every reader, so that "below this directory" means something: it has no
+// empty segment but a last one, no dot segment and no slash, backslash or NUL in disguise, however often escaped.
+func Plain(path []byte) bool {
+	if len(path) == 0 || path[0] != '/' {
+		return false
+	}
+	for rest := path[1:]; ; {
+		segment, after, more := bytes.Cut(rest, []byte{'/'})
+		if len(segment) == 0 && more || !isPlainSegment(segment) {
+			return false
+		}
+		if !more {
+			return true
+		}
+		rest = after
+	}
+}
+
+func isPlainSegment(s []byte) bool {
+	if isDots(s) || bytes.IndexByte(s, '\\') >= 0 {
+		return false
+	}
+	if !HasOdd(s, &outOfASCII) {
+		return true
+	}
+	layer := s
+	for range mostLayers {
+		next, found := UnescapeOnce(layer)
+		if !found {
+			return !hasHiddenDots(layer)
+		}
+		if isDots(next) || bytes.ContainsAny(next, "/\\\x00") || hasOverlong(next) || hasHiddenDots(next) {
+			return false
+		}
+		layer = next
+	}
+	return false
+}
+
+// outOfASCII are the bytes by which a segment may be more than its letters.
+var outOfASCII = Not(Unreserved + "!$&'()*+,;=:@[]")
+
+// mostLayers of escaping are looked through; each proxy in a row adds one. More serve only to keep a server busy.
+const mostLayers = 8
+
+// isDots reports whether s is a dot segment, also one with path parameters, which some servers cut off first, or with
+// blanks and control characters, which parsers of URLs drop (WHATWG URL, section 4.4) and file systems trim.
+func isDots(s []byte) bool {
+	if len(s) == 0 || s[0] > '.' && s[0] < 0x7f || !bytes.ContainsRune(s, '.') {
+		return false
+	}
+	s, _, _ = bytes.Cut(s, []byte{';'})
+	dots := 0
+	for _, c := range s {
+		switch {
+		case c == '.':
+			dots++
+		case c > ' ' && c != 0x7f:
+			return false
+		}
+	}
+	return dots == 1 || dots == 2
+}
+
+// lookalikes turns what compatibility forms of Unicode make dots and slashes (NFKC, UAX #15) into those, and takes blanks out.
+var lookalikes = strings.NewReplacer("\uff0e", ".", "\u2024", ".", "\u2025", "..", "\ufe52", ".", "\uff0f", "/", "\uff3c", "/", "\ufe68", "/",
+	"\u00a0", "", "\u00ad", "", "\u200b", "", "\u3000", "", "\ufeff", "")
+
+// hasHiddenDots reports dot segments that appear when lookalikes are replaced. Such slashes alone are letters of names.
+func hasHiddenDots(s []byte) bool {
+	if bytes.IndexFunc(s, func(r rune) bool { return r >= 0x80 }) < 0 {
+		return false
+	}
+	for segment := range strings.SplitSeq(lookalikes.Replace(string(s)), "/") {
+		if isDots([]byte(segment)) {
+			return true
+		}
+	}
+	return false
+}
+
+// UnescapeOnce takes one layer of percent-encoding off; what is not an escape stays.
+func UnescapeOnce(s []byte) (out []byte, found bool) {
+	out = make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) && unhex(s[i+1]) >= 0 && unhex(s[i+2]) >= 0 {
+			out = append(out, byte(unhex(s[i+1])<<4|unhex(s[i+2])))
+			found = true
+			i += 2
+			continue
+		}
+		out = append(out, s[i])
+	}
+	return out, found
+}
+
+// hasOverlong finds the two-byte forms of . / and \ that careless UTF-8 decoders take (RFC 3629, section 10).
+func hasOverlong(s []byte) bool {
+	for _, form := range [...]string{"\xc0\xae", "\xc0\xaf", "\xc1\x9c"} {
+		if bytes.Contains(s, []byte(form)) {
+			return true
+		}
+	}
+	return false
+}
+
+func unhex(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c|0x20 && c|0x20 <= 'f':
+		return int(c|0x20-'a') + 10
+	}
+	return -1
+}
+
+// DirectoryOf cuts path behind its last slash.
+func DirectoryOf(path []byte) (dir, name []byte) {
+	i := bytes.LastIndexByte(path, '/') + 1
+	return path[:i], path[i:]
+}
+
+// DepthOf is the number of segments of a directory.
+func DepthOf(dir []byte) int { return bytes.Count(dir, []byte{'/'}) - 1 }
+
+// Ancestor returns the directory of depth segments that path lies in or below.
+func Ancestor(path []byte, depth int) ([]byte, bool) {
+	for i, c := range path {
+		if c != '/' {
+			continue
+		}
+		if depth == 0 {
+			return path[:i+1], true
+		}
+		depth--
+	}
+	return nil, false
+}
+
+// Readings are the file names that servers could take a segment of a path for: each may take a layer of escapes off, what
+// follows a ; or ? off (path parameters), or a : (streams of files), and blanks and dots at the end.
+func Readings(segment []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for range mostLayers + 1 { // a path with more layers is not plain
+			for i := 0; i <= len(segment); i++ {
+				if i < len(segment) && !strings.ContainsRune(";?#:", rune(segment[i])) {
+					continue
+				}
+				if !yield(bytes.TrimRightFunc(segment[:i], func(r rune) bool { return r <= ' ' || r == '.' })) {
+					return
+				}
+			}
+			if bytes.IndexByte(segment, '%') < 0 {
+				return
+			}
+			segment, _ = UnescapeOnce(segment)
+		}
+	}
+}
+
+// Bare takes all layers of escapes off.
+func Bare(path []byte) []byte {
+	for found := true; found; {
+		path, found = UnescapeOnce(path)
+	}
+	return path
+}
+
+// NamesEnding reports whether a segment of path has the ending in any spelling that a server may take for it.
+func NamesEnding(path []byte, ending string) bool {
+	for segment := range bytes.SplitSeq(path, []byte{'/'}) {
+		for name := range Readings(segment) {
+			if n := len(name) - len(ending); n >= 0 && bytes.EqualFold(name[n:], []byte(ending)) {
+				return true
+			}
+		}
+	}
+	return false
+}

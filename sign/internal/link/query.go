@@ -1,0 +1,181 @@
+package link
+
+import (
+	"bytes"
+	"net/url"
+	"strings"
+)
+
+// What players add to a URL after it has been signed.
+const (
+	HLSPrefix = "_HLS_"
+	CMCD      = "CMCD"
+)
+
+// AppendQuery appends the parameters of raw that a signature covers, each with an & in front, so that no parameter and an
+// empty one differ.
+func AppendQuery(dst, raw []byte, param string) []byte {
+	for more := true; more; {
+		var p []byte
+		p, raw, more = bytes.Cut(raw, []byte{'&'})
+		if name, _, _ := bytes.Cut(p, []byte{'='}); !addedByPlayer(name) && string(name) != param {
+			dst = appendEscaped(append(dst, '&'), p)
+		}
+	}
+	return dst
+}
+
+// IsWhole reports whether AppendQuery keeps all of raw, for sure, so that there is nothing to look for.
+func IsWhole(raw []byte, param string) bool {
+	return !HasOdd(raw, &oddInParam) && (len(raw) == 0 || raw[0] != '_' && raw[0] != 'C' && raw[0] != '%' && raw[0] != param[0])
+}
+
+func addedByPlayer(name []byte) bool {
+	return len(name) >= len(CMCD) && (string(name) == CMCD || bytes.HasPrefix(name, []byte(HLSPrefix)))
+}
+
+func appendEscaped(dst, p []byte) []byte {
+	if !HasOdd(p, &OddInQuery) {
+		return append(dst, p...)
+	}
+	for _, c := range p {
+		if OddInQuery[c] != 0 {
+			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
+		} else {
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+const upperHex = "0123456789ABCDEF"
+
+// FindParam returns the value of the one parameter with that name. A second one, also one whose name is spelled with
+// escapes, makes it count as not unique: another parser could take that one.
+func FindParam(raw, param string) (value string, count int) {
+	for p := range strings.SplitSeq(raw, "&") {
+		name, v, _ := strings.Cut(p, "=")
+		switch {
+		case name == param:
+			value = v
+			count++
+		case strings.ContainsAny(name, "%+"):
+			if plain, err := url.QueryUnescape(name); err == nil && plain == param {
+				count += 2 // never the one
+			}
+		}
+	}
+	return value, count
+}
+
+// HasParam reports whether a parameter has that name, or had it before KeepParam.
+func HasParam(raw []byte, param string) bool {
+	for len(raw) >= len(param) {
+		if bytes.HasPrefix(raw, []byte(param)) && (len(raw) == len(param) || raw[len(param)] == '=' || raw[len(param)] == '&' || raw[len(param)] == aside) {
+			return true
+		}
+		i := bytes.IndexByte(raw, '&')
+		if i < 0 {
+			return false
+		}
+		raw = raw[i+1:]
+	}
+	return false
+}
+
+// MeansParam is HasParam for names in any spelling.
+func MeansParam(raw []byte, param string) bool {
+	if !bytes.ContainsAny(raw, "%+") {
+		return HasParam(raw, param)
+	}
+	for p := range bytes.SplitSeq(raw, []byte{'&'}) {
+		name, _, _ := bytes.Cut(p, []byte{'='})
+		if bytes.ContainsAny(name, "%+") {
+			if plain, err := url.QueryUnescape(string(name)); err == nil && isOrWas(plain, param) {
+				return true
+			}
+		}
+	}
+	return HasParam(raw, param)
+}
+
+// StripParam takes the parameter off a query (what stands after its question mark), with one & beside it, and gives those
+// that KeepParam has renamed their names back. The second result is whether anything is left that needs the question mark.
+func StripParam(raw, param string) (string, bool) {
+	raw, mark := cutParam(raw, param)
+	if !strings.Contains(raw, param+string(aside)) {
+		return raw, mark
+	}
+	params := strings.Split(raw, "&")
+	for i, p := range params {
+		if name, _, _ := strings.Cut(p, "="); isOrWas(name, param) {
+			params[i] = param + p[len(param)+1:]
+		}
+	}
+	return strings.Join(params, "&"), mark
+}
+
+// StripURI is StripParam for the text of a request line.
+func StripURI(uri, param string) string {
+	path, query, ok := strings.Cut(uri, "?")
+	if !ok {
+		return uri
+	}
+	query, mark := StripParam(query, param)
+	if mark {
+		return path + "?" + query
+	}
+	return path
+}
+
+// aside is what a parameter's name ends in while another parameter has that name. No Param may end so, and no client that
+// writes the query anew escapes it.
+const aside = '.'
+
+// isOrWas reports whether name is param or what KeepParam makes of it.
+func isOrWas(name, param string) bool {
+	rest, ok := strings.CutPrefix(name, param)
+	return ok && strings.Trim(rest, string(aside)) == ""
+}
+
+// KeepParam renames the parameters of the query that have the name, so that a token can have it: StripParam undoes that.
+func (p *URL) KeepParam(param string) {
+	query, ok := p.Query()
+	if !ok {
+		return
+	}
+	out := append([]byte(nil), p.Text[:p.query]...)
+	separator := byte('?')
+	for q := range bytes.SplitSeq(query, []byte{'&'}) {
+		name, value, hasValue := strings.Cut(string(q), "=")
+		if plain, err := url.QueryUnescape(name); err == nil && isOrWas(plain, param) {
+			name = plain + string(aside)
+		}
+		out = append(append(out, separator), name...)
+		if hasValue {
+			out = append(append(out, '='), value...)
+		}
+		separator = '&'
+	}
+	p.replace(out[:p.query:p.query], bytes.Clone(out[p.query:]))
+}
+
+func cutParam(raw, param string) (string, bool) {
+	for start := 0; start <= len(raw); {
+		end := len(raw)
+		if i := strings.IndexByte(raw[start:], '&'); i >= 0 {
+			end = start + i
+		}
+		if name, _, _ := strings.Cut(raw[start:end], "="); name == param {
+			switch {
+			case start > 0:
+				return raw[:start-1] + raw[end:], true
+			case end < len(raw):
+				return raw[end+1:], true
+			}
+			return "", false
+		}
+		start = end + 1
+	}
+	return raw, true
+}

@@ -1,0 +1,141 @@
+// Package link reads and extends the text of public URLs, byte for byte: nothing is parsed and written anew, since a
+// signature covers the bytes that stand there.
+package link
+
+import (
+	"bytes"
+	"net/url"
+)
+
+// A URL is the text of a path-absolute or absolute http(s) URL, and where its path, its query and its fragment begin.
+type URL struct {
+	Text  []byte
+	path  int
+	query int // of the question mark, or end
+	end   int // of the number sign, or the length
+}
+
+// Split finds the parts of a path-absolute or absolute http(s) URL.
+func Split(u []byte) (URL, bool) {
+	p := URL{Text: u, end: len(u)}
+	if i := bytes.IndexByte(u, '#'); i >= 0 {
+		p.end = i
+	}
+	p.query = p.end
+	if i := bytes.IndexByte(u[:p.end], '?'); i >= 0 {
+		p.query = i
+	}
+	start := 0
+	switch {
+	case bytes.HasPrefix(u, []byte("//")):
+		start = 2
+	case p.query > 0 && u[0] == '/':
+		return p, true
+	default:
+		if start = schemeLen(u[:p.query]); start == 0 {
+			return p, false
+		}
+	}
+	if start >= p.query || u[start] == '/' {
+		return p, false // no host
+	}
+	p.path = p.query
+	if i := bytes.IndexByte(u[start:p.query], '/'); i >= 0 {
+		p.path = start + i
+	}
+	return p, true
+}
+
+// SplitPlainly is Split for most URLs: path-absolute, without a fragment, with a path that counts as it stands and a query
+// of which IsWhole is true. Not ok means to look closer.
+func SplitPlainly(u []byte, param string) (p URL, ok bool) {
+	p = URL{Text: u, query: len(u), end: len(u)}
+	if len(u) < 2 || u[0] != '/' || u[1] == '/' {
+		return p, false
+	}
+	if i := bytes.IndexByte(u, '?'); i >= 0 {
+		if p.query = i; !IsWhole(u[i+1:], param) {
+			return p, false
+		}
+	}
+	return p, !HasOdd(u[:p.query], &OddInPath)
+}
+
+// schemeLen returns the length of http:// or https:// at the beginning of u, or 0.
+func schemeLen(u []byte) int {
+	for _, scheme := range [...]string{"https://", "http://"} {
+		if len(u) > len(scheme) && bytes.EqualFold(u[:len(scheme)], []byte(scheme)) {
+			return len(scheme)
+		}
+	}
+	return 0
+}
+
+// HasHost reports whether the URL names a host, with a scheme or without.
+func (p *URL) HasHost() bool { return p.path > 0 }
+
+// IsAbsolute reports whether the URL begins with a scheme.
+func (p *URL) IsAbsolute() bool { return p.path > 0 && p.Text[0] != '/' }
+
+// Root returns the URL up to its path, and so nothing for a path-absolute one.
+func (p *URL) Root() []byte { return p.Text[:p.path] }
+
+// Path returns the path as it is spelled.
+func (p *URL) Path() []byte { return p.Text[p.path:p.query] }
+
+// Directory returns the URL up to the last slash of its path.
+func (p *URL) Directory() []byte { return p.Text[:p.path+bytes.LastIndexByte(p.Path(), '/')+1] }
+
+// WithoutFragment returns the URL up to its number sign.
+func (p *URL) WithoutFragment() []byte { return p.Text[:p.end] }
+
+// Fragment returns the fragment with its number sign, if there is one.
+func (p *URL) Fragment() []byte { return p.Text[p.end:] }
+
+// Tail returns what follows the path.
+func (p *URL) Tail() []byte { return p.Text[p.query:] }
+
+// EscapedPath returns the path as a client requests it and a server sees it in URL.EscapedPath.
+func (p *URL) EscapedPath() []byte {
+	path := p.Path()
+	if len(path) == 0 {
+		return []byte("/")
+	}
+	if !HasOdd(path, &OddInPath) {
+		return path
+	}
+	u := url.URL{}
+	if text, err := url.PathUnescape(string(path)); err == nil {
+		u.Path, u.RawPath = text, string(path)
+		return []byte(u.EscapedPath())
+	}
+	return path
+}
+
+// Query returns the query, and whether there is one, if only an empty one.
+func (p *URL) Query() ([]byte, bool) {
+	if p.query == p.end {
+		return nil, false
+	}
+	return p.Text[p.query+1 : p.end], true
+}
+
+// Separate returns the URL without its fragment, ready for a parameter to follow.
+func (p *URL) Separate() []byte {
+	if p.query == p.end {
+		return append(p.Text[:p.end], '?')
+	}
+	return append(p.Text[:p.end], '&')
+}
+
+// IsEnd reports whether parameters can be appended to the URL, which has no fragment then.
+func (p *URL) IsEnd() bool { return p.end == len(p.Text) }
+
+// Insert returns the URL with param where parameters end. It may write to the array of Text.
+func (p *URL) Insert(param []byte) []byte {
+	if p.IsEnd() {
+		return append(p.Separate(), param...)
+	}
+	fragment := bytes.Clone(p.Text[p.end:])
+	return append(append(p.Separate(), param...), fragment...)
+}
