@@ -11,6 +11,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/rangeserve"
 	"github.com/hlsproxy/hlsproxy/rewrite"
 	"github.com/hlsproxy/hlsproxy/sign"
+	"github.com/hlsproxy/hlsproxy/sign/cdn"
 )
 
 // What the documentation says fits together compiles together.
@@ -39,10 +40,6 @@ var _ = []func(http.Handler) http.Handler{
 var _ = []rewrite.Rewriter{
 	{Sign: (*sign.Signer)(nil)},
 	{Sign: (*sign.Ask)(nil)},
-	{Sign: (*sign.AkamaiSigner)(nil)},
-	{Sign: (*sign.BunnySigner)(nil)},
-	{Sign: (*sign.CloudFrontSigner)(nil)},
-	{Sign: (*sign.MediaCDNSigner)(nil)},
-	{Sign: (*sign.FastlySigner)(nil)}, {Sign: (*sign.NginxSigner)(nil)}, {Sign: (*sign.S3Signer)(nil)},
+	{Sign: cdn.Signer(nil)},
 	{Sign: (*sign.Sealer)(nil)}, {Sign: rewrite.SignFunc(origin.Stick)},
 }

@@ -1,7 +1,7 @@
 // Package sign makes links that expire: HMAC tokens in the query of public URLs, verified before anything else is done.
 //
 // A [Signer] has two ends. [Signer.URL] makes the entry link that a page hands out; [Signer.Handler] admits requests that
-// carry a valid token, takes the token off, and remembers in the context what was granted. [Signer.Sign], the Sign hook of
+// carry a valid token, takes the token off, and remembers in the context what was granted. [Signer.Sign], for the Sign field of
 // a playlist rewriter, gives each URI in a playlist a token of its own, with the expiry and the claims of the request that
 // fetched the playlist and never more.
 //
@@ -43,7 +43,6 @@
 //
 // # Others that check
 //
-// [CloudFront], [Akamai], [MediaCDN], [Bunny], [Fastly], [Nginx] and [S3] are the same hook for segments that a content delivery
-// network, another server or a store hands out and checks; where the scheme knows prefixes, a directory costs one signature.
-// With an [Ask], a backend or a function decides about tokens of its own making.
+// Package [github.com/hlsproxy/hlsproxy/sign/cdn] signs for content delivery networks, other servers and stores, which hand
+// segments out and check their links themselves. With an [Ask], a backend or a function decides about tokens of its own making.
 package sign

@@ -36,7 +36,6 @@ type mac struct {
 	hash    hash.Hash
 	message []byte // what is authenticated
 	raw     []byte // the token, before it is text
-	sum     [sha256.Size]byte
 }
 
 func (k *ringKey) get() *mac { return k.macs.Get().(*mac) }
@@ -49,13 +48,18 @@ func (k *ringKey) put(m *mac) {
 
 // authenticate returns the MAC of message, in memory that the next one overwrites.
 func (m *mac) authenticate() []byte {
+	m.raw = m.appendSum(m.raw[:0])
+	return m.raw[:macSize]
+}
+
+func (m *mac) appendSum(dst []byte) []byte {
 	m.hash.Reset()
 	m.hash.Write(m.message)
-	return m.hash.Sum(m.sum[:0])[:macSize]
+	return m.hash.Sum(dst)
 }
 
 // appendToken appends the text of a token with that header for message.
 func (m *mac) appendToken(dst, head []byte) []byte {
-	m.raw = append(append(m.raw[:0], head...), m.authenticate()...)
-	return base64url.AppendEncode(dst, m.raw)
+	m.raw = m.appendSum(append(m.raw[:0], head...))
+	return base64url.AppendEncode(dst, m.raw[:len(head)+macSize])
 }

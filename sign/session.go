@@ -56,7 +56,7 @@ func NewContext(ctx context.Context, g Grant) context.Context {
 // FromContext returns the grant under which Handler admitted the request that ctx belongs to; of several signers in a row,
 // that of the innermost.
 func FromContext(ctx context.Context) (Grant, bool) {
-	s, ok := expiry.FromContext(ctx).(*session)
+	s, ok := ctx.Value(expiry.Key{}).(*session)
 	if !ok {
 		return Grant{}, false
 	}
@@ -88,14 +88,14 @@ const maxTokens = 16
 
 // into returns ctx with s, which remembers the session that was there.
 func (s *session) into(ctx context.Context) context.Context {
-	s.outer, _ = expiry.FromContext(ctx).(*session)
-	return expiry.NewContext(ctx, s)
+	s.outer, _ = ctx.Value(expiry.Key{}).(*session)
+	return context.WithValue(ctx, expiry.Key{}, s)
 }
 
 // sessionOf returns the session of a request that signer has admitted or that NewContext has set since, whichever is the
 // inner one. If there is neither, it is that of another signer.
 func sessionOf(ctx context.Context, signer *Signer) (*session, bool) {
-	inner, ok := expiry.FromContext(ctx).(*session)
+	inner, ok := ctx.Value(expiry.Key{}).(*session)
 	for s := inner; s != nil; s = s.outer {
 		if s.signer == signer || s.signer == nil {
 			return s, true

@@ -218,7 +218,6 @@ func (s *Signer) signUnder(in *session, public []byte) ([]byte, error) {
 func (s *Signer) signExact(in *session, p *link.URL, path []byte, whole bool) []byte {
 	b := s.prefixFor(in, s.signing(in), path)
 	m := b.key.get()
-	defer b.key.put(m)
 	m.message = append(m.message[:0], b.message...)
 	if query, hasQuery := p.Query(); whole {
 		m.message = appendWhole(m.message, path, query, hasQuery)
@@ -226,9 +225,13 @@ func (s *Signer) signExact(in *session, p *link.URL, path []byte, whole bool) []
 		m.message = appendExact(m.message, path, query, hasQuery, s.config.Param)
 	}
 	if p.IsEnd() {
-		return m.appendToken(append(p.Separate(), s.mark...), b.head)
+		signed := m.appendToken(append(p.Separate(), s.mark...), b.head)
+		b.key.put(m)
+		return signed
 	}
-	return p.Insert(m.appendToken(bytes.Clone(s.mark), b.head))
+	token := m.appendToken(bytes.Clone(s.mark), b.head)
+	b.key.put(m)
+	return p.Insert(token)
 }
 
 // prefix is the beginning of the message, and of the token, that is the same for all links of a kind in a session.

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/hlsproxy/hlsproxy/rewrite"
-	"github.com/hlsproxy/hlsproxy/sign"
+	"github.com/hlsproxy/hlsproxy/sign/cdn"
 )
 
 // links are what players see of the tree at the origin: playlists here, at the same path, all else on the domain of
@@ -17,11 +17,11 @@ type links struct {
 	rewrite.Mapper
 	trees  []string // that are served by the domain
 	domain string
-	signer *sign.CloudFrontSigner
+	signer cdn.Signer
 }
 
 func newLinks(o options) (*links, error) {
-	signer, err := sign.CloudFront(o.keyPairID, o.key, o.ttl)
+	signer, err := cdn.CloudFront(cdn.CloudFrontConfig{KeyPairID: o.keyPairID, Key: o.key, TTL: o.ttl})
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (l *links) sign(ctx context.Context, public []byte) ([]byte, error) {
 		return public, nil
 	}
 	signed, err := l.signer.Sign(ctx, public)
-	if errors.Is(err, sign.ErrURL) {
+	if errors.Is(err, cdn.ErrURL) {
 		return public, nil
 	}
 	return signed, err

@@ -323,7 +323,9 @@ func s3Server(link, secret string) error {
 		}
 	}
 	sorted := strings.Split(strings.ReplaceAll(q.Encode(), "+", "%20"), "&")
-	slices.SortStableFunc(sorted, func(a, b string) int { return strings.Compare(strings.SplitN(a, "=", 2)[0], strings.SplitN(b, "=", 2)[0]) })
+	slices.SortStableFunc(sorted, func(a, b string) int {
+		return strings.Compare(strings.SplitN(a, "=", 2)[0], strings.SplitN(b, "=", 2)[0])
+	})
 	canonical := "GET\n" + path + "\n" + strings.Join(sorted, "&") + "\nhost:" + u.Host + "\n\nhost\nUNSIGNED-PAYLOAD"
 	mac := func(key []byte, text string) []byte {
 		h := hmac.New(sha256.New, key)

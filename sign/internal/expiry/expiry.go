@@ -46,18 +46,8 @@ type Bound interface {
 	End() int64
 }
 
-type contextKey struct{}
-
-// NewContext returns ctx with b.
-func NewContext(ctx context.Context, b Bound) context.Context {
-	return context.WithValue(ctx, contextKey{}, b)
-}
-
-// FromContext returns what NewContext has put into ctx, or nil.
-func FromContext(ctx context.Context) Bound {
-	b, _ := ctx.Value(contextKey{}).(Bound)
-	return b
-}
+// Key is the key of the Bound in a context.
+type Key struct{}
 
 // Under returns when a link made now expires, in seconds since 1970.
 func Under(ctx context.Context, ttl time.Duration) int64 {
@@ -65,7 +55,7 @@ func Under(ctx context.Context, ttl time.Duration) int64 {
 	ahead := time.Duration(now.Nanosecond()) + ttl
 	end := now.Unix() + int64((ahead+time.Second-1)/time.Second)
 	end = (end + step - 1) / step * step
-	if b := FromContext(ctx); b != nil {
+	if b, ok := ctx.Value(Key{}).(Bound); ok {
 		end = min(end, b.End())
 	}
 	return end
