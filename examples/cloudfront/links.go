@@ -39,8 +39,7 @@ func (l *links) AppendPublic(dst, upstream []byte) ([]byte, error) {
 	return l.Mapper.AppendPublic(dst, upstream)
 }
 
-// sign leaves what cannot be signed, such as a link that has a signature, as it is: one line that does not play is better
-// than no playlist.
+// sign leaves what cannot be signed as it is: one line that does not play is better than no playlist.
 func (l *links) sign(ctx context.Context, public []byte) ([]byte, error) {
 	if !bytes.HasPrefix(public, []byte(l.domain)) {
 		return public, nil
