@@ -75,6 +75,13 @@ func (t *Transport) RoundTripSlice(r *http.Request, s Slice) (*http.Response, er
 	return resp, nil
 }
 
+// IsSliced tells whether the body of an answer is put together of slices while it is read. Each costs a question, where it is
+// not in the Store: who only wants to know the header had better not read on.
+func IsSliced(resp *http.Response) bool {
+	_, ok := resp.Body.(*sliced)
+	return ok
+}
+
 // key is that of the slice, if that of the whole is given.
 func (s *slice) key(whole string) string {
 	name, value := rules.Strong(s.head.Header)

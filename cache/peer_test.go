@@ -32,6 +32,10 @@ func TestSlicesAreAskedOfAnotherCacheAsSuch(t *testing.T) {
 	resp, got := fetch(t, edge, a.URL+"/film.mp4", "Range", "bytes=2097150-")
 	require.Equal(t, http.StatusPartialContent, resp.StatusCode)
 	require.True(t, bytes.Equal(a.body[2097150:], []byte(got)))
+	whole, err := edge.RoundTrip(request(t, t.Context(), a.URL+"/film.mp4"))
+	require.NoError(t, err)
+	require.True(t, cache.IsSliced(whole))
+	whole.Body.Close()
 	asked := a.log()
 	sort.Strings(asked)
 	require.Equal(t, []string{"", "bytes=0-2097151", "bytes=0-2097151", "bytes=2097152-4194303", "bytes=4194304-5242882"}, asked,
@@ -45,6 +49,7 @@ func TestSlicesAreAskedOfAnotherCacheAsSuch(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "bytes 4194304-5242882/5242883", again.Header.Get("Content-Range"))
 	require.Equal(t, http.StatusPartialContent, again.StatusCode)
+	require.False(t, cache.IsSliced(again))
 	body, err := io.ReadAll(again.Body)
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(a.body[4<<20:], body))

@@ -1,0 +1,288 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// body is that of another node's answer. When that node fails, it goes on from the next one, if it is sure that the bytes
+// are the same: the answer has a length and a strong ETag, and an exact 206 with that ETag continues it.
+type body struct {
+	q     *question
+	head  *http.Response // what the reader has
+	begun time.Time
+	at    int64 // the next byte, counted from the first of this answer
+	first int64 // where this answer begins in the whole
+	whole int64 // the length of that; -1: it cannot go on elsewhere
+	left  int   // how often it may
+
+	mu     sync.Mutex // guards what Close needs while Read is under way
+	part   *part
+	closed bool
+}
+
+// part is what comes from one node, or from ourselves.
+type part struct {
+	src   io.ReadCloser
+	peer  *peer          // nil: ourselves
+	env   *http.Response // of peer, for its trailer
+	end   context.CancelCauseFunc
+	watch *time.Timer
+	mu    sync.Mutex
+	reads bool
+}
+
+const mostResumes = 2
+
+func (q *question) body(env, resp *http.Response, p *peer, end context.CancelCauseFunc) io.ReadCloser {
+	if !hasBody(q.r.Method, resp.StatusCode) {
+		env.Body.Close()
+		end(nil)
+		return http.NoBody
+	}
+	head := *resp
+	b := &body{q: q, head: &head, begun: time.Now(), whole: -1, left: mostResumes}
+	b.part = q.n.newPart(env.Body, p, env, end)
+	if q.slice != nil && resp.ContentLength == q.slice.End-q.slice.Off {
+		b.whole = q.slice.Length
+	} else if tag := resp.Header.Get("Etag"); resp.ContentLength > 0 && q.r.Method != http.MethodHead && isStrong(tag) {
+		switch resp.StatusCode {
+		case http.StatusOK:
+			b.whole = resp.ContentLength
+		case http.StatusPartialContent:
+			var last int64
+			if _, err := fmt.Sscanf(resp.Header.Get("Content-Range"), "bytes %d-%d/%d", &b.first, &last, &b.whole); err != nil ||
+				last-b.first+1 != resp.ContentLength {
+				b.whole = -1
+			}
+		}
+	}
+	return b
+}
+
+func isStrong(tag string) bool { return len(tag) > 2 && tag[0] == '"' && tag[len(tag)-1] == '"' }
+
+func (n *Node) newPart(src io.ReadCloser, p *peer, env *http.Response, end context.CancelCauseFunc) *part {
+	t := &part{src: src, peer: p, env: env, end: end}
+	if p != nil {
+		t.watch = time.AfterFunc(time.Hour, func() { n.watch(t) })
+		t.watch.Stop()
+	}
+	return t
+}
+
+// watch is called when a node has sent nothing for a while. If it is there, it is the origin that is slow.
+func (n *Node) watch(t *part) {
+	if n.ping(context.Background(), t.peer) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.reads {
+			t.watch.Reset(n.silence)
+		}
+		return
+	}
+	t.end(errSilent)
+}
+
+func (t *part) read(p []byte, silence time.Duration) (int, error) {
+	if t.watch == nil {
+		return t.src.Read(p)
+	}
+	t.during(true, silence)
+	n, err := t.src.Read(p)
+	t.during(false, 0)
+	return n, err
+}
+
+func (t *part) during(reads bool, silence time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.reads = reads; reads {
+		t.watch.Reset(silence)
+	} else {
+		t.watch.Stop()
+	}
+}
+
+func (t *part) close() {
+	if t.watch != nil {
+		t.during(false, 0)
+	}
+	t.src.Close()
+	t.end(nil)
+}
+
+// Read is that of io.Reader.
+func (b *body) Read(p []byte) (int, error) {
+	for {
+		b.mu.Lock()
+		t := b.part
+		b.mu.Unlock()
+		n, err := t.read(p, b.q.n.silence)
+		b.at += int64(n)
+		if t.peer != nil {
+			b.q.n.count.fromNodeBytes.Add(uint64(n))
+		}
+		if err == nil {
+			return n, nil
+		}
+		err = b.judge(t, err)
+		var fault *nodeFault
+		if err == io.EOF || !errors.As(err, &fault) || !b.resume(t, fault) {
+			return n, err
+		}
+		if n > 0 {
+			return n, nil
+		}
+	}
+}
+
+// judge says what the end of a part means: io.EOF that of the body, a *nodeFault that of a node.
+func (b *body) judge(t *part, err error) error {
+	length := b.head.ContentLength
+	if t.peer == nil {
+		if err == io.EOF && b.at < length {
+			return io.ErrUnexpectedEOF
+		}
+		return err
+	}
+	if err != io.EOF {
+		if cause := context.Cause(b.q.r.Context()); cause != nil {
+			return cause
+		}
+		return &nodeFault{gone: refused(err), cause: fmt.Errorf("%w: %w", errCut, err)}
+	}
+	switch end := t.env.Trailer.Get(fieldEnd); {
+	case end == endBroken:
+		return &originFault{status: http.StatusBadGateway, reason: io.ErrUnexpectedEOF}
+	case end != endWhole, length >= 0 && b.at != length:
+		return &nodeFault{gone: true, cause: errCut}
+	}
+	return io.EOF
+}
+
+// resume puts the rest of the body in place.
+func (b *body) resume(t *part, fault *nodeFault) bool {
+	n := b.q.n
+	t.peer.failed(fault.gone)
+	for b.left > 0 && b.whole >= 0 && b.q.r.Context().Err() == nil {
+		b.left--
+		resp, err := b.rest(t.peer, fault)
+		if err != nil {
+			continue
+		}
+		if !b.fits(resp) {
+			resp.Body.Close()
+			return false
+		}
+		next := n.newPart(resp.Body, nil, nil, func(error) {})
+		if other, ok := resp.Body.(*body); ok {
+			next = other.part
+		}
+		if b.q.slice != nil && !b.skip(next) {
+			next.close()
+			continue
+		}
+		n.count.resumed.Add(1)
+		return b.replace(next)
+	}
+	return false
+}
+
+// rest asks for what is missing.
+func (b *body) rest(failed *peer, fault *nodeFault) (*http.Response, error) {
+	q, h := *b.q, b.q.r.Header.Clone()
+	for _, name := range [...]string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
+		delete(h, name)
+	}
+	if q.slice == nil {
+		h["Range"] = []string{fmt.Sprintf("bytes=%d-%d", b.first+b.at, b.first+b.head.ContentLength-1)}
+		h["If-Range"] = []string{b.head.Header.Get("Etag")}
+	}
+	r := b.q.r.WithContext(b.q.r.Context())
+	r.Header = h
+	q.r = r
+	ctx := r.Context()
+	next := failed.url
+	if fault.gone && q.n.ping(ctx, failed) {
+		failed.works() // it was the connection that broke
+	} else {
+		next = q.instead(ctx, failed, fault)
+	}
+	if next != q.n.self {
+		p := q.n.peers.get(next)
+		resp, err := q.from(ctx, p)
+		var again *nodeFault
+		if err == nil || !errors.As(err, &again) {
+			return resp, err
+		}
+		q.instead(ctx, p, again)
+	}
+	if q.slice == nil && time.Since(b.begun) > b.q.n.resumeLimit() {
+		// Our parent would begin anew, and not be here in time.
+		return q.n.parent.Base.RoundTrip(r)
+	}
+	return q.own(ctx)
+}
+
+// fits reports the very bytes that are missing, of the very version that the reader has the beginning of.
+func (b *body) fits(resp *http.Response) bool {
+	if b.q.slice != nil {
+		return resp.StatusCode == http.StatusPartialContent && resp.ContentLength == b.head.ContentLength &&
+			resp.Header.Get("Content-Range") == b.head.Header.Get("Content-Range") &&
+			resp.Header.Get("Etag") == b.head.Header.Get("Etag") &&
+			resp.Header.Get("Last-Modified") == b.head.Header.Get("Last-Modified")
+	}
+	first, last := b.first+b.at, b.first+b.head.ContentLength-1
+	want := "bytes " + strconv.FormatInt(first, 10) + "-" + strconv.FormatInt(last, 10) + "/" + strconv.FormatInt(b.whole, 10)
+	return resp.StatusCode == http.StatusPartialContent && strings.TrimSpace(resp.Header.Get("Content-Range")) == want &&
+		resp.Header.Get("Etag") == b.head.Header.Get("Etag") &&
+		resp.Header.Get("Content-Encoding") == b.head.Header.Get("Content-Encoding") &&
+		(resp.ContentLength < 0 || resp.ContentLength == last-first+1)
+}
+
+// skip reads what the reader has already.
+func (b *body) skip(t *part) bool {
+	buf := make([]byte, min(b.at, 32<<10))
+	for left := b.at; left > 0; {
+		n, err := t.read(buf[:min(left, int64(len(buf)))], b.q.n.silence)
+		if left -= int64(n); err != nil && left > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (b *body) replace(next *part) bool {
+	b.mu.Lock()
+	old, closed := b.part, b.closed
+	if !closed {
+		b.part = next
+	}
+	b.mu.Unlock()
+	if closed {
+		next.close()
+		return false
+	}
+	old.close()
+	return true
+}
+
+// Close is that of io.Closer.
+func (b *body) Close() error {
+	b.mu.Lock()
+	t, closed := b.part, b.closed
+	b.closed = true
+	b.mu.Unlock()
+	if !closed {
+		t.close()
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"syscall"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cluster/internal/proof"
+)
+
+// The requests that nodes make.
+const (
+	pathFetch = "/hlsproxy/fetch"
+	pathPurge = "/hlsproxy/purge"
+	pathPing  = "/hlsproxy/ping"
+)
+
+// The fields by which nodes talk to each other, besides those of a proof.
+const (
+	fieldStatus = ours + "Status" // the status of the answer; HTTP's own says how the node is
+	fieldLength = ours + "Length" // of the body, which is sent in chunks
+	fieldError  = ours + "Error"  // the status stands for an error, not for an answer of the origin
+	fieldEnd    = ours + "End"    // trailer: how the body ended
+	fieldHost   = ours + "Host"   // of the request, if it is not that of the URL
+	fieldPurged = ours + "Purged" // the last purge that concerns the key
+	fieldEager  = ours + "Eager"  // of a request: with its body, though that is long
+	fieldLazy   = ours + "Lazy"   // of an answer: without its body, since slices of it are asked for
+	fieldWhy    = ours + "Why"    // with a 503
+	fieldTier   = ours + "Tier"   // of a request to a Transport: the answer is to say its exact age
+	fieldAge    = ours + "Age"    // in milliseconds
+)
+
+const (
+	endWhole  = "whole"
+	endBroken = "broken"
+	whyBusy   = "busy"
+	whyLeave  = "leaving"
+)
+
+// nodeFault is what another node is to blame for.
+type nodeFault struct {
+	gone  bool // it does not run, or is about to stop
+	busy  bool // it works, but has enough to do
+	cause error
+}
+
+func (f *nodeFault) Error() string { return fmt.Sprintf("cluster: another node: %v", f.cause) }
+func (f *nodeFault) Unwrap() error { return f.cause }
+
+var (
+	errSilent  = errors.New("nothing came")
+	errRefused = errors.New("it does not take our proof: do secrets or clocks differ?")
+	errAnswer  = errors.New("its answer has no proof")
+	errDown    = errors.New("it failed a moment ago")
+	errCut     = errors.New("its answer was cut")
+)
+
+// call sends a request to another node. It returns an answer with a 200 and its code, or a *nodeFault. A node that has
+// started anew says what to call it.
+func (n *Node) call(ctx context.Context, p *peer, method, target string, h http.Header) (*http.Response, string, error) {
+	for try := 0; ; try++ {
+		id := p.start()
+		header := h.Clone()
+		code := n.keeper.Sign(method, target, header, id)
+		r, err := http.NewRequestWithContext(ctx, method, p.url+target, nil)
+		if err != nil {
+			return nil, "", &nodeFault{cause: err}
+		}
+		r.Header = header
+		resp, err := n.client.RoundTrip(r)
+		if err != nil {
+			if cause := context.Cause(ctx); cause != nil {
+				err = cause
+			}
+			return nil, "", &nodeFault{gone: refused(err), cause: err}
+		}
+		if resp.StatusCode == http.StatusOK {
+			return resp, code, nil
+		}
+		_, _ = io.CopyN(io.Discard, resp.Body, 1<<10)
+		resp.Body.Close()
+		again := p.learn(resp.Header.Get(proof.Node), id)
+		switch {
+		case resp.StatusCode == http.StatusForbidden && again && try == 0:
+			continue
+		case resp.StatusCode == http.StatusForbidden:
+			n.tell(fmt.Errorf("cluster: node %s: %w", p.url, errRefused))
+			return nil, "", &nodeFault{cause: errRefused}
+		}
+		why := resp.Header.Get(fieldWhy)
+		return nil, "", &nodeFault{gone: why == whyLeave, busy: why == whyBusy, cause: fmt.Errorf("status %d", resp.StatusCode)}
+	}
+}
+
+// refused tells whether an error says that nobody listens there, or that who did has ended.
+func refused(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// listened is call for an answer that may take its time, as long as the node says now and then that it is there. end lets
+// go of it.
+func (n *Node) listened(ctx context.Context, p *peer, method, target string, h http.Header) (resp *http.Response, code string, end context.CancelCauseFunc, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	silent := time.AfterFunc(n.silence, func() { cancel(errSilent) })
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: func(int, textproto.MIMEHeader) error {
+		silent.Reset(n.silence)
+		return nil
+	}})
+	resp, code, err = n.call(ctx, p, method, target, h)
+	if !silent.Stop() && err == nil {
+		resp.Body.Close()
+		err = &nodeFault{cause: errSilent}
+	}
+	if err != nil {
+		cancel(nil)
+		return nil, "", nil, err
+	}
+	return resp, code, cancel, nil
+}
+
+// tell calls the hook, but for the same trouble every ten seconds at most.
+func (n *Node) tell(err error) {
+	now := time.Now().UnixNano()
+	last := n.told.Load()
+	if now-last < int64(10*time.Second) || !n.told.CompareAndSwap(last, now) {
+		return
+	}
+	n.onFailure(err)
+}

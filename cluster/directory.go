@@ -1,0 +1,190 @@
+package cluster
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"hash/fnv"
+	"net"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Directory says which node asks the origin for a key. It gives hints, not locks: if it errs, an answer is fetched
+// twice. Nodes are named by their [Config.Self], keys by what [cache.Transport] calls so, or parts of it. Its methods may
+// be called concurrently, and return soon after ctx has ended. A node whose Directory fails asks the origin itself.
+//
+// A Directory may also have a method Members(context.Context) ([]string, error) that lists the nodes, without which Purge
+// reaches only this one, and Alive(node string) bool, without which a node that is silent is taken for dead.
+type Directory interface {
+	// Holder is the node that asks the origin for key: self, which is remembered, if there is none yet.
+	Holder(ctx context.Context, key, self string) (string, error)
+	// Take puts self in the place of gone, unless another is there by now, and returns who is.
+	Take(ctx context.Context, key, gone, self string) (string, error)
+}
+
+const (
+	pollEvery = 5 * time.Second // how long a list of members holds
+	goneFor   = 2 * time.Second // how long a member that failed is left out
+)
+
+// errNoMembers is a list of members without any.
+var errNoMembers = errors.New("cluster: nobody is a member")
+
+// Rendezvous is a Directory without an engine: the holder of a key is the member that scores highest for it (rendezvous
+// hashing), so that nodes agree without talking. members lists all nodes, this one included; it is asked every 5 s, and
+// when it fails the last list goes on. Where nodes differ about the list, an answer may be fetched twice.
+func Rendezvous(members func(context.Context) ([]string, error)) Directory {
+	return &rendezvous{members: members}
+}
+
+// Static is a list of members that does not change.
+func Static(members ...string) func(context.Context) ([]string, error) {
+	members = slices.Clone(members)
+	return func(context.Context) ([]string, error) { return members, nil }
+}
+
+// DNS lists a member for each address that a name has, such as that of a headless service of Kubernetes. base is
+// http://NAME:PORT, or the same with https; a member then is http://ADDRESS:PORT, and so must be Self. A nil resolver is
+// [net.DefaultResolver].
+func DNS(base string, resolver *net.Resolver) func(context.Context) ([]string, error) {
+	if resolver == nil {
+		resolver = net.DefaultResolver
+	}
+	return func(ctx context.Context) ([]string, error) {
+		u, err := url.Parse(base)
+		if err != nil {
+			return nil, errors.New("cluster: the name of members is no URL")
+		}
+		addrs, err := resolver.LookupHost(ctx, u.Hostname())
+		if err != nil {
+			return nil, err
+		}
+		members := make([]string, 0, len(addrs))
+		for _, a := range addrs {
+			members = append(members, u.Scheme+"://"+net.JoinHostPort(a, u.Port()))
+		}
+		slices.Sort(members)
+		return members, nil
+	}
+}
+
+type rendezvous struct {
+	members func(context.Context) ([]string, error)
+
+	mu    sync.Mutex
+	list  []string
+	asked time.Time
+	gone  gone
+}
+
+// Members is the list as it was up to 5 s ago. One caller asks for a new one; the others do not wait.
+func (d *rendezvous) Members(ctx context.Context) ([]string, error) {
+	d.mu.Lock()
+	list, now := d.list, time.Now()
+	if list != nil && now.Sub(d.asked) < pollEvery {
+		d.mu.Unlock()
+		return list, nil
+	}
+	d.asked = now
+	d.mu.Unlock()
+	fresh, err := d.members(ctx)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err == nil && len(fresh) > 0 {
+		d.list = fresh
+	}
+	if d.list == nil && err == nil {
+		err = errNoMembers
+	}
+	if d.list != nil {
+		err = nil
+	}
+	return d.list, err
+}
+
+func (d *rendezvous) Holder(ctx context.Context, key, self string) (string, error) {
+	list, err := d.Members(ctx)
+	if err != nil {
+		return "", err
+	}
+	return best(key, list, d.gone.has, self), nil
+}
+
+func (d *rendezvous) Take(ctx context.Context, key, gone, self string) (string, error) {
+	d.gone.add(gone, goneFor)
+	return d.Holder(ctx, key, self)
+}
+
+func (d *rendezvous) nearby() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.list
+}
+
+func (d *rendezvous) lasting() bool { return false }
+
+// gone remembers for a while who failed. The zero value remembers nobody.
+type gone struct {
+	mu    sync.Mutex
+	until map[string]time.Time
+}
+
+func (g *gone) add(node string, d time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	for n, t := range g.until {
+		if now.After(t) {
+			delete(g.until, n)
+		}
+	}
+	if g.until == nil {
+		g.until = map[string]time.Time{}
+	}
+	g.until[node] = now.Add(d)
+}
+
+func (g *gone) has(node string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t, ok := g.until[node]
+	return ok && time.Now().Before(t)
+}
+
+// best is the member that scores highest for a key, but for those to skip; self if there is none.
+func best(key string, members []string, skip func(string) bool, self string) string {
+	who, most := self, uint64(0)
+	for _, m := range members {
+		if s := score(key, m); (s > most || s == most && m < who) && (m == self || !skip(m)) {
+			who, most = m, s
+		}
+	}
+	return who
+}
+
+// score hashes key and member together, so that the ranks of a member in different keys have nothing to do with each other.
+func score(key, member string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(key))
+	h.Write([]byte{0})
+	h.Write([]byte(member))
+	x := h.Sum64() // its high bits depend too little on the last bytes
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// digest is a key in 16 bytes, which cannot be read back.
+type digest [16]byte
+
+func digestOf(key string) (d digest) {
+	sum := sha256.Sum256([]byte(key))
+	copy(d[:], sum[:])
+	return d
+}
+
+func (d digest) shard() int { return int(binary.LittleEndian.Uint16(d[:]) % nearShards) }

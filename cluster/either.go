@@ -1,0 +1,87 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
+)
+
+// ask is one way to an answer.
+type ask func(context.Context) (*http.Response, error)
+
+var errOvertaken = errors.New("cluster: another was faster")
+
+// either asks the first, and, if no header comes for Patience, the second, too. The first answer counts; overtaken: it is
+// that of the second.
+func (q *question) either(ctx context.Context, first, second ask) (resp *http.Response, overtaken bool, err error) {
+	wait := q.n.patience
+	if wait < 0 {
+		resp, err = first(ctx)
+		return resp, false, err
+	}
+	if hls.IsBlocking(q.r.URL.RawQuery) {
+		wait = max(wait, blockingFor)
+	}
+	ctx1, cancel1 := context.WithCancelCause(ctx)
+	ctx2, cancel2 := context.WithCancelCause(ctx)
+	type result struct {
+		resp *http.Response
+		err  error
+	}
+	came := make(chan result, 1)
+	timer := time.AfterFunc(wait, func() {
+		resp, err := second(ctx2)
+		came <- result{resp, err}
+		if err == nil {
+			cancel1(errOvertaken)
+		}
+	})
+	resp, err = first(ctx1)
+	if timer.Stop() {
+		cancel2(nil)
+		return held(resp, cancel1, err), false, err
+	}
+	if err == nil {
+		cancel2(errOvertaken)
+		go func() {
+			if other := <-came; other.err == nil {
+				other.resp.Body.Close()
+			}
+		}()
+		return held(resp, cancel1, nil), false, nil
+	}
+	other := <-came
+	cancel1(nil)
+	if other.err != nil {
+		cancel2(nil)
+		return nil, false, err
+	}
+	return held(other.resp, cancel2, nil), true, nil
+}
+
+// held ends a context with the body of an answer.
+func held(resp *http.Response, cancel context.CancelCauseFunc, err error) *http.Response {
+	if err != nil {
+		cancel(nil)
+		return nil
+	}
+	resp.Body = &ending{ReadCloser: resp.Body, end: cancel}
+	return resp
+}
+
+type ending struct {
+	io.ReadCloser
+	end  context.CancelCauseFunc
+	once sync.Once
+}
+
+func (e *ending) Close() error {
+	err := e.ReadCloser.Close()
+	e.once.Do(func() { e.end(nil) })
+	return err
+}

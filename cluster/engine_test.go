@@ -1,0 +1,245 @@
+package cluster_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os/exec"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/hlsproxy/hlsproxy/cluster"
+	"github.com/stretchr/testify/require"
+	"github.com/valkey-io/valkey-go"
+)
+
+// engine is a redis-server of its own, or, where there is none, something like it.
+type engine struct {
+	addr string
+	cmd  *exec.Cmd
+	mini *miniredis.Miniredis
+	args []string
+}
+
+func newEngine(t *testing.T, args ...string) *engine {
+	t.Helper()
+	e := &engine{args: args}
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		e.mini = miniredis.RunT(t)
+		e.addr = e.mini.Addr()
+		return e
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	e.addr = ln.Addr().String()
+	ln.Close()
+	e.run(t)
+	t.Cleanup(func() { e.kill() })
+	return e
+}
+
+// real skips a test that needs to stop or kill the engine.
+func (e *engine) real(t *testing.T) {
+	if e.mini != nil {
+		t.Skip("there is no redis-server")
+	}
+}
+
+func (e *engine) run(t *testing.T) {
+	_, port, err := net.SplitHostPort(e.addr)
+	require.NoError(t, err)
+	e.cmd = exec.Command("redis-server", append([]string{
+		"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", t.TempDir(),
+	}, e.args...)...)
+	require.NoError(t, e.cmd.Start())
+	require.Eventually(t, func() bool {
+		c, err := net.Dial("tcp", e.addr)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	}, 20*time.Second, 10*time.Millisecond)
+}
+
+func (e *engine) kill() {
+	if e.cmd.Process != nil {
+		_ = e.cmd.Process.Signal(syscall.SIGCONT)
+		_ = e.cmd.Process.Kill()
+		_ = e.cmd.Wait()
+	}
+}
+
+func (e *engine) stop() { _ = e.cmd.Process.Signal(syscall.SIGSTOP) }
+func (e *engine) goOn() { _ = e.cmd.Process.Signal(syscall.SIGCONT) }
+func (e *engine) option() valkey.ClientOption {
+	return valkey.ClientOption{InitAddress: []string{e.addr}, PipelineMultiplex: 1, DisableCache: e.mini != nil, AlwaysRESP2: e.mini != nil}
+}
+
+// do sends a command.
+func (e *engine) do(t *testing.T, command ...string) valkey.ValkeyResult {
+	t.Helper()
+	c, err := valkey.NewClient(e.option())
+	require.NoError(t, err)
+	defer c.Close()
+	return c.Do(context.Background(), c.B().Arbitrary(command...).Build())
+}
+
+func (e *engine) directory(int, []string) cluster.Directory {
+	return cluster.Connect(e.option(), "test")
+}
+
+func TestTheEngineSaysWhoHoldsAKey(t *testing.T) {
+	e := newEngine(t)
+	body := noise(100<<10, 30)
+	o := origin(t, file(body, `"1"`))
+	nodes := start(t, 4, e.directory, nil)
+	var wg sync.WaitGroup
+	for i := range 30 {
+		for _, n := range nodes {
+			wg.Go(func() {
+				_, got := fetch(t, n, fmt.Sprintf("%s/%d.ts?token=secret", o.URL, i))
+				require.Equal(t, body, got)
+			})
+		}
+	}
+	wg.Wait()
+	require.Equal(t, 30, o.total())
+	for _, n := range nodes {
+		require.Zero(t, n.Stats().Alone)
+	}
+	keys, err := e.do(t, "KEYS", "*").AsStrSlice()
+	require.NoError(t, err)
+	require.Contains(t, []int{31, 32}, len(keys), "one for each object, the nodes, and how far they have read the log")
+	for _, key := range keys {
+		require.NotContains(t, key, "secret")
+	}
+	// It carries no bodies.
+	for _, key := range keys {
+		if value, err := e.do(t, "GET", key).ToString(); err == nil {
+			require.Less(t, len(value), 200)
+		}
+	}
+}
+
+func TestADeadHolderIsReplacedByWhoHasACopy(t *testing.T) {
+	e := newEngine(t)
+	o := origin(t, file(noise(1000, 31), `"1"`))
+	nodes := start(t, 4, e.directory, nil)
+	fetch(t, nodes[0], o.URL+"/a.ts")
+	fetch(t, nodes[1], o.URL+"/a.ts")
+	require.Equal(t, 1, o.total())
+	nodes[0].kill()
+	fetch(t, nodes[2], o.URL+"/a.ts")
+	require.Equal(t, 1, o.total(), "the second node has it, and is asked")
+	// One that has left is not asked either.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	require.NoError(t, nodes[1].Leave(ctx))
+	fetch(t, nodes[3], o.URL+"/a.ts")
+	require.Equal(t, 1, o.total(), "the third has it, too")
+}
+
+func TestWhoMissedAPurgeReadsOfItInTheLog(t *testing.T) {
+	e := newEngine(t)
+	o, version := versions(t)
+	d := map[string]*cluster.ValkeyDirectory{}
+	nodes := start(t, 3, func(_ int, urls []string) cluster.Directory {
+		one := cluster.Connect(e.option(), "test")
+		d[urls[len(d)]] = one
+		return one
+	}, nil)
+	for _, n := range nodes {
+		require.Zero(t, number(t, n, o.URL+"/a.ts"))
+	}
+	version.Store(1)
+	nodes[2].kill() // its listener: its viewers are still served
+	_, missed, err := nodes[0].PurgePrefix(t.Context(), o.URL+"/")
+	require.NoError(t, err)
+	require.Equal(t, []string{nodes[2].url}, missed)
+	require.Eventually(t, func() bool { return number(t, nodes[2], o.URL+"/a.ts") == 1 }, 10*time.Second, 20*time.Millisecond)
+	require.EqualValues(t, 1, number(t, nodes[1], o.URL+"/a.ts"))
+}
+
+func TestWithoutTheEngineNodesStillAgree(t *testing.T) {
+	e := newEngine(t)
+	e.real(t)
+	body := noise(50<<10, 32)
+	o := origin(t, file(body, `"1"`))
+	nodes := start(t, 3, e.directory, nil)
+	require.Eventually(t, func() bool { // all know each other
+		_, missed, err := nodes[0].Purge(t.Context(), "x")
+		return err == nil && len(missed) == 0 && nodes[2].Stats().Refused > 0
+	}, 10*time.Second, 50*time.Millisecond)
+	time.Sleep(700 * time.Millisecond)
+	all := func(name string, from, to int) (slowest time.Duration) {
+		for i := from; i < to; i++ {
+			for _, n := range nodes {
+				at := time.Now()
+				_, got := fetch(t, n, fmt.Sprintf("%s/%s%d.ts", o.URL, name, i))
+				require.Equal(t, body, got)
+				slowest = max(slowest, time.Since(at))
+			}
+		}
+		return slowest
+	}
+	all("before", 0, 5)
+	for name, c := range map[string]struct{ begin, end func() }{
+		"killed":  {e.kill, func() { e.run(t) }},
+		"stopped": {e.stop, e.goOn},
+		"paused":  {func() { e.do(t, "CLIENT", "PAUSE", "2000", "ALL") }, func() { time.Sleep(2 * time.Second) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.begin()
+			all(name+"first", 0, 2) // who finds out about it waits a moment
+			before := o.total()
+			all(name, 0, 8)
+			require.Equal(t, 8, o.total()-before, "one fetch each, by hashing")
+			c.end()
+			require.Eventually(t, func() bool {
+				before := o.total()
+				all(strconv.FormatInt(time.Now().UnixNano(), 10), 0, 1)
+				found, err := e.do(t, "DBSIZE").AsInt64()
+				return err == nil && found > 1 && o.total()-before == 1
+			}, 10*time.Second, 100*time.Millisecond)
+		})
+	}
+}
+
+func TestAFullEngineIsOfNoHelpAndNoHarm(t *testing.T) {
+	e := newEngine(t, "--maxmemory", "1mb", "--maxmemory-policy", "noeviction")
+	e.real(t)
+	o := origin(t, file(noise(1000, 33), `"1"`))
+	nodes := start(t, 3, e.directory, nil)
+	for i := range 5 {
+		for _, n := range nodes {
+			_, got := fetch(t, n, fmt.Sprintf("%s/%d.ts", o.URL, i))
+			require.Len(t, got, 1000)
+		}
+	}
+	require.LessOrEqual(t, o.total(), 15)
+}
+
+func TestANodeStartsWithoutItsEngine(t *testing.T) {
+	e := newEngine(t)
+	e.real(t)
+	e.kill()
+	o := origin(t, file(noise(1000, 34), `"1"`))
+	nodes := start(t, 2, e.directory, nil)
+	for _, n := range nodes {
+		resp, _ := fetch(t, n, o.URL+"/a.ts")
+		require.Equal(t, http.StatusOK, resp.StatusCode)
+	}
+	e.run(t)
+	require.Eventually(t, func() bool {
+		before := o.total()
+		url := fmt.Sprintf("%s/%d.ts", o.URL, time.Now().UnixNano())
+		fetch(t, nodes[0], url)
+		fetch(t, nodes[1], url)
+		return o.total()-before == 1
+	}, 10*time.Second, 100*time.Millisecond)
+}

@@ -1,0 +1,140 @@
+package cluster
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/valkey-io/valkey-go"
+)
+
+// engine is a directory that wants to hear from its node.
+type engine interface {
+	// join says that self is alive until leave is called. It returns after the first try.
+	join(self string, l listener)
+	// leave withdraws self.
+	leave(ctx context.Context) error
+	// log tells about a purge those who are not there now.
+	log(ctx context.Context, p purge) error
+}
+
+// listener is a node that hears from its engine.
+type listener interface {
+	// missed is told of purges that were made while this node was not there.
+	missed([]purge)
+	// forget: what the engine said of keys does not hold any longer.
+	forget()
+}
+
+var _ engine = (*ValkeyDirectory)(nil)
+
+func (d *ValkeyDirectory) join(self string, l listener) {
+	d.member(self)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	d.stop = func() { cancel(); <-done }
+	d.live(ctx, l)
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(beatEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				d.live(ctx, l)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+}
+
+// live is one heartbeat.
+func (d *ValkeyDirectory) live(ctx context.Context, l listener) {
+	c, err := d.connected()
+	if err != nil {
+		d.failed(ctx, err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, engineLimit)
+	defer cancel()
+	d.mu.Lock()
+	self, pos := d.self, d.pos
+	d.mu.Unlock()
+	r, err := d.beat.Exec(ctx, c, []string{d.prefix + "nodes", d.prefix + "purges", d.prefix + "read"},
+		[]string{self.String(), self.url, millis(aliveFor), millis(knownFor), pos}).ToArray()
+	if err != nil || len(r) != 4 {
+		d.mu.Lock()
+		d.down = d.down || ctx.Err() == nil || context.Cause(ctx) == context.DeadlineExceeded
+		d.mu.Unlock()
+		return
+	}
+	alive, _ := r[0].AsStrSlice()
+	known, _ := r[1].AsStrSlice()
+	last, _ := r[2].ToString()
+	isNew, _ := r[3].AsInt64()
+	d.mu.Lock()
+	anew := d.known != nil && (isNew == 1 || d.down)
+	if isNew == 1 && d.known != nil { // the engine was emptied, and the others are not there yet
+		d.before, d.beforeTill = d.known, time.Now().Add(aliveFor)
+	}
+	d.down, d.alive, d.known = false, urlsOf(alive), urlsOf(known)
+	d.mu.Unlock()
+	if anew {
+		l.forget()
+	}
+	if last != pos || pos == "" {
+		d.catchUp(ctx, c, last, l)
+	}
+}
+
+// connected is the client, made if need be.
+func (d *ValkeyDirectory) connected() (valkey.Client, error) {
+	d.mu.Lock()
+	c := d.client
+	d.mu.Unlock()
+	if c != nil || d.option == nil {
+		return c, nil
+	}
+	c, err := valkey.NewClient(*d.option)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	d.client = c
+	d.mu.Unlock()
+	return c, nil
+}
+
+// leave ends the heartbeat, or one could come after the withdrawal.
+func (d *ValkeyDirectory) leave(ctx context.Context) (err error) {
+	if d.stop != nil {
+		d.stop()
+	}
+	c, self := d.usable(), d.member(d.self.url)
+	if c == nil {
+		err = errEngineDown
+	} else {
+		ctx, cancel := context.WithTimeout(ctx, engineLimit)
+		defer cancel()
+		err = c.Do(ctx, c.B().Zrem().Key(d.prefix+"nodes").Member(self.String()).Build()).Error()
+	}
+	d.mu.Lock()
+	c, d.down = d.client, true
+	d.mu.Unlock()
+	if c != nil && d.option != nil {
+		c.Close()
+	}
+	return err
+}
+
+func urlsOf(members []string) []string {
+	urls := make([]string, 0, len(members))
+	for _, m := range members {
+		url, _, _ := strings.Cut(m, "#")
+		urls = append(urls, url)
+	}
+	slices.Sort(urls)
+	return slices.Compact(urls)
+}

@@ -1,0 +1,58 @@
+package cluster
+
+import (
+	"sync"
+	"time"
+)
+
+// near remembers who holds which key, so that the directory is asked once in a while only. It is bounded: two generations
+// a shard, and what is older than nearFor is unknown. The zero value knows nothing.
+type near struct {
+	shards [nearShards]nearShard
+}
+
+const (
+	nearFor    = 30 * time.Second
+	nearShards = 16
+	nearMost   = 8192 // keys in a generation of a shard
+)
+
+type nearShard struct {
+	mu         sync.Mutex
+	young, old map[digest]heldBy
+}
+
+type heldBy struct {
+	node  string
+	until time.Time
+}
+
+func (n *near) get(key digest) (node string, ok bool) {
+	s := &n.shards[key.shard()]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h, ok := s.young[key]
+	if !ok {
+		h, ok = s.old[key]
+	}
+	return h.node, ok && time.Now().Before(h.until)
+}
+
+func (n *near) put(key digest, node string) {
+	s := &n.shards[key.shard()]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.young == nil || len(s.young) >= nearMost {
+		s.old, s.young = s.young, map[digest]heldBy{}
+	}
+	s.young[key] = heldBy{node, time.Now().Add(nearFor)}
+}
+
+func (n *near) clear() {
+	for i := range n.shards {
+		s := &n.shards[i]
+		s.mu.Lock()
+		s.young, s.old = nil, nil
+		s.mu.Unlock()
+	}
+}

@@ -1,0 +1,148 @@
+package cluster
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// peers are the other nodes, as this one knows them.
+type peers struct {
+	mu sync.Mutex
+	by map[string]*peer
+}
+
+// peer is another node.
+type peer struct {
+	url string
+
+	mu      sync.Mutex
+	id      string    // of its start, which requests to it must name; "": not known
+	down    time.Time // when it last failed; zero: it works
+	gone    bool      // it failed since it does not run
+	pinging bool
+	used    time.Time
+}
+
+const (
+	mostPeers = 512
+	downFor   = 2 * time.Second // how long a node that failed is not tried at all
+	pingLimit = 500 * time.Millisecond
+	dialLimit = 500 * time.Millisecond
+)
+
+func newTransport() *http.Transport {
+	return &http.Transport{
+		DialContext:            (&net.Dialer{Timeout: dialLimit, KeepAlive: 5 * time.Second}).DialContext,
+		TLSHandshakeTimeout:    2 * dialLimit,
+		MaxResponseHeaderBytes: 512 << 10,
+		MaxIdleConnsPerHost:    128,
+		IdleConnTimeout:        90 * time.Second,
+		DisableCompression:     true,
+		WriteBufferSize:        16 << 10,
+		ReadBufferSize:         64 << 10,
+	}
+}
+
+func (ps *peers) get(url string) *peer {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	p, now := ps.by[url], time.Now()
+	if p == nil {
+		if ps.by == nil {
+			ps.by = map[string]*peer{}
+		}
+		if len(ps.by) >= mostPeers {
+			for u, old := range ps.by {
+				if now.Sub(old.used) > time.Minute {
+					delete(ps.by, u)
+				}
+			}
+		}
+		p = &peer{url: url}
+		ps.by[url] = p
+	}
+	p.used = now
+	return p
+}
+
+// works tells whether a node may be asked. One that failed a while ago is tried by a ping, not by a viewer's request.
+func (n *Node) works(p *peer) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.down.IsZero() {
+		return true
+	}
+	if !p.pinging && time.Since(p.down) >= downFor && n.ctx.Err() == nil {
+		p.pinging = true
+		go n.try(p)
+	}
+	return false
+}
+
+func (n *Node) try(p *peer) {
+	ok := n.ping(n.ctx, p)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pinging, p.down = false, time.Now()
+	if ok {
+		p.down, p.gone = time.Time{}, false
+	}
+}
+
+// failed notes that a node failed; gone: since it does not run.
+func (p *peer) failed(gone bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.down, p.gone = time.Now(), gone
+}
+
+// works again: it has just shown that.
+func (p *peer) works() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.down, p.gone = time.Time{}, false
+}
+
+func (p *peer) isGone() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.gone
+}
+
+func (p *peer) isDown() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.down.IsZero()
+}
+
+func (p *peer) start() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.id
+}
+
+// learn takes note of the ID in an answer, and tells whether it is another than the one that was used.
+func (p *peer) learn(id, used string) bool {
+	if id == "" || len(id) > 64 {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.id = id
+	return id != used
+}
+
+// ping tells whether a node is there and carries out requests.
+func (n *Node) ping(ctx context.Context, p *peer) bool {
+	ctx, cancel := context.WithTimeout(ctx, pingLimit)
+	defer cancel()
+	resp, _, err := n.call(ctx, p, http.MethodGet, pathPing, http.Header{})
+	if err != nil {
+		return false
+	}
+	resp.Body.Close()
+	return true
+}

@@ -1,0 +1,202 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cluster/internal/proof"
+)
+
+const (
+	purgeLimit = time.Second // for each node and round
+	againFor   = 10 * time.Minute
+	againEvery = 2 * time.Second
+)
+
+// Purge forgets on all nodes what is stored under a key of Config.Cache.Key, as [cache.Transport.Purge] does. It returns
+// how many entries those were, and the nodes that did not confirm. When it returns, no node that confirmed gives out what
+// was stored before, nor takes it from one that did not. With an engine, who is missed learns of it when it is back; else
+// this node goes on trying for ten minutes. An error says that neither is sure: nodes may have been missed that nobody
+// knows of.
+func (n *Node) Purge(ctx context.Context, key string) (count int, missed []string, err error) {
+	return n.purge(ctx, newPurge(key, false))
+}
+
+// PurgePrefix is Purge for all keys that begin with prefix.
+func (n *Node) PurgePrefix(ctx context.Context, prefix string) (count int, missed []string, err error) {
+	return n.purge(ctx, newPurge(prefix, true))
+}
+
+func (n *Node) purge(ctx context.Context, p purge) (count int, missed []string, err error) {
+	e, logged := n.directory.(engine)
+	if logged {
+		if err = e.log(ctx, p); err != nil {
+			err = fmt.Errorf("cluster: the log of purges: %w", err)
+		}
+	}
+	count, failure := n.carryOut(ctx, p)
+	err = errors.Join(err, failure)
+	members, failure := n.members(ctx)
+	err = errors.Join(err, failure)
+	// What a node got from one that came later in the round is not old: see [purges]. The second round is for who failed.
+	for range 2 {
+		var more int
+		more, members = n.spread(ctx, p, members)
+		count += more
+		if len(members) == 0 {
+			break
+		}
+	}
+	if len(members) > 0 && !logged {
+		go n.goOn(p, members)
+	}
+	return count, members, err
+}
+
+// members are the other nodes.
+func (n *Node) members(ctx context.Context) ([]string, error) {
+	d, ok := n.directory.(interface {
+		Members(context.Context) ([]string, error)
+	})
+	if !ok {
+		return nil, nil
+	}
+	list, err := d.Members(ctx)
+	return slices.DeleteFunc(slices.Clone(list), func(m string) bool { return m == n.self || checkAddress(m) != nil }), err
+}
+
+// spread tells nodes of a purge, and returns who did not confirm.
+func (n *Node) spread(ctx context.Context, p purge, nodes []string) (count int, missed []string) {
+	var (
+		mu   sync.Mutex
+		done sync.WaitGroup
+	)
+	for _, node := range nodes {
+		done.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, purgeLimit)
+			defer cancel()
+			c, err := n.sendPurge(ctx, n.peers.get(node), p)
+			mu.Lock()
+			defer mu.Unlock()
+			count += c
+			if err != nil {
+				missed = append(missed, node)
+			}
+		})
+	}
+	done.Wait()
+	slices.Sort(missed)
+	return count, missed
+}
+
+// goOn tries again those who did not confirm.
+func (n *Node) goOn(p purge, missed []string) {
+	ctx, cancel := context.WithTimeout(n.ctx, againFor)
+	defer cancel()
+	tick := time.NewTicker(againEvery)
+	defer tick.Stop()
+	for len(missed) > 0 {
+		select {
+		case <-tick.C:
+			_, missed = n.spread(ctx, p, missed)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (n *Node) sendPurge(ctx context.Context, to *peer, p purge) (int, error) {
+	target := pathPurge + "?" + url.Values{
+		"id": {p.id}, "text": {p.text}, "prefix": {strconv.FormatBool(p.prefix)},
+	}.Encode()
+	resp, code, err := n.call(ctx, to, http.MethodPost, target, http.Header{})
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	got := resp.Header.Get(fieldStatus)
+	if !n.keeper.IsReply(resp.Header.Get(proof.Answer), code, got) {
+		return 0, errAnswer
+	}
+	return strconv.Atoi(got)
+}
+
+func (n *Node) servePurge(w http.ResponseWriter, r *http.Request, code string) {
+	q := r.URL.Query()
+	p := purge{id: q.Get("id"), text: q.Get("text"), prefix: q.Get("prefix") == "true"}
+	count, err := n.carryOut(r.Context(), p)
+	if err != nil || p.id == "" {
+		http.Error(w, "not purged", http.StatusInternalServerError)
+		return
+	}
+	said := strconv.Itoa(count)
+	w.Header().Set(fieldStatus, said)
+	w.Header().Set(proof.Answer, n.keeper.Reply(code, said))
+}
+
+// carryOut forgets what this node has.
+func (n *Node) carryOut(ctx context.Context, p purge) (int, error) {
+	n.purges.begin(p)
+	count, err := n.forgetEntries(ctx, p)
+	if err == nil {
+		n.purges.end(p.id)
+	}
+	return count, err
+}
+
+func (n *Node) forgetEntries(ctx context.Context, p purge) (int, error) {
+	// First the parent, or the edge would take from it again what it has just forgotten.
+	count := 0
+	for _, t := range [...]tier{n.parent, n.edge} {
+		forget := t.Purge
+		if p.prefix {
+			forget = t.PurgePrefix
+		}
+		c, err := forget(ctx, p.text)
+		if err != nil {
+			return count, err
+		}
+		count += c
+	}
+	return count, nil
+}
+
+type tier interface {
+	Purge(context.Context, string) (int, error)
+	PurgePrefix(context.Context, string) (int, error)
+}
+
+// heed carries out, for the key of q, a purge that another node knows of and we may not.
+func (n *Node) heed(r *http.Request, q *http.Request, id string) {
+	if id == "" || len(id) > 128 {
+		return
+	}
+	key := n.key(q)
+	if n.purges.knows(id, key) {
+		return
+	}
+	if _, err := n.forgetEntries(r.Context(), purge{text: key}); err == nil {
+		n.purges.endFor(id, key)
+	}
+}
+
+// missed is told by the engine of purges that were made while we were not there.
+func (n *Node) missed(list []purge) {
+	for _, p := range list {
+		if !n.purges.knows(p.id, "") {
+			if _, err := n.carryOut(context.Background(), p); err != nil {
+				n.tell(fmt.Errorf("cluster: a purge that was missed: %w", err))
+			}
+		}
+	}
+}
+
+// forget is told by the engine that keys may have other holders now.
+func (n *Node) forget() { n.near.clear() }

@@ -1,0 +1,74 @@
+package cluster
+
+import (
+	"context"
+
+	"github.com/valkey-io/valkey-go"
+)
+
+// logLength is how many purges the engine remembers, about.
+const logLength = 1000
+
+func (d *ValkeyDirectory) log(ctx context.Context, p purge) error {
+	c := d.usable()
+	if c == nil {
+		return errEngineDown
+	}
+	ctx, cancel := context.WithTimeout(ctx, engineLimit)
+	defer cancel()
+	kind := "key"
+	if p.prefix {
+		kind = "prefix"
+	}
+	return c.Do(ctx, c.B().Xadd().Key(d.prefix+"purges").Maxlen().Almost().Threshold("1000").Id("*").
+		FieldValue().FieldValue("id", p.id).FieldValue(kind, p.text).Build()).Error()
+}
+
+// catchUp reads the log from where we were up to last. What is no longer in it may have been anything.
+func (d *ValkeyDirectory) catchUp(ctx context.Context, c valkey.Client, last string, l listener) {
+	d.mu.Lock()
+	pos, self := d.pos, d.self
+	d.mu.Unlock()
+	if pos == "" { // of an earlier start at the same address
+		pos, _ = c.Do(ctx, c.B().Hget().Key(d.prefix+"read").Field(self.url).Build()).ToString()
+	}
+	if last == "" {
+		d.reached("0-0")
+		return
+	}
+	if pos == "" {
+		pos = "0-0"
+	}
+	entries, err := c.Do(ctx, c.B().Xrange().Key(d.prefix+"purges").Start(pos).End("+").Build()).AsXRange()
+	if err != nil {
+		return // next time
+	}
+	var todo []purge
+	cut := len(entries) >= logLength
+	for _, e := range entries {
+		if e.ID == pos {
+			cut = false
+			continue
+		}
+		p := purge{id: e.FieldValues["id"], text: e.FieldValues["key"]}
+		if text, ok := e.FieldValues["prefix"]; ok {
+			p.text, p.prefix = text, true
+		}
+		todo = append(todo, p)
+	}
+	if len(entries) == 0 { // the log has begun anew
+		d.reached("0-0")
+		return
+	}
+	if cut {
+		todo = []purge{{id: "everything before " + last, prefix: true}}
+	}
+	l.missed(todo)
+	d.reached(last)
+}
+
+func (d *ValkeyDirectory) reached(pos string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pos = pos
+}

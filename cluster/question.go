@@ -1,0 +1,261 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/hlsproxy/hlsproxy/cluster/internal/proof"
+)
+
+// question is what the edge asks, on its way to whoever has the answer.
+type question struct {
+	n    *Node
+	r    *http.Request
+	key  string // of cache.Transport
+	held string // what the directory is asked for: key, or a part of it
+	host string // of the origin
+
+	slice *cache.Slice // nil: the whole
+	eager bool         // for the body, however long
+}
+
+const (
+	mostTries   = 3                      // nodes that are asked for one answer
+	lapseLimit  = 2 * time.Second        // how long a silent node's heartbeat is waited for to end
+	lapseEvery  = 100 * time.Millisecond // and how often it is looked at
+	farFor      = 30 * time.Second       // how long a broken way to an origin is avoided
+	blockingFor = 30 * time.Second       // how long an origin may hold a blocking playlist reload before another node tries
+)
+
+// fetch is the Base of the edge. What cannot be shared never goes over a node.
+func (n *Node) fetch(r *http.Request) (*http.Response, error) {
+	if !shareable(r) {
+		return n.parent.Base.RoundTrip(r)
+	}
+	q := &question{n: n, r: r, key: n.key(r), host: r.URL.Host}
+	if s, ok := cache.SliceOf(r); ok {
+		q.slice = &s
+	}
+	q.held = heldAs(q.key, q.slice)
+	return q.answer(r.Context())
+}
+
+func shareable(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != "" || r.Body != nil && r.Body != http.NoBody {
+		return false
+	}
+	for _, name := range [...]string{"Authorization", "Cookie", "Upgrade"} {
+		if _, ok := r.Header[name]; ok {
+			return false
+		}
+	}
+	return true
+}
+
+// answer asks the holder, who takes its place if it fails, and in the end the origin.
+func (q *question) answer(ctx context.Context) (*http.Response, error) {
+	node, err := q.holder(ctx)
+	if err != nil {
+		q.n.count.alone.Add(1)
+	}
+	for range mostTries {
+		if node == q.n.self || q.n.far.has(node+" "+q.host) {
+			break
+		}
+		p := q.n.peers.get(node)
+		resp, err := q.ask(ctx, p)
+		var fault *nodeFault
+		if err == nil || ctx.Err() != nil || !errors.As(err, &fault) {
+			return resp, err
+		}
+		node = q.instead(ctx, p, fault)
+	}
+	return q.self(ctx)
+}
+
+// holder is who is to be asked.
+func (q *question) holder(ctx context.Context) (string, error) {
+	n := q.n
+	sum := digestOf(q.held)
+	d, ok := n.directory.(interface{ lasting() bool })
+	lasting := !ok || d.lasting()
+	if node, ok := n.near.get(sum); ok {
+		return node, nil
+	}
+	node, err := n.directory.Holder(ctx, q.held, n.self)
+	if err == nil {
+		err = checkAddress(node)
+	}
+	if err != nil {
+		return n.self, err
+	}
+	if lasting {
+		n.near.put(sum, node)
+	}
+	return node, nil
+}
+
+// ask asks another node, and ourselves as well if it hears nothing from the origin.
+func (q *question) ask(ctx context.Context, p *peer) (*http.Response, error) {
+	if !q.n.works(p) {
+		return nil, &nodeFault{gone: p.isGone(), cause: errDown}
+	}
+	resp, second, err := q.either(ctx, func(ctx context.Context) (*http.Response, error) { return q.from(ctx, p) }, q.own)
+	if second {
+		q.n.far.add(p.url+" "+q.host, farFor)
+	}
+	return resp, err
+}
+
+// self asks our parent, and another node as well if that hears nothing from the origin.
+func (q *question) self(ctx context.Context) (*http.Response, error) {
+	n, other := q.n, ""
+	if d, ok := n.directory.(interface{ nearby() []string }); ok {
+		other = best(q.held, d.nearby(), func(m string) bool {
+			return m == n.self || n.far.has(m+" "+q.host) || n.peers.get(m).isDown()
+		}, "")
+	}
+	if other == "" {
+		return q.own(ctx)
+	}
+	there := func(ctx context.Context) (*http.Response, error) { return q.from(ctx, n.peers.get(other)) }
+	if n.far.has(n.self + " " + q.host) {
+		resp, err := there(ctx)
+		var fault *nodeFault
+		if err == nil || !errors.As(err, &fault) {
+			return resp, err
+		}
+		return q.own(ctx)
+	}
+	resp, second, err := q.either(ctx, q.own, there)
+	if second {
+		n.far.add(n.self+" "+q.host, farFor)
+	}
+	return resp, err
+}
+
+// own asks our parent.
+func (q *question) own(ctx context.Context) (*http.Response, error) {
+	r := q.r.WithContext(ctx)
+	r.Header = q.r.Header.Clone()
+	r.Header[fieldTier] = []string{"1"}
+	resp, err := q.n.parentTrip(r, q.slice)
+	if err != nil {
+		return nil, err
+	}
+	// The edge has the same name, and will say what it did.
+	if said := resp.Header["Cache-Status"]; len(said) > 1 {
+		resp.Header["Cache-Status"] = said[:len(said)-1]
+	} else {
+		delete(resp.Header, "Cache-Status")
+	}
+	return resp, nil
+}
+
+// from asks another node.
+func (q *question) from(ctx context.Context, p *peer) (*http.Response, error) {
+	n := q.n
+	u := *q.r.URL
+	u.Fragment, u.RawFragment = "", ""
+	target := pathFetch + "?url=" + url.QueryEscape(u.String())
+	h := forwarded(q.r.Header)
+	addSlice(h, q.slice)
+	if q.eager {
+		h[fieldEager] = []string{"1"}
+	}
+	if q.r.Host != "" && q.r.Host != u.Host {
+		h[fieldHost] = []string{q.r.Host}
+	}
+	if id := n.purges.of(q.key); id != "" {
+		h[fieldPurged] = []string{id}
+	}
+	method := q.r.Method
+	if method == "" {
+		method = http.MethodGet
+	}
+	env, code, end, err := n.listened(ctx, p, method, target, h)
+	if err == nil && !n.keeper.IsReply(env.Header.Get(proof.Answer), code, said(env.Header)...) {
+		env.Body.Close()
+		end(nil)
+		err = &nodeFault{cause: errAnswer}
+	}
+	if err != nil {
+		var fault *nodeFault
+		if errors.As(err, &fault) && !fault.busy && ctx.Err() == nil {
+			p.failed(fault.gone)
+		}
+		return nil, err
+	}
+	status, err := strconv.Atoi(env.Header.Get(fieldStatus))
+	if err == nil && env.Header.Get(fieldError) != "" {
+		env.Body.Close()
+		end(nil)
+		return nil, faultOf(status, env.Header)
+	}
+	if err != nil || status < 200 || status > 999 {
+		env.Body.Close()
+		end(nil)
+		return nil, &nodeFault{cause: errAnswer}
+	}
+	n.count.fromNodes.Add(1)
+	isLazy := env.Header.Get(fieldLazy) != ""
+	resp := unwrap(q.r, env, status)
+	if isLazy {
+		env.Body.Close()
+		end(nil)
+		resp.Body = &lazy{q: q, peer: p, head: resp.Header, length: resp.ContentLength, ctx: ctx}
+		return resp, nil
+	}
+	resp.Body = q.body(env, resp, p, end)
+	return resp, nil
+}
+
+// instead is who is asked in place of a node that failed.
+func (q *question) instead(ctx context.Context, p *peer, fault *nodeFault) string {
+	n := q.n
+	if fault.busy {
+		n.count.alone.Add(1)
+		return n.self
+	}
+	if !fault.gone && n.isAlive(ctx, p.url, fault.cause == errDown) {
+		// It works, but not for us. Taking from it would only make it take from us.
+		n.count.alone.Add(1)
+		return n.self
+	}
+	next, err := n.directory.Take(ctx, q.held, p.url, n.self)
+	if err != nil || checkAddress(next) != nil {
+		n.count.alone.Add(1)
+		return n.self
+	}
+	if next == n.self {
+		n.count.takeovers.Add(1)
+	}
+	if d, ok := n.directory.(interface{ lasting() bool }); !ok || d.lasting() {
+		n.near.put(digestOf(q.held), next)
+	}
+	return next
+}
+
+// isAlive tells whether a node that does not answer has a heartbeat all the same. One that hangs has one for a moment more.
+func (n *Node) isAlive(ctx context.Context, node string, known bool) bool {
+	d, ok := n.directory.(interface{ Alive(string) bool })
+	if !ok {
+		return false
+	}
+	for waited := time.Duration(0); d.Alive(node); waited += lapseEvery {
+		if known || waited >= lapseLimit {
+			return true
+		}
+		select {
+		case <-time.After(lapseEvery):
+		case <-ctx.Done():
+			return true
+		}
+	}
+	return false
+}

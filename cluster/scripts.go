@@ -1,0 +1,61 @@
+package cluster
+
+// The engine's own clock is the only one that counts, so that nodes' clocks need not agree. A node is written as
+// "URL#START", with a START that is new each time it starts: what an earlier one of the same address had is gone.
+//
+// Under a key stands a list of nodes, the holder first. Whoever asks is about to have a copy, and is added: if those
+// before it are gone, it is the holder.
+
+// holdScript returns the holder of a key. KEYS: the key, the nodes. ARGV: who asks, how long a node without a heartbeat lives
+// (ms), how long the key is kept (ms), the URL of a node that is gone, or "".
+const holdScript = `
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local list, first, mine = {}, nil, false
+for node in string.gmatch(redis.call('GET', KEYS[1]) or '', '%S+') do
+  local alive = node == ARGV[1]
+  mine = mine or alive
+  if not alive and string.match(node, '^[^#]*') ~= ARGV[4] then
+    local beat = redis.call('ZSCORE', KEYS[2], node)
+    alive = beat and tonumber(beat) > now - tonumber(ARGV[2])
+  end
+  if alive then
+    list[#list + 1] = node
+    first = first or node
+  end
+end
+if not mine and #list < 4 then
+  list[#list + 1] = ARGV[1]
+end
+redis.call('SET', KEYS[1], table.concat(list, ' '), 'PX', ARGV[3])
+return first or ARGV[1]
+`
+
+// beatScript says that a node is alive, and returns who is, who was lately, the end of the log of purges, and 1 if
+// the node was not known. KEYS: the nodes,
+// the log, how far nodes have read it. ARGV: the node, its URL, how long a node without a heartbeat lives (ms), how long
+// it is remembered (ms), how far it has read the log, or "".
+const beatScript = `
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+for _, node in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - tonumber(ARGV[4]))) do
+  redis.call('ZREM', KEYS[1], node)
+  redis.call('HDEL', KEYS[3], (string.gsub(node, '#.*', '')))
+end
+for _, node in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  if node ~= ARGV[1] and string.gsub(node, '#.*', '') == ARGV[2] then
+    redis.call('ZREM', KEYS[1], node)
+  end
+end
+local new = redis.call('ZADD', KEYS[1], now, ARGV[1])
+if ARGV[5] ~= '' then
+  redis.call('HSET', KEYS[3], ARGV[2], ARGV[5])
+end
+local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
+return {
+  redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. (now - tonumber(ARGV[3])), '+inf'),
+  redis.call('ZRANGE', KEYS[1], 0, -1),
+  last[1] and last[1][1] or '',
+  new,
+}
+`

@@ -1,0 +1,75 @@
+package cluster
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/hlsproxy/hlsproxy/cache"
+)
+
+// tiers makes the two Transports of a node after one pattern.
+func (n *Node) tiers(pattern *cache.Transport) {
+	if pattern == nil {
+		pattern = new(cache.Transport)
+	}
+	name := pattern.Name
+	if name == "" {
+		name = "hlsproxy-" + n.keeper.Name(n.self) // which does not give the address away
+	}
+	n.edge, n.parent = like(pattern), like(pattern)
+	n.edge.Name, n.parent.Name = name, name
+	n.edge.Base = roundTripper(n.fetch)
+	n.parent.Base = &originSide{n.base}
+	n.parent.OnFill = pattern.OnFill // which is about questions to the origin
+	// The edge's viewers need not wait, whatever the parent does; and two tiers must not be stale one after the other.
+	n.parent.StaleWhileRevalidate = 0
+	n.key = pattern.Key
+	if n.key == nil {
+		n.key = cache.Key
+	}
+}
+
+// like is a Transport with the fields of another.
+func like(t *cache.Transport) *cache.Transport {
+	return &cache.Transport{
+		Store: t.Store, TTL: t.TTL, Key: t.Key, MaxBody: t.MaxBody, Idle: t.Idle, MinRate: t.MinRate,
+		MaxFills: t.MaxFills, StaleIfError: t.StaleIfError, StaleWhileRevalidate: t.StaleWhileRevalidate, Refs: t.Refs,
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// originSide is what the parent asks. Fields by which nodes talk to each other neither reach an origin nor come from one.
+type originSide struct{ base http.RoundTripper }
+
+func (o *originSide) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := o.base.RoundTrip(withoutOurs(r))
+	if err == nil && resp != nil {
+		dropOurs(resp.Header)
+	}
+	return resp, err
+}
+
+const ours = "Hlsproxy-"
+
+func withoutOurs(r *http.Request) *http.Request {
+	for name := range r.Header {
+		if strings.HasPrefix(name, ours) {
+			r = r.WithContext(r.Context())
+			r.Header = r.Header.Clone()
+			dropOurs(r.Header)
+			return r
+		}
+	}
+	return r
+}
+
+func dropOurs(h http.Header) {
+	for name := range h {
+		if strings.HasPrefix(name, ours) {
+			delete(h, name)
+		}
+	}
+}
