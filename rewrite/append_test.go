@@ -103,7 +103,7 @@ func TestAppendFindsEveryURI(t *testing.T) {
 		"other scheme":         {"rtmp://h/x\nurn:x:y\nblob:x", "rtmp://h/x\nurn:x:y\nblob:x"},
 		"scheme in upper case": {"HTTP://H/x", "[HTTP://H/x]"},
 		"fragment":             {"a.mp4#t=1", "[" + at + "a.mp4]#t=1"},
-		"no host":              {"http:x\nhttp:///x\nhttps://?x", "http:x\nhttp:///x\nhttps://?x"},
+		"no host":              {"http:x\nhttp:///x\nhttps://?x", "[http://x]\n[http://x]\nhttps://?x"},
 		"x-tvg-url":            {"#EXTM3U x-tvg-url=\"http://h/\"", "#EXTM3U x-tvg-url=\"http://h/\""},
 	} {
 		t.Run(name, func(t *testing.T) {

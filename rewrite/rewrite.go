@@ -43,7 +43,12 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 			dst, short = st.plan.append(dst, st.src[t.start:t.end], &w)
 		}
 		if !short {
-			dst, err = st.appendURI(dst, &t)
+			if dst, err = st.appendURI(dst, &t); err == errDrop {
+				dst = dst[:start]
+				if err = st.prune(); err == nil {
+					continue
+				}
+			}
 		} else {
 			if lines && w.known && !t.foreign && st.scan.lineDone() && !st.scan.variant && !st.scan.related {
 				st.plan.units.learn(st.src[from:st.scan.pos], &t, span{t.start - from, t.end - from}, dst[at:], &w, st.plan.turn)
@@ -57,6 +62,21 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 			return dst, err
 		}
 	}
+}
+
+// prune begins again with the playlist without what is dropped.
+func (st *state) prune() error {
+	if st.pruned {
+		return badGateway("the playlist names a URL that is not mapped", ErrUnmapped) // Unmapped changed its mind
+	}
+	st.pruned = true
+	rest, err := st.withoutUnmapped()
+	if err != nil {
+		return err
+	}
+	st.restart(rest)
+	st.done, st.children = 0, false
+	return nil
 }
 
 // check ends what has grown too large, or is not waited for any more. grown is how many bytes were written just now.
@@ -130,30 +150,68 @@ func (st *state) appendReference(dst, text []byte, t *token) ([]byte, error) {
 		ref, fragment = text[:i], text[i:]
 	}
 	st.abs = st.base.appendResolved(st.abs[:0], ref)
-	if n := httpScheme(st.abs); n == 0 && schemeLen(st.abs) > 0 || n > 0 && authorityEnd(st.abs, n) <= n+2 {
-		// Another scheme, or no host: no Mapper can make anything of it, and one bad line must not fail the playlist.
-		return append(dst, t.text(st.src)...), nil
+	n := httpScheme(st.abs)
+	if n == 0 && schemeLen(st.abs) > 0 {
+		return append(dst, t.text(st.src)...), nil // another scheme
 	}
-	start := len(dst)
-	dst, changed, err := st.appendPublic(dst, t.ref(), fragment, t.tag.absolute, st.fragmentFor(t))
-	if err != nil {
-		return dst, err
+	start, how := len(dst), leftAlone
+	if n == 0 || authorityEnd(st.abs, n) > n+2 {
+		var err error
+		if dst, how, err = st.appendPublic(dst, t, fragment); err != nil {
+			return dst, err
+		}
 	}
-	if !changed && (!st.base.known || schemeLen(text) > 0) {
+	if how == leftAlone && st.Map != nil {
+		var err error
+		if dst, how, err = st.appendRead(dst[:start], ref, fragment, t); err != nil {
+			return dst, err
+		}
+	}
+	switch {
+	case how == leftAlone && n > 0 && authorityEnd(st.abs, n) <= n+2:
+		return append(dst[:start], t.text(st.src)...), nil
+	case how != replaced && (!st.base.known || schemeLen(text) > 0):
 		return append(dst[:start], t.text(st.src)...), nil
 	}
 	return append(harmless(dst, start, t.form), fragment...), nil
 }
 
-// appendPublic appends the public URL of the URL in st.abs, without its fragment; changed is false if it is the same.
-// carry is a fragment to be mapped with it.
-func (st *state) appendPublic(dst []byte, ref Ref, fragment []byte, absolute bool, carry string) (_ []byte, changed bool, _ error) {
+// appendRead is appendPublic for a reference that the Mapper does not take: read as a browser reads it, it may.
+func (st *state) appendRead(dst, ref, fragment []byte, t *token) ([]byte, mapping, error) {
+	start := len(dst)
+	read, ok := st.base.appendAsBrowser(st.read[:0], ref)
+	st.read = read
+	if ok && !bytes.Equal(st.read, st.abs) {
+		st.abs, st.read = st.read, st.abs
+		out, how, err := st.appendPublic(dst, t, fragment)
+		st.abs, st.read = st.read, st.abs
+		if err != nil || how != leftAlone {
+			return out, how, err
+		}
+		dst = out[:start]
+	}
+	return append(dst, st.abs...), leftAlone, st.unmapped(t, ref)
+}
+
+// mapping is how a reference became what a player sees.
+type mapping uint8
+
+const (
+	leftAlone mapping = iota // the Mapper does not cover it
+	unchanged
+	replaced
+)
+
+// appendPublic appends the public URL of the URL in st.abs, without its fragment. The fragment that takes variables along is
+// mapped with it.
+func (st *state) appendPublic(dst []byte, t *token, fragment []byte) (_ []byte, _ mapping, err error) {
 	start, upstream := len(dst), len(st.abs)
 	st.pace.soon()
 	if st.Skip != nil {
+		ref := t.ref()
 		ref.URL = string(st.abs) + string(fragment)
 		if st.Skip(ref) {
-			return append(dst, st.abs...), false, nil
+			return append(dst, st.abs...), unchanged, nil
 		}
 	}
 	public := true
@@ -161,26 +219,29 @@ func (st *state) appendPublic(dst []byte, ref Ref, fragment []byte, absolute boo
 		dst = append(dst, st.abs...)
 		public = st.own(st.abs)
 	} else {
-		st.abs = append(st.abs, carry...)
+		st.abs = append(st.abs, st.fragmentFor(t)...)
 		out, err := st.Map.AppendPublic(dst, st.abs)
 		switch {
 		case isUnmapped(err):
-			return append(dst, st.abs[:upstream]...), false, nil
+			st.abs = st.abs[:upstream]
+			return append(dst, st.abs...), leftAlone, nil
 		case err != nil:
-			return dst, false, err
+			return dst, leftAlone, err
 		}
 		dst = out
 	}
-	if absolute && isPathAbsolute(dst[start:]) {
+	if t.tag.absolute && isPathAbsolute(dst[start:]) {
 		dst = slices.Insert(dst, start, []byte(st.Public)...)
 	}
 	if public && (st.Sign == nil || st.maySign()) {
-		var err error
 		if dst, err = st.sign(dst, start); err != nil {
-			return dst, false, err
+			return dst, leftAlone, err
 		}
 	}
-	return dst, !bytes.Equal(dst[start:], st.abs), nil
+	if bytes.Equal(dst[start:], st.abs) {
+		return dst, unchanged, nil
+	}
+	return dst, replaced, nil
 }
 
 // own tells, where there is no Mapper, whether a URL is on the scheme and host of the playlist: a token for these is

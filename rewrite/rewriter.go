@@ -12,7 +12,10 @@ import (
 //
 // These stay as they are written, whatever the fields say: URIs of other schemes than http and https (after variables
 // are substituted), empty ones, and those that use a variable which nothing defines. A URI that is absolute already and
-// that nobody changes keeps its spelling.
+// that nobody changes keeps its spelling, and so do the blanks around one between quotes, which players take off.
+//
+// X-ASSET-URI and X-ASSET-LIST are URIs in an EXT-X-DATERANGE whose CLASS is com.apple.hls.interstitial, or that has the ID of
+// one with it (section 4.4.5.1 and appendix D of the HLS draft). Without a CLASS they mean nothing to a player, and stay.
 type Rewriter struct {
 	// Map gives the public URLs. nil: URIs become absolute, and those with the scheme and host of the playlist count as public.
 	Map Mapper
@@ -23,6 +26,14 @@ type Rewriter struct {
 	// A URL is mapped but not signed if it lies outside of the playlist's own directory because the client said so: if the
 	// value of an EXT-X-DEFINE:QUERYPARAM has any part in which directory it is.
 	Sign Signer
+
+	// Unmapped is asked what becomes of a URI that the Mapper does not cover: as it stands, and as a browser reads it
+	// ("https:\\\\host/a.ts", "///host/a.ts", "https://user@host/a.ts", which lead to the host all the same). With Drop, a URI
+	// in a tag takes the tag along, one of a variant or segment its EXT-X-STREAM-INF or EXTINF, the last rendition of a
+	// group the variants that name it, and a key or initialization section the segments that need it; the numbers of
+	// the segments behind these shift. If no variant or segment is left, the playlist fails. The Ref has the URL as it is
+	// written, resolved. Called more than once for some. nil: Keep. Without Map it is never called.
+	Unmapped func(Ref) Action
 
 	// Skip reports which URIs are left absolute and unsigned (segments straight from a CDN). nil: none.
 	Skip func(Ref) bool

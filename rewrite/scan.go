@@ -145,15 +145,15 @@ func (s *scanner) lineEnd() (end int) {
 
 const crAhead = 512
 
-// playlistStart is where the playlist begins: behind a byte order mark and, if there is an #EXTM3U line at all, behind
-// the text before it.
+// playlistStart is where the playlist begins: behind a byte order mark and blanks and, if there is an #EXTM3U line at all,
+// behind the text before it.
 func playlistStart(src []byte) int {
 	start := 0
 	if bytes.HasPrefix(src, []byte(bom)) {
 		start = len(bom)
 	}
-	if isMagicLine(src[start:]) {
-		return start
+	if first := len(src) - len(bytes.TrimLeft(src[start:], " \t\r\n\f")); isMagicLine(src[first:]) {
+		return first
 	}
 	for at := start; ; {
 		n := bytes.Index(src[at:], []byte(magic))
@@ -161,7 +161,8 @@ func playlistStart(src []byte) int {
 			return start
 		}
 		at += n
-		if (src[max(at-1, 0)] == '\n' || src[max(at-1, 0)] == '\r') && isMagicLine(src[at:]) {
+		before := bytes.TrimRight(src[:at], " \t")
+		if len(before) > 0 && (before[len(before)-1] == '\n' || before[len(before)-1] == '\r') && isMagicLine(src[at:]) {
 			return at
 		}
 		at += len(magic)

@@ -15,6 +15,7 @@ type state struct {
 
 	abs    []byte // the current reference, resolved
 	text   []byte // the current reference, variables substituted
+	read   []byte // the current reference, as a browser reads it
 	choice choice // what of it is the client's
 
 	given  given // what the playlist's URL gives to variables
@@ -34,6 +35,7 @@ type state struct {
 	done     int  // how much of src is dealt with
 	children bool // playlists of a multivariant playlist were met
 
+	pruned bool   // of what is not mapped
 	looked bool   // for variables in the whole playlist
 	carry  string // the fragment that takes them to its children
 	report string // the fragment that this playlist came with, which its siblings have too
@@ -54,6 +56,7 @@ func (st *state) begin(playlist []byte, base string) {
 	st.public.given, st.public.asked = given{}, false
 	st.restart(playlist)
 	st.report = carriedBy(base)
+	st.pruned = false
 	st.looked, st.carry, st.choice = false, "", nothing
 	st.plan.units.begin()
 	st.pass++
@@ -69,7 +72,7 @@ func (st *state) restart(playlist []byte) {
 // free gives the state back. The base and its plan stay: the next pass often is over the next state of the same playlist.
 func (st *state) free() {
 	const keep = 64 << 10 // a buffer that one huge URI made is not worth keeping
-	if cap(st.abs) > keep || cap(st.text) > keep || cap(st.base.text) > keep {
+	if cap(st.abs) > keep || cap(st.text) > keep || cap(st.read) > keep || cap(st.base.text) > keep {
 		return
 	}
 	st.scan = scanner{}

@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 )
@@ -18,8 +19,12 @@ type edits struct {
 // rewritten, and any other text as it is.
 func (rw *Rewriter) appendJSON(ctx context.Context, dst, text []byte, base string, most int) ([]byte, error) {
 	t := jsonText(text)
-	at := t.space(0)
-	if at == len(t) || t[at] != '{' || !json.Valid(text) {
+	start := 0
+	if bytes.HasPrefix(text, []byte(bom)) {
+		start = len(bom) // browsers take it off
+	}
+	at := t.space(start)
+	if at == len(t) || t[at] != '{' || !json.Valid(text[start:]) {
 		return append(dst, text...), nil
 	}
 	st := newState()
@@ -47,16 +52,18 @@ func (rw *Rewriter) appendJSON(ctx context.Context, dst, text []byte, base strin
 
 func (e *edits) assetList(at int) {
 	e.text.members(at, func(name string, start, _ int) {
-		if name != "ASSETS" {
-			return
+		if name == "ASSETS" {
+			e.filter(start, func(start int) bool { return e.isDropped(start, e.asset) }, func(start int) { e.asset(start, e.uri) })
 		}
-		e.text.elements(start, func(start, _ int) {
-			e.text.members(start, func(name string, start, end int) {
-				if name == "URI" {
-					e.uri(name, Playlist, start, end)
-				}
-			})
-		})
+	})
+}
+
+// asset calls f with the URI of an asset.
+func (e *edits) asset(at int, f func(name string, kind Kind, start, end int)) {
+	e.text.members(at, func(name string, start, end int) {
+		if name == "URI" {
+			f(name, Playlist, start, end)
+		}
 	})
 }
 
@@ -66,18 +73,35 @@ func (e *edits) steering(at int) {
 		case "RELOAD-URI":
 			e.uri(name, JSON, start, end)
 		case "PATHWAY-CLONES":
-			e.clones(start)
+			e.filter(start, e.isCloneDropped, func(start int) { e.cloneURIs(start, e.uri) })
 		}
 	})
 }
 
-// clones removes the pathway clones that a player would make by putting another host name or more query parameters into
-// the URLs that it has (section 7.3), since those are ours: it would ask the wrong host, or us for a URL that means
-// nothing. Players pass over the pathways that they do not know. Clones that name their URIs stay.
-func (e *edits) clones(at int) {
+// isCloneDropped tells which pathway clones go: those that a player would make by putting another host name or more query
+// parameters into the URLs that it has (section 7.3), since those are ours: it would ask the wrong host, or us for a URL that
+// means nothing. Players pass over the pathways that they do not know. Clones that name their URIs stay, if these are mapped.
+func (e *edits) isCloneDropped(start int) bool {
+	return e.Map != nil && e.replacesHost(start) || e.isDropped(start, e.cloneURIs)
+}
+
+// isDropped tells whether one of the URIs that each finds in an element is to be dropped.
+func (e *edits) isDropped(start int, each func(int, func(string, Kind, int, int))) (dropped bool) {
+	if e.Unmapped == nil {
+		return false
+	}
+	each(start, func(name string, kind Kind, start, end int) {
+		_, _, err := e.rewritten(name, kind, start, end)
+		dropped = dropped || err == errDrop
+	})
+	return dropped
+}
+
+// filter removes elements of the array at a place, and lets edit see the others.
+func (e *edits) filter(at int, dropped func(start int) bool, edit func(start int)) {
 	from, kept := at+1, false // from: the end of the last element that stays
 	e.text.elements(at, func(start, end int) {
-		if e.Map != nil && e.replacesHost(start) {
+		if e.err != nil || dropped(start) {
 			return
 		}
 		if !kept {
@@ -86,7 +110,7 @@ func (e *edits) clones(at int) {
 			e.cut(from, e.comma(from, start))
 		}
 		kept = true
-		e.cloneURIs(start)
+		edit(start)
 		from = end
 	})
 	if end := e.text.end(at) - 1; !kept {
@@ -122,10 +146,11 @@ func (e *edits) replacesHost(clone int) (replaces bool) {
 	return replaces
 }
 
-func (e *edits) cloneURIs(clone int) {
+// cloneURIs calls f with the URIs of a clone.
+func (e *edits) cloneURIs(clone int, f func(name string, kind Kind, start, end int)) {
 	e.replacement(clone, func(name string, start, _ int) {
 		if name == "PER-VARIANT-URIS" || name == "PER-RENDITION-URIS" {
-			e.text.members(start, func(_ string, start, end int) { e.uri(name, Playlist, start, end) })
+			e.text.members(start, func(_ string, start, end int) { f(name, Playlist, start, end) })
 		}
 	})
 }
@@ -138,24 +163,33 @@ func (e *edits) replacement(clone int, f func(name string, start, end int)) {
 	})
 }
 
-// uri rewrites the string at the place given.
+// uri rewrites the string at the place given. "" leads to the document itself.
 func (e *edits) uri(name string, kind Kind, start, end int) {
+	out, changed, err := e.rewritten(name, kind, start, end)
+	if err == errDrop {
+		out, changed, err = nil, true, nil
+	}
+	if err == nil {
+		err = e.check(len(e.dst)+len(out), len(out))
+	}
+	if e.err = err; err == nil && changed {
+		e.dst = append(e.dst, e.text[e.done:start+1]...)
+		e.dst = appendJSONString(e.dst, out)
+		e.done = end - 1
+	}
+}
+
+// rewritten is what the string at the place given becomes.
+func (e *edits) rewritten(name string, kind Kind, start, end int) (_ []byte, changed bool, _ error) {
 	if e.err != nil || e.text[start] != '"' || end-start <= 2 {
-		return
+		return nil, false, e.err
 	}
 	t := token{start: start + 1, end: end - 1, tag: &tag{attr: name, absolute: true}, kind: kind, form: quoted}
 	written := t.text(e.text)
-	out, err := e.appendReference(nil, e.text.decode(start, end), &t)
-	if err != nil {
-		e.err = err
-		return
+	text := bytes.Trim(e.text.decode(start, end), " \t\r\n")
+	if len(text) == 0 {
+		return nil, false, nil
 	}
-	if e.err = e.check(len(e.dst)+len(out), len(out)); e.err != nil {
-		return
-	}
-	if string(out) != string(written) {
-		e.dst = append(e.dst, e.text[e.done:t.start]...)
-		e.dst = appendJSONString(e.dst, out)
-		e.done = t.end
-	}
+	out, err := e.appendReference(nil, text, &t)
+	return out, string(out) != string(written), err
 }

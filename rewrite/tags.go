@@ -166,6 +166,7 @@ func (s *scanner) attrToken(t *token) {
 	t.kind, t.form, t.foreign = s.kind, bare, s.key
 	if s.attrs.quoted {
 		t.form = quoted
+		t.start, t.end = trimBlanks(s.src, t.start, t.end) // as players do
 	}
 }
 

@@ -36,12 +36,7 @@ func (st *state) filter(playlist []byte) []byte {
 			gone = append(gone, s.lines...)
 		}
 	}
-	slices.SortFunc(gone, func(a, b span) int { return a.start - b.start })
-	out, done := make([]byte, 0, len(playlist)), 0
-	for _, s := range gone {
-		out, done = append(out, playlist[done:s.start]...), s.end
-	}
-	return append(out, playlist[done:]...)
+	return without(playlist, gone)
 }
 
 // catalogue is what a multivariant playlist offers.

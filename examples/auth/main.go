@@ -49,7 +49,7 @@ func newHandler(o options) (http.Handler, error) {
 		return nil, err
 	}
 	shared := &cache.Transport{Base: guard.Transport(), Store: cache.NewMemory(256 << 20)}
-	playlists := &rewrite.Rewriter{Map: tree, Sign: ask}
+	playlists := &rewrite.Rewriter{Map: tree, Sign: ask, Unmapped: rewrite.DropUnmapped}
 	live := rangeserve.Handler(&origin.Proxy{
 		Upstream: tree.Upstream, Transport: shared, ModifyResponse: playlists.ModifyResponse, OnFailure: serve.LogFailure,
 	})

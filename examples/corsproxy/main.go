@@ -43,7 +43,7 @@ func newHandler(o options) (http.Handler, error) {
 		return nil, err
 	}
 	chain := func(urls rewrite.Mapper) http.Handler {
-		playlists := &rewrite.Rewriter{Map: urls, Public: o.public}
+		playlists := &rewrite.Rewriter{Map: urls, Public: o.public, Unmapped: rewrite.DropUnmapped}
 		proxy := rangeserve.Handler(&origin.Proxy{
 			Upstream: urls.Upstream, Transport: shared, ModifyResponse: inert(playlists.ModifyResponse),
 			Header: append(origin.DefaultHeader(), o.header...), ResponseHeader: o.header,

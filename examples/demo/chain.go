@@ -45,7 +45,7 @@ func newChain(prefix string, origins []string, transport http.RoundTripper, link
 	if err != nil {
 		return nil, err
 	}
-	rewriter := &rewrite.Rewriter{Map: tree}
+	rewriter := &rewrite.Rewriter{Map: tree, Unmapped: rewrite.DropUnmapped}
 	proxy := &origin.Proxy{Upstream: tree.Upstream, Transport: transport, ModifyResponse: rewriter.ModifyResponse}
 	stream := rangeserve.Handler(proxy)
 	if links != nil {

@@ -47,7 +47,7 @@ func newHandler(o options, urls *links) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	playlists := &rewrite.Rewriter{Map: urls, Skip: urls.elsewhere, Public: o.public}
+	playlists := &rewrite.Rewriter{Map: urls, Skip: urls.elsewhere, Public: o.public, Unmapped: rewrite.DropUnmapped}
 	live := rangeserve.Handler(&origin.Proxy{
 		Upstream: urls.Upstream, Transport: shared, ModifyResponse: playlists.ModifyResponse,
 		Header: append(origin.DefaultHeader(), o.header...), ResponseHeader: o.header,

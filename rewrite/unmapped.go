@@ -1,0 +1,266 @@
+package rewrite
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Action is what becomes of a URI that no Mapper takes.
+type Action uint8
+
+// The actions.
+const (
+	Keep Action = iota // it stays as it is written, and a player asks that host itself
+	Drop               // it goes, and what cannot do without it
+	Fail               // the playlist fails with status 502 and an error that wraps ErrUnmapped
+)
+
+// errDrop ends a pass: the playlist has to be read again without what is dropped.
+var errDrop = errors.New("rewrite: something is dropped")
+
+// unmapped asks what becomes of the reference of a token, which neither the Mapper took as it stands nor as a browser reads it.
+func (st *state) unmapped(t *token, text []byte) error {
+	if st.Unmapped == nil {
+		return nil
+	}
+	ref := t.ref()
+	ref.URL = string(st.base.appendResolved(nil, text))
+	switch st.Unmapped(ref) {
+	case Drop:
+		return errDrop
+	case Fail:
+		return badGateway("the playlist names a URL that is not mapped", fmt.Errorf("%w: %q", ErrUnmapped, ref.URL))
+	}
+	return nil
+}
+
+// appendAsBrowser appends the http or https URL that a browser reads a reference as, by the URL standard: it takes control
+// bytes out, takes any number of slashes and backslashes for the two before a host, and backslashes of a path for slashes,
+// and undoes escapes in a host. The user is left out: no Mapper here takes one. false: it reads none.
+func (b *base) appendAsBrowser(dst, ref []byte) ([]byte, bool) {
+	ref = bytes.TrimFunc(ref, func(r rune) bool { return r <= ' ' })
+	if bytes.ContainsAny(ref, "\t\r\n") {
+		ref = bytes.Map(func(r rune) rune {
+			if r == '\t' || r == '\r' || r == '\n' {
+				return -1
+			}
+			return r
+		}, ref)
+	}
+	scheme, rest := bytes.ToLower(b.text[:b.scheme]), ref
+	if n := httpScheme(ref); n > 0 {
+		own := bytes.ToLower(ref[:n])
+		rest = ref[n:]
+		if !bytes.Equal(own, scheme) || bytes.HasPrefix(rest, []byte("//")) {
+			return appendBrowserHost(append(dst, own...), rest)
+		}
+	} else if schemeLen(ref) > 0 {
+		return dst, false
+	}
+	if !b.http || len(rest) == 0 {
+		return dst, false
+	}
+	if len(rest) > 1 && isSlash(rest[0]) && isSlash(rest[1]) {
+		return appendBrowserHost(append(dst, scheme...), rest)
+	}
+	return b.appendResolved(dst, slashed(rest)), true
+}
+
+// appendBrowserHost appends the host and the rest of a URL behind its scheme.
+func appendBrowserHost(dst, rest []byte) ([]byte, bool) {
+	rest = slashed(bytes.TrimLeft(rest, "/\\"))
+	end := bytes.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
+	}
+	host := rest[:end]
+	host = host[bytes.LastIndexByte(host, '@')+1:]
+	dst = append(dst, "//"...)
+	for i := 0; i < len(host); i++ {
+		c := host[i]
+		if c == '%' && isEscape(host[i:]) {
+			c = nibble(host[i+1])<<4 | nibble(host[i+2])
+			i += 2
+		}
+		if c-'A' < 26 {
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	_, at, ok := splitHTTP(dst)
+	if !ok || at != len(dst) {
+		return dst, false
+	}
+	return appendClean(dst, len(dst), rest[end:]), true
+}
+
+// slashed is a reference with the backslashes of its path made slashes.
+func slashed(ref []byte) []byte {
+	end := bytes.IndexAny(ref, "?#")
+	if end < 0 {
+		end = len(ref)
+	}
+	if bytes.IndexByte(ref[:end], '\\') < 0 {
+		return ref
+	}
+	return append(bytes.ReplaceAll(ref[:end], []byte{'\\'}, []byte{'/'}), ref[end:]...)
+}
+
+func isSlash(c byte) bool { return c == '/' || c == '\\' }
+
+// withoutUnmapped returns the playlist without the URIs that are to be dropped, and without what cannot do without them.
+func (st *state) withoutUnmapped() ([]byte, error) {
+	p := &pruned{state: st, alive: map[string]int{}}
+	if err := p.find(); err != nil {
+		return nil, err
+	}
+	p.cut()
+	return p.result()
+}
+
+// pruned is a playlist on its way to have fewer URIs.
+type pruned struct {
+	*state
+	dropped []int // where the URIs begin that are dropped
+	gone    []span
+
+	pending         []span // lines that belong to the URI that comes next
+	groups          []string
+	keyGone, noInit bool // the key, or the initialization section, that holds from here on is dropped
+	uris, left      int  // lines with a URI, and those that stay
+
+	variants []pruneVariant
+	alive    map[string]int // members of each group of renditions
+}
+
+// pruneVariant is a variant that stays unless a group of its is empty.
+type pruneVariant struct {
+	lines  []span
+	groups []string
+}
+
+// find asks about each URI.
+func (p *pruned) find() error {
+	p.restart(p.src)
+	var t token
+	for p.scan.next(&t) {
+		switch {
+		case t.tag.define:
+			p.vars.define(p.src, &t)
+			continue
+		case t.start == t.end, t.foreign && !p.ForeignKeys && p.foreign():
+			continue
+		}
+		out, err := p.appendURI(nil, &t)
+		switch {
+		case err == errDrop:
+			p.dropped = append(p.dropped, t.start)
+		case err != nil:
+			return err
+		case !p.pace.work(len(out) + perToken):
+			return p.pace.err
+		}
+	}
+	return p.pace.err
+}
+
+// cut goes over the lines.
+func (p *pruned) cut() {
+	s := scanner{}
+	s.reset(p.src)
+	for s.pos < len(p.src) {
+		from := s.pos
+		start, end := trimBlanks(p.src, from, s.lineEnd())
+		whole := span{from, s.pos}
+		hit := false
+		for len(p.dropped) > 0 && p.dropped[0] < s.pos {
+			hit, p.dropped = true, p.dropped[1:]
+		}
+		switch line := p.src[start:end]; {
+		case len(line) == 0:
+		case line[0] == '#':
+			p.tagLine(line, whole, hit)
+		default:
+			p.uriLine(whole, hit)
+		}
+	}
+}
+
+func (p *pruned) uriLine(whole span, hit bool) {
+	p.uris++
+	lines := append(p.pending, whole)
+	if hit || p.keyGone || p.noInit {
+		p.gone = append(p.gone, lines...)
+	} else {
+		p.left++
+		if len(p.groups) > 0 {
+			p.variants = append(p.variants, pruneVariant{slices.Clone(lines), p.groups})
+		}
+	}
+	p.pending, p.groups = p.pending[:0], nil
+}
+
+func (p *pruned) tagLine(line []byte, whole span, hit bool) {
+	name, list, _ := bytes.Cut(line[1:], []byte{':'})
+	attrs := attrList{src: list, end: len(list)}
+	switch string(name) {
+	case "EXTINF", "EXT-X-BYTERANGE", "EXT-X-GAP":
+		p.pending = append(p.pending, whole)
+		return
+	case streamInf.name:
+		p.pending = append(p.pending, whole)
+		for _, attr := range groupAttrs {
+			if id, ok := attrs.lookup(attr); ok && string(id) != "NONE" {
+				p.groups = append(p.groups, attr+" "+string(id))
+			}
+		}
+		return
+	case keyTag.name:
+		p.keyGone = hit
+	case mapTag.name:
+		p.noInit = hit
+	case partTag.name:
+		hit = hit || p.keyGone || p.noInit
+	case mediaTag.name:
+		kind, _ := attrs.lookup("TYPE")
+		id, _ := attrs.lookup("GROUP-ID")
+		group := string(kind) + " " + string(id)
+		if n := p.alive[group]; !hit {
+			p.alive[group] = n + 1
+		} else {
+			p.alive[group] = n
+		}
+	}
+	if hit {
+		p.gone = append(p.gone, whole)
+	}
+}
+
+// result is what is left. A group that was there and has no member left takes its variants with it.
+func (p *pruned) result() ([]byte, error) {
+	for _, v := range p.variants {
+		if slices.ContainsFunc(v.groups, func(g string) bool { n, named := p.alive[g]; return named && n == 0 }) {
+			p.gone = append(p.gone, v.lines...)
+			p.left--
+		}
+	}
+	if p.uris > 0 && p.left == 0 {
+		return nil, badGateway("nothing is left of the playlist", ErrUnmapped)
+	}
+	return without(p.src, p.gone), nil
+}
+
+// without returns the text without some of its pieces.
+func without(text []byte, gone []span) []byte {
+	slices.SortFunc(gone, func(a, b span) int { return a.start - b.start })
+	out, done := make([]byte, 0, len(text)), 0
+	for _, s := range gone {
+		out, done = append(out, text[done:s.start]...), s.end
+	}
+	return append(out, text[done:]...)
+}
+
+// DropUnmapped is the function for [Rewriter.Unmapped] that drops all: no player's address leaks past the proxy.
+func DropUnmapped(Ref) Action { return Drop }
