@@ -5,7 +5,6 @@ package cache_test
 import (
 	"fmt"
 	"net/http"
-	"runtime"
 	"testing"
 
 	"github.com/hlsproxy/hlsproxy/cache"
@@ -35,13 +34,4 @@ func TestAnIdleEntryIsSmall(t *testing.T) {
 	require.Equal(t, entries+1, m.Len())
 	require.Less(t, each, 1024.0)
 	require.Less(t, each, counted)
-}
-
-// heap is what is in use.
-func heap() int64 {
-	var s runtime.MemStats
-	runtime.GC()
-	runtime.GC()
-	runtime.ReadMemStats(&s)
-	return int64(s.HeapAlloc)
 }
