@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 	"github.com/hlsproxy/hlsproxy/sign/internal/expiry"
 	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
@@ -97,7 +98,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Param == "" {
 		c.Param = defaultParam
 	}
-	if !link.IsName(c.Param) || strings.HasPrefix(c.Param, link.HLSPrefix) || c.Param == link.CMCD {
+	if !link.IsName(c.Param) || hls.IsDirective(c.Param) || hls.IsCMCD(c.Param) {
 		errs = append(errs, fmt.Errorf("sign: Param %q is not a free name of letters, digits, - and _", c.Param))
 	}
 	for _, a := range c.Alone {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
@@ -36,7 +37,7 @@ func appendName(dst []byte, p *link.URL) []byte {
 // (draft-pantos-hls-rfc8216bis-22, section 6.2.5).
 func withDirectives(upstream []byte, query string) string {
 	p, ok := link.Split(upstream)
-	if !ok || !strings.Contains(query, link.HLSPrefix) || isMedia(p.Path()) {
+	if !ok || !strings.Contains(query, hls.Reserved) || isMedia(p.Path()) {
 		return string(upstream)
 	}
 	fragment := string(p.Fragment())
@@ -44,8 +45,8 @@ func withDirectives(upstream []byte, query string) string {
 	if _, ok := p.Query(); ok {
 		sep = '&'
 	}
-	for param := range strings.SplitSeq(query, "&") {
-		if strings.HasPrefix(param, link.HLSPrefix) && !link.HasOdd([]byte(param), &link.OddInQuery) {
+	for param := range strings.SplitSeq(hls.WithoutUnknown(query), "&") {
+		if hls.IsDirective(param) && !link.HasOdd([]byte(param), &link.OddInQuery) {
 			out = append(append(out, sep), param...)
 			sep = '&'
 		}
@@ -56,13 +57,6 @@ func withDirectives(upstream []byte, query string) string {
 // isMedia reports whether a path is that of a segment or a key rather than a playlist, which may have any extension or
 // none.
 func isMedia(path []byte) bool {
-	dot := bytes.LastIndexByte(path, '.')
-	if dot < 0 || len(path)-dot > 6 {
-		return false
-	}
-	switch strings.ToLower(string(path[dot:])) {
-	case ".ts", ".m4s", ".mp4", ".m4a", ".m4v", ".cmfv", ".cmfa", ".aac", ".ac3", ".ec3", ".mp3", ".vtt", ".webvtt", ".key", ".bin", ".jpg":
-		return true
-	}
-	return false
+	k := hls.ByName(path)
+	return k.IsMedia() || k == hls.Key || k == hls.Data
 }

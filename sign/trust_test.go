@@ -265,3 +265,29 @@ func TestAPanicOfAHookReachesNoOrigin(t *testing.T) {
 		require.Equal(t, 403, w.Code, odd)
 	}
 }
+
+// What a signature does not cover, and what no player sends, must not reach a cache's key.
+func TestInventedDirectivesStayOutside(t *testing.T) {
+	s, dir := signer(t, nil), signer(t, directory)
+	for _, c := range []struct{ path, added, want string }{
+		{"/live/v.m3u8?a=1", "_HLS_msn=3&_HLS_part=1", "a=1&_HLS_msn=3&_HLS_part=1"},
+		{"/live/v.m3u8?a=1", "_HLS_whatever=1&_HLS_msn=3", "a=1&_HLS_msn=3"},
+		{"/live/v.m3u8", "_HLS_msn=3&_HLS_msn=4", "_HLS_msn=3"},
+		{"/live/v.m3u8", "_HLS_msn=x&_HLS_skip=NO", ""},
+		{"/live/v.m3u8", "_HLS_msn=99999999999999999999", ""},
+		{"/live/v", "_HLS_skip=v2&CMCD=x", "_HLS_skip=v2&CMCD=x"},
+		{"/live/1.ts", "_HLS_msn=3&_HLS_x=1", "_HLS_msn=3"},
+		{"/live/1.ts", "CMCD=x", "CMCD=x"},
+	} {
+		link := must(s.URL(c.path))
+		var got *http.Request
+		w := httptest.NewRecorder()
+		s.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r })).ServeHTTP(w, request(link+"&"+c.added))
+		require.Equal(t, 200, w.Code, link)
+		require.Equal(t, c.want, got.URL.RawQuery, link)
+		require.Equal(t, got.URL.RequestURI(), got.RequestURI)
+		dir.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r })).ServeHTTP(w, request(must(dir.URL(c.path))+"&"+c.added))
+		_, query, _ := strings.Cut(c.path, "?")
+		require.Equal(t, strings.Trim(query+"&"+c.added, "&"), got.URL.RawQuery, "under a token of a directory the query is free")
+	}
+}

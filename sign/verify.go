@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/internal/hls"
@@ -141,6 +142,9 @@ func (s *Signer) Handler(next http.Handler) http.Handler {
 // strip returns a copy of r without the token.
 func (s *Signer) strip(r *http.Request, in *session) *http.Request {
 	out := stripRequest(r.WithContext(in.into(r.Context())), s.config.Param)
+	if in.own == nil { // under a token of a directory the query is free
+		dropUnknown(out)
+	}
 	out.Header = s.stripCookie(r.Header)
 	return out
 }
@@ -156,6 +160,18 @@ func stripRequest(r *http.Request, param string) *http.Request {
 	r.URL = &u
 	r.RequestURI = link.StripURI(r.RequestURI, param)
 	return r
+}
+
+// dropUnknown takes off what a signature does not cover and no player adds: it can only be meant to split a cache's key.
+func dropUnknown(r *http.Request) {
+	if query := hls.WithoutUnknown(r.URL.RawQuery); query != r.URL.RawQuery {
+		r.URL.RawQuery, r.URL.ForceQuery = query, false
+		path, _, _ := strings.Cut(r.RequestURI, "?")
+		if query != "" {
+			path += "?" + query
+		}
+		r.RequestURI = path
+	}
 }
 
 func (s *Signer) refuse(w http.ResponseWriter, err error) {

@@ -61,6 +61,28 @@ func isNumber[T string | []byte](digits T, most int) bool {
 	return len(digits) > 0 && len(digits) <= most
 }
 
+// WithoutUnknown takes out of a query what is in the name space of the delivery directives and no player sends: what
+// IsKnownDirective does not know, and all but the first of a name. Other bytes stay.
+func WithoutUnknown(rawQuery string) string {
+	if !strings.Contains(rawQuery, Reserved) {
+		return rawQuery
+	}
+	var kept []string
+	seen := map[string]bool{}
+	for param := range strings.SplitSeq(rawQuery, "&") {
+		if !IsDirective(param) {
+			kept = append(kept, param)
+			continue
+		}
+		name, _, _ := strings.Cut(param, "=")
+		if IsKnownDirective(param) && !seen[name] {
+			seen[name] = true
+			kept = append(kept, param)
+		}
+	}
+	return strings.Join(kept, "&")
+}
+
 // Reload is what the delivery directives of a query ask for.
 type Reload struct {
 	// MSN and Part are the media sequence number and part that the server is to wait for; -1 where they are not named.

@@ -4,12 +4,8 @@ import (
 	"bytes"
 	"net/url"
 	"strings"
-)
 
-// What players add to a URL after it has been signed.
-const (
-	HLSPrefix = "_HLS_"
-	CMCD      = "CMCD"
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
 // AppendQuery appends the parameters of raw that a signature covers, each with an & in front, so that no parameter and an
@@ -30,8 +26,9 @@ func IsWhole(raw []byte, param string) bool {
 	return !HasOdd(raw, &oddInParam) && (len(raw) == 0 || raw[0] != '_' && raw[0] != 'C' && raw[0] != '%' && raw[0] != param[0])
 }
 
+// addedByPlayer reports parameters that players add to a URL after it has been signed.
 func addedByPlayer(name []byte) bool {
-	return len(name) >= len(CMCD) && (string(name) == CMCD || bytes.HasPrefix(name, []byte(HLSPrefix)))
+	return hls.IsDirective(name) || hls.IsCMCD(name)
 }
 
 func appendEscaped(dst, p []byte) []byte {
