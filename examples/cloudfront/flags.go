@@ -2,13 +2,10 @@ package main
 
 import (
 	"crypto"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
@@ -36,7 +33,16 @@ func parse(args []string) (o options, ln serve.Listener, err error) {
 	if err := flags.Parse(args); err != nil {
 		return o, ln, err
 	}
-	if err := errors.Join(o.setPlaces(*origin, *domain, *dir), o.readKey(*keyFile)); err != nil {
+	if o.keyPairID == "" {
+		return o, ln, errors.New("-key-pair-id is needed: the ID of the public key at CloudFront")
+	}
+	if *keyFile == "" {
+		return o, ln, errors.New("-key-file is needed: the FILE of the private key")
+	}
+	if o.key, err = serve.ReadPrivateKey(*keyFile); err != nil {
+		return o, ln, fmt.Errorf("-key-file: %w", err)
+	}
+	if err := o.setPlaces(*origin, *domain, *dir); err != nil {
 		return o, ln, err
 	}
 	if *dir != "" {
@@ -71,43 +77,5 @@ func (o *options) setPlaces(origin, domain, dir string) error {
 		return fmt.Errorf("-origin %q: %w", origin, err)
 	}
 	o.domain = there.URL
-	return nil
-}
-
-// readKey takes what openssl and the console of CloudFront make: RSA or ECDSA, with and without PKCS #8.
-func (o *options) readKey(file string) error {
-	if o.keyPairID == "" {
-		return errors.New("-key-pair-id is needed: the ID of the public key at CloudFront")
-	}
-	if file == "" {
-		return errors.New("-key-file is needed: the FILE of the private key")
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return fmt.Errorf("-key-file: %w", err)
-	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return fmt.Errorf("%s is not a key in PEM", file)
-	}
-	if !strings.HasSuffix(block.Type, "PRIVATE KEY") || strings.HasPrefix(block.Type, "ENCRYPTED") {
-		return fmt.Errorf("%s holds a %s, where a private key in plain is needed", file, strings.ToLower(block.Type))
-	}
-	var key any
-	switch block.Type {
-	case "RSA PRIVATE KEY":
-		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
-	case "EC PRIVATE KEY":
-		key, err = x509.ParseECPrivateKey(block.Bytes)
-	default:
-		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	var ok bool
-	if o.key, ok = key.(crypto.Signer); !ok {
-		return fmt.Errorf("%s holds a %T, which cannot sign", file, key)
-	}
 	return nil
 }

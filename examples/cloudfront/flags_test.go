@@ -2,15 +2,12 @@ package main
 
 import (
 	"bytes"
-	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,26 +19,6 @@ func keyFile(t *testing.T, kind string, raw []byte) string {
 	file := filepath.Join(t.TempDir(), "key.pem")
 	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: raw}), 0o600))
 	return file
-}
-
-func TestKeysInEachForm(t *testing.T) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	sec1, err := x509.MarshalECPrivateKey(key)
-	require.NoError(t, err)
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	require.NoError(t, err)
-	for kind, raw := range map[string][]byte{"EC PRIVATE KEY": sec1, "PRIVATE KEY": pkcs8} {
-		o := options{keyPairID: "K2"}
-		require.NoError(t, o.readKey(keyFile(t, kind, raw)), kind)
-		require.True(t, key.Equal(o.key))
-	}
-}
-
-func TestSaysWhatIsNoPrivateKey(t *testing.T) {
-	for _, kind := range []string{"PUBLIC KEY", "CERTIFICATE", "ENCRYPTED PRIVATE KEY"} {
-		require.ErrorContains(t, (&options{keyPairID: "K2"}).readKey(keyFile(t, kind, []byte("x"))), strings.ToLower(kind))
-	}
 }
 
 func TestRefusesToStart(t *testing.T) {

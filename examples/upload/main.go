@@ -45,8 +45,8 @@ func newHandler(ctx context.Context, o options, links *serve.Links) (http.Handle
 	if links.Signer != nil {
 		playlists.Sign = links.Signer
 	}
-	c := uploads.Config{Dir: o.dir, Limit: o.max, Publish: func(_ context.Context, folder, title string, _ func(int)) (string, error) {
-		name, err := uploads.Rename(folder, o.dir, title)
+	c := uploads.Config{Dir: o.dir, Limit: o.max, Publish: func(_ context.Context, film uploads.Film, _ func(int)) (string, error) {
+		name, err := uploads.Rename(film.Folder, o.dir, film.Title)
 		if err != nil {
 			return "", err
 		}
@@ -89,7 +89,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "listening on %s\nopen %[1]s/%s\n", ln.URL(), links.Hint())
-	if err := films.Print(out, ln.URL(), o.folder.Links("/vod/", links.To)); err != nil {
+	if err := films.Print(ctx, out, ln.URL(), o.folder.Links("/vod/", links.To)); err != nil {
 		return err
 	}
 	return serve.Run(ctx, ln, h)

@@ -68,7 +68,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "listening on %s\nopen %[1]s/%s\n", ln.URL(), links.Hint())
-	if err := films.Print(out, ln.URL(), o.folder.Links("/vod/", links.To)); err != nil {
+	if err := films.Print(ctx, out, ln.URL(), o.folder.Links("/vod/", links.To)); err != nil {
 		return err
 	}
 	return serve.Run(ctx, ln, h)

@@ -106,9 +106,9 @@ func TestLinks(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"<b>.mp4": "", "f/index.m3u8": master})
 	list := open(t, dir).Links("/vod/", func(path string) (string, error) { return path + "?signed", nil })
-	all, err := list()
+	all, err := list(t.Context(), "")
 	require.NoError(t, err)
-	require.Equal(t, []films.Film{{Name: "<b>.mp4", Link: "/vod/<b>.mp4?signed"}, {Name: "f", Link: "/vod/f/index.m3u8?signed"}}, all)
+	require.Equal(t, []films.Film{{Name: "<b>.mp4", Link: "/vod/<b>.mp4?signed"}, {Name: "f", Link: "/vod/f/index.m3u8?signed"}}, all.Films)
 	page, err := films.NewPage(list, `{{define "more"}}<i>{{.}}</i>{{end}}`, "<more>")
 	require.NoError(t, err)
 	w := get(page, "/")
@@ -116,6 +116,6 @@ func TestLinks(t *testing.T) {
 	require.Contains(t, w.Body.String(), "<i>&lt;more&gt;</i>")
 	require.Contains(t, w.Header().Get("Content-Security-Policy"), "frame-ancestors 'none'")
 	var out strings.Builder
-	require.NoError(t, films.Print(&out, "http://h", list))
+	require.NoError(t, films.Print(t.Context(), &out, "http://h", list))
 	require.Equal(t, "play http://h/vod/<b>.mp4?signed\nplay http://h/vod/f/index.m3u8?signed\n", out.String())
 }

@@ -4,13 +4,25 @@ let hls, waiting, current
 document.querySelector('#films').onclick = e => {
   const chosen = e.target.closest('button')
   if (!chosen) return
-  document.querySelector('#playing').textContent = chosen.textContent
-  mark(chosen.textContent)
+  if (chosen.dataset.path) return remove(chosen)
+  const film = chosen.dataset.film
+  document.querySelector('#playing').textContent = film ? `${film} (${chosen.textContent})` : chosen.textContent
+  mark(film ?? chosen.textContent)
   document.querySelector('#stage').hidden = false
   document.querySelector('#stage').scrollIntoView({block: 'nearest'})
   play(chosen.value)
 }
 
+async function remove(button) {
+  if (!confirm(button.ariaLabel + '?')) return
+  button.disabled = true
+  const answer = await fetch(new URL(button.dataset.path, location.origin), {method: 'DELETE'}).catch(() => null)
+  if (answer?.ok) button.closest('li').remove()
+  else {
+    button.disabled = false
+    document.querySelector('#trouble').textContent = 'It is not deleted: ' + (answer ? await answer.text() : 'the server cannot be reached')
+  }
+}
 function mark(name) {
   for (const b of document.querySelectorAll('#films button')) b.ariaCurrent = b.textContent === name ? 'true' : null
 }

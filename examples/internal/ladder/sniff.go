@@ -25,3 +25,10 @@ func Demuxer(first []byte) (string, bool) {
 	}
 	return "", false
 }
+
+// Ext is the ending of files that a demuxer reads, with a dot.
+func Ext(demuxer string) string {
+	return map[string]string{
+		"mov": ".mp4", "matroska": ".mkv", "mpegts": ".ts", "avi": ".avi", "flv": ".flv", "ogg": ".ogg", "mpeg": ".mpg",
+	}[demuxer]
+}

@@ -30,12 +30,20 @@ type Uploads struct {
 type Config struct {
 	Dir   string // films are converted in hidden folders of it
 	Limit int64  // bytes of a film
-	// Publish takes the folder of a film that is converted and says where it plays. What it does not take away is
-	// removed. It is told what the film is called, and tells how far it is, in percent.
-	Publish func(ctx context.Context, folder, title string, percent func(int)) (link string, err error)
+	// Publish takes a film that is converted and says where it plays. What it does not take away is removed. It tells how
+	// far it is, in percent.
+	Publish func(ctx context.Context, film Film, percent func(int)) (link string, err error)
 	// Idle is how long the next bytes of a film may take before it loses its place. Zero: 30 s.
 	Idle    time.Duration
 	Refused string // why no film is taken; empty: films are
+}
+
+// Film is what an upload has become.
+type Film struct {
+	Title  string // fit for the name of a folder
+	File   string // the film as it was sent
+	Ext    string // that such a file usually has, with a dot
+	Folder string // its HLS; index.m3u8 is what players open
 }
 
 const hidden = ".upload-" // begins the names of folders that are not yet whole
@@ -115,11 +123,10 @@ func (u *Uploads) take(ctx context.Context, w http.ResponseWriter, r *http.Reque
 	if err := u.tools.Convert(ctx, work, film.demuxer, film.fragmented, percent); err != nil {
 		return "", err
 	}
-	if err := os.Remove(filepath.Join(work, ladder.FilmFile)); err != nil {
-		return "", err
-	}
 	u.jobs.store(j)
-	link, err = u.c.Publish(ctx, filepath.Join(work, ladder.HLSFolder), film.title, percent)
+	link, err = u.c.Publish(ctx, Film{
+		Title: film.title, File: filepath.Join(work, ladder.FilmFile), Ext: ladder.Ext(film.demuxer), Folder: filepath.Join(work, ladder.HLSFolder),
+	}, percent)
 	if ctx.Err() != nil && err != nil {
 		err = context.Cause(ctx)
 	}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/hlsproxy/hlsproxy/examples/internal/films"
+	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
+	"github.com/hlsproxy/hlsproxy/examples/internal/uploads"
+	"github.com/hlsproxy/hlsproxy/rewrite"
+)
+
+// site is the page: the titles of the bucket and the ways to play each.
+type site struct {
+	store  *store
+	links  *serve.Links
+	shared *cache.Transport
+	play   rewrite.Mapper // of what is played through this server
+	edge   rewrite.Mapper // of what is played by CloudFront; nil: nothing is
+}
+
+// link is the one by which an object is played in one way or the other.
+func (s *site) link(way rewrite.Mapper, key string) (string, error) {
+	public, err := way.AppendPublic(nil, []byte(s.store.address(key)))
+	if err != nil {
+		return "", err
+	}
+	return s.links.Signer.URL(string(public))
+}
+
+func (s *site) list(ctx context.Context, after string) (list films.List, err error) {
+	titles, next, err := s.store.titles(ctx, after)
+	list.Next = next
+	for _, t := range titles {
+		film := films.Film{Name: t.name, Delete: (&url.URL{Path: "/titles/" + t.key}).EscapedPath()}
+		for _, way := range []struct {
+			name string
+			by   rewrite.Mapper
+			key  string
+		}{{"", s.play, t.playlist}, {"the film itself", s.play, t.original}, {"by CloudFront", s.edge, t.playlist}} {
+			if way.key == "" || way.by == nil {
+				continue
+			}
+			link, failed := s.link(way.by, way.key)
+			err = errors.Join(err, failed)
+			if film.Link == "" {
+				film.Link = link
+			} else {
+				film.Also = append(film.Also, films.Also{Name: way.name, Link: link})
+			}
+		}
+		list.Films = append(list.Films, film)
+	}
+	return list, err
+}
+
+// publish has the cleaning done that a store which was gone has put off.
+func (s *site) publish(p *publisher) func(context.Context, uploads.Film, func(int)) (string, error) {
+	return func(ctx context.Context, film uploads.Film, percent func(int)) (string, error) {
+		if err := p.clean(ctx); err != nil {
+			return "", storeFails(err)
+		}
+		key, err := p.publish(ctx, film, percent)
+		if err != nil {
+			return "", storeFails(err)
+		}
+		return s.link(s.play, key)
+	}
+}
+
+// storeFails logs what failed, and has words for the uploader.
+func storeFails(err error) error {
+	serve.Log("the object store", err)
+	return told{errors.New("The object store could not take the film."), http.StatusBadGateway}
+}
+
+// remove answers DELETE /titles/KEY.
+func (s *site) remove(w http.ResponseWriter, r *http.Request) {
+	key := r.PathValue("key")
+	if key == "" || strings.HasPrefix(key, ".") || strings.HasPrefix(key, "/") {
+		http.Error(w, "That is the key of no title.", http.StatusNotFound)
+		return
+	}
+	remove := s.store.removeOne
+	if strings.HasSuffix(key, "/") {
+		remove = s.store.remove
+	}
+	if err := remove(r.Context(), key); err != nil {
+		serve.Log("the object store", err)
+		http.Error(w, "The object store could not remove the title.", http.StatusBadGateway)
+		return
+	}
+	if _, err := s.shared.PurgePrefix(r.Context(), s.store.address(key)); err != nil {
+		serve.Log("the cache", err)
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// mark is where this program on this machine names what it has begun to store.
+func mark(o options) string {
+	host, _ := os.Hostname()
+	sum := sha256.Sum256([]byte(host + "\n" + o.work))
+	return ".uploading/" + hex.EncodeToString(sum[:8]) + "/"
+}
+
+// withLink answers 403 to those without a link: to log in would not help them.
+func withLink(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(&forbidding{w}, r)
+	})
+}
+
+type forbidding struct{ http.ResponseWriter }
+
+func (f *forbidding) WriteHeader(status int) {
+	if status == http.StatusUnauthorized {
+		status = http.StatusForbidden
+	}
+	f.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (f *forbidding) Unwrap() http.ResponseWriter { return f.ResponseWriter }
