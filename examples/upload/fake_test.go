@@ -72,8 +72,11 @@ var fakeSteps = map[string]func(string) error{
 	},
 	"child": func(file string) error {
 		child := exec.Command(os.Args[0], os.Args[1:]...)
-		child.Env = append(os.Environ(), "FAKE_FFMPEG=pid "+file+"; hang")
-		return child.Start()
+		child.Env = append(os.Environ(), "FAKE_FFMPEG=hang")
+		if err := child.Start(); err != nil {
+			return err
+		}
+		return writeWhole(file, strconv.Itoa(child.Process.Pid))
 	},
 	"nice": func(file string) error {
 		n, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0)
