@@ -11,7 +11,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
 	"github.com/hlsproxy/hlsproxy/origin"
 	"github.com/hlsproxy/hlsproxy/rewrite"
-	"github.com/hlsproxy/hlsproxy/sign"
+	"github.com/hlsproxy/hlsproxy/sign/cdn"
 )
 
 // edge is what viewers see of the bucket behind CloudFront: playlists here, since what they name must be signed when they
@@ -32,7 +32,7 @@ func newEdge(o options, s *store, shared http.RoundTripper, links *serve.Links) 
 	if err != nil {
 		return nil, nil, fmt.Errorf("-cloudfront-key-file: %w", err)
 	}
-	there, err := sign.CloudFront(o.edge.keyPairID, key, o.ttl)
+	there, err := cdn.CloudFront(cdn.CloudFrontConfig{KeyPairID: o.edge.keyPairID, Key: key, TTL: o.ttl})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -38,11 +38,20 @@ func newPlayer(o options, tree rewrite.Mapper, shared http.RoundTripper, links *
 
 // newShared is the lower half: the cache, the signatures and the guard. The operator names the store, wherever that is, and
 // nothing else is reached.
-func newShared(o options, s *store) *cache.Transport {
-	anywhere := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
-	guard := &origin.Guard{Hosts: []string{o.endpoint.Host, "*." + o.endpoint.Host}, Ports: []uint16{o.endpoint.Port}, Allow: anywhere}
+func newShared(o options, s *store) (*cache.Transport, error) {
+	place, err := serve.ParseOrigin(s.base)
+	if err != nil {
+		return nil, err
+	}
+	guard, err := origin.NewGuard(origin.GuardConfig{
+		Hosts: []string{place.Host}, Ports: serve.Origins{place}.Ports(),
+		Allow: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")},
+	})
+	if err != nil {
+		return nil, err
+	}
 	signed := &signing{base: guard.Transport(), bucket: s.base, region: o.region, endpoint: o.endpoint.URL, credentials: o.credentials}
-	return &cache.Transport{Base: signed, Store: cache.NewMemory(o.cache)}
+	return &cache.Transport{Base: signed, Store: cache.NewMemory(o.cache)}, nil
 }
 
 // newHandler is the whole site.
@@ -55,12 +64,16 @@ func newHandler(ctx context.Context, o options, s *store, links *serve.Links) (h
 	if err != nil {
 		return nil, err
 	}
-	site := &site{store: s, links: links, shared: newShared(o, s), play: tree}
+	shared, err := newShared(o, s)
+	if err != nil {
+		return nil, err
+	}
+	site := &site{store: s, links: links, shared: shared, play: tree}
 	mux := http.NewServeMux()
-	mux.Handle("/play/", cors.Handler(withLink(newPlayer(o, tree, site.shared, links))))
+	mux.Handle("/play/", cors.Handler(withLink(newPlayer(o, tree, shared, links))))
 	if o.edge.domain != "" {
 		var edge http.Handler
-		if site.edge, edge, err = newEdge(o, s, site.shared, links); err != nil {
+		if site.edge, edge, err = newEdge(o, s, shared, links); err != nil {
 			return nil, err
 		}
 		mux.Handle("/cloudfront/", cors.Handler(withLink(edge)))
