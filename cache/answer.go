@@ -72,7 +72,19 @@ func (t *Transport) follow(r *http.Request, part *slice, f *fill, joined bool) (
 	case f.promises():
 		s.status += "; stored"
 	}
-	resp, err := t.answer(r, s)
+	resp, err := (*http.Response)(nil), error(nil)
+	if f.list && f.entry.Status == http.StatusOK {
+		var whole *Entry
+		if whole, err = f.awaitEnd(r.Context()); whole != nil {
+			s.entry = whole
+			if whole.Body != nil {
+				s.length = whole.size()
+			}
+		}
+	}
+	if err == nil {
+		resp, err = t.answer(r, s)
+	}
 	if err != nil || resp.Body == http.NoBody {
 		f.leave(1)
 	}

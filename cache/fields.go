@@ -4,7 +4,9 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"time"
 
+	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
@@ -44,6 +46,24 @@ func (f *fields) add(name, value string) {
 	} else {
 		f.set(name, value)
 	}
+}
+
+// bounded tells of a live playlist that it is fresh for as long as we hold it to be, where its origin has promised more. aged: there is
+// an Age, which viewers take off.
+func (f *fields) bounded(e *Entry, aged bool) {
+	c := rules.ParseControl(f.header)
+	if c.NoStore || c.Private || c.NoCache {
+		return
+	}
+	age := e.Age()
+	seconds := max((e.TTL-age)/time.Second, 0)
+	if aged {
+		seconds += age / time.Second
+	}
+	for _, name := range [...]string{"Expires", "Cdn-Cache-Control", "Surrogate-Control"} {
+		delete(f.header, name)
+	}
+	f.set("Cache-Control", "max-age="+strconv.FormatInt(int64(seconds), 10))
 }
 
 // contentRange sets the fields of a 206 and returns its length, -1 if it is open (RFC 8673).

@@ -44,6 +44,7 @@ type fileHead struct {
 	Time   time.Time
 	TTL    time.Duration
 	Sliced int64 `json:",omitempty"`
+	Live   bool  `json:",omitempty"`
 	Size   int64
 	Sum    uint32
 }
@@ -57,7 +58,7 @@ func encodeHead(key string, e *Entry) ([]byte, error) {
 		}
 	}
 	text, err := json.Marshal(fileHead{
-		key, e.URL, e.Status, e.Header, e.Vary, e.Time, e.TTL, e.Sliced, e.size(), sum.Sum32(),
+		key, e.URL, e.Status, e.Header, e.Vary, e.Time, e.TTL, e.Sliced, e.Live, e.size(), sum.Sum32(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
@@ -140,7 +141,7 @@ func readFile(path string) (key string, e *Entry, err error) {
 	}
 	return head.Key, &Entry{
 		URL: head.URL, Status: head.Status, Header: head.Header, Vary: head.Vary, Body: b, Sliced: head.Sliced,
-		Time: head.Time, TTL: head.TTL,
+		Time: head.Time, TTL: head.TTL, Live: head.Live,
 	}, nil
 }
 

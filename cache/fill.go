@@ -31,8 +31,9 @@ type fill struct {
 	aged  bool          // it was old when it came
 	wait  time.Duration // how long the header took
 
-	list   bool         // it is to be a playlist
-	silent atomic.Int64 // since when bytes are waited for, in nanoseconds after o.asked
+	list   bool                  // it is to be a playlist
+	judged atomic.Pointer[Entry] // the whole, with its TTL, before the body ends
+	silent atomic.Int64          // since when bytes are waited for, in nanoseconds after o.asked
 
 	// Below Transport.mu.
 	shares   int
@@ -157,9 +158,9 @@ func (f *fill) fail(err error) {
 	}
 }
 
-// store keeps the whole answer for as long as TTL says, and reports whether it did.
+// store judges the whole answer, keeps it for as long as TTL says, and reports whether it did.
 func (f *fill) store(last int) bool {
-	if !f.keep || f.isDetached() || f.body.State().Ended || f.o.barred.Load() {
+	if !f.keep && !f.list || f.isDetached() || f.body.State().Ended {
 		return false
 	}
 	whole := *f.entry
@@ -167,15 +168,16 @@ func (f *fill) store(last int) bool {
 	sealed := f.body.Seal(last)
 	whole.Header["Content-Length"] = []string{strconv.FormatInt(sealed.Size(), 10)}
 	whole.Body = sealed
-	ttl, err := rules.Longest, error(nil) // a slice is right as long as the header that names it
-	if f.o.part == nil {
-		ttl, err = f.t.ttl(&whole)
-	}
-	whole.TTL = ttl
-	if err != nil || ttl < 0 || !whole.fresh() && !rules.Conditional(http.Header{}, whole.Header) {
+	list, err := f.t.judge(f.o, &whole)
+	if err != nil {
 		return false
 	}
-	if f.o.store(&whole) != nil {
+	f.judged.Store(&whole)
+	if f.o.barred.Load() {
+		return false
+	}
+	f.t.notice(f.o, &whole, list)
+	if !f.keep || whole.TTL < 0 || !whole.fresh() && !rules.Conditional(http.Header{}, whole.Header) || f.o.store(&whole) != nil {
 		return false
 	}
 	f.t.count.stored.Add(1)
@@ -187,6 +189,56 @@ func (f *fill) store(last int) bool {
 func (f *fill) show(v *viewer, off, end int64) {
 	v.fill, v.sent = f, &f.t.count.fillBytes
 	f.body.Open(&v.part, off, end)
+}
+
+// Viewers wait for the end of a playlist, which decides what they are told of its freshness, up to so many bytes and for so long.
+const (
+	mostAwaited = listAhead / 2
+	awaitedFor  = time.Second
+)
+
+// awaitEnd waits for the end of what is to be a playlist. It returns nil for what proves to be none.
+func (f *fill) awaitEnd(ctx context.Context) (*Entry, error) {
+	var late <-chan time.Time
+	var start [hls.SniffLen]byte
+	for {
+		st := f.body.State()
+		switch {
+		case st.Err != nil:
+			return nil, st.Err
+		case st.Ended:
+			return f.judged.Load(), nil
+		case st.Size > mostAwaited || f.isDetached() || f.body.Short():
+			return f.unknown(), nil
+		}
+		if st.Size > 0 {
+			n := f.body.Start(start[:])
+			if is, known := hls.StartsPlaylist(start[:n]); known && !is {
+				return nil, nil
+			}
+			if late == nil {
+				late = time.After(awaitedFor)
+			}
+		}
+		more := f.body.Grown(st.Size)
+		if more == nil {
+			continue
+		}
+		select {
+		case <-more:
+		case <-late:
+			return f.unknown(), nil
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// unknown is the header of a playlist of which nobody knows whether it is live: it may be.
+func (f *fill) unknown() *Entry {
+	e := *f.entry
+	e.Live, e.TTL = true, e.Age()
+	return &e
 }
 
 // leave gives back n shares. When nobody is left the fill goes on only if its end is near.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
 // flight is one question to the origin. It is asked with the request of one viewer, and all viewers of its key share it until
@@ -24,6 +25,7 @@ type flight struct {
 
 	// Below Transport.mu.
 	waiters int                   // viewers
+	orphan  bool                  // all have left, and it goes on for those who come
 	landed  bool                  // it is known what came of it
 	fill    *fill                 // of which each waiter holds a share
 	asker   chan<- *http.Response // takes an answer that cannot be shared; nil: its asker has left, or there is none
@@ -79,6 +81,7 @@ func (t *Transport) join(r *http.Request, have found, ask bool) (*http.Response,
 		o.asker, mine = answer, &asker{o, r, answer}
 	}
 	o.waiters++
+	o.adopt()
 	// Under the lock, so that the call of this key is always that of the flight.
 	landed := t.group.DoChan(have.key, o.run)
 	t.mu.Unlock()
@@ -169,7 +172,7 @@ func (o *flight) question() (outcome, error) {
 	if err != nil {
 		return o.failed(err)
 	}
-	if failure(resp.StatusCode) {
+	if failure(resp.StatusCode) || missing(resp.StatusCode) && o.kept != nil && o.kept.Live {
 		if out, ok := o.rescued(resp.StatusCode); ok {
 			resp.Body.Close()
 			o.report(Fill{Status: resp.StatusCode})
@@ -289,6 +292,7 @@ func (o *flight) land(out outcome) outcome {
 	t := o.t
 	t.mu.Lock()
 	o.delist()
+	o.adopt()
 	o.landed = true
 	if f := out.fill; f != nil {
 		o.fill, f.shares = f, o.waiters
@@ -316,6 +320,10 @@ func (o *flight) delist() {
 func (o *flight) bar() {
 	o.barred.Store(true)
 	o.delist()
+	if o.orphan {
+		o.adopt()
+		o.cancel(errAbandoned)
+	}
 	if o.fill != nil {
 		o.fill.unlist()
 	}
@@ -405,7 +413,8 @@ func (a *asker) take() *http.Response {
 	return a.o.t.single(a.o.req.Context(), func(err error) { stop(); a.o.cancel(err) }, a.r, resp, statusAlone)
 }
 
-// leave is for a waiter who goes before the answer comes; mine is not nil if it is the asker. The last one takes the question back.
+// leave is for a waiter who goes before the answer comes; mine is not nil if it is the asker. When the last one goes, the question
+// goes on if others are likely to come for what it brings; else it is taken back.
 func (o *flight) leave(mine *asker) {
 	t := o.t
 	t.mu.Lock()
@@ -413,7 +422,7 @@ func (o *flight) leave(mine *asker) {
 	if mine != nil {
 		o.asker = nil // a private answer that comes now is for nobody
 	}
-	if last {
+	if last = last && !o.abandon(); last {
 		o.bar()
 	}
 	t.mu.Unlock()
@@ -431,6 +440,37 @@ func (o *flight) leave(mine *asker) {
 		}
 	}
 	o.served()
+}
+
+// mostOrphans is how many questions that nobody waits for are left to go on, of one host.
+const mostOrphans = 16
+
+// abandon lets a question go on for which nobody waits: a player that has given up comes again, or the next one does, and an origin
+// that is slower than they are patient would never be done. It is within the origin's time to answer, and false where nothing would
+// be kept, where there are many, and for a blocking reload of a stream that nobody watches. The caller holds Transport.mu.
+func (o *flight) abandon() bool {
+	t, host := o.t, o.req.URL.Host
+	if t.Store == nil || o.barred.Load() || hls.IsBlocking(o.req.URL.RawQuery) || t.orphans[host] >= mostOrphans {
+		return false
+	}
+	if t.orphans == nil {
+		t.orphans = map[string]int{}
+	}
+	t.orphans[host]++
+	o.orphan = true
+	return true
+}
+
+// adopt counts it no longer among those that nobody waits for. The caller holds Transport.mu.
+func (o *flight) adopt() {
+	if !o.orphan {
+		return
+	}
+	o.orphan = false
+	host := o.req.URL.Host
+	if o.t.orphans[host]--; o.t.orphans[host] == 0 {
+		delete(o.t.orphans, host)
+	}
 }
 
 // served is for a waiter who needs the flight no longer.

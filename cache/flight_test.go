@@ -240,7 +240,6 @@ func TestWhatIsNoLongerListedIsNotStored(t *testing.T) {
 		"the viewer left in the body":             {body: time.Second, leave: half, purge: 2 * half},
 		"a fill that stalls is displaced":         {body: 8 * time.Second, again: 6 * time.Second, purge: 7 * time.Second},
 		"a fill that stalls, and nobody purges":   {body: 8 * time.Second, again: 6 * time.Second},
-		"the viewer left, and another has begun":  {header: time.Second, leave: half, again: 3 * half / 2},
 		"purged before the header, nobody leaves": {header: time.Second, purge: half},
 		"purged in the body, nobody leaves":       {body: time.Second, purge: half},
 	} {

@@ -112,7 +112,7 @@ func variant(primary string, vary, header http.Header) string {
 // mayWait tells whether something stale is served while the origin is asked (RFC 5861 section 3), or because it was just
 // asked and failed.
 func (t *Transport) mayWait(f found) bool {
-	if f.entry.Status != http.StatusOK {
+	if f.entry.Status != http.StatusOK || f.entry.TTL == unproved {
 		return false
 	}
 	c := rules.ParseControl(f.entry.Header)
@@ -120,18 +120,27 @@ func (t *Transport) mayWait(f found) bool {
 	if past <= c.Stale(c.StaleRevalidate, max(t.StaleWhileRevalidate, 0)) {
 		return true
 	}
-	return past <= t.ifError(f.entry, c) && t.isFailing(f.key)
+	return past <= t.ifError(f.entry, 0) && t.isFailing(f.key)
 }
 
-// ifError is how long past its TTL e is served when the origin fails (RFC 5861 section 4). What was missing is not said to
-// be missing any longer.
-func (t *Transport) ifError(e *Entry, c rules.Control) time.Duration {
-	if e.Status != http.StatusOK {
+// ifError is how long past its TTL e is served when the origin fails (RFC 5861 section 4) with this status, 0 for none at all. What
+// was missing is not said to be missing any longer.
+func (t *Transport) ifError(e *Entry, status int) time.Duration {
+	if e.Status != http.StatusOK || e.TTL == unproved {
 		return -1
 	}
-	limit := t.StaleIfError
+	c, limit := rules.ParseControl(e.Header), t.StaleIfError
 	if limit == 0 {
 		limit = e.TTL
 	}
+	if missing(status) {
+		if c.StaleIfError = -1; t.StaleIfGone != 0 {
+			limit = t.StaleIfGone
+		} else {
+			limit = 6 * e.TTL
+		}
+	}
 	return c.Stale(c.StaleIfError, max(limit, 0))
 }
+
+func missing(status int) bool { return status == http.StatusNotFound || status == http.StatusGone }

@@ -20,10 +20,11 @@ type packed struct {
 	status int
 }
 
-// What the first byte of a text says: that the URL follows, and that an answer gets one field less.
+// What the first byte of a text says: that the URL follows, that an answer gets one field less, or one more.
 const (
 	hasURL = 1 << iota
 	hasAcceptRanges
+	isLive
 )
 
 // pack is for entries whose body, if any, is a Blob.
@@ -38,6 +39,9 @@ func pack(key string, e *Entry) packed {
 	}
 	if _, ok := e.Header["Accept-Ranges"]; ok {
 		b[0] |= hasAcceptRanges
+	}
+	if e.Live {
+		b[0] |= isLive
 	}
 	b = appendHeader(b, e.Header)
 	p.text = string(appendHeader(b, e.Vary))
@@ -55,6 +59,9 @@ func (p *packed) reply(key string, more int) *reply {
 		a.entry.URL = t.string()
 	}
 	more += ours
+	if a.entry.Live = p.text[0]&isLive != 0; a.entry.Live {
+		more++
+	}
 	if p.text[0]&hasAcceptRanges != 0 {
 		more-- // a map of more than eight costs twice as much
 	}

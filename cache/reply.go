@@ -42,6 +42,8 @@ func (t *Transport) respond(r *http.Request, s source, status int, off, end int6
 	}
 	if r.Header[tierField] != nil {
 		f.set(rules.ExactAge, strconv.FormatInt(s.entry.Age().Milliseconds(), 10))
+	} else if s.entry.Live {
+		f.bounded(s.entry, s.age)
 	}
 	resp := &a.response
 	*resp = http.Response{

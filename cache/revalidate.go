@@ -31,12 +31,8 @@ func (o *flight) confirmed(resp *http.Response) outcome {
 	if o.part == nil {
 		e.Vary = vary
 	}
-	ttl, err := t.ttl(e)
-	stored := false
-	if err == nil && ttl >= 0 {
-		e.TTL = ttl
-		stored = o.store(e) == nil
-	}
+	_, err := t.judge(o, e)
+	stored := err == nil && e.TTL >= 0 && o.store(e) == nil
 	t.count.revalidations.Add(1)
 	out := o.land(outcome{entry: e, how: statusConfirmed})
 	o.report(Fill{Status: http.StatusNotModified, Stored: stored})
@@ -47,7 +43,7 @@ func (o *flight) confirmed(resp *http.Response) outcome {
 // answer, 0 if there was none.
 func (o *flight) rescued(status int) (out outcome, ok bool) {
 	e := o.kept
-	if e == nil || e.Age()-e.TTL > o.t.ifError(e, rules.ParseControl(e.Header)) {
+	if e == nil || e.Age()-e.TTL > o.t.ifError(e, status) {
 		return outcome{}, false
 	}
 	how := statusStale

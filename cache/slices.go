@@ -81,11 +81,9 @@ func (o *flight) inSlices(resp *http.Response) (out outcome, ok bool) {
 	}
 	e := newEntry(o, resp, vary)
 	e.Sliced = resp.ContentLength
-	ttl, err := t.ttl(e)
-	if err != nil || ttl <= 0 {
+	if _, err := t.judge(o, e); err != nil || e.TTL <= 0 {
 		return outcome{}, false
 	}
-	e.TTL = ttl
 	if o.store(e) != nil {
 		return outcome{}, false
 	}

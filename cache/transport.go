@@ -64,6 +64,10 @@ type Transport struct {
 	// or 504), unless the origin itself says how long (stale-if-error, RFC 5861) or forbids it (must-revalidate,
 	// proxy-revalidate, no-cache, s-maxage). Zero: as long again as it was fresh. Negative: not at all.
 	StaleIfError time.Duration
+	// StaleIfGone is how long past its TTL a live playlist is still served when the origin answers 404 or 410, as some do while an
+	// encoder begins again, unless the origin forbids it as above. Zero: six times its TTL, which is three target durations.
+	// Negative: not at all.
+	StaleIfGone time.Duration
 	// StaleWhileRevalidate is how long past its TTL an answer is served at once while the origin is asked for a new one,
 	// under the same conditions (stale-while-revalidate). Zero: only where the origin says so.
 	StaleWhileRevalidate time.Duration
@@ -85,10 +89,12 @@ type Transport struct {
 	prefetching atomic.Int32
 	ownPool     sync.Once
 	heap        *body.Pool // of running fills, where the Store is no Memory
+	channels    channels
 
 	mu      sync.Mutex
 	flights map[string]*flight // by key: the question was asked, there is no answer yet
 	fills   map[string]*fill   // by key: running, and open to joiners
+	orphans map[string]int     // by host: flights that nobody waits for
 	filling int                // fills that run, those closed to joiners included
 	alone   recent             // keys whose answers proved impossible to share
 	failing recent             // keys for which the origin failed while there was something stale to serve

@@ -209,6 +209,19 @@ func (b *Buffer) State() State {
 	return State{b.size, b.ended, b.err}
 }
 
+// Start copies the first bytes that are there, if they were not dropped, and returns how many.
+func (b *Buffer) Start(p []byte) (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.first > 0 {
+		return 0
+	}
+	for _, c := range b.chunks {
+		n += copy(p[n:], c)
+	}
+	return n
+}
+
 // next is Reader.Next.
 func (b *Buffer) next(r *Reader) (p []byte, more <-chan struct{}, err error) {
 	b.mu.Lock()

@@ -1,0 +1,361 @@
+package cache_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/stretchr/testify/require"
+)
+
+// window is a live playlist of n segments from first on, by names like "live-7.ts", with more lines at its end.
+func window(target, first, n int, more string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-TARGETDURATION:%d\n#EXT-X-MEDIA-SEQUENCE:%d\n", target, first)
+	for i := range n {
+		fmt.Fprintf(&b, "#EXTINF:%d,\nlive-%d.ts\n", target, first+i)
+	}
+	return b.String() + more
+}
+
+// freshFor is how long a browser, or a cache in front, holds an answer to be fresh.
+func freshFor(t *testing.T, h http.Header) time.Duration {
+	t.Helper()
+	maxAge, ok := strings.CutPrefix(h.Get("Cache-Control"), "max-age=")
+	require.True(t, ok, "%v", h)
+	seconds, err := strconv.Atoi(maxAge)
+	require.NoError(t, err)
+	age, _ := strconv.Atoi(h.Get("Age"))
+	return time.Duration(seconds-age) * time.Second
+}
+
+// What viewers are told of a live playlist is never fresher than what the cache itself holds, whatever the origin has said.
+func TestViewersAreToldHowFreshALivePlaylistIs(t *testing.T) {
+	promises := []string{"Cache-Control", "public, max-age=86400, stale-while-revalidate=60", "Expires", "Sun, 06 Nov 2094 08:49:37 GMT", "CDN-Cache-Control", "max-age=99"}
+	for name, row := range map[string]struct {
+		path, body string
+		live       bool
+	}{
+		"live":        {"index.m3u8", window(6, 7, 3, ""), true},
+		"live, event": {"index.m3u8", window(6, 0, 3, "#EXT-X-PLAYLIST-TYPE:EVENT\n"), true},
+		"VOD, grows":  {"index.m3u8", window(6, 0, 3, "#EXT-X-PLAYLIST-TYPE:VOD\n"), true},
+		"off the air": {"index.m3u8", window(6, 7, 3, "#EXT-X-ENDLIST\n"), true},
+		"ended":       {"index.m3u8", window(6, 0, 3, "#EXT-X-ENDLIST\n"), false},
+		"segment":     {"seg.ts", "x", false},
+	} {
+		for _, length := range []int64{0, -1} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					o := &scripted{answer: func(*http.Request, int64) reply {
+						a := text(row.body, promises...)
+						a.length = length
+						return a
+					}}
+					c := &cache.Transport{Base: o, Store: store(t)}
+					begin := time.Now()
+					for _, at := range []time.Duration{0, 0, 700 * time.Millisecond, 1500 * time.Millisecond, 2999 * time.Millisecond} {
+						time.Sleep(time.Until(begin.Add(at)))
+						resp, body := fetch(t, c, "http://o/"+row.path)
+						require.Equal(t, row.body, body)
+						if !row.live {
+							require.Equal(t, promises[1], resp.Header.Get("Cache-Control"))
+							require.Equal(t, promises[3], resp.Header.Get("Expires"))
+							continue
+						}
+						require.Empty(t, resp.Header.Get("Expires")+resp.Header.Get("CDN-Cache-Control"))
+						left := 3*time.Second - at
+						require.LessOrEqual(t, freshFor(t, resp.Header), left)
+						require.Greater(t, freshFor(t, resp.Header), left-2*time.Second)
+					}
+					require.EqualValues(t, 1, o.asked.Load())
+				})
+			})
+		}
+	}
+}
+
+// A playlist that stands still half-way is not waited for long, and what is no playlist not at all.
+func TestAPlaylistThatIsNotThereYet(t *testing.T) {
+	for start, wait := range map[string]time.Duration{"#EXTM3U\n": time.Second, "G@\x00\x10": 0} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPipe()
+			c := &cache.Transport{Store: store(t), Base: &scripted{answer: func(*http.Request, int64) reply {
+				p.send(start)
+				return reply{header: head("Cache-Control", "max-age=99"), body: p}
+			}}}
+			begin := time.Now()
+			resp, err := c.RoundTrip(request(t, t.Context(), listURL))
+			require.NoError(t, err)
+			require.Equal(t, wait, time.Since(begin))
+			if wait > 0 {
+				require.Zero(t, freshFor(t, resp.Header))
+			}
+			p.send(io.EOF)
+			resp.Body.Close()
+		})
+	}
+}
+
+// encoder is an origin whose live stream begins again and again under the same names.
+type encoder struct {
+	mu sync.Mutex
+	state
+	validators bool
+	vary       string
+}
+
+type state struct {
+	generation int
+	first, n   int
+	more       string
+}
+
+func (e *encoder) set(generation, first, n int, more string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.state = state{generation, first, n, more}
+}
+
+func (e *encoder) RoundTrip(r *http.Request) (*http.Response, error) {
+	e.mu.Lock()
+	g := e.state
+	e.mu.Unlock()
+	h := head("Cache-Control", "max-age=3600")
+	if e.vary != "" {
+		h.Set("Vary", e.vary)
+	}
+	if strings.HasSuffix(r.URL.Path, ".m3u8") {
+		return reply{header: h, body: strings.NewReader(fmt.Sprintf("%s#GENERATION:%d\n", window(2, g.first, g.n, g.more), g.generation))}.response(r), nil
+	}
+	tag := fmt.Sprintf(`"%d"`, g.generation)
+	if e.validators {
+		h.Set("ETag", tag)
+	}
+	if r.Header.Get("If-None-Match") == tag {
+		return reply{status: 304, header: h}.response(r), nil
+	}
+	return reply{header: h, body: strings.NewReader(fmt.Sprint(g.generation))}.response(r), nil
+}
+
+// Three generations of a stream with equal names: no viewer gets a segment of an earlier one after a playlist of the next.
+func TestAnEncoderThatBeginsAgain(t *testing.T) {
+	for name, row := range map[string]struct {
+		first      int // of each generation
+		growing    bool
+		ends       bool
+		validators bool
+		vary       string
+	}{
+		"counts from 0":                    {},
+		"counts from 0, with tags":         {validators: true},
+		"counts from 0, variants":          {vary: "Accept-Language"},
+		"grows from 0":                     {growing: true},
+		"ends between, and goes on":        {ends: true, first: 5},
+		"ends between, and counts from 0":  {ends: true, validators: true},
+		"counts from 5, its window is new": {first: 5, growing: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := &encoder{validators: row.validators, vary: row.vary}
+				c := &cache.Transport{Base: e, Store: store(t)}
+				e.set(1, row.first, 3, "")
+				ctx, stop := context.WithCancel(t.Context())
+				var wg sync.WaitGroup
+				for i := range 50 {
+					wg.Go(func() {
+						lang := []string{"de", "en"}[i%2]
+						newest := "0"
+						for ctx.Err() == nil {
+							_, list := fetch(t, c, listURL, "Accept-Language", lang)
+							_, generation, _ := strings.Cut(list, "#GENERATION:")
+							generation = strings.TrimSpace(generation)
+							newest = max(newest, generation)
+							for line := range strings.Lines(list) {
+								if strings.HasPrefix(line, "#") {
+									continue
+								}
+								_, body := fetch(t, c, "http://origin.example/live/"+strings.TrimSpace(line), "Accept-Language", lang)
+								require.GreaterOrEqual(t, body, newest, "%s after a playlist of generation %s", line, newest)
+							}
+							time.Sleep(time.Duration(300+i*7) * time.Millisecond)
+						}
+					})
+				}
+				for generation := 1; generation <= 3; generation++ {
+					for i := range 8 {
+						first, n := row.first+i, 3
+						if row.growing {
+							first, n = row.first, 3+i
+						}
+						e.set(generation, first, n, "")
+						time.Sleep(2 * time.Second)
+					}
+					if row.ends {
+						e.set(generation, row.first+7, 3, "#EXT-X-ENDLIST\n")
+						time.Sleep(5 * time.Second)
+					}
+				}
+				stop()
+				wg.Wait()
+			})
+		})
+	}
+}
+
+// A name that had left the window returns: it may be another segment by now.
+func TestANameThatReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lists := []string{"a.ts b.ts", "b.ts c.ts", "c.ts d.ts", "d.ts a.ts"}
+		asked := map[string]int{}
+		step := 0
+		c := &cache.Transport{Store: store(t), Base: trip(func(r *http.Request) (*http.Response, error) {
+			asked[r.URL.Path]++
+			if strings.HasSuffix(r.URL.Path, ".m3u8") {
+				return text(strings.Replace(live(2, strings.Split(lists[step], " ")...), ":1\n", fmt.Sprintf(":%d\n", step+1), 1)).response(r), nil
+			}
+			return text(fmt.Sprint(step)).response(r), nil
+		})}
+		for step = range lists {
+			fetch(t, c, listURL)
+			for _, name := range strings.Split(lists[step], " ") {
+				fetch(t, c, "http://origin.example/live/"+name)
+			}
+			time.Sleep(2 * time.Second)
+		}
+		require.Equal(t, map[string]int{"/live/index.m3u8": 4, "/live/a.ts": 2, "/live/b.ts": 1, "/live/c.ts": 1, "/live/d.ts": 1}, asked)
+	})
+}
+
+// A channel that was off the air is seen within a target duration of its return.
+func TestAChannelThatReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &encoder{}
+		c := &cache.Transport{Base: e, Store: store(t)}
+		e.set(1, 0, 3, "")
+		fetch(t, c, listURL)
+		time.Sleep(2 * time.Second)
+		e.set(1, 0, 4, "#EXT-X-ENDLIST\n")
+		_, list := fetch(t, c, listURL)
+		require.Contains(t, list, "ENDLIST")
+		e.set(2, 0, 1, "")
+		time.Sleep(2 * time.Second)
+		_, list = fetch(t, c, listURL)
+		require.Contains(t, list, "#GENERATION:2")
+	})
+}
+
+// A 404 of what a playlist has just named is forgotten at once, and a live playlist that is missing for a while is served as it was.
+func TestWhatIsMissingForAMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked, gone := map[string]int{}, ""
+		c := &cache.Transport{Store: store(t), Base: trip(func(r *http.Request) (*http.Response, error) {
+			asked[r.URL.Path]++
+			if gone != "" && strings.HasSuffix(r.URL.Path, gone) {
+				return reply{status: 404}.response(r), nil
+			}
+			return text(live(4, "a.ts", "b.ts") + "#EXT-X-PART:DURATION=1,URI=\"c.0.ts\"\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"c.1.ts\"\n").response(r), nil
+		})}
+		fetch(t, c, listURL)
+		gone = ".ts"
+		for path, most := range map[string]int{"/live/b.ts": 10, "/live/c.0.ts": 10, "/live/c.1.ts": 10, "/live/other.ts": 1} {
+			for range 20 {
+				resp, _ := fetch(t, c, "http://origin.example"+path)
+				require.Equal(t, 404, resp.StatusCode)
+				time.Sleep(49 * time.Millisecond)
+			}
+			require.InDelta(t, most, asked[path], 3, path)
+		}
+		gone = ".m3u8"
+		time.Sleep(5 * time.Second)
+		resp, body := fetch(t, c, listURL)
+		require.Equal(t, 200, resp.StatusCode)
+		require.Contains(t, body, "a.ts")
+		require.LessOrEqual(t, freshFor(t, resp.Header), time.Duration(0))
+		time.Sleep(20 * time.Second)
+		resp, _ = fetch(t, c, listURL)
+		require.Equal(t, 404, resp.StatusCode, "for three target durations and no longer")
+	})
+}
+
+// An origin that is slower than its players are patient: the question goes on, and the next who comes has the answer.
+func TestAQuestionSurvivesItsViewers(t *testing.T) {
+	for name, row := range map[string]struct {
+		url    string
+		store  bool
+		header []string
+		asked  int64
+	}{
+		"a segment":         {segURL, true, nil, 1},
+		"a playlist":        {listURL, true, nil, 1},
+		"a blocking reload": {listURL + "?_HLS_msn=7", true, nil, 5},
+		"nothing is kept":   {segURL, false, nil, 5},
+		"private":           {segURL, true, []string{"Cache-Control", "private"}, 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &scripted{answer: func(r *http.Request, _ int64) reply {
+					select {
+					case <-time.After(3 * time.Second):
+					case <-r.Context().Done():
+					}
+					return text(live(60, "a.ts"), row.header...)
+				}}
+				c := &cache.Transport{Base: o}
+				if row.store {
+					c.Store = store(t)
+				}
+				answered := 0
+				for range 5 {
+					ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+					resp, err := c.RoundTrip(request(t, ctx, row.url))
+					if err == nil {
+						_, err = io.Copy(io.Discard, resp.Body)
+						resp.Body.Close()
+					}
+					cancel()
+					if err == nil {
+						answered++
+					}
+					time.Sleep(time.Second)
+				}
+				if row.asked == 1 {
+					require.Equal(t, 4, answered)
+					require.Equal(t, row.asked, o.asked.Load())
+				}
+				time.Sleep(time.Minute)
+				require.Zero(t, c.Stats().Fills)
+			})
+		})
+	}
+}
+
+// Questions that nobody waits for are few, whatever viewers do.
+func TestFewQuestionsGoOnForNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cache.Transport{Store: store(t), Base: trip(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})}
+		for i := range 100 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			_, err := c.RoundTrip(request(t, ctx, fmt.Sprintf("http://o/%d.ts", i)))
+			require.Error(t, err)
+			cancel()
+		}
+		synctest.Wait()
+		require.Equal(t, 16, c.Stats().Fills)
+		_, err := c.PurgePrefix(t.Context(), "http://o/")
+		require.NoError(t, err)
+		synctest.Wait()
+		require.Zero(t, c.Stats().Fills, "purged, they are for nobody at all")
+		time.Sleep(time.Minute)
+	})
+}
