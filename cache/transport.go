@@ -17,6 +17,7 @@ import (
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/internal/waits"
 	"golang.org/x/sync/singleflight"
 )
 
@@ -43,7 +44,8 @@ type Transport struct {
 	// the URL, without the parameters that differ between viewers but not between answers (CMCD, _HLS_throughput).
 	Key func(*http.Request) string
 	// Idle is how long the origin may be silent: before the header (but at least 60 s for a blocking playlist reload,
-	// recognised by _HLS_msn in the URL) and between any two reads of the body. Zero: 10 s. Negative: no limit.
+	// recognised by _HLS_msn in the URL, and no less than the Wait of an origin.Proxy in front) and between any two reads of
+	// the body. Zero: 10 s. Negative: no limit.
 	Idle time.Duration
 	// MaxBody is the rules.Longest body that is shared or kept in one piece, in bytes. A longer one is fetched and kept in slices
 	// of 2 MiB, if there is a Store and the origin gives its length, a strong validator, and ranges; else it is streamed to
@@ -169,12 +171,13 @@ func (t *Transport) idle() time.Duration {
 	return t.Idle
 }
 
-// patience is how long the header of r's answer may take.
+// patience is how long the header of r's answer may take: never less than whoever asks is ready to wait.
 func (t *Transport) patience(r *http.Request) time.Duration {
+	d := max(t.idle(), waits.Header(r.Context()))
 	if hls.IsBlocking(r.URL.RawQuery) {
-		return max(t.idle(), blockingIdle)
+		return max(d, blockingIdle)
 	}
-	return t.idle()
+	return d
 }
 
 // drips tells whether so many bytes of a body are too few after so long a wait for them.

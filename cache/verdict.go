@@ -7,12 +7,13 @@ import (
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
 // sane refuses answers that are none to a plain GET, before anyone sees them.
 func sane(resp *http.Response) error {
 	switch {
-	case resp.StatusCode == http.StatusPartialContent, resp.StatusCode == http.StatusNotModified,
+	case !httprange.MakeWhole(resp), resp.StatusCode == http.StatusNotModified,
 		resp.StatusCode == http.StatusRequestedRangeNotSatisfiable, resp.StatusCode == http.StatusPreconditionFailed:
 		resp.Body.Close()
 		return &fault{ErrBroken, fmt.Errorf("unasked status %d", resp.StatusCode)}

@@ -14,7 +14,8 @@ type fetch struct {
 	client string // as limits know the viewer
 	via    string
 	clock  clock
-	url    url.URL         // of what Upstream names
+	url    url.URL // of what Upstream names
+	goal   *url.URL
 	body   watchedWriterTo // of the answer
 	out    viewer
 	fixed  [3]string      // values of the fields that each request upstream has
@@ -24,6 +25,7 @@ type fetch struct {
 	entered bool // limits have let it in
 	whole   bool // the viewer's Range is of no use
 	get     bool // a HEAD that only a GET can answer
+	one     bool // a HEAD that a GET for one byte answers
 }
 
 // answer returns what upstream says in the end, ready to be passed on.
@@ -34,24 +36,41 @@ func (f *fetch) answer(target *url.URL) (*http.Response, error) {
 	}
 	f.clock.wait(wait)
 	defer f.clock.stop()
+	f.goal = target
 	f.get = isPlaylistPath(target) && f.proxy.ModifyResponse != nil
-	resp, err := f.follow(target)
+	resp, err := f.ask()
 	if err != nil {
 		return nil, err
 	}
 	if f.needsWhole(resp) {
-		f.whole, f.get = true, f.proxy.ModifyResponse != nil
+		f.whole, f.get, f.one = true, f.proxy.ModifyResponse != nil, false
 		drop(resp)
 		if resp, err = f.follow(target); err != nil {
 			return nil, err
 		}
 	}
-	if err := f.checkPartial(resp); err != nil {
+	if err = f.checkPartial(resp); err == nil {
+		err = mendCoding(resp)
+	}
+	if err != nil {
 		drop(resp)
 		return nil, err
 	}
 	f.clock.header()
 	return f.modify(resp, wait)
+}
+
+// ask is the first question.
+func (f *fetch) ask() (*http.Response, error) {
+	f.one = f.viewer.Method == http.MethodHead && !f.get && f.proxy.headless.has(f.goal.Host)
+	resp, err := f.follow(f.goal)
+	if err != nil {
+		return nil, err
+	}
+	if f.one {
+		return headOf(resp), nil
+	}
+	return f.insteadOfHead(resp)
 }
 
 // modify makes an answer fit for the viewer. A hook may read the whole body, if upstream does not take for ever to send it.
@@ -107,7 +126,7 @@ func (f *fetch) watch(body io.ReadCloser) io.ReadCloser {
 // needsWhole reports a playlist that its path did not announce and that was asked for in a way fit for media only.
 func (f *fetch) needsWhole(resp *http.Response) bool {
 	media := resp.StatusCode == http.StatusPartialContent ||
-		resp.StatusCode == http.StatusOK && f.sent.Method == http.MethodHead && f.proxy.ModifyResponse != nil
+		resp.StatusCode == http.StatusOK && f.viewer.Method == http.MethodHead && !f.get && f.proxy.ModifyResponse != nil
 	return media && !f.whole && (isPlaylistType(resp.Header) || isPlaylistPath(f.sent.URL))
 }
 
@@ -124,7 +143,7 @@ func (f *fetch) follow(u *url.URL) (*http.Response, error) {
 		if err != nil || !isRedirect(resp) {
 			return resp, err
 		}
-		next, err := location(resp, u)
+		next, err := location(resp, u, f.proxy.Downgrade)
 		drop(resp)
 		if err != nil {
 			return nil, err
@@ -142,7 +161,7 @@ func (f *fetch) follow(u *url.URL) (*http.Response, error) {
 // send asks u, to which redirect led, if any did.
 func (f *fetch) send(u *url.URL, header http.Header, redirect *http.Response) (*http.Response, error) {
 	method := f.viewer.Method
-	if f.get {
+	if f.get || f.one {
 		method = http.MethodGet
 	}
 	r := (&http.Request{

@@ -14,14 +14,15 @@ import (
 const (
 	dialLimit   = 5 * time.Second
 	tlsLimit    = 5 * time.Second
-	headerLimit = 60 * time.Second // a blocking playlist reload; [Proxy] waits less for anything else
+	headerLimit = 60 * time.Second // a blocking playlist reload; [Proxy] waits less for anything else by default
+	headerMost  = 10 * time.Minute // whatever anybody in front says
 	headerBytes = 256 << 10
 )
 
 // Transport returns a new transport that reaches only what g admits: each dial is checked by name before DNS and by
 // address after it. It takes no proxy from the environment, since that would move the dial past the guard; one set by hand
 // in its Proxy field is refused, as [GuardConfig.Via] is the field for it. Dialling (DNS included) and TLS handshakes may
-// take 5 s each, a response header 60 s and 256 KiB. It asks for no compression of its own accord and speaks HTTP/2 where
+// take 5 s each, a response header 10 minutes, if whoever asks waits so long, and 256 KiB. It asks for no compression of its own accord and speaks HTTP/2 where
 // the server does. Call it once and share what it returns; idle connections end after 90 s.
 //
 // Over HTTP/1 it reads what players take for an answer as well: a status line of a radio server (ICY 200 OK), lines
@@ -35,7 +36,7 @@ func (g *Guard) Transport() *http.Transport {
 	t := &http.Transport{
 		DialContext:            g.dialContext,
 		TLSHandshakeTimeout:    tlsLimit,
-		ResponseHeaderTimeout:  headerLimit,
+		ResponseHeaderTimeout:  headerMost,
 		MaxResponseHeaderBytes: headerBytes,
 		MaxIdleConns:           512,
 		MaxIdleConnsPerHost:    128,

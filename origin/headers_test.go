@@ -156,7 +156,7 @@ func spoil(h http.Header) {
 
 // A player adds directives to a link after it was signed. Those that mean nothing would only be so many names for one thing.
 func TestDirectivesThatReachUpstream(t *testing.T) {
-	long := strings.Repeat("1", 65)
+	long := strings.Repeat("1", 1025)
 	for given, want := range map[string]string{
 		"":                                      "",
 		"a=1&b":                                 "?a=1&b",
@@ -242,6 +242,30 @@ func TestURLsKeepTheirBytes(t *testing.T) {
 		require.Equal(t, 404, resp.StatusCode, uri)
 		require.Equal(t, uri, f.last().URI)
 	}
+}
+
+// What a browser escapes in a query before it sends it goes out escaped; the rest, escapes among it, as it is.
+func TestQueriesGoOutAsABrowserSendsThem(t *testing.T) {
+	for given, want := range map[string]string{
+		"t=a b":               "t=a%20b",
+		`t="a"<b>'c'`:         "t=%22a%22%3Cb%3E%27c%27",
+		"t=ü\x01\x7f":         "t=%C3%BC%01%7F",
+		"t=%zz%2f%20+a&&=b;c": "t=%zz%2f%20+a&&=b;c",
+		"t=a|b^c`{d}\\[e]":    "t=a|b^c`{d}\\[e]",
+	} {
+		f := newFront(t, &origin.Proxy{})
+		f.proxy.Upstream = func(*url.URL) (string, error) { return f.origin.URL + "/a.ts?" + given, nil }
+		f.get(t, "/x.ts")
+		require.Equal(t, "/a.ts?"+want, f.last().URI)
+
+		f.origin.Handle("/a.ts", to(302, "/b.ts?"+want), video("abc"))
+		f.get(t, "/x.ts")
+		require.Equal(t, "/b.ts?"+want, f.last().URI, "and so does a redirect")
+	}
+	f := newFront(t, &origin.Proxy{})
+	f.origin.Handle("/a.ts", to(302, "/b.ts?t=a b\""))
+	f.get(t, "/a.ts")
+	require.Equal(t, "/b.ts?t=a%20b%22", f.last().URI)
 }
 
 func TestIPv6Origins(t *testing.T) {

@@ -1,13 +1,15 @@
 package origin
 
 import (
+	"math"
 	"net/http"
 	"net/textproto"
 	"net/url"
-	"path"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
 var defaultHeader = []string{
@@ -54,6 +56,9 @@ func (f *fetch) header(u *url.URL, allow []string, first bool) http.Header {
 		delete(out, "Range")
 		delete(out, "If-Range")
 	}
+	if f.one {
+		out["Range"] = []string{"bytes=0-0"}
+	}
 	if playlist && f.proxy.ModifyResponse != nil {
 		for _, name := range conditional { // they name a version of what the viewer got, not of what upstream has
 			delete(out, name)
@@ -61,7 +66,10 @@ func (f *fetch) header(u *url.URL, allow []string, first bool) http.Header {
 	}
 	// The values are of this request alone: one that a RoundTripper changes in place changes no other.
 	f.fixed = [...]string{"identity", f.via, ""}
-	out["Accept-Encoding"], out["Via"] = f.fixed[0:1:1], f.fixed[1:2:2]
+	out["Accept-Encoding"] = f.fixed[0:1:1]
+	if !f.proxy.NoVia {
+		out["Via"] = f.fixed[1:2:2]
+	}
 	if _, ok := out["User-Agent"]; !ok {
 		out["User-Agent"] = f.fixed[2:3:3] // or net/http would invent one
 	}
@@ -71,33 +79,14 @@ func (f *fetch) header(u *url.URL, allow []string, first bool) http.Header {
 	return out
 }
 
-// worthSending reports a range that upstream can save work by. What a server would ignore is not worth a guess. Lists are
-// not sent: few servers answer them, and each answer costs the server as much as the client likes (RFC 9110 section 17.15).
+// worthSending reports a range that upstream can save work by and that every server reads alike. Lists are not sent: few
+// servers answer them, and each answer costs the server as much as the client likes (RFC 9110 section 17.15).
 func worthSending(lines []string) bool {
-	if len(lines) != 1 {
+	if len(lines) != 1 || strings.ContainsAny(lines[0], ", \t") {
 		return false
 	}
-	first, last, ok := oneRange(lines[0])
-	switch {
-	case !ok || first == "0" && last == "":
-		return false
-	case first == "" || last == "":
-		return true
-	}
-	from, _ := strconv.ParseUint(first, 10, 64)
-	to, _ := strconv.ParseUint(last, 10, 64)
-	return from <= to
-}
-
-// oneRange takes a Range apart that every server reads alike: "bytes=first-last", of which one may be empty, each of at
-// most 19 digits.
-func oneRange(field string) (first, last string, ok bool) {
-	const unit = "bytes="
-	if len(field) < len(unit) || !strings.EqualFold(field[:len(unit)], unit) {
-		return "", "", false
-	}
-	first, last, ok = strings.Cut(field[len(unit):], "-")
-	return first, last, ok && areDigits(first, 19) && areDigits(last, 19) && first+last != ""
+	s, ok := httprange.ParseOne(lines[0])
+	return ok && s != httprange.Spec{First: 0, Last: -1} && s.First < math.MaxInt64 && s.Last < math.MaxInt64
 }
 
 // areDigits reports up to so many digits, or none.
@@ -121,19 +110,9 @@ func connectionNamed(h http.Header) []string {
 	return names
 }
 
-func isPlaylistPath(u *url.URL) bool {
-	ext := path.Ext(u.Path)
-	return strings.EqualFold(ext, ".m3u8") || strings.EqualFold(ext, ".m3u")
-}
+func isPlaylistPath(u *url.URL) bool { return hls.ByName(u.Path) == hls.Playlist }
 
-func isPlaylistType(h http.Header) bool {
-	t, _, _ := strings.Cut(h.Get("Content-Type"), ";")
-	t = strings.ToLower(strings.TrimSpace(t))
-	return strings.HasSuffix(t, "/vnd.apple.mpegurl") || strings.HasSuffix(t, "/mpegurl") || strings.HasSuffix(t, "/x-mpegurl")
-}
+func isPlaylistType(h http.Header) bool { return hls.ByType(h.Get("Content-Type")) == hls.Playlist }
 
 // isBlocking reports a request that upstream holds until its playlist has grown.
-func isBlocking(u *url.URL) bool {
-	const directive = "_HLS_msn="
-	return strings.HasPrefix(u.RawQuery, directive) || strings.Contains(u.RawQuery, "&"+directive)
-}
+func isBlocking(u *url.URL) bool { return hls.IsBlocking(u.RawQuery) }

@@ -1,86 +1,134 @@
 package origin
 
 import (
-	"io"
 	"net/http"
+	"slices"
 	"strconv"
-	"strings"
+	"sync"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
 var errPartial = &statusError{status: http.StatusBadGateway, text: "upstream sent other bytes than it was asked for"}
 
-// span is a Content-Range. The size is -1 if unknown.
-type span struct{ first, last, size int64 }
-
-func parseContentRange(h http.Header) (s span, ok bool) {
-	const unit = "bytes "
-	lines := h["Content-Range"]
-	if len(lines) != 1 || len(lines[0]) < len(unit) || !strings.EqualFold(lines[0][:len(unit)], unit) {
-		return span{}, false
-	}
-	part, size, _ := strings.Cut(lines[0][len(unit):], "/")
-	first, last, _ := strings.Cut(part, "-")
-	s.size = -1
-	ok = number(&s.first, first) && number(&s.last, last) && (size == "*" || number(&s.size, size))
-	return s, ok && s.first <= s.last && (s.size < 0 || s.last < s.size)
-}
-
-// number reads up to 18 digits.
-func number(n *int64, digits string) (ok bool) {
-	if digits == "" || !areDigits(digits, 18) {
-		return false
-	}
-	*n, _ = strconv.ParseInt(digits, 10, 64)
-	return true
-}
-
-// checkPartial refuses a 206 that nobody asked for or that holds other bytes than asked for (RFC 9110 section 15.3.7):
-// a player would take them for the right ones. It counts those of a body that does not say how many there are.
+// checkPartial refuses a 206 that holds other bytes than asked for (RFC 9110 section 15.3.7): a player would take them for
+// the right ones. One that holds the whole body is a 200, whatever was asked for. Bytes of a part that does not say how many
+// there are get counted.
 func (f *fetch) checkPartial(resp *http.Response) error {
+	if resp.StatusCode == http.StatusOK {
+		delete(resp.Header, "Content-Range") // some servers send it with everything
+	}
 	if resp.StatusCode != http.StatusPartialContent {
 		return nil
 	}
-	sent := f.sent
-	lines := sent.Header["Range"]
-	s, ok := parseContentRange(resp.Header)
-	if len(lines) != 1 || !ok || resp.ContentLength >= 0 && sent.Method != http.MethodHead && resp.ContentLength != s.last-s.first+1 {
-		return errPartial
-	}
-	if resp.ContentLength < 0 && sent.Method != http.MethodHead {
-		resp.Body = &exactBody{resp.Body, s.last - s.first + 1}
-	}
-	first, last, _ := oneRange(lines[0])
-	if first == "" {
-		n, _ := strconv.ParseInt(last, 10, 64)
-		if s.size >= 0 && (s.last != s.size-1 || s.first != max(0, s.size-n)) {
-			return errPartial
+	c, ok := httprange.ParseContentRange(resp.Header)
+	field, asked := httprange.Asked(f.sent)
+	known := resp.ContentLength >= 0
+	if ok && asked && isFor(c, field) && (!known || resp.ContentLength == c.Length()) {
+		if !known {
+			resp.Body = httprange.Exact(resp.Body, c.Length())
 		}
 		return nil
 	}
-	from, _ := strconv.ParseInt(first, 10, 64)
-	to, err := strconv.ParseInt(last, 10, 64)
-	if s.first != from || last != "" && err == nil && s.last > to {
-		return errPartial
+	if httprange.MakeWhole(resp) {
+		return nil
 	}
-	return nil
+	return errPartial
 }
 
-// exactBody is a body of so many bytes. One with less or more is broken.
-type exactBody struct {
-	io.ReadCloser
-	left int64
+// isFor reports a part that answers a Range.
+func isFor(c httprange.ContentRange, field string) bool {
+	asked, ok := httprange.ParseOne(field)
+	switch {
+	case !ok:
+		return false
+	case asked.First < 0:
+		return c.Size < 0 || c.Last == c.Size-1 && c.First == max(0, c.Size-asked.Last)
+	}
+	return c.First == asked.First && (asked.Last < 0 || c.Last <= asked.Last)
 }
 
-func (b *exactBody) Read(p []byte) (int, error) {
-	if int64(len(p)) > b.left+1 {
-		p = p[:b.left+1]
+// insteadOfHead answers a HEAD that upstream refuses by way of a GET for one byte, as players that ask by HEAD first give
+// up otherwise.
+func (f *fetch) insteadOfHead(refused *http.Response) (*http.Response, error) {
+	if f.viewer.Method != http.MethodHead || f.sent.Method != http.MethodHead || !refusesHead(refused.StatusCode) {
+		return refused, nil
 	}
-	n, err := b.ReadCloser.Read(p)
-	if int64(n) > b.left {
-		return 0, errPartial
+	drop(refused)
+	f.one = true
+	resp, err := f.follow(f.goal)
+	if err != nil {
+		return nil, err
 	}
-	if b.left -= int64(n); err == io.EOF && b.left > 0 {
-		err = io.ErrUnexpectedEOF
+	if resp = headOf(resp); resp.StatusCode != http.StatusOK {
+		f.one = false
+		refused.Body = http.NoBody
+		return refused, nil
 	}
-	return n, err
+	if s := refused.StatusCode; s != http.StatusNotFound && s != http.StatusForbidden {
+		f.proxy.headless.add(f.goal.Host)
+	}
+	return resp, nil
+}
+
+func refusesHead(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return true
+	}
+	return false
+}
+
+// headOf makes what a HEAD would have got of the answer to a GET for the first byte.
+func headOf(resp *http.Response) *http.Response {
+	c, ok := httprange.ParseContentRange(resp.Header)
+	empty := slices.Equal(resp.Header["Content-Range"], []string{httprange.Unsatisfied(0)})
+	length := int64(httprange.Unknown)
+	switch {
+	case resp.StatusCode == http.StatusOK:
+		length = resp.ContentLength
+	case resp.StatusCode == http.StatusPartialContent && ok:
+		length = c.Size
+	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && empty:
+		length = 0
+	default:
+		drop(resp)
+		return resp
+	}
+	drop(resp)
+	resp.StatusCode, resp.Status, resp.ContentLength, resp.Body = http.StatusOK, "200 OK", length, http.NoBody
+	delete(resp.Header, "Content-Range")
+	delete(resp.Header, "Content-Length")
+	if length >= 0 {
+		resp.Header.Set("Content-Length", strconv.FormatInt(length, 10))
+	}
+	return resp
+}
+
+// recently holds hosts for a while.
+type recently struct {
+	mu    sync.Mutex
+	hosts map[string]time.Time
+}
+
+const (
+	maxRecent = 1024
+	recentFor = 10 * time.Minute
+)
+
+func (r *recently) add(host string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.hosts == nil || len(r.hosts) >= maxRecent {
+		r.hosts = map[string]time.Time{}
+	}
+	r.hosts[host] = time.Now()
+}
+
+func (r *recently) has(host string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at, ok := r.hosts[host]
+	return ok && time.Since(at) < recentFor
 }

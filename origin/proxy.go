@@ -2,11 +2,14 @@ package origin
 
 import (
 	"errors"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/waits"
 )
 
 // Proxy is an [http.Handler] that fetches what a viewer asks for from upstream and passes it on as it comes. It is not
@@ -29,7 +32,7 @@ import (
 type Proxy struct {
 	// Upstream gives the absolute http or https URL that a public URL stands for. Required. An error with a method
 	// HTTPStatus() int decides the status, any other is a 400. A fragment is not sent, but ModifyResponse sees it. Of the
-	// parameters that begin with _HLS_, the URL has those that the HLS draft defines, once each and of at most 64 bytes.
+	// parameters that begin with _HLS_, the URL has those that the HLS draft defines, once each and with a value of their form.
 	Upstream func(public *url.URL) (string, error)
 	// Transport sends the requests. Nil: that of a zero [Guard]. What it returns must have the request that it was given
 	// as Response.Request. Proxy follows redirects, so it must not.
@@ -62,10 +65,17 @@ type Proxy struct {
 	// It is taken off before Upstream sees the URL, reaches no cache key and no origin, and one that is unknown is as good
 	// as none. Empty: there is none, and a parameter of any name belongs to upstream.
 	Sticky string
+	// Downgrade follows redirects from https to http as well. What a playlist on https names by http is fetched either way.
+	Downgrade bool
+	// NoVia leaves Via out of what is sent upstream, for origins that refuse what comes through a proxy. A request that goes
+	// in circles is then told by what it brings to the last Proxy with a Via on its way, if there is one.
+	NoVia bool
 	// Redirects are followed at most so often. 0: 5. Negative: none. One more is a 502.
 	Redirects int
 	// Wait is how long the header of an answer may take, redirects included. 0: 10 s. Negative: no limit. A blocking
-	// playlist reload (the directive _HLS_msn, draft-pantos-hls-rfc8216bis-22 section 6.2.5.2) may take at least 60 s.
+	// playlist reload (the directive _HLS_msn, draft-pantos-hls-rfc8216bis-22 section 6.2.5.2) may take at least 60 s. It is
+	// the one field to set for origins that take their time: a cache.Transport below waits no less for a header, and a
+	// guarded transport up to 10 minutes.
 	Wait time.Duration
 	// Idle is how long the upstream body may pause. 0: 10 s. Negative: no limit. There is no limit to its total time.
 	Idle time.Duration
@@ -87,6 +97,8 @@ type Proxy struct {
 	abroad []string // those of allow that another host than the first gets
 	expose []string // ResponseHeader, likewise
 	limits limits
+
+	headless recently // hosts that refuse HEAD
 }
 
 const (
@@ -147,7 +159,11 @@ func (f *fetch) open(w http.ResponseWriter) (err error) {
 	if err != nil {
 		return err
 	}
-	f.clock.begin(f.viewer.Context(), or(p.Idle, defaultIdle))
+	ctx := f.viewer.Context()
+	if p.Wait != 0 {
+		ctx = waits.With(ctx, waitOf(p.Wait))
+	}
+	f.clock.begin(ctx, or(p.Idle, defaultIdle))
 	resp, err := f.answer(target)
 	if cause := f.clock.cause(); cause != nil {
 		if err == nil {
@@ -178,6 +194,14 @@ func (p *Proxy) Status(err error) int {
 		return statusOf(bad.err, http.StatusBadRequest)
 	}
 	return statusOf(err, http.StatusBadGateway)
+}
+
+// waitOf is a Wait as others compare it.
+func waitOf(d time.Duration) time.Duration {
+	if d < 0 {
+		return math.MaxInt64
+	}
+	return d
 }
 
 func or(d, def time.Duration) time.Duration {

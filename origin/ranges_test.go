@@ -1,6 +1,8 @@
 package origin_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"net/http"
 	"strings"
 	"testing"
@@ -89,6 +91,7 @@ func TestWrongPartialAnswers(t *testing.T) {
 		ok           bool
 	}{
 		"nobody asked":        {"", "bytes 0-2/10", "abc", false},
+		"nobody asked, */3":   {"", "bytes 0-2/*", "abc", false},
 		"without a range":     {"bytes=0-2", "", "abc", false},
 		"other bytes":         {"bytes=5-7", "bytes 0-2/10", "abc", false},
 		"more than asked":     {"bytes=5-6", "bytes 5-7/10", "abc", false},
@@ -125,4 +128,167 @@ func TestWrongPartialAnswers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A complete 206 is a 200, asked for or not: players take it for one.
+func TestACompletePartIsTheWhole(t *testing.T) {
+	f := newFront(t, &origin.Proxy{})
+	for name, row := range map[string]struct {
+		method, asked string
+		chunked       bool
+		status        int
+	}{
+		"nobody asked":          {"GET", "", false, 200},
+		"nobody asked, chunked": {"GET", "", true, 200},
+		"another range":         {"GET", "bytes=1-2", false, 200},
+		"from 0":                {"GET", "bytes=0-", false, 200},
+		"a list":                {"GET", "bytes=0-0,2-2", false, 200},
+		"just that":             {"GET", "bytes=0-4", false, 206},
+		"just that, as suffix":  {"GET", "bytes=-5", false, 206},
+		"HEAD":                  {"HEAD", "", false, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f.origin.Handle("/a.mp4", faultorigin.Script{
+				Status: 206, Header: http.Header{"Content-Type": {"video/mp4"}, "Content-Range": {"bytes 0-4/5"}}, Body: []byte("media"), Chunked: row.chunked,
+			})
+			var header []string
+			if row.asked != "" {
+				header = []string{"Range", row.asked}
+			}
+			resp, body, err := f.do(t, row.method, "/a.mp4", header...)
+			require.NoError(t, err)
+			require.Equal(t, row.status, resp.StatusCode)
+			if row.status == 200 {
+				require.Empty(t, resp.Header["Content-Range"])
+			}
+			require.EqualValues(t, 5, resp.ContentLength)
+			if row.method == "GET" {
+				require.Equal(t, "media", string(body))
+			}
+		})
+	}
+	f.origin.Handle("/a.mp4", faultorigin.Script{Header: http.Header{"Content-Range": {"bytes 0-4/5"}}, Body: []byte("media")})
+	resp, body := f.get(t, "/a.mp4")
+	require.Equal(t, 200, resp.StatusCode)
+	require.Empty(t, resp.Header["Content-Range"], "a 200 is no part")
+	require.Equal(t, "media", body)
+}
+
+// Players that ask by HEAD first give up where an origin refuses it.
+func TestHeadThatUpstreamRefuses(t *testing.T) {
+	const size = 1000
+	for name, row := range map[string]struct {
+		refusal int
+		get     faultorigin.Script
+		status  int
+		length  int64
+	}{
+		"with ranges":        {405, faultorigin.Script{Ranges: true, Body: make([]byte, size)}, 200, size},
+		"not implemented":    {501, faultorigin.Script{Ranges: true, Body: make([]byte, size)}, 200, size},
+		"bad request":        {400, faultorigin.Script{Ranges: true, Body: make([]byte, size)}, 200, size},
+		"forbidden":          {403, faultorigin.Script{Ranges: true, Body: make([]byte, size)}, 200, size},
+		"without ranges":     {404, faultorigin.Script{Body: make([]byte, size)}, 200, size},
+		"empty, ranges":      {405, faultorigin.Script{Ranges: true}, 200, 0},
+		"without a length":   {405, faultorigin.Script{Body: make([]byte, size), Chunked: true}, 200, -1},
+		"size not known":     {405, faultorigin.Script{Status: 206, Header: http.Header{"Content-Range": {"bytes 0-0/*"}}, Body: []byte("x")}, 200, -1},
+		"really not there":   {404, faultorigin.Script{Status: 404}, 404, -2},
+		"really forbidden":   {403, faultorigin.Script{Status: 403}, 403, -2},
+		"broken":             {405, faultorigin.Script{Status: 500}, 405, -2},
+		"gone is no refusal": {410, faultorigin.Script{Body: make([]byte, size)}, 410, -2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFront(t, &origin.Proxy{})
+			well := faultorigin.Script{Header: http.Header{"Content-Type": {"video/mp4"}, "Etag": {`"e"`}}}
+			row.get.Header = merged(well.Header, row.get.Header)
+			f.origin.Handle("/a.mp4", faultorigin.Script{Func: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodHead {
+					w.WriteHeader(row.refusal)
+					return
+				}
+				faultorigin.Play(w, r, row.get)
+			})})
+			resp, _, err := f.do(t, http.MethodHead, "/a.mp4")
+			require.NoError(t, err)
+			require.Equal(t, row.status, resp.StatusCode)
+			if row.status != 200 {
+				return
+			}
+			require.Equal(t, row.length, resp.ContentLength)
+			require.Equal(t, "video/mp4", resp.Header.Get("Content-Type"))
+			require.Empty(t, resp.Header["Content-Range"])
+
+			before := f.origin.Requests("")
+			_, _, err = f.do(t, http.MethodHead, "/a.mp4")
+			require.NoError(t, err)
+			asked := f.origin.Requests("") - before
+			if row.refusal == 403 || row.refusal == 404 {
+				require.Equal(t, 2, asked, "it may have HEAD for other paths")
+			} else {
+				require.Equal(t, 1, asked, "that the host refuses HEAD is remembered")
+			}
+		})
+	}
+}
+
+func merged(a, b http.Header) http.Header {
+	out := a.Clone()
+	for name, values := range b {
+		out[name] = values
+	}
+	return out
+}
+
+// Players look at the bytes; so what a header says of their coding counts only where it may be so.
+func TestContentCodingsThatAreNone(t *testing.T) {
+	zip := func(s string) string {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		w.Write([]byte(s))
+		w.Close()
+		return b.String()
+	}
+	ts := strings.Repeat("\x47"+strings.Repeat("x", 187), 8)
+	f := newFront(t, &origin.Proxy{})
+	for name, row := range map[string]struct {
+		lines []string
+		body  string
+		want  string
+	}{
+		"none at all":         {nil, ts, ""},
+		"aws-chunked":         {[]string{"aws-chunked"}, ts, ""},
+		"aws-chunked, gzip":   {[]string{"gzip,aws-chunked"}, zip(ts), "gzip"},
+		"utf-8":               {[]string{"utf-8"}, ts, ""},
+		"binary":              {[]string{"binary"}, "anything", ""},
+		"none":                {[]string{"none"}, ts, ""},
+		"identity":            {[]string{"identity"}, ts, ""},
+		"empty":               {[]string{""}, ts, ""},
+		"gzip":                {[]string{"gzip"}, zip(ts), "gzip"},
+		"GZIP":                {[]string{"GZIP"}, zip(ts), "gzip"},
+		"gzip that is none":   {[]string{"gzip"}, ts, ""},
+		"gzip of nothing":     {[]string{"gzip"}, "", ""},
+		"gzip twice":          {[]string{"gzip, gzip"}, zip(zip(ts)), "gzip, gzip"},
+		"gzip said twice":     {[]string{"gzip", "gzip"}, zip(ts), "gzip"},
+		"gzip said, not once": {[]string{"gzip, gzip"}, ts, ""},
+		"br that is none":     {[]string{"br"}, "#EXTM3U\n#EXT-X-TARGETDURATION:4\n", ""},
+		"br that may be":      {[]string{"br"}, "\x1b\x03\x00\xf8\xff\xff", "br"},
+		"zstd that is none":   {[]string{"zstd"}, ts, ""},
+		"zstd":                {[]string{"zstd"}, "\x28\xb5\x2f\xfdx", "zstd"},
+		"deflate":             {[]string{"deflate"}, "\x78\x9c\x03\x00\x00\x00\x00\x01", "deflate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := http.Header{"Content-Type": {"video/mp2t"}}
+			if row.lines != nil {
+				h["Content-Encoding"] = row.lines
+			}
+			f.origin.Handle("/a.ts", faultorigin.Script{Header: h, Body: []byte(row.body)})
+			resp, body := f.get(t, "/a.ts")
+			require.Equal(t, 200, resp.StatusCode)
+			require.Equal(t, row.want, strings.Join(resp.Header["Content-Encoding"], "|"))
+			require.Equal(t, row.body, body, "the bytes stay")
+			require.EqualValues(t, len(row.body), resp.ContentLength)
+		})
+	}
+	f.origin.Handle("/a.ts", faultorigin.Script{Header: http.Header{"Content-Encoding": {"gzip"}}, Body: []byte(zip(ts)), CutAt: 10})
+	_, _, err := f.do(t, http.MethodGet, "/a.ts")
+	require.Error(t, err, "a body that breaks off stays broken")
 }

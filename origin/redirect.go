@@ -27,17 +27,18 @@ func whole(resp *http.Response) {
 	}
 }
 
-// location is where a redirect of what was fetched from u leads: http to http or https, and https to https only.
-func location(resp *http.Response, u *url.URL) (*url.URL, error) {
+// location is where a redirect of what was fetched from u leads: to http or https, but from https to http only as a
+// downgrade.
+func location(resp *http.Response, u *url.URL, downgrade bool) (*url.URL, error) {
 	lines := resp.Header["Location"]
 	if len(lines) != 1 || lines[0] == "" {
 		return nil, errLocation
 	}
-	next, err := u.Parse(lines[0])
+	next, err := u.Parse(sendable(lines[0]))
 	if err != nil {
 		return nil, errLocation
 	}
-	if next.Scheme != "http" && next.Scheme != "https" || u.Scheme == "https" && next.Scheme != "https" {
+	if next.Scheme != "http" && next.Scheme != "https" || u.Scheme == "https" && next.Scheme != "https" && !downgrade {
 		return nil, errScheme
 	}
 	if unfit(next) != "" {

@@ -124,6 +124,20 @@ func TestNoDowngradeFromTLS(t *testing.T) {
 		require.Equal(t, status, w.Code, target)
 	}
 	require.Zero(t, plain.conns.Load())
+	location, p.Downgrade = plain.URL, true
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	require.Equal(t, "hello", w.Body.String(), "unless it is to")
+}
+
+func TestNoVia(t *testing.T) {
+	for _, no := range []bool{false, true} {
+		f := newFront(t, &origin.Proxy{NoVia: no})
+		f.get(t, "/a.ts")
+		require.Equal(t, no, f.last().Header.Get("Via") == "")
+		resp, _ := f.get(t, "/a.ts", "Via", strings.Repeat("1.1 hlsproxy-abcdefgh, ", 10))
+		require.Equal(t, http.StatusLoopDetected, resp.StatusCode)
+	}
 }
 
 func TestCredentialsStayWithTheFirstHost(t *testing.T) {

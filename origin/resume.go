@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
 // resumeBody goes on where a body broke, with bytes that are sure to be of the same version.
@@ -15,7 +17,7 @@ type resumeBody struct {
 	pool *Pool
 	head *http.Response // what the caller has
 	at   int64          // the next byte, counted from the start of the whole
-	want span
+	want httprange.ContentRange
 
 	mu      sync.Mutex // guards what Close needs while Read is under way
 	body    io.ReadCloser
@@ -30,19 +32,19 @@ const maxResumes = 2
 // resumable makes a body go on after it breaks, if the answer says enough to tell that what follows fits.
 func resumable(p *Pool, resp *http.Response) {
 	if resp.Request.Method != http.MethodGet || resp.ContentLength <= 0 || strings.EqualFold(resp.Header.Get("Accept-Ranges"), "none") ||
-		!isStrong(resp.Header.Get("Etag")) {
+		!httprange.StrongETag(resp.Header.Get("Etag")) {
 		return
 	}
 	b := &resumeBody{pool: p, head: resp, body: resp.Body}
 	switch resp.StatusCode {
 	case http.StatusOK:
-		b.want = span{0, resp.ContentLength - 1, resp.ContentLength}
+		b.want = httprange.ContentRange{First: 0, Last: resp.ContentLength - 1, Size: resp.ContentLength}
 	case http.StatusPartialContent:
-		s, ok := parseContentRange(resp.Header)
-		if !ok || s.size < 0 || s.last-s.first+1 != resp.ContentLength {
+		c, ok := httprange.ParseContentRange(resp.Header)
+		if !ok || c.Size < 0 || c.Length() != resp.ContentLength {
 			return
 		}
-		b.want, b.at = s, s.first
+		b.want, b.at = c, c.First
 	default:
 		return
 	}
@@ -51,16 +53,12 @@ func resumable(p *Pool, resp *http.Response) {
 	resp.Body = b
 }
 
-func isStrong(etag string) bool {
-	return len(etag) > 2 && etag[0] == '"' && etag[len(etag)-1] == '"'
-}
-
 func (b *resumeBody) Read(p []byte) (int, error) {
 	for {
 		body := b.current()
 		n, err := b.read(body, p)
 		b.at += int64(n)
-		if err == io.EOF && b.at <= b.want.last {
+		if err == io.EOF && b.at <= b.want.Last {
 			err = io.ErrUnexpectedEOF
 		}
 		if err == nil || err == io.EOF || !b.resume() {
@@ -92,7 +90,7 @@ func (b *resumeBody) resume() bool {
 	if body, ok := b.current().(*callBody); ok {
 		b.broken = append(b.broken, body.call.member)
 	}
-	for b.resumed < maxResumes && b.at <= b.want.last && b.head.Request.Context().Err() == nil && b.pool.budgets.retries.spend() {
+	for b.resumed < maxResumes && b.at <= b.want.Last && b.head.Request.Context().Err() == nil && b.pool.budgets.retries.spend() {
 		b.resumed++
 		resp, err := b.rest()
 		switch {
@@ -123,7 +121,7 @@ func (b *resumeBody) rest() (*http.Response, error) {
 	for _, name := range conditional {
 		r.Header.Del(name)
 	}
-	r.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", b.at, b.want.last))
+	r.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", b.at, b.want.Last))
 	r.Header.Set("If-Range", b.head.Header.Get("Etag"))
 	s := b.pool.set.Load()
 	m, tail := s.named(r)
@@ -135,11 +133,11 @@ func (b *resumeBody) rest() (*http.Response, error) {
 
 // fits reports the very bytes that are missing, of the very version that the caller has the beginning of.
 func (b *resumeBody) fits(resp *http.Response) bool {
-	got, ok := parseContentRange(resp.Header)
-	return ok && resp.StatusCode == http.StatusPartialContent && got == span{b.at, b.want.last, b.want.size} &&
+	got, ok := httprange.ParseContentRange(resp.Header)
+	return ok && resp.StatusCode == http.StatusPartialContent && got == httprange.ContentRange{First: b.at, Last: b.want.Last, Size: b.want.Size} &&
 		resp.Header.Get("Etag") == b.head.Header.Get("Etag") &&
 		resp.Header.Get("Content-Encoding") == b.head.Header.Get("Content-Encoding") &&
-		(resp.ContentLength < 0 || resp.ContentLength == got.last-got.first+1)
+		(resp.ContentLength < 0 || resp.ContentLength == got.Length())
 }
 
 func (b *resumeBody) replace(body io.ReadCloser) bool {

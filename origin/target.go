@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
 // target asks Upstream and takes no URL that could be read in two ways.
@@ -15,7 +17,7 @@ func (f *fetch) target() (*url.URL, error) {
 	if plainURL(&f.url, raw) {
 		return &f.url, nil
 	}
-	u, err := url.Parse(raw)
+	u, err := url.Parse(sendable(raw))
 	if err != nil {
 		return nil, &statusError{status: http.StatusBadRequest, text: "malformed upstream URL"}
 	}
@@ -23,6 +25,20 @@ func (f *fetch) target() (*url.URL, error) {
 		return nil, &statusError{status: http.StatusBadRequest, text: why}
 	}
 	return u, nil // with its fragment, which is never sent: ModifyResponse may have put it there
+}
+
+// sendable escapes in the query of a URL what a browser would escape: a blank there would end the request line.
+func sendable(raw string) string {
+	rest, fragment, hasFragment := strings.Cut(raw, "#")
+	head, query, found := strings.Cut(rest, "?")
+	if !found || wire.IsPlain(query) {
+		return raw
+	}
+	raw = head + "?" + string(wire.AppendQuery(nil, []byte(query)))
+	if hasFragment {
+		raw += "#" + fragment
+	}
+	return raw
 }
 
 func (p *Proxy) upstream(public *url.URL) (raw string, err error) {
@@ -55,10 +71,8 @@ func plainURL(u *url.URL, raw string) bool {
 			return false
 		}
 	}
-	for i := range len(query) {
-		if c := query[i]; c <= ' ' || c == '#' || c >= 0x7f {
-			return false
-		}
+	if !wire.IsPlain(query) || strings.IndexByte(query, '#') >= 0 {
+		return false
 	}
 	*u = url.URL{Scheme: scheme, Host: host, Path: path, RawQuery: query}
 	return true

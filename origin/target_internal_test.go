@@ -9,7 +9,10 @@ import (
 
 func TestPlainURL(t *testing.T) {
 	for raw, plain := range map[string]bool{
-		"https://cdn.example.com/live/a-b_c.~1/seg$1&2+3,4:5;6=7@8.ts?a=%2F&b=c?d/e+\"<>\\^`{|}": true,
+		"https://cdn.example.com/live/a-b_c.~1/seg$1&2+3,4:5;6=7@8.ts?a=%2F&b=c?d/e+": true,
+		"http://a/x?a\"b":       false,
+		"http://a/x?a<b>":       false,
+		"http://a/x?'":          false,
 		"http://10.0.0.1:8080/": true,
 		"http://a//b/../c/.":    true,
 		"HTTP://a/":             false,

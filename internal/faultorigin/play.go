@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// Play answers a request by a Script, for a Func that answers some requests itself.
+func Play(w http.ResponseWriter, r *http.Request, s Script) { play(w, r, s, nil) }
+
 func play(w http.ResponseWriter, r *http.Request, s Script, gone <-chan struct{}) {
 	if !sleep(r, s.Delay, gone) {
 		panic(http.ErrAbortHandler)
