@@ -3,16 +3,23 @@ package main
 import (
 	"errors"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
+	"github.com/hlsproxy/hlsproxy/origin"
 )
 
 type options struct {
 	self        netip.AddrPort // what the proxy is served on
 	allow       []netip.Prefix
 	hosts       []string
+	ports       []string // nil: 80 and 443
+	via         *url.URL // nil: no proxy
+	insecure    []string // hosts
+	wait        time.Duration
+	maxPlaylist int64
 	key         serve.Key
 	ttl         time.Duration
 	cache       int64
@@ -33,6 +40,26 @@ func parse(args []string) (o options, ln serve.Listener, err error) {
 		o.hosts = append(o.hosts, s)
 		return nil
 	})
+	flags.Func("port", "`PORT` to reach, such as 8080, 8000-8999 or all (repeatable; 80 and 443 without it)", func(s string) error {
+		if _, err := origin.NewGuard(origin.GuardConfig{Ports: []string{s}}); err != nil {
+			return errors.New("a port is 8080, a range 8000-8999, and any is all; ports of mail, databases and the like are named one by one")
+		}
+		o.ports = append(o.ports, s)
+		return nil
+	})
+	flags.Func("via-proxy", "`URL` of a proxy to reach all through, such as socks5://127.0.0.1:1080", func(s string) (err error) {
+		o.via, err = url.Parse(s)
+		if err == nil {
+			_, err = origin.NewGuard(origin.GuardConfig{Via: o.via})
+		}
+		if err != nil {
+			return errors.New("a proxy is http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT, with USER:PASSWORD@ before the host if it wants them")
+		}
+		return nil
+	})
+	flags.Strings(&o.insecure, "insecure", "`HOST` whose certificate is not checked")
+	flags.DurationVar(&o.wait, "wait", 0, "how long an origin may take for the header of an answer, and between two parts of a body (10s without it)")
+	flags.Size(&o.maxPlaylist, "max-playlist", "`SIZE` of a playlist at most (8MiB without it)")
 	flags.Key(&o.key, "`SECRET` of the links; with it only signed links work")
 	flags.DurationVar(&o.ttl, "ttl", 12*time.Hour, "how long a signed link works")
 	flags.Size(&o.cache, "cache", "`SIZE` of the cache, such as 256MiB (none without it)")

@@ -26,11 +26,17 @@ func main() { serve.Main(run) }
 
 // newHandler is the whole chain. It never connects to the address that it is served on.
 func newHandler(o options) (http.Handler, error) {
-	guard, err := origin.NewGuard(origin.GuardConfig{Hosts: o.hosts, Allow: o.allow, Self: []netip.AddrPort{o.self}})
+	guard, err := origin.NewGuard(origin.GuardConfig{
+		Hosts: o.hosts, Allow: o.allow, Ports: o.ports, Via: o.via, Insecure: o.insecure, Self: []netip.AddrPort{o.self},
+	})
 	if err != nil {
 		return nil, err
 	}
-	shared := &cache.Transport{Base: guard.Transport()}
+	upstream := guard.Transport()
+	if o.wait > 0 {
+		upstream.ResponseHeaderTimeout = o.wait
+	}
+	shared := &cache.Transport{Base: upstream, Idle: o.wait}
 	if o.cache > 0 {
 		shared.Store = cache.NewMemory(o.cache)
 	}
@@ -43,11 +49,11 @@ func newHandler(o options) (http.Handler, error) {
 		return nil, err
 	}
 	chain := func(urls rewrite.Mapper) http.Handler {
-		playlists := &rewrite.Rewriter{Map: urls, Public: o.public, Unmapped: rewrite.DropUnmapped}
+		playlists := &rewrite.Rewriter{Map: urls, Public: o.public, MaxSize: o.maxPlaylist, Unmapped: rewrite.DropUnmapped}
 		proxy := rangeserve.Handler(&origin.Proxy{
 			Upstream: urls.Upstream, Transport: shared, ModifyResponse: inert(playlists.ModifyResponse),
 			Header: append(origin.DefaultHeader(), o.header...), ResponseHeader: o.header,
-			OnFailure: serve.LogFailure,
+			Wait: o.wait, Idle: o.wait, OnFailure: serve.LogFailure,
 		})
 		if links.signer != nil {
 			playlists.Sign, proxy = links.signer, links.signer.Handler(proxy)

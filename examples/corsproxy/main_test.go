@@ -250,6 +250,7 @@ func TestBadFlags(t *testing.T) {
 		{"-allow", "10.0.0.0"}, {"-cache", "much"}, {"-cache", "-1"}, {"-cache", "99999999999TiB"}, {"-credentials"}, {"extra"},
 		{"-cors", "not an origin"}, {"-addr", "127.0.0.1:-1"}, {"-key", "k", "-ttl", "-1s"}, {"-key", ""},
 		{"-host", ""}, {"-host", "*"}, {"-host", "https://cdn.example"}, {"-host", "cdn.example:8443"}, {"-host", "*.cdn.example/x"},
+		{"-port", "http"}, {"-port", "9-1"}, {"-port", "0"}, {"-via-proxy", "ftp://h:1"}, {"-via-proxy", "127.0.0.1:1080"}, {"-wait", "long"}, {"-max-playlist", "1 MB"},
 		{"-public", "media.example"}, {"-public", "https://media.example/"}, {"-public", "ftp://media.example"},
 	} {
 		require.Error(t, run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), io.Discard), "%v", args)

@@ -1,0 +1,121 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What plays directly plays through corsproxy: each row of sloppies in each player, from the origin itself and through
+// the proxy. CI plays them in ffmpeg and hls.js; HLSPROXY_MATRIX=full, or -update, in all players, and -update also
+// writes docs/origins.md.
+func TestParity(t *testing.T) {
+	full := os.Getenv("HLSPROXY_MATRIX") == "full" || *update
+	table := &parities{marks: map[[2]string]string{}}
+	plain := []string{"-allow", "127.0.0.0/8", "-allow", "::1/128", "-cache", "256MiB"}
+	shared := startExample(t, "corsproxy", plain...)
+	var cells sync.WaitGroup
+	for _, row := range sloppies {
+		there := sloppyOrigin(t, media(t), row)
+		p := shared
+		if row.flags != nil {
+			p = startExample(t, "corsproxy", slices.Concat(plain, row.flags)...)
+		}
+		for _, pl := range players {
+			if !parityPlayers[pl.name] && !full {
+				continue
+			}
+			cells.Go(func() {
+				pl.lane <- struct{}{}
+				defer func() { <-pl.lane }()
+				t.Run(row.group+"/"+row.name+"/"+pl.name, func(t *testing.T) {
+					requirePlayer(t, pl)
+					c := cell{shape: shapes[0], link: func(playlist string) string { return there + "/" + playlist }}
+					direct := playsCell(t, pl, c, 25*time.Second) // what it hangs at it does not play
+					c.link = func(playlist string) string { return p.proxied(there + "/" + playlist) }
+					through := playsCell(t, pl, c, patience(limit{}))
+					table.set(row, pl, direct, through)
+					if direct == nil {
+						require.NoError(t, through, "it plays directly")
+					}
+				})
+			})
+		}
+	}
+	cells.Wait()
+	if *update && !t.Failed() {
+		table.write(t)
+	}
+}
+
+// parityPlayers are those of CI.
+var parityPlayers = map[string]bool{"ffmpeg": true, "hls.js": true}
+
+// parities are the marks of the table, by row and player.
+type parities struct {
+	mu    sync.Mutex
+	marks map[[2]string]string
+}
+
+func (p *parities) set(row sloppy, pl player, direct, through error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	mark := "plays"
+	switch {
+	case direct != nil && through == nil:
+		mark = "only through"
+	case direct != nil:
+		mark = "neither"
+	case through != nil:
+		mark = "FAILS"
+	}
+	p.marks[[2]string{row.group + "/" + row.name, pl.name}] = mark
+}
+
+func (p *parities) write(t *testing.T) {
+	t.Helper()
+	page, err := pages.ReadFile("testdata/origins.md")
+	require.NoError(t, err)
+	var b strings.Builder
+	for i, row := range sloppies {
+		if i == 0 || row.group != sloppies[i-1].group {
+			fmt.Fprintf(&b, "\n## %s%s\n\n| |", strings.ToUpper(row.group[:1]), row.group[1:])
+			for _, pl := range players {
+				fmt.Fprintf(&b, " %s |", pl.name)
+			}
+			b.WriteString("\n|---|" + strings.Repeat("---|", len(players)) + "\n")
+		}
+		name := row.name
+		if row.flags != nil {
+			name += " (`" + strings.Join(row.flags, " ") + "`)"
+		}
+		fmt.Fprintf(&b, "| %s |", name)
+		for _, pl := range players {
+			mark := p.marks[[2]string{row.group + "/" + row.name, pl.name}]
+			if mark == "" {
+				mark = "not run"
+			}
+			fmt.Fprintf(&b, " %s |", mark)
+		}
+		b.WriteString("\n")
+	}
+	doc := strings.ReplaceAll(string(page), "@versions@", versions(t))
+	require.NoError(t, os.WriteFile("../docs/origins.md", []byte(strings.ReplaceAll(doc, "@tables@", strings.TrimSpace(b.String()))), 0o644))
+}
+
+// The rows have names of their own, and there are enough.
+func TestSloppyRows(t *testing.T) {
+	var names []string
+	for _, row := range sloppies {
+		names = append(names, row.group+"/"+row.name)
+	}
+	require.GreaterOrEqual(t, len(names), 40)
+	slices.Sort(names)
+	require.Len(t, slices.Compact(names), len(sloppies))
+}
