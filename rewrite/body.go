@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"bufio"
+	"bytes"
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
@@ -12,68 +13,67 @@ import (
 	"strings"
 )
 
-const (
-	maxDeclared   = 8 << 20
-	maxUndeclared = 4 << 20
-)
+const maxSize = 8 << 20
 
-// encoding is the Content-Encoding of a response: "" for none.
-func encoding(resp *http.Response) string {
-	e := strings.ToLower(strings.TrimSpace(strings.Join(resp.Header.Values("Content-Encoding"), ",")))
-	switch e {
-	case "identity":
-		return ""
-	case "x-gzip":
-		return "gzip"
+// codings are the content codings of a response, without what is none: object stores and frameworks write there what they
+// like. gzip twice is how some middleware marks what it has passed on.
+func codings(h http.Header) (all []string) {
+	for coding := range strings.SplitSeq(strings.ToLower(strings.Join(h["Content-Encoding"], ",")), ",") {
+		switch coding = strings.TrimSpace(coding); coding {
+		case "x-gzip":
+			coding = "gzip"
+		case "gzip", "deflate", "br", "zstd", "compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip":
+		default:
+			continue
+		}
+		all = append(all, coding)
 	}
-	return e
+	return all
 }
 
-// limit is the most bytes that a document may have. One that does not say how many they are may have no end.
+// dropCodings takes what is no content coding out of the header.
+func (d *document) dropCodings() {
+	real := codings(d.resp.Header)
+	if len(real) == 0 {
+		d.resp.Header.Del("Content-Encoding")
+		return
+	}
+	if n := strings.Count(strings.Join(d.resp.Header["Content-Encoding"], ","), ",") + 1; n != len(real) {
+		d.resp.Header.Set("Content-Encoding", strings.Join(real, ", "))
+	}
+}
+
+// limit is the most bytes that a document may have.
 func (d *document) limit() int64 {
-	switch {
-	case d.rw.MaxSize > 0:
+	if d.rw.MaxSize > 0 {
 		return d.rw.MaxSize
-	case d.resp.ContentLength < 0 || encoding(d.resp) != "":
-		return maxUndeclared
 	}
-	return maxDeclared
+	return maxSize
 }
 
-// read reads the body, decoded, and closes it. An error of the network stays what it is, so that a time-out can be told.
-func (d *document) read() ([]byte, error) {
-	defer d.resp.Body.Close()
+// read reads the rest of the body, decoded, and closes it.
+func (d *document) read(s *source) ([]byte, error) {
+	defer s.body.Close()
+	s.done = true
+	s.seen = bytes.Buffer{}
 	limit := d.limit()
-	body := &remembering{Reader: d.resp.Body}
-	plain, err := decoder(encoding(d.resp), body)
-	if err == nil && d.resp.ContentLength > limit {
-		err = badGateway("response is too large", ErrTooLarge)
+	if d.resp.ContentLength > limit {
+		return nil, badGateway("response is too large", ErrTooLarge)
 	}
-	var text []byte
-	if err == nil {
-		text, err = readLimited(plain, limit, d.resp.ContentLength)
+	expected := d.resp.ContentLength
+	text, err := readLimited(io.MultiReader(bytes.NewReader(s.first), s.plain), limit, expected)
+	if err != nil {
+		return nil, s.failure(err)
 	}
-	switch {
-	case err == nil:
-		return text, nil
-	case body.err != nil:
-		return nil, fmt.Errorf("rewrite: reading the response: %w", body.err)
-	}
-	return nil, badGateway("reading the response", err)
+	return text, nil
 }
 
-// remembering keeps the error that reading ended in, to tell it from one of the decoder.
-type remembering struct {
-	io.Reader
-	err error
-}
-
-func (r *remembering) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
-	if err != nil && err != io.EOF {
-		r.err = err
+// failure is why a document could not be read. An error of the network stays what it is, so that a time-out can be told.
+func (s *source) failure(err error) error {
+	if s.err != nil && s.err != io.EOF {
+		return fmt.Errorf("rewrite: reading the response: %w", s.err)
 	}
-	return n, err
+	return badGateway("reading the response", err)
 }
 
 // readLimited reads a body of at most limit bytes. length is how many it says it has, -1: it does not. What came before an
@@ -118,28 +118,56 @@ func readFull(r io.Reader, p []byte) ([]byte, error) {
 	return p, nil
 }
 
-func decoder(encoding string, body io.Reader) (io.Reader, error) {
-	switch encoding {
-	case "":
-		return body, nil
-	case "gzip":
-		return gzip.NewReader(body)
-	case "deflate":
-		return inflate(body)
+// decoder takes the codings off body. One that the first bytes show not to be there is left out, and so is one that cannot
+// be decoded, if they show a text. It waits for two bytes.
+func decoder(codings []string, body io.Reader) (io.Reader, error) {
+	for _, coding := range slices.Backward(codings) {
+		r := bufio.NewReader(body)
+		head, err := r.Peek(2)
+		if err != nil && err != io.EOF {
+			return nil, err
+		}
+		body = r
+		switch {
+		case coding == "gzip":
+			if string(head) == gzipMagic {
+				body, err = gzip.NewReader(r)
+			} else {
+				err = nil
+			}
+		case coding == "deflate" && !startsText(head):
+			body, err = inflate(r, head)
+		case coding != "deflate" && !startsText(head):
+			err = fmt.Errorf("content encoding %q is not known", coding)
+		default:
+			err = nil
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	return nil, fmt.Errorf("content encoding %q is not known", encoding)
+	return body, nil
+}
+
+const gzipMagic = "\x1f\x8b"
+
+// startsText tells whether a document, or a byte order mark, begins with these two bytes. Compressed bytes hardly do.
+func startsText(head []byte) bool {
+	if len(head) < 2 {
+		return len(head) == 0 || head[0] < 0x80
+	}
+	return string(head) == bom[:2] || isPrintable(head) && head[0] < 0x80 && head[1] < 0x80 && !isZlib(head)
 }
 
 // inflate decodes deflate, which RFC 9110 section 8.4.1.2 defines with a zlib header and some servers send without.
-func inflate(body io.Reader) (io.Reader, error) {
-	r := bufio.NewReader(body)
-	head, err := r.Peek(2)
-	if err != nil {
-		return nil, err
-	}
-	const deflated = 8
-	if head[0]&0x0f == deflated && (uint(head[0])<<8|uint(head[1]))%31 == 0 {
+func inflate(r io.Reader, head []byte) (io.Reader, error) {
+	if isZlib(head) {
 		return zlib.NewReader(r)
 	}
 	return flate.NewReader(r), nil
+}
+
+func isZlib(head []byte) bool {
+	const deflated = 8
+	return len(head) == 2 && head[0]&0x0f == deflated && head[0]>>4 < 8 && (uint(head[0])<<8|uint(head[1]))%31 == 0
 }

@@ -7,13 +7,15 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
 // capture is the ResponseWriter that next writes to. It holds an answer back until it is known not to be a document.
 type capture struct {
 	http.ResponseWriter
 	doc    *document
+	hint   hint
 	mode   captureMode
 	status int
 	body   bytes.Buffer
@@ -40,17 +42,18 @@ func (c *capture) WriteHeader(status int) {
 	}
 	c.status = status
 	c.doc.resp = &http.Response{StatusCode: status, Header: c.Header()}
-	expected := c.doc.expected()
+	c.hint = c.doc.hint()
+	coded := codings(c.Header())
 	switch {
-	case status != http.StatusOK || expected == isMedia:
+	case status != http.StatusOK || c.hint == mediaHint || c.hint == noHint && len(coded) > 0:
 		c.pass()
 	case c.doc.head: // there is no body to wait for
 		_ = c.doc.modify() // which changes the header only
 		c.pass()
-	case expected == isUnknown:
-		c.mode = wondering
-	default:
+	case c.hint == jsonHint || len(coded) > 0:
 		c.mode = holding
+	default:
+		c.mode = wondering
 	}
 }
 
@@ -86,11 +89,15 @@ func (c *capture) Write(p []byte) (int, error) {
 
 // wonder decides by the first bytes, of which p are the next, as soon as these are enough.
 func (c *capture) wonder(p []byte) error {
-	start := append(bytes.Clone(c.body.Bytes()), p[:min(len(p), len(bom+magic))]...)
-	switch playlist, err := startsPlaylist(bytes.NewReader(start)); {
-	case playlist:
+	held := c.body.Len()
+	start := append(bytes.Clone(c.body.Bytes()), p[:min(len(p), max(hls.SniffLen-held, 0))]...)
+	switch c.doc.judge(c.hint, start, false) {
+	case isPlaylist, isWrong:
 		c.mode = holding
-	case err == nil && !isBeginning(start):
+	case isOther:
+		if hls.ByType(c.Header().Get("Content-Type")) == hls.Playlist {
+			c.Header().Set("Content-Type", otherType(c.doc.path, start))
+		}
 		return c.pass()
 	}
 	return nil
@@ -98,7 +105,7 @@ func (c *capture) wonder(p []byte) error {
 
 // overflow is Write for what is more than a document may have.
 func (c *capture) overflow(p []byte) (int, error) {
-	if c.doc.expected() == isJSON {
+	if c.hint == jsonHint {
 		if err := c.pass(); err != nil {
 			return 0, err
 		}
@@ -106,11 +113,6 @@ func (c *capture) overflow(p []byte) (int, error) {
 	}
 	c.tooLarge = true
 	return 0, ErrTooLarge
-}
-
-// isBeginning tells whether more bytes could make a playlist of text.
-func isBeginning(text []byte) bool {
-	return strings.HasPrefix(magic, string(text)) || strings.HasPrefix(bom+magic, string(text))
 }
 
 // FlushError passes a flush on unless there is something that must not go out yet.
@@ -132,16 +134,14 @@ func (c *capture) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 // finish answers with what was held back.
 func (c *capture) finish(r *http.Request) {
-	switch c.mode {
-	case starting:
+	if c.mode == starting {
 		c.WriteHeader(http.StatusOK)
-		if c.mode != holding {
-			return
-		}
-	case wondering:
-		c.pass()
+	}
+	switch {
+	case c.mode == passing:
 		return
-	case passing:
+	case c.mode == wondering && c.hint == noHint:
+		c.pass()
 		return
 	}
 	resp := c.doc.resp
@@ -156,9 +156,7 @@ func (c *capture) finish(r *http.Request) {
 		err = c.doc.modify()
 	}
 	if err != nil {
-		if tell := c.doc.rw.OnFailure; tell != nil {
-			tell(r, err)
-		}
+		c.doc.rw.report(r, err)
 		c.fail(err)
 		return
 	}

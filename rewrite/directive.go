@@ -3,18 +3,18 @@ package rewrite
 import (
 	"bytes"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-const directivePrefix = "_HLS_" // section 6.2.5 of the HLS draft
+const directivePrefix = hls.Reserved
 
 // isDirective tells whether a query parameter is a delivery directive.
-func isDirective(param []byte) bool {
-	return len(param) >= len(directivePrefix) && string(param[:len(directivePrefix)]) == directivePrefix
-}
+func isDirective(param []byte) bool { return hls.IsDirective(param) }
 
 // isPlaylistPath tells whether delivery directives may reach a URL with this path: they go to playlists and steering
 // manifests only, which often have no telling extension, so it is the segments and keys that are known by theirs.
-func isPlaylistPath(path []byte) bool { return !isMediaExtension(extension(path)) }
+func isPlaylistPath(path []byte) bool { return !isMediaPath(path) }
 
 // extension is what follows the last dot of the last element of a path.
 func extension(path []byte) []byte {
@@ -26,25 +26,10 @@ func extension(path []byte) []byte {
 	return path[dot+1:]
 }
 
-// isMediaExtension knows the extensions of media segments, their sections, keys, subtitles and images.
-func isMediaExtension(ext []byte) bool {
-	if len(ext) < 2 || len(ext) > 6 {
-		return false
-	}
-	var lower [6]byte
-	for i, c := range ext {
-		if c-'A' < 26 {
-			c += 'a' - 'A'
-		}
-		lower[i] = c
-	}
-	switch string(lower[:len(ext)]) {
-	case "ts", "tsv", "tsa", "m2ts", "mts", "mp4", "m4s", "m4v", "m4a", "m4f", "mp4a", "mp4v", "cmfv", "cmfa", "cmft", "cmfm",
-		"init", "dash", "aac", "ac3", "ac4", "ec3", "eac3", "mp3", "mp2", "flac", "opus", "ogg", "oga", "wav", "webm", "flv", "mkv", "mov",
-		"vtt", "webvtt", "srt", "ttml", "stpp", "imsc", "key", "bin", "jpg", "jpeg", "png", "webp", "gif", "avif":
-		return true
-	}
-	return false
+// isMediaPath knows the extensions of media segments, their sections, keys, subtitles and images.
+func isMediaPath[T string | []byte](path T) bool {
+	k := hls.ByName(path)
+	return k.IsMedia() || k == hls.Key || k == hls.Data
 }
 
 // appendDirectives appends the delivery directives of a client's query to an upstream URL, in the order given. Those

@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"log"
 	"net/http"
 	"path"
 	"strings"
@@ -19,7 +20,7 @@ func (rw *Rewriter) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ext := strings.ToLower(path.Ext(r.URL.Path))
 		reads := (r.Method == http.MethodGet || r.Method == http.MethodHead) && len(r.Header["Upgrade"]) == 0
-		if !reads || ext != "" && isMediaExtension([]byte(ext[1:])) {
+		if !reads || isMediaPath(r.URL.Path) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -31,6 +32,16 @@ func (rw *Rewriter) Handler(next http.Handler) http.Handler {
 		next.ServeHTTP(c, inner)
 		c.finish(r)
 	})
+}
+
+// report tells why a request failed, unless nobody waits for its answer.
+func (rw *Rewriter) report(r *http.Request, err error) {
+	switch {
+	case rw.OnFailure != nil:
+		rw.OnFailure(r, err)
+	case r.Context().Err() == nil:
+		log.Printf("rewrite: %s %q: %v", r.Method, r.URL.Path, err)
+	}
 }
 
 // wholeRequest is r without what would make the answer less than the whole.

@@ -1,9 +1,11 @@
 package rewrite_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -89,7 +91,8 @@ func TestHandlerHoldsBackNoMoreThanItMust(t *testing.T) {
 		writes            []string
 		want              []string // what has arrived after each write and a flush
 	}{
-		"media":           {"video/mp2t", "/x", []string{"#EXTM3U", "b"}, []string{"#EXTM3U", "#EXTM3Ub"}},
+		"media":           {"video/mp2t", "/x", []string{"GEXT", "b"}, []string{"GEXT", "GEXTb"}},
+		"labelled media":  {"video/mp2t", "/x", []string{"#EXTM3U", "b"}, []string{"", ""}},
 		"unknown":         {"application/octet-stream", "/x", []string{"#E", "XT-", "b"}, []string{"", "#EXT-", "#EXT-b"}},
 		"playlist":        {"text/plain", "/x", []string{"#EX", "TM3U\n", "a"}, []string{"", "", ""}},
 		"media extension": {"", "/x.ts", []string{"#EXTM3U", "b"}, []string{"#EXTM3U", "#EXTM3Ub"}},
@@ -186,4 +189,14 @@ func TestHandlerKeepsAPlaylistOfManyMegabytes(t *testing.T) {
 	text := small + strings.Repeat("#", 5<<20) + "\nz.ts"
 	h := (&rewrite.Rewriter{}).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, text) }))
 	require.Equal(t, strings.NewReplacer("seg1.ts", "/seg1.ts", "z.ts", "/z.ts").Replace(text), answer(h, "GET", "/x.m3u8").Body.String())
+}
+
+func TestHandlerLogsWhatFails(t *testing.T) {
+	var text bytes.Buffer
+	log.SetOutput(&text)
+	defer log.SetOutput(os.Stderr)
+	h := (&rewrite.Rewriter{}).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<p>Log in") }))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/x.m3u8?token=secret", nil))
+	require.Contains(t, text.String(), `rewrite: GET "/x.m3u8": rewrite: response is no playlist: it begins with "<p>Log in"`)
+	require.NotContains(t, text.String(), "secret")
 }

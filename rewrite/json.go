@@ -27,15 +27,18 @@ func (d *document) rewriteJSON() error {
 
 // rewriteText rewrites a document by what its text is.
 func (d *document) rewriteText(raw []byte) (done bool, _ error) {
-	text := raw
-	if plain, err := decoder(encoding(d.resp), bytes.NewReader(raw)); err != nil {
+	s := &source{body: io.NopCloser(bytes.NewReader(raw))}
+	plain, err := decoder(codings(d.resp.Header), s)
+	if err != nil {
 		return false, nil
-	} else if text, err = readLimited(plain, d.limit(), int64(len(raw))); err != nil {
+	}
+	text, err := readLimited(plain, d.limit(), int64(len(raw)))
+	if err != nil {
 		return false, nil
 	}
 	if isMagicLine(text[playlistStart(text):]) && looksLikePlaylist(text) {
-		d.resp.Body = io.NopCloser(bytes.NewReader(raw))
-		return true, d.rewritePlaylist()
+		s.first, s.plain = text, bytes.NewReader(nil)
+		return true, d.rewritePlaylist(s)
 	}
 	out, err := d.rw.appendJSON(d.ctx, nil, text, d.base, d.most(len(text)))
 	if err != nil || bytes.Equal(out, text) {

@@ -15,6 +15,9 @@ import (
 //
 // The parameter holds the upstream URL as the playlist has it; Upstream gives it as it is sent.
 //
+// A URL with a query that stands in the parameter without being escaped (/proxy?url=https://cdn.example/a.m3u8?x=1&y=2, as
+// people paste it) is taken as it is, with all that follows.
+//
 // Upstream fails with status 400 if the parameter is missing, doubled or malformed. Of the client's own parameters
 // only delivery directives are passed on, appended to the upstream query, unless the upstream path has the extension
 // of a segment or key.
@@ -49,11 +52,16 @@ func (m *queryMapper) AppendPublic(dst, upstream []byte) ([]byte, error) {
 
 func (m *queryMapper) Upstream(public *url.URL) (string, error) {
 	value, n := "", 0
-	for param := range strings.SplitSeq(public.RawQuery, "&") {
+	for rest := public.RawQuery; rest != ""; {
+		param, behind, _ := strings.Cut(rest, "&")
 		if v, ok := strings.CutPrefix(param, m.param); ok {
 			value = v
 			n++
+			if isPasted(v) {
+				value, behind = strings.TrimPrefix(rest, m.param), ""
+			}
 		}
+		rest = behind
 	}
 	switch {
 	case n == 0:
@@ -61,9 +69,13 @@ func (m *queryMapper) Upstream(public *url.URL) (string, error) {
 	case n > 1:
 		return "", badRequest("more than one " + m.param)
 	}
-	upstream, err := url.QueryUnescape(value)
-	if err != nil {
-		return "", badRequest("malformed escapes in " + m.param)
+	upstream, query := value, "" // the directives of a pasted URL are in it already
+	if !isPasted(value) {
+		query = public.RawQuery
+		var err error
+		if upstream, err = unescapeValue(value); err != nil {
+			return "", badRequest("malformed escapes in " + m.param)
+		}
 	}
 	_, path, ok := splitHTTP([]byte(upstream))
 	if !ok {
@@ -72,9 +84,29 @@ func (m *queryMapper) Upstream(public *url.URL) (string, error) {
 	upstream = string(sent([]byte(upstream), path))
 	tail, _, _ := splitTail([]byte(upstream[path:]))
 	if isPlaylistPath(tail) {
-		upstream = appendDirectives(upstream, public.RawQuery)
+		upstream = appendDirectives(upstream, query)
 	}
 	return upstream, nil
+}
+
+// isPasted tells a URL with a query that somebody has put behind "url=" as it stands, without escaping it. All that follows
+// belongs to it, then.
+func isPasted(value string) bool {
+	return isRaw(value) && strings.Contains(value, "?")
+}
+
+// isRaw tells a URL whose beginning is not escaped.
+func isRaw(value string) bool {
+	n := httpScheme([]byte(value))
+	return n > 0 && strings.HasPrefix(value[n:], "//")
+}
+
+// unescapeValue undoes the escapes of the parameter. A plus is a blank only where whoever wrote it escaped the rest as well.
+func unescapeValue(value string) (string, error) {
+	if isRaw(value) {
+		return url.PathUnescape(value)
+	}
+	return url.QueryUnescape(value)
 }
 
 const (

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
 // ModifyResponse rewrites the body of a response that is a playlist, or a JSON document that playlists lead to (an asset
@@ -16,14 +18,20 @@ import (
 // httputil.ReverseProxy and its like. References are resolved against the URL of resp.Request, which therefore has to
 // be that of the last redirect; the hooks of the Rewriter get its context.
 //
-// Only a response with status 200 is looked at. A playlist is one by its Content-Type or by the #EXTM3U it begins with;
-// a body of another type is read no further than its first byte that differs, and not at all if its type is video or
-// audio. gzip and deflate are decoded. Afterwards the response has the type application/vnd.apple.mpegurl, the length
-// of the new body, and none of the header fields that described the old one; a response to HEAD has the same, without
-// a length.
+// Only a response with status 200 is looked at. Its first bytes decide what it is; the Content-Type and the extension are
+// hints. It is a playlist if it begins with #EXTM3U, behind a byte order mark and blanks. Where a playlist is expected, by
+// type or by the extension .m3u8 or .m3u, it also is one if #EXTM3U comes later in a text, or if it is a list of absolute
+// URLs, one a line (then it keeps its type). What is media, a key or captions by its first bytes passes as it came, under
+// a type of its own. A body is read no further than its first byte that differs, and not at all if both its type and its
+// extension say that it is media.
 //
-// The error has status 502 where a playlist was expected, by type or by the extension .m3u8 or .m3u, and something else
-// came, or one that is larger than MaxSize, or in an unknown encoding; other errors are those of reading the body and
+// gzip and deflate are decoded; a Content-Encoding that is none (aws-chunked, utf-8, none, ..), or that the bytes show to
+// be none, is dropped. br and zstd are not decoded: origins must be asked without them, as origin.Proxy does. Afterwards
+// the response has the type application/vnd.apple.mpegurl, the length of the new body, and none of the header fields that
+// described the old one; a response to HEAD has the same, without a length.
+//
+// The error has status 502 where a playlist was expected and HTML, JSON or a text that is none came (the error says how it
+// begins), or one that is larger than MaxSize, or in an unknown encoding; other errors are those of reading the body and
 // of Append.
 func (rw *Rewriter) ModifyResponse(resp *http.Response) error {
 	d := &document{rw: rw, resp: resp, ctx: context.Background(), sight: mapped}
@@ -31,7 +39,10 @@ func (rw *Rewriter) ModifyResponse(resp *http.Response) error {
 	if req != nil {
 		d.path = req.URL.Path
 	}
-	if resp.StatusCode != http.StatusOK || d.expected() == isMedia {
+	if len(resp.Header["Content-Encoding"]) > 0 {
+		d.dropCodings()
+	}
+	if resp.StatusCode != http.StatusOK || d.hint() == mediaHint && len(resp.Header["Content-Encoding"]) == 0 {
 		return nil // nearly all there is, and worth no more work
 	}
 	if req != nil {
@@ -64,34 +75,53 @@ type document struct {
 }
 
 func (d *document) modify() error {
-	expected := d.expected()
+	hint := d.hint()
+	if hint == mediaHint {
+		hint = noHint // it has a Content-Encoding
+	}
 	switch {
 	case d.head:
-		if expected == isPlaylist {
+		if hint == playlistHint && !d.namesMedia() {
 			d.describe(-1)
 		}
 		return nil
 	case d.resp.Body == nil:
 		return nil
-	case expected == isUnknown:
-		if playlist, err := d.sniff(); err != nil || !playlist {
-			return err
-		}
-		expected = isPlaylist
-	}
-	if expected == isJSON {
+	case hint == jsonHint:
 		return d.rewriteJSON()
 	}
-	return d.rewritePlaylist()
+	s := &source{body: d.resp.Body}
+	v, err := d.sniff(s, hint)
+	switch {
+	case hint == noHint && (err != nil || v != isPlaylist):
+		d.putBack(s)
+		return nil
+	case err != nil:
+		s.body.Close()
+		return s.failure(err)
+	case v == isWrong:
+		s.body.Close()
+		return wrong(s.first)
+	case v == isOther:
+		d.putBack(s)
+		if hls.ByType(d.resp.Header.Get("Content-Type")) == hls.Playlist {
+			d.resp.Header.Set("Content-Type", otherType(d.path, s.first))
+		}
+		return nil
+	}
+	return d.rewritePlaylist(s)
 }
 
-func (d *document) rewritePlaylist() error {
-	text, err := d.read()
+func (d *document) rewritePlaylist(s *source) error {
+	text, err := d.read(s)
 	if err != nil {
 		return err
 	}
+	list := false
 	if !looksLikePlaylist(text) {
-		return badGateway("response is no playlist", nil)
+		if list = hls.Sniff(text, true) == hls.List; !list {
+			return wrong(text)
+		}
 	}
 	const growth = 2 // a guess that spares most playlists a second allocation
 	buf := make([]byte, 0, growth*len(text)+512)
@@ -99,8 +129,12 @@ func (d *document) rewritePlaylist() error {
 	if err != nil {
 		return err
 	}
+	label := d.resp.Header.Get("Content-Type")
 	d.replace(out)
 	d.describe(len(out))
+	if list && hls.ByType(label) == hls.Playlist {
+		d.resp.Header.Set("Content-Type", label) // players tell lists by it from what they take for HLS
+	}
 	return nil
 }
 
@@ -119,7 +153,7 @@ func (d *document) replace(body []byte) {
 
 // describe sets the header of a rewritten playlist; -1: the length is not known.
 func (d *document) describe(length int) {
-	d.resp.Header.Set("Content-Type", playlistType)
+	d.resp.Header.Set("Content-Type", hls.PlaylistType)
 	d.relabel(length)
 }
 

@@ -50,15 +50,15 @@ type Rewriter struct {
 	Variant func(*m3u8.Variant) bool
 
 	// MaxSize limits the bytes of a playlist or JSON document in an answer, decoded; what it becomes is limited as
-	// by [Rewriter.Append], and to eight times as many. 0: 8 MiB, or 4 MiB for one that does not declare its length, or is compressed.
+	// by [Rewriter.Append], and to eight times as many. 0 or less: 8 MiB.
 	MaxSize int64
 
 	// ForeignKeys also maps the URIs of keys with a KEYFORMAT other than identity (sections 4.4.4.4 and 4.4.6.5 of the
 	// HLS draft). They are messages to a DRM system, so by default they stay as they are.
 	ForeignKeys bool
 
-	// OnFailure, if not nil, is told why Handler answered in place of a playlist. It is for logs: the error may quote what
-	// the playlist says. ModifyResponse returns its errors. Called concurrently.
+	// OnFailure is told why Handler answered in place of a playlist. It is for logs: the error may quote what the playlist
+	// says. ModifyResponse returns its errors. Called concurrently. Nil: package log prints it.
 	OnFailure func(*http.Request, error)
 
 	// StrictVariables makes a reference to an undefined variable an error that wraps ErrUndefined.

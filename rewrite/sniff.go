@@ -2,98 +2,177 @@ package rewrite
 
 import (
 	"bytes"
-	"compress/gzip"
+	"fmt"
 	"io"
-	"path"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-const playlistType = "application/vnd.apple.mpegurl"
-
-// expectation is what a response should be, by its header and its URL.
-type expectation uint8
+// hint is what a response should be, by its label and its name.
+type hint uint8
 
 const (
-	isUnknown  expectation = iota // only its first bytes can tell
-	isPlaylist                    // or else it is wrong
-	isJSON                        // which may be of interest
-	isMedia                       // surely nothing of interest
+	noHint       hint = iota
+	playlistHint      // of a document that is rewritten
+	jsonHint          // of one that may be
+	mediaHint         // by label and by name: not worth a look
 )
 
-func (d *document) expected() expectation {
-	mediaType, _, _ := strings.Cut(d.resp.Header.Get("Content-Type"), ";")
-	mediaType = strings.TrimSpace(strings.ToLower(mediaType))
-	ext := strings.ToLower(path.Ext(d.path))
-	switch mediaType {
-	case "application/vnd.apple.mpegurl", "application/x-mpegurl", "application/mpegurl", "vnd.apple.mpegurl",
-		"audio/mpegurl", "audio/x-mpegurl", "audio/vnd.apple.mpegurl", "video/mpegurl", "video/x-mpegurl":
-		return isPlaylist
-	}
+func (d *document) hint() hint {
+	label, name := hls.ByType(d.resp.Header.Get("Content-Type")), hls.ByName(d.path)
 	switch {
-	case ext == ".m3u8" || ext == ".m3u":
+	case label == hls.Playlist || name == hls.Playlist:
+		return playlistHint
+	case (label == hls.Video || label == hls.Audio) && name.IsMedia():
+		return mediaHint
+	case label == hls.JSON || name == hls.JSON:
+		return jsonHint
+	}
+	return noHint
+}
+
+// namesMedia tells whether by its name a body is a segment, a key, or what belongs to these.
+func (d *document) namesMedia() bool {
+	return isMediaPath(d.path)
+}
+
+// verdict is what the first bytes of a body say of it.
+type verdict uint8
+
+const (
+	undecided  verdict = iota // more bytes are needed
+	isPlaylist                // or it has to be read as a whole to know
+	isOther                   // what is not rewritten
+	isWrong                   // a playlist was expected, and this is what no player takes for media
+)
+
+// judge tells what a body is that begins with first; whole: and ends with it.
+func (d *document) judge(hint hint, first []byte, whole bool) verdict {
+	is, known := hls.StartsPlaylist(first)
+	switch {
+	case is:
 		return isPlaylist
-	case mediaType == "application/json" || mediaType == "text/json" || strings.HasSuffix(mediaType, "+json") ||
-		mediaType == "application/vnd.apple.steering-list" || ext == ".json":
-		return isJSON
-	case strings.HasPrefix(mediaType, "video/") || strings.HasPrefix(mediaType, "audio/"):
-		return isMedia
+	case !known && !whole:
+		return undecided
+	case hint != playlistHint:
+		return isOther
+	case d.namesMedia() && len(first) > 0:
+		return isOther // under the label of a playlist
 	}
-	return isUnknown
+	switch k := hls.Sniff(first, whole); {
+	case k == hls.List:
+		return isPlaylist
+	case k.IsMedia(), k == hls.Key && !isPrintable(first):
+		return isOther
+	case k.IsDocument(), len(first) == 0:
+		return isWrong
+	case k == hls.Unknown && !whole && len(first) < hls.SniffLen:
+		return undecided
+	case k == hls.Unknown && !isPrintable(first):
+		return isOther
+	}
+	return isPlaylist // text, in which #EXTM3U may come later
 }
 
-// sniff reads as much of the body as it takes to tell a playlist, and puts it back.
-func (d *document) sniff() (bool, error) {
-	if d.resp.ContentLength >= 0 && d.resp.ContentLength < int64(len(magic)) {
-		return false, nil
-	}
-	body := d.resp.Body
-	var seen bytes.Buffer
-	playlist, err := false, error(nil)
-	switch encoding(d.resp) {
-	case "":
-		playlist, err = startsPlaylist(io.TeeReader(body, &seen))
-	case "gzip":
-		playlist, err = startsGzip(io.TeeReader(body, &seen))
-	}
-	d.resp.Body = &rewound{body: body, seen: &seen, err: err}
-	return playlist && err == nil, nil
-}
-
-// startsGzip is startsPlaylist for a body in gzip. What does not decode is no playlist.
-func startsGzip(body io.Reader) (bool, error) {
-	z, err := gzip.NewReader(body)
-	if err != nil {
-		return false, nil
-	}
-	playlist, err := startsPlaylist(z)
-	return playlist && err == nil, nil
-}
-
-// startsPlaylist reads up to the first byte that no playlist has there. A body may be slow or endless: it never waits for
-// more than it needs.
-func startsPlaylist(body io.Reader) (bool, error) {
-	want := bom + magic
-	var b [1]byte
-	for at := 0; at < len(want); {
-		n, err := body.Read(b[:])
-		if n == 1 {
-			if at == 0 && b[0] == magic[0] {
-				at = len(bom)
-			}
-			if b[0] != want[at] {
-				return false, nil
-			}
-			at++
-			continue
+// isPrintable tells text from bytes that are none.
+func isPrintable(text []byte) bool {
+	for _, c := range text {
+		if c < ' ' && c != '\t' && c != '\n' && c != '\r' && c != '\f' || c == 0x7f {
+			return false
 		}
-		if err == io.EOF {
-			return false, nil
+	}
+	return true
+}
+
+// source is a body that is looked at. What is read of it before the verdict can be put back.
+type source struct {
+	body  io.ReadCloser
+	err   error        // that reading body ended in
+	seen  bytes.Buffer // what was read of body
+	done  bool         // with looking: seen does not grow
+	plain io.Reader    // decoded
+	first []byte       // what was read of plain
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	n, err := s.body.Read(p)
+	if !s.done {
+		s.seen.Write(p[:n])
+	}
+	s.err = err
+	return n, err
+}
+
+// sniff reads as much of the body as it takes to tell what it is. A body may be slow or endless: it never waits for more
+// than it needs.
+func (d *document) sniff(s *source, hint hint) (verdict, error) {
+	step := 1
+	if hint == playlistHint {
+		step = hls.SniffLen
+	}
+	if hint == noHint && d.resp.ContentLength >= 0 && d.resp.ContentLength < int64(len(magic)) {
+		return isOther, nil
+	}
+	var err error
+	if s.plain, err = decoder(codings(d.resp.Header), s); err != nil {
+		return undecided, err
+	}
+	buf := make([]byte, min(step, hls.SniffLen))
+	for {
+		n, err := s.plain.Read(buf)
+		s.first = append(s.first, buf[:n]...)
+		if v := d.judge(hint, s.first, err == io.EOF); v != undecided || err == io.EOF {
+			return v, nil
 		}
 		if err != nil {
-			return false, err
+			return undecided, err
 		}
 	}
-	return true, nil
+}
+
+// putBack gives the response its body again, as it came.
+func (d *document) putBack(s *source) {
+	err := s.err
+	if err == io.EOF {
+		err = nil
+	}
+	d.resp.Body = &rewound{body: s.body, seen: &s.seen, err: err}
+	real := codings(d.resp.Header)
+	if len(real) > 0 && real[len(real)-1] == "gzip" && s.seen.Len() > 1 && !bytes.HasPrefix(s.seen.Bytes(), []byte(gzipMagic)) {
+		d.resp.Header.Del("Content-Encoding")
+	}
+}
+
+// wrong is the error for what came in place of a playlist. It says how that begins, for the log.
+func wrong(first []byte) error {
+	const words = 80
+	return badGateway(fmt.Sprintf("response is no playlist: it begins with %q", first[:min(len(first), words)]), nil)
+}
+
+// otherType is the label of what came with that of a playlist.
+func otherType(path string, first []byte) string {
+	if isMediaPath(path) {
+		return hls.TypeByName(path)
+	}
+	switch hls.Sniff(first, false) {
+	case hls.Video:
+		if first[0] == 0x47 {
+			return "video/mp2t"
+		}
+		return "video/mp4"
+	case hls.Audio:
+		if strings.HasPrefix(string(first), "ID3") {
+			return "audio/mpeg"
+		}
+		return "audio/aac"
+	case hls.Captions:
+		return "text/vtt"
+	}
+	return hls.DefaultType
 }
 
 // rewound is a body whose beginning has been read. It keeps the WriterTo of the rest, if there is one, as a body that
