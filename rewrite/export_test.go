@@ -6,7 +6,7 @@ import "context"
 func (rw *Rewriter) Work(playlist []byte, base string) (int, error) {
 	st := newState()
 	defer st.free()
-	_, err := rw.run(st, context.Background(), nil, playlist, base, mapped, max(maxOutput, mostGrowth*len(playlist)))
+	_, err := rw.run(st, pass{ctx: context.Background(), base: base, most: max(maxOutput, mostGrowth*len(playlist))}, nil, playlist)
 	return st.pace.done + st.vars.spent(len(playlist)), err
 }
 

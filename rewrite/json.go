@@ -40,7 +40,7 @@ func (d *document) rewriteText(raw []byte) (done bool, _ error) {
 		s.first, s.plain = text, bytes.NewReader(nil)
 		return true, d.rewritePlaylist(s)
 	}
-	out, err := d.rw.appendJSON(d.ctx, nil, text, d.base, d.most(len(text)))
+	out, err := d.rw.appendJSON(d.pass(len(text)), nil, text)
 	if err != nil || bytes.Equal(out, text) {
 		return false, err
 	}

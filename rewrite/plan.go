@@ -25,7 +25,7 @@ type plan struct {
 
 // prepare makes the plan for a Rewriter and a base, unless it is there already.
 func (p *plan) prepare(rw *Rewriter, b *base) {
-	if !b.http || rw.Skip != nil {
+	if !b.http || rw.Skip != nil || len(rw.Inherit) > 0 {
 		p.mapper = nil
 		return
 	}

@@ -51,6 +51,7 @@ func (rw *Rewriter) ModifyResponse(resp *http.Response) error {
 		d.head = req.Method == http.MethodHead
 		if req.Response != nil { // net/http: the redirect that led here
 			d.sight = redirected
+			d.entry = baseOf(firstAsked(req))
 		}
 	}
 	return d.modify()
@@ -63,13 +64,22 @@ func baseOf(u *url.URL) string {
 	return base.String()
 }
 
+// firstAsked is the URL from which redirects led to a request.
+func firstAsked(req *http.Request) *url.URL {
+	for req.Response != nil && req.Response.Request != nil {
+		req = req.Response.Request
+	}
+	return req.URL
+}
+
 // document is a response that may be one of those which are rewritten.
 type document struct {
 	rw    *Rewriter
 	resp  *http.Response
 	ctx   context.Context
 	base  string // the URL against which references are resolved
-	path  string // its path
+	entry string // the URL from which redirects led to it; "": none did
+	path  string // the path of base
 	head  bool   // the answer to HEAD
 	sight sight
 }
@@ -125,7 +135,7 @@ func (d *document) rewritePlaylist(s *source) error {
 	}
 	const growth = 2 // a guess that spares most playlists a second allocation
 	buf := make([]byte, 0, growth*len(text)+512)
-	out, err := d.rw.append(d.ctx, buf, text, d.base, d.sight, d.most(len(text)))
+	out, err := d.rw.append(d.pass(len(text)), buf, text)
 	if err != nil {
 		return err
 	}
@@ -136,6 +146,11 @@ func (d *document) rewritePlaylist(s *source) error {
 		d.resp.Header.Set("Content-Type", label) // players tell lists by it from what they take for HLS
 	}
 	return nil
+}
+
+// pass is what is to be known for a text of that length.
+func (d *document) pass(length int) pass {
+	return pass{ctx: d.ctx, base: d.base, entry: d.entry, sight: d.sight, most: d.most(length)}
 }
 
 // most is how many bytes a document of so many may become.

@@ -39,7 +39,7 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 		st.done = t.end
 		at, short := len(dst), false
 		var w way
-		if st.plan.mapper != nil && t.form != bare && !t.tag.absolute && st.fragmentFor(&t) == "" {
+		if st.plan.mapper != nil && t.form != bare && !t.tag.absolute && (!t.tag.report || st.Sign == nil) && st.fragmentFor(&t) == "" {
 			dst, short = st.plan.append(dst, st.src[t.start:t.end], &w)
 		}
 		if !short {
@@ -154,6 +154,8 @@ func (st *state) appendReference(dst, text []byte, t *token) ([]byte, error) {
 	if n == 0 && schemeLen(st.abs) > 0 {
 		return append(dst, t.text(st.src)...), nil // another scheme
 	}
+	grew := false
+	st.abs, grew = st.heritage.append(st.abs, st.base.text)
 	start, how := len(dst), leftAlone
 	if n == 0 || authorityEnd(st.abs, n) > n+2 {
 		var err error
@@ -170,7 +172,7 @@ func (st *state) appendReference(dst, text []byte, t *token) ([]byte, error) {
 	switch {
 	case how == leftAlone && n > 0 && authorityEnd(st.abs, n) <= n+2:
 		return append(dst[:start], t.text(st.src)...), nil
-	case how != replaced && (!st.base.known || schemeLen(text) > 0):
+	case how != replaced && !grew && (!st.base.known || schemeLen(text) > 0):
 		return append(dst[:start], t.text(st.src)...), nil
 	}
 	return append(harmless(dst, start, t.form), fragment...), nil
@@ -181,6 +183,9 @@ func (st *state) appendRead(dst, ref, fragment []byte, t *token) ([]byte, mappin
 	start := len(dst)
 	read, ok := st.base.appendAsBrowser(st.read[:0], ref)
 	st.read = read
+	if ok {
+		st.read, _ = st.heritage.append(st.read, st.base.text)
+	}
 	if ok && !bytes.Equal(st.read, st.abs) {
 		st.abs, st.read = st.read, st.abs
 		out, how, err := st.appendPublic(dst, t, fragment)
@@ -233,6 +238,9 @@ func (st *state) appendPublic(dst []byte, t *token, fragment []byte) (_ []byte, 
 	if t.tag.absolute && isPathAbsolute(dst[start:]) {
 		dst = slices.Insert(dst, start, []byte(st.Public)...)
 	}
+	if t.tag.report && bytes.IndexByte(st.abs, '?') < 0 {
+		public = false // nobody asks for it: players look whether it begins the URL of a variant, which may have a query
+	}
 	if public && (st.Sign == nil || st.maySign()) {
 		if dst, err = st.sign(dst, start); err != nil {
 			return dst, leftAlone, err
@@ -254,8 +262,7 @@ func (st *state) own(u []byte) bool {
 	if rest, ok := bytes.CutPrefix(u, root); ok && (len(rest) == 0 || rest[0] == '/' || rest[0] == '?') {
 		return true
 	}
-	_, end, ok := splitHTTP(u)
-	return ok && bytes.Equal(appendCanonical(nil, u[:end]), appendCanonical(nil, root))
+	return sameRoot(u, root)
 }
 
 // leavesHost tells whether a browser may take a reference without a scheme for one that names a host: it takes control

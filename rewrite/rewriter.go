@@ -23,6 +23,9 @@ type Rewriter struct {
 	// Sign extends each public URL, after mapping: a signer of package sign, a [SignFunc], or a [SignChain] of both. nil:
 	// nothing is signed. Where it is set, answers are marked so that shared caches do not keep them.
 	//
+	// The URI of an EXT-X-RENDITION-REPORT is signed only if it has a query. Players do not ask for it: they look for the
+	// variant whose URL it is, or begins.
+	//
 	// A URL is mapped but not signed if it lies outside of the playlist's own directory because the client said so: if the
 	// value of an EXT-X-DEFINE:QUERYPARAM has any part in which directory it is.
 	Sign Signer
@@ -37,6 +40,11 @@ type Rewriter struct {
 
 	// Skip reports which URIs are left absolute and unsigned (segments straight from a CDN). nil: none.
 	Skip func(Ref) bool
+
+	// Inherit names query parameters that the URLs in a playlist get from the URL of the playlist, if they are on the same
+	// host and have none of that name: what an origin wants to see in every request, such as a token in the URL of the
+	// first playlist. A redirect that loses them does no harm on the same host. They are part of the URLs that are mapped.
+	Inherit []string
 
 	// Public is the scheme and host that the players use ("https://media.example.com", no final slash), put before
 	// path-absolute URLs where the HLS draft wants absolute ones: in EXT-X-DATERANGE and in JSON documents. "": they
@@ -77,7 +85,7 @@ type Rewriter struct {
 // all of them 32 times the bytes of the playlist or 8 MiB, whichever is less; a reference that goes beyond is one to an undefined variable. Time grows with the bytes read and written. Append
 // ends soon after ctx does.
 func (rw *Rewriter) Append(ctx context.Context, dst, playlist []byte, base string) ([]byte, error) {
-	return rw.append(ctx, dst, playlist, base, mapped, max(maxOutput, mostGrowth*len(playlist)))
+	return rw.append(pass{ctx: ctx, base: base, sight: mapped, most: max(maxOutput, mostGrowth*len(playlist))}, dst, playlist)
 }
 
 const (
@@ -94,16 +102,24 @@ const (
 	redirected              // the client's is another one
 )
 
-func (rw *Rewriter) append(ctx context.Context, dst, playlist []byte, base string, sight sight, most int) ([]byte, error) {
-	st := newState()
-	defer st.free()
-	return rw.run(st, ctx, dst, playlist, base, sight, most)
+// pass is what a Rewriter has to know of one document.
+type pass struct {
+	ctx   context.Context
+	base  string // the URL against which references are resolved
+	entry string // the one that led there by redirects; "": the same
+	sight sight
+	most  int // bytes that it may become
 }
 
-func (rw *Rewriter) run(st *state, ctx context.Context, dst, playlist []byte, base string, sight sight, most int) ([]byte, error) {
-	st.Rewriter, st.ctx, st.sight, st.most = rw, ctx, sight, most
-	st.alike, _ = rw.Sign.(AlikeSigner)
-	st.begin(playlist, base)
+func (rw *Rewriter) append(p pass, dst, playlist []byte) ([]byte, error) {
+	st := newState()
+	defer st.free()
+	return rw.run(st, p, dst, playlist)
+}
+
+func (rw *Rewriter) run(st *state, p pass, dst, playlist []byte) ([]byte, error) {
+	st.open(rw, p)
+	st.begin(playlist, p.base)
 	if rw.Variant != nil {
 		st.restart(st.filter(playlist))
 	}

@@ -18,6 +18,8 @@ type state struct {
 	read   []byte // the current reference, as a browser reads it
 	choice choice // what of it is the client's
 
+	heritage inheritance
+
 	given  given // what the playlist's URL gives to variables
 	public struct {
 		given      // what the client's URL of the playlist gives
@@ -29,8 +31,9 @@ type state struct {
 	ctx       context.Context
 	src       []byte
 	sight     sight
-	most      int // bytes that the result may have
-	pass      int // counts the playlists
+	entry     string // the URL that was asked for, if that is another
+	most      int    // bytes that the result may have
+	pass      int    // counts the playlists
 
 	done     int  // how much of src is dealt with
 	children bool // playlists of a multivariant playlist were met
@@ -46,6 +49,12 @@ var states = sync.Pool{New: func() any { return new(state) }}
 
 func newState() *state { return states.Get().(*state) }
 
+// open takes in what is to be done.
+func (st *state) open(rw *Rewriter, p pass) {
+	st.Rewriter, st.ctx, st.sight, st.most, st.entry = rw, p.ctx, p.sight, p.most, p.entry
+	st.alike, _ = rw.Sign.(AlikeSigner)
+}
+
 // begin prepares for a playlist.
 func (st *state) begin(playlist []byte, base string) {
 	if st.base.set(base) {
@@ -57,6 +66,9 @@ func (st *state) begin(playlist []byte, base string) {
 	st.restart(playlist)
 	st.report = carriedBy(base)
 	st.pruned = false
+	if st.Rewriter != nil {
+		st.heritage.take(st.Inherit, base, st.entry)
+	}
 	st.looked, st.carry, st.choice = false, "", nothing
 	st.plan.units.begin()
 	st.pass++
@@ -77,6 +89,7 @@ func (st *state) free() {
 	}
 	st.scan = scanner{}
 	st.vars, st.given, st.public.given, st.pace = variables{}, given{}, given{}, pace{}
-	st.Rewriter, st.alike, st.ctx, st.src = nil, nil, nil, nil
+	st.heritage.take(nil, "", "")
+	st.Rewriter, st.alike, st.ctx, st.src, st.entry = nil, nil, nil, nil, ""
 	states.Put(st)
 }

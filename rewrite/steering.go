@@ -2,7 +2,6 @@ package rewrite
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 )
 
@@ -17,7 +16,7 @@ type edits struct {
 
 // appendJSON appends an asset list (appendix D.2 of the HLS draft) or a steering manifest (section 7.2) with its URIs
 // rewritten, and any other text as it is.
-func (rw *Rewriter) appendJSON(ctx context.Context, dst, text []byte, base string, most int) ([]byte, error) {
+func (rw *Rewriter) appendJSON(p pass, dst, text []byte) ([]byte, error) {
 	t := jsonText(text)
 	start := 0
 	if bytes.HasPrefix(text, []byte(bom)) {
@@ -29,8 +28,8 @@ func (rw *Rewriter) appendJSON(ctx context.Context, dst, text []byte, base strin
 	}
 	st := newState()
 	defer st.free()
-	st.Rewriter, st.ctx, st.most = rw, ctx, most
-	st.begin(text, base)
+	st.open(rw, p)
+	st.begin(text, p.base)
 	e := &edits{state: st, text: t, dst: dst}
 	members := map[string]int{}
 	t.members(at, func(name string, start, _ int) { members[name] = start })
