@@ -53,6 +53,10 @@ type Config struct {
 	// stand on pages of other sites.
 	Cookies http.SameSite
 
+	// Partitioned keeps the cookies of each embedding site apart, and gives renewed ones the same: Safari, and others in
+	// private windows, drop cookies of another site without it. For http.SameSiteNoneMode only.
+	Partitioned bool
+
 	// Gone answers a link that has expired with 410 instead of 403.
 	Gone bool
 }
@@ -100,6 +104,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if !link.IsName(c.Param) || hls.IsDirective(c.Param) || hls.IsCMCD(c.Param) {
 		errs = append(errs, fmt.Errorf("sign: Param %q is not a free name of letters, digits, - and _", c.Param))
+	}
+	if c.Partitioned && c.Cookies != http.SameSiteNoneMode {
+		errs = append(errs, errors.New("sign: Partitioned is for Cookies with http.SameSiteNoneMode"))
 	}
 	for _, a := range c.Alone {
 		if a == "" || strings.Trim(a, link.Unreserved) != "" {

@@ -41,7 +41,7 @@ func (s *Signer) cookieFor(in *session, g Grant, dir []byte, depth int) *http.Co
 	}
 	return &http.Cookie{
 		Name: s.config.Param, Value: string(s.signDirectory(s.signing(in), g, g.Claims, dir, depth)[len(s.mark):]),
-		Path: string(dir), Expires: expires.Add(s.skew), Secure: true, HttpOnly: true, SameSite: s.config.Cookies,
+		Path: string(dir), Expires: expires.Add(s.skew), Secure: true, HttpOnly: true, SameSite: s.config.Cookies, Partitioned: s.config.Partitioned,
 	}
 }
 

@@ -99,7 +99,11 @@ func post(r *http.Request) *http.Request {
 
 func TestCookieSessionIsRenewedWhileWatching(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := signer(t, func(c *sign.Config) { cookies(c); c.TTL, c.Renew = 4*time.Minute, time.Hour })
+		s := signer(t, func(c *sign.Config) {
+			cookies(c)
+			c.TTL, c.Renew, c.Cookies, c.Partitioned = 4*time.Minute, time.Hour, http.SameSiteNoneMode, true
+		})
+		renewed := 0
 		jar := must(cookiejar.New(nil))
 		site := must(url.Parse("https://media.example/live/a/index.m3u8"))
 		jar.SetCookies(site, []*http.Cookie{must(s.Cookie(must(s.Grant(nil)), "/live/a/"))})
@@ -111,6 +115,10 @@ func TestCookieSessionIsRenewedWhileWatching(t *testing.T) {
 			w := httptest.NewRecorder()
 			var ctx context.Context
 			s.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() })).ServeHTTP(w, r)
+			for _, c := range w.Result().Cookies() {
+				renewed++
+				require.True(t, c.Partitioned, "it would be another jar")
+			}
 			jar.SetCookies(site, w.Result().Cookies())
 			return w.Code, ctx
 		}
@@ -123,6 +131,8 @@ func TestCookieSessionIsRenewedWhileWatching(t *testing.T) {
 			code, _ = get("/live/a/1.ts")
 			require.Equal(t, 200, code)
 		}
+		require.NotZero(t, renewed)
+		require.True(t, must(s.Cookie(must(s.Grant(nil)), "/live/a/")).Partitioned)
 		time.Sleep(4 * time.Minute)
 		code, _ := get("/live/a/index.m3u8")
 		require.Contains(t, []int{401, 403}, code, "the hard end holds")

@@ -268,7 +268,8 @@ func TestNewReportsAllFaults(t *testing.T) {
 	require.Len(t, strings.Split(err.Error(), "\n"), 9, err)
 	for name, c := range map[string]sign.Config{
 		"no keys": {}, "negative TTL": {Keys: []sign.Key{keyA}, TTL: -time.Hour}, "space": {Keys: []sign.Key{keyA}, Param: "a b"},
-		"CMCD": {Keys: []sign.Key{keyA}, Param: "CMCD"}, "escape": {Keys: []sign.Key{keyA}, Param: "a%20"},
+		"partitioned": {Keys: []sign.Key{keyA}, Partitioned: true, Cookies: http.SameSiteLaxMode},
+		"CMCD":        {Keys: []sign.Key{keyA}, Param: "CMCD"}, "escape": {Keys: []sign.Key{keyA}, Param: "a%20"},
 	} {
 		s, err := sign.New(c)
 		require.Error(t, err, name)
