@@ -80,7 +80,20 @@ func (s *Sealer) Rotate(keys []Key) error {
 // AppendPublic appends the public URL of upstream, an absolute http or https URL, to dst. For others the error is ErrURL with
 // a method Unmapped() bool, which returns true: who rewrites a playlist can tell by it that such a URL is to stay as it is,
 // rather than that something went wrong.
-func (s *Sealer) AppendPublic(dst, upstream []byte) ([]byte, error) { return s.seal(dst, upstream, "") }
+//
+// User information in upstream becomes an Authorization field of the request, and is not part of what Upstream returns.
+func (s *Sealer) AppendPublic(dst, upstream []byte) ([]byte, error) {
+	if bytes.IndexByte(upstream, '@') < 0 {
+		return s.seal(dst, upstream, "")
+	}
+	clean, auth, ok := cutUserInfo(upstream)
+	if !ok {
+		return dst, errUnsealed
+	}
+	var f fields
+	f.authorize(clean, auth)
+	return s.seal(dst, clean, f.encode())
+}
 
 func (s *Sealer) seal(dst, upstream []byte, header string) ([]byte, error) {
 	key := (*s.ring.Load())[0]
@@ -126,7 +139,7 @@ func (s *Sealer) open(path string) (upstream []byte, header string, err error) {
 	}
 	form, upstream, ok := s.openToken(token)
 	if ok && form&formHeader != 0 {
-		header, upstream, ok = cutHeader(upstream)
+		header, upstream, ok = cutText(upstream)
 	}
 	if !ok {
 		return nil, "", ErrBadToken

@@ -1,0 +1,139 @@
+package sign
+
+import (
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// cookie is one that an origin has set.
+type cookie struct {
+	name, value  string
+	domain, path string
+	hostOnly     bool
+	secure       bool
+}
+
+func (c cookie) flags() string {
+	flags := ""
+	if c.hostOnly {
+		flags += "h"
+	}
+	if c.secure {
+		flags += "s"
+	}
+	return flags
+}
+
+func (c cookie) withFlags(flags string) cookie {
+	c.hostOnly, c.secure = strings.Contains(flags, "h"), strings.Contains(flags, "s")
+	return c
+}
+
+// jar holds the cookies of a visit.
+type jar struct {
+	takes bool
+
+	mu      sync.Mutex
+	cookies []cookie
+}
+
+const (
+	mostJarCookies = 16
+	mostJarBytes   = 2 << 10
+)
+
+// take keeps what an answer to a request for u sets (RFC 6265, section 5.3). What does not fit is not kept.
+func (j *jar) take(u *url.URL, lines []string) {
+	if !j.takes || len(lines) == 0 {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	cookies := slices.Clone(j.cookies)
+	for _, line := range lines {
+		set, err := http.ParseSetCookie(line)
+		if err != nil {
+			continue
+		}
+		c := cookie{name: set.Name, value: set.Value, domain: strings.ToLower(u.Hostname()), path: set.Path, hostOnly: true, secure: set.Secure}
+		if domain := strings.ToLower(strings.TrimPrefix(set.Domain, ".")); domain != "" && domain != c.domain {
+			if !isBelow(c.domain, domain) {
+				continue // of a host that it is not
+			}
+			c.domain = domain
+		}
+		c.hostOnly = set.Domain == ""
+		if !strings.HasPrefix(c.path, "/") {
+			c.path = "/"
+			if i := strings.LastIndexByte(u.Path, '/'); i > 0 {
+				c.path = u.Path[:i]
+			}
+		}
+		cookies = slices.DeleteFunc(cookies, func(o cookie) bool { return o.name == c.name && o.domain == c.domain && o.path == c.path })
+		if gone := set.MaxAge < 0 || set.MaxAge == 0 && !set.Expires.IsZero() && set.Expires.Before(time.Now()); !gone {
+			cookies = append(cookies, c)
+		}
+	}
+	size := 0
+	for _, c := range cookies {
+		size += len(c.name) + len(c.value) + len(c.domain) + len(c.path)
+	}
+	if len(cookies) <= mostJarCookies && size <= mostJarBytes {
+		j.cookies = cookies
+	}
+}
+
+// isBelow reports whether a host may set cookies for a domain above it. A domain of one label belongs to nobody.
+func isBelow(host, domain string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return false
+	}
+	return strings.HasSuffix(host, "."+domain) && strings.Contains(domain, ".")
+}
+
+func (j *jar) all() []cookie {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.cookies
+}
+
+// line is the Cookie field of a request for u, with those of before that the jar does not replace; nothing if the jar has none
+// for u.
+func (j *jar) line(before []string, u *url.URL) string {
+	var pairs, names []string
+	for _, c := range j.all() {
+		if c.goesTo(u) {
+			pairs, names = append(pairs, c.name+"="+c.value), append(names, c.name)
+		}
+	}
+	if len(pairs) == 0 {
+		return ""
+	}
+	for _, line := range before {
+		for pair := range strings.SplitSeq(line, ";") {
+			pair = strings.TrimSpace(pair)
+			if name, _, _ := strings.Cut(pair, "="); pair != "" && !slices.Contains(names, name) {
+				pairs = append(pairs, pair)
+			}
+		}
+	}
+	return strings.Join(pairs, "; ")
+}
+
+// goesTo is RFC 6265, section 5.4.
+func (c *cookie) goesTo(u *url.URL) bool {
+	host := strings.ToLower(u.Hostname())
+	if host != c.domain && (c.hostOnly || !strings.HasSuffix(host, "."+c.domain)) || c.secure && u.Scheme != "https" {
+		return false
+	}
+	path := u.Path
+	if path == "" {
+		path = "/"
+	}
+	return path == c.path || strings.HasPrefix(path, strings.TrimSuffix(c.path, "/")+"/")
+}

@@ -1,0 +1,239 @@
+package sign
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/hlsproxy/hlsproxy/sign/internal/link"
+)
+
+// fields are an Upstream as it is sealed.
+type fields struct {
+	header  []field // for every host
+	realms  []realm // the first that knows a name counts
+	origin  string  // that the parameters of inherit are for
+	inherit []string
+	cookies []cookie
+	takes   bool // cookies
+}
+
+type field struct{ name, value string }
+
+// realm is where credentials may go.
+type realm struct {
+	origin string
+	hosts  []string
+	fields []field
+}
+
+// What an entry of the encoded form is: a letter, and so many strings after it, each after its length.
+const (
+	ofHeader  = 'H' // name, value
+	ofRealm   = 'R' // origin; what follows belongs to it
+	ofHost    = 'P' // pattern
+	ofSecret  = 'A' // name, value
+	ofOrigin  = 'O' // of what is inherited
+	ofInherit = 'Q' // parameter
+	ofCookie  = 'C' // name, value, domain, path, flags
+	ofTakes   = 'T'
+)
+
+var lengths = map[byte]int{ofHeader: 2, ofRealm: 1, ofHost: 1, ofSecret: 2, ofOrigin: 1, ofInherit: 1, ofCookie: 5, ofTakes: 0}
+
+// encode gives equal fields the same spelling; nothing where there are none.
+func (f *fields) encode() string {
+	var b []byte
+	put := func(kind byte, texts ...string) {
+		b = append(b, kind)
+		for _, t := range texts {
+			b = append(appendLen(b, len(t)), t...)
+		}
+	}
+	for _, h := range f.header {
+		put(ofHeader, h.name, h.value)
+	}
+	for _, r := range f.realms {
+		put(ofRealm, r.origin)
+		for _, host := range r.hosts {
+			put(ofHost, host)
+		}
+		for _, s := range r.fields {
+			put(ofSecret, s.name, s.value)
+		}
+	}
+	if len(f.inherit) > 0 {
+		put(ofOrigin, f.origin)
+		for _, p := range f.inherit {
+			put(ofInherit, p)
+		}
+	}
+	for _, c := range f.cookies {
+		put(ofCookie, c.name, c.value, c.domain, c.path, c.flags())
+	}
+	if f.takes {
+		put(ofTakes)
+	}
+	return string(b)
+}
+
+var errFields = errors.New("sign: malformed sealed fields")
+
+func decodeFields(block string) (*fields, error) {
+	f := &fields{}
+	for rest := []byte(block); len(rest) > 0; {
+		kind := rest[0]
+		n, known := lengths[kind]
+		rest = rest[1:]
+		var t [5]string
+		for i := range n {
+			var ok bool
+			if t[i], rest, ok = cutText(rest); !ok {
+				return nil, errFields
+			}
+		}
+		last := len(f.realms) - 1
+		switch {
+		case kind == ofHeader:
+			f.header = append(f.header, field{t[0], t[1]})
+		case kind == ofRealm:
+			f.realms = append(f.realms, realm{origin: t[0]})
+		case kind == ofHost && last >= 0:
+			f.realms[last].hosts = append(f.realms[last].hosts, t[0])
+		case kind == ofSecret && last >= 0:
+			f.realms[last].fields = append(f.realms[last].fields, field{t[0], t[1]})
+		case kind == ofOrigin:
+			f.origin = t[0]
+		case kind == ofInherit:
+			f.inherit = append(f.inherit, t[0])
+		case kind == ofCookie:
+			f.cookies = append(f.cookies, cookie{name: t[0], value: t[1], domain: t[2], path: t[3]}.withFlags(t[4]))
+		case kind == ofTakes && known:
+			f.takes = true
+		default:
+			return nil, errFields
+		}
+	}
+	return f, nil
+}
+
+// cutText takes a text after its length off.
+func cutText(b []byte) (text string, rest []byte, ok bool) {
+	n, size := binary.Uvarint(b)
+	if size <= 0 || n > uint64(len(b)-size) {
+		return "", nil, false
+	}
+	return string(b[size : size+int(n)]), b[size+int(n):], true
+}
+
+// credential reports whether there is one of that name.
+func (f *fields) credential(name string) bool {
+	return slices.ContainsFunc(f.realms, func(r realm) bool {
+		return slices.ContainsFunc(r.fields, func(s field) bool { return s.name == name })
+	})
+}
+
+// authorize adds what user information in the URL stands for, which is for its origin alone.
+func (f *fields) authorize(upstream []byte, auth string) {
+	if auth != "" {
+		f.realms = append([]realm{{origin: originOf(upstream), fields: []field{{"Authorization", auth}}}}, f.realms...)
+	}
+}
+
+// with returns f with what a URL brings itself, which comes first.
+func (f *fields) with(own *fields) *fields {
+	out := *f
+	out.realms = slices.Clone(own.realms)
+	for _, r := range f.realms {
+		if !slices.ContainsFunc(out.realms, func(o realm) bool { return o.equal(&r) }) {
+			out.realms = append(out.realms, r)
+		}
+	}
+	if len(out.realms) > mostRealms {
+		out.realms = out.realms[:mostRealms]
+	}
+	return &out
+}
+
+// mostRealms bounds what playlists with user information in their URLs can pile up.
+const mostRealms = 8
+
+func (r *realm) equal(o *realm) bool {
+	return r.origin == o.origin && slices.Equal(r.hosts, o.hosts) && slices.Equal(r.fields, o.fields)
+}
+
+// credentialsFor are those that may go to u: of several realms, the first that has a name.
+func (f *fields) credentialsFor(u *url.URL) []field {
+	var out []field
+	for i := range f.realms {
+		r := &f.realms[i]
+		if !r.has(u) {
+			continue
+		}
+		before := len(out)
+		for _, s := range r.fields {
+			if !slices.ContainsFunc(out[:before], func(o field) bool { return o.name == s.name }) {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
+// has reports whether the credentials of r may go to u: never from https to http.
+func (r *realm) has(u *url.URL) bool {
+	origin := originOfURL(u)
+	if r.origin == "" || strings.HasPrefix(r.origin, "https:") && !strings.HasPrefix(origin, "https:") {
+		return false
+	}
+	if origin == r.origin {
+		return true
+	}
+	host := strings.ToLower(u.Hostname())
+	if r.origin == "http://"+host+":80" && origin == "https://"+host+":443" {
+		return true
+	}
+	return slices.ContainsFunc(r.hosts, func(pattern string) bool {
+		name := host
+		if p, err := url.Parse("http://" + strings.TrimPrefix(pattern, "*.")); err == nil && p.Port() != "" {
+			name = origin[strings.Index(origin, "//")+2:]
+		}
+		if suffix, ok := strings.CutPrefix(pattern, "*"); ok {
+			return len(name) > len(suffix) && strings.HasSuffix(name, suffix)
+		}
+		return name == strings.Trim(pattern, "[]")
+	})
+}
+
+// inherited returns an upstream URL with the parameters that it inherits.
+func (f *fields) inherited(upstream []byte) []byte {
+	if len(f.inherit) == 0 || originOf(upstream) != f.origin {
+		return upstream
+	}
+	p, ok := link.Split(upstream)
+	if !ok {
+		return upstream
+	}
+	query, _ := p.Query()
+	for _, param := range f.inherit {
+		name, _, _ := strings.Cut(param, "=")
+		has := slices.ContainsFunc(bytes.Split(query, []byte{'&'}), func(own []byte) bool {
+			ownName, _, _ := strings.Cut(string(own), "=")
+			return unescapedParam(ownName) == unescapedParam(name)
+		})
+		if !has {
+			p, _ = link.Split(p.Insert([]byte(param)))
+		}
+	}
+	return p.Text
+}
+
+func unescapedParam(s string) string {
+	if plain, err := url.QueryUnescape(s); err == nil {
+		return plain
+	}
+	return s
+}

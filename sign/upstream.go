@@ -1,0 +1,270 @@
+package sign
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/maker"
+	"github.com/hlsproxy/hlsproxy/sign/internal/link"
+)
+
+// Upstream is what the maker of a link says about asking the origin. It is sealed into the link, and from there into the links
+// of all that the playlists below it name, so that no server keeps state.
+type Upstream struct {
+	// Header holds fields that each request has, of any names but those of a connection and of the body. They go to every
+	// host that a playlist names or a redirect leads to, except credentials: Authorization, Cookie and what Credentials
+	// names go to the scheme, host and port of the link, and to Hosts.
+	Header http.Header
+
+	// Inherit names query parameters that requests for the link's host get from the link's own query, where their URL has
+	// none of that name: a token that the origin gives its playlists only.
+	Inherit []string
+
+	// Cookies seals what the origin sets on a playlist, or on the way to it, into the links in that playlist; a later value
+	// replaces an earlier one. They go where RFC 6265 lets them go. At most 16 of 2 KiB together are kept.
+	Cookies bool
+
+	// Hosts may have the credentials too: "cdn.example" (on any port), "cdn.example:8443", "*.cdn.example" (any name below).
+	// From a link with https, credentials go to https only.
+	Hosts []string
+
+	// Credentials names fields of Header besides Authorization and Cookie that are credentials.
+	Credentials []string
+}
+
+// URL returns the public path of an upstream URL, an absolute http or https URL, with u sealed inside, which the viewer
+// neither sees nor can change. User information in the URL becomes an Authorization field. Handler gives it to what asks
+// the origin (an origin.Proxy and a cache.Transport know it), and Sign, called by the rewriter before a Signer's, to the
+// links in playlists. A cache shares answers among all who have the link, and with no other link of other credentials.
+func (s *Sealer) URL(upstream string, u Upstream) (string, error) {
+	clean, auth, ok := cutUserInfo([]byte(upstream))
+	if !ok {
+		return "", ErrURL
+	}
+	f, err := u.fields(clean)
+	if err != nil {
+		return "", err
+	}
+	if auth != "" && f.credential("Authorization") {
+		return "", errors.New("sign: an upstream URL with user information and an Authorization field")
+	}
+	f.authorize(clean, auth)
+	out, err := s.seal(nil, clean, f.encode())
+	return string(out), err
+}
+
+// fields checks u, and reports all its faults.
+func (u *Upstream) fields(upstream []byte) (*fields, error) {
+	f := &fields{takes: u.Cookies}
+	own := realm{origin: originOf(upstream)}
+	var errs []error
+	for _, host := range u.Hosts {
+		name := strings.TrimPrefix(host, "*.")
+		if p, err := url.Parse("http://" + name + "/"); err != nil || p.Host != name || name == "" || strings.ContainsAny(name, "*/@?# ") {
+			errs = append(errs, fmt.Errorf("sign: %q in Upstream.Hosts is not a host, *.suffix or host:port", host))
+		}
+		own.hosts = append(own.hosts, strings.ToLower(host))
+	}
+	credentials := map[string]bool{"Authorization": true, "Cookie": true}
+	for _, name := range u.Credentials {
+		credentials[textproto.CanonicalMIMEHeaderKey(name)] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(u.Header)) {
+		canonical := textproto.CanonicalMIMEHeaderKey(name)
+		if !isSealable(canonical) {
+			errs = append(errs, fmt.Errorf("sign: header field %q cannot be sealed", name))
+		}
+		for _, value := range u.Header[name] {
+			if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+				errs = append(errs, fmt.Errorf("sign: value of header field %q has a control character", name))
+			}
+			if credentials[canonical] {
+				own.fields = append(own.fields, field{canonical, value})
+			} else {
+				f.header = append(f.header, field{canonical, value})
+			}
+		}
+	}
+	if len(own.fields) > 0 || len(own.hosts) > 0 {
+		f.realms = append(f.realms, own)
+	}
+	if len(u.Inherit) > 0 {
+		f.origin = own.origin
+		p, _ := link.Split(upstream)
+		query, _ := p.Query()
+		for param := range bytes.SplitSeq(query, []byte{'&'}) {
+			name, _, _ := strings.Cut(string(param), "=")
+			if plain, err := url.QueryUnescape(name); err == nil && slices.Contains(u.Inherit, plain) {
+				f.inherit = append(f.inherit, string(param))
+			}
+		}
+	}
+	return f, errors.Join(errs...)
+}
+
+// isSealable reports whether a name is that of an end-to-end field of a request that a proxy does not set itself.
+func isSealable(name string) bool {
+	switch name {
+	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding",
+		"Upgrade", "Host", "Content-Length", "Accept-Encoding", "Via", "Expect",
+		"Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "Cache-Control", "Pragma":
+		return false
+	}
+	return name != "" && strings.Trim(name, "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") == ""
+}
+
+// visit is the request for a sealed URL. It is the maker.Fields of all requests that it leads to.
+type visit struct {
+	fields *fields
+	block  string // fields as they were sealed
+	jar    jar
+}
+
+type visitKey struct{ sealer *Sealer }
+
+// Handler lets requests for sealed URLs be asked upstream as their links' maker said. Of the viewer's own fields Authorization,
+// Cookie, Origin and Referer do not go on.
+func (s *Sealer) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := r.Context()
+		if _, block, err := s.open(r.URL.EscapedPath()); err == nil && block != "" {
+			v := &visit{block: block}
+			if v.fields, err = decodeFields(block); err == nil { // else Upstream will say so
+				v.jar.cookies, v.jar.takes = v.fields.cookies, v.fields.takes
+				ctx = maker.NewContext(context.WithValue(ctx, visitKey{s}, v), v)
+			}
+		}
+		out := r.WithContext(ctx)
+		out.Header = r.Header.Clone()
+		for _, name := range [...]string{"Authorization", "Cookie", "Origin", "Referer"} {
+			out.Header.Del(name)
+		}
+		next.ServeHTTP(w, out)
+	})
+}
+
+// Sign seals what the request that ctx belongs to is asked upstream with into public, a URL that this Sealer has made. It is
+// for the Sign field of a playlist rewriter; where nothing was sealed it changes nothing.
+func (s *Sealer) Sign(ctx context.Context, public []byte) ([]byte, error) {
+	v, _ := ctx.Value(visitKey{s}).(*visit)
+	if v == nil {
+		return public, nil
+	}
+	p, ok := link.Split(public)
+	if !ok {
+		return public, ErrURL
+	}
+	upstream, own, err := s.open(string(p.Path()))
+	if err != nil {
+		return public, err
+	}
+	f := v.carried()
+	if own != "" { // user information, or what was sealed before
+		mine, err := decodeFields(own)
+		if err != nil {
+			return public, ErrBadToken
+		}
+		f = f.with(mine)
+	}
+	tail := bytes.Clone(p.Tail())
+	out, err := s.seal(p.Root(), f.inherited(upstream), f.encode())
+	return append(out, tail...), err
+}
+
+// carried is what goes on to the children: with the cookies that the origin has set meanwhile.
+func (v *visit) carried() *fields {
+	f := *v.fields
+	f.cookies = v.jar.all()
+	return &f
+}
+
+// Apply implements maker.Fields.
+func (v *visit) Apply(h http.Header, u *url.URL) {
+	set := map[string]bool{}
+	add := func(f field) {
+		if !set[f.name] {
+			set[f.name] = true
+			h[f.name] = nil
+		}
+		h[f.name] = append(h[f.name], f.value)
+	}
+	for _, f := range v.fields.header {
+		add(f)
+	}
+	for _, f := range v.fields.credentialsFor(u) {
+		add(f)
+	}
+	if cookies := v.jar.line(h["Cookie"], u); cookies != "" {
+		h["Cookie"] = []string{cookies}
+	}
+}
+
+// Credentials implements maker.Fields.
+func (v *visit) Credentials(u *url.URL) []string {
+	var names []string
+	for _, f := range v.fields.credentialsFor(u) {
+		names = append(names, f.name)
+	}
+	if v.jar.line(nil, u) != "" {
+		names = append(names, "Cookie")
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Received implements maker.Fields.
+func (v *visit) Received(u *url.URL, h http.Header) { v.jar.take(u, h["Set-Cookie"]) }
+
+// cutUserInfo takes the user information out of an upstream URL, and returns the Authorization that it stands for (RFC 7617).
+func cutUserInfo(upstream []byte) (clean []byte, auth string, ok bool) {
+	p, ok := link.Split(upstream)
+	if !ok || !p.IsAbsolute() {
+		return upstream, "", false
+	}
+	at := bytes.LastIndexByte(p.Root(), '@')
+	if at < 0 {
+		return upstream, "", true
+	}
+	begin := bytes.Index(p.Root(), []byte("//")) + 2
+	user, password, _ := strings.Cut(string(upstream[begin:at]), ":")
+	clean = append(bytes.Clone(upstream[:begin]), upstream[at+1:]...)
+	if user+password == "" {
+		return clean, "", true
+	}
+	text := unescaped(user) + ":" + unescaped(password)
+	return clean, "Basic " + base64.StdEncoding.EncodeToString([]byte(text)), true
+}
+
+func unescaped(s string) string {
+	if plain, err := url.PathUnescape(s); err == nil {
+		return plain
+	}
+	return s
+}
+
+// originOf is the scheme, the host and the port of a URL, in the one spelling by which they can be compared (RFC 3986,
+// section 6.2.3); nothing for what is no URL.
+func originOf(upstream []byte) string {
+	u, err := url.Parse(string(upstream))
+	if err != nil {
+		return ""
+	}
+	return originOfURL(u)
+}
+
+func originOfURL(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[strings.ToLower(u.Scheme)]
+	}
+	return strings.ToLower(u.Scheme) + "://" + strings.ToLower(u.Hostname()) + ":" + port
+}
