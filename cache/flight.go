@@ -103,7 +103,7 @@ func (t *Transport) join(r *http.Request, have found, ask bool) (*http.Response,
 func (t *Transport) newFlight(r *http.Request, have found) *flight {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
 	req := r.WithContext(ctx)
-	req.Method, req.Header, req.Body, req.GetBody = http.MethodGet, fillHeader(r.Header), nil, nil
+	req.Method, req.Header, req.Body, req.GetBody = http.MethodGet, fillHeader(r), nil, nil
 	o := &flight{t: t, primary: have.primary, key: have.key, part: have.part, req: req, cancel: cancel}
 	if o.part != nil {
 		o.req = req.WithContext(o.part.with(ctx))

@@ -16,7 +16,7 @@ func (t *Transport) key(r *http.Request) (key string, err error) {
 		return Key(r), nil
 	}
 	defer t.recovered(&err)
-	return t.Key(r), nil
+	return string(appendMaker([]byte(t.Key(r)), r)), nil
 }
 
 func (t *Transport) get(r *http.Request, key string) (f found, err error) {

@@ -65,7 +65,7 @@ func (t *Transport) RoundTripSlice(r *http.Request, s Slice) (*http.Response, er
 	}
 	part := &slice{head: head, off: s.Off, end: s.End, to: s.End - s.Off}
 	q := r.WithContext(r.Context())
-	q.Method, q.Header = http.MethodGet, fillHeader(r.Header)
+	q.Method, q.Header = http.MethodGet, fillHeader(r)
 	resp, err := t.slice(q, part.key(key), part)
 	if err != nil {
 		return nil, err

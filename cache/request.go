@@ -2,14 +2,17 @@ package cache
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/internal/maker"
 )
 
 // shareable tells whether the answer to r may come from, or go to, other viewers. Credentials make it a private
-// question, whatever the answer says (RFC 9111 section 3.5 would allow a little more).
+// question, whatever the answer says (RFC 9111 section 3.5 would allow a little more), but for those of a link's maker: all
+// who have the link have them, and the key tells them apart.
 func shareable(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != "" {
 		return false
@@ -18,7 +21,7 @@ func shareable(r *http.Request) bool {
 		return false
 	}
 	for _, name := range [...]string{"Authorization", "Cookie", "Upgrade"} {
-		if _, ok := r.Header[name]; ok {
+		if _, ok := r.Header[name]; ok && !slices.Contains(maker.Credentials(r), name) {
 			return false
 		}
 	}
@@ -48,6 +51,14 @@ func appendKey(key []byte, r *http.Request) []byte {
 	key = append(key, u.EscapedPath()...)
 	if u.RawQuery != "" {
 		key = append(append(key, '?'), sharedQuery(u.RawQuery)...)
+	}
+	return appendMaker(key, r)
+}
+
+// appendMaker tells the answers to the credentials of different makers of links apart.
+func appendMaker(key []byte, r *http.Request) []byte {
+	if names := maker.Credentials(r); len(names) > 0 {
+		key = append(append(key, "\x00maker\x00"...), maker.Digest(r.Header, names)...)
 	}
 	return key
 }
@@ -92,13 +103,18 @@ func withoutTier(r *http.Request) *http.Request {
 }
 
 // fillHeader is the header that a fill on behalf of a viewer sends.
-func fillHeader(h http.Header) http.Header {
-	out := h.Clone()
+func fillHeader(r *http.Request) http.Header {
+	out := r.Header.Clone()
 	if out == nil {
 		out = http.Header{}
 	}
 	for _, name := range viewerFields {
 		delete(out, name)
+	}
+	for _, name := range maker.Credentials(r) {
+		if v, ok := r.Header[name]; ok {
+			out[name] = v
+		}
 	}
 	out["Accept-Encoding"] = []string{"identity"}
 	return out

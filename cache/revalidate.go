@@ -64,7 +64,7 @@ func (t *Transport) renew(r *http.Request, have found) {
 		return
 	}
 	r = r.WithContext(context.WithoutCancel(r.Context()))
-	r.Method, r.Header = http.MethodGet, fillHeader(r.Header)
+	r.Method, r.Header = http.MethodGet, fillHeader(r)
 	o := t.newFlight(r, have)
 	o.waiters++
 	landed := t.group.DoChan(have.key, o.run)

@@ -33,7 +33,7 @@ func (s *sliced) open() error {
 	part := &slice{head: s.head, off: i * sliceSize, end: min((i+1)*sliceSize, s.head.Sliced)}
 	part.from, part.to = s.off-part.off, min(s.end, part.end)-part.off
 	r := s.r.WithContext(s.r.Context())
-	r.Method, r.Header = http.MethodGet, fillHeader(r.Header)
+	r.Method, r.Header = http.MethodGet, fillHeader(r)
 	resp, err := s.t.slice(r, part.key(s.key), part)
 	if err != nil {
 		if errors.Is(err, ErrChanged) {

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/maker"
 )
 
 // fetch is one request of a viewer on its way through upstream servers. All that it needs comes in one piece.
@@ -172,6 +174,9 @@ func (f *fetch) send(u *url.URL, header http.Header, redirect *http.Response) (*
 	resp, err := f.proxy.shared.RoundTrip(r)
 	if err != nil {
 		return nil, err
+	}
+	if m := maker.FromContext(f.viewer.Context()); m != nil {
+		m.Received(u, resp.Header)
 	}
 	if resp.Request == nil {
 		resp.Request = r

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
+	"github.com/hlsproxy/hlsproxy/internal/maker"
 )
 
 var defaultHeader = []string{
@@ -75,6 +76,9 @@ func (f *fetch) header(u *url.URL, allow []string, first bool) http.Header {
 	}
 	if first && f.proxy.Forwarded {
 		forward(out, f.viewer.RemoteAddr)
+	}
+	if m := maker.FromContext(f.viewer.Context()); m != nil {
+		m.Apply(out, u)
 	}
 	return out
 }

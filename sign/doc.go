@@ -39,7 +39,8 @@
 // # Hiding the origin
 //
 // A [Sealer] makes public URLs that are encrypted, so that they show a file name and no more. It is a mapper of URLs, while
-// a Signer is a hook beside one: the two work alone or together. Header fields for the origin can be sealed along with a URL.
+// a Signer is a hook beside one: the two work alone or together. [Sealer.URL] seals along with a URL what
+// else the origin wants to see, for all that the URL leads to: see [Upstream].
 //
 // # Others that check
 //

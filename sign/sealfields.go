@@ -204,7 +204,7 @@ func (r *realm) has(u *url.URL) bool {
 		if suffix, ok := strings.CutPrefix(pattern, "*"); ok {
 			return len(name) > len(suffix) && strings.HasSuffix(name, suffix)
 		}
-		return name == strings.Trim(pattern, "[]")
+		return name == strings.NewReplacer("[", "", "]", "").Replace(pattern)
 	})
 }
 
