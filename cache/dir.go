@@ -143,7 +143,7 @@ func (d *Dir) Put(_ context.Context, key string, e *Entry) error {
 	return nil
 }
 
-// move makes the body of an Entry that was confirmed lie in the file of the new one, for those, too, who hold the body.
+// move makes the body of an Entry that was confirmed lie in the file of the new one, also for those who have the body.
 func (d *Dir) move(it *evict.Item[*Entry], to *fileBody) {
 	old := it.Value.Body.(*fileBody).at.Swap(to.at.Load())
 	d.policy.Remove(it)

@@ -20,7 +20,7 @@ type found struct {
 
 // find is lookup with the key of r. What a Memory has it has under a key, so that a hit need not make one.
 func (t *Transport) find(r *http.Request) (found, error) {
-	if m, ok := t.Store.(*Memory); ok && t.Key == nil {
+	if m, ok := t.Store.(inMemory); ok && t.Key == nil {
 		var buf [256]byte
 		own, key := m.find(appendKey(buf[:0], r), room(r))
 		return t.choose(r, key, own.found()), nil

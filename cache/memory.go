@@ -14,6 +14,9 @@ import (
 // names are kept, and go first when it no longer names them (see Transport.Refs). An Entry that is dropped stays whole for
 // those who read it. Its methods may be called concurrently.
 //
+// A Store that embeds a *Memory, to count what is put or to purge elsewhere as well, is as fast and as bounded as the Memory:
+// the Transport looks entries up past its Get. One that has a Get of its own keeps the *Memory in a named field.
+//
 // The bound holds for all that a Memory and the Transport it is the Store of keep: bodies, those of running fills
 // included, keys, header fields, the names in live playlists and bookkeeping. Bodies lie outside of the garbage-collected
 // heap where the system allows it, in memory that is taken as needed and used again; fragmentation may add up to 1/32.
@@ -40,6 +43,18 @@ type kept struct {
 }
 
 func (k *kept) busy() bool { return k.body != nil && k.body.Busy() }
+
+// inMemory is what a Transport uses of a Memory beside the methods of a Store. A Store that embeds a *Memory has it as well.
+type inMemory interface {
+	get(key string, more int) *reply
+	find(key []byte, more int) (*reply, string)
+	bodies() *body.Pool
+	named() *windows
+}
+
+func (m *Memory) bodies() *body.Pool { return m.pool }
+
+func (m *Memory) named() *windows { return &m.windows }
 
 // NewMemory returns a Memory that takes at most maxBytes. 0 or less: it keeps nothing.
 func NewMemory(maxBytes int64) *Memory {

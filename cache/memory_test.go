@@ -192,3 +192,56 @@ func TestMemoryKeepsWhatAViewerIsOnTheWayTo(t *testing.T) {
 		})
 	}
 }
+
+// counting is a Store of a caller's that embeds a Memory.
+type counting struct {
+	*cache.Memory
+	puts int
+}
+
+func (c *counting) Put(ctx context.Context, key string, e *cache.Entry) error {
+	c.puts++
+	return c.Memory.Put(ctx, key, e)
+}
+
+// A Store that embeds a Memory is one to the Transport: hits cost as much, fills lie within its bound, and what live playlists
+// name stays.
+func TestAStoreThatEmbedsAMemory(t *testing.T) {
+	s := &counting{Memory: cache.NewMemory(1 << 20)}
+	more := make(chan struct{})
+	o := &scripted{answer: func(r *http.Request, _ int64) reply {
+		switch r.URL.Path {
+		case "/list.m3u8":
+			return text(live(2, "named.ts"))
+		case "/slow.ts":
+			return reply{body: io.MultiReader(strings.NewReader(strings.Repeat("x", 500_000)), after(more)), length: 500_000}
+		}
+		return text(strings.Repeat("x", 100_000))
+	}}
+	c := &cache.Transport{Store: s, Base: o, Refs: linesOf}
+	fetch(t, c, "http://o/named.ts")
+	fetch(t, c, "http://o/list.m3u8")
+	for i := range 30 {
+		fetch(t, c, fmt.Sprintf("http://o/%d.ts", i))
+	}
+	require.True(t, has(t, s.Memory, "http://o/named.ts"))
+	require.EqualValues(t, 32, s.puts)
+	require.NotZero(t, c.Stats().Evictions)
+
+	_, err := c.PurgePrefix(t.Context(), "")
+	require.NoError(t, err)
+	resp, err := c.RoundTrip(request(t, t.Context(), "http://o/slow.ts"))
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.Eventually(t, func() bool { return s.Size() >= 500_000 }, time.Minute, time.Millisecond)
+	close(more)
+	fetch(t, c, "http://o/1.ts")
+	r := request(t, t.Context(), "http://o/1.ts")
+	if !raceEnabled {
+		require.LessOrEqual(t, testing.AllocsPerRun(100, func() {
+			resp, err := c.RoundTrip(r)
+			require.NoError(t, err)
+			resp.Body.Close()
+		}), 10.0)
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 )
 
 var errDrips = &fault{ErrIdle, errors.New("it drips")}
@@ -78,4 +80,162 @@ func (f *fill) read(p []byte, idle *time.Timer) (int, error) {
 	}
 	f.t.count.originBytes.Add(uint64(n))
 	return n, err
+}
+
+const (
+	// readAhead is how far the origin may be ahead of the slowest viewer of a body that has no end in sight.
+	readAhead = 4 << 20
+	// lonely is the longest body of undeclared length that is kept together for one viewer. It may be a stream without an
+	// end, and its beginning is of use only to those who would join. Segments are shorter, but for the largest.
+	lonely = 8 << 20
+	// listAhead is how much of a playlist of undeclared length is fetched before its viewer has read it. Playlist readers
+	// read to the end at once, up to a limit.
+	listAhead = 1 << 20
+	// shortAhead is how far the origin may be ahead of the fastest viewer while memory is short.
+	shortAhead = 256 << 10
+	// holdUp is how long a viewer that stands still may keep others from more when there is no memory.
+	holdUp = time.Second
+	// otherBodies is what the bodies of running fills may take where the Store is no Memory.
+	otherBodies = 256 << 20
+)
+
+// pool is the memory of bodies on their way: that of the Store if it has one.
+func (t *Transport) pool() *body.Pool {
+	if m, ok := t.Store.(inMemory); ok {
+		return m.bodies()
+	}
+	t.ownPool.Do(func() { t.heap = body.NewHeap(max(otherBodies, t.maxBody())) })
+	return t.heap
+}
+
+// room returns where the next bytes of the body go. It waits while the origin is far enough ahead of the viewers, or while
+// there is no memory: a detached fill lives in what its viewers have read.
+func (f *fill) room() ([]byte, error) {
+	var moved <-chan struct{}
+	for {
+		ahead, err := f.isAhead()
+		if err != nil {
+			return nil, err
+		}
+		if !ahead {
+			p, err := f.space()
+			if p != nil || err != nil {
+				return p, err
+			}
+		}
+		if moved == nil {
+			moved = f.body.Moved()
+			continue // somebody may have moved before that
+		}
+		if err := f.await(moved, !ahead); err != nil {
+			return nil, err
+		}
+		moved = nil
+	}
+}
+
+// await waits until a viewer has moved. For want of memory it does so for a while only; then viewers that stand still lose
+// what they have not read, if others wait for more.
+func (f *fill) await(moved <-chan struct{}, memory bool) error {
+	var patience <-chan time.Time
+	if memory {
+		patience = time.After(holdUp)
+	}
+	for {
+		select {
+		case <-moved:
+			return nil
+		case <-f.ctx.Done():
+			return context.Cause(f.ctx)
+		case <-patience:
+			f.leaveBehind()
+		}
+	}
+}
+
+// isAhead tells whether the pump has to wait for viewers. It detaches a fill that turns out to be too long to be kept, and
+// drops what all viewers of a detached one have read.
+func (f *fill) isAhead() (bool, error) {
+	length, size := f.body.Length(), f.body.State().Size
+	short := f.body.Short()
+	limit := min(f.t.maxBody(), f.t.pool().Max())
+	if !short && !f.detached && (length >= 0 || size <= min(limit, listAhead)) {
+		return false, nil // only this goroutine detaches
+	}
+	f.t.mu.Lock()
+	defer f.t.mu.Unlock()
+	begun, slowest, fastest := f.body.Readers()
+	if f.shares > begun {
+		slowest = 0 // somebody holds a share and has not begun
+	}
+	alone := length < 0 && f.shares == 1 && begun == 1
+	if length < 0 && size > limit || alone && size > lonely {
+		f.detach()
+	}
+	switch {
+	case (f.detached || short) && f.shares <= 0:
+		return false, errAbandoned
+	case f.detached:
+		if length < 0 && size > f.t.maxBody() {
+			f.t.alone.add(f.o.key, time.Now(), aloneFor)
+		}
+		f.body.Drop(slowest)
+		return size-slowest > readAhead, nil
+	case alone && f.list:
+		return size-slowest > listAhead, nil
+	case short:
+		return size-fastest > shortAhead, nil
+	}
+	return false, nil
+}
+
+// space returns room in memory. A fill for which there is none is detached, and gets what its viewers have read; nil if that
+// is nothing yet.
+func (f *fill) space() ([]byte, error) {
+	if p := f.body.Space(); p != nil {
+		return p, nil
+	}
+	f.t.mu.Lock()
+	defer f.t.mu.Unlock()
+	f.detach()
+	if f.shares <= 0 {
+		return nil, errAbandoned
+	}
+	begun, slowest, _ := f.body.Readers()
+	if f.shares > begun {
+		slowest = 0
+	}
+	f.body.Drop(slowest)
+	p := f.body.Space()
+	if p == nil && slowest == f.body.State().Size {
+		p = f.body.LastResort()
+	}
+	return p, nil
+}
+
+// leaveBehind drops what the fastest viewer of a detached fill has read, if that is all there is.
+func (f *fill) leaveBehind() {
+	f.t.mu.Lock()
+	defer f.t.mu.Unlock()
+	begun, slowest, fastest := f.body.Readers()
+	if f.detached && f.shares == begun && slowest < fastest && fastest >= f.body.State().Size {
+		f.body.Drop(fastest)
+		f.body.Wake()
+	}
+}
+
+// detach takes the fill off the lists, once, and tells those who wait for its end. The caller has Transport.mu.
+func (f *fill) detach() {
+	if f.detached {
+		return
+	}
+	f.detached = true
+	f.unlist()
+	f.body.Nudge()
+}
+
+func (f *fill) isDetached() bool {
+	f.t.mu.Lock()
+	defer f.t.mu.Unlock()
+	return f.detached
 }

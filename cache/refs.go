@@ -12,7 +12,7 @@ import (
 
 // watch tells the Store which segments a playlist names, if it is one that can use it.
 func (t *Transport) watch(e *Entry) {
-	m, ok := t.Store.(*Memory)
+	m, ok := t.Store.(inMemory)
 	if !ok || t.Refs == nil || e.Status != http.StatusOK {
 		return
 	}
@@ -24,20 +24,20 @@ func (t *Transport) watch(e *Entry) {
 	if !ok || list.Multivariant {
 		return
 	}
-	name := listName(u)
+	windows, name := m.named(), listName(u)
 	if list.Ended() {
-		m.windows.set(name, nil)
+		windows.set(name, nil)
 		return
 	}
 	select {
-	case m.windows.busy <- struct{}{}:
-		defer func() { <-m.windows.busy }()
+	case windows.busy <- struct{}{}:
+		defer func() { <-windows.busy }()
 	default:
 		return // its text takes memory, too; the next version will do
 	}
-	names, err := t.names(e, m.windows.mostNames())
+	names, err := t.names(e, windows.mostNames())
 	if err == nil || errors.Is(err, errManyNames) {
-		m.windows.set(name, names)
+		windows.set(name, names)
 	}
 }
 

@@ -105,7 +105,7 @@ func (t *Transport) open(r *http.Request, s source, off, end int64, v *viewer) (
 		return v, nil
 	default:
 		src := io.NewSectionReader(b, off, end-off)
-		return &foreign{stretch: stretch{ctx: v.ctx, left: end - off, sent: v.sent}, src: src}, nil
+		return &readerAtBody{limited: limited{ctx: v.ctx, left: end - off, sent: v.sent}, src: src}, nil
 	}
 }
 

@@ -33,7 +33,7 @@ type Transport struct {
 	// Range, conditions, Cookie and Authorization, and with "Accept-Encoding: identity". What an origin says about caching
 	// can be overridden by a Base that changes the answer's header.
 	Base http.RoundTripper
-	// Store keeps whole answers. Nil: running fetches are joined, nothing is kept. Where it is no *Memory the bodies of running
+	// Store keeps whole answers. Nil: running fetches are joined, nothing is kept. Where it is no Memory the bodies of running
 	// fetches take at most 256 MiB of the heap, or MaxBody if that is more.
 	Store Store
 	// TTL says how long an answer that came whole is fresh, counted from Entry.Time. Zero: it is kept only if it has a
@@ -53,7 +53,7 @@ type Transport struct {
 	// end: it is kept for others only up to 8 MiB while a single viewer follows it.
 	MaxBody int64
 	// Refs lists the absolute upstream URLs of the segments that a playlist names; base is the playlist's own URL. A
-	// Store of type *Memory then keeps what live playlists name, and drops first what they name no more. Nil: the cache
+	// Memory then keeps what live playlists name, and drops first what they name no more. Nil: the cache
 	// does not look into playlists beyond their duration.
 	Refs func(playlist []byte, base string) iter.Seq[string]
 	// OnFill is told how each question to the origin ended, but for those whose answers could not be shared. It is called

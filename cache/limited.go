@@ -9,8 +9,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 )
 
-// stretch is what a viewer has still to read of a source whose length is known.
-type stretch struct {
+// limited is what a viewer has still to read of a source whose length is known.
+type limited struct {
 	ctx  context.Context
 	left int64
 	sent *atomic.Uint64
@@ -18,7 +18,7 @@ type stretch struct {
 }
 
 // usable is an error once the viewer has closed the body or left.
-func (s *stretch) usable() error {
+func (s *limited) usable() error {
 	switch {
 	case s.gone.Load():
 		return http.ErrBodyReadAfterClose
@@ -28,7 +28,7 @@ func (s *stretch) usable() error {
 	return nil
 }
 
-func (s *stretch) read(src io.Reader, p []byte) (int, error) {
+func (s *limited) read(src io.Reader, p []byte) (int, error) {
 	if err := s.usable(); err != nil {
 		return 0, err
 	}
@@ -43,7 +43,7 @@ func (s *stretch) read(src io.Reader, p []byte) (int, error) {
 }
 
 // advance counts n bytes. A source that ends early breaks the body; one that ends in time says so at the next read.
-func (s *stretch) advance(n int64, err error) error {
+func (s *limited) advance(n int64, err error) error {
 	s.left -= n
 	s.sent.Add(uint64(n))
 	if err == io.EOF && s.left > 0 {
@@ -56,6 +56,21 @@ func (s *stretch) advance(n int64, err error) error {
 }
 
 // copyTo writes what is left, read by way of r, in large pieces.
-func (s *stretch) copyTo(w io.Writer, r io.Reader) (int64, error) {
+func (s *limited) copyTo(w io.Writer, r io.Reader) (int64, error) {
 	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, make([]byte, min(s.left, body.LargeChunk)+1))
 }
+
+// readerAtBody reads a Body that a Store of the caller made.
+type readerAtBody struct {
+	limited
+	src *io.SectionReader
+}
+
+// Read is that of io.Reader.
+func (b *readerAtBody) Read(p []byte) (int, error) { return b.read(b.src, p) }
+
+// WriteTo is that of io.WriterTo.
+func (b *readerAtBody) WriteTo(w io.Writer) (int64, error) { return b.copyTo(w, b) }
+
+// Close is that of io.Closer.
+func (b *readerAtBody) Close() error { b.gone.Store(true); return nil }

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
@@ -15,6 +16,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/body"
@@ -164,4 +167,114 @@ func (b *fileBody) verify() error {
 		b.fault = err
 	})
 	return b.fault
+}
+
+// fileBody is a body in a file of a Dir. The file never changes; it may be gone.
+type fileBody struct {
+	at   atomic.Pointer[location]
+	size int64
+	sum  uint32 // of the body
+
+	once  sync.Once // an earlier process wrote the file, and nobody knows what happened to it since
+	fault error
+}
+
+// location is a file and where in it a body begins.
+type location struct {
+	path  string
+	begin int64
+}
+
+func newFileBody(path string, begin, size int64, sum uint32) *fileBody {
+	b := &fileBody{size: size, sum: sum}
+	b.at.Store(&location{path, begin})
+	return b
+}
+
+// Size is the number of bytes.
+func (b *fileBody) Size() int64 { return b.size }
+
+// total is the length of its file.
+func (b *fileBody) total() int64 { return b.at.Load().begin + b.size }
+
+// room is what the file takes.
+func (b *fileBody) room() int64 { return fileRoom(b.total()) }
+
+// fileRoom is what a file of n bytes takes on a disk: whole blocks.
+func fileRoom(n int64) int64 {
+	const block = 4 << 10
+	return (n + block - 1) / block * block
+}
+
+// ReadAt is that of io.ReaderAt.
+func (b *fileBody) ReadAt(p []byte, off int64) (int, error) {
+	at := b.at.Load()
+	f, err := os.Open(at.path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return io.NewSectionReader(f, at.begin, b.size).ReadAt(p, off)
+}
+
+// fileReader reads a part of a file that stays whole while it is open.
+type fileReader struct {
+	limited
+	file *os.File
+}
+
+// reader opens the file and seeks to off.
+func (b *fileBody) reader(ctx context.Context, off, end int64, sent *atomic.Uint64) (*fileReader, error) {
+	at := b.at.Load()
+	f, err := os.Open(at.path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() != at.begin+b.size {
+		err = errCorrupt
+	}
+	if err == nil {
+		_, err = f.Seek(at.begin+off, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &fileReader{limited: limited{ctx: ctx, left: end - off, sent: sent}, file: f}, nil
+}
+
+// Read is that of io.Reader.
+func (f *fileReader) Read(p []byte) (int, error) { return f.read(f.file, p) }
+
+// WriteTo is that of io.WriterTo. A writer that reads from files itself, as an http.ResponseWriter does, may do so without
+// a copy.
+func (f *fileReader) WriteTo(w io.Writer) (written int64, err error) {
+	to, ok := w.(io.ReaderFrom)
+	if !ok {
+		return f.copyTo(w, f)
+	}
+	for f.left > 0 {
+		if err := f.usable(); err != nil {
+			return written, err
+		}
+		// In pieces, so that the viewer's context is looked at now and then.
+		n, err := to.ReadFrom(&io.LimitedReader{R: f.file, N: min(f.left, 4<<20)})
+		written += n
+		if err == nil && n == 0 {
+			err = io.EOF
+		}
+		if err := f.advance(n, err); err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
+// Close is that of io.Closer.
+func (f *fileReader) Close() error {
+	if f.gone.Swap(true) {
+		return nil
+	}
+	return f.file.Close()
 }

@@ -1,0 +1,155 @@
+package evict_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/evict"
+	"github.com/stretchr/testify/require"
+)
+
+// cache is the least that a Policy needs around it.
+type cache struct {
+	*evict.Policy[bool] // whether it is busy
+	max, weight         int64
+}
+
+func newCache(most int64) *cache {
+	return &cache{Policy: evict.New(most, func(busy *bool) bool { return *busy }), max: most}
+}
+
+// ask tells whether key is there, and takes it in if it is not.
+func (c *cache) ask(key string) bool {
+	if c.Get(key) != nil {
+		return true
+	}
+	c.put(key, 1, false)
+	return false
+}
+
+func (c *cache) put(key string, weight int64, busy bool) {
+	if old := c.Insert(&evict.Item[bool]{Key: key, Value: busy, Weight: weight}); old != nil {
+		c.weight -= old.Weight
+	}
+	for c.weight += weight; c.weight > c.max; {
+		it := c.Victim()
+		if it == nil {
+			return
+		}
+		c.Remove(it)
+		c.weight -= it.Weight
+	}
+}
+
+func TestWhatIsAskedForOftenOutlivesAScan(t *testing.T) {
+	c := newCache(100)
+	hits := 0
+	for i := range 20_000 {
+		c.ask(fmt.Sprint("scan", i))
+		if key := fmt.Sprint("often", i%40); i%4 == 0 && c.ask(key) {
+			hits++
+		}
+	}
+	require.Greater(t, hits, 4_900)
+}
+
+// A key that left the small queue and comes again is worth more than one that nobody knows.
+func TestAGhostGoesToTheMainQueue(t *testing.T) {
+	c := newCache(100)
+	c.ask("twice")
+	for i := range 150 {
+		c.ask(fmt.Sprint("first", i))
+	}
+	require.False(t, c.ask("twice"))
+	for i := range 300 {
+		c.ask(fmt.Sprint("second", i))
+	}
+	require.NotNil(t, c.Peek("twice"))
+}
+
+func TestWhatAPlaylistNamesStays(t *testing.T) {
+	c := newCache(100)
+	name := evict.Hash("named")
+	c.Name(name, 1, false) // before it is there
+	c.ask("named")
+	for i := range 1000 {
+		c.ask(fmt.Sprint(i))
+	}
+	require.NotNil(t, c.Peek("named"))
+	c.Name(name, 1, false) // by two
+	c.Name(name, -1, true)
+	require.NotEqual(t, "named", c.Victim().Key)
+	c.Name(name, -1, true)
+	require.Equal(t, "named", c.Victim().Key, "it goes first when nobody names it")
+}
+
+func TestWhatAViewerApproachesStays(t *testing.T) {
+	watch := func(step int) (found int) {
+		c := newCache(100)
+		for i := range 60 {
+			c.ask(fmt.Sprintf("http://o/film/%d.ts", i))
+		}
+		for i := range 60 {
+			if c.ask(fmt.Sprintf("http://o/film/%d.ts", i*step%60)) {
+				found++
+			}
+			for j := range 10 {
+				c.ask(fmt.Sprint("scan", i, ".", j))
+			}
+		}
+		return found
+	}
+	require.Greater(t, watch(1), 2*watch(17), "in their order, and in another")
+}
+
+func TestWhatIsBusyIsNoVictim(t *testing.T) {
+	c := newCache(10)
+	for i := range 10 {
+		c.put(fmt.Sprint(i), 1, true)
+	}
+	require.Nil(t, c.Victim())
+	c.put("idle", 1, false)
+	require.Equal(t, 10, c.Len(), "it went, since it alone could")
+	require.Nil(t, c.Peek("idle"))
+}
+
+// Whatever is done, each item that was not removed is there, and there is a victim as long as one is left.
+func FuzzPolicy(f *testing.F) {
+	f.Add(uint64(1))
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		p := evict.New(50, func(*int) bool { return false })
+		want := map[string]int{}
+		for i := range 2000 {
+			key := fmt.Sprintf("/%d.ts", rng.IntN(100))
+			switch rng.IntN(6) {
+			case 0, 1:
+				old := p.Insert(&evict.Item[int]{Key: key, Value: i, Weight: 1 + rng.Int64N(3)})
+				_, had := want[key]
+				require.Equal(t, had, old != nil)
+				want[key] = i
+			case 2:
+				if it := p.Victim(); it != nil {
+					p.Remove(it)
+					delete(want, it.Key)
+				} else {
+					require.Empty(t, want)
+				}
+			case 3:
+				p.Name(evict.Hash(key), int32(1-2*rng.IntN(2)), rng.IntN(2) == 0)
+			default:
+				it := p.Find([]byte(key))
+				value, had := want[key]
+				require.Equal(t, had, it != nil)
+				require.True(t, !had || it.Value == value)
+			}
+			require.Equal(t, len(want), p.Len())
+		}
+		n := 0
+		for range p.All() {
+			n++
+		}
+		require.Equal(t, len(want), n)
+	})
+}
