@@ -34,9 +34,7 @@ type part struct {
 	peer  *peer          // nil: ourselves
 	env   *http.Response // of peer, for its trailer
 	end   context.CancelCauseFunc
-	watch *time.Timer
-	mu    sync.Mutex
-	reads bool
+	watch *watch
 }
 
 const mostResumes = 2
@@ -72,48 +70,23 @@ func isStrong(tag string) bool { return len(tag) > 2 && tag[0] == '"' && tag[len
 func (n *Node) newPart(src io.ReadCloser, p *peer, env *http.Response, end context.CancelCauseFunc) *part {
 	t := &part{src: src, peer: p, env: env, end: end}
 	if p != nil {
-		t.watch = time.AfterFunc(time.Hour, func() { n.watch(t) })
-		t.watch.Stop()
+		t.watch = n.newWatch(p, end)
 	}
 	return t
 }
 
-// watch is called when a node has sent nothing for a while. If it is there, it is the origin that is slow.
-func (n *Node) watch(t *part) {
-	if n.ping(context.Background(), t.peer) {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if t.reads {
-			t.watch.Reset(n.silence)
-		}
-		return
-	}
-	t.end(errSilent)
-}
-
-func (t *part) read(p []byte, silence time.Duration) (int, error) {
+func (t *part) read(p []byte) (int, error) {
 	if t.watch == nil {
 		return t.src.Read(p)
 	}
-	t.during(true, silence)
-	n, err := t.src.Read(p)
-	t.during(false, 0)
-	return n, err
-}
-
-func (t *part) during(reads bool, silence time.Duration) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.reads = reads; reads {
-		t.watch.Reset(silence)
-	} else {
-		t.watch.Stop()
-	}
+	t.watch.begin()
+	defer t.watch.end()
+	return t.src.Read(p)
 }
 
 func (t *part) close() {
 	if t.watch != nil {
-		t.during(false, 0)
+		t.watch.end()
 	}
 	t.src.Close()
 	t.end(nil)
@@ -125,7 +98,7 @@ func (b *body) Read(p []byte) (int, error) {
 		b.mu.Lock()
 		t := b.part
 		b.mu.Unlock()
-		n, err := t.read(p, b.q.n.silence)
+		n, err := t.read(p)
 		b.at += int64(n)
 		if t.peer != nil {
 			b.q.n.count.fromNodeBytes.Add(uint64(n))
@@ -252,7 +225,7 @@ func (b *body) fits(resp *http.Response) bool {
 func (b *body) skip(t *part) bool {
 	buf := make([]byte, min(b.at, 32<<10))
 	for left := b.at; left > 0; {
-		n, err := t.read(buf[:min(left, int64(len(buf)))], b.q.n.silence)
+		n, err := t.read(buf[:min(left, int64(len(buf)))])
 		if left -= int64(n); err != nil && left > 0 {
 			return false
 		}

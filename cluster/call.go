@@ -108,15 +108,17 @@ func refused(err error) bool {
 // go of it.
 func (n *Node) listened(ctx context.Context, p *peer, method, target string, h http.Header) (resp *http.Response, code string, end context.CancelCauseFunc, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	silent := time.AfterFunc(n.silence, func() { cancel(errSilent) })
+	watch := n.newWatch(p, cancel)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: func(int, textproto.MIMEHeader) error {
-		silent.Reset(n.silence)
+		watch.begin()
 		return nil
 	}})
+	watch.begin()
 	resp, code, err = n.call(ctx, p, method, target, h)
-	if !silent.Stop() && err == nil {
+	watch.end()
+	if err == nil && context.Cause(ctx) != nil {
 		resp.Body.Close()
-		err = &nodeFault{cause: errSilent}
+		err = &nodeFault{cause: context.Cause(ctx)}
 	}
 	if err != nil {
 		cancel(nil)

@@ -57,12 +57,12 @@ func (d *ValkeyDirectory) live(ctx context.Context, l listener) {
 		d.failed(ctx, err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, engineLimit)
+	ctx, cancel := context.WithTimeout(ctx, engineMost)
 	defer cancel()
 	d.mu.Lock()
 	self, pos := d.self, d.pos
 	d.mu.Unlock()
-	r, err := d.beat.Exec(ctx, c, []string{d.prefix + "nodes", d.prefix + "purges", d.prefix + "read"},
+	r, err := d.beat.Exec(ctx, c, []string{d.prefix + "nodes", d.prefix + "purges", d.prefix + "read", d.prefix + "since"},
 		[]string{self.String(), self.url, millis(aliveFor), millis(knownFor), pos}).ToArray()
 	if err != nil || len(r) != 4 {
 		d.mu.Lock()
@@ -70,14 +70,20 @@ func (d *ValkeyDirectory) live(ctx context.Context, l listener) {
 		d.mu.Unlock()
 		return
 	}
+	d.heard.Store(time.Now().UnixNano())
 	alive, _ := r[0].AsStrSlice()
 	known, _ := r[1].AsStrSlice()
 	last, _ := r[2].ToString()
-	isNew, _ := r[3].AsInt64()
+	since, _ := r[3].ToString()
 	d.mu.Lock()
-	anew := d.known != nil && (isNew == 1 || d.down)
-	if isNew == 1 && d.known != nil { // the engine was emptied, and the others are not there yet
-		d.before, d.beforeTill = d.known, time.Now().Add(aliveFor)
+	emptied := d.known != nil && d.since != since
+	anew := emptied || d.known != nil && d.down
+	d.since = since
+	switch {
+	case emptied: // the engine was emptied, and the others are not there yet
+		d.before, d.beforeTill = union(d.known, d.before), time.Now().Add(aliveFor)
+	case time.Now().After(d.beforeTill):
+		d.before = nil
 	}
 	d.down, d.alive, d.known = false, urlsOf(alive), urlsOf(known)
 	d.mu.Unlock()
@@ -112,7 +118,11 @@ func (d *ValkeyDirectory) leave(ctx context.Context) (err error) {
 	if d.stop != nil {
 		d.stop()
 	}
-	c, self := d.usable(), d.member(d.self.url)
+	c := d.usable()
+	d.mu.Lock()
+	self := d.self
+	d.down = true // a question would count as a sign of life
+	d.mu.Unlock()
 	if c == nil {
 		err = errEngineDown
 	} else {
@@ -121,7 +131,7 @@ func (d *ValkeyDirectory) leave(ctx context.Context) (err error) {
 		err = c.Do(ctx, c.B().Zrem().Key(d.prefix+"nodes").Member(self.String()).Build()).Error()
 	}
 	d.mu.Lock()
-	c, d.down = d.client, true
+	c = d.client
 	d.mu.Unlock()
 	if c != nil && d.option != nil {
 		c.Close()

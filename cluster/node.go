@@ -162,6 +162,7 @@ type Stats struct {
 	ToNodes       uint64 // questions of other nodes that were answered
 	Takeovers     uint64 // keys that were taken from a node that failed
 	Alone         uint64 // questions that Parent was asked since neither a node nor the directory was of help
+	Unheard       uint64 // questions that a ValkeyDirectory answered without its engine
 	Resumed       uint64 // bodies that went on from another node
 	Refused       uint64 // requests to Handler without a valid proof
 }
@@ -173,11 +174,15 @@ type counters struct {
 // Stats returns the counters as they are now.
 func (n *Node) Stats() Stats {
 	c := &n.count
-	return Stats{
+	s := Stats{
 		Edge: n.edge.Stats(), Parent: n.parent.Stats(),
 		FromNodes: c.fromNodes.Load(), FromNodeBytes: c.fromNodeBytes.Load(), ToNodes: c.toNodes.Load(),
 		Takeovers: c.takeovers.Load(), Alone: c.alone.Load(), Resumed: c.resumed.Load(), Refused: c.refused.Load(),
 	}
+	if d, ok := n.directory.(*ValkeyDirectory); ok {
+		s.Unheard = d.lost.Load()
+	}
+	return s
 }
 
 // Leave withdraws this node: others no longer ask it, what they are reading comes to its end until ctx does, and its

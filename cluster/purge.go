@@ -23,8 +23,8 @@ const (
 // Purge forgets on all nodes what is stored under a key of Config.Cache.Key, as [cache.Transport.Purge] does. It returns
 // how many entries those were, and the nodes that did not confirm. When it returns, no node that confirmed gives out what
 // was stored before, nor takes it from one that did not. With an engine, who is missed learns of it when it is back; else
-// this node goes on trying for ten minutes. An error says that neither is sure: nodes may have been missed that nobody
-// knows of.
+// this node goes on trying for ten minutes. An error says that this node's store could not forget, or that nobody knows who
+// the nodes are.
 func (n *Node) Purge(ctx context.Context, key string) (count int, missed []string, err error) {
 	return n.purge(ctx, newPurge(key, false))
 }
@@ -36,13 +36,11 @@ func (n *Node) PurgePrefix(ctx context.Context, prefix string) (count int, misse
 
 func (n *Node) purge(ctx context.Context, p purge) (count int, missed []string, err error) {
 	e, logged := n.directory.(engine)
+	var unlogged error
 	if logged {
-		if err = e.log(ctx, p); err != nil {
-			err = fmt.Errorf("cluster: the log of purges: %w", err)
-		}
+		unlogged = e.log(ctx, p)
 	}
-	count, failure := n.carryOut(ctx, p)
-	err = errors.Join(err, failure)
+	count, err = n.carryOut(ctx, p)
 	members, failure := n.members(ctx)
 	err = errors.Join(err, failure)
 	// What a node got from one that came later in the round is not old: see [purges]. The second round is for who failed.
@@ -54,7 +52,7 @@ func (n *Node) purge(ctx context.Context, p purge) (count int, missed []string, 
 			break
 		}
 	}
-	if len(members) > 0 && !logged {
+	if len(members) > 0 && (!logged || unlogged != nil) {
 		go n.goOn(p, members)
 	}
 	return count, members, err

@@ -25,11 +25,9 @@ type question struct {
 }
 
 const (
-	mostTries   = 3                      // nodes that are asked for one answer
-	lapseLimit  = 2 * time.Second        // how long a silent node's heartbeat is waited for to end
-	lapseEvery  = 100 * time.Millisecond // and how often it is looked at
-	farFor      = 30 * time.Second       // how long a broken way to an origin is avoided
-	blockingFor = 30 * time.Second       // how long an origin may hold a blocking playlist reload before another node tries
+	mostTries   = 3                // nodes that are asked for one answer
+	farFor      = 30 * time.Second // how long a broken way to an origin is avoided
+	blockingFor = 30 * time.Second // how long an origin may hold a blocking playlist reload before another node tries
 )
 
 // fetch is the Base of the edge. What cannot be shared never goes over a node.
@@ -222,7 +220,7 @@ func (q *question) instead(ctx context.Context, p *peer, fault *nodeFault) strin
 		n.count.alone.Add(1)
 		return n.self
 	}
-	if !fault.gone && n.isAlive(ctx, p.url, fault.cause == errDown) {
+	if !fault.gone && n.isAlive(p.url) {
 		// It works, but not for us. Taking from it would only make it take from us.
 		n.count.alone.Add(1)
 		return n.self
@@ -239,23 +237,4 @@ func (q *question) instead(ctx context.Context, p *peer, fault *nodeFault) strin
 		n.near.put(digestOf(q.held), next)
 	}
 	return next
-}
-
-// isAlive tells whether a node that does not answer has a heartbeat all the same. One that hangs has one for a moment more.
-func (n *Node) isAlive(ctx context.Context, node string, known bool) bool {
-	d, ok := n.directory.(interface{ Alive(string) bool })
-	if !ok {
-		return false
-	}
-	for waited := time.Duration(0); d.Alive(node); waited += lapseEvery {
-		if known || waited >= lapseLimit {
-			return true
-		}
-		select {
-		case <-time.After(lapseEvery):
-		case <-ctx.Done():
-			return true
-		}
-	}
-	return false
 }

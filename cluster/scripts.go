@@ -28,13 +28,13 @@ if not mine and #list < 4 then
   list[#list + 1] = ARGV[1]
 end
 redis.call('SET', KEYS[1], table.concat(list, ' '), 'PX', ARGV[3])
+redis.call('ZADD', KEYS[2], 'NX', now, ARGV[1]) -- who asks is alive, though the engine may have been emptied
 return first or ARGV[1]
 `
 
-// beatScript says that a node is alive, and returns who is, who was lately, the end of the log of purges, and 1 if
-// the node was not known. KEYS: the nodes,
-// the log, how far nodes have read it. ARGV: the node, its URL, how long a node without a heartbeat lives (ms), how long
-// it is remembered (ms), how far it has read the log, or "".
+// beatScript says that a node is alive, and returns who is, who was lately, the end of the log of purges, and since when
+// all this is known. KEYS: the nodes, the log, how far nodes have read it, since when. ARGV: the node, its URL, how long a
+// node without a heartbeat lives (ms), how long it is remembered (ms), how far it has read the log, or "".
 const beatScript = `
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -47,7 +47,8 @@ for _, node in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
     redis.call('ZREM', KEYS[1], node)
   end
 end
-local new = redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('SET', KEYS[4], ARGV[1] .. now, 'NX')
 if ARGV[5] ~= '' then
   redis.call('HSET', KEYS[3], ARGV[2], ARGV[5])
 end
@@ -56,6 +57,6 @@ return {
   redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. (now - tonumber(ARGV[3])), '+inf'),
   redis.call('ZRANGE', KEYS[1], 0, -1),
   last[1] and last[1][1] or '',
-  new,
+  redis.call('GET', KEYS[4]),
 }
 `

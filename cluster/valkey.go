@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valkey-io/valkey-go"
@@ -17,14 +18,16 @@ import (
 // ValkeyDirectory is a Directory in Valkey, or Redis from 7.0 on. It also knows which nodes are alive and what was purged.
 // The engine carries no bodies and no URLs that can be read back, but for those of purges.
 //
-// While the engine does not answer within 200 ms, the nodes that were last known share the keys by rendezvous hashing; it
+// While the engine says nothing for 200 ms, the nodes that were last known share the keys by rendezvous hashing; it
 // is asked again as soon as a heartbeat succeeds. One ValkeyDirectory is for one [Node], which starts its heartbeat.
 type ValkeyDirectory struct {
 	prefix     string
 	option     *valkey.ClientOption // to connect with; nil: client was given
 	hold, beat *valkey.Lua
 	gone       gone
-	stop       func() // ends the heartbeat
+	lost       atomic.Uint64 // questions that the engine did not answer
+	heard      atomic.Int64  // when it last answered one, in Unix nanoseconds
+	stop       func()        // ends the heartbeat
 
 	mu     sync.Mutex
 	self   member
@@ -32,8 +35,10 @@ type ValkeyDirectory struct {
 	down   bool          // the last word from the engine was none
 	alive  []string      // URLs, as the last heartbeat found them
 	known  []string      // those of the last hour, who have not left
-	before []string      // what known was before the engine forgot us; until beforeTill
+	before []string      // what known was before the engine forgot us; at least until beforeTill
 	pos    string        // how far the log has been read; "": not at all
+
+	since string // when the engine began to know all this
 
 	beforeTill time.Time
 }
@@ -48,7 +53,8 @@ const (
 	aliveFor    = 1500 * time.Millisecond
 	knownFor    = time.Hour
 	keptFor     = 10 * time.Minute
-	engineLimit = 200 * time.Millisecond
+	engineLimit = 200 * time.Millisecond // how long the engine may say nothing at all
+	engineMost  = time.Second            // how long it may take for one question while it answers others
 )
 
 var errEngineDown = errors.New("cluster: the engine is not there")
@@ -66,6 +72,7 @@ func Valkey(c valkey.Client, prefix string) *ValkeyDirectory {
 // Connect is Valkey with a client of its own, for an engine that need not be there yet: it is tried again until it is.
 func Connect(o valkey.ClientOption, prefix string) *ValkeyDirectory {
 	d := Valkey(nil, prefix)
+	o.AlwaysPipelining = true // or a question would hold a connection, and be held up by it, for longer than its context lasts
 	o.DisableRetry, o.ForceSingleClient = true, o.ForceSingleClient || len(o.InitAddress) == 1 && o.Sentinel.MasterSet == ""
 	if o.ConnWriteTimeout == 0 {
 		o.ConnWriteTimeout = time.Second
@@ -110,7 +117,7 @@ func (d *ValkeyDirectory) Members(ctx context.Context) ([]string, error) {
 func (d *ValkeyDirectory) nearby() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if time.Now().After(d.beforeTill) {
+	if d.before == nil {
 		return d.known
 	}
 	return union(d.known, d.before)
@@ -139,20 +146,59 @@ func (d *ValkeyDirectory) lasting() bool {
 func (d *ValkeyDirectory) find(ctx context.Context, key, gone, self string) (string, error) {
 	c := d.usable()
 	if c == nil {
+		d.lost.Add(1)
 		return d.without(key, self)
 	}
-	ctx, cancel := context.WithTimeout(ctx, engineLimit)
-	defer cancel()
+	ctx, end := d.hearing(ctx)
+	defer end()
 	sum := digestOf(key)
-	r := d.hold.Exec(ctx, c, []string{d.prefix + "k:" + base64.RawURLEncoding.EncodeToString(sum[:]), d.prefix + "nodes"},
-		[]string{d.member(self).String(), millis(aliveFor), millis(keptFor), gone})
-	holder, err := r.ToString()
+	type result struct {
+		holder string
+		err    error
+	}
+	came := make(chan result, 1)
+	go func() { // a client that waits for a connection may not heed its context
+		holder, err := d.hold.Exec(ctx, c, []string{d.prefix + "k:" + base64.RawURLEncoding.EncodeToString(sum[:]), d.prefix + "nodes"},
+			[]string{d.member(self).String(), millis(aliveFor), millis(keptFor), gone}).ToString()
+		came <- result{holder, err}
+	}()
+	var holder string
+	var err error
+	select {
+	case r := <-came:
+		holder, err = r.holder, r.err
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
 	if err != nil {
+		d.lost.Add(1)
 		d.failed(ctx, err)
 		return d.without(key, self)
 	}
+	d.heard.Store(time.Now().UnixNano())
 	url, _, _ := strings.Cut(holder, "#")
 	return url, nil
+}
+
+// hearing is a context that ends when the engine does not answer in time. On a machine that is overloaded, answers come late
+// but they come: then it is not the engine that hangs.
+func (d *ValkeyDirectory) hearing(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithTimeoutCause(ctx, engineMost, errEngineDown)
+	ctx, lose := context.WithCancelCause(ctx)
+	var mu sync.Mutex
+	mu.Lock()
+	defer mu.Unlock()
+	var timer *time.Timer
+	timer = time.AfterFunc(engineLimit, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if quiet := time.Since(time.Unix(0, d.heard.Load())); quiet < engineLimit {
+			timer.Reset(engineLimit - quiet)
+			return
+		}
+		lose(errEngineDown)
+	})
+	return ctx, func() { timer.Stop(); lose(nil); cancel() }
 }
 
 // without finds a holder while there is no engine.
@@ -185,7 +231,7 @@ func (d *ValkeyDirectory) usable() valkey.Client {
 
 // failed notes that the engine did not answer; what it says (that it is full, that it is loading) is not that.
 func (d *ValkeyDirectory) failed(ctx context.Context, err error) {
-	if _, said := valkey.IsValkeyErr(err); said || errors.Is(context.Cause(ctx), context.Canceled) {
+	if _, said := valkey.IsValkeyErr(err); said || context.Cause(ctx) == context.Canceled {
 		return
 	}
 	d.mu.Lock()

@@ -1,0 +1,75 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// watch waits for a node, and gives it up when it hangs.
+type watch struct {
+	n      *Node
+	peer   *peer
+	giveUp context.CancelCauseFunc
+	timer  *time.Timer
+
+	mu    sync.Mutex
+	since time.Time // when the wait began; zero: nobody waits
+}
+
+const (
+	lookAgain  = 100 * time.Millisecond
+	mostSilent = 3 // times Silence, for a node that has a heartbeat
+)
+
+func (n *Node) newWatch(p *peer, giveUp context.CancelCauseFunc) *watch {
+	w := &watch{n: n, peer: p, giveUp: giveUp}
+	w.timer = time.AfterFunc(time.Hour, w.look)
+	w.timer.Stop()
+	return w
+}
+
+// begin begins a wait anew.
+func (w *watch) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.since = time.Now()
+	w.timer.Reset(w.n.silence)
+}
+
+func (w *watch) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.since = time.Time{}
+	w.timer.Stop()
+}
+
+// look is called when a node has sent nothing for a while. One that answers a ping works: it is the origin that is slow. One
+// that has a heartbeat may be overloaded, or cannot be reached from here; it is given a while more.
+func (w *watch) look() {
+	w.mu.Lock()
+	since := w.since
+	w.mu.Unlock()
+	if since.IsZero() {
+		return
+	}
+	works := w.n.ping(w.n.ctx, w.peer)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.since != since:
+	case works:
+		w.since = time.Now()
+		w.timer.Reset(w.n.silence)
+	case time.Since(since) < mostSilent*w.n.silence && w.n.isAlive(w.peer.url):
+		w.timer.Reset(lookAgain)
+	default:
+		w.giveUp(errSilent)
+	}
+}
+
+// isAlive tells whether a node that does not answer has a heartbeat all the same.
+func (n *Node) isAlive(node string) bool {
+	d, ok := n.directory.(interface{ Alive(string) bool })
+	return ok && d.Alive(node)
+}

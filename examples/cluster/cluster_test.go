@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const seeds = 3
+
+// seeded runs a test with each seed. Names of objects have it in them.
+func seeded(t *testing.T, test func(t *testing.T, rng *rand.Rand, seed int)) {
+	for seed := range seeds {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { test(t, rand.New(rand.NewPCG(uint64(seed), 7)), seed) })
+	}
+}
+
+func median(of []time.Duration) (half, most time.Duration) {
+	slices.Sort(of)
+	return of[len(of)/2], of[len(of)*99/100]
+}
+
+func TestManyViewersOfOneColdSegment(t *testing.T) {
+	o := newSource(t)
+	for name, e := range map[string]*engine{"engine": newEngine(t), "members": nil} {
+		nodes := startNodes(t, 4, o, e)
+		view(nodes[0].url + "/live/10/0/warm" + name)
+		seeded(t, func(t *testing.T, rng *rand.Rand, seed int) {
+			path := fmt.Sprintf("/%d/2000/%s%d.ts", 4<<20, name, seed)
+			want := bodyOf(path, "1", 4<<20)
+			var mu sync.Mutex
+			var first, last []time.Duration
+			all(500, func(i int) {
+				s := view(nodes[i%4].url + "/live" + path)
+				mu.Lock()
+				defer mu.Unlock()
+				assert.NoError(t, s.err)
+				assert.True(t, bytes.Equal(want, s.body), "viewer %d", i)
+				first, last = append(first, s.first), append(last, s.all)
+			})
+			require.Equal(t, 1, o.count(path))
+			half, most := median(first)
+			_, end := median(last)
+			t.Logf("first byte p50 %v, p99 %v; last byte p99 %v", half, most, end)
+		})
+	}
+}
+
+func logStats(t *testing.T, nodes []*node) {
+	for _, n := range nodes {
+		s := n.stats()
+		t.Logf("from nodes %d, to nodes %d, takeovers %d, alone %d, resumed %d, refused %d, unheard %d",
+			s.FromNodes, s.ToNodes, s.Takeovers, s.Alone, s.Resumed, s.Refused, s.Unheard)
+	}
+}
+
+func TestManyObjectsOnAllNodesAtOnce(t *testing.T) {
+	o := newSource(t)
+	nodes := startNodes(t, 4, o, newEngine(t), "-cache", "1GiB")
+	seeded(t, func(t *testing.T, rng *rand.Rand, seed int) {
+		film := fmt.Sprintf("/%d/0/film%d.mp4", 200<<20, seed)
+		filmBody := bodyOf(film, "1", 200<<20)
+		all(200, func(i int) {
+			size := 1000 + i*997
+			path := fmt.Sprintf("/%d/20/s%d-%d.ts", size, seed, i)
+			want := bodyOf(path, "1", size)
+			all(4, func(n int) {
+				url := nodes[n].url + "/live"
+				switch (i + n) % 5 {
+				case 0:
+					resp, err := viewers.Head(url + path)
+					assert.NoError(t, err)
+					assert.EqualValues(t, size, resp.ContentLength)
+					resp.Body.Close()
+				case 1:
+					s := view(url+path, "Range", "bytes=0-499")
+					assert.True(t, s.err == nil && s.status == 206 && bytes.Equal(want[:500], s.body), "%v", s.err)
+				case 2:
+					s := view(url+path, "Range", "bytes=-300")
+					assert.True(t, s.err == nil && s.status == 206 && bytes.Equal(want[size-300:], s.body), "%v", s.err)
+				default:
+					s := view(url + path)
+					assert.True(t, s.err == nil && s.status == 200 && bytes.Equal(want, s.body), "%v", s.err)
+				}
+				if i%20 == 0 {
+					off := (i*31 + n*7) % 190 << 20
+					s := view(url+film, "Range", fmt.Sprintf("bytes=%d-%d", off+5, off+3<<20))
+					assert.True(t, s.err == nil && s.status == 206 && bytes.Equal(filmBody[off+5:off+3<<20+1], s.body), "%v %d", s.err, s.status)
+				}
+			})
+		})
+		logStats(t, nodes)
+		require.Equal(t, 1, o.most(fmt.Sprintf("/s%d-", seed)))
+		require.Equal(t, 1, o.most(film), "each slice once")
+	})
+}
+
+func TestALivePlaylistIsAskedForOncePerTTL(t *testing.T) {
+	o := newSource(t)
+	nodes := startNodes(t, 4, o, newEngine(t))
+	seeded(t, func(t *testing.T, rng *rand.Rand, seed int) {
+		path := fmt.Sprintf("/live/%d.m3u8", seed)
+		var oldest atomic.Int64
+		begun := time.Now()
+		all(8, func(i int) {
+			time.Sleep(time.Duration(i) * 61 * time.Millisecond)
+			for time.Since(begun) < 3*time.Second {
+				at := time.Now()
+				s := view(nodes[i%4].url + "/live" + path)
+				if !assert.NoError(t, s.err) {
+					return
+				}
+				_, text, _ := strings.Cut(string(s.body), "#X-AT:")
+				made, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+				assert.NoError(t, err)
+				oldest.Store(max(oldest.Load(), int64(at.Sub(time.Unix(0, made)))))
+				time.Sleep(20 * time.Millisecond)
+			}
+		})
+		ran := time.Since(begun)
+		t.Logf("oldest %v, %d fetches in %v", time.Duration(oldest.Load()), o.count(path), ran)
+		require.LessOrEqual(t, time.Duration(oldest.Load()), 550*time.Millisecond)
+		require.LessOrEqual(t, o.count(path), int(ran/(500*time.Millisecond))+1)
+	})
+}
+
+func TestBlockedViewersAreAnsweredThoughTheHolderDies(t *testing.T) {
+	o := newSource(t)
+	nodes := startNodes(t, 4, o, newEngine(t))
+	block := func(name string, from int, fault func()) {
+		path := fmt.Sprintf("/block/%s.m3u8?_HLS_msn=%s", name, "7")
+		time.AfterFunc(time.Second, fault)
+		all(200, func(i int) {
+			s := view(nodes[from+i%(4-from)].url + "/live" + path)
+			assert.NoError(t, s.err)
+			assert.Contains(t, string(s.body), "#EXTINF", "viewer %d", i)
+		})
+	}
+	block("quiet", 0, func() {})
+	require.Equal(t, 1, o.count("/block/quiet"))
+	// The first node is to hold it: it is asked first.
+	ready := make(chan seen)
+	go func() { ready <- view(nodes[0].url + "/live/block/killed.m3u8?_HLS_msn=7") }()
+	require.Eventually(t, func() bool { return o.count("/block/killed") == 1 }, 5*time.Second, time.Millisecond)
+	block("killed", 1, nodes[0].kill)
+	<-ready
+	require.Equal(t, 2, o.count("/block/killed"))
+}
+
+// holder is the node that asks the origin, and the others.
+func holder(t *testing.T, nodes []*node) (one *node, others []*node) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		others = nil
+		for _, n := range nodes {
+			if n.stats().Parent.Misses > 0 {
+				one = n
+			} else {
+				others = append(others, n)
+			}
+		}
+		return one != nil
+	}, 10*time.Second, 5*time.Millisecond)
+	return one, others
+}
+
+func TestAHolderThatEndsMidwayCutsNobodyElse(t *testing.T) {
+	for name, s := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "hangs": syscall.SIGSTOP} {
+		for _, percent := range []int{10, 50, 90} {
+			for _, e := range []*engine{newEngine(t), nil} {
+				t.Run(fmt.Sprintf("%s at %d %%, engine %v", name, percent, e != nil), func(t *testing.T) {
+					o := newSource(t)
+					nodes := startNodes(t, 4, o, e)
+					path := fmt.Sprintf("/%d/2000/a.ts", 4<<20)
+					begun := time.Now()
+					go view(nodes[0].url + "/live" + path)
+					one, others := holder(t, nodes)
+					time.AfterFunc(time.Duration(percent)*20*time.Millisecond-time.Since(begun), func() { one.signal(s) })
+					want := bodyOf(path, "1", 4<<20)
+					all(30, func(i int) {
+						s := view(others[i%3].url + "/live" + path)
+						assert.NoError(t, s.err)
+						assert.True(t, bytes.Equal(want, s.body))
+					})
+					require.LessOrEqual(t, o.count(path), 2)
+				})
+			}
+		}
+	}
+}
+
+func TestWithoutAStrongETagABodyBreaksLoudly(t *testing.T) {
+	o := newSource(t)
+	o.tag = func(string) string { return "" }
+	nodes := startNodes(t, 4, o, newEngine(t))
+	path := fmt.Sprintf("/%d/2000/a.ts", 4<<20)
+	go view(nodes[0].url + "/live" + path)
+	one, others := holder(t, nodes)
+	time.AfterFunc(700*time.Millisecond, one.kill)
+	want := bodyOf(path, "1", 4<<20)
+	all(12, func(i int) {
+		s := view(others[i%3].url + "/live" + path)
+		assert.True(t, s.err != nil || bytes.Equal(want, s.body), "an end that looks well")
+	})
+}

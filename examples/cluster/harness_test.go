@@ -1,0 +1,404 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cluster"
+	"github.com/stretchr/testify/require"
+)
+
+// program is what is tested, built as users build it.
+var program string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "hlsproxy-cluster")
+	if err == nil {
+		program = filepath.Join(dir, "cluster")
+		var said []byte
+		if said, err = exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+			err = fmt.Errorf("%w: %s", err, said)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// node is a process.
+type node struct {
+	t         *testing.T
+	args      []string
+	cmd       *exec.Cmd
+	url, self string
+}
+
+func startNode(t *testing.T, args ...string) *node {
+	t.Helper()
+	n := &node{t: t, args: append([]string{"-addr", "127.0.0.1:0", "-node", "127.0.0.1:0"}, args...)}
+	n.start()
+	t.Cleanup(n.kill)
+	return n
+}
+
+func (n *node) start() {
+	n.t.Helper()
+	n.cmd = exec.Command(program, n.args...)
+	n.cmd.Stderr = os.Stderr
+	out, err := n.cmd.StdoutPipe()
+	require.NoError(n.t, err)
+	require.NoError(n.t, n.cmd.Start())
+	lines := bufio.NewScanner(out)
+	for _, l := range []struct {
+		prefix string
+		to     *string
+	}{{"listening on ", &n.url}, {"nodes reach this one at ", &n.self}} {
+		require.True(n.t, lines.Scan())
+		rest, ok := strings.CutPrefix(lines.Text(), l.prefix)
+		require.True(n.t, ok, lines.Text())
+		*l.to = rest
+	}
+	// When it is started again it is to be found where it was.
+	n.args = append([]string{"-addr", strings.TrimPrefix(n.url, "http://"), "-node", strings.TrimPrefix(n.self, "http://")}, n.args[4:]...)
+	go io.Copy(io.Discard, out)
+}
+
+func (n *node) signal(s syscall.Signal) { _ = n.cmd.Process.Signal(s) }
+
+func (n *node) kill() {
+	n.signal(syscall.SIGKILL)
+	_ = n.cmd.Wait()
+}
+
+// leave ends the process as an operator does.
+func (n *node) leave() {
+	n.t.Helper()
+	at := time.Now()
+	n.signal(syscall.SIGTERM)
+	require.NoError(n.t, n.cmd.Wait())
+	require.Less(n.t, time.Since(at), 8*time.Second)
+}
+
+func (n *node) stats() (s cluster.Stats) {
+	n.t.Helper()
+	resp, err := http.Get(n.url + "/stats")
+	require.NoError(n.t, err)
+	defer resp.Body.Close()
+	require.NoError(n.t, json.NewDecoder(resp.Body).Decode(&s))
+	return s
+}
+
+func (n *node) purge(prefix string) (status int, said purged) {
+	n.t.Helper()
+	resp, err := http.Post(n.url+"/purge?prefix="+prefix, "", nil)
+	require.NoError(n.t, err)
+	defer resp.Body.Close()
+	require.NoError(n.t, json.NewDecoder(resp.Body).Decode(&said))
+	return resp.StatusCode, said
+}
+
+// nodes starts some behind an engine, or, without one, as members.
+func startNodes(t *testing.T, count int, o *source, e *engine, args ...string) []*node {
+	t.Helper()
+	args = append([]string{"-origin", o.URL, "-allow", "127.0.0.0/8", "-secret", "of the test"}, args...)
+	if e != nil {
+		args = append(args, "-engine", "redis://"+e.addr)
+	} else {
+		var ports []string
+		for range count {
+			ports = append(ports, freePort(t))
+		}
+		var nodes []*node
+		for _, p := range ports {
+			args := args
+			for _, m := range ports {
+				args = append(args, "-member", "http://"+m)
+			}
+			n := &node{t: t, args: append([]string{"-addr", "127.0.0.1:0", "-node", p}, args...)}
+			n.start()
+			t.Cleanup(n.kill)
+			nodes = append(nodes, n)
+		}
+		return nodes
+	}
+	var nodes []*node
+	for range count {
+		nodes = append(nodes, startNode(t, args...))
+	}
+	return nodes
+}
+
+func freePort(t *testing.T) string {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// source is an origin that answers /SIZE/MILLISECONDS/NAME with a body of that size, which takes that long, and counts.
+type source struct {
+	*httptest.Server
+	mu      sync.Mutex
+	asked   map[string]int // by method, URL and Range
+	version string
+	filmOf  string
+	film    []byte
+	tag     func(string) string // nil: a strong one
+}
+
+func newSource(t *testing.T) *source {
+	o := &source{asked: map[string]int{}, version: "1"}
+	o.Server = httptest.NewServer(o)
+	t.Cleanup(o.Close)
+	return o
+}
+
+func (o *source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	o.mu.Lock()
+	key := r.Method + " " + r.URL.RequestURI()
+	if v := r.Header.Get("Range"); v != "" {
+		key += " " + v
+	}
+	o.asked[key]++
+	version, tag := o.version, o.tag
+	o.mu.Unlock()
+	parts := strings.SplitN(strings.Trim(r.URL.Path, "/"), "/", 3)
+	size, err := strconv.Atoi(parts[0])
+	if err != nil || len(parts) != 3 {
+		o.special(w, r, parts)
+		return
+	}
+	took, _ := strconv.Atoi(parts[1])
+	body := o.body(r.URL.Path, version, size)
+	etag := fmt.Sprintf(`"%x"`, sha256.Sum256(body[:min(len(body), 4096)]))
+	if tag != nil {
+		etag = tag(etag)
+	}
+	if etag != "" {
+		w.Header().Set("ETag", etag)
+	}
+	w.Header().Set("Content-Type", "video/mp2t")
+	http.ServeContent(w, r, "", time.Time{}, &paced{Reader: bytes.NewReader(body), size: size, took: time.Duration(took) * time.Millisecond, w: w})
+}
+
+// body is bodyOf, which takes its time for a film.
+func (o *source) body(path, version string, size int) []byte {
+	if size < 8<<20 {
+		return bodyOf(path, version, size)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.filmOf != path+version {
+		o.filmOf, o.film = path+version, bodyOf(path, version, size)
+	}
+	return o.film
+}
+
+// special answers other things than media.
+func (o *source) special(w http.ResponseWriter, r *http.Request, parts []string) {
+	switch parts[0] {
+	case "live":
+		now := time.Now().UnixNano()
+		w.Header().Set("Content-Type", "application/vnd.apple.mpegurl")
+		w.Header().Set("ETag", fmt.Sprintf(`"%d"`, now))
+		fmt.Fprintf(w, "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:%d\n#X-AT:%d\n", now/1e9, now)
+	case "block":
+		select {
+		case <-time.After(3 * time.Second):
+		case <-r.Context().Done():
+		}
+		w.Header().Set("Content-Type", "application/vnd.apple.mpegurl")
+		fmt.Fprint(w, "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:1\n#EXTINF:1,\na.ts\n")
+	case "503":
+		w.Header().Set("Retry-After", "7")
+		http.Error(w, "no", http.StatusServiceUnavailable)
+	case "reset":
+		panic(http.ErrAbortHandler)
+	case "html":
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, "<html>not media")
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// paced is a body that takes its time.
+type paced struct {
+	*bytes.Reader
+	size int
+	took time.Duration
+	w    http.ResponseWriter
+}
+
+func (p *paced) Read(b []byte) (int, error) {
+	if p.took == 0 {
+		return p.Reader.Read(b)
+	}
+	n, err := p.Reader.Read(b[:min(len(b), 32<<10)])
+	http.NewResponseController(p.w).Flush()
+	time.Sleep(time.Duration(float64(p.took) * float64(n) / float64(p.size)))
+	return n, err
+}
+
+func (p *paced) WriteTo(w io.Writer) (int64, error) {
+	return io.Copy(struct{ io.Writer }{w}, struct{ io.Reader }{p})
+}
+
+func (o *source) setVersion(v string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.version = v
+}
+
+// count is how often the origin was asked in any way for paths with this in them, HEAD apart.
+func (o *source) count(part string) (n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for key, c := range o.asked {
+		if strings.HasPrefix(key, "GET ") && strings.Contains(key, part) {
+			n += c
+		}
+	}
+	return n
+}
+
+func (o *source) most(part string) (n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for key, c := range o.asked {
+		if strings.HasPrefix(key, "GET ") && strings.Contains(key, part) {
+			n = max(n, c)
+		}
+	}
+	return n
+}
+
+// bodyOf is what a path has, in a version.
+func bodyOf(path, version string, size int) []byte {
+	sum := sha256.Sum256([]byte(path + " " + version))
+	rng := rand.New(rand.NewPCG(binary.LittleEndian.Uint64(sum[:]), 1))
+	b := make([]byte, (size+7)/8*8)
+	for i := 0; i < len(b); i += 8 {
+		binary.LittleEndian.PutUint64(b[i:], rng.Uint64())
+	}
+	return b[:size]
+}
+
+// viewers have connections of their own, and so many as they like.
+var viewers = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 600, MaxIdleConns: 3000, DisableCompression: true}, Timeout: 60 * time.Second}
+
+// seen is what a viewer got.
+type seen struct {
+	status int
+	header http.Header
+	body   []byte
+	first  time.Duration // until the header
+	all    time.Duration
+	err    error
+}
+
+func view(url string, header ...string) (s seen) {
+	r, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return seen{err: err}
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	at := time.Now()
+	resp, err := viewers.Do(r)
+	if err != nil {
+		return seen{err: err}
+	}
+	defer resp.Body.Close()
+	s = seen{status: resp.StatusCode, header: resp.Header, first: time.Since(at)}
+	s.body, s.err = io.ReadAll(resp.Body)
+	s.all = time.Since(at)
+	return s
+}
+
+// all runs a function for each of a number of viewers at once.
+func all(count int, one func(i int)) {
+	var wg sync.WaitGroup
+	for i := range count {
+		wg.Go(func() { one(i) })
+	}
+	wg.Wait()
+}
+
+// engine is a redis-server of its own.
+type engine struct {
+	addr string
+	cmd  *exec.Cmd
+	args []string
+}
+
+func newEngine(t *testing.T, args ...string) *engine {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		if os.Getenv("HLSPROXY_REQUIRE_TOOLS") != "" {
+			t.Fatal("redis-server is missing")
+		}
+		t.Skip("there is no redis-server")
+	}
+	e := &engine{addr: freePort(t), args: args}
+	e.start(t)
+	t.Cleanup(e.kill)
+	return e
+}
+
+func (e *engine) start(t *testing.T) {
+	_, port, _ := net.SplitHostPort(e.addr)
+	e.cmd = exec.Command("redis-server", append([]string{
+		"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", os.TempDir(),
+	}, e.args...)...)
+	require.NoError(t, e.cmd.Start())
+	require.Eventually(t, func() bool { return e.say("PING") == nil }, 20*time.Second, 10*time.Millisecond)
+}
+
+func (e *engine) signal(s syscall.Signal) { _ = e.cmd.Process.Signal(s) }
+
+func (e *engine) kill() {
+	e.signal(syscall.SIGKILL)
+	_ = e.cmd.Wait()
+}
+
+// say sends a command, and waits for the answer.
+func (e *engine) say(command string) error {
+	c, err := net.Dial("tcp", e.addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+	if _, err := fmt.Fprintf(c, "%s\r\n", command); err != nil {
+		return err
+	}
+	line, err := bufio.NewReader(c).ReadString('\n')
+	if err == nil && strings.HasPrefix(line, "-") {
+		err = fmt.Errorf("%s: %s", command, line)
+	}
+	return err
+}
