@@ -20,15 +20,15 @@ type channels struct {
 	mu         sync.Mutex
 	seed       maphash.Seed
 	young, old map[uint64]*channel // two generations, so that no sweep is needed
-	named      recent              // keys that playlists name at their live edge
+	named      recent              // keys that playlists name
 	hinted     recent              // keys that playlists hint at
 }
 
 const (
-	mostChannels = 256 // in a generation
-	mostNames    = 512 // of a channel: those next to the live edge
-	edge         = 16  // names that count as just named
-	namedFor     = 10 * time.Second
+	mostChannels = 256  // in a generation
+	mostNames    = 512  // of a channel: those next to the live edge
+	mostListed   = 4096 // names of one playlist that are looked at
+	namedFor     = 10 * time.Minute
 )
 
 // channel is one live playlist.
@@ -158,15 +158,15 @@ func (c *channels) isHinted(key string) bool {
 	return c.hinted.has(key, time.Now(), namedFor)
 }
 
-// note remembers what a playlist names at its live edge.
+// note remembers what a playlist names.
 func (c *channels) note(keys []string, hints []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	for _, key := range keys[max(len(keys)-edge, 0):] {
+	for _, key := range keys[max(len(keys)-recentMost/2, 0):] {
 		c.named.add(key, now, namedFor)
 	}
-	for _, key := range hints[:min(len(hints), edge)] {
+	for _, key := range hints {
 		c.hinted.add(key, now, namedFor)
 	}
 }
@@ -187,7 +187,10 @@ func (t *Transport) judge(o *flight, e *Entry) (list hls.Info, err error) {
 		}
 	case http.StatusOK:
 		var ok bool
-		if list, ok = lookAt(e); !ok || list.Multivariant {
+		if list, ok = lookAt(e); !ok && t.TTL == nil && e.TTL == 0 && t.channels.isNamed(o.primary) {
+			e.TTL = e.namedTTL()
+		}
+		if !ok || list.Multivariant {
 			break
 		}
 		again := list.Ended() && !(list.VOD && list.MediaSequence == 0) && t.channels.wasLive(listOf(keyOf(o.primary, e)))
@@ -199,23 +202,25 @@ func (t *Transport) judge(o *flight, e *Entry) (list hls.Info, err error) {
 	return list, nil
 }
 
-// notice takes in a new version of a live playlist: what it shows to be of an earlier programme is asked about before it is served
+// notice takes in a new version of a playlist: what a live one shows to be of an earlier programme is asked about before it is served
 // again. It is called before any viewer can have seen the end of the playlist.
 func (t *Transport) notice(o *flight, e *Entry, list hls.Info) {
-	if !e.Live {
+	if list.Segments+list.Parts == 0 || list.Multivariant {
 		return
 	}
 	v := version{info: list, partial: strings.Contains(e.URL, "_HLS_skip=")}
 	var hints []string
 	v.keys, hints = t.namesOf(e)
 	t.channels.note(v.keys, hints)
-	old := t.channels.next(listOf(keyOf(o.primary, e)), v)
-	if len(old) > 0 {
+	if !e.Live {
+		return
+	}
+	if old := t.channels.next(listOf(keyOf(o.primary, e)), v); len(old) > 0 {
 		t.outdate(old)
 	}
 }
 
-// namesOf lists the keys of what a playlist names, and of what it hints at.
+// namesOf lists the keys of what a playlist names, the last ones of a long one, and of what it hints at.
 func (t *Transport) namesOf(e *Entry) (keys, hints []string) {
 	text, _, ok := open(e)
 	base, err := url.Parse(e.URL)
@@ -223,7 +228,14 @@ func (t *Transport) namesOf(e *Entry) (keys, hints []string) {
 		return nil, nil
 	}
 	all, _ := io.ReadAll(io.LimitReader(text, maxPlaylist))
+	var refs []string
+	hinted := map[string]bool{}
 	for ref, hint := range hls.Refs(all) {
+		if refs = append(refs, ref); hint && len(hinted) < 4 {
+			hinted[ref] = true
+		}
+	}
+	for _, ref := range refs[max(len(refs)-mostListed, 0):] {
 		u, err := base.Parse(ref)
 		if err != nil {
 			continue
@@ -234,7 +246,7 @@ func (t *Transport) namesOf(e *Entry) (keys, hints []string) {
 			return nil, nil
 		}
 		keys = append(keys, key)
-		if hint {
+		if hinted[ref] {
 			hints = append(hints, key)
 		}
 	}

@@ -45,7 +45,7 @@ type fill struct {
 // newFill is not ok for an answer that must not be shared.
 func newFill(o *flight, resp *http.Response) (*fill, bool) {
 	c := rules.ParseControl(resp.Header)
-	vary, ok := rules.VaryOf(resp.Header, o.req.Header, viewerFields[:])
+	vary, ok := o.varyOf(resp.Header)
 	if resp.Header == nil {
 		resp.Header = http.Header{}
 	}
@@ -53,7 +53,7 @@ func newFill(o *flight, resp *http.Response) (*fill, bool) {
 	if isSlice {
 		vary = nil // the whole was chosen already, and the key names it
 	}
-	if !isSlice && (!ok || private(o.req.URL.Path, resp, c) || endless(resp) || resp.ContentLength > o.t.maxBody()) {
+	if !isSlice && (!ok || o.isPrivate(resp, c) || endless(resp) || resp.ContentLength > o.t.maxBody()) {
 		return nil, false
 	}
 	e, length := newEntry(o, resp, vary), resp.ContentLength
@@ -200,7 +200,7 @@ const (
 // awaitEnd waits for the end of what is to be a playlist. It returns nil for what proves to be none.
 func (f *fill) awaitEnd(ctx context.Context) (*Entry, error) {
 	var late <-chan time.Time
-	var start [hls.SniffLen]byte
+	var start [64]byte // a viewer has a small stack
 	for {
 		st := f.body.State()
 		switch {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/internal/sharing"
 )
 
 // flight is one question to the origin. It is asked with the request of one viewer, and all viewers of its key share it until
@@ -21,6 +22,7 @@ type flight struct {
 	cancel       context.CancelCauseFunc
 	asked        time.Time
 	asks         bool        // req asks whether kept still holds
+	anonymous    bool        // req tells nothing of its viewer
 	barred       atomic.Bool // what comes is not stored: it was purged, given up, or displaced by a later answer
 
 	// Below Transport.mu.
@@ -85,6 +87,9 @@ func (t *Transport) join(r *http.Request, have found, ask bool) (*http.Response,
 	// Under the lock, so that the call of this key is always that of the flight.
 	landed := t.group.DoChan(have.key, o.run)
 	t.mu.Unlock()
+	if t.channels.isHinted(have.primary) {
+		sharing.WaitLonger(r.Context(), blockingIdle)
+	}
 
 	select {
 	case res := <-landed:
@@ -105,6 +110,7 @@ func (t *Transport) newFlight(r *http.Request, have found) *flight {
 	req := r.WithContext(ctx)
 	req.Method, req.Header, req.Body, req.GetBody = http.MethodGet, fillHeader(r), nil, nil
 	o := &flight{t: t, primary: have.primary, key: have.key, part: have.part, req: req, cancel: cancel}
+	o.anonymous = !t.PerViewer && sharing.IsAnonymous(ctx)
 	if o.part != nil {
 		o.req = req.WithContext(o.part.with(ctx))
 		o.part.ask(req.Header)
@@ -196,7 +202,11 @@ func (o *flight) keep(e *Entry) bool {
 
 // ask puts the question to Base and waits for the header as long as it may take.
 func (o *flight) ask() (*http.Response, error) {
-	patience := time.AfterFunc(o.t.patience(o.req), func() { o.cancel(&fault{reason: ErrIdle}) })
+	wait := o.t.patience(o.req)
+	if o.t.channels.isHinted(o.primary) {
+		wait = max(wait, blockingIdle)
+	}
+	patience := time.AfterFunc(wait, func() { o.cancel(&fault{reason: ErrIdle}) })
 	resp, err := o.t.ask(o.req)
 	if err == nil && (resp == nil || resp.Body == nil) {
 		err = &fault{ErrBroken, errors.New("no response")}
@@ -216,7 +226,7 @@ func (o *flight) ask() (*http.Response, error) {
 // sane refuses what is no answer to the question.
 func (o *flight) sane(resp *http.Response) error {
 	if o.part != nil {
-		return o.part.check(resp)
+		return o.part.check(o, resp)
 	}
 	return sane(resp)
 }

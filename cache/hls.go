@@ -128,10 +128,18 @@ func (e *Entry) natural() time.Duration {
 		return ttlMedia
 	case label == hls.Playlist, name == hls.Playlist:
 		return never
-	case label.IsMedia(), name.IsMedia():
-		return ttlMedia
+	case label.IsMedia(), name.IsMedia(), label.IsDocument() && body == hls.Unknown && e.size() > 0:
+		return ttlMedia // what is labelled as text and is none is an encrypted segment
 	}
 	return 0
+}
+
+// namedTTL is how long what a playlist names is fresh where its kind says nothing: it is a segment, whatever it is called.
+func (e *Entry) namedTTL() time.Duration {
+	if _, said := rules.ParseControl(e.Header).Lifetime(e.Header); said || e.kind().IsDocument() || e.natural() == never {
+		return 0
+	}
+	return ttlMedia
 }
 
 // kind is what the first bytes are.

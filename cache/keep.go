@@ -17,6 +17,7 @@ func newEntry(o *flight, resp *http.Response, vary http.Header) *Entry {
 		URL: o.req.URL.String(), Status: resp.StatusCode, Header: rules.Storable(resp.Header), Vary: vary,
 	}
 	e.arrived(resp.Header, o.asked)
+	delete(e.Header, "Set-Cookie") // what is shared sets none
 	if resp.ContentLength >= 0 {
 		e.Header["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
 	} else {

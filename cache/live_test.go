@@ -359,3 +359,51 @@ func TestFewQuestionsGoOnForNobody(t *testing.T) {
 		time.Sleep(time.Minute)
 	})
 }
+
+// A part that a playlist has hinted at may be held back until it exists, as a blocking reload may; anything else may not.
+func TestAHintedPartMayBeHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cache.Transport{Store: store(t), Base: trip(func(r *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(r.URL.Path, ".m3u8") {
+				return text(live(4, "a.ts") + "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"b.0.ts\"\n").response(r), nil
+			}
+			select {
+			case <-time.After(20 * time.Second):
+				return text("part").response(r), nil
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			}
+		})}
+		fetch(t, c, listURL)
+		_, body := fetch(t, c, "http://origin.example/live/b.0.ts")
+		require.Equal(t, "part", body)
+		_, _, err := try(t, c, "http://origin.example/live/c.0.ts")
+		require.ErrorIs(t, err, cache.ErrIdle)
+	})
+}
+
+// What a playlist names is a segment, whatever it is called.
+func TestWhatAPlaylistNamesIsKept(t *testing.T) {
+	for name, end := range map[string]string{"live": "", "ended": "#EXT-X-ENDLIST\n"} {
+		t.Run(name, func(t *testing.T) {
+			asked := 0
+			c := &cache.Transport{Store: store(t), Base: trip(func(r *http.Request) (*http.Response, error) {
+				if strings.HasSuffix(r.URL.Path, ".m3u8") {
+					return text(live(60, "a.html", "b.js", "c.woff2", "d", "e.html") + end).response(r), nil
+				}
+				asked++
+				if strings.HasSuffix(r.URL.Path, "e.html") {
+					return text("<html>not found</html>").response(r), nil
+				}
+				return text("any text").response(r), nil
+			})}
+			fetch(t, c, listURL)
+			for range 3 {
+				for _, name := range []string{"a.html", "b.js", "c.woff2", "d", "e.html", "f.js"} {
+					fetch(t, c, "http://origin.example/live/"+name)
+				}
+			}
+			require.Equal(t, 4+3+3, asked)
+		})
+	}
+}

@@ -20,10 +20,11 @@ func (o *flight) confirmed(resp *http.Response) outcome {
 	e := &now
 	e.Header = rules.Updated(e.Header, resp.Header)
 	e.arrived(resp.Header, o.asked)
+	delete(e.Header, "Set-Cookie")
 	c := rules.ParseControl(e.Header)
 	// The origin has chosen this answer for this request, whatever fields it varies by from now on.
-	vary, ok := rules.VaryOf(e.Header, o.req.Header, viewerFields[:])
-	if !ok || c.NoStore || c.Private || resp.Header["Set-Cookie"] != nil {
+	vary, ok := o.varyOf(e.Header)
+	if !ok || c.NoStore || c.Private || resp.Header["Set-Cookie"] != nil && !o.forAll(e.Header) {
 		t.setAlone(o.key)
 		o.unstore()
 		return o.land(outcome{})

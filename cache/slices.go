@@ -39,7 +39,7 @@ func (s *slice) ask(h http.Header) {
 }
 
 // check tells whether the origin's answer is the slice: of the same version, for the same viewers.
-func (s *slice) check(resp *http.Response) error {
+func (s *slice) check(o *flight, resp *http.Response) error {
 	h, show := resp.Header, s.shown()
 	name, value := rules.Strong(s.head.Header)
 	same := resp.StatusCode == http.StatusPartialContent && h.Get("Content-Range") == show && h.Get(name) == value &&
@@ -50,7 +50,7 @@ func (s *slice) check(resp *http.Response) error {
 		}
 	}
 	c := rules.ParseControl(h)
-	shared := !c.NoStore && !c.Private && h["Set-Cookie"] == nil && s.variesAlike(h)
+	shared := !c.NoStore && !c.Private && (h["Set-Cookie"] == nil || o.forAll(h)) && s.variesAlike(o, h)
 	if same && shared && (resp.ContentLength < 0 || resp.ContentLength == s.end-s.off) {
 		resp.ContentLength = s.end - s.off
 		return nil
@@ -63,8 +63,8 @@ func (s *slice) check(resp *http.Response) error {
 }
 
 // variesAlike tells whether a slice varies by no field that the whole does not vary by.
-func (s *slice) variesAlike(h http.Header) bool {
-	vary, ok := rules.VaryOf(h, nil, viewerFields[:])
+func (s *slice) variesAlike(o *flight, h http.Header) bool {
+	vary, ok := o.varyOf(h)
 	for name := range vary {
 		_, known := s.head.Vary[name]
 		ok = ok && known
@@ -75,8 +75,8 @@ func (s *slice) variesAlike(h http.Header) bool {
 // inSlices lands, with an Entry for the header alone, where an answer is too long for one Entry; false if this cannot be done.
 func (o *flight) inSlices(resp *http.Response) (out outcome, ok bool) {
 	t, c := o.t, rules.ParseControl(resp.Header)
-	vary, ok := rules.VaryOf(resp.Header, o.req.Header, viewerFields[:])
-	if t.Store == nil || !ok || private(o.req.URL.Path, resp, c) || resp.ContentLength <= t.maxBody() || !sliceable(resp) {
+	vary, ok := o.varyOf(resp.Header)
+	if t.Store == nil || !ok || o.isPrivate(resp, c) || resp.ContentLength <= t.maxBody() || !sliceable(resp) {
 		return outcome{}, false
 	}
 	e := newEntry(o, resp, vary)

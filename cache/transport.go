@@ -44,10 +44,10 @@ type Transport struct {
 	// the URL, without the parameters that differ between viewers but not between answers (CMCD, _HLS_throughput).
 	Key func(*http.Request) string
 	// Idle is how long the origin may be silent: before the header (but at least 60 s for a blocking playlist reload,
-	// recognised by _HLS_msn in the URL, and no less than the Wait of an origin.Proxy in front) and between any two reads of
-	// the body. Zero: 10 s. Negative: no limit.
+	// recognised by _HLS_msn in the URL, and for what a playlist hints at, and no less than the Wait of an origin.Proxy in
+	// front) and between any two reads of the body. Zero: 10 s. Negative: no limit.
 	Idle time.Duration
-	// MaxBody is the rules.Longest body that is shared or kept in one piece, in bytes. A longer one is fetched and kept in slices
+	// MaxBody is the longest body that is shared or kept in one piece, in bytes. A longer one is fetched and kept in slices
 	// of 2 MiB, if there is a Store and the origin gives its length, a strong validator, and ranges; else it is streamed to
 	// each viewer on its own, with its own Range. Zero: 64 MiB. Negative: no limit. A body of undeclared length may have no
 	// end: it is kept for others only up to 8 MiB while a single viewer follows it.
@@ -81,6 +81,11 @@ type Transport struct {
 	// Zero: 10 MiB a minute. Negative: no limit. A body of undeclared length may be a live stream, for which a thousandth
 	// of that will do.
 	MinRate int64
+	// PerViewer keeps segments and playlists apart that are said to be for one viewer by no more than a cookie of the origin, or by
+	// Vary: User-Agent. Below an origin.Proxy that passes on nothing by which the origin could know a viewer (whose Header is nil
+	// or lists no more), these are shared otherwise: there the cookie is that of a load balancer, and reaches nobody. It is not
+	// kept. Elsewhere, and for keys and what is private, they are always kept apart.
+	PerViewer bool
 	// Name is what Cache-Status calls this cache (RFC 9211), to tell it from others on the way. "": hlsproxy.
 	Name string
 

@@ -21,13 +21,36 @@ func sane(resp *http.Response) error {
 	return nil
 }
 
-// private tells whether an answer is for the one who asked alone: because it says so, or because it may be a key, and
+// isPrivate tells whether an answer is for the one who asked alone: because it says so, or because it may be a key, and
 // then who asks for it must be known to the origin (draft-pantos-hls-rfc8216bis-22 section 12).
-func private(urlPath string, resp *http.Response, c rules.Control) bool {
-	if c.NoStore || c.Private || resp.Header["Set-Cookie"] != nil {
+func (o *flight) isPrivate(resp *http.Response, c rules.Control) bool {
+	if c.NoStore || c.Private || resp.Header["Set-Cookie"] != nil && !(resp.StatusCode < 300 && o.forAll(resp.Header)) {
 		return true
 	}
-	return resp.StatusCode == http.StatusOK && keyLike(urlPath, resp.Header, resp.ContentLength)
+	return resp.StatusCode == http.StatusOK && keyLike(o.req.URL.Path, resp.Header, resp.ContentLength)
+}
+
+// forAll tells whether an answer with the header h is for all, though it sets a cookie: a segment or a playlist, asked for without a
+// word about the viewer. See Transport.PerViewer.
+func (o *flight) forAll(h http.Header) bool {
+	return o.anonymous && (o.isMedia(h) || hls.IsPlaylist(h.Get("Content-Type"), o.req.URL.Path))
+}
+
+// isMedia goes by what the answer is called, and by what playlists name.
+func (o *flight) isMedia(h http.Header) bool {
+	return hls.ByType(h.Get("Content-Type")).IsMedia() || hls.ByName(o.req.URL.Path).IsMedia() || o.t.channels.isNamed(o.primary)
+}
+
+// varyOf returns the request fields that an answer with the header h varies by, as they were sent. It is not ok for one that varies
+// by more than fields.
+func (o *flight) varyOf(h http.Header) (fields http.Header, ok bool) {
+	fields, ok = rules.VaryOf(h, o.req.Header, viewerFields[:])
+	if _, byPlayer := fields["User-Agent"]; byPlayer && o.anonymous && o.isMedia(h) {
+		if delete(fields, "User-Agent"); len(fields) == 0 {
+			fields = nil
+		}
+	}
+	return fields, ok
 }
 
 // keyLike recognises decryption keys: AES-128 and AES-256 keys are exactly that long, and nothing else that a player

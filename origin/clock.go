@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/sharing"
 )
 
 const (
@@ -21,6 +23,7 @@ const (
 // not is not going to wait.
 type clock struct {
 	viewer   context.Context
+	alike    bool          // the request tells nothing of its viewer
 	idle     time.Duration // between pieces of the body; negative: no limit
 	total    time.Duration // of what begins with the next wait; 0: no limit
 	deadline time.Time     // its end
@@ -89,10 +92,30 @@ func (c *clock) Err() error {
 }
 
 func (c *clock) Value(key any) any {
+	switch key {
+	case sharing.Anonymous{}:
+		return c.alike
+	case sharing.Waiter{}:
+		return c.longer
+	}
 	if a := c.alarm.Load(); a != nil {
 		return a.Value(key)
 	}
 	return c.viewer.Value(key)
+}
+
+// longer lets the wait for the header take at least d in all. A cache calls it for what a playlist has hinted at, which an origin may hold
+// back until it exists.
+func (c *clock) longer(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.answered || c.limit < 0 || c.limit >= d {
+		return
+	}
+	c.limit = d
+	if a := c.alarm.Load(); a != nil {
+		a.set(d, c.expire)
+	}
 }
 
 func (c *clock) Deadline() (time.Time, bool) { return c.viewer.Deadline() }

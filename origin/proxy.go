@@ -164,6 +164,7 @@ func (f *fetch) open(w http.ResponseWriter) (err error) {
 		ctx = waits.With(ctx, waitOf(p.Wait))
 	}
 	f.clock.begin(ctx, or(p.Idle, defaultIdle))
+	f.clock.alike = len(p.abroad) == len(p.allow) && !p.Forwarded
 	resp, err := f.answer(target)
 	if cause := f.clock.cause(); cause != nil {
 		if err == nil {
