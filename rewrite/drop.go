@@ -2,13 +2,18 @@ package rewrite
 
 // decide marks what is to be dropped, and tells whether there is anything.
 func (c *catalogue) decide() bool {
+	changed := c.askRenditions()
+	c.listAlternatives()
+	if c.Variant == nil {
+		return changed
+	}
 	any := c.ask(c.variants)
 	if any {
 		c.spareOne()
 	}
 	any = c.ask(c.iframes) || any
 	if !any {
-		return false
+		return changed
 	}
 	for _, attr := range []string{"RESOLUTION", "VIDEO", "PATHWAY-ID"} {
 		orphaned := c.orphans(attr)

@@ -57,6 +57,12 @@ type Rewriter struct {
 	// left, the one of least bandwidth stays. nil: all stay.
 	Variant func(*m3u8.Variant) bool
 
+	// Rendition is asked about each EXT-X-MEDIA of a multivariant playlist, before Variant is. false removes its line. Of a
+	// group for sound or video one member stays, the default if there is one; if the default goes, another member becomes
+	// it. A group of subtitles or captions may go as a whole: variants name it no more, and wvtt and stpp leave their
+	// CODECS. nil: all stay.
+	Rendition func(*m3u8.Alternative) bool
+
 	// MaxSize limits the bytes of a playlist or JSON document in an answer, decoded; what it becomes is limited as
 	// by [Rewriter.Append], and to eight times as many. 0 or less: 8 MiB.
 	MaxSize int64
@@ -120,7 +126,7 @@ func (rw *Rewriter) append(p pass, dst, playlist []byte) ([]byte, error) {
 func (rw *Rewriter) run(st *state, p pass, dst, playlist []byte) ([]byte, error) {
 	st.open(rw, p)
 	st.begin(playlist, p.base)
-	if rw.Variant != nil {
+	if rw.Variant != nil || rw.Rendition != nil {
 		st.restart(st.filter(playlist))
 	}
 	st.plan.prepare(rw, &st.base)

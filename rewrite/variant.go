@@ -13,11 +13,13 @@ type span struct{ start, end int }
 
 // stream is a variant, an I-frame variant, or a rendition, with the lines that it consists of.
 type stream struct {
-	lines   []span
-	attrs   map[string]string // the values without quotes, variables substituted
-	rating  *m3u8.Variant     // nil: a rendition, or what could not be understood
-	excess  bool              // one more than are looked at
-	dropped bool
+	lines       []span
+	list        span              // of its attributes
+	attrs       map[string]string // the values without quotes, variables substituted
+	rating      *m3u8.Variant     // nil: a rendition, or what could not be understood
+	alternative *m3u8.Alternative // nil: no rendition, or not understood
+	excess      bool              // one more than are looked at
+	dropped     bool
 }
 
 // filter returns the playlist without the variants that the hook refuses and without what belonged to them alone.
@@ -30,25 +32,26 @@ func (st *state) filter(playlist []byte) []byte {
 	if !c.decide() {
 		return playlist
 	}
-	var gone []span
 	for _, s := range slices.Concat(c.variants, c.iframes, c.renditions) {
 		if s.dropped {
-			gone = append(gone, s.lines...)
+			for _, line := range s.lines {
+				c.edits = append(c.edits, edit{span: line})
+			}
 		}
 	}
-	return without(playlist, gone)
+	return edited(playlist, c.edits)
 }
 
 // catalogue is what a multivariant playlist offers.
 type catalogue struct {
 	*state
 	variants, iframes, renditions []*stream
-	groups                        map[string][]*m3u8.Alternative // by type and group
+	groups                        map[string][]*m3u8.Alternative // by type and group, of those that stay
+	edits                         []edit
 }
 
 // collect goes over the lines.
 func (c *catalogue) collect() {
-	c.groups = map[string][]*m3u8.Alternative{}
 	var open *stream // waits for its URI
 	for s := &c.scan; s.pos < len(s.src); {
 		from := s.pos
@@ -72,24 +75,35 @@ func (c *catalogue) collect() {
 			attrs := span{start + len(name) + 1, end}
 			switch string(name[1:]) {
 			case streamInf.name:
-				open = &stream{lines: []span{whole}, attrs: c.attributes(attrs, len(c.variants))}
+				open = &stream{lines: []span{whole}, list: attrs, attrs: c.attributes(attrs, len(c.variants))}
 			case iframeTag.name:
-				v := &stream{lines: []span{whole}, attrs: c.attributes(attrs, len(c.iframes))}
+				v := &stream{lines: []span{whole}, list: attrs, attrs: c.attributes(attrs, len(c.iframes))}
 				if v.excess = len(c.iframes) >= maxStreams; !v.excess {
 					v.rating = typed(iframeTag.name, v.attrs, "")
 				}
 				c.iframes = append(c.iframes, c.located(v))
 			case mediaTag.name:
-				c.addRendition(&stream{lines: []span{whole}, attrs: c.attributes(attrs, len(c.renditions))})
+				c.addRendition(&stream{lines: []span{whole}, list: attrs, attrs: c.attributes(attrs, len(c.renditions))})
 			case defineTag.name:
 				c.vars.define(s.src, &token{start: attrs.start, end: end})
 			}
 		}
 	}
+}
+
+// listAlternatives tells each variant what it may choose from.
+func (c *catalogue) listAlternatives() {
+	c.groups = map[string][]*m3u8.Alternative{}
+	for _, r := range c.renditions {
+		if r.alternative != nil && !r.dropped {
+			key := r.attrs["TYPE"] + " " + r.attrs["GROUP-ID"]
+			c.groups[key] = append(c.groups[key], r.alternative)
+		}
+	}
 	left := maxAlternatives
 	for _, v := range c.variants {
 		if v.rating != nil && left > 0 {
-			v.rating.Alternatives = c.alternatives(v)
+			v.rating.Alternatives = c.alternativesLeft(v)
 			left -= len(v.rating.Alternatives)
 		}
 	}
@@ -143,23 +157,10 @@ func (c *catalogue) attributes(at span, before int) map[string]string {
 var groupAttrs = []string{"AUDIO", "VIDEO", "SUBTITLES", "CLOSED-CAPTIONS"}
 
 func (c *catalogue) addRendition(r *stream) {
+	if len(c.renditions) < maxStreams {
+		r.alternative = typedRendition(r.attrs)
+	}
 	c.renditions = append(c.renditions, r)
-	group := r.attrs["TYPE"] + " " + r.attrs["GROUP-ID"]
-	if len(c.renditions) > maxStreams {
-		return
-	}
-	if alternative := typedRendition(r.attrs); alternative != nil {
-		c.groups[group] = append(c.groups[group], alternative)
-	}
-}
-
-func (c *catalogue) alternatives(v *stream) (all []*m3u8.Alternative) {
-	for _, attr := range groupAttrs {
-		if group, ok := v.attrs[attr]; ok {
-			all = append(all, c.groups[attr+" "+group]...)
-		}
-	}
-	return slices.Clip(all)
 }
 
 // typed is the typed view of one variant. It is made from that variant alone, so that no other can spoil it; nil means

@@ -1,0 +1,174 @@
+package rewrite
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/Eyevinn/hls-m3u8/m3u8"
+)
+
+// edit replaces a piece of a playlist.
+type edit struct {
+	span
+	text string
+}
+
+// edited returns the text with its edits made. Of two that overlap, the one that begins first counts.
+func edited(text []byte, edits []edit) []byte {
+	slices.SortStableFunc(edits, func(a, b edit) int { return a.start - b.start })
+	out, done := make([]byte, 0, len(text)), 0
+	for _, e := range edits {
+		if e.start >= done {
+			out = append(append(out, text[done:e.start]...), e.text...)
+			done = e.end
+		}
+	}
+	return append(out, text[done:]...)
+}
+
+// group is the renditions of one TYPE and GROUP-ID.
+type group struct {
+	kind, id string
+	members  []*stream
+}
+
+// askRenditions lets the hook decide about each rendition, and tells whether anything changes.
+func (c *catalogue) askRenditions() (changed bool) {
+	if c.Rendition == nil {
+		return false
+	}
+	groups := map[string]*group{}
+	for _, r := range c.renditions {
+		r.dropped = r.alternative != nil && !c.Rendition(r.alternative)
+		key := r.attrs["TYPE"] + " " + r.attrs["GROUP-ID"]
+		if groups[key] == nil {
+			groups[key] = &group{kind: r.attrs["TYPE"], id: r.attrs["GROUP-ID"]}
+		}
+		groups[key].members = append(groups[key].members, r)
+	}
+	lost := map[string]bool{}
+	for key, g := range groups {
+		if !slices.ContainsFunc(g.members, isDropped) {
+			continue
+		}
+		changed = true
+		if !slices.ContainsFunc(g.members, stays) {
+			if g.kind == "SUBTITLES" || g.kind == "CLOSED-CAPTIONS" {
+				lost[key] = true
+				continue
+			}
+			g.spare()
+		}
+		c.promote(g)
+	}
+	if len(lost) > 0 {
+		for _, v := range c.variants {
+			c.forget(v, lost)
+		}
+	}
+	return changed
+}
+
+func isDropped(s *stream) bool { return s.dropped }
+func stays(s *stream) bool     { return !s.dropped }
+
+func isYes(s *stream, attr string) bool { return s.attrs[attr] == "YES" }
+
+// spare brings a rendition back: variants that have no sound without it are worse than one too many.
+func (g *group) spare() {
+	best := g.members[0]
+	for _, m := range g.members {
+		if isYes(m, "DEFAULT") {
+			best = m
+			break
+		}
+	}
+	best.dropped = false
+}
+
+// promote makes another rendition the default if the default is dropped. Subtitles that nobody chose are not shown for it.
+func (c *catalogue) promote(g *group) {
+	if g.kind != "AUDIO" && g.kind != "VIDEO" {
+		return
+	}
+	var next *stream
+	was, is := false, false
+	for _, m := range g.members {
+		switch {
+		case m.dropped:
+			was = was || isYes(m, "DEFAULT")
+			continue
+		case next == nil, !isYes(next, "AUTOSELECT") && isYes(m, "AUTOSELECT"):
+			next = m
+		}
+		is = is || isYes(m, "DEFAULT")
+	}
+	if was && !is {
+		c.setAttr(next, "DEFAULT", "YES")
+		if next.attrs["AUTOSELECT"] == "NO" {
+			c.setAttr(next, "AUTOSELECT", "YES")
+		}
+	}
+}
+
+// forget takes out of a variant what it says of groups that are gone.
+func (c *catalogue) forget(v *stream, lost map[string]bool) {
+	var names []string
+	for _, kind := range []string{"SUBTITLES", "CLOSED-CAPTIONS"} {
+		if id, ok := v.attrs[kind]; ok && lost[kind+" "+id] {
+			names = append(names, kind)
+		}
+	}
+	c.removeAttrs(v, names)
+	captions := slices.Contains(names, "SUBTITLES")
+	if codecs, ok := v.attrs["CODECS"]; ok && captions {
+		kept := slices.DeleteFunc(strings.Split(codecs, ","), func(codec string) bool {
+			codec, _, _ = strings.Cut(strings.TrimSpace(codec), ".")
+			return codec == "wvtt" || codec == "stpp"
+		})
+		if text := strings.Join(kept, ","); text != codecs && text != "" {
+			c.setAttr(v, "CODECS", text)
+		}
+	}
+}
+
+// setAttr gives an attribute of a stream another value.
+func (c *catalogue) setAttr(s *stream, name, value string) {
+	list := attrList{src: c.src, pos: s.list.start, end: s.list.end}
+	for list.next() {
+		if string(list.name()) == name {
+			c.edits = append(c.edits, edit{span{list.from, list.to}, value})
+			return
+		}
+	}
+	c.edits = append(c.edits, edit{span{s.list.end, s.list.end}, "," + name + "=" + value})
+}
+
+// removeAttrs takes attributes out, each with the comma behind it, or the one before if nothing follows.
+func (c *catalogue) removeAttrs(s *stream, names []string) {
+	list := attrList{src: c.src, pos: s.list.start, end: s.list.end}
+	last := -1 // the first of the edits behind which all is taken out
+	for from := list.pos; list.next(); from = list.pos {
+		if !slices.Contains(names, string(list.name())) {
+			last = -1
+			continue
+		}
+		if last < 0 {
+			last = len(c.edits)
+		}
+		c.edits = append(c.edits, edit{span: span{from, list.pos}})
+	}
+	if last >= 0 && c.edits[last].start > s.list.start && list.pos == s.list.end {
+		c.edits[last].start--
+	}
+}
+
+// alternativesLeft are the renditions that a variant may choose from.
+func (c *catalogue) alternativesLeft(v *stream) (all []*m3u8.Alternative) {
+	for _, attr := range groupAttrs {
+		if id, ok := v.attrs[attr]; ok {
+			all = append(all, c.groups[attr+" "+id]...)
+		}
+	}
+	return slices.Clip(all)
+}
