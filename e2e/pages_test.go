@@ -36,7 +36,7 @@ func TestPagesSayWhyALinkDoesNotPlay(t *testing.T) {
 
 func TestDemoButtonsBreakAndMend(t *testing.T) {
 	t.Parallel()
-	p := openPage(t, startExample(t, "demo", "-hlsjs", requireHLSJS(t)).URL)
+	p := openPage(t, startExample(t, "demo", "-viewers", "0", "-hlsjs", requireHLSJS(t)).URL)
 	p.says("#viewers .big", "1\nwatching")
 	p.press("[data-crowd='25']")
 	p.says("#viewers .big", "26\nwatching")

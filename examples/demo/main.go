@@ -29,7 +29,7 @@ type options struct {
 
 func parse(args []string) (o options, ln serve.Listener, err error) {
 	flags := serve.NewFlags("demo")
-	flags.IntVar(&o.viewers, "viewers", 0, "simulated viewers, each a player over HTTP")
+	flags.IntVar(&o.viewers, "viewers", 25, "simulated viewers, each a player over HTTP")
 	flags.StringVar(&o.hlsjs, "hlsjs", "", "`FILE` to serve hls.js from in place of a CDN")
 	flags.BoolVar(&o.ll, "ll", false, "low latency: the fMP4 comes in parts of a third of a second")
 	if err := flags.Parse(args); err != nil {
@@ -78,6 +78,9 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	fmt.Fprintf(out, "listening on %s\nopen it in a browser, or play %[1]s/hls/live/master.m3u8 (fMP4) or %[1]s/hls/live/ts/master.m3u8 (MPEG-TS)\n", ln.URL())
+	if o.hlsjs == "" {
+		fmt.Fprintln(out, "browsers without HLS of their own, such as Firefox, load hls.js from a CDN; -hlsjs FILE serves your copy")
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return serve.Run(ctx, ln, front) })
 	g.Go(func() error { d.meter.run(ctx); return nil })

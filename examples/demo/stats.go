@@ -25,6 +25,8 @@ type sample struct {
 	Hits     uint64 `json:"hits"`
 	Joins    uint64 `json:"joins"`
 	Origin   int64  `json:"origin"`
+	Refused  int64  `json:"refused"`
+	Failed   int64  `json:"failed"`
 	Note     string `json:"note,omitempty"` // what somebody did
 }
 
@@ -71,6 +73,7 @@ func (m *meter) run(ctx context.Context) {
 		m.add(sample{
 			Viewers: m.viewers(time.Now()), Requests: nowServed.requests() - lastServed.requests(),
 			Hits: now.Hits - last.Hits, Joins: now.Joins - last.Joins, Origin: nowOrigin.requests() - lastOrigin.requests(),
+			Refused: nowServed.Refused - lastServed.Refused, Failed: nowServed.Failed - lastServed.Failed,
 		})
 		last, lastOrigin, lastServed = now, nowOrigin, nowServed
 	}

@@ -7,6 +7,9 @@ const bytes = (n) => n < 1e9 ? (n / 1e6).toFixed(n < 1e7 ? 1 : 0) + " MB" : (n /
 export const rate = (n) => n < 10 ? n.toFixed(1) : count.format(n);
 let simulated = 0, before = null;
 
+const plural = (n, name) => `${short.format(n)} ${name}${n === 1 ? "" : name === "miss" ? "es" : "s"}`;
+const sums = (samples) => samples.reduce((sum, s) => ({ refused: sum.refused + s.refused, failed: sum.failed + s.failed }), { refused: 0, failed: 0 });
+
 export function say(text) { $("#said").textContent = text; }
 
 // control does what a button says, and reports whether it could.
@@ -22,16 +25,17 @@ export async function control(what, values) {
 
 // show fills in the numbers of /stats; now is the chart's newest second.
 export function show(stats, now) {
-  const { served, origin } = stats, asked = served.playlists + served.segments, reached = origin.playlists + origin.segments;
+  const { served, origin } = stats, lately = sums(stats.history.slice(-60)), asked = served.playlists + served.segments, reached = origin.playlists + origin.segments;
   simulated = stats.simulated;
   $("#viewers .big b").textContent = count.format(stats.viewers);
   $("#viewers .small").textContent = simulated ? `you, and a crowd of ${simulated}` : "you, and a simulated crowd";
   $("#front .big b").textContent = rate(now?.requests ?? 0);
   $("#front .small").textContent = `${count.format(asked)} so far` +
-    (served.refused ? `, ${count.format(served.refused)} refused` : "") + (served.failed ? `, ${count.format(served.failed)} failed` : "");
-  const share = now?.requests ? Math.min(100, 100 * (now.hits + now.joins) / now.requests) : 0;
+    (lately.refused ? `, ${count.format(lately.refused)} refused` : "") + (lately.failed ? `, ${count.format(lately.failed)} failed` : "") +
+    (lately.refused || lately.failed ? " in the last minute" : "");
+  const share = now?.requests ? Math.min(100, 100 * Math.max(0, now.hits + now.joins - (stats.history.at(-1)?.failed ?? 0)) / now.requests) : 0;
   $("#cache .big b").textContent = share.toFixed(share > 10 && share < 99.95 ? 1 : 0) + " %";
-  $("#cache .small").textContent = `${short.format(stats.hits)} hits, ${short.format(stats.joins)} joins, ${short.format(stats.misses)} misses`;
+  $("#cache .small").textContent = [["hit", stats.hits], ["join", stats.joins], ["miss", stats.misses]].map(([name, n]) => plural(n, name)).join(", ");
   $("#cache").className = stats.cache ? "" : "off";
   $("#switch").textContent = stats.cache ? "Switch it off" : "Switch it on";
   for (const [i, o] of stats.origins.entries()) showOrigin(o, before?.origins[i]);
@@ -60,7 +64,7 @@ export function listen() {
       const more = Number(button.dataset.crowd), n = more ? Math.min(500, simulated + more) : 0;
       if (await control("viewers", { count: n })) {
         simulated = n;
-        say(n ? `A crowd of ${n} is on its way in. The origin lines of the chart should not care.` : "The crowd goes home.");
+        say(n ? `A crowd of ${n} is on its way in. The line of origin requests should stay flat.` : "The crowd is leaving: the last of it is counted for six seconds more.");
       }
     });
   }

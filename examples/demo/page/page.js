@@ -1,10 +1,10 @@
 import * as chain from "./chain.js";
 import { draw, listen } from "./chart.js";
-import { buffered, describe, play } from "./player.js";
+import { buffered, describe, play, trouble as unplayable } from "./player.js";
 
 const $ = (selector) => document.querySelector(selector);
 const trouble = $("#trouble"), button = $("#link"), local = $("main").dataset.local === "true";
-let link = null, expired = false, dead = false;
+let link = null, expired = false, dead = false, starved = 0;
 
 const shape = () => $("#shape input:checked").value;
 
@@ -41,10 +41,17 @@ $("#shape").addEventListener("change", start);
 function tell() {
   const left = buffered();
   const text = expired ? left > 0.2 ? `403: this link has expired. ${left.toFixed(1)} s are left to play.` : "403: this link has expired, and nothing is left to play."
+    : unplayable() ? unplayable()
     : dead ? `Both origins are dead. ${left > 0.2 ? left.toFixed(1) + " s are left to play." : "The player keeps trying."}` : "";
   trouble.hidden = !text;
   if (trouble.textContent !== text) trouble.textContent = text;
   $("#playing").textContent = describe();
+  // A player that has had nothing to play for three seconds although the origins live is begun anew.
+  starved = expired || dead || unplayable() || left > 0.2 || $("#video").paused ? 0 : starved + 1;
+  if (starved > 12) {
+    starved = 0;
+    start();
+  }
 }
 
 async function poll() {
@@ -55,7 +62,9 @@ async function poll() {
     for (const name of ["viewers", "hits", "joins", "origin"]) {
       $(`[data-line=${name}] b`).textContent = name === "viewers" ? stats.viewers : chain.rate(now?.[name] ?? 0);
     }
+    const before = dead;
     dead = stats.origins.every((o) => !o.up);
+    if (before && !dead && !expired && buffered() < 1) start(); // sooner than a player tries again by itself
   } catch {
     chain.say("The demo has ended.");
   }

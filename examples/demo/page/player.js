@@ -31,7 +31,7 @@ async function withScript(url) {
   try {
     if (!window.Hls) await script(hlsjs);
   } catch {
-    problem = native() ? "" : "hls.js could not be loaded; start the demo with -hlsjs FILE to serve your own copy";
+    problem = native() ? "" : "This browser needs hls.js, which could not be loaded. Start the demo with -hlsjs FILE, your copy of hls.min.js.";
     return !native();
   }
   if (!Hls.isSupported()) return false;
@@ -41,12 +41,21 @@ async function withScript(url) {
     const refused = e.response?.code === 401 || e.response?.code === 403;
     if (!e.fatal || refused) return; // a link that has ended stays so: the player shows what it has, and stops
     if (e.type === Hls.ErrorTypes.MEDIA_ERROR) hls.recoverMediaError();
-    else setTimeout(() => current === url && hls?.loadSource(url), 1000);
+    else setTimeout(() => current === url && again(url), 1000); // a new player: the old one forgets to ask for the sound
   });
   hls.loadSource(url);
   hls.attachMedia(video);
   return true;
 }
+
+async function again(url) {
+  hls?.destroy();
+  hls = null;
+  if (await withScript(url)) video.play().catch(() => {});
+}
+
+// trouble is why nothing plays, with what to do; "" while something does.
+export const trouble = () => problem;
 
 // The browser's own HLS may not know the shape, and gives up for good when something fails; hls.js can take over then, but
 // not from a link that has ended.
@@ -72,7 +81,7 @@ export function buffered() {
 
 // describe says what is being played, how far behind the camera.
 export function describe() {
-  if (problem) return problem;
+  if (problem) return "nothing plays";
   if (!video.videoHeight) return `starting with ${name}`;
   const shown = hls?.playingDate ?? (video.getStartDate ? new Date(video.getStartDate().getTime() + video.currentTime * 1000) : null);
   const behind = shown && !isNaN(shown) ? ` · ${((Date.now() - shown) / 1000).toFixed(1)} s behind live` : "";
