@@ -20,6 +20,8 @@ type options struct {
 	insecure    []string // hosts
 	wait        time.Duration
 	maxPlaylist int64
+	noVia       bool
+	downgrade   bool
 	key         serve.Key
 	ttl         time.Duration
 	cache       int64
@@ -60,6 +62,8 @@ func parse(args []string) (o options, ln serve.Listener, err error) {
 	flags.Strings(&o.insecure, "insecure", "`HOST` whose certificate is not checked")
 	flags.DurationVar(&o.wait, "wait", 0, "how long an origin may take for the header of an answer, and between two parts of a body (10s without it)")
 	flags.Size(&o.maxPlaylist, "max-playlist", "`SIZE` of a playlist at most (8MiB without it)")
+	flags.BoolVar(&o.noVia, "no-via", false, "do not tell origins that there is a proxy: some refuse it")
+	flags.BoolVar(&o.downgrade, "downgrade", false, "follow redirects from https to http")
 	flags.Key(&o.key, "`SECRET` of the links; with it only signed links work")
 	flags.DurationVar(&o.ttl, "ttl", 12*time.Hour, "how long a signed link works")
 	flags.Size(&o.cache, "cache", "`SIZE` of the cache, such as 256MiB (none without it)")

@@ -32,11 +32,7 @@ func newHandler(o options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	upstream := guard.Transport()
-	if o.wait > 0 {
-		upstream.ResponseHeaderTimeout = o.wait
-	}
-	shared := &cache.Transport{Base: upstream, Idle: o.wait}
+	shared := &cache.Transport{Base: guard.Transport(), Idle: o.wait}
 	if o.cache > 0 {
 		shared.Store = cache.NewMemory(o.cache)
 	}
@@ -53,7 +49,7 @@ func newHandler(o options) (http.Handler, error) {
 		proxy := rangeserve.Handler(&origin.Proxy{
 			Upstream: urls.Upstream, Transport: shared, ModifyResponse: inert(playlists.ModifyResponse),
 			Header: append(origin.DefaultHeader(), o.header...), ResponseHeader: o.header,
-			Wait: o.wait, Idle: o.wait, OnFailure: serve.LogFailure,
+			Wait: o.wait, Idle: o.wait, NoVia: o.noVia, Downgrade: o.downgrade, OnFailure: serve.LogFailure,
 		})
 		if links.signer != nil {
 			playlists.Sign, proxy = links.signer, links.signer.Handler(proxy)
