@@ -45,7 +45,7 @@ func (c *capture) WriteHeader(status int) {
 	c.hint = c.doc.hint()
 	coded := codings(c.Header())
 	switch {
-	case status != http.StatusOK || c.hint == mediaHint || c.hint == noHint && len(coded) > 0:
+	case !hasDocument(status) || c.hint == mediaHint || c.hint == noHint && len(coded) > 0:
 		c.pass()
 	case c.doc.head: // there is no body to wait for
 		_ = c.doc.modify() // which changes the header only

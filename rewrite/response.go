@@ -42,7 +42,7 @@ func (rw *Rewriter) ModifyResponse(resp *http.Response) error {
 	if len(resp.Header["Content-Encoding"]) > 0 {
 		d.dropCodings()
 	}
-	if resp.StatusCode != http.StatusOK || d.hint() == mediaHint && len(resp.Header["Content-Encoding"]) == 0 {
+	if !hasDocument(resp.StatusCode) || d.hint() == mediaHint && len(resp.Header["Content-Encoding"]) == 0 {
 		return nil // nearly all there is, and worth no more work
 	}
 	if req != nil {
@@ -55,6 +55,11 @@ func (rw *Rewriter) ModifyResponse(resp *http.Response) error {
 		}
 	}
 	return d.modify()
+}
+
+// hasDocument tells of which answers players take the body for what they asked for: 203 and others of its kind as well.
+func hasDocument(status int) bool {
+	return status >= 200 && status < 300 && status != http.StatusNoContent && status != http.StatusResetContent && status != http.StatusPartialContent
 }
 
 // baseOf spells a URL as it was given.

@@ -223,8 +223,15 @@ func TestModifyResponseToHead(t *testing.T) {
 	}
 }
 
-func TestModifyResponseOnlyTouches200(t *testing.T) {
-	for _, code := range []int{206, 304, 301, 404, 500} {
+func TestModifyResponseTouchesWhatPlayersTakeForADocument(t *testing.T) {
+	for _, code := range []int{200, 201, 203, 226} {
+		resp := response("https://cdn.example/live/ch1/x.m3u8", "application/x-mpegurl", small)
+		resp.StatusCode = code
+		body := resp.Body
+		require.NoError(t, prefixed(t).ModifyResponse(resp))
+		require.NotEqual(t, body, resp.Body, code)
+	}
+	for _, code := range []int{204, 205, 206, 304, 301, 404, 500} {
 		resp := response("https://cdn.example/live/ch1/x.m3u8", "application/x-mpegurl", small)
 		resp.StatusCode = code
 		body := resp.Body

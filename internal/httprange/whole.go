@@ -5,12 +5,17 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 // MakeWhole makes a 200 of a 206 that holds the whole body, asked for or not, as players take it for one. It reports
 // whether the answer is not one of a part, now. The length that the Content-Range gives is held.
 func MakeWhole(resp *http.Response) bool {
 	if resp.StatusCode != http.StatusPartialContent {
+		return true
+	}
+	if unasked(resp) {
+		resp.StatusCode, resp.Status = http.StatusOK, "200 OK"
 		return true
 	}
 	c, ok := ParseContentRange(resp.Header)
@@ -27,6 +32,13 @@ func MakeWhole(resp *http.Response) bool {
 		resp.Header.Set("Content-Length", strconv.FormatInt(c.Size, 10))
 	}
 	return true
+}
+
+// unasked tells whether a 206 answers a request without a Range and says of no range: there is nothing that it could be but
+// the whole.
+func unasked(resp *http.Response) bool {
+	return resp.Request != nil && len(resp.Request.Header["Range"]) == 0 && len(resp.Header["Content-Range"]) == 0 &&
+		!strings.HasPrefix(strings.ToLower(resp.Header.Get("Content-Type")), "multipart/")
 }
 
 func bodiless(resp *http.Response) bool {

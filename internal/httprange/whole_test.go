@@ -52,3 +52,27 @@ func TestMakeWhole(t *testing.T) {
 		})
 	}
 }
+
+// A 206 that nobody asked for, and that names no range, is all there is.
+func TestMakeWholeOfWhatNamesNoRange(t *testing.T) {
+	for name, row := range map[string]struct {
+		asked, given, kind string
+		whole              bool
+	}{
+		"plain":          {"", "", "video/mp2t", true},
+		"asked for":      {"bytes=0-", "", "video/mp2t", false},
+		"a bad range":    {"", "bytes", "video/mp2t", false},
+		"several ranges": {"", "", "Multipart/byteranges; boundary=x", false},
+	} {
+		r, err := http.NewRequest(http.MethodGet, "http://h/", nil)
+		require.NoError(t, err)
+		if row.asked != "" {
+			r.Header.Set("Range", row.asked)
+		}
+		resp := &http.Response{StatusCode: 206, Header: http.Header{"Content-Type": {row.kind}}, ContentLength: -1, Body: http.NoBody, Request: r}
+		if row.given != "" {
+			resp.Header.Set("Content-Range", row.given)
+		}
+		require.Equal(t, row.whole, httprange.MakeWhole(resp), name)
+	}
+}
