@@ -10,6 +10,7 @@ import (
 
 	"github.com/hlsproxy/hlsproxy/cache"
 	"github.com/hlsproxy/hlsproxy/cluster/internal/proof"
+	"github.com/hlsproxy/hlsproxy/internal/maker"
 )
 
 // question is what the edge asks, on its way to whoever has the answer.
@@ -43,6 +44,8 @@ func (n *Node) fetch(r *http.Request) (*http.Response, error) {
 	return q.answer(r.Context())
 }
 
+// shareable reports what nodes share: nothing that depends on credentials, the viewer's or those of a link's maker, which
+// another node cannot tell apart.
 func shareable(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != "" || r.Body != nil && r.Body != http.NoBody {
 		return false
@@ -52,7 +55,7 @@ func shareable(r *http.Request) bool {
 			return false
 		}
 	}
-	return true
+	return len(maker.Credentials(r)) == 0
 }
 
 // answer asks the holder, who takes its place if it fails, and in the end the origin.

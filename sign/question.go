@@ -56,7 +56,7 @@ func (a *Ask) question(r *http.Request) (raw string, q Question, asks bool, err 
 	raw, count := link.FindParam(r.URL.RawQuery, a.param())
 	token := bearer(r)
 	switch {
-	case count > 1 || !link.Plain(path):
+	case count > 1 || !link.Plain(path) || r.URL.User != nil:
 		return "", q, false, ErrBadToken
 	case count == 1:
 		if token, err = url.QueryUnescape(raw); err != nil {

@@ -291,3 +291,24 @@ func TestInventedDirectivesStayOutside(t *testing.T) {
 		require.Equal(t, strings.Trim(query+"&"+c.added, "&"), got.URL.RawQuery, "under a token of a directory the query is free")
 	}
 }
+
+// Dots keep company that somebody on the way may take off.
+func TestDotsWithCompanyAreInNoDirectory(t *testing.T) {
+	s := signer(t, directory)
+	_, token, _ := strings.Cut(must(s.URL("/v/title1/a.m3u8")), "?")
+	for _, path := range []string{
+		"..%2520/x", "%250A../x", ".%09./x", "..%00/x", "%00", "..%20/x", "%0A../x", "..%250d/x", "%7f../x", "..%3fx", "..%23", "..%253f", "..;x/y", "%2e%2e%20/x", "x/..%0b/y",
+		"%ef%bc%8e%ef%bc%8e/x", "%e2%80%a5/x", "x%ef%bc%8f..%ef%bc%8fy", "%25ef%25bc%258e./x", "..%c2%a0/x", ".%e2%80%8b./x", "..%c2%ad", ".%20.",
+	} {
+		_, err := s.Verify(request("/v/title1/" + path + "?" + token))
+		require.ErrorIs(t, err, sign.ErrBadToken, path)
+	}
+	for _, path := range []string{"a%20b.ts", "a%09b.ts", ".hidden.ts", "a..ts", "...%20x", "%ef%bc%91%ef%bc%8f%ef%bc%92.ts", "%c2%a0a.ts", "a%3fb.ts", "x;..y"} {
+		_, err := s.Verify(request("/v/title1/" + path + "?" + token))
+		require.NoError(t, err, path)
+	}
+	r := request("/v/title1/a.ts?" + token)
+	r.URL = must(url.Parse("http://u:p@h/v/title1/a.ts?" + token))
+	_, err := s.Verify(r)
+	require.ErrorIs(t, err, sign.ErrBadToken, "user information in the target")
+}

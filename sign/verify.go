@@ -49,7 +49,7 @@ func (s *Signer) find(r *http.Request) (*session, error) {
 // verifyToken tells nothing about a token before its MAC is known to be right.
 func (s *Signer) verifyToken(r *http.Request, text string) (*session, error) {
 	head, raw, mac, ok := parseToken(text)
-	if !ok {
+	if !ok || r.URL.User != nil { // which no client sends, and no two servers read alike
 		return nil, ErrBadToken
 	}
 	key := s.verifying(head.key)

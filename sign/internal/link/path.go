@@ -51,13 +51,15 @@ var outOfASCII = Not(Unreserved + "!$&'()*+,;=:@[]")
 // mostLayers of escaping are looked through; each proxy in a row adds one. More serve only to keep a server busy.
 const mostLayers = 8
 
-// isDots reports whether s is a dot segment, also one with path parameters, which some servers cut off first, or with
-// blanks and control characters, which parsers of URLs drop (WHATWG URL, section 4.4) and file systems trim.
+// isDots reports whether s is a dot segment, also one with path parameters or what would be a query if it were not escaped,
+// which servers cut off first, or with blanks and control characters, which parsers of URLs drop (WHATWG URL, section 4.4) and file systems trim.
 func isDots(s []byte) bool {
 	if len(s) == 0 || s[0] > '.' && s[0] < 0x7f || !bytes.ContainsRune(s, '.') {
 		return false
 	}
-	s, _, _ = bytes.Cut(s, []byte{';'})
+	if i := bytes.IndexAny(s, ";?#"); i >= 0 {
+		s = s[:i]
+	}
 	dots := 0
 	for _, c := range s {
 		switch {
