@@ -21,7 +21,7 @@ import (
 
 const module = "github.com/hlsproxy/hlsproxy"
 
-var packages = []string{"cache", "corsmw", "origin", "rangeserve", "rewrite", "sign"}
+var packages = []string{"audience", "cache", "corsmw", "origin", "rangeserve", "rewrite", "sign"}
 
 // allowed are the imports beyond the standard library that the code of a package may have. Tests may have more.
 var allowed = map[string][]string{

@@ -1,0 +1,81 @@
+package audience
+
+import "strings"
+
+// maxElement is how long an element of a path may be that is shown whole. Tokens and sealed URLs are longer.
+const maxElement = 48
+
+// Redact shows of the elements of a path that are longer than 48 bytes only the first 8, and no control characters.
+func Redact(path string) string {
+	if len(path) <= maxElement && plain(path) {
+		return path
+	}
+	elements := strings.Split(path, "/")
+	for i, e := range elements {
+		e = strings.Map(printable, e)
+		if len(e) > maxElement {
+			e = strings.ToValidUTF8(e[:8], "") + ".."
+		}
+		elements[i] = e
+	}
+	return strings.Join(elements, "/")
+}
+
+// RedactURL is Redact for a URL: its query, its fragment and its user are left out.
+func RedactURL(u string) string {
+	u, _, _ = strings.Cut(u, "#")
+	u, _, _ = strings.Cut(u, "?")
+	if scheme, rest, ok := strings.Cut(u, "://"); ok {
+		host, path, slash := strings.Cut(rest, "/")
+		host = host[strings.LastIndexByte(host, '@')+1:]
+		if slash {
+			path = "/" + path
+		}
+		return Redact(scheme) + "://" + Redact(host) + Redact(path)
+	}
+	return Redact(u)
+}
+
+// RedactText is RedactURL for all URLs and queries in a text.
+func RedactText(text string) string {
+	var out strings.Builder
+	for text != "" {
+		end := strings.IndexAny(text, " \t\r\n\"'<>(),")
+		switch end {
+		case -1:
+			out.WriteString(redactWord(text))
+			return out.String()
+		case 0:
+			end = 1
+			out.WriteString(strings.Map(printable, text[:1]))
+		default:
+			out.WriteString(redactWord(text[:end]))
+		}
+		text = text[end:]
+	}
+	return out.String()
+}
+
+func redactWord(word string) string {
+	colon := ""
+	if strings.HasSuffix(word, ":") {
+		word, colon = word[:len(word)-1], ":"
+	}
+	return RedactURL(word) + colon
+}
+
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+func printable(r rune) rune {
+	if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+		return '_'
+	}
+	return r
+}

@@ -1,0 +1,219 @@
+package audience
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
+)
+
+// Served tells of a request that has been answered. It holds no token, no query, and of a long element of a path, such as
+// a sealed URL is, only the beginning: see [Redact].
+type Served struct {
+	At       time.Time     // when the request came
+	Session  string        // its id; empty: it was not counted
+	Name     string        // what Audience.Session says of it
+	Stream   string        // redacted
+	Kind     string        // "playlist", "segment", "part", "key" or "other"
+	Method   string        // GET or HEAD
+	Path     string        // without its query, redacted
+	Proto    string        // such as HTTP/1.1
+	Addr     netip.Addr    // of IPv6 the first 64 bits
+	Agent    string        // the User-Agent
+	Referer  string        // without its query, redacted
+	Status   int           // 0: none was sent
+	Bytes    int64         // of the body
+	First    time.Duration // to the first byte of the body, or to the end where there is none
+	Duration time.Duration // of it all
+	Cache    string        // what the cache that is next to the viewer did, by Cache-Status: "hit", "stale", "miss", "revalidated", "join" or "pass"; empty: nothing says
+	Broken   bool          // the answer broke off
+	Err      error         // why, as far as Audience.OnFailure or the connection told. Its text may name upstream URLs.
+}
+
+// failure is where the hooks of the handlers inside say what went wrong.
+type failure struct {
+	mu  sync.Mutex
+	err error
+}
+
+type failureKey struct{ a *Audience }
+
+// OnFailure has the shape of the hooks of that name in this module. What it is told is in the Served of the request.
+func (a *Audience) OnFailure(r *http.Request, err error) {
+	f, ok := r.Context().Value(failureKey{a}).(*failure)
+	if !ok {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil {
+		f.err = err
+	}
+}
+
+func (f *failure) cause() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}
+
+// serveLogged is for requests that OnServed is told of.
+func (a *Audience) serveLogged(next http.Handler, w *writer, r *http.Request, who viewer, at int64) {
+	now := time.Unix(0, at)
+	why := new(failure)
+	out := Served{At: now, Method: r.Method, Path: Redact(r.URL.Path), Proto: r.Proto, Addr: who.network(), Agent: r.UserAgent(), Referer: RedactURL(r.Referer())}
+	if who.by == ByName {
+		out.Name = strings.Clone(who.name)
+	}
+	if s := w.session; s != nil {
+		sh := a.shardOf(s.id)
+		sh.Lock()
+		out.Session, out.Stream = s.publicID(), s.stream.name
+		sh.Unlock()
+	}
+	returned := false
+	defer func() {
+		end := time.Unix(0, a.clock())
+		out.Status, out.Bytes, out.Duration, out.First = w.status, w.bytes.Load(), end.Sub(now), end.Sub(now)
+		if out.Status == 0 && returned {
+			out.Status = http.StatusOK
+		}
+		if !w.first.IsZero() {
+			out.First = w.first.Sub(now)
+		}
+		out.Broken = !returned || w.err != nil
+		if out.Err = why.cause(); out.Err == nil {
+			out.Err = w.err
+		}
+		if w.broken.Load() {
+			out.Err = errKicked
+		}
+		h := w.Header()
+		out.Kind, out.Cache = kindOf(r.URL.Path, h), cacheStatus(h)
+		a.finish(w, returned)
+		hook(func() { a.OnServed(out) })
+	}()
+	next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), failureKey{a}, why)))
+	returned = true
+}
+
+var errKicked = errors.New("audience: the session was ended")
+
+func kindOf(urlPath string, h http.Header) string {
+	label := ""
+	if lines := h["Content-Type"]; len(lines) > 0 {
+		label = lines[0]
+	}
+	kind := hls.ByName(urlPath)
+	if kind == hls.Unknown || kind == hls.JSON {
+		kind = hls.ByType(label)
+	}
+	name := strings.ToLower(urlPath[strings.LastIndexByte(urlPath, '/')+1:])
+	switch {
+	case kind == hls.Playlist:
+		return "playlist"
+	case kind == hls.Key:
+		return "key"
+	case (kind.IsMedia() || kind == hls.Data) && strings.Contains(name, "part"):
+		return "part"
+	case kind.IsMedia() || kind == hls.Data:
+		return "segment"
+	}
+	return "other"
+}
+
+// cacheStatus reads the last member of Cache-Status, that of the cache next to the viewer (RFC 9211 section 2).
+func cacheStatus(h http.Header) string {
+	lines := h["Cache-Status"]
+	if len(lines) == 0 {
+		return ""
+	}
+	last := lines[len(lines)-1]
+	quoted := false
+	for i := len(last) - 1; i >= 0; i-- {
+		if last[i] == '"' {
+			quoted = !quoted
+		} else if last[i] == ',' && !quoted {
+			last = last[i+1:]
+			break
+		}
+	}
+	has := func(param string) bool {
+		for p := range strings.SplitSeq(last, ";") {
+			if strings.TrimSpace(p) == param {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case has("hit") && has("detail=stale"):
+		return "stale"
+	case has("hit"):
+		return "hit"
+	case has("fwd-status=304"):
+		return "revalidated"
+	case has("collapsed"):
+		return "join"
+	case has("fwd=bypass"), has("fwd=method"), has("fwd=request"):
+		return "pass"
+	case strings.Contains(last, "fwd="):
+		return "miss"
+	}
+	return ""
+}
+
+// Log returns a hook for Audience.OnServed that writes a record for each request: at level Info, or Warn where the answer
+// broke off or has a status of 500 and more. The text of an error is redacted as [RedactText] does.
+func Log(l *slog.Logger) func(Served) {
+	return func(s Served) {
+		level := slog.LevelInfo
+		if s.Broken || s.Status >= 500 {
+			level = slog.LevelWarn
+		}
+		ctx := context.Background()
+		if !l.Enabled(ctx, level) {
+			return
+		}
+		attrs := []slog.Attr{
+			slog.String("session", s.Session), slog.String("stream", s.Stream), slog.String("kind", s.Kind), slog.String("method", s.Method),
+			slog.String("path", s.Path), slog.Int("status", s.Status), slog.Int64("bytes", s.Bytes), slog.Duration("first", s.First),
+			slog.Duration("took", s.Duration), slog.String("cache", s.Cache),
+		}
+		if s.Name != "" {
+			attrs = append(attrs, slog.String("name", s.Name))
+		}
+		if s.Broken {
+			attrs = append(attrs, slog.Bool("broken", true))
+		}
+		if s.Err != nil {
+			attrs = append(attrs, slog.String("error", RedactText(s.Err.Error())))
+		}
+		l.LogAttrs(ctx, level, "served", attrs...)
+	}
+}
+
+// Sample returns a hook that passes on one in so many, and all that broke off or have a status of 400 and more. With kinds,
+// others than these are left out.
+func Sample(oneIn int, to func(Served), kinds ...string) func(Served) {
+	var n atomic.Uint64
+	wanted := map[string]bool{}
+	for _, k := range kinds {
+		wanted[k] = true
+	}
+	return func(s Served) {
+		if len(wanted) > 0 && !wanted[s.Kind] {
+			return
+		}
+		if s.Broken || s.Status >= 400 || oneIn <= 1 || n.Add(1)%uint64(oneIn) == 1 {
+			to(s)
+		}
+	}
+}

@@ -1,0 +1,399 @@
+package audience
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/cmcd"
+)
+
+// Session is one viewer of one stream.
+type Session struct {
+	ID       string        // for Kick
+	By       By            // what it is known by
+	Name     string        // where By is ByName or ByCMCD: the viewer's word for itself in the latter case
+	Addr     netip.Addr    // of IPv6 the first 64 bits; the zero Addr where a proxy hides it
+	Stream   string        // its name, redacted
+	Variant  string        // the last playlist that it asked for, below the stream; empty: none yet
+	Since    time.Time     // its first request
+	Last     time.Time     // when its last request came; of one under way, the last look at it
+	Requests uint64        // so far
+	Bytes    uint64        // of bodies, as far as they were sent
+	Active   int           // requests under way
+	Startup  time.Duration // until it had enough to play, as CMCD tells; zero: it does not
+	Stalls   int           // how often it ran dry since, as CMCD tells
+	Bitrate  int64         // bits per second of what it last asked for, as CMCD tells; zero: it does not
+}
+
+// End is why a session ended.
+type End uint8
+
+// The reasons.
+const (
+	Silent   End = iota // it asked for nothing any longer
+	Kicked              // by Audience.Kick
+	Replaced            // by another session of its key, see Audience.Replace, or by the same viewer's next one
+)
+
+// String is "silent", "kicked" or "replaced".
+func (e End) String() string { return [...]string{"silent", "kicked", "replaced"}[e] }
+
+// session is a Session as it is kept. Its fields are under the lock of its shard, except for those that never change.
+type session struct {
+	id      id
+	serial  uint64
+	by      By
+	addr    netip.Addr
+	name    string
+	place   uint64
+	since   int64 // as Unix nanoseconds, like last
+	next    *session
+	writers *writer // requests under way
+
+	stream   *stream
+	variant  string
+	last     int64
+	requests uint64
+	bytes    uint64
+	startup  time.Duration
+	bitrate  int64
+	stalls   int32
+	active   atomic.Int32
+	starting bool // its player said that it was not playing yet
+	begun    atomic.Bool
+	out      bool // it was ended, and is kept so that it does not come back at once
+
+	// Under the lock of its holders.
+	holder       *holder
+	held         bool
+	older, newer *session
+}
+
+// stream is one that is being watched.
+type stream struct {
+	key    string
+	name   string // for others
+	prefix string // of the paths that belong to it; empty: Audience.Stream says
+	target atomic.Int64
+	bytes  atomic.Uint64
+	// Under the lock of Audience.streams.
+	uses     int
+	variants map[string]string
+}
+
+type shard struct {
+	sync.Mutex
+	byID map[id]*session
+	_    [40]byte // each on a cache line of its own
+}
+
+func (a *Audience) shardOf(who id) *shard { return &a.shards[who[1]%shardCount] }
+
+// find gives the session of a viewer that a request belongs to. The caller holds the shard.
+func (sh *shard) find(who id, name, urlPath string) *session {
+	for s := sh.byID[who]; s != nil; s = s.next {
+		if s.stream.prefix != "" {
+			if strings.HasPrefix(urlPath, s.stream.prefix) {
+				return s
+			}
+		} else if s.stream.key == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// enter notes that a request has come. The caller holds the shard.
+func (s *session) enter(w *writer, now int64, told *cmcd.Data) {
+	s.last = now
+	s.requests++
+	s.active.Add(1)
+	w.session = s
+	w.next = s.writers
+	if w.next != nil {
+		w.next.prev = w
+	}
+	s.writers = w
+	if told.Said {
+		s.listen(told, now)
+	}
+}
+
+func (s *session) listen(told *cmcd.Data, now int64) {
+	if told.Bitrate > 0 {
+		s.bitrate = told.Bitrate
+	}
+	switch {
+	case told.StartDelay > 0:
+		s.startup = told.StartDelay
+	case told.Startup:
+		s.starting = s.startup == 0
+	case s.starting:
+		s.starting, s.startup = false, time.Duration(now-s.since)
+	}
+	if told.Starved && !told.Startup && s.stalls < 1<<30 {
+		s.stalls++
+	}
+}
+
+// leave notes that a request has been answered. The caller holds the shard. The time of a request under way counts by the
+// ticks of the timer: to read the clock again costs a fifth of all this.
+func (s *session) leave(w *writer) {
+	s.active.Add(-1)
+	sent := uint64(w.bytes.Load())
+	s.bytes += sent
+	s.stream.bytes.Add(sent)
+	if w.next != nil {
+		w.next.prev = w.prev
+	}
+	if w.prev != nil {
+		w.prev.next = w.next
+	} else {
+		s.writers = w.next
+	}
+	w.next, w.prev, w.session = nil, nil, nil
+}
+
+// public is s for others. The caller holds the shard.
+func (s *session) public() Session {
+	bytes := s.bytes
+	for w := s.writers; w != nil; w = w.next {
+		bytes += uint64(w.bytes.Load())
+	}
+	return Session{
+		ID: s.publicID(), By: s.by, Name: s.name, Addr: s.addr, Stream: s.stream.name, Variant: s.variant,
+		Since: time.Unix(0, s.since), Last: time.Unix(0, s.last), Requests: s.requests, Bytes: bytes, Active: int(s.active.Load()),
+		Startup: s.startup, Stalls: int(s.stalls), Bitrate: s.bitrate,
+	}
+}
+
+func (sh *shard) list() []Session {
+	sh.Lock()
+	defer sh.Unlock()
+	var all []Session
+	for _, s := range sh.byID {
+		for ; s != nil; s = s.next {
+			if s.begun.Load() && !s.out {
+				all = append(all, s.public())
+			}
+		}
+	}
+	return all
+}
+
+// maxStreams is how many streams one viewer may watch at once, so that one request costs no long search.
+const maxStreams = 8
+
+// add puts a new session of v into its shard, unless there is no room. The caller holds the shard.
+func (a *Audience) add(sh *shard, v viewer, told *cmcd.Data, st *stream, now int64) *session {
+	n := 0
+	for s := sh.byID[v.id]; s != nil; s = s.next {
+		n++
+	}
+	if most := a.sessions(); n >= maxStreams || most >= 0 && a.live.Load() >= most {
+		return nil
+	}
+	s := &session{id: v.id, serial: a.serial.Add(1), by: v.by, addr: v.network(), place: v.place, since: now, stream: st, next: sh.byID[v.id]}
+	switch v.by {
+	case ByName:
+		s.name = strings.Clone(v.name)
+	case ByCMCD:
+		s.name = told.Session.String()
+	}
+	if sh.byID == nil {
+		sh.byID = map[id]*session{}
+	}
+	sh.byID[v.id] = s
+	a.live.Add(1)
+	a.startTimer()
+	return s
+}
+
+func (a *Audience) sessions() int64 { return int64(cmp.Or(a.Sessions, defaultSessions)) }
+
+// remove takes s out of its shard, whose lock the caller holds.
+func (a *Audience) remove(sh *shard, s *session) {
+	first := sh.byID[s.id]
+	switch {
+	case first == s && s.next == nil:
+		delete(sh.byID, s.id)
+	case first == s:
+		sh.byID[s.id] = s.next
+	default:
+		for first.next != s {
+			first = first.next
+		}
+		first.next = s.next
+	}
+	s.next = nil
+	a.live.Add(-1)
+	a.dropStream(s.stream)
+}
+
+// expel ends s and keeps it as one that is not to come back. The caller holds the shard, and calls ended without it.
+func (a *Audience) expel(s *session) Session {
+	s.out = true
+	for w := s.writers; w != nil; w = w.next {
+		w.breakOff()
+	}
+	return s.public()
+}
+
+// ended tells of the end of a session.
+func (a *Audience) ended(s *session, told Session, why End) {
+	if a.OnEnd != nil && s.begun.Load() {
+		hook(func() { a.OnEnd(told, why) })
+	}
+}
+
+// useStream gives the stream of a request of a new session. dropStream gives it back.
+func (a *Audience) useStream(name, prefix string) *stream {
+	a.streams.Lock()
+	defer a.streams.Unlock()
+	st := a.streams.byName[name]
+	if st == nil {
+		name = strings.Clone(name)
+		st = &stream{key: name, name: Redact(name), prefix: strings.Clone(prefix)}
+		a.streams.byName[name] = st
+	}
+	st.uses++
+	return st
+}
+
+func (a *Audience) dropStream(st *stream) {
+	a.streams.Lock()
+	defer a.streams.Unlock()
+	if st.uses--; st.uses == 0 {
+		delete(a.streams.byName, st.key)
+	}
+}
+
+// maxVariants is how many names of playlists are kept for one stream.
+const maxVariants = 64
+
+// variantOf is the one copy of a playlist's name below its stream. The caller holds the shard.
+func (a *Audience) variantOf(st *stream, urlPath string) string {
+	name := strings.TrimPrefix(urlPath, st.prefix)
+	if st.prefix == "" {
+		name = urlPath[strings.LastIndexByte(urlPath, '/')+1:]
+	}
+	a.streams.Lock()
+	defer a.streams.Unlock()
+	if known, ok := st.variants[name]; ok {
+		return known
+	}
+	if len(st.variants) >= maxVariants || len(name) > 255 {
+		return ""
+	}
+	if st.variants == nil {
+		st.variants = map[string]string{}
+	}
+	name = strings.Clone(name)
+	st.variants[name] = Redact(name)
+	return st.variants[name]
+}
+
+// idle is how long a session may be silent.
+func (a *Audience) idle(s *session) time.Duration {
+	switch target := time.Duration(s.stream.target.Load()); {
+	case s.out:
+		return kickedRest
+	case a.Idle != 0:
+		return a.Idle
+	case target == 0:
+		return unknownIdle
+	default:
+		return min(max(3*target, minIdle), maxIdle)
+	}
+}
+
+// sweep ends the sessions that have been silent for too long.
+func (a *Audience) sweep(now int64) {
+	type end struct {
+		s    *session
+		told Session
+	}
+	var ends []end
+	for i := range a.shards {
+		sh := &a.shards[i]
+		sh.Lock()
+		var gone []*session
+		for _, s := range sh.byID {
+			for ; s != nil; s = s.next {
+				if s.active.Load() > 0 {
+					s.last = max(s.last, now)
+				} else if idle := a.idle(s); idle >= 0 && now-s.last >= int64(idle) {
+					gone = append(gone, s)
+				}
+			}
+		}
+		for _, s := range gone {
+			if !s.out {
+				ends = append(ends, end{s, s.public()})
+			}
+			a.remove(sh, s)
+		}
+		sh.Unlock()
+	}
+	for _, e := range ends {
+		a.unhold(e.s)
+		a.ended(e.s, e.told, Silent)
+	}
+}
+
+// startTimer sweeps now and then while there are sessions.
+func (a *Audience) startTimer() {
+	a.timer.Lock()
+	defer a.timer.Unlock()
+	if !a.timer.running {
+		a.timer.running = true
+		time.AfterFunc(tick, a.onTick)
+	}
+}
+
+func (a *Audience) onTick() {
+	a.sweep(a.clock())
+	a.timer.Lock()
+	defer a.timer.Unlock()
+	if a.timer.running = a.live.Load() > 0; a.timer.running {
+		time.AfterFunc(tick, a.onTick)
+	}
+}
+
+// Snapshot gives all streams and sessions. It takes a look at each session; [Audience.All] is for those who want to stop
+// before the end.
+func (a *Audience) Snapshot() Snapshot {
+	snap := Snapshot{At: time.Now(), Refused: a.refused.Load(), Lost: a.lost.Load()}
+	byName := map[string]int{}
+	for s := range a.All() {
+		snap.Sessions = append(snap.Sessions, s)
+		i, known := byName[s.Stream]
+		if !known {
+			i = len(snap.Streams)
+			byName[s.Stream] = i
+			snap.Streams = append(snap.Streams, Stream{Name: s.Stream, Since: s.Since})
+		}
+		st := &snap.Streams[i]
+		st.Viewers++
+		if s.Since.Before(st.Since) {
+			st.Since = s.Since
+		}
+	}
+	a.streams.Lock()
+	for _, st := range a.streams.byName {
+		if i, known := byName[st.name]; known {
+			snap.Streams[i].Bytes += st.bytes.Load()
+		}
+	}
+	a.streams.Unlock()
+	slices.SortFunc(snap.Streams, func(x, y Stream) int { return cmp.Compare(x.Name, y.Name) })
+	return snap
+}
+
+// directoryOf is the directory of a path, with its slash.
+func directoryOf(urlPath string) string { return urlPath[:strings.LastIndexByte(urlPath, '/')+1] }

@@ -1,0 +1,232 @@
+package audience
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/cmcd"
+	"github.com/hlsproxy/hlsproxy/internal/hls"
+)
+
+// writer is the ResponseWriter of a request that is counted.
+type writer struct {
+	http.ResponseWriter
+	a       *Audience
+	session *session // nil: not counted
+	stream  *stream  // whose target duration a playlist may tell; nil: none
+	status  int      // 0: no header yet
+	first   time.Time
+	bytes   atomic.Int64
+	broken  atomic.Bool // its session was ended
+	err     error       // of the last Write
+
+	next, prev *writer // of the session, under the lock of its shard
+}
+
+var writers = sync.Pool{New: func() any { return new(writer) }}
+
+func (a *Audience) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	kind := hls.ByName(r.URL.Path)
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || kind == hls.HTML || kind == hls.Plain {
+		next.ServeHTTP(w, r)
+		return
+	}
+	var told cmcd.Data
+	told.Read(r)
+	name := ""
+	if a.Stream != nil {
+		name = a.Stream(r)
+	}
+	who, now := a.identify(r, &told), a.clock()
+	out := writers.Get().(*writer)
+	out.ResponseWriter, out.a = w, a
+	switch a.admit(r, who, &told, name, out, now) {
+	case beyond:
+		a.refused.Add(1)
+		w.Header().Set("Retry-After", strconv.Itoa(int(minIdle/time.Second)))
+		next = refusal(http.StatusTooManyRequests)
+	case kicked:
+		a.refused.Add(1)
+		next = refusal(http.StatusForbidden)
+	case uncounted:
+		a.lost.Add(1)
+	case admitted:
+		if kind == hls.Playlist {
+			out.stream = a.note(out.session, r.URL.Path)
+		}
+	}
+	if a.OnServed != nil {
+		a.serveLogged(next, out, r, who, now)
+		return
+	}
+	returned := false
+	defer func() { a.finish(out, returned) }()
+	next.ServeHTTP(out, r)
+	returned = true
+}
+
+// note keeps the name of the playlist that a session asks for, and gives its stream.
+func (a *Audience) note(s *session, urlPath string) *stream {
+	sh := a.shardOf(s.id)
+	sh.Lock()
+	defer sh.Unlock()
+	if strings.HasPrefix(urlPath, s.stream.prefix) && urlPath[len(s.stream.prefix):] == s.variant {
+		return s.stream
+	}
+	if name := a.variantOf(s.stream, urlPath); name != "" {
+		s.variant = name
+	}
+	return s.stream
+}
+
+// finish ends the count of a request. A writer that a panic has gone through is not used again.
+func (a *Audience) finish(w *writer, returned bool) {
+	if w.status == 0 && returned {
+		w.header(http.StatusOK) // net/http sends it
+	}
+	if s := w.session; s != nil {
+		sh := a.shardOf(s.id)
+		sh.Lock()
+		s.leave(w)
+		gone := !s.begun.Load() && !s.out && s.active.Load() == 0
+		if gone {
+			a.remove(sh, s)
+		}
+		sh.Unlock()
+		if gone {
+			a.unhold(s)
+		}
+	}
+	if returned {
+		w.ResponseWriter, w.a, w.stream, w.status, w.first, w.err = nil, nil, nil, 0, time.Time{}, nil
+		w.bytes.Store(0)
+		w.broken.Store(false)
+		writers.Put(w)
+	}
+}
+
+func refusal(status int) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		http.Error(w, http.StatusText(status), status)
+	})
+}
+
+// Unwrap is for http.ResponseController.
+func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader notes the status.
+func (w *writer) WriteHeader(status int) {
+	if status >= 200 || status == http.StatusSwitchingProtocols {
+		w.header(status)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// header is called when the status is known. The session begins with the first that is no refusal.
+func (w *writer) header(status int) {
+	if w.status != 0 {
+		return
+	}
+	w.status = status
+	s := w.session
+	if s == nil || status >= 400 || s.begun.Load() || !s.begun.CompareAndSwap(false, true) || w.a.OnStart == nil {
+		return
+	}
+	sh := w.a.shardOf(s.id)
+	sh.Lock()
+	told := s.public()
+	sh.Unlock()
+	hook(func() { w.a.OnStart(told) })
+}
+
+// begin is called before bytes of the body go out. It breaks off the answers of a session that was ended.
+func (w *writer) begin() {
+	if w.status == 0 {
+		w.header(http.StatusOK)
+	}
+	if w.broken.Load() {
+		panic(http.ErrAbortHandler)
+	}
+	if w.first.IsZero() && w.a.OnServed != nil {
+		w.first = time.Unix(0, w.a.clock())
+	}
+}
+
+func (w *writer) Write(p []byte) (int, error) {
+	w.begin()
+	if w.stream != nil && w.bytes.Load() == 0 {
+		w.learn(p)
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.count(int64(n), err)
+	return n, err
+}
+
+func (w *writer) count(n int64, err error) {
+	w.bytes.Add(n)
+	if err != nil {
+		w.err = err
+	}
+}
+
+// ReadFrom lets a file go by way of the kernel.
+func (w *writer) ReadFrom(src io.Reader) (int64, error) {
+	w.begin()
+	to, ok := w.ResponseWriter.(io.ReaderFrom)
+	if !ok {
+		return io.Copy(struct{ io.Writer }{w}, src)
+	}
+	n, err := to.ReadFrom(src)
+	w.count(n, err)
+	return n, err
+}
+
+// FlushError is for http.ResponseController.
+func (w *writer) FlushError() error {
+	w.begin()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Flush is for handlers that look for an http.Flusher.
+func (w *writer) Flush() { _ = w.FlushError() }
+
+// SetWriteDeadline is for http.ResponseController. Nobody gives more time to a session that was ended.
+func (w *writer) SetWriteDeadline(at time.Time) error {
+	if w.broken.Load() {
+		at = time.Unix(1, 0)
+	}
+	return http.NewResponseController(w.ResponseWriter).SetWriteDeadline(at)
+}
+
+// breakOff ends the answer where it stands. The caller holds the shard, so that the handler has not returned.
+func (w *writer) breakOff() {
+	w.broken.Store(true)
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Unix(1, 0))
+}
+
+// learn takes the target duration from the beginning of a playlist.
+func (w *writer) learn(p []byte) {
+	const tag = "#EXT-X-TARGETDURATION:"
+	p = p[:min(len(p), 4<<10)]
+	i := bytes.Index(p, []byte(tag))
+	if i < 0 {
+		return
+	}
+	n := int64(0)
+	for _, c := range p[i+len(tag):] {
+		if c-'0' > 9 || n > 1000 {
+			break
+		}
+		n = n*10 + int64(c-'0')
+	}
+	if n > 0 {
+		w.stream.target.Store(int64(min(n, 1000)) * int64(time.Second))
+	}
+}

@@ -1,0 +1,107 @@
+// Package cmcd reads what a player tells of itself with each request (CTA-5004, Common Media Client Data), as query
+// parameter or as header fields. What a viewer writes is bounded and never believed further than it goes: a member that
+// is malformed is left out.
+package cmcd
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
+)
+
+// MaxLength is how many bytes of CMCD are read of one request.
+const MaxLength = 2048
+
+// maxString is how long a string is kept. CTA-5004 allows ids of 64 characters.
+const maxString = 64
+
+// ID is a string of the player's, as much as is kept of it.
+type ID struct {
+	bytes [maxString]byte
+	n     uint8
+}
+
+// Bytes is what the player said. It is valid as long as the ID.
+func (id *ID) Bytes() []byte { return id.bytes[:id.n] }
+
+func (id *ID) String() string { return string(id.bytes[:id.n]) }
+
+// Data is what a player said. Zero or false: it said nothing.
+type Data struct {
+	Session ID // sid
+	Content ID // cid
+
+	Bitrate       int64         // br, bits per second of what is asked for
+	TopBitrate    int64         // tb
+	Throughput    int64         // mtp, bits per second measured
+	MaxThroughput int64         // rtp, bits per second asked for at the most
+	Buffer        time.Duration // bl
+	Deadline      time.Duration // dl
+	Duration      time.Duration // d, of the object
+	StartDelay    time.Duration // msd, from the wish to play to the first picture
+	Rate          float64       // pr; zero: not said, as for a pause
+	Starved       bool          // bs: the buffer ran dry since the last request
+	Startup       bool          // su: needed at once
+	Object        byte          // ot: the first letter: v, a, m (manifest), k, i, c, t, o, and A for av
+	Format        byte          // sf: d, h (HLS), s, o
+	Live          bool          // st=l
+	Said          bool          // there is any CMCD at all
+	Next          bool          // nor or nrr: the player names what it will ask for next
+	Version       int64         // v
+}
+
+// Read reads the CMCD of a request. It costs next to nothing where there is none, and no allocation where there is.
+func (d *Data) Read(r *http.Request) {
+	left := MaxLength
+	for i := range hls.CMCDHeaders {
+		for _, line := range r.Header[hls.CMCDHeaders[i]] {
+			line = line[:min(len(line), left)]
+			left -= len(line)
+			parse(d, line)
+		}
+	}
+	if strings.Contains(r.URL.RawQuery, hls.CMCD) {
+		d.query(r.URL.RawQuery, left)
+	}
+}
+
+func (d *Data) query(raw string, left int) {
+	for raw != "" {
+		var param string
+		param, raw, _ = strings.Cut(raw, "&")
+		if !hls.IsCMCD(param) || len(param) == len(hls.CMCD) {
+			continue
+		}
+		var buf [MaxLength]byte
+		parse(d, unescape(buf[:0], param[len(hls.CMCD)+1:], left))
+		return // the first one counts
+	}
+}
+
+// unescape takes the escapes of a query off, up to a number of bytes. One that is none stays.
+func unescape(dst []byte, s string, most int) []byte {
+	for i := 0; i < len(s) && len(dst) < most; i++ {
+		c := s[i]
+		switch {
+		case c == '+':
+			c = ' '
+		case c == '%' && i+2 < len(s) && unhex(s[i+1]) < 16 && unhex(s[i+2]) < 16:
+			c = unhex(s[i+1])<<4 | unhex(s[i+2])
+			i += 2
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+func unhex(c byte) byte {
+	switch {
+	case c-'0' < 10:
+		return c - '0'
+	case c|0x20-'a' < 6:
+		return c | 0x20 - 'a' + 10
+	}
+	return 16
+}
