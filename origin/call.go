@@ -2,7 +2,9 @@ package origin
 
 import (
 	"context"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -13,12 +15,14 @@ import (
 type call struct {
 	pool    *Pool
 	member  *member
+	stream  string
 	caller  context.Context // whose request it is
 	ctx     context.Context // of this call
 	cancel  context.CancelCauseFunc
 	begun   time.Time
 	probe   bool
 	blocks  bool // a blocking reload: its time says nothing
+	good    bool // a header came that is no failure
 	dropped atomic.Bool
 	once    sync.Once
 }
@@ -28,8 +32,12 @@ type call struct {
 const slowEnough = defaultPatience
 
 func newCall(t *trip, m *member, probe bool, now time.Time) *call {
-	c := &call{pool: t.pool, member: m, caller: t.request.Context(), begun: now, probe: probe, blocks: isBlocking(t.request.URL)}
-	c.ctx, c.cancel = context.WithCancelCause(c.caller)
+	c := &call{pool: t.pool, member: m, stream: t.stream, caller: t.request.Context(), begun: now, probe: probe, blocks: isBlocking(t.request.URL)}
+	ctx := c.caller
+	if t.pool.serverName != "" {
+		ctx = context.WithValue(ctx, serverNameKey{}, t.pool.serverName)
+	}
+	c.ctx, c.cancel = context.WithCancelCause(ctx)
 	m.requests.Add(1)
 	m.inFlight.Add(1)
 	return c
@@ -45,15 +53,30 @@ func (c *call) drop() {
 func (c *call) failed(err error, since time.Time) {
 	c.once.Do(func() {
 		now := time.Now()
-		if c.dropped.Load() || c.left() && (c.blocks || now.Sub(since) < slowEnough) {
+		ofStream := c.good || !ofConnection(err)
+		if c.dropped.Load() || c.left() && (c.blocks || now.Sub(since) < slowEnough) || c.blocks && ofStream {
 			c.member.health.dropped(c.probe)
 		} else {
-			c.member.errors.Add(1)
-			c.member.health.failed(now, c.probe, 0, c.pool.failures, c.pool.cooldown)
+			c.count(failure{now: now, probe: c.probe}, ofStream)
 		}
 		c.member.inFlight.Add(-1)
 		c.cancel(err)
 	})
+}
+
+// count takes note of a failure.
+func (c *call) count(f failure, ofStream bool) {
+	if ofStream {
+		f.stream = c.stream
+	}
+	c.member.errors.Add(1)
+	c.member.health.failed(f, c.pool.failures, c.pool.cooldown)
+}
+
+// ofConnection reports that a connection failed, which says something of the origin: silence may be that of a stream.
+func ofConnection(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, errHandshake) || !isTimeout(err)
 }
 
 // left reports a caller that went away. One whose own limit ended the wait has a reason to complain.
@@ -62,25 +85,26 @@ func (c *call) left() bool { return c.caller.Err() != nil && !isTimeout(context.
 // answered takes note of a header and watches the body.
 func (c *call) answered(resp *http.Response) {
 	now := time.Now()
-	good := !sick(resp)
-	if !good {
-		c.member.errors.Add(1)
-		c.member.health.failed(now, c.probe, askedWait(resp, now), c.pool.failures, c.pool.cooldown)
-	} else {
+	switch c.good = !sick(resp); {
+	case !c.good && c.blocks: // the stream stands still
+		c.member.health.dropped(c.probe)
+	case !c.good:
+		c.count(failure{now: now, probe: c.probe, asked: askedWait(resp, now)}, true)
+	default:
 		c.member.health.answered(now, now.Sub(c.begun), c.probe, c.blocks)
 		c.pool.checkOutlier(c.member, now)
 	}
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}
-	c.probe = c.probe && good
-	resp.Body = &callBody{ReadCloser: resp.Body, call: c, good: !poor(resp)}
+	c.probe = c.probe && c.good
+	resp.Body = &callBody{ReadCloser: resp.Body, call: c, good: !poor(resp) && !(c.blocks && resp.StatusCode >= 400)}
 }
 
 // ended is a body read to its end, or closed before.
 func (c *call) ended(complete bool) {
 	c.once.Do(func() {
-		c.member.health.ended(c.begun, c.probe, complete)
+		c.member.health.ended(c.begun, c.probe, complete, c.stream)
 		c.member.inFlight.Add(-1)
 		c.cancel(nil)
 	})

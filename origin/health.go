@@ -16,10 +16,13 @@ const probeBody = 5 * time.Second
 const minSamples = 16
 
 // health is a circuit breaker: closed while an origin works, open while it cools down, and half open when one request
-// may find out.
+// may find out. What says something of one stream only, such as a 503, opens it for that stream; it takes several streams in
+// a row, or connections that fail, to open it for all.
 type health struct {
 	mu       sync.Mutex
-	failures int // in a row
+	failures int                 // in a row
+	failing  []string            // some of the streams that they were of
+	streams  map[string]*trouble // streams with failures in a row
 	last     time.Time
 	trips    int // in a row
 	opened   time.Time
@@ -31,22 +34,29 @@ type health struct {
 }
 
 // cooling reports that the origin is not to be asked, for now or while another request finds out.
-func (h *health) cooling(now time.Time) bool {
+func (h *health) cooling(now time.Time, stream string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.settle(now)
-	return !h.until.IsZero() && (h.probing || now.Before(h.until))
+	return !h.until.IsZero() && (h.probing || now.Before(h.until)) || h.streams[stream].isOpen(now)
+}
+
+// troubled reports that a stream is not to be asked for here.
+func (h *health) troubled(now time.Time, stream string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.streams[stream].isOpen(now)
 }
 
 // begin tells that a request is about to be sent. It is the probe if the cooldown is over and there is no other; while
 // the origin cools down it is not ok, unless forced. A blocking reload is no probe: it would keep everybody else out for
 // as long as its stream stands still.
-func (h *health) begin(now time.Time, force, blocks bool) (probe, ok bool) {
+func (h *health) begin(now time.Time, force, blocks bool, stream string) (probe, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.settle(now)
 	if h.until.IsZero() {
-		return false, true
+		return false, h.streams[stream].begin(now) || force
 	}
 	if h.probing || blocks || now.Before(h.until) {
 		return false, force
@@ -108,28 +118,46 @@ func (h *health) trip(now time.Time, cooldown time.Duration) {
 	}
 }
 
-// ended: a body came to its end, or its reader wanted no more of it. A whole one that was begun after the circuit opened
+// ended: a body of a stream came to its end, or its reader wanted no more of it. A whole one that was begun after the circuit opened
 // closes it even if it was not the probe: it was a last resort that turned out well.
-func (h *health) ended(begun time.Time, probe, complete bool) {
+func (h *health) ended(begun time.Time, probe, complete bool, stream string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.until.IsZero() && (probe && h.probing || complete && !begun.Before(h.opened)) {
 		h.close()
 	}
+	if complete {
+		delete(h.streams, stream)
+	}
 	if complete && h.until.IsZero() {
-		h.failures, h.trips = 0, 0
+		h.failures, h.trips, h.failing = 0, 0, nil
 	}
 }
 
+// failure is one of a request.
+type failure struct {
+	now    time.Time
+	probe  bool
+	stream string        // that alone it says something of; empty: of the origin
+	asked  time.Duration // for so long the origin wants to be left alone
+}
+
 // failed counts a failure and opens the circuit when it is one too many, for at least so long as the origin asked.
-func (h *health) failed(now time.Time, probe bool, asked time.Duration, most int, cooldown time.Duration) {
+func (h *health) failed(f failure, most int, cooldown time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	now, probe, asked := f.now, f.probe, f.asked
 	if h.until.IsZero() && now.Sub(h.last) > forget {
-		h.failures, h.trips = 0, 0
+		h.failures, h.trips, h.failing = 0, 0, nil
 	}
 	h.failures++
 	h.last = now
+	if f.stream != "" {
+		h.blame(f, most, cooldown)
+		if !probe && len(h.failing) < several {
+			return
+		}
+	}
 	if probe {
 		h.probing = false
 	}
@@ -143,15 +171,20 @@ func (h *health) failed(now time.Time, probe bool, asked time.Duration, most int
 }
 
 func (h *health) open(now time.Time, asked, cooldown time.Duration) {
-	wait := min(cooldown<<min(h.trips, 10), max(maxCooldown, cooldown))
-	wait += time.Duration((rand.Float64() - 0.5) * 0.4 * float64(wait)) // or all nodes come back at the same moment
+	h.until = now.Add(waitAfter(h.trips, asked, cooldown))
 	h.trips++
 	h.opened, h.header, h.probing = now, time.Time{}, false
-	h.until = now.Add(max(wait, min(asked, maxCooldown)))
+}
+
+func waitAfter(trips int, asked, cooldown time.Duration) time.Duration {
+	wait := min(cooldown<<min(trips, 10), max(maxCooldown, cooldown))
+	wait += time.Duration((rand.Float64() - 0.5) * 0.4 * float64(wait)) // or all nodes come back at the same moment
+	return max(wait, min(asked, maxCooldown))
 }
 
 func (h *health) describe(s *OriginState) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	s.Troubled = len(h.streams)
 	s.Healthy, s.Failures, s.Until, s.Latency = h.until.IsZero(), h.failures, h.until, h.latency
 }

@@ -198,8 +198,20 @@ func TestABlockingReloadIsNoProbe(t *testing.T) {
 	})
 }
 
+// neighbours are directories of streams with the same home as a stream.
+func neighbours(t *testing.T, stream string, n int) (dirs []string) {
+	t.Helper()
+	home := order(t, stream)[0]
+	for i := 0; len(dirs) < n; i++ {
+		if dir := fmt.Sprintf("/n%d", i); order(t, dir+"/x.ts")[0] == home {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}
+
 func TestA503MayAskToBeLeftAlone(t *testing.T) {
-	first := order(t, "/s/x.ts")
+	first, other := order(t, "/s/x.ts"), neighbours(t, "/s/x.ts", 1)[0]
 	synctest.Test(t, func(t *testing.T) {
 		for after, want := range map[string]time.Duration{
 			"30": 30 * time.Second, "1": 5 * time.Second, "9999999": time.Minute, "": 0, "soon": 0,
@@ -210,6 +222,12 @@ func TestA503MayAskToBeLeftAlone(t *testing.T) {
 			_, body, err := ask(t, p, "http://a/s/x.ts")
 			require.NoError(t, err)
 			require.Equal(t, first[1], body)
+			n.take()
+			if want != 0 {
+				_, _, _ = ask(t, p, "http://a/s/x.ts")
+				require.Equal(t, first[1:2], n.take(), "the stream leaves it alone at once")
+			}
+			_, _, _ = ask(t, p, "http://a"+other+"/x.ts")
 			for _, s := range p.State() {
 				if s.Origin == "http://"+first[0]+":80/" {
 					require.Equal(t, want == 0, s.Healthy, after)

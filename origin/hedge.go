@@ -7,7 +7,7 @@ import (
 
 // hedges reports a request that two origins may be asked for.
 func (t *trip) hedges() bool {
-	return t.pool.hedge > 0 && len(t.order) > 1 && t.pool.retries > 0 && repeatable(t.request) && !isBlocking(t.request.URL)
+	return t.pool.hedge > 0 && len(t.order) > 1 && t.pool.retries > 0 && repeatable(t.request) && !t.blocks
 }
 
 // race asks the next origin, and a second one when the first takes its time. The first good answer wins.

@@ -70,9 +70,9 @@ func (m *member) at(tail string, query *url.URL) *url.URL {
 }
 
 // class is where the member stands in line: 0 working, 1 drained, 2 cooling down.
-func (m *member) class(now time.Time, weight float64) int {
+func (m *member) class(now time.Time, weight float64, stream string) int {
 	switch {
-	case m.health.cooling(now):
+	case m.health.cooling(now, stream):
 		return 2
 	case weight == 0 || m.drained.Load():
 		return 1
@@ -86,6 +86,7 @@ type OriginState struct {
 	Drained  bool          // by [Pool.Drain]
 	Healthy  bool          // false while it is out, and until a request has come through again
 	Failures int           // in a row
+	Troubled int           // streams with failures in a row, up to 1024
 	Until    time.Time     // when it is tried again; zero if Healthy
 	Latency  time.Duration // until the header came, smoothed; 0: not known
 	Requests uint64        // sent to it so far, retries included

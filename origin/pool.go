@@ -2,9 +2,11 @@ package origin
 
 import (
 	"bytes"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +22,9 @@ type PoolConfig struct {
 	Weights []float64
 	// Base sends the requests. Nil: the transport of a zero [Guard].
 	Base http.RoundTripper
+	// Host is the Host header, and the TLS server name, that all origins want when they are named by their addresses:
+	// "stream.example". The name reaches the dial through Base, if Base is a transport of a [Guard]. Empty: that of each URL.
+	Host string
 	// Key names the stream that a request belongs to, and so the origin that it stays with. Nil: the directory of the
 	// path below the origin's base, so that a playlist and the segments beside it go together. It must be deterministic.
 	Key func(*http.Request) string
@@ -28,14 +33,16 @@ type PoolConfig struct {
 	// playlist opens: what a playlist names is then asked of the origin that it came from, whatever Key says, as long as
 	// that works. It takes [Proxy.Sticky] and [Stick] as well.
 	Sticky []byte
-	// Failures in a row take an origin out. 0: 3. A refused or broken connection, no header in time, a body that breaks,
-	// and the statuses 500, 502, 503 and 504 are failures.
+	// Failures in a row take an origin out. 0: 3. A refused or broken connection is a failure of the origin. No header in
+	// time, a body that breaks, and the statuses 500, 502, 503 and 504 are failures of the stream: so many take the origin
+	// out for that stream, and for all when they were of several streams. To a blocking reload they say that the stream
+	// stands still: they are passed on, not counted, and tried nowhere else.
 	Failures int
 	// Cooldown is how long an origin is left alone, ± 20 %, before one request tries it again. It doubles with each
 	// failure of that, up to 60 s. 0: 5 s. A Retry-After of a 503 counts, too, up to 60 s.
 	Cooldown time.Duration
-	// Patience is how long a header may take while there is another origin to ask. 0: 4 s. Negative: no limit. A
-	// blocking playlist reload may take 30 s.
+	// Patience is how long a header may take while there is another origin to ask. 0: 4 s. Negative: no limit. Each
+	// informational answer (102, 103) gives it anew. A blocking playlist reload may take 60 s, and is tried nowhere else.
 	Patience time.Duration
 	// Retries is how many more origins one request may try. 0: 2. Negative: none.
 	Retries int
@@ -60,24 +67,26 @@ type PoolConfig struct {
 // talking to others, and an origin that comes or goes moves its own streams only. Any other request, such as one to
 // where a redirect leads, goes to Base as it is.
 //
-// Health is passive. A GET or HEAD without a body that fails goes to the next origin; a 404 tries one other origin, as
+// Health is passive, and kept for each origin and, where one is in trouble with some, for each of up to 1024 streams. A GET or HEAD without a body that fails goes to the next origin; a 404 tries one other origin, as
 // at the live edge one of them may be ahead. What all of them refuse comes back as the first one said it. When all are
 // out, all are tried. Response.Request is the request that the pool was given, whichever origin answered, so that URLs
 // resolve and caches work alike.
 //
 // All methods may be called concurrently.
 type Pool struct {
-	base     http.RoundTripper
-	key      func(*http.Request) string
-	failures int
-	cooldown time.Duration
-	patience time.Duration
-	retries  int
-	hedge    time.Duration
-	outlier  float64
-	resume   bool
-	sticky   []byte
-	budgets  budgets
+	base       http.RoundTripper
+	key        func(*http.Request) string
+	failures   int
+	cooldown   time.Duration
+	patience   time.Duration
+	retries    int
+	hedge      time.Duration
+	outlier    float64
+	resume     bool
+	sticky     []byte
+	host       string
+	serverName string // of host
+	budgets    budgets
 
 	change sync.Mutex // held by those who replace set
 	set    atomic.Pointer[set]
@@ -88,7 +97,6 @@ const (
 	defaultCooldown = 5 * time.Second
 	maxCooldown     = 60 * time.Second
 	defaultPatience = 4 * time.Second
-	blockPatience   = 30 * time.Second
 	defaultRetries  = 2
 	defaultBudget   = 0.25
 	defaultOutlier  = 8
@@ -112,6 +120,8 @@ func NewPool(c PoolConfig) (*Pool, error) {
 		p.base = new(Guard).Transport()
 	}
 	p.sticky = bytes.Clone(c.Sticky)
+	p.host = c.Host
+	p.serverName, _, _ = splitHostPort(c.Host)
 	p.budgets.init(c.Budget)
 	p.publish(s)
 	return p, nil
@@ -151,7 +161,7 @@ func (p *Pool) send(s *set, r *http.Request, tail string, last []*member) (*http
 			order = append(slices.Delete(order, i, i+1), m)
 		}
 	}
-	t := &trip{pool: p, request: r, tail: tail, order: order}
+	t := &trip{pool: p, request: r, tail: tail, stream: key, blocks: isBlocking(r.URL), order: order}
 	if last != nil {
 		t.put = len(order) // those that cool down are better than these
 	}
@@ -185,6 +195,14 @@ func (p *Pool) Drain(origin string, drained bool) bool {
 		}
 	}
 	return false
+}
+
+// splitHostPort is net.SplitHostPort for what need not have a port.
+func splitHostPort(s string) (host, port string, err error) {
+	if !strings.Contains(s, ":") {
+		return s, "", nil
+	}
+	return net.SplitHostPort(s)
 }
 
 func orInt(n, def int) int {

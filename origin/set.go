@@ -82,6 +82,13 @@ func checkConfig(c PoolConfig, err error) error {
 	if c.Cooldown < 0 {
 		faults = append(faults, errors.New("origin: Cooldown is negative"))
 	}
+	if host, port, err := splitHostPort(c.Host); c.Host != "" {
+		_, isName := canonicalName(host)
+		_, noPort := parsePort(port)
+		if err != nil || !isName || port != "" && noPort != nil {
+			faults = append(faults, fmt.Errorf("origin: Host: %q is neither NAME nor NAME:PORT", c.Host))
+		}
+	}
 	if c.Hedge < 0 {
 		faults = append(faults, errors.New("origin: Hedge is negative"))
 	}
@@ -136,7 +143,7 @@ func (s *set) rank(key, mark string, now time.Time) []*member {
 		if s.weights != nil {
 			weight = s.weights[i]
 		}
-		all[i] = candidate{m, m.class(now, weight), weight * preference(key, m.base)}
+		all[i] = candidate{m, m.class(now, weight, key), weight * preference(key, m.base)}
 		if mark != "" && m.mark == mark {
 			all[i].score = math.Inf(1)
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"strconv"
 	"time"
 )
@@ -13,12 +15,15 @@ type trip struct {
 	pool    *Pool
 	request *http.Request
 	tail    string
+	stream  string
+	blocks  bool // a blocking reload
 	order   []*member
 	next    int // the member to try next
 	put     int // how many were put at the end of the line
 
 	missed []*call        // those that said 404
 	lately bool           // the last one did
+	stuck  bool           // the stream is in trouble wherever it can be had, or held back: nobody else need be asked
 	first  *http.Response // the first answer, kept for when no better one comes
 	faults []error
 }
@@ -63,6 +68,9 @@ func (t *trip) judge(a attempt) *http.Response {
 	switch {
 	case a.err != nil:
 		t.faults = append(t.faults, a.err)
+		t.stuck = t.stuck || t.blocks && !ofConnection(a.err)
+	case t.blocks: // it says something of the stream, which stands as still elsewhere
+		return a.resp
 	case !poor(a.resp):
 		if a.resp.StatusCode < 300 {
 			t.blame()
@@ -80,15 +88,14 @@ func (t *trip) judge(a attempt) *http.Response {
 // takes several in a row to be taken out.
 func (t *trip) blame() {
 	for _, c := range t.missed {
-		c.member.errors.Add(1)
-		c.member.health.failed(time.Now(), c.probe, 0, t.pool.failures, t.pool.cooldown)
+		c.count(failure{now: time.Now(), probe: c.probe}, true)
 	}
 	t.missed = nil
 }
 
 // again reports whether another origin may be asked, and pays for it.
 func (t *trip) again() bool {
-	if len(t.missed) >= 2 || !t.more() || t.request.Context().Err() != nil {
+	if len(t.missed) >= 2 || t.stuck || !t.more() || t.request.Context().Err() != nil {
 		return false
 	}
 	if t.lately {
@@ -118,7 +125,9 @@ func (t *trip) pick() *call {
 	now := time.Now()
 	for {
 		m := t.order[t.next]
-		probe, ok := m.health.begin(now, t.put >= len(t.order), isBlocking(t.request.URL))
+		force := t.put >= len(t.order)
+		t.stuck = t.stuck || force && m.health.troubled(now, t.stream)
+		probe, ok := m.health.begin(now, force, t.blocks, t.stream)
 		if ok {
 			t.next++
 			return newCall(t, m, probe, now)
@@ -135,9 +144,16 @@ func (t *trip) ask(c *call, patience bool) attempt {
 	out := t.request.WithContext(c.ctx)
 	out.URL = c.member.at(t.tail, t.request.URL)
 	out.Host = out.URL.Host
-	if limit := t.patience(); patience && limit > 0 {
+	if t.pool.host != "" {
+		out.Host = t.pool.host
+	}
+	if limit := t.patience(patience); limit > 0 {
 		slow := time.AfterFunc(limit, func() { c.cancel(errSlowOrigin) })
 		defer slow.Stop()
+		out = out.WithContext(httptrace.WithClientTrace(c.ctx, &httptrace.ClientTrace{
+			// It says that it is at work (RFC 9110 section 15.2).
+			Got1xxResponse: func(int, textproto.MIMEHeader) error { slow.Reset(limit); return nil },
+		}))
 	}
 	resp, err := t.roundTrip(c, out)
 	if err != nil {
@@ -167,9 +183,14 @@ func (t *trip) roundTrip(c *call, out *http.Request) (resp *http.Response, err e
 	return resp, err
 }
 
-func (t *trip) patience() time.Duration {
-	if isBlocking(t.request.URL) && t.pool.patience > 0 {
-		return max(t.pool.patience, blockPatience)
+// patience is how long a header may take: as long as the stream stands still for a blocking reload, and as long as whoever
+// asks waits where nobody else is left to ask.
+func (t *trip) patience(others bool) time.Duration {
+	switch {
+	case t.blocks && t.pool.patience > 0:
+		return max(t.pool.patience, headerLimit)
+	case !others:
+		return -1
 	}
 	return t.pool.patience
 }
