@@ -79,7 +79,7 @@ type counted struct {
 	last  http.Header
 }
 
-func origin(t *testing.T, answer http.HandlerFunc) *counted {
+func origin(t testing.TB, answer http.HandlerFunc) *counted {
 	o := &counted{asked: map[string]int{}}
 	o.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o.mu.Lock()

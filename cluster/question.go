@@ -115,29 +115,36 @@ func (q *question) ask(ctx context.Context, p *peer) (*http.Response, error) {
 
 // self asks our parent, and another node as well if that hears nothing from the origin.
 func (q *question) self(ctx context.Context) (*http.Response, error) {
-	n, other := q.n, ""
-	if d, ok := n.directory.(interface{ nearby() []string }); ok {
-		other = best(q.held, d.nearby(), func(m string) bool {
-			return m == n.self || n.far.has(m+" "+q.host) || n.peers.get(m).isDown()
-		}, "")
-	}
-	if other == "" {
-		return q.own(ctx)
-	}
-	there := func(ctx context.Context) (*http.Response, error) { return q.from(ctx, n.peers.get(other)) }
+	n := q.n
 	if n.far.has(n.self + " " + q.host) {
-		resp, err := there(ctx)
+		resp, err := q.elsewhere(ctx)
 		var fault *nodeFault
 		if err == nil || !errors.As(err, &fault) {
 			return resp, err
 		}
 		return q.own(ctx)
 	}
-	resp, second, err := q.either(ctx, q.own, there)
+	resp, second, err := q.either(ctx, q.own, q.elsewhere)
 	if second {
 		n.far.add(n.self+" "+q.host, farFor)
 	}
 	return resp, err
+}
+
+// elsewhere asks another node, in the hope that it reaches the origin.
+func (q *question) elsewhere(ctx context.Context) (*http.Response, error) {
+	n := q.n
+	d, ok := n.directory.(interface{ nearby() []string })
+	if !ok {
+		return nil, &nodeFault{cause: errNoMembers}
+	}
+	other := best(q.held, d.nearby(), func(m string) bool {
+		return m == n.self || n.far.has(m+" "+q.host) || n.peers.get(m).isDown()
+	}, "")
+	if other == "" {
+		return nil, &nodeFault{cause: errNoMembers}
+	}
+	return q.from(ctx, n.peers.get(other))
 }
 
 // own asks our parent.

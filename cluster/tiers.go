@@ -33,7 +33,7 @@ func (n *Node) tiers(pattern *cache.Transport) {
 func like(t *cache.Transport) *cache.Transport {
 	return &cache.Transport{
 		Store: t.Store, TTL: t.TTL, Key: t.Key, MaxBody: t.MaxBody, Idle: t.Idle, MinRate: t.MinRate,
-		MaxFills: t.MaxFills, StaleIfError: t.StaleIfError, StaleWhileRevalidate: t.StaleWhileRevalidate, Refs: t.Refs,
+		MaxFills: t.MaxFills, StaleIfError: t.StaleIfError, StaleIfGone: t.StaleIfGone, StaleWhileRevalidate: t.StaleWhileRevalidate, Refs: t.Refs,
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 func TestBothTiersHaveAllFieldsOfThePattern(t *testing.T) {
 	pattern := &cache.Transport{
 		Store: cache.NewMemory(1), TTL: cache.HLS, Key: cache.Key, Idle: 1, MaxBody: 2, MaxFills: 3, MinRate: 4,
-		StaleIfError: 5, StaleWhileRevalidate: 6, Name: "a", OnFill: func(cache.Fill) {},
+		StaleIfError: 5, StaleIfGone: 7, StaleWhileRevalidate: 6, Name: "a", OnFill: func(cache.Fill) {},
 		Refs: func([]byte, string) iter.Seq[string] { return nil },
 	}
 	n, err := New(Config{Self: "http://a:1", Directory: Rendezvous(Static("http://a:1")), Secret: make([]byte, 16), Cache: pattern})

@@ -1,0 +1,77 @@
+package cluster_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/hlsproxy/hlsproxy/cluster"
+	"github.com/stretchr/testify/require"
+)
+
+// hit asks for what is there, and reads it.
+func hit(rt http.RoundTripper, r *http.Request) error {
+	resp, err := rt.RoundTrip(r)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+	return err
+}
+
+func TestAHitAllocatesNoMoreThanInOneCache(t *testing.T) {
+	o := origin(t, file(noise(20<<10, 50), `"1"`))
+	n := start(t, 1, newEngine(t).directory, nil)[0]
+	one := &cache.Transport{Store: cache.NewMemory(1 << 20)}
+	r := request(t, o.URL+"/a.ts")
+	var allocs [2]float64
+	for i, rt := range []http.RoundTripper{one, n} {
+		for range 3 {
+			require.NoError(t, hit(rt, r))
+		}
+		allocs[i] = testing.AllocsPerRun(500, func() { _ = hit(rt, r) })
+	}
+	require.LessOrEqual(t, allocs[1], allocs[0]+0.5)
+}
+
+// go test -bench Cost -run '^$' -count 10 | benchstat -
+func BenchmarkCost(b *testing.B) {
+	o := origin(b, file(noise(20<<10, 50), `"1"`))
+	base := func() http.RoundTripper { return &http.Transport{} }
+	one := &cache.Transport{Store: cache.NewMemory(1 << 28), Base: base()}
+	self := "http://127.0.0.1:1"
+	node, err := cluster.New(cluster.Config{
+		Self: self, Directory: cluster.Rendezvous(cluster.Static(self)), Secret: secret, Base: base(),
+		Cache: &cache.Transport{Store: cache.NewMemory(1 << 28)},
+	})
+	require.NoError(b, err)
+	for _, c := range []struct {
+		name string
+		rt   http.RoundTripper
+	}{{"hit/one", one}, {"hit/node", node}} {
+		r := request(b, o.URL+"/a.ts")
+		require.NoError(b, hit(c.rt, r))
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_ = hit(c.rt, r)
+			}
+		})
+	}
+	n := 0
+	for _, c := range []struct {
+		name string
+		rt   http.RoundTripper
+	}{{"miss/one", one}, {"miss/node", node}} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				n++
+				_ = hit(c.rt, request(b, fmt.Sprintf("%s/%d.ts", o.URL, n)))
+			}
+		})
+	}
+}
