@@ -34,7 +34,6 @@ type answer struct {
 	status   string   // the line, without its end
 	fields   []string // lines
 	body     []byte   // all of the file
-	raw      []byte   // in place of everything; nil: the answer is built of the others
 	chunked  string   // what follows the length of each chunk; "no": there are no chunks
 	eol      string
 	pause    time.Duration // before the first byte

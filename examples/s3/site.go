@@ -12,6 +12,7 @@ import (
 
 	"github.com/hlsproxy/hlsproxy/cache"
 	"github.com/hlsproxy/hlsproxy/examples/internal/films"
+	"github.com/hlsproxy/hlsproxy/examples/internal/ladder"
 	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
 	"github.com/hlsproxy/hlsproxy/examples/internal/uploads"
 	"github.com/hlsproxy/hlsproxy/rewrite"
@@ -78,7 +79,7 @@ func (s *site) publish(p *publisher) func(context.Context, uploads.Film, func(in
 // storeFails logs what failed, and has words for the uploader.
 func storeFails(err error) error {
 	serve.Log("the object store", err)
-	return told{errors.New("The object store could not take the film."), http.StatusBadGateway}
+	return ladder.Refusal{Status: http.StatusBadGateway, Text: "The object store could not take the film."}
 }
 
 // remove answers DELETE /titles/KEY.

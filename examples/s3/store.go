@@ -76,7 +76,7 @@ func errSkew(ctx context.Context, endpoint string) error {
 	}
 	resp.Body.Close()
 	if theirs, failed := http.ParseTime(resp.Header.Get("Date")); failed == nil {
-		err = fmt.Errorf("%w: here it is %s, there %s later", err, time.Now().UTC().Format(time.RFC3339), theirs.Sub(time.Now()).Round(time.Second))
+		err = fmt.Errorf("%w: here it is %s, there %s later", err, time.Now().UTC().Format(time.RFC3339), time.Until(theirs).Round(time.Second))
 	}
 	return err
 }
