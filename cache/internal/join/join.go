@@ -1,0 +1,105 @@
+// Package join finds the points at which a decoder can begin to read a stream that has no end: MPEG-TS, FLV, ADTS and MPEG
+// audio. It reads bytes and knows nothing of where they come from.
+package join
+
+import "bytes"
+
+// Scanner looks for such points in a stream that it is given piece by piece. The zero value is at the beginning of one. It
+// is not safe for concurrent use.
+type Scanner struct {
+	format format
+	failed bool
+	rest   []byte // not looked at yet
+	off    int64  // of rest in the stream
+	skip   int64  // bytes of a unit that has been looked at
+
+	prefix []byte
+	point  int64
+	found  bool
+}
+
+// format reads one unit at the beginning of p: a packet, a tag, a frame. It returns how long the unit is, which may be more
+// than p has; 0 if p is too short to tell; -1 if no unit begins here.
+type format interface {
+	unit(s *Scanner, p []byte) int
+}
+
+const (
+	mostSearched = 64 << 10 // bytes without a unit, after which the stream is given up
+	mostKept     = 64 << 10 // bytes of a tag that later viewers are given
+)
+
+// Write looks at the next bytes. It takes them all and never fails.
+func (s *Scanner) Write(p []byte) (int, error) {
+	n := len(p)
+	if s.failed {
+		return n, nil
+	}
+	if skipped := min(s.skip, int64(len(p))); skipped > 0 {
+		p, s.skip, s.off = p[skipped:], s.skip-skipped, s.off+skipped
+	}
+	if len(p) == 0 {
+		return n, nil
+	}
+	s.rest = append(s.rest, p...)
+	if s.format == nil && !s.guess() {
+		return n, nil
+	}
+	s.units()
+	return n, nil
+}
+
+// guess chooses the format by the first bytes; false if they are too few, or of none.
+func (s *Scanner) guess() bool {
+	for _, known := range [...]func([]byte) (format, int){isTS, isFLV, isAudio} {
+		f, need := known(s.rest)
+		if f != nil {
+			s.format = f
+			return true
+		}
+		if need > len(s.rest) {
+			return false
+		}
+	}
+	s.giveUp()
+	return false
+}
+
+func (s *Scanner) giveUp() { s.failed, s.found, s.rest, s.prefix = true, false, nil, nil }
+
+// units reads all that are there. Where none begins it looks for the next.
+func (s *Scanner) units() {
+	p, lost := s.rest, 0
+	for len(p) > 0 {
+		n := s.format.unit(s, p)
+		if n == 0 {
+			break
+		}
+		if n < 0 {
+			if lost++; lost > mostSearched {
+				s.giveUp()
+				return
+			}
+			n = 1
+		} else {
+			lost = 0
+		}
+		s.off += int64(min(n, len(p)))
+		if n > len(p) {
+			s.skip, p = int64(n-len(p)), nil
+			break
+		}
+		p = p[n:]
+	}
+	s.rest = append(s.rest[:0], p...)
+}
+
+// here says that a decoder can begin at the unit that is being read, if it gets the prefix first.
+func (s *Scanner) here(prefix []byte) { s.prefix, s.point, s.found = prefix, s.off, true }
+
+// Point is the newest point where a decoder can begin: at off, when it was given prefix, which nobody may change. It is not
+// ok if there is none.
+func (s *Scanner) Point() (prefix []byte, off int64, ok bool) { return s.prefix, s.point, s.found }
+
+// clone is for what is told of the stream.
+func clone(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
