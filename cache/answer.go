@@ -65,7 +65,7 @@ func (t *Transport) serve(r *http.Request, have found, status string) *http.Resp
 
 // follow answers from a running fill, of which the caller holds a share.
 func (t *Transport) follow(r *http.Request, part *slice, f *fill, joined bool) (*http.Response, error) {
-	s := source{entry: f.entry, fill: f, length: f.body.Length(), status: f.how, age: joined || f.aged, part: part}
+	s := source{entry: f.entry, fill: f, length: f.body.Length(), status: f.how, age: (joined || f.aged) && !f.isDetached(), part: part}
 	switch {
 	case joined:
 		s.status += "; collapsed"

@@ -35,6 +35,9 @@ type fill struct {
 	judged atomic.Pointer[Entry] // the whole, with its TTL, before the body ends
 	silent atomic.Int64          // since when bytes are waited for, in nanoseconds after o.asked
 
+	air    *broadcast    // nil: it has an end. Changed by the pump, below Transport.mu
+	waited time.Duration // for bytes of the body; of the pump alone
+
 	// Below Transport.mu.
 	shares   int
 	settled  bool // it counts no longer as a fill
@@ -64,10 +67,11 @@ func newFill(o *flight, resp *http.Response) (*fill, bool) {
 	f := &fill{
 		t: o.t, o: o, how: how, entry: e, src: resp.Body, ctx: o.req.Context(), wait: time.Since(o.asked),
 		body: o.t.pool().NewBuffer(length),
-		keep: o.t.Store != nil && (isSlice || keepable(resp, c)),
+		keep: o.t.Store != nil && (isSlice || keepable(resp, c)) && !streamed(resp),
 		aged: resp.Header["Age"] != nil || resp.Header[rules.ExactAge] != nil,
 	}
 	f.list = hls.IsPlaylist(resp.Header.Get("Content-Type"), o.req.URL.Path)
+	f.air = f.newBroadcast()
 	f.silent.Store(int64(f.wait))
 	return f, true
 }
@@ -188,7 +192,9 @@ func (f *fill) store(last int) bool {
 // show lets v read along, from off up to end.
 func (f *fill) show(v *viewer, off, end int64) {
 	v.fill, v.sent = f, &f.t.count.fillBytes
-	f.body.Open(&v.part, off, end)
+	if !f.tuneIn(v) {
+		f.body.Open(&v.part, off, end)
+	}
 }
 
 // Viewers wait for the end of a playlist, which decides what they are told of its freshness, up to so many bytes and for so long.
@@ -245,7 +251,7 @@ func (f *fill) unknown() *Entry {
 func (f *fill) leave(n int) {
 	f.t.mu.Lock()
 	f.shares -= n
-	stop := f.shares <= 0 && !f.worthwhile()
+	stop := f.shares <= 0 && !f.worthwhile() && !f.lingers()
 	if stop {
 		f.o.bar()
 	}
@@ -256,9 +262,14 @@ func (f *fill) leave(n int) {
 		f.body.Return()
 	}
 	if stop {
-		f.o.cancel(errAbandoned)
-		go f.t.close(f.src) // for a Body that does not heed its context
+		f.stop()
 	}
+}
+
+// stop ends the question to the origin.
+func (f *fill) stop() {
+	f.o.cancel(errAbandoned)
+	go f.t.close(f.src) // for a Body that does not heed its context
 }
 
 func (f *fill) worthwhile() bool {

@@ -61,6 +61,10 @@ func (t *Transport) join(r *http.Request, have found, ask bool) (*http.Response,
 		f = t.fills[have.key]
 	}
 	if f != nil && rules.Selects(r.Header, f.entry.Vary) && !f.stalls() {
+		if !f.joinable() {
+			t.mu.Unlock()
+			return t.alonePass(r)
+		}
 		f.shares++
 		f.body.Wake()
 		t.mu.Unlock()

@@ -23,19 +23,19 @@ func (f *fill) pump() (last int, err error) {
 		f.t.close(f.src)
 	})
 	defer idle.Stop()
-	length, size, waited := f.body.Length(), int64(0), time.Duration(0)
+	length, size := f.body.Length(), int64(0)
 	for {
 		room, err := f.room()
 		if err != nil {
 			return 0, err
 		}
-		if f.t.drips(size, length, waited) {
+		if f.t.drips(size, length, f.waited) {
 			return 0, errDrips
 		}
 		asked := time.Now()
 		f.silent.Store(int64(asked.Sub(f.o.asked)))
 		n, err := f.read(room, idle)
-		waited += time.Since(asked)
+		f.waited += time.Since(asked)
 		have := size + int64(n)
 		var beyond [1]byte
 		for err == nil && have == length {
@@ -59,6 +59,7 @@ func (f *fill) pump() (last int, err error) {
 		}
 		f.body.Commit(n)
 		size += int64(n)
+		f.hear(room[:n])
 	}
 }
 
@@ -164,12 +165,15 @@ func (f *fill) isAhead() (bool, error) {
 	}
 	f.t.mu.Lock()
 	defer f.t.mu.Unlock()
+	if f.onAir() {
+		return f.turnRing(size), nil
+	}
 	begun, slowest, fastest := f.body.Readers()
 	if f.shares > begun {
-		slowest = 0 // somebody holds a share and has not begun
+		slowest = 0 // somebody has a share and has not begun
 	}
 	alone := length < 0 && f.shares == 1 && begun == 1
-	if length < 0 && size > limit || alone && size > lonely {
+	if length < 0 && size > limit || alone && size > lonely && !f.inTime() {
 		f.detach()
 	}
 	switch {
@@ -197,13 +201,17 @@ func (f *fill) space() ([]byte, error) {
 	}
 	f.t.mu.Lock()
 	defer f.t.mu.Unlock()
-	f.detach()
-	if f.shares <= 0 {
+	begun, slowest, fastest := f.body.Readers()
+	switch {
+	case f.onAir():
+		slowest = fastest
+	case f.shares <= 0:
 		return nil, errAbandoned
-	}
-	begun, slowest, _ := f.body.Readers()
-	if f.shares > begun {
+	case f.shares > begun:
 		slowest = 0
+	}
+	if !f.onAir() {
+		f.detach()
 	}
 	f.body.Drop(slowest)
 	p := f.body.Space()
@@ -234,8 +242,9 @@ func (f *fill) detach() {
 	f.body.Nudge()
 }
 
+// isDetached tells whether the fill will never be kept.
 func (f *fill) isDetached() bool {
 	f.t.mu.Lock()
 	defer f.t.mu.Unlock()
-	return f.detached
+	return f.detached || f.onAir()
 }

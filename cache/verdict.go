@@ -68,11 +68,16 @@ func keyLike(urlPath string, h http.Header, length int64) bool {
 		t == "application/pgp-keys"
 }
 
-// endless recognises streams that go on as long as their viewer likes.
+// streamed recognises what is made while it is sent, and is out of date when it has come.
+func streamed(resp *http.Response) bool {
+	return resp.ContentLength < 0 && rules.MediaType(resp.Header) == "video/x-flv"
+}
+
+// endless recognises streams that go on as long as their viewer likes, and that nobody can join.
 func endless(resp *http.Response) bool {
 	if resp.ContentLength >= 0 {
 		return false
 	}
 	t := rules.MediaType(resp.Header)
-	return t == "video/x-flv" || t == "multipart/x-mixed-replace" || t == "text/event-stream" || resp.Header["Icy-Metaint"] != nil
+	return t == "multipart/x-mixed-replace" || t == "text/event-stream" || resp.Header["Icy-Metaint"] != nil
 }

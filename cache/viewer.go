@@ -12,10 +12,11 @@ import (
 
 // viewer is the body of one response: a part of a body in memory, read at the viewer's own pace.
 type viewer struct {
-	ctx  context.Context
-	part body.Reader
-	fill *fill // nil: the body is whole
-	sent *atomic.Uint64
+	ctx    context.Context
+	prefix []byte // what comes first
+	part   body.Reader
+	fill   *fill // nil: the body is whole
+	sent   *atomic.Uint64
 }
 
 // next returns bytes that are there in one piece, waiting for at least one if need be. Before that w, if there is one, sends
@@ -53,6 +54,11 @@ func (v *viewer) Read(p []byte) (int, error) {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	defer v.part.Leave()
+	if len(v.prefix) > 0 {
+		n := copy(p, v.prefix)
+		v.prefix = v.prefix[n:]
+		return n, nil
+	}
 	piece, err := v.next(nil)
 	if err != nil {
 		return 0, err
@@ -69,6 +75,13 @@ func (v *viewer) WriteTo(w io.Writer) (written int64, err error) {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	defer v.part.Leave()
+	if len(v.prefix) > 0 {
+		n, err := w.Write(v.prefix)
+		if written = int64(n); err != nil {
+			return written, err
+		}
+		v.prefix = nil
+	}
 	lingers := body.Lingers(w)
 	for {
 		piece, err := v.next(w)

@@ -1,0 +1,167 @@
+package cache
+
+import (
+	"math"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/join"
+	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
+)
+
+const (
+	airAfter    = 5 * time.Second
+	defaultRing = 8 << 20
+	ringTime    = 10 * time.Second
+)
+
+// broadcast is what a fill knows of a body that may have no end. One without a length that goes on for airAfter, comes as it is
+// made, and is media but no segment of a playlist goes on air: it is not kept, a viewer who comes later begins at the newest
+// point where a decoder can, and what has left the ring is gone for viewers who are too slow.
+type broadcast struct {
+	began  time.Time
+	ring   int64 // bytes
+	linger time.Duration
+
+	mu   sync.Mutex // below Transport.mu
+	scan join.Scanner
+	past []moment // of the last ringTime, the oldest first
+
+	// Below Transport.mu.
+	on   bool
+	left time.Time // when the last viewer left
+}
+
+// moment tells how many bytes had come by then.
+type moment struct {
+	at   time.Time
+	size int64
+}
+
+// newBroadcast returns nil for a body that cannot go on air.
+func (f *fill) newBroadcast() *broadcast {
+	t := f.t
+	if f.body.Length() >= 0 || f.list || f.o.part != nil || f.entry.Status != 200 || t.channels.isNamed(f.o.primary) {
+		return nil
+	}
+	ring := t.Ring
+	if ring <= 0 {
+		ring = defaultRing
+	}
+	return &broadcast{began: time.Now(), ring: min(ring, t.pool().Max()/8), linger: max(t.Linger, 0)}
+}
+
+// hear looks at bytes that have come.
+func (f *fill) hear(p []byte) {
+	a := f.air
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	_, _ = a.scan.Write(p)
+	_, _, known := a.scan.Point()
+	a.mu.Unlock()
+	if time.Since(a.began) < airAfter || f.detached || a.on {
+		return // only this goroutine changes those
+	}
+	f.t.mu.Lock()
+	defer f.t.mu.Unlock()
+	kind := rules.MediaType(f.entry.Header)
+	if !f.inTime() || !known && !strings.HasPrefix(kind, "video/") && !strings.HasPrefix(kind, "audio/") {
+		f.air = nil
+		return
+	}
+	a.on = true
+	f.body.Nudge() // for those who wait for its end
+}
+
+// inTime tells whether the bytes come as they are made: nearly all of the time they are waited for. What comes faster than its
+// viewers take it is a file. It is for the pump.
+func (f *fill) inTime() bool {
+	if f.air == nil {
+		return false
+	}
+	took := time.Since(f.air.began)
+	return took >= time.Second && f.waited*5 >= took*4
+}
+
+// onAir is for those who have Transport.mu, and for the pump.
+func (f *fill) onAir() bool { return f.air != nil && f.air.on }
+
+// turnRing drops what has left the ring, and tells whether even the fastest viewer is far behind: then there is no hurry.
+func (f *fill) turnRing(size int64) bool {
+	begun, _, fastest := f.body.Readers()
+	f.body.Drop(f.air.tail(size))
+	return begun > 0 && size-fastest > min(readAhead, f.air.ring/2)
+}
+
+// tail is where the ring begins: ringTime ago, or at the point where a viewer would begin now if that is longer ago, but at most
+// ring bytes back.
+func (a *broadcast) tail(size int64) int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	if n := len(a.past); n == 0 || now.Sub(a.past[n-1].at) >= ringTime/10 {
+		a.past = append(a.past, moment{now, size})
+	}
+	for len(a.past) > 1 && now.Sub(a.past[1].at) >= ringTime {
+		a.past = a.past[1:]
+	}
+	tail := int64(0)
+	if now.Sub(a.past[0].at) >= ringTime {
+		tail = a.past[0].size
+	}
+	if _, point, ok := a.scan.Point(); ok {
+		tail = min(tail, point)
+	}
+	return max(tail, size-a.ring)
+}
+
+// joinable tells whether a viewer who comes now can begin. The caller has Transport.mu.
+func (f *fill) joinable() bool {
+	if !f.onAir() {
+		return true
+	}
+	f.air.mu.Lock()
+	defer f.air.mu.Unlock()
+	_, _, ok := f.air.scan.Point()
+	return ok
+}
+
+// tuneIn lets v begin at the newest point; false if the fill is not on air.
+func (f *fill) tuneIn(v *viewer) bool {
+	f.t.mu.Lock()
+	defer f.t.mu.Unlock()
+	if !f.onAir() {
+		return false
+	}
+	f.air.mu.Lock()
+	defer f.air.mu.Unlock()
+	prefix, off, ok := f.air.scan.Point()
+	if ok {
+		v.prefix = prefix
+		f.body.Open(&v.part, off, math.MaxInt64)
+	}
+	return ok
+}
+
+// lingers tells whether a broadcast without viewers goes on for a while. The caller has Transport.mu.
+func (f *fill) lingers() bool {
+	if !f.onAir() || f.air.linger == 0 {
+		return false
+	}
+	f.air.left = time.Now()
+	time.AfterFunc(f.air.linger, func() {
+		f.t.mu.Lock()
+		over := f.shares <= 0 && time.Since(f.air.left) >= f.air.linger
+		if over {
+			f.o.bar()
+		}
+		f.t.mu.Unlock()
+		if over {
+			f.stop()
+		}
+	})
+	return true
+}

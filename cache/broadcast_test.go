@@ -1,0 +1,247 @@
+package cache_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/stretchr/testify/require"
+)
+
+// station sends a unit of its stream now and then, for as long as the question lives.
+type station struct {
+	ctx   context.Context
+	every time.Duration
+	unit  func(n int) []byte
+	n     int
+	rest  []byte
+	gone  func()
+}
+
+func (s *station) Read(p []byte) (int, error) {
+	if len(s.rest) == 0 {
+		select {
+		case <-time.After(s.every):
+		case <-s.ctx.Done():
+			return 0, s.ctx.Err()
+		}
+		s.rest = s.unit(s.n)
+		s.n++
+	}
+	n := copy(p, s.rest)
+	s.rest = s.rest[n:]
+	return n, nil
+}
+
+func (s *station) Close() error {
+	if s.gone != nil {
+		s.gone()
+	}
+	return nil
+}
+
+// frame is the n-th frame of an ADTS stream, of 400 bytes.
+func frame(n int) []byte {
+	const size = 400
+	f := bytes.Repeat([]byte{byte(n)}, size)
+	copy(f, []byte{0xff, 0xf1, 0x50, 0x80, byte(size >> 3), size & 7 << 5, 0xfc})
+	copy(f[10:], fmt.Sprintf("%09d", n))
+	return f
+}
+
+func onAir(every time.Duration, contentType string, unit func(int) []byte) *scripted {
+	return &scripted{answer: func(r *http.Request, _ int64) reply {
+		return reply{header: head("Content-Type", contentType), body: io.NopCloser(&station{ctx: r.Context(), every: every, unit: unit}), length: -1}
+	}}
+}
+
+func tune(t *testing.T, c *cache.Transport, url string) io.ReadCloser {
+	resp, err := c.RoundTrip(request(t, t.Context(), url))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	t.Cleanup(func() { resp.Body.Close() })
+	return resp.Body
+}
+
+// listen reads n bytes.
+func listen(t *testing.T, from io.Reader, n int) []byte {
+	b := make([]byte, n)
+	_, err := io.ReadFull(from, b)
+	require.NoError(t, err)
+	return b
+}
+
+// Viewers who come later begin at the live edge, with a whole frame, and all of them cost the origin one question.
+func TestAnEndlessBodyIsBroadcast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := onAir(20*time.Millisecond, "audio/aac", frame)
+		c := &cache.Transport{Base: o, Store: store(t)}
+		first := tune(t, c, "http://o/radio")
+		go io.Copy(io.Discard, first)
+		for i := range 20 {
+			time.Sleep(7*time.Second + time.Duration(i)*11*time.Millisecond)
+			late := tune(t, c, "http://o/radio")
+			got := listen(t, late, 4000)
+			var at int
+			_, err := fmt.Sscanf(string(got[10:]), "%09d", &at)
+			require.NoError(t, err)
+			for n := range 10 {
+				require.True(t, bytes.Equal(frame(at+n), got[n*400:][:400]))
+			}
+			now := int(time.Since(synctestBegan) / (20 * time.Millisecond))
+			require.InDelta(t, now-10, at, 5, "not the past")
+			go io.Copy(io.Discard, late)
+		}
+		require.EqualValues(t, 1, o.asked.Load())
+		require.Less(t, c.Stats().OriginBytes, uint64(10<<20))
+		require.Zero(t, c.Stats().Stored)
+	})
+}
+
+// synctestBegan is when each bubble begins.
+var synctestBegan = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// The connection to the origin ends with its last viewer, or a while after that; a viewer who comes within finds it.
+func TestABroadcastEndsWithItsLastViewer(t *testing.T) {
+	for _, linger := range []time.Duration{0, 10 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			o := onAir(20*time.Millisecond, "audio/aac", frame)
+			c := &cache.Transport{Base: o, Store: store(t), Linger: linger}
+			for round := range 3 {
+				body := tune(t, c, "http://o/radio")
+				listen(t, body, 6000*20) // some seconds
+				if round == 0 {
+					time.Sleep(10 * time.Second)
+					listen(t, body, 400)
+				}
+				body.Close()
+				time.Sleep(linger / 2)
+			}
+			if linger == 0 {
+				synctest.Wait()
+			} else {
+				require.EqualValues(t, 1, o.asked.Load())
+				require.Equal(t, 1, c.Stats().Fills)
+				time.Sleep(linger)
+			}
+			require.Zero(t, c.Stats().Fills)
+			_, err := c.PurgePrefix(t.Context(), "")
+			require.NoError(t, err)
+			require.Zero(t, c.Store.(*cache.Memory).Size())
+		})
+	}
+}
+
+// A viewer who is too slow for the ring is cut off, with an error, and costs the others nothing. Memory does not grow, with the
+// flag -stress for a day.
+func TestASlowViewerOfABroadcastIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := onAir(20*time.Millisecond, "audio/aac", frame)
+		m := store(t)
+		c := &cache.Transport{Base: o, Store: m, Ring: 64 << 10}
+		slow := tune(t, c, "http://o/radio")
+		listen(t, slow, 400)
+		fast := tune(t, c, "http://o/radio")
+		steps := 500 // of 4 s
+		if *stressFor >= time.Minute {
+			steps = 24 * 3600 / 4
+		}
+		for n := range steps {
+			if listen(t, fast, 400*200); n%100 == 0 {
+				require.LessOrEqual(t, m.Size(), int64(1<<20))
+			}
+		}
+		_, err := io.Copy(io.Discard, slow)
+		require.Error(t, err)
+		require.NotErrorIs(t, err, io.EOF)
+		require.EqualValues(t, 1, o.asked.Load())
+		require.LessOrEqual(t, m.Size(), int64(1<<20))
+		fast.Close()
+		slow.Close()
+		synctest.Wait()
+		require.Zero(t, m.Size())
+	})
+}
+
+// Of what nobody can join in the middle each late viewer has a stream of its own, from its beginning.
+func TestWhatCannotBeJoinedIsNotBroadcast(t *testing.T) {
+	for name, contentType := range map[string]string{"matroska": "video/webm", "text": "text/plain"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := onAir(20*time.Millisecond, contentType, func(n int) []byte { return fmt.Appendf(nil, "%09d ", n) })
+				c := &cache.Transport{Base: o, Store: store(t)}
+				first := tune(t, c, "http://o/stream")
+				go io.Copy(io.Discard, first)
+				time.Sleep(time.Minute)
+				late := tune(t, c, "http://o/stream")
+				require.Equal(t, "000000000 ", string(listen(t, late, 10)))
+				if strings.HasPrefix(contentType, "video/") {
+					require.EqualValues(t, 2, o.asked.Load())
+				}
+				late.Close()
+				first.Close()
+			})
+		})
+	}
+}
+
+// A long file without a length that comes faster than its viewers take it is no broadcast: a slow viewer gets it all.
+func TestALongFileIsNoBroadcast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const frames = 100_000
+		all := bytes.Repeat(frame(1), frames)
+		o := &scripted{answer: func(*http.Request, int64) reply {
+			return reply{header: head("Content-Type", "audio/aac"), body: io.MultiReader(bytes.NewReader(all)), length: -1}
+		}}
+		c := &cache.Transport{Base: o, Store: store(t)}
+		body := tune(t, c, "http://o/file.aac")
+		for range frames / 1000 {
+			time.Sleep(time.Second)
+			listen(t, body, 400*1000)
+		}
+		n, err := io.Copy(io.Discard, body)
+		require.NoError(t, err)
+		require.Zero(t, n)
+	})
+}
+
+// A segment that a playlist names is one, however long it takes.
+func TestASlowSegmentIsNoBroadcast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &scripted{}
+		o.answer = func(r *http.Request, _ int64) reply {
+			if strings.HasSuffix(r.URL.Path, ".m3u8") {
+				return text(live(30, "slow.aac"))
+			}
+			var part []io.Reader
+			for n := range 40 {
+				part = append(part, &station{ctx: r.Context(), every: 200 * time.Millisecond, unit: func(int) []byte { return frame(n) }})
+			}
+			for i, p := range part {
+				part[i] = io.LimitReader(p, 400)
+			}
+			return reply{header: head("Content-Type", "audio/aac"), body: io.NopCloser(io.MultiReader(part...)), length: -1}
+		}
+		c := &cache.Transport{Base: o, Store: store(t), Refs: linesOf}
+		fetch(t, c, "http://o/list.m3u8")
+		var wg sync.WaitGroup
+		for i := range 3 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * 3 * time.Second)
+				_, body := fetch(t, c, "http://o/slow.aac")
+				require.Len(t, body, 40*400)
+			})
+		}
+		wg.Wait()
+		require.EqualValues(t, 2, o.asked.Load())
+		require.NotZero(t, c.Stats().Stored)
+	})
+}
