@@ -53,3 +53,22 @@ func BenchmarkAppend(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkWindow cuts 500 segments to 6, next to rewriting 50.
+func BenchmarkWindow(b *testing.B) {
+	for _, c := range []struct {
+		name     string
+		segments int
+		window   rewrite.Window
+	}{{"500 to 6", 500, rewrite.Window{Segments: 6}}, {"50", 50, rewrite.Window{}}} {
+		b.Run(c.name, func(b *testing.B) {
+			text := playlists.VOD(c.segments).Text
+			rw := &rewrite.Rewriter{Map: rewrite.Query("/proxy", "url"), Window: c.window}
+			var dst []byte
+			for b.Loop() {
+				dst, _ = rw.Append(context.Background(), dst[:0], text, playlists.Base)
+			}
+			sink += len(dst)
+		})
+	}
+}

@@ -63,6 +63,9 @@ type Rewriter struct {
 	// CODECS. nil: all stay.
 	Rendition func(*m3u8.Alternative) bool
 
+	// Window is the part of a media playlist that players see. The zero value: all of it.
+	Window Window
+
 	// MaxSize limits the bytes of a playlist or JSON document in an answer, decoded; what it becomes is limited as
 	// by [Rewriter.Append], and to eight times as many. 0 or less: 8 MiB.
 	MaxSize int64
@@ -128,6 +131,13 @@ func (rw *Rewriter) run(st *state, p pass, dst, playlist []byte) ([]byte, error)
 	st.begin(playlist, p.base)
 	if rw.Variant != nil || rw.Rendition != nil {
 		st.restart(st.filter(playlist))
+	}
+	if rw.Window.isSet() {
+		cut, err := rw.Window.cut(st.src)
+		if err != nil {
+			return dst, err
+		}
+		st.restart(cut)
 	}
 	st.plan.prepare(rw, &st.base)
 	out, err := st.rewrite(dst)

@@ -1,0 +1,319 @@
+package rewrite_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Eyevinn/hls-m3u8/m3u8"
+	"github.com/hlsproxy/hlsproxy/rewrite"
+	"github.com/stretchr/testify/require"
+)
+
+// played is what a player has to know to play a segment.
+type played struct {
+	msn, discontinuity int
+	uri                string
+	from, length       int
+	duration           string
+	keys, section      string
+	gap                bool
+	date               time.Time
+}
+
+// play reads a media playlist as a player does.
+func play(text string) (all []played) {
+	var next played
+	keys, offsets := map[string]string{}, map[string]int{}
+	section := ""
+	var date time.Time
+	next.length = -1
+	attr := func(line, name string) string {
+		_, rest, ok := strings.Cut(line, name+"=\"")
+		if !ok {
+			_, rest, _ = strings.Cut(line, name+"=")
+			rest, _, _ = strings.Cut(rest, ",")
+			return rest
+		}
+		rest, _, _ = strings.Cut(rest, "\"")
+		return rest
+	}
+	state := func() string {
+		b := ""
+		for _, f := range slices.Sorted(maps.Keys(keys)) {
+			b += f + "=" + keys[f] + ";"
+		}
+		return b
+	}
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\r\n")
+		name, value, _ := strings.Cut(line, ":")
+		switch name {
+		case "#EXT-X-MEDIA-SEQUENCE":
+			next.msn, _ = strconv.Atoi(value)
+		case "#EXT-X-DISCONTINUITY-SEQUENCE":
+			next.discontinuity, _ = strconv.Atoi(value)
+		case "#EXT-X-DISCONTINUITY":
+			next.discontinuity++
+			date = time.Time{}
+		case "#EXTINF":
+			next.duration, _, _ = strings.Cut(value, ",")
+		case "#EXT-X-GAP":
+			next.gap = true
+		case "#EXT-X-PROGRAM-DATE-TIME":
+			date, _ = time.Parse(time.RFC3339Nano, value)
+		case "#EXT-X-KEY":
+			if attr(value, "METHOD") == "NONE" {
+				clear(keys)
+			} else {
+				keys[attr(value, "KEYFORMAT")] = attr(value, "URI")
+			}
+		case "#EXT-X-MAP":
+			section = attr(value, "URI") + " " + state()
+		case "#EXT-X-BYTERANGE":
+			n, o, ok := strings.Cut(value, "@")
+			next.length, _ = strconv.Atoi(n)
+			if next.from = -1; ok {
+				next.from, _ = strconv.Atoi(o)
+			}
+		default:
+			if line == "" || line[0] == '#' {
+				continue
+			}
+			next.uri, next.keys, next.section, next.date = line, state(), section, date
+			if next.length >= 0 {
+				if next.from < 0 {
+					next.from = offsets[line]
+				}
+				offsets = map[string]int{line: next.from + next.length}
+			}
+			all = append(all, next)
+			seconds, _ := strconv.ParseFloat(next.duration, 64)
+			if !date.IsZero() {
+				date = date.Add(time.Duration(seconds * 1e9).Round(time.Microsecond))
+			}
+			next = played{msn: next.msn + 1, discontinuity: next.discontinuity, length: -1}
+		}
+	}
+	return all
+}
+
+// stream makes up a long stream. Each segment is a few lines.
+func stream(rnd *rand.Rand, n int) (all []string) {
+	at := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	for i := range n {
+		var b strings.Builder
+		if rnd.IntN(9) == 0 {
+			b.WriteString("#EXT-X-DISCONTINUITY\n")
+			fmt.Fprintf(&b, "#EXT-X-PROGRAM-DATE-TIME:%s\n", at.Format("2006-01-02T15:04:05.000Z07:00"))
+		} else if i == 0 || rnd.IntN(7) == 0 {
+			fmt.Fprintf(&b, "#EXT-X-PROGRAM-DATE-TIME:%s\n", at.Format("2006-01-02T15:04:05.000Z07:00"))
+		}
+		switch rnd.IntN(12) {
+		case 0:
+			fmt.Fprintf(&b, "#EXT-X-KEY:METHOD=AES-128,URI=\"k%d\"\n", i)
+		case 1:
+			fmt.Fprintf(&b, "#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"d%d\",KEYFORMAT=\"com.x\"\n", i)
+		case 2:
+			b.WriteString("#EXT-X-KEY:METHOD=NONE\n")
+		}
+		if rnd.IntN(8) == 0 {
+			fmt.Fprintf(&b, "#EXT-X-MAP:URI=\"i%d.mp4\"\n", i)
+		}
+		if rnd.IntN(15) == 0 {
+			b.WriteString("#EXT-X-GAP\n# a comment\n")
+		}
+		millis := 1000 + rnd.IntN(5)*500
+		at = at.Add(time.Duration(millis) * time.Millisecond)
+		uri := fmt.Sprintf("s%d.ts", i)
+		if rnd.IntN(2) == 0 {
+			uri = fmt.Sprintf("all%d.mp4", i/10)
+			if rnd.IntN(3) == 0 || i == 0 || !strings.HasSuffix(all[i-1], "\n"+uri+"\n") {
+				fmt.Fprintf(&b, "#EXT-X-BYTERANGE:%d@%d\n", 100+i, i*1000)
+			} else {
+				fmt.Fprintf(&b, "#EXT-X-BYTERANGE:%d\n", 100+i)
+			}
+		}
+		fmt.Fprintf(&b, "#EXTINF:%d.%03d,title\n%s\n", millis/1000, millis%1000, uri)
+		all = append(all, b.String())
+	}
+	return all
+}
+
+func window(t testing.TB, w rewrite.Window, text string) string {
+	return rewritten(t, &rewrite.Rewriter{Map: identity{}, Window: w}, text, "")
+}
+
+// A player that is given the window plays what it would have played of these segments.
+func TestAWindowPlaysItsSegments(t *testing.T) {
+	for seed := range uint64(200) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		n := 1 + rnd.IntN(30)
+		text := "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:17\n#EXT-X-DISCONTINUITY-SEQUENCE:3\n# about\n" + strings.Join(stream(rnd, n), "") + "#EXT-X-ENDLIST\n"
+		whole := play(text)
+		require.Len(t, whole, n)
+		for keep := 1; keep <= n+1; keep++ {
+			out := window(t, rewrite.Window{Segments: keep}, text)
+			require.Equal(t, whole[max(n-keep, 0):], play(out), "%s\n%s", text, out)
+			require.True(t, strings.HasSuffix(out, "#EXT-X-ENDLIST\n"))
+		}
+		from, to := time.Duration(rnd.IntN(60))*time.Second, time.Duration(rnd.IntN(60))*time.Second
+		out := play(window(t, rewrite.Window{From: from, To: to}, text))
+		require.NotEmpty(t, out)
+		first := out[0].msn - 17
+		require.Equal(t, whole[first:first+len(out)], out)
+	}
+}
+
+// A client that polls a moving window sees nothing change that was there.
+func TestAMovingWindowStaysAPlaylist(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(7, 7))
+	all := stream(rnd, 3000)
+	known := map[int]played{}
+	lastFirst, lastEnd, discontinuities := 0, 0, 0
+	head := ""
+	for end := 30; end < len(all); end++ {
+		begin := end - 30
+		if begin > 0 {
+			discontinuities += strings.Count(all[begin-1], "#EXT-X-DISCONTINUITY\n")
+		}
+		head = fmt.Sprintf("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:%d\n#EXT-X-DISCONTINUITY-SEQUENCE:%d\n", begin, discontinuities)
+		text := head + explicit(all, begin) + strings.Join(all[begin+1:end], "")
+		got := play(window(t, rewrite.Window{Segments: 6}, text))
+		require.Len(t, got, 6)
+		require.GreaterOrEqual(t, got[0].msn, lastFirst)
+		require.Equal(t, end, got[5].msn+1)
+		lastFirst, lastEnd = got[0].msn, end
+		for _, p := range got {
+			p.keys, p.section, p.date = "", "", time.Time{} // what the origin itself forgets with its first segments
+			if was, ok := known[p.msn]; ok {
+				require.Equal(t, was, p)
+			}
+			known[p.msn] = p
+		}
+	}
+	require.Equal(t, len(all)-1, lastEnd)
+}
+
+// explicit is a segment with its byte range spelled out, as an origin does when it is the first.
+func explicit(all []string, i int) string {
+	p := play(strings.Join(all[max(i-20, 0):i+1], ""))
+	last := p[len(p)-1]
+	if last.length < 0 || strings.Contains(all[i], "@") {
+		return all[i]
+	}
+	return strings.Replace(all[i], fmt.Sprintf("BYTERANGE:%d\n", last.length), fmt.Sprintf("BYTERANGE:%d@%d\n", last.length, last.from), 1)
+}
+
+func TestWindow(t *testing.T) {
+	const s = "#EXTINF:4,\n"
+	start := -6.5
+	for name, c := range map[string]struct {
+		w        rewrite.Window
+		in, want string
+	}{
+		"all":             {rewrite.Window{Segments: 9}, "#EXTM3U\n" + s + "a\n", "#EXTM3U\n" + s + "a\n"},
+		"no sequence yet": {rewrite.Window{Segments: 1}, "#EXTM3U\n" + s + "a\n" + s + "b\n", "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:1\n" + s + "b\n"},
+		"an event":        {rewrite.Window{Segments: 1}, "#EXTM3U\n#EXT-X-PLAYLIST-TYPE:EVENT\n#EXT-X-MEDIA-SEQUENCE:0\n" + s + "a\n" + s + "b\n", "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:1\n" + s + "b\n"},
+		"a film":          {rewrite.Window{From: 5 * time.Second, To: 9 * time.Second}, "#EXTM3U\n#EXT-X-PLAYLIST-TYPE:VOD\n" + s + "a\n" + s + "b\n" + s + "c\n" + s + "d\n#EXT-X-ENDLIST\n", "#EXTM3U\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-MEDIA-SEQUENCE:1\n" + s + "b\n" + s + "c\n#EXT-X-ENDLIST\n"},
+		"seconds":         {rewrite.Window{Last: 5 * time.Second}, "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:9\n" + s + "a\n" + s + "b\n" + s + "c\n", "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:10\n" + s + "b\n" + s + "c\n"},
+		"beyond the end":  {rewrite.Window{From: time.Hour}, "#EXTM3U\n" + s + "a\n" + s + "b\n", "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:1\n" + s + "b\n"},
+		"the start moves": {rewrite.Window{Segments: 2}, "#EXTM3U\n#EXT-X-START:TIME-OFFSET=5.5,PRECISE=YES\n#EXT-X-MEDIA-SEQUENCE:1\n" + s + "a\n" + s + "b\n" + s + "c\n", "#EXTM3U\n#EXT-X-START:TIME-OFFSET=1.5,PRECISE=YES\n#EXT-X-MEDIA-SEQUENCE:2\n" + s + "b\n" + s + "c\n"},
+		"and out":         {rewrite.Window{Segments: 1}, "#EXTM3U\n#EXT-X-START:TIME-OFFSET=3\n#EXT-X-MEDIA-SEQUENCE:1\n" + s + "a\n" + s + "b\n", "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:2\n" + s + "b\n"},
+		"a start is set":  {rewrite.Window{Start: &start}, "#EXTM3U\n" + s + "a\n", "#EXTM3U\n#EXT-X-START:TIME-OFFSET=-6.5\n" + s + "a\n"},
+		"and changed":     {rewrite.Window{Start: &start}, "#EXTM3U\n#EXT-X-START:TIME-OFFSET=3,PRECISE=NO\n" + s + "a\n", "#EXTM3U\n#EXT-X-START:TIME-OFFSET=-6.5,PRECISE=NO\n" + s + "a\n"},
+		"and removed":     {rewrite.Window{NoStart: true}, "#EXTM3U\n#EXT-X-START:TIME-OFFSET=3\n" + s + "a\n", "#EXTM3U\n" + s + "a\n"},
+		"low latency": {rewrite.Window{Segments: 1},
+			"#EXTM3U\n#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL=24,PART-HOLD-BACK=1\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PART:DURATION=1,URI=\"a1\"\n" + s + "a\n#EXT-X-PART:DURATION=1,URI=\"b1\"\n" + s + "b\n#EXT-X-PART:DURATION=1,URI=\"c1\"\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"c2\"\n#EXT-X-RENDITION-REPORT:URI=\"r\",LAST-MSN=2\n",
+			"#EXTM3U\n#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=1\n#EXT-X-MEDIA-SEQUENCE:2\n#EXT-X-PART:DURATION=1,URI=\"b1\"\n" + s + "b\n#EXT-X-PART:DURATION=1,URI=\"c1\"\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"c2\"\n#EXT-X-RENDITION-REPORT:URI=\"r\",LAST-MSN=2\n"},
+		"a delta update":  {rewrite.Window{Segments: 4}, "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:10\n#EXT-X-SKIP:SKIPPED-SEGMENTS=5\n" + s + "a\n" + s + "b\n", "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:13\n#EXT-X-SKIP:SKIPPED-SEGMENTS=2\n" + s + "a\n" + s + "b\n"},
+		"more than that":  {rewrite.Window{Segments: 1}, "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:10\n#EXT-X-SKIP:SKIPPED-SEGMENTS=5\n" + s + "a\n" + s + "b\n", "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:16\n" + s + "b\n"},
+		"parts in ranges": {rewrite.Window{Segments: 1}, "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PART:DURATION=1,URI=\"f\",BYTERANGE=\"10@0\"\n" + s + "a\n#EXT-X-PART:DURATION=1,URI=\"f\",BYTERANGE=\"5\"\n#EXT-X-PART:DURATION=1,URI=\"f\",BYTERANGE=\"6\"\n" + s + "b\n", ""},
+		"variables and dates stay": {rewrite.Window{Segments: 1}, "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:1\n" + s + "a\n#EXT-X-DEFINE:NAME=\"a\",VALUE=\"b\"\n#EXT-X-DATERANGE:ID=\"1\",START-DATE=\"2026-01-01T00:00:00Z\"\n# note\n" + s + "b\n" + s + "c\n",
+			"#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:3\n#EXT-X-DEFINE:NAME=\"a\",VALUE=\"b\"\n#EXT-X-DATERANGE:ID=\"1\",START-DATE=\"2026-01-01T00:00:00Z\"\n" + s + "c\n"},
+		"a multivariant playlist": {rewrite.Window{Segments: 1}, ladder, ladder},
+		"no playlist":             {rewrite.Window{Segments: 1}, "a\nb\n", "b\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := window(t, c.w, c.in)
+			if c.want == "" {
+				require.Contains(t, got, "BYTERANGE=\"5@10\"\n")
+				require.Contains(t, got, "BYTERANGE=\"6\"\n")
+				return
+			}
+			if name == "no playlist" {
+				require.True(t, strings.HasSuffix(got, "b\n"))
+				return
+			}
+			require.Equal(t, c.want, got)
+		})
+	}
+	_, err := (&rewrite.Rewriter{Window: rewrite.Window{Last: time.Second}}).Append(t.Context(), nil, []byte("#EXTM3U\n#EXT-X-SKIP:SKIPPED-SEGMENTS=5\n"+s+"a\n"), "")
+	require.Equal(t, 502, status(err))
+}
+
+// What hls-m3u8 reads of a window is what it reads of the whole.
+func TestAnotherParserReadsWindows(t *testing.T) {
+	for name, text := range samples(t) {
+		p, kind, err := m3u8.DecodeFrom(strings.NewReader(string(text)), false)
+		if err != nil || kind != m3u8.MEDIA || strings.Contains(string(text), "#EXT-X-SKIP") {
+			continue
+		}
+		whole := p.(*m3u8.MediaPlaylist).GetAllSegments()
+		for _, n := range []int{1, 3, 10} {
+			q, _, err := m3u8.DecodeFrom(strings.NewReader(window(t, rewrite.Window{Segments: n}, string(text))), false)
+			require.NoError(t, err, name)
+			got := q.(*m3u8.MediaPlaylist).GetAllSegments()
+			want := whole[max(len(whole)-n, 0):]
+			require.Len(t, got, len(want), name)
+			for i := range got {
+				require.Equal(t, want[i].URI, got[i].URI, name)
+				require.Equal(t, want[i].SeqId, got[i].SeqId, name)
+				require.Equal(t, want[i].Duration, got[i].Duration, name)
+			}
+		}
+	}
+}
+
+func FuzzWindow(f *testing.F) {
+	rnd := rand.New(rand.NewPCG(1, 1))
+	for range 3 {
+		f.Add("#EXTM3U\n"+strings.Join(stream(rnd, 5), ""), 2, 3, 9)
+	}
+	f.Fuzz(func(t *testing.T, text string, segments, from, to int) {
+		rw := &rewrite.Rewriter{Map: identity{}, Window: rewrite.Window{Segments: segments, From: time.Duration(from) * time.Second, To: time.Duration(to) * time.Second}}
+		out, err := rw.Append(t.Context(), nil, []byte(text), "")
+		if err != nil {
+			require.Equal(t, 502, status(err))
+			return
+		}
+		require.LessOrEqual(t, len(out), 3*len(text)+300)
+	})
+}
+
+// Players get the last three segments of a long live playlist.
+func ExampleWindow() {
+	rw := &rewrite.Rewriter{Map: rewrite.Query("/p", "url"), Window: rewrite.Window{Segments: 2}}
+	out, err := rw.Append(context.Background(), nil, []byte("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:7\n#EXT-X-MAP:URI=\"init.mp4\"\n"+
+		"#EXTINF:4,\n7.m4s\n#EXTINF:4,\n8.m4s\n#EXTINF:4,\n9.m4s\n"), "https://h/x.m3u8")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Print(string(out))
+	// Output:
+	// #EXTM3U
+	// #EXT-X-TARGETDURATION:4
+	// #EXT-X-MEDIA-SEQUENCE:8
+	// #EXT-X-MAP:URI="/p/init.mp4?url=https%3A%2F%2Fh%2Finit.mp4"
+	// #EXTINF:4,
+	// /p/8.m4s?url=https%3A%2F%2Fh%2F8.m4s
+	// #EXTINF:4,
+	// /p/9.m4s?url=https%3A%2F%2Fh%2F9.m4s
+}
