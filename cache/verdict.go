@@ -8,6 +8,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
+	"github.com/hlsproxy/hlsproxy/internal/maker"
 )
 
 // sane refuses answers that are none to a plain GET, before anyone sees them.
@@ -33,7 +34,7 @@ func (o *flight) isPrivate(resp *http.Response, c rules.Control) bool {
 // forAll tells whether an answer with the header h is for all, though it sets a cookie: a segment or a playlist, asked for without a
 // word about the viewer. See Transport.PerViewer.
 func (o *flight) forAll(h http.Header) bool {
-	return o.anonymous && (o.isMedia(h) || hls.IsPlaylist(h.Get("Content-Type"), o.req.URL.Path))
+	return o.anonymous && !maker.WantsCookies(o.req) && (o.isMedia(h) || hls.IsPlaylist(h.Get("Content-Type"), o.req.URL.Path))
 }
 
 // isMedia goes by what the answer is called, and by what playlists name.

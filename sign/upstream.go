@@ -217,6 +217,9 @@ func (v *visit) Credentials(u *url.URL) []string {
 	if v.jar.line(nil, u) != "" {
 		names = append(names, "Cookie")
 	}
+	if v.jar.takes && !isMedia([]byte(u.Path)) {
+		names = append(names, maker.SetCookie)
+	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }

@@ -178,9 +178,14 @@ func walk(t *testing.T, base, entry string) map[string]string {
 func TestAnOriginsSessionReachesTheChildren(t *testing.T) {
 	var sessions atomic.Int64
 	o := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/enter.m3u8" {
+		w.Header().Set("Cache-Control", "max-age=60")
+		if strings.HasSuffix(r.URL.Path, "/enter.m3u8") {
 			http.SetCookie(w, &http.Cookie{Name: "sid", Value: fmt.Sprint("session", sessions.Add(1)), Path: "/", HttpOnly: true})
-			http.Redirect(w, r, "/live/v.m3u8", http.StatusFound)
+			if r.URL.Path == "/enter.m3u8" {
+				http.Redirect(w, r, "/live/v.m3u8", http.StatusFound)
+			} else {
+				_, _ = io.WriteString(w, "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n1.ts\n#EXT-X-ENDLIST\n")
+			}
 			return
 		}
 		if c, err := r.Cookie("sid"); err != nil || !strings.HasPrefix(c.Value, "session") {
@@ -197,11 +202,15 @@ func TestAnOriginsSessionReachesTheChildren(t *testing.T) {
 	sealer, h := sealedChain(t)
 	front := httptest.NewServer(h)
 	defer front.Close()
-	link := must(sealer.URL(o.URL+"/enter.m3u8", sign.Upstream{Cookies: true}))
-	for range 3 {
-		for path, body := range walk(t, front.URL, link) {
-			require.NotContains(t, path+body, "session")
-			require.NotContains(t, body, "Set-Cookie")
+	for _, entry := range []string{"/enter.m3u8", "/live/enter.m3u8"} {
+		link := must(sealer.URL(o.URL+entry, sign.Upstream{Cookies: true}))
+		for range 3 {
+			bodies := walk(t, front.URL, link)
+			require.GreaterOrEqual(t, len(bodies), 2)
+			for path, body := range bodies {
+				require.NotContains(t, path+body, "session")
+				require.NotContains(t, body, "Set-Cookie")
+			}
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 )
 
 // Fields are what the maker of a link says. The methods may be called concurrently.
@@ -18,11 +19,17 @@ type Fields interface {
 	// Apply sets the fields of a request for u, in place of the viewer's.
 	Apply(h http.Header, u *url.URL)
 	// Credentials names those of them that are credentials, in their canonical form and in order. An answer is not for others
-	// than those who have the same.
+	// than those who have the same. SetCookie is among them where a cookie that the answer sets is wanted.
 	Credentials(u *url.URL) []string
 	// Received hears the header of each answer, that of a redirect too.
 	Received(u *url.URL, h http.Header)
 }
+
+// SetCookie is the field by which an origin opens a session: what sets one is for nobody else then.
+const SetCookie = "Set-Cookie"
+
+// WantsCookies reports whether cookies that the answer to r sets are wanted.
+func WantsCookies(r *http.Request) bool { return slices.Contains(Credentials(r), SetCookie) }
 
 type contextKey struct{}
 
