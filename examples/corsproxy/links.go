@@ -12,8 +12,8 @@ import (
 // expires, so that only those work which somebody made who knows the key.
 type links struct {
 	plain  rewrite.Mapper
-	sealed rewrite.Mapper // nil: there is no key
-	signer *sign.Signer   // nil: there is no key
+	sealed *sign.Sealer // nil: there is no key
+	signer *sign.Signer // nil: there is no key
 	key    serve.Key
 }
 
@@ -36,8 +36,9 @@ func newLinks(o options) (*links, error) {
 	return l, err
 }
 
-// to makes the link to a stream for who knows the key, if there is one. Hidden, it does not show where the stream is.
-func (l *links) to(stream, key string, hidden bool) (string, error) {
+// to makes the link to a stream for who knows the key, if there is one. Hidden, it does not show where the stream is, and
+// carries what the origin wants to know.
+func (l *links) to(stream, key string, hidden bool, up sign.Upstream) (string, error) {
 	if l.signer == nil {
 		public, err := l.plain.AppendPublic(nil, []byte(stream))
 		return string(public), err
@@ -45,11 +46,14 @@ func (l *links) to(stream, key string, hidden bool) (string, error) {
 	if !l.key.Is(key) {
 		return "", errKey
 	}
-	urls := l.plain
-	if hidden {
-		urls = l.sealed
+	if hidden || len(up.Header) > 0 || len(up.Inherit) > 0 || up.Cookies {
+		public, err := l.sealed.URL(stream, up)
+		if err != nil {
+			return "", err
+		}
+		return l.signer.URL(public)
 	}
-	public, err := urls.AppendPublic(nil, []byte(stream))
+	public, err := l.plain.AppendPublic(nil, []byte(stream))
 	if err != nil {
 		return "", err
 	}

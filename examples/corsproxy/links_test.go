@@ -1,10 +1,14 @@
 package main
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,6 +27,44 @@ func hiddenLink(t *testing.T, base string, form url.Values) (link string, status
 		link = base + strings.ReplaceAll(m[1], "&amp;", "&")
 	}
 	return link, resp.StatusCode
+}
+
+// What the form says of the origin reaches every child, over a redirect too, and shows nowhere.
+func TestLinksCarryWhatTheOriginWants(t *testing.T) {
+	var sid atomic.Int64
+	o := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		session, err := r.Cookie("sid")
+		switch {
+		case r.Header.Get("Referer") != "https://site.example/" || r.URL.Query().Get("token") != "abc" && r.URL.Path != "/moved":
+			w.WriteHeader(http.StatusForbidden)
+		case r.URL.Path == "/a/index.m3u8":
+			http.SetCookie(w, &http.Cookie{Name: "sid", Value: strconv.FormatInt(sid.Add(1), 10), Path: "/"})
+			io.WriteString(w, "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nseg1.ts\n#EXT-X-ENDLIST\n")
+		case err != nil || session.Value == "":
+			w.WriteHeader(http.StatusUnauthorized)
+		case r.URL.Path == "/a/seg1.ts":
+			http.Redirect(w, r, "/moved", http.StatusFound)
+		default:
+			io.WriteString(w, "media")
+		}
+	}))
+	defer o.Close()
+	base := start(t, "-allow", "127.0.0.0/8", "-key", "correct horse", "-cache", "16MiB")
+	link, status := hiddenLink(t, base, url.Values{
+		"url": {o.URL + "/a/index.m3u8?token=abc"}, "key": {"correct horse"}, "header": {"Referer: https://site.example/\r\n"}, "inherit": {"token"}, "cookies": {"on"},
+	})
+	require.Equal(t, 200, status)
+	resp, body := get(t, link)
+	require.Equal(t, 200, resp.StatusCode, body)
+	require.Empty(t, resp.Header["Set-Cookie"])
+	child := regexp.MustCompile(`(?m)^/s/.*$`).FindString(body)
+	resp, body = get(t, base+child)
+	require.Equal(t, 200, resp.StatusCode, body)
+	require.Equal(t, "media", body)
+	for _, header := range []string{"no colon", "Host: x", "Bad Name: x"} {
+		_, status = hiddenLink(t, base, url.Values{"url": {o.URL + "/a/index.m3u8"}, "key": {"correct horse"}, "header": {header}})
+		require.Equal(t, 400, status, header)
+	}
 }
 
 func TestHiddenLinksShowNothingOfTheStream(t *testing.T) {

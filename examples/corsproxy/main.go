@@ -52,7 +52,11 @@ func newHandler(o options) (http.Handler, error) {
 			Wait: o.wait, Idle: o.wait, NoVia: o.noVia, Downgrade: o.downgrade, OnFailure: serve.LogFailure,
 		})
 		if links.signer != nil {
-			playlists.Sign, proxy = links.signer, links.signer.Handler(proxy)
+			playlists.Sign = links.signer
+			if urls == links.sealed {
+				playlists.Sign, proxy = rewrite.SignChain(links.sealed, links.signer), links.sealed.Handler(proxy)
+			}
+			proxy = links.signer.Handler(proxy)
 		}
 		return cors.Handler(proxy)
 	}

@@ -2,10 +2,13 @@ package main
 
 import (
 	_ "embed"
+	"errors"
 	"html/template"
 	"net/http"
+	"strings"
 
 	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
+	"github.com/hlsproxy/hlsproxy/sign"
 )
 
 //go:embed page.html
@@ -19,9 +22,27 @@ var pageTemplate = template.Must(template.New("page").Parse(pageHTML))
 type page struct{ links *links }
 
 type pageData struct {
-	Signed, Hidden   bool
-	URL, Link, Error string
+	Signed, Hidden, Cookies           bool
+	URL, Header, Inherit, Link, Error string
 }
+
+// upstream is what the form says about asking the origin: a field in each line, names of parameters between blanks.
+func (d *pageData) upstream() (sign.Upstream, error) {
+	up := sign.Upstream{Header: http.Header{}, Inherit: strings.Fields(d.Inherit), Cookies: d.Cookies}
+	for line := range strings.Lines(d.Header) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		name, value, ok := strings.Cut(line, ":")
+		if !ok {
+			return up, errField
+		}
+		up.Header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+	}
+	return up, nil
+}
+
+var errField = errors.New("no field")
 
 func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	data, status := pageData{Signed: p.links.signer != nil}, http.StatusOK
@@ -29,13 +50,19 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case http.MethodGet, http.MethodHead:
 	case http.MethodPost:
 		r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
-		data.URL, data.Hidden = r.PostFormValue("url"), r.PostFormValue("hide") != ""
-		var err error
-		switch data.Link, err = p.links.to(data.URL, r.PostFormValue("key"), data.Hidden); {
+		data.URL, data.Hidden, data.Cookies = r.PostFormValue("url"), r.PostFormValue("hide") != "", r.PostFormValue("cookies") != ""
+		data.Header, data.Inherit = r.PostFormValue("header"), r.PostFormValue("inherit")
+		up, err := data.upstream()
+		if err == nil {
+			data.Link, err = p.links.to(data.URL, r.PostFormValue("key"), data.Hidden, up)
+		}
+		switch {
+		case err == errField:
+			data.Error, status = "A header field is a name, a colon and a value.", http.StatusBadRequest
 		case err == errKey:
 			data.Error, status = "That is not the key.", http.StatusForbidden
 		case err != nil:
-			data.Error, status = "That is not the absolute URL of a stream.", http.StatusBadRequest
+			data.Error, status = "That is not the absolute URL of a stream, or a header field cannot be sent.", http.StatusBadRequest
 		}
 	default:
 		w.Header().Set("Allow", "GET, HEAD, POST")
