@@ -65,7 +65,7 @@ func (f *fetch) answer(target *url.URL) (*http.Response, error) {
 // ask is the first question.
 func (f *fetch) ask() (*http.Response, error) {
 	f.one = f.viewer.Method == http.MethodHead && !f.get && f.proxy.headless.has(f.goal.Host)
-	resp, err := f.follow(f.goal)
+	resp, err := f.find(f.goal)
 	if err != nil {
 		return nil, err
 	}
@@ -133,12 +133,18 @@ func (f *fetch) needsWhole(resp *http.Response) bool {
 }
 
 // follow sends the request and goes after redirects, each a round trip of its own.
-func (f *fetch) follow(u *url.URL) (*http.Response, error) {
+func (f *fetch) follow(u *url.URL) (*http.Response, error) { return f.followFrom(u, true) }
+
+// followFrom is follow from a URL that may be of another host than the viewer's request is for.
+func (f *fetch) followFrom(u *url.URL, first bool) (*http.Response, error) {
 	hops := f.proxy.Redirects
 	if hops == 0 {
 		hops = defaultRedirects
 	}
-	allow, first := f.proxy.allow, true
+	allow := f.proxy.allow
+	if !first {
+		allow = f.proxy.abroad
+	}
 	var redirect *http.Response
 	for {
 		resp, err := f.send(u, f.header(u, allow, first), redirect)

@@ -2,11 +2,13 @@ package origin_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hlsproxy/hlsproxy/internal/faultorigin"
 	"github.com/hlsproxy/hlsproxy/origin"
@@ -258,4 +260,58 @@ func TestRedirectsThatCarryTheMedia(t *testing.T) {
 			require.Equal(t, "media", body)
 		}
 	}
+}
+
+// An origin that opens a session by a redirect has one for each viewer, not one for each reload.
+func TestRedirectsAreHeld(t *testing.T) {
+	sessions, ended := 0, 0
+	f := newFront(t, &origin.Proxy{HoldRedirects: time.Minute, Client: func(r *http.Request) string { return r.Header.Get("X-Viewer") }})
+	f.origin.Handle("/live.m3u8", faultorigin.Script{Func: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sessions++
+		q := r.URL.Query()
+		q.Set("session", fmt.Sprint(sessions))
+		http.Redirect(w, r, "/s.m3u8?"+q.Encode(), http.StatusFound)
+	})})
+	f.origin.Handle("/s.m3u8", faultorigin.Script{Func: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("session") == fmt.Sprint(ended) {
+			w.WriteHeader(http.StatusGone)
+			return
+		}
+		io.WriteString(w, r.URL.RawQuery)
+	})})
+	for _, row := range []struct{ viewer, query, want string }{
+		{"a", "", "session=1"},
+		{"a", "", "session=1"},
+		{"a", "?_HLS_msn=3", "session=1&_HLS_msn=3"},
+		{"a", "?_HLS_msn=4&_HLS_part=1", "session=1&_HLS_msn=4&_HLS_part=1"},
+		{"b", "?_HLS_msn=3", "_HLS_msn=3&session=2"},
+		{"b", "", "session=2"},
+		{"a", "", "session=1"},
+		{"a", "?channel=2", "channel=2&session=3"},
+		{"a", "?channel=2", "channel=2&session=3"},
+		{"a", "", "session=1"},
+	} {
+		_, body := f.get(t, "/live.m3u8"+row.query, "X-Viewer", row.viewer)
+		require.Equal(t, row.want, body)
+	}
+	require.Equal(t, 3, sessions)
+	ended = 1
+	resp, body := f.get(t, "/live.m3u8", "X-Viewer", "a")
+	require.Equal(t, 200, resp.StatusCode)
+	require.Equal(t, "session=4", body, "the session has ended, so another one begins")
+	f.proxy.Header = append(origin.DefaultHeader(), "Authorization")
+	f = newFront(t, &origin.Proxy{HoldRedirects: time.Minute, Header: f.proxy.Header, Transport: f.proxy.Transport, Upstream: f.proxy.Upstream})
+	_, one := f.get(t, "/live.m3u8", "Authorization", "one")
+	_, two := f.get(t, "/live.m3u8", "Authorization", "two")
+	_, again := f.get(t, "/live.m3u8", "Authorization", "one")
+	require.NotEqual(t, one, two, "viewers at one address")
+	require.Equal(t, one, again)
+
+	f = newFront(t, &origin.Proxy{})
+	f.origin.Handle("/live.m3u8", to(302, "/s.m3u8"))
+	f.origin.Handle("/s.m3u8", video("x"))
+	for range 3 {
+		f.get(t, "/live.m3u8")
+	}
+	require.Equal(t, 3, f.origin.Requests("/live.m3u8"), "not unless it is to be")
 }
