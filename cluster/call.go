@@ -31,6 +31,8 @@ const (
 	fieldPurged = ours + "Purged" // the last purge that concerns the key
 	fieldEager  = ours + "Eager"  // of a request: with its body, though that is long
 	fieldLazy   = ours + "Lazy"   // of an answer: without its body, since slices of it are asked for
+	fieldNobody = ours + "Nobody" // of a request: it tells nothing of its viewer
+	fieldWait   = ours + "Wait"   // of a request: how long the header may take, in milliseconds
 	fieldWhy    = ours + "Why"    // with a 503
 	fieldTier   = ours + "Tier"   // of a request to a Transport: the answer is to say its exact age
 	fieldAge    = ours + "Age"    // in milliseconds

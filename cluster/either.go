@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -35,7 +36,7 @@ func (q *question) either(ctx context.Context, first, second ask) (resp *http.Re
 	}
 	came := make(chan result, 1)
 	timer := time.AfterFunc(wait, func() {
-		resp, err := second(ctx2)
+		resp, err := caught(second, ctx2)
 		came <- result{resp, err}
 		if err == nil {
 			cancel1(errOvertaken)
@@ -62,6 +63,16 @@ func (q *question) either(ctx context.Context, first, second ask) (resp *http.Re
 		return nil, false, err
 	}
 	return held(other.resp, cancel2, nil), true, nil
+}
+
+// caught is ask in a goroutine of its own, where a panic of a hook would end the process.
+func caught(second ask, ctx context.Context) (resp *http.Response, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			resp, err = nil, fmt.Errorf("cluster: a hook panicked: %v", p)
+		}
+	}()
+	return second(ctx)
 }
 
 // held ends a context with the body of an answer.

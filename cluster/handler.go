@@ -70,7 +70,10 @@ func (n *Node) serveFetch(w http.ResponseWriter, r *http.Request, code string, c
 		http.Error(w, "Bad Request", http.StatusBadRequest)
 		return
 	}
-	n.heed(r, q, covered.Get(fieldPurged))
+	if err := n.heed(r.Context(), covered.Get(fieldPurged)); err != nil {
+		refuse(w, whyBusy) // rather than give out what is old
+		return
+	}
 	signs := keepTelling(w)
 	resp, err := n.parentTrip(q, sliceIn(covered))
 	signs.stop()
@@ -119,7 +122,7 @@ func (n *Node) asked(r *http.Request, covered http.Header) (*http.Request, error
 	q := (&http.Request{
 		Method: r.Method, URL: u, Host: u.Host, Header: received(covered),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}).WithContext(r.Context())
+	}).WithContext(contextIn(r.Context(), covered))
 	if host := covered.Get(fieldHost); host != "" {
 		q.Host = host
 	}

@@ -21,8 +21,8 @@ type engine interface {
 
 // listener is a node that hears from its engine.
 type listener interface {
-	// missed is told of purges that were made while this node was not there.
-	missed([]purge)
+	// missed is told of purges that were made while this node was not there; all: there were others, before those.
+	missed(list []purge, all bool)
 	// forget: what the engine said of keys does not hold any longer.
 	forget()
 }

@@ -48,6 +48,8 @@ func start(t *testing.T, count int, directory func(i int, urls []string) cluster
 			Self: urls[i], Directory: directory(i, urls), Secret: secret, Silence: 10 * time.Second,
 			Cache:     &cache.Transport{Store: cache.NewMemory(256 << 20)},
 			OnFailure: func(err error) { t.Log(err) },
+			// On a machine that is overloaded the usual limits are too short for exact counts.
+			Transport: &http.Transport{MaxIdleConnsPerHost: 64},
 		}
 		if change != nil {
 			change(i, &c)

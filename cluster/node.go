@@ -79,6 +79,8 @@ type Node struct {
 	purges purges
 	count  counters
 
+	heeding sync.Mutex
+	trying  atomic.Int32 // purges that are tried again
 	leaving atomic.Bool
 	serving sync.WaitGroup // requests of other nodes
 	serveMu sync.Mutex     // guards the step from the one to the other

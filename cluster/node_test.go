@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/hlsproxy/hlsproxy/cache"
 	"github.com/hlsproxy/hlsproxy/cluster"
+	"github.com/hlsproxy/hlsproxy/internal/sharing"
+	"github.com/hlsproxy/hlsproxy/internal/waits"
 	"github.com/stretchr/testify/require"
 )
 
@@ -112,6 +115,24 @@ func TestThePrivateGoesToWhoAskedAlone(t *testing.T) {
 		to += n.Stats().ToNodes
 	}
 	require.LessOrEqual(t, to, uint64(60), "credentials go over no node")
+}
+
+func TestWhatOuterBlocksSayHoldsOnOtherNodes(t *testing.T) {
+	o := origin(t, func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(time.Second)
+		w.Header().Set("Content-Type", "video/mp2t")
+		w.Header().Set("Set-Cookie", "balancer=1")
+		fmt.Fprint(w, "media")
+	})
+	nodes := start(t, 3, static, func(_ int, c *cluster.Config) { c.Cache.Idle = 300 * time.Millisecond })
+	for _, n := range nodes {
+		r := request(t, o.URL+"/a.ts")
+		ctx := waits.With(context.WithValue(r.Context(), sharing.Anonymous{}, true), 30*time.Second)
+		_, got, err := do(n, r.WithContext(ctx))
+		require.NoError(t, err, "the header may take its time")
+		require.Equal(t, "media", string(got))
+	}
+	require.Equal(t, 1, o.total(), "a cookie of a load balancer is for nobody")
 }
 
 func TestErrorsOfTheOriginAreNotThoseOfNodes(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"sync"
@@ -18,6 +17,7 @@ const (
 	purgeLimit = time.Second // for each node and round
 	againFor   = 10 * time.Minute
 	againEvery = 2 * time.Second
+	mostTrying = 64 // purges that are tried again at a time
 )
 
 // Purge forgets on all nodes what is stored under a key of Config.Cache.Key, as [cache.Transport.Purge] does. It returns
@@ -53,7 +53,7 @@ func (n *Node) purge(ctx context.Context, p purge) (count int, missed []string, 
 		}
 	}
 	if len(members) > 0 && (!logged || unlogged != nil) {
-		go n.goOn(p, members)
+		n.tryAgain(p, members)
 	}
 	return count, members, err
 }
@@ -94,10 +94,19 @@ func (n *Node) spread(ctx context.Context, p purge, nodes []string) (count int, 
 	return count, missed
 }
 
-// goOn tries again those who did not confirm.
+// tryAgain tries those who did not confirm again and again, in the background.
+func (n *Node) tryAgain(p purge, missed []string) {
+	if n.trying.Add(1) > mostTrying {
+		n.trying.Add(-1)
+		return
+	}
+	go n.goOn(p, missed)
+}
+
 func (n *Node) goOn(p purge, missed []string) {
 	ctx, cancel := context.WithTimeout(n.ctx, againFor)
 	defer cancel()
+	defer n.trying.Add(-1)
 	tick := time.NewTicker(againEvery)
 	defer tick.Stop()
 	for len(missed) > 0 {
@@ -111,9 +120,7 @@ func (n *Node) goOn(p purge, missed []string) {
 }
 
 func (n *Node) sendPurge(ctx context.Context, to *peer, p purge) (int, error) {
-	target := pathPurge + "?" + url.Values{
-		"id": {p.id}, "text": {p.text}, "prefix": {strconv.FormatBool(p.prefix)},
-	}.Encode()
+	target := pathPurge + "?" + p.String()
 	resp, code, err := n.call(ctx, to, http.MethodPost, target, http.Header{})
 	if err != nil {
 		return 0, err
@@ -127,10 +134,13 @@ func (n *Node) sendPurge(ctx context.Context, to *peer, p purge) (int, error) {
 }
 
 func (n *Node) servePurge(w http.ResponseWriter, r *http.Request, code string) {
-	q := r.URL.Query()
-	p := purge{id: q.Get("id"), text: q.Get("text"), prefix: q.Get("prefix") == "true"}
+	p, ok := purgeIn(r.URL.RawQuery)
+	if !ok {
+		http.Error(w, "no purge", http.StatusBadRequest)
+		return
+	}
 	count, err := n.carryOut(r.Context(), p)
-	if err != nil || p.id == "" {
+	if err != nil {
 		http.Error(w, "not purged", http.StatusInternalServerError)
 		return
 	}
@@ -171,28 +181,43 @@ type tier interface {
 	PurgePrefix(context.Context, string) (int, error)
 }
 
-// heed carries out, for the key of q, a purge that another node knows of and we may not.
-func (n *Node) heed(r *http.Request, q *http.Request, id string) {
-	if id == "" || len(id) > 128 {
-		return
+// heed carries out a purge that another node knows of and we may not. Those who ask meanwhile wait for it.
+func (n *Node) heed(ctx context.Context, field string) error {
+	p, ok := purgeIn(field)
+	if !ok || n.purges.knows(p.id) {
+		return nil
 	}
-	key := n.key(q)
-	if n.purges.knows(id, key) {
-		return
+	n.heeding.Lock()
+	defer n.heeding.Unlock()
+	if n.purges.knows(p.id) {
+		return nil
 	}
-	if _, err := n.forgetEntries(r.Context(), purge{text: key}); err == nil {
-		n.purges.endFor(id, key)
-	}
+	_, err := n.carryOut(context.WithoutCancel(ctx), p)
+	return err
 }
 
-// missed is told by the engine of purges that were made while we were not there.
-func (n *Node) missed(list []purge) {
+// mostMissed is how many purges are carried out one by one: each looks at all that is stored.
+const mostMissed = 50
+
+// missed is told by the engine of purges that were made while we were not there; all: and perhaps of others before those.
+func (n *Node) missed(list []purge, all bool) {
+	list = slices.DeleteFunc(list, func(p purge) bool { return n.purges.knows(p.id) })
+	all = all || len(list) > mostMissed
 	for _, p := range list {
-		if !n.purges.knows(p.id, "") {
-			if _, err := n.carryOut(context.Background(), p); err != nil {
-				n.tell(fmt.Errorf("cluster: a purge that was missed: %w", err))
-			}
+		n.purges.begin(p)
+	}
+	todo := list
+	if all {
+		todo = []purge{{prefix: true}}
+	}
+	for _, p := range todo {
+		if _, err := n.forgetEntries(context.Background(), p); err != nil {
+			n.tell(fmt.Errorf("cluster: a purge that was missed: %w", err))
+			return
 		}
+	}
+	for _, p := range list {
+		n.purges.end(p.id)
 	}
 }
 

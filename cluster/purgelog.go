@@ -60,10 +60,7 @@ func (d *ValkeyDirectory) catchUp(ctx context.Context, c valkey.Client, last str
 		d.reached("0-0")
 		return
 	}
-	if cut {
-		todo = []purge{{id: "everything before " + last, prefix: true}}
-	}
-	l.missed(todo)
+	l.missed(todo, cut)
 	d.reached(last)
 }
 

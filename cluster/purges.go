@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"crypto/rand"
+	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -12,6 +14,18 @@ type purge struct {
 	id     string
 	text   string
 	prefix bool
+}
+
+// String is a purge as it is written in a field.
+func (p purge) String() string {
+	return url.Values{"id": {p.id}, "text": {p.text}, "prefix": {strconv.FormatBool(p.prefix)}}.Encode()
+}
+
+// purgeIn reads what String has written.
+func purgeIn(s string) (p purge, ok bool) {
+	v, err := url.ParseQuery(s)
+	p = purge{id: v.Get("id"), text: v.Get("text"), prefix: v.Get("prefix") == "true"}
+	return p, err == nil && p.id != ""
 }
 
 func newPurge(text string, prefix bool) purge {
@@ -26,11 +40,11 @@ func (p purge) is(key string) bool {
 }
 
 // purges are those that this node has carried out. It asks others with the last one that concerns a key, and they carry
-// that out for the key first if they have not heard of it. So what was purged here does not come back from there.
+// that out first if they have not heard of it. So what was purged here does not come back from there.
 type purges struct {
 	mu   sync.Mutex
 	list []dated            // the last ones, in order
-	done [2]map[string]bool // IDs, and IDs with a key, in two generations
+	done [2]map[string]bool // IDs, in two generations
 }
 
 type dated struct {
@@ -65,38 +79,35 @@ func (ps *purges) begin(p purge) {
 // end notes that a purge was carried out: who asks with it need not be told again.
 func (ps *purges) end(id string) { ps.note(id) }
 
-// endFor is end for one key alone.
-func (ps *purges) endFor(id, key string) { ps.note(id + "\x00" + key) }
-
-// knows tells whether a purge was carried out, at least for a key.
-func (ps *purges) knows(id, key string) bool {
+// knows tells whether a purge was carried out.
+func (ps *purges) knows(id string) bool {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	return ps.has(id) || ps.has(id+"\x00"+key)
+	return ps.has(id)
 }
 
-// of is the ID of the last purge that concerns a key; "" if there is none.
-func (ps *purges) of(key string) string {
+// of is the last purge that concerns a key.
+func (ps *purges) of(key string) (p purge, ok bool) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	for i := len(ps.list) - 1; i >= 0; i-- {
 		if ps.list[i].is(key) {
-			return ps.list[i].id
+			return ps.list[i].purge, true
 		}
 	}
-	return ""
+	return purge{}, false
 }
 
-func (ps *purges) has(what string) bool { return ps.done[0][what] || ps.done[1][what] }
+func (ps *purges) has(id string) bool { return ps.done[0][id] || ps.done[1][id] }
 
-func (ps *purges) note(what string) {
+func (ps *purges) note(id string) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	if ps.has(what) {
+	if ps.has(id) {
 		return
 	}
 	if ps.done[0] == nil || len(ps.done[0]) >= mostDone {
 		ps.done[1], ps.done[0] = ps.done[0], map[string]bool{}
 	}
-	ps.done[0][what] = true
+	ps.done[0][id] = true
 }

@@ -173,14 +173,15 @@ func (q *question) from(ctx context.Context, p *peer) (*http.Response, error) {
 	target := pathFetch + "?url=" + url.QueryEscape(u.String())
 	h := forwarded(q.r.Header)
 	addSlice(h, q.slice)
+	addContext(ctx, h)
 	if q.eager {
 		h[fieldEager] = []string{"1"}
 	}
 	if q.r.Host != "" && q.r.Host != u.Host {
 		h[fieldHost] = []string{q.r.Host}
 	}
-	if id := n.purges.of(q.key); id != "" {
-		h[fieldPurged] = []string{id}
+	if p, ok := n.purges.of(q.key); ok {
+		h[fieldPurged] = []string{p.String()}
 	}
 	method := q.r.Method
 	if method == "" {

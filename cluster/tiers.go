@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"net/http"
+	"reflect"
 	"strings"
 
 	"github.com/hlsproxy/hlsproxy/cache"
@@ -20,7 +21,7 @@ func (n *Node) tiers(pattern *cache.Transport) {
 	n.edge.Name, n.parent.Name = name, name
 	n.edge.Base = roundTripper(n.fetch)
 	n.parent.Base = &originSide{n.base}
-	n.parent.OnFill = pattern.OnFill // which is about questions to the origin
+	n.edge.OnFill = nil // which is about questions to the origin
 	// The edge's viewers need not wait, whatever the parent does; and two tiers must not be stale one after the other.
 	n.parent.StaleWhileRevalidate = 0
 	n.key = pattern.Key
@@ -29,12 +30,16 @@ func (n *Node) tiers(pattern *cache.Transport) {
 	}
 }
 
-// like is a Transport with the fields of another.
-func like(t *cache.Transport) *cache.Transport {
-	return &cache.Transport{
-		Store: t.Store, TTL: t.TTL, Key: t.Key, MaxBody: t.MaxBody, Idle: t.Idle, MinRate: t.MinRate,
-		MaxFills: t.MaxFills, StaleIfError: t.StaleIfError, StaleIfGone: t.StaleIfGone, StaleWhileRevalidate: t.StaleWhileRevalidate, Refs: t.Refs,
+// like is a Transport with the fields of another, those that it may be given in times to come included.
+func like(pattern *cache.Transport) *cache.Transport {
+	t := new(cache.Transport)
+	from, to := reflect.ValueOf(pattern).Elem(), reflect.ValueOf(t).Elem()
+	for i := range from.NumField() {
+		if from.Type().Field(i).IsExported() {
+			to.Field(i).Set(from.Field(i))
+		}
 	}
+	return t
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

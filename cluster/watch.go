@@ -53,7 +53,7 @@ func (w *watch) look() {
 	if since.IsZero() {
 		return
 	}
-	works := w.n.ping(w.n.ctx, w.peer)
+	works := w.n.ping(context.Background(), w.peer)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {

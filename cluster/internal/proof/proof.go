@@ -81,7 +81,10 @@ func (k *Keeper) Check(method, target string, h http.Header) (code string, cover
 	if h[Signed][0] != "" {
 		names = strings.Split(h[Signed][0], ",")
 	}
-	for _, name := range names {
+	for i, name := range names {
+		if i > 0 && name <= names[i-1] {
+			return "", nil, ErrRefused // none comes twice: the work must not grow beyond what was sent
+		}
 		covered[name] = h[name]
 	}
 	want := k.request(method, target, covered, names, k.ID, p)

@@ -52,6 +52,19 @@ func TestAProofHoldsOnceAndForOneNodeAndAWhile(t *testing.T) {
 	})
 }
 
+func TestNoFieldIsCoveredTwice(t *testing.T) {
+	a, b := proof.New(secret), proof.New(secret)
+	h := signed(a, b, http.Header{"A": {"1"}, "B": {"2"}})
+	for _, names := range []string{"A,A,B", "B,A", "A,B,B"} {
+		h.Set(proof.Signed, names)
+		_, _, err := b.Check("GET", "/a?b", h)
+		require.ErrorIs(t, err, proof.ErrRefused, names)
+	}
+	h.Set(proof.Signed, "A,B")
+	_, _, err := b.Check("GET", "/a?b", h)
+	require.NoError(t, err)
+}
+
 func TestRequestsMayOvertakeEachOther(t *testing.T) {
 	a, b := proof.New(secret), proof.New(secret)
 	var sent []http.Header
