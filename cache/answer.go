@@ -108,6 +108,9 @@ func (t *Transport) answer(r *http.Request, s source) (*http.Response, error) {
 		return t.respond(r, s, http.StatusOK, 0, math.MaxInt64)
 	}
 	if s.length < 0 {
+		if want.First > 0 && want.Last < 0 && t.channels.isHinted(s.fill.o.primary) {
+			want.Last = httprange.VeryLast // a part that grows, of which the playlist names the beginning only
+		}
 		length, err := s.fill.learn(r.Context(), want)
 		if err == errOutgrown {
 			return t.respond(r, s, http.StatusOK, 0, math.MaxInt64)

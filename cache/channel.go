@@ -181,6 +181,10 @@ func (t *Transport) judge(o *flight, e *Entry) (list hls.Info, err error) {
 		return list, err
 	}
 	switch e.Status {
+	case http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect:
+		if t.TTL == nil && e.TTL < 0 && o.anonymous && o.isMedia(e.Header) && !rules.ParseControl(e.Header).NoStore {
+			e.TTL = ttlMedia // while what it leads to is there; see isFresh
+		}
 	case http.StatusNotFound, http.StatusGone:
 		if t.TTL == nil && e.TTL > ttlNamed && t.channels.isNamed(o.primary) {
 			e.TTL = ttlNamed

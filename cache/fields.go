@@ -66,6 +66,13 @@ func (f *fields) bounded(e *Entry, aged bool) {
 	f.set("Cache-Control", "max-age="+strconv.FormatInt(int64(seconds), 10))
 }
 
+// acceptRanges says that we serve ranges, whatever the origin does.
+func (f *fields) acceptRanges() {
+	if v := f.header["Accept-Ranges"]; len(v) != 1 || v[0] != "bytes" {
+		f.set("Accept-Ranges", "bytes")
+	}
+}
+
 // contentRange sets the fields of a 206 and returns its length, -1 if it is open (RFC 8673).
 func (f *fields) contentRange(off, end, length int64) int64 {
 	open := end == math.MaxInt64

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +39,9 @@ type fill struct {
 	air    *broadcast    // nil: it has an end. Changed by the pump, below Transport.mu
 	waited time.Duration // for bytes of the body; of the pump alone
 
+	once   sync.Once
+	length int64 // by the origin's own word, where it declared none; see total
+
 	// Below Transport.mu.
 	shares   int
 	settled  bool // it counts no longer as a fill
@@ -67,7 +71,7 @@ func newFill(o *flight, resp *http.Response) (*fill, bool) {
 	f := &fill{
 		t: o.t, o: o, how: how, entry: e, src: resp.Body, ctx: o.req.Context(), wait: time.Since(o.asked),
 		body: o.t.pool().NewBuffer(length),
-		keep: o.t.Store != nil && (isSlice || keepable(resp, c)) && !streamed(resp),
+		keep: o.t.Store != nil && (isSlice || keepable(resp, c) || o.leadsToMedia(resp)) && !streamed(resp),
 		aged: resp.Header["Age"] != nil || resp.Header[rules.ExactAge] != nil,
 	}
 	f.list = hls.IsPlaylist(resp.Header.Get("Content-Type"), o.req.URL.Path)

@@ -156,7 +156,7 @@ func (o *flight) question() (outcome, error) {
 	t := o.t
 	// A fill that ended after the viewer looked left its entry in the Store.
 	have := t.lookup(o.req, o.primary)
-	if have.entry != nil && have.entry.fresh() && o.keep(have.entry) {
+	if have.entry != nil && t.isFresh(o.req, have.entry) && o.keep(have.entry) {
 		o.cancel(nil)
 		return o.land(outcome{entry: have.entry, how: statusHit}), nil
 	}

@@ -13,7 +13,7 @@ import (
 
 func (t *Transport) key(r *http.Request) (key string, err error) {
 	if t.Key == nil {
-		return Key(r), nil
+		return string(appendKeyBut(nil, r, t.Ignore)), nil
 	}
 	defer t.recovered(&err)
 	return string(appendMaker([]byte(t.Key(r)), r)), nil

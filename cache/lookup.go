@@ -22,7 +22,7 @@ type found struct {
 func (t *Transport) find(r *http.Request) (found, error) {
 	if m, ok := t.Store.(inMemory); ok && t.Key == nil {
 		var buf [256]byte
-		own, key := m.find(appendKey(buf[:0], r), room(r))
+		own, key := m.find(appendKeyBut(buf[:0], r, t.Ignore), room(r))
 		return t.choose(r, key, own.found()), nil
 	}
 	key, err := t.key(r)
@@ -69,6 +69,33 @@ func (t *Transport) fetch(r *http.Request, key string) found {
 		return found{}
 	}
 	return f
+}
+
+// isFresh tells whether a stored answer may be served to r as it is. A redirect of a segment, as to a URL of an object store that is
+// signed anew each time, is good for as long as what it leads to is there.
+func (t *Transport) isFresh(r *http.Request, e *Entry) bool {
+	if !e.fresh() {
+		return false
+	}
+	switch e.Status {
+	case http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect:
+	default:
+		return true
+	}
+	if _, said := rules.ParseControl(e.Header).Lifetime(e.Header); said || t.TTL != nil {
+		return true
+	}
+	to, err := r.URL.Parse(e.Header.Get("Location"))
+	if err != nil {
+		return false
+	}
+	next := &http.Request{Method: http.MethodGet, URL: to, Host: to.Host, Header: r.Header}
+	key, err := t.key(next)
+	if err != nil {
+		return false
+	}
+	have := t.lookup(next, key)
+	return have.entry != nil && have.entry.fresh() && have.entry.Status == http.StatusOK || t.isRunning(have.key)
 }
 
 // keep stores an answer: under its key, or, if answers vary, under that of its variant with a mark in its place.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"time"
 
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
@@ -21,7 +22,7 @@ func wanted(r *http.Request, h http.Header) (s httprange.Spec, ok bool) {
 	return s, ok && s != httprange.Spec{First: 0, Last: -1} && httprange.IfRange(r.Header, h)
 }
 
-// within applies a range to a body of the given length, -1 for one that is not known but holds the range.
+// within applies a range to a body of the given length, -1 for one that is not known.
 func within(s httprange.Spec, length int64) (off, end int64, status int) {
 	switch {
 	case length >= 0:
@@ -33,27 +34,30 @@ func within(s httprange.Spec, length int64) (off, end int64, status int) {
 			return 0, 0, http.StatusRequestedRangeNotSatisfiable
 		}
 		return 0, length, http.StatusOK
-	case s.First < 0 || s.Last < 0:
-		return 0, math.MaxInt64, http.StatusOK
-	case s.Bounded():
-		return s.First, s.Last + 1, http.StatusPartialContent
+	case follows(s):
+		return s.First, math.MaxInt64, http.StatusPartialContent
 	}
-	return s.First, math.MaxInt64, http.StatusPartialContent
+	return 0, math.MaxInt64, http.StatusOK
 }
+
+// follows tells whether a range is that of RFC 8673: it follows a body that grows, to its end.
+func follows(s httprange.Spec) bool { return s.First >= 0 && s.Last >= httprange.VeryLast }
+
+// lengthAwaited is how long a range waits for the end of a body, and so for its length, before the whole is sent in its place.
+const lengthAwaited = 2 * time.Second
 
 var errOutgrown = errors.New("cache: too long to wait for its end")
 
-// learn waits until a body of undeclared length holds the range asked for, or has come to its end, and returns the
-// length if it is known by then. A range without an end, but for that of RFC 8673, has to be answered with the whole. It
-// fails with errOutgrown for a body that has proved too long to wait for.
+// learn returns the length of a body of which none was declared, -1 if it cannot be known yet: every range is then answered with the
+// whole, since players that get a 206 of an unknown length first and a 200 next give up. Only a range that follows the body has an
+// answer then; learn waits for its first byte. It fails with errOutgrown for a body that has proved too long to wait for.
 func (f *fill) learn(ctx context.Context, s httprange.Spec) (int64, error) {
-	need := s.Last
-	switch {
-	case s.First < 0 || s.Last < 0:
-		need = -1
-	case !s.Bounded():
-		need = s.First
+	if !follows(s) {
+		if total := f.total(); total >= 0 {
+			return total, nil
+		}
 	}
+	late := time.After(lengthAwaited)
 	for {
 		st := f.body.State()
 		switch {
@@ -61,20 +65,56 @@ func (f *fill) learn(ctx context.Context, s httprange.Spec) (int64, error) {
 			return 0, st.Err
 		case st.Ended:
 			return st.Size, nil
-		case need < st.Size:
+		case follows(s) && s.First < st.Size:
 			return -1, nil
+		case f.isDetached():
+			return 0, errOutgrown
 		}
 		more := f.body.Grown(st.Size)
 		if more == nil {
 			continue
 		}
-		if f.isDetached() {
-			return 0, errOutgrown
-		}
 		select {
 		case <-more:
+		case <-late:
+			if !follows(s) {
+				return -1, nil
+			}
+			late = nil
 		case <-ctx.Done():
 			return 0, context.Cause(ctx)
 		}
 	}
+}
+
+// total is the length of the body by the origin's own word, -1 if it gives none: it is asked once for the first byte, whose
+// Content-Range tells it if it is of the same version.
+func (f *fill) total() int64 {
+	f.once.Do(func() {
+		f.length = -1
+		h := f.entry.Header
+		if h.Get("Accept-Ranges") == "none" || h["Etag"] == nil && h["Last-Modified"] == nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(f.ctx, f.t.idle())
+		defer cancel()
+		r := f.o.req.Clone(ctx)
+		delete(r.Header, "If-None-Match")
+		delete(r.Header, "If-Modified-Since")
+		r.Header["Range"] = []string{"bytes=0-0"}
+		resp, err := f.t.ask(r)
+		if err != nil || resp == nil || resp.Body == nil {
+			return
+		}
+		defer f.t.close(resp.Body)
+		c, ok := httprange.ParseContentRange(resp.Header)
+		same := resp.StatusCode == http.StatusPartialContent && ok && c.First == 0
+		for _, name := range [...]string{"Etag", "Last-Modified"} {
+			same = same && resp.Header.Get(name) == h.Get(name)
+		}
+		if same {
+			f.length = c.Size
+		}
+	})
+	return f.length
 }

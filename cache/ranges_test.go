@@ -2,6 +2,7 @@ package cache_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -181,10 +182,6 @@ func TestRangesOfARunningFill(t *testing.T) {
 			}}}
 			hold, err := c.RoundTrip(request(t, t.Context(), segURL))
 			require.NoError(t, err)
-			total := "10"
-			if length < 0 {
-				total = "*"
-			}
 			type result struct {
 				status     int
 				show, body string
@@ -203,17 +200,18 @@ func TestRangesOfARunningFill(t *testing.T) {
 				got  chan result
 				want result
 			}{
-				{ask("bytes=0-1"), result{206, "bytes 0-1/" + total, "01", 1 * time.Second}},
-				{ask("bytes=4-5"), result{206, "bytes 4-5/" + total, "45", 2 * time.Second}},
+				{ask("bytes=0-1"), result{206, "bytes 0-1/10", "01", 1 * time.Second}},
+				{ask("bytes=4-5"), result{206, "bytes 4-5/10", "45", 2 * time.Second}},
 				{ask("bytes=2-20"), result{206, "bytes 2-9/10", "23456789", 3 * time.Second}},
 				{ask("bytes=-2"), result{206, "bytes 8-9/10", "89", 3 * time.Second}},
 				{ask("bytes=4-9007199254740991"), result{206, "bytes 4-9/10", "456789", 3 * time.Second}},
 				{ask("bytes=8-"), result{206, "bytes 8-9/10", "89", 3 * time.Second}},
 			}
 			if length < 0 { // what cannot be told before the end is answered with the whole, or without an end
-				rows[3].want = result{200, "", "0123456789", 3 * time.Second}
+				for i := range rows {
+					rows[i].want = result{200, "", "0123456789", 3 * time.Second}
+				}
 				rows[4].want = result{206, "bytes 4-9007199254740991/*", "456789", 3 * time.Second}
-				rows[5].want = result{200, "", "0123456789", 3 * time.Second}
 			}
 			for _, part := range []string{"0123", "45", "6789"} {
 				time.Sleep(time.Second)
@@ -225,6 +223,59 @@ func TestRangesOfARunningFill(t *testing.T) {
 			}
 			hold.Body.Close()
 			synctest.Wait()
+		})
+	}
+}
+
+// The two requests by which Safari finds out whether a film can be played: both are answered with a range and the length, or neither.
+func TestRangesOfABodyWithoutALength(t *testing.T) {
+	film := string(noise(3*mib, 5))
+	for name, row := range map[string]struct {
+		header []string // of all answers
+		part   string   // Content-Range of the origin's first byte; "": it does no ranges
+		status int
+		asked  int64
+	}{
+		"the origin does ranges":      {[]string{"ETag", `"1"`}, fmt.Sprint("bytes 0-0/", len(film)), 206, 2},
+		"of another version":          {nil, fmt.Sprint("bytes 0-0/", len(film)), 200, 1},
+		"of a length that it hides":   {[]string{"ETag", `"1"`}, "bytes 0-0/*", 200, 2},
+		"the origin does no ranges":   {[]string{"ETag", `"1"`}, "", 200, 2},
+		"and says so":                 {[]string{"ETag", `"1"`, "Accept-Ranges", "none"}, "", 200, 1},
+		"with a date for a validator": {[]string{"Last-Modified", "Sun, 01 Nov 2026 10:00:00 GMT"}, fmt.Sprint("bytes 0-0/", len(film)), 206, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPipe()
+				o := &scripted{answer: func(r *http.Request, _ int64) reply {
+					if r.Header.Get("Range") == "" {
+						return reply{header: head(row.header...), body: p}
+					}
+					if row.part == "" {
+						return text("again", row.header...)
+					}
+					a := text("x", append(row.header, "Content-Range", row.part)...)
+					a.status = 206
+					return a
+				}}
+				c := &cache.Transport{Base: o, Store: store(t)}
+				p.send(film[:mib])
+				for _, field := range []string{"bytes=0-1", "bytes=7-"} {
+					resp, err := c.RoundTrip(request(t, t.Context(), segURL, "Range", field))
+					require.NoError(t, err)
+					defer resp.Body.Close()
+					require.Equal(t, row.status, resp.StatusCode, field)
+					require.Equal(t, "bytes", resp.Header.Get("Accept-Ranges"))
+					if row.status == 206 {
+						require.True(t, strings.HasSuffix(resp.Header.Get("Content-Range"), fmt.Sprint("/", len(film))))
+					}
+				}
+				p.send(film[mib:], io.EOF)
+				synctest.Wait()
+				resp, body := fetch(t, c, segURL, "Range", "bytes=0-1")
+				require.Equal(t, 206, resp.StatusCode, "the whole is there")
+				require.Equal(t, film[:2], body)
+				require.Equal(t, row.asked, o.asked.Load())
+			})
 		})
 	}
 }

@@ -65,11 +65,12 @@ func (t *Transport) respond(r *http.Request, s source, status int, off, end int6
 		f.set("Content-Length", "0")
 		return resp, nil
 	case http.StatusPartialContent:
+		if s.part == nil {
+			f.acceptRanges()
+		}
 		resp.ContentLength = f.contentRange(off, end, s.length)
 	case http.StatusOK:
-		if v := f.header["Accept-Ranges"]; len(v) != 1 || v[0] != "bytes" {
-			f.set("Accept-Ranges", "bytes")
-		}
+		f.acceptRanges()
 		fallthrough
 	default:
 		resp.ContentLength = s.length

@@ -3,6 +3,7 @@ package cache
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
@@ -41,18 +42,67 @@ func why(r *http.Request) string {
 // URL's asks for something else.
 func Key(r *http.Request) string { return string(appendKey(nil, r)) }
 
-func appendKey(key []byte, r *http.Request) []byte {
+func appendKey(key []byte, r *http.Request) []byte { return appendKeyBut(key, r, nil) }
+
+// appendKeyBut appends the key in the form of RFC 3986 section 6.2: in lower case, without a default port, and with no more escapes
+// than there must be. but lists query parameters that do not count.
+func appendKeyBut(key []byte, r *http.Request, but []string) []byte {
 	u := r.URL
-	key = append(append(key, strings.ToLower(u.Scheme)...), "://"...)
-	key = append(key, strings.ToLower(u.Host)...)
-	if r.Host != "" && r.Host != u.Host {
-		key = append(append(key, ','), strings.ToLower(r.Host)...)
+	scheme := strings.ToLower(u.Scheme)
+	key = append(append(key, scheme...), "://"...)
+	key = append(key, hostOf(scheme, u.Host)...)
+	if r.Host != "" && r.Host != u.Host && hostOf(scheme, r.Host) != hostOf(scheme, u.Host) {
+		key = append(append(key, ','), hostOf(scheme, r.Host)...)
 	}
-	key = append(key, u.EscapedPath()...)
+	path := u.EscapedPath()
+	switch {
+	case path == "":
+		key = append(key, '/')
+	case strings.IndexByte(path, '%') < 0:
+		key = append(key, path...)
+	default:
+		key = appendUnescaped(key, path)
+	}
 	if u.RawQuery != "" {
-		key = append(append(key, '?'), sharedQuery(u.RawQuery)...)
+		if query := sharedQuery(u.RawQuery, but); query != "" {
+			key = append(append(key, '?'), query...)
+		}
 	}
 	return appendMaker(key, r)
+}
+
+// hostOf is a host in lower case and without the default port of the scheme.
+func hostOf(scheme, host string) string {
+	host = strings.ToLower(host)
+	switch scheme {
+	case "http":
+		return strings.TrimSuffix(host, ":80")
+	case "https":
+		return strings.TrimSuffix(host, ":443")
+	}
+	return host
+}
+
+// appendUnescaped appends a path whose escapes are in upper case, and gone where nothing needs them.
+func appendUnescaped(key []byte, path string) []byte {
+	for i := 0; i < len(path); i++ {
+		if path[i] != '%' || i+2 >= len(path) {
+			key = append(key, path[i])
+			continue
+		}
+		c, err := strconv.ParseUint(path[i+1:i+3], 16, 8)
+		switch b := byte(c); {
+		case err != nil:
+			key = append(key, '%')
+			continue
+		case b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || strings.IndexByte("-._~", b) >= 0:
+			key = append(key, b)
+		default:
+			key = append(append(key, '%'), strings.ToUpper(path[i+1:i+3])...)
+		}
+		i += 2
+	}
+	return key
 }
 
 // appendMaker tells the answers to the credentials of different makers of links apart.
@@ -65,13 +115,14 @@ func appendMaker(key []byte, r *http.Request) []byte {
 
 // sharedQuery drops the parameters that name the viewer or its mood, and leaves all other bytes as they are: queries are
 // often signed.
-func sharedQuery(raw string) string {
-	if !strings.Contains(raw, hls.CMCD) && !strings.Contains(raw, hls.Reserved) {
+func sharedQuery(raw string, but []string) string {
+	if len(but) == 0 && !strings.Contains(raw, hls.CMCD) && !strings.Contains(raw, hls.Reserved) {
 		return raw
 	}
 	var kept strings.Builder
 	for pair := range strings.SplitSeq(raw, "&") {
-		if hls.IsViewers(pair) {
+		name, _, _ := strings.Cut(pair, "=")
+		if hls.IsViewers(pair) || slices.Contains(but, name) {
 			continue
 		}
 		if kept.Len() > 0 {

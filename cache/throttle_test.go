@@ -97,21 +97,17 @@ func TestNobodyJoinsABodyThatStalls(t *testing.T) {
 	}
 }
 
-// A range that only the end of a body can answer is answered with the whole if that proves too long to wait for.
+// A range of a body whose length nobody knows is answered with the whole if its end proves too long to wait for.
 func TestARangeOfABodyOfUnknownLengthThatOutgrows(t *testing.T) {
 	const size = 10 << 20
 	body := noise(size, 1)
-	for field, status := range map[string]int{"bytes=-100": 200, "bytes=9000000-": 200, "bytes=9000000-9000001": 200, "bytes=5-6": 206} {
+	for field, status := range map[string]int{"bytes=-100": 200, "bytes=9000000-": 200, "bytes=9000000-9000001": 200, "bytes=5-6": 200} {
 		synctest.Test(t, func(t *testing.T) {
 			o := &scripted{answer: func(*http.Request, int64) reply { return reply{body: io.MultiReader(bytes.NewReader(body))} }}
 			c := &cache.Transport{Base: o, Store: store(t), MaxBody: 1 << 20}
 			resp, got := fetch(t, c, segURL, "Range", field)
 			require.Equal(t, status, resp.StatusCode, field)
-			if status == 200 {
-				require.True(t, string(body) == got, field)
-			} else {
-				require.Equal(t, string(body[5:7]), got)
-			}
+			require.True(t, string(body) == got, field)
 		})
 	}
 }

@@ -81,6 +81,9 @@ type Transport struct {
 	// Zero: 10 MiB a minute. Negative: no limit. A body of undeclared length may be a live stream, for which a thousandth
 	// of that will do.
 	MinRate int64
+	// Ignore lists query parameters, as they are spelled, that differ between viewers but not between answers, such as those that get
+	// around caches ("_", "cachebust"). They are left out of keys, not of requests. It has no effect beside a Key.
+	Ignore []string
 	// PerViewer keeps segments and playlists apart that are said to be for one viewer by no more than a cookie of the origin, or by
 	// Vary: User-Agent. Below an origin.Proxy that passes on nothing by which the origin could know a viewer (whose Header is nil
 	// or lists no more), these are shared otherwise: there the cookie is that of a load balancer, and reaches nobody. It is not
@@ -138,7 +141,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	switch {
 	case have.entry == nil:
-	case have.entry.fresh():
+	case t.isFresh(r, have.entry):
 		if resp := t.serve(r, have, statusHit); resp != nil {
 			t.count.hits.Add(1)
 			return resp, nil

@@ -82,3 +82,13 @@ func endless(resp *http.Response) bool {
 	t := rules.MediaType(resp.Header)
 	return t == "multipart/x-mixed-replace" || t == "text/event-stream" || resp.Header["Icy-Metaint"] != nil
 }
+
+// leadsToMedia recognises the redirect of a segment, by which object stores give each request a URL that is signed anew. Asked for
+// without a word about the viewer, it is for all.
+func (o *flight) leadsToMedia(resp *http.Response) bool {
+	switch resp.StatusCode {
+	case http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect:
+		return o.anonymous && o.t.TTL == nil && o.isMedia(resp.Header)
+	}
+	return false
+}

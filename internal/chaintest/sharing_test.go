@@ -102,3 +102,45 @@ func TestABalancersCookieDoesNotSwitchSharingOff(t *testing.T) {
 		})
 	}
 }
+
+// Segments that redirect to a URL which is signed anew at each request: who comes later is led to the body that is there.
+func TestRedirectsToSignedURLs(t *testing.T) {
+	for _, status := range []int{302, 303, 307} {
+		var redirects, bodies atomic.Int64
+		upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/store/1.ts" {
+				http.Redirect(w, r, fmt.Sprint("/store/1.ts?signature=", redirects.Add(1)), status)
+				return
+			}
+			bodies.Add(1)
+			w.Header().Set("Content-Type", "video/mp2t")
+			io.WriteString(w, "segment")
+		}))
+		defer upstream.Close()
+		tr := &http.Transport{}
+		defer tr.CloseIdleConnections()
+		m := cache.NewMemory(1 << 20)
+		c := &cache.Transport{Base: tr, Store: m}
+		front := httptest.NewServer(&origin.Proxy{
+			Upstream: func(u *url.URL) (string, error) { return upstream.URL + u.RequestURI(), nil }, Transport: c,
+		})
+		defer front.Close()
+		ask := func(path string) {
+			resp := must(http.Get(front.URL + path))
+			require.Equal(t, "segment", string(must(io.ReadAll(resp.Body))))
+			resp.Body.Close()
+		}
+		for range 5 {
+			ask("/1.ts")
+		}
+		require.EqualValues(t, 1, bodies.Load())
+		require.EqualValues(t, 1, redirects.Load())
+		c.PurgePrefix(t.Context(), upstream.URL+"/store/")
+		ask("/1.ts")
+		require.EqualValues(t, 2, redirects.Load(), "a signature whose body is not there may be over")
+		for range 2 {
+			ask("/other")
+		}
+		require.EqualValues(t, 4, redirects.Load(), "what is no segment is asked for")
+	}
+}
