@@ -52,7 +52,7 @@ func TestHooksThatEndTheirGoroutine(t *testing.T) {
 		"OnFill": {&cache.Transport{OnFill: func(cache.Fill) { exit() }}, good, true},
 		"refused": {&cache.Transport{}, func() reply {
 			a := body(false)
-			a.status = http.StatusPartialContent
+			a.status = http.StatusNotModified
 			return a
 		}, false},
 	} {

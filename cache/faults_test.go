@@ -175,7 +175,9 @@ func TestErrorsOfTheOriginReachEveryWaiterOnce(t *testing.T) {
 
 func TestUnaskedAnswersAreErrors(t *testing.T) {
 	for _, code := range []int{206, 304, 412, 416} {
-		c := &cache.Transport{Base: &scripted{answer: func(*http.Request, int64) reply { return reply{status: code} }}}
+		c := &cache.Transport{Base: &scripted{answer: func(*http.Request, int64) reply {
+			return reply{status: code, header: head("Content-Range", "bytes 1-2/10")}
+		}}}
 		_, _, err := try(t, c, segURL)
 		require.Equal(t, 502, status(err), "%d", code)
 	}
