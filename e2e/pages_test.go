@@ -34,6 +34,30 @@ func TestPagesSayWhyALinkDoesNotPlay(t *testing.T) {
 	}
 }
 
+// After both origins were dead until nothing was left to play, the picture comes back by itself.
+func TestDemoPlaysOnAfterBothOriginsWereDead(t *testing.T) {
+	t.Parallel()
+	base := startExample(t, "demo", "-hlsjs", requireHLSJS(t)).URL
+	for _, player := range []string{"native", "hls.js"} {
+		p := openPage(t, base+"/?player="+player)
+		p.says("#playing", "640")
+		for _, origin := range []string{"A", "B"} {
+			p.press("[data-origin=" + origin + "] button")
+			p.says("[data-origin="+origin+"]", "dead")
+		}
+		p.says("#trouble", "The player keeps trying.")
+		for _, origin := range []string{"A", "B"} {
+			p.press("[data-origin=" + origin + "] button")
+		}
+		p.shows(`(async () => {
+			const video = document.querySelector('video'), at = video.currentTime
+			await new Promise(r => setTimeout(r, 1000))
+			return video.currentTime > at + 0.5 && video.videoWidth > 0
+		})()`, "true")
+		p.says("#playing", "640")
+	}
+}
+
 func TestDemoButtonsBreakAndMend(t *testing.T) {
 	t.Parallel()
 	p := openPage(t, startExample(t, "demo", "-viewers", "0", "-hlsjs", requireHLSJS(t)).URL)
@@ -83,6 +107,8 @@ func TestVODPageUploadsAndPlays(t *testing.T) {
 	p.says("#jobs", "That is no film")
 	p.upload("first.mp4", "await (await fetch('/vod/src.mp4')).blob()")
 	p.says("#jobs", "done")
+	p.press("#jobs .play:not([hidden])")
+	p.shows("document.querySelector('video').currentTime > 1", "true")
 	p.press("#films button[value^='/vod/first/']")
 	p.shows("document.querySelector('video').currentTime > 1", "true")
 	p.shows("document.querySelector('#films [aria-current=true]').textContent", "first")

@@ -6,11 +6,14 @@ document.querySelector('#films').onclick = e => {
   if (!chosen) return
   if (chosen.dataset.path) return remove(chosen)
   const film = chosen.dataset.film
-  document.querySelector('#playing').textContent = film ? `${film} (${chosen.textContent})` : chosen.textContent
-  mark(film ?? chosen.textContent)
+  choose(film ?? chosen.textContent, chosen.value, film ? ` (${chosen.textContent})` : '')
+}
+function choose(name, link, way = '') {
+  document.querySelector('#playing').textContent = name + way
+  mark(name)
   document.querySelector('#stage').hidden = false
   document.querySelector('#stage').scrollIntoView({block: 'nearest'})
-  play(chosen.value)
+  play(link)
 }
 
 async function remove(button) {

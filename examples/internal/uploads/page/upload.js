@@ -40,6 +40,8 @@
       row.text.textContent = describe(j)
       row.text.classList.toggle('bad', j.state === 'failed')
       row.cancel.hidden = over
+      row.play.hidden = j.state !== 'done'
+      row.play.value = j.link ?? ''
       row.bar.hidden = over || j.state === 'waiting'
       if (j.percent) row.bar.value = j.percent
       else row.bar.removeAttribute('value')
@@ -49,7 +51,8 @@
   }
   function add(id) {
     const li = document.querySelector('template').content.firstElementChild.cloneNode(true)
-    const row = {li, title: li.querySelector('b'), bar: li.querySelector('progress'), text: li.querySelector('small'), cancel: li.querySelector('button')}
+    const row = {li, title: li.querySelector('b'), bar: li.querySelector('progress'), text: li.querySelector('small'), cancel: li.querySelector('.cancel'), play: li.querySelector('.play')}
+    row.play.onclick = () => choose(row.title.textContent, row.play.value)
     row.cancel.onclick = () => {
       row.cancel.disabled = true
       fetch(url('/jobs/' + id), {method: 'DELETE'})
