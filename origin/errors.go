@@ -3,8 +3,14 @@ package origin
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log"
+	"math"
 	"net"
 	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -65,4 +71,90 @@ func statusOf(err error, def int) int {
 func isTimeout(err error) bool {
 	var slow net.Error
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &slow) && slow.Timeout()
+}
+
+// upstreamError is an error of Proxy.Upstream: the request's fault unless it says otherwise.
+type upstreamError struct{ err error }
+
+func (e *upstreamError) Error() string { return fmt.Sprintf("origin: no upstream URL: %v", e.err) }
+func (e *upstreamError) Unwrap() error { return e.err }
+
+// caught turns a panic of a hook into an error, so that it costs one request an answer of 500. It is to be deferred.
+func caught(err *error) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v == http.ErrAbortHandler {
+		panic(v)
+	}
+	*err = panicError(v)
+}
+
+func panicError(v any) error {
+	return &statusError{status: http.StatusInternalServerError, text: fmt.Sprintf("panic: %v\n%s", v, debug.Stack())}
+}
+
+func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(r.Context().Err(), context.Canceled) {
+		panic(http.ErrAbortHandler) // nobody listens
+	}
+	p.report(r, err)
+	if p.ErrorHandler != nil {
+		p.ErrorHandler(w, r, err)
+		return
+	}
+	status := p.Status(err)
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Del("Content-Length")
+	if after := retryAfter(err); after > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))
+	} else if status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", "1")
+	}
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		fmt.Fprintln(w, http.StatusText(status))
+	}
+}
+
+func (p *Proxy) report(r *http.Request, err error) {
+	switch {
+	case errors.Is(r.Context().Err(), context.Canceled):
+	case p.OnFailure != nil:
+		p.OnFailure(r, err)
+	case p.Status(err) >= http.StatusInternalServerError && !errors.Is(err, errBusy), errors.Is(err, ErrForbidden):
+		log.Printf("origin: %s %q: %s", r.Method, shown(r.URL.Path), explain(err))
+	}
+}
+
+// shown is a path without what is long enough to be a token: more people read a log than a link is meant for.
+func shown(path string) string {
+	parts := strings.Split(path[:min(len(path), 500)], "/")
+	for i, part := range parts {
+		if len(part) > 40 {
+			parts[i] = part[:8] + "..."
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+// explain says for the operator's eyes why a request failed, and which field would change that.
+func explain(err error) string {
+	var no *ForbiddenError
+	if errors.As(err, &no) && no.Detail != "" {
+		return no.Detail
+	}
+	return err.Error()
+}
+
+func retryAfter(err error) time.Duration {
+	var later interface{ RetryAfter() time.Duration }
+	if errors.As(err, &later) {
+		return later.RetryAfter()
+	}
+	return 0
 }

@@ -2,6 +2,7 @@ package origin
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -187,4 +188,103 @@ func (h *health) describe(s *OriginState) {
 	defer h.mu.Unlock()
 	s.Troubled = len(h.streams)
 	s.Healthy, s.Failures, s.Until, s.Latency = h.until.IsZero(), h.failures, h.until, h.latency
+}
+
+const (
+	// several streams that fail in a row say something of the origin.
+	several = 2
+	// maxTroubles is how many streams an origin's health keeps in mind.
+	maxTroubles = 1024
+	// tryFor is how long a request may find out whether a stream is back before another one may.
+	tryFor = 5 * time.Second
+)
+
+// trouble is what an origin has with one stream: a circuit breaker of its own.
+type trouble struct {
+	failures int // in a row
+	trips    int // in a row
+	last     time.Time
+	until    time.Time // zero: closed
+}
+
+// isOpen reports that the stream is not to be asked for. Nil: there is no trouble.
+func (t *trouble) isOpen(now time.Time) bool { return t != nil && now.Before(t.until) }
+
+// begin reports whether a request may be sent. When the time is over, one finds out for the others.
+func (t *trouble) begin(now time.Time) bool {
+	switch {
+	case t == nil || t.until.IsZero():
+		return true
+	case now.Before(t.until):
+		return false
+	}
+	t.until = now.Add(tryFor)
+	return true
+}
+
+// blame counts a failure against a stream. The caller holds the lock.
+func (h *health) blame(f failure, most int, cooldown time.Duration) {
+	if !slices.Contains(h.failing, f.stream) && len(h.failing) < several {
+		h.failing = append(h.failing, f.stream)
+	}
+	t := h.streams[f.stream]
+	switch {
+	case t == nil:
+		h.forgetOne(f.now)
+		t = new(trouble)
+		h.streams[f.stream] = t
+	case t.until.Before(f.now) && f.now.Sub(t.last) > forget:
+		*t = trouble{}
+	}
+	t.failures++
+	t.last = f.now
+	if t.failures >= most || f.asked > 0 {
+		t.until = f.now.Add(waitAfter(t.trips, f.asked, cooldown))
+		t.trips++
+	}
+}
+
+// forgetOne makes room for a stream: one whose time is over goes first.
+func (h *health) forgetOne(now time.Time) {
+	if h.streams == nil {
+		h.streams = map[string]*trouble{}
+	}
+	if len(h.streams) < maxTroubles {
+		return
+	}
+	for name, t := range h.streams {
+		if !t.isOpen(now) {
+			delete(h.streams, name)
+			return
+		}
+	}
+	for name := range h.streams {
+		delete(h.streams, name)
+		return
+	}
+}
+
+// outlierFloor is by how much an outlier is slower than others at least: nobody minds milliseconds.
+const outlierFloor = 500 * time.Millisecond
+
+// checkOutlier takes out an origin that has become far slower than the others.
+func (p *Pool) checkOutlier(m *member, now time.Time) {
+	own, known := m.health.typical()
+	if p.outlier < 0 || !known || own < outlierFloor {
+		return
+	}
+	var others []time.Duration
+	for _, o := range p.set.Load().members {
+		if latency, known := o.health.typical(); known && o != m {
+			others = append(others, latency)
+		}
+	}
+	if len(others) == 0 {
+		return
+	}
+	slices.Sort(others)
+	median := others[(len(others)-1)/2]
+	if own-median >= outlierFloor && float64(own) > p.outlier*float64(median) {
+		m.health.trip(now, p.cooldown)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/internal/maker"
@@ -15,7 +16,7 @@ type fetch struct {
 	viewer *http.Request
 	client string // as limits know the viewer
 	via    string
-	clock  clock
+	clock  upstreamContext
 	url    url.URL // of what Upstream names
 	goal   *url.URL
 	body   watchedWriterTo // of the answer
@@ -204,4 +205,145 @@ func drop(resp *http.Response) {
 		_, _ = io.CopyN(io.Discard, resp.Body, resp.ContentLength)
 	}
 	resp.Body.Close()
+}
+
+var (
+	errRedirects = &statusError{status: http.StatusBadGateway, text: "too many redirects"}
+	errLocation  = &statusError{status: http.StatusBadGateway, text: "redirect leads nowhere"}
+	errScheme    = &statusError{status: http.StatusBadGateway, text: "redirect to another scheme"}
+)
+
+func isRedirect(resp *http.Response) bool {
+	switch resp.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return true
+	}
+	return false
+}
+
+// whole makes a whole answer of a redirect to nowhere that has a body: it is what it carries, and players take it.
+func whole(resp *http.Response) {
+	if isRedirect(resp) && len(resp.Header["Location"]) == 0 && resp.ContentLength != 0 {
+		resp.StatusCode, resp.Status = http.StatusOK, "200 OK"
+	}
+}
+
+// location is where a redirect of what was fetched from u leads: to http or https, but from https to http only as a
+// downgrade.
+func location(resp *http.Response, u *url.URL, downgrade bool) (*url.URL, error) {
+	lines := resp.Header["Location"]
+	if len(lines) != 1 || lines[0] == "" {
+		return nil, errLocation
+	}
+	next, err := u.Parse(sendable(lines[0]))
+	if err != nil {
+		return nil, errLocation
+	}
+	if next.Scheme != "http" && next.Scheme != "https" || u.Scheme == "https" && next.Scheme != "https" && !downgrade {
+		return nil, errScheme
+	}
+	if unfit(next) != "" {
+		return nil, errLocation
+	}
+	next.Fragment, next.RawFragment = u.Fragment, u.RawFragment // RFC 9110 section 10.2.2
+	return next, nil
+}
+
+// holds are where playlists were found by redirect, for each viewer.
+type holds struct {
+	mu sync.Mutex
+	at map[string]hold
+}
+
+type hold struct {
+	url   *url.URL
+	until time.Time
+}
+
+// maxHolds is how many are kept at a time.
+const maxHolds = 16 << 10
+
+// get returns where a redirect led lately, or nil.
+func (h *holds) get(key string) *url.URL {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if it, ok := h.at[key]; ok && time.Now().Before(it.until) {
+		u := *it.url
+		return &u
+	}
+	return nil
+}
+
+// put keeps where a redirect led. Nil: nothing is kept any longer.
+func (h *holds) put(key string, u *url.URL, d time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if u == nil {
+		delete(h.at, key)
+		return
+	}
+	now := time.Now()
+	if len(h.at) >= maxHolds {
+		for k, it := range h.at {
+			if now.After(it.until) {
+				delete(h.at, k)
+			}
+		}
+		if len(h.at) >= maxHolds {
+			return // those that have a session keep it
+		}
+	}
+	if h.at == nil {
+		h.at = map[string]hold{}
+	}
+	h.at[key] = hold{u, now.Add(d)}
+}
+
+// find follows redirects to u, or goes where they led this viewer lately.
+func (f *fetch) find(u *url.URL) (*http.Response, error) {
+	p := f.proxy
+	if p.HoldRedirects <= 0 || !isPlaylistPath(u) {
+		return f.follow(u)
+	}
+	key, err := f.holdKey(u)
+	if err != nil {
+		return nil, err
+	}
+	if to := p.holds.get(key); to != nil {
+		to.RawQuery = withDirectives(to.RawQuery, u.RawQuery)
+		resp, err := f.followFrom(to, to.Scheme == u.Scheme && to.Host == u.Host)
+		if err != nil || !endsHold(resp.StatusCode) {
+			return resp, err
+		}
+		p.holds.put(key, nil, 0)
+		drop(resp)
+	}
+	resp, err := f.follow(u)
+	if err == nil && resp.StatusCode == http.StatusOK && f.sent.Response != nil {
+		to := *f.sent.URL
+		to.RawQuery = withDirectives(to.RawQuery, "")
+		p.holds.put(key, &to, p.HoldRedirects)
+	}
+	return resp, err
+}
+
+// holdKey names a playlist and all that upstream may tell viewers apart by. A player adds directives from reload to reload.
+func (f *fetch) holdKey(u *url.URL) (string, error) {
+	name, err := nameOf(f.viewer, f.proxy.Client)
+	plain := *u
+	plain.RawQuery = withDirectives(u.RawQuery, "")
+	names := []string{"Authorization", "Cookie"}
+	if m := maker.FromContext(f.viewer.Context()); m != nil {
+		names = append(names, m.Credentials(u)...)
+	}
+	return name + "\x00" + plain.String() + "\x00" + maker.Digest(f.header(u, f.proxy.allow, true), names), err
+}
+
+func endsHold(status int) bool {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone:
+		return true
+	}
+	return false
 }

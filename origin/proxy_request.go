@@ -1,0 +1,332 @@
+package origin
+
+import (
+	"crypto/rand"
+	"math"
+	"net/http"
+	"net/netip"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/internal/httprange"
+	"github.com/hlsproxy/hlsproxy/internal/maker"
+	"github.com/hlsproxy/hlsproxy/internal/wire"
+)
+
+// target asks Upstream and takes no URL that could be read in two ways.
+func (f *fetch) target() (*url.URL, error) {
+	raw, err := f.proxy.upstream(withKnownDirectives(f.viewer.URL))
+	if err != nil {
+		return nil, &upstreamError{err}
+	}
+	if plainURL(&f.url, raw) {
+		return &f.url, nil
+	}
+	u, err := url.Parse(sendable(raw))
+	if err != nil {
+		return nil, &statusError{status: http.StatusBadRequest, text: "malformed upstream URL"}
+	}
+	if why := unfit(u); why != "" {
+		return nil, &statusError{status: http.StatusBadRequest, text: why}
+	}
+	return u, nil // with its fragment, which is never sent: ModifyResponse may have put it there
+}
+
+// sendable escapes in the query of a URL what a browser would escape: a blank there would end the request line.
+func sendable(raw string) string {
+	rest, fragment, hasFragment := strings.Cut(raw, "#")
+	head, query, found := strings.Cut(rest, "?")
+	if !found || wire.IsPlain(query) {
+		return raw
+	}
+	raw = head + "?" + string(wire.AppendQuery(nil, []byte(query)))
+	if hasFragment {
+		raw += "#" + fragment
+	}
+	return raw
+}
+
+func (p *Proxy) upstream(public *url.URL) (raw string, err error) {
+	defer caught(&err)
+	return p.Upstream(public)
+}
+
+// plainURL is url.Parse for those URLs that nearly all are: nothing but a host, perhaps a port, a path without escapes, and
+// perhaps a query. It reports whether raw was one.
+func plainURL(u *url.URL, raw string) bool {
+	rest, scheme := raw, "https"
+	if !strings.HasPrefix(rest, "https://") {
+		if scheme = "http"; !strings.HasPrefix(rest, "http://") {
+			return false
+		}
+	}
+	rest = rest[len(scheme)+len("://"):]
+	slash := strings.IndexByte(rest, '/')
+	if slash < 0 || !plainHost(rest[:slash]) {
+		return false
+	}
+	host, path, query := rest[:slash], rest[slash:], ""
+	if i := strings.IndexByte(path, '?'); i >= 0 {
+		if path, query = path[:i], path[i+1:]; query == "" {
+			return false
+		}
+	}
+	for i := range len(path) {
+		if !isPlain[path[i]] {
+			return false
+		}
+	}
+	if !wire.IsPlain(query) || strings.IndexByte(query, '#') >= 0 {
+		return false
+	}
+	*u = url.URL{Scheme: scheme, Host: host, Path: path, RawQuery: query}
+	return true
+}
+
+// plainHost reports a name or an IPv4 address, with or without a port.
+func plainHost(host string) bool {
+	name, port, found := strings.Cut(host, ":")
+	if name == "" || found && port == "" || !areDigits(port, len(port)) {
+		return false
+	}
+	for i := range len(name) {
+		if c := name[i]; !isLetterOrDigit(c) && c != '-' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+func isLetterOrDigit(c byte) bool { return c-'0' <= 9 || c|0x20-'a' < 26 }
+
+// isPlain has the bytes that stand for themselves in a path.
+var isPlain = func() (set [256]bool) {
+	for c := range set {
+		set[c] = isLetterOrDigit(byte(c)) || strings.IndexByte("/-_.~$&+,:;=@", byte(c)) >= 0
+	}
+	return set
+}()
+
+// unfit says why a URL is nothing that can be fetched; "" if it is.
+func unfit(u *url.URL) string {
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return "upstream URL is neither http nor https"
+	case u.Host == "" || u.Opaque != "" || u.Hostname() == "":
+		return "upstream URL without a host"
+	case u.User != nil:
+		return "upstream URL with user info"
+	}
+	return ""
+}
+
+// withDirectives gives a query the delivery directives of another one, and no others.
+func withDirectives(query, from string) string {
+	if !strings.Contains(query, hls.Reserved) && !strings.Contains(from, hls.Reserved) {
+		return query
+	}
+	var pairs []string
+	for pair := range strings.SplitSeq(query, "&") {
+		if pair != "" && !hls.IsDirective(pair) {
+			pairs = append(pairs, pair)
+		}
+	}
+	for pair := range strings.SplitSeq(from, "&") {
+		if hls.IsDirective(pair) {
+			pairs = append(pairs, pair)
+		}
+	}
+	return strings.Join(pairs, "&")
+}
+
+// withKnownDirectives takes out of a public URL the delivery directives that nobody has defined, that have no sense, or
+// that come twice (draft-pantos-hls-rfc8216bis-22 section 6.2.5: a server ignores what it does not know). A player adds
+// directives after a link is signed, so they would be a viewer's way to ask for the same in any number of URLs.
+func withKnownDirectives(public *url.URL) *url.URL {
+	if !strings.Contains(public.RawQuery, hls.Reserved) {
+		return public
+	}
+	var kept, seen []string
+	for pair := range strings.SplitSeq(public.RawQuery, "&") {
+		if hls.IsDirective(pair) {
+			name, _, _ := strings.Cut(pair, "=")
+			if !hls.IsKnownDirective(pair) || slices.Contains(seen, name) {
+				continue
+			}
+			seen = append(seen, name)
+		}
+		kept = append(kept, pair)
+	}
+	u := *public
+	u.RawQuery = strings.Join(kept, "&")
+	return &u
+}
+
+var defaultHeader = []string{
+	"Accept", "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "User-Agent",
+}
+
+// DefaultHeader returns what a nil Proxy.Header stands for, to add to. The slice is the caller's.
+func DefaultHeader() []string { return slices.Clone(defaultHeader) }
+
+// isHopByHop reports the fields of one connection (RFC 9110 section 7.6.1), and those that Proxy sets itself.
+func isHopByHop(name string) bool {
+	switch name {
+	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer",
+		"Transfer-Encoding", "Upgrade", "Host", "Content-Length", "Accept-Encoding", "Via":
+		return true
+	}
+	return false
+}
+
+// passable is what may go upstream of a caller's list of names.
+func passable(names []string) []string {
+	out := make([]string, 0, len(names))
+	for _, name := range names {
+		if name = textproto.CanonicalMIMEHeaderKey(name); !isHopByHop(name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+var conditional = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
+
+// header is what goes upstream of the viewer's header. The names are those of allow.
+func (f *fetch) header(u *url.URL, allow []string, first bool) http.Header {
+	playlist := isPlaylistPath(u)
+	in, out := f.viewer.Header, make(http.Header, 8)
+	named := connectionNamed(in)
+	for _, name := range allow {
+		if v := in[name]; len(v) > 0 && !slices.Contains(named, name) {
+			out[name] = v
+		}
+	}
+	if playlist || f.whole || f.viewer.Method != http.MethodGet || !worthSending(out["Range"]) {
+		delete(out, "Range")
+		delete(out, "If-Range")
+	}
+	if f.one {
+		out["Range"] = []string{"bytes=0-0"}
+	}
+	if playlist && f.proxy.ModifyResponse != nil {
+		for _, name := range conditional { // they name a version of what the viewer got, not of what upstream has
+			delete(out, name)
+		}
+	}
+	// The values are of this request alone: one that a RoundTripper changes in place changes no other.
+	f.fixed = [...]string{"identity", f.via, ""}
+	out["Accept-Encoding"] = f.fixed[0:1:1]
+	if !f.proxy.NoVia {
+		out["Via"] = f.fixed[1:2:2]
+	}
+	if _, ok := out["User-Agent"]; !ok {
+		out["User-Agent"] = f.fixed[2:3:3] // or net/http would invent one
+	}
+	if first && f.proxy.Forwarded {
+		forward(out, f.viewer.RemoteAddr)
+	}
+	if m := maker.FromContext(f.viewer.Context()); m != nil {
+		m.Apply(out, u)
+	}
+	return out
+}
+
+// worthSending reports a range that upstream can save work by and that every server reads alike. Lists are not sent: few
+// servers answer them, and each answer costs the server as much as the client likes (RFC 9110 section 17.15).
+func worthSending(lines []string) bool {
+	if len(lines) != 1 || strings.ContainsAny(lines[0], ", \t") {
+		return false
+	}
+	s, ok := httprange.ParseOne(lines[0])
+	return ok && s != httprange.Spec{First: 0, Last: -1} && s.First < math.MaxInt64 && s.Last < math.MaxInt64
+}
+
+// areDigits reports up to so many digits, or none.
+func areDigits(s string, most int) bool {
+	for i := range len(s) {
+		if s[i]-'0' > 9 {
+			return false
+		}
+	}
+	return len(s) <= most
+}
+
+// connectionNamed are the fields that the Connection header declares to be of this connection only.
+func connectionNamed(h http.Header) []string {
+	var names []string
+	for _, line := range h["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			names = append(names, textproto.CanonicalMIMEHeaderKey(strings.TrimSpace(name)))
+		}
+	}
+	return names
+}
+
+func isPlaylistPath(u *url.URL) bool { return hls.ByName(u.Path) == hls.Playlist }
+
+func isPlaylistType(h http.Header) bool { return hls.ByType(h.Get("Content-Type")) == hls.Playlist }
+
+// isBlocking reports a request that upstream holds until its playlist has grown.
+func isBlocking(u *url.URL) bool { return hls.IsBlocking(u.RawQuery) }
+
+// forward adds the client of a connection to what the request says of those before it (RFC 7239 section 4).
+func forward(h http.Header, remote string) {
+	ap, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return // a connection without an address, such as a Unix socket
+	}
+	a := ap.Addr().Unmap().WithZone("")
+	node := a.String()
+	if a.Is6() {
+		node = `"[` + node + `]"`
+	}
+	extend(h, "Forwarded", "for="+node)
+	extend(h, "X-Forwarded-For", a.String())
+}
+
+func extend(h http.Header, name, value string) {
+	if before := strings.Join(h[name], ", "); before != "" {
+		value = before + ", " + value
+	}
+	h[name] = []string{value}
+}
+
+// maxHops is how many proxies of this kind may stand in a row.
+const maxHops = 10
+
+const markPrefix = "hlsproxy-"
+
+// newMark names one Proxy in Via (RFC 9110 section 7.6.3). It is random, so that it says nothing about the machine.
+func newMark() string { return markPrefix + strings.ToLower(rand.Text()[:8]) }
+
+// via is the Via header to send on: the marks of proxies of this kind that the request came through, and our own. A
+// request that came through this very proxy, or through too many, goes in circles.
+func (p *Proxy) via(h http.Header) (string, error) {
+	if len(h["Via"]) == 0 {
+		return p.ownVia, nil
+	}
+	var marks []string
+	for _, line := range h["Via"] {
+		for hop := range strings.SplitSeq(line, ",") {
+			_, by, _ := strings.Cut(strings.TrimSpace(hop), " ")
+			by, _, _ = strings.Cut(strings.TrimSpace(by), " ")
+			if !isMark(by) {
+				continue // others' marks are none of upstream's business
+			}
+			if by == p.mark || len(marks) == maxHops-1 {
+				return "", &statusError{status: http.StatusLoopDetected, text: "request goes in circles"}
+			}
+			marks = append(marks, "1.1 "+by)
+		}
+	}
+	return strings.Join(append(marks, p.ownVia), ", "), nil
+}
+
+func isMark(s string) bool {
+	rest, ok := strings.CutPrefix(s, markPrefix)
+	return ok && len(rest) == 8 && strings.Trim(rest, "abcdefghijklmnopqrstuvwxyz234567") == ""
+}

@@ -1,0 +1,331 @@
+package origin
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/internal/httprange"
+)
+
+// isPassed reports the headers of an answer that reach the viewer. It is a list of what is wanted, since the other list,
+// of what a server could do to the domain that this answer comes from, never ends: Set-Cookie, Location, Refresh, Link,
+// CORS and its kin, Alt-Svc, HSTS, Clear-Site-Data, Service-Worker-Allowed, reporting, authentication prompts.
+func isPassed(name string) bool {
+	switch name {
+	case "Accept-Ranges", "Age", "Cache-Control", "Cache-Status", "Cdn-Cache-Control", "Cmsd-Dynamic", "Cmsd-Static",
+		"Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Length", "Content-Md5",
+		"Content-Range", "Content-Type", "Date", "Digest", "Etag", "Expires", "Last-Modified", "Pragma", "Repr-Digest",
+		"Retry-After", "Vary":
+		return true
+	}
+	return false
+}
+
+// exposable is what may reach the viewer of a caller's list of names.
+func exposable(names []string) []string {
+	return slices.DeleteFunc(passable(names), func(name string) bool {
+		return name == "Set-Cookie" || name == "Content-Security-Policy" || strings.HasPrefix(name, "Access-Control-")
+	})
+}
+
+// clean takes everything out of an upstream header that is not passed on, neither always nor because more names it.
+func clean(h http.Header, more []string) {
+	named := connectionNamed(h)
+	for name := range h {
+		if !isPassed(name) && !slices.Contains(more, name) || slices.Contains(named, name) {
+			delete(h, name)
+		}
+	}
+}
+
+// announce copies the header of the answer to w. What a hook added is there, too; fields of the connection never are.
+func (v *viewer) announce() {
+	h, resp := v.Header(), v.resp
+	named := connectionNamed(resp.Header)
+	for name, values := range resp.Header {
+		if name != "Content-Length" && (isHopByHop(name) || slices.Contains(named, name)) {
+			continue
+		}
+		if name == "Vary" {
+			values = append(h[name], values...) // an outer handler's reasons to vary are as good
+		}
+		h[name] = values
+	}
+	if len(h["Content-Length"]) == 0 && (resp.ContentLength > 0 || resp.ContentLength == 0 && resp.Body == http.NoBody) {
+		h["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
+	}
+	if !hasBody(resp.StatusCode) && resp.StatusCode != http.StatusNotModified {
+		delete(h, "Content-Length")
+	}
+	// The values are of this answer alone: one that an outer handler changes in place changes no other.
+	v.fixed = [...]string{"nosniff", "sandbox; default-src 'none'"}
+	h["X-Content-Type-Options"] = v.fixed[0:1:1]
+	if _, ok := h["Content-Security-Policy"]; !ok && resp.StatusCode != http.StatusNotModified && !isMedia(h["Content-Type"]) {
+		// A page or an image that upstream sends would otherwise run its scripts in the name of this domain. A 304 names no
+		// type, and its fields become those of what the browser has (RFC 9111 section 3.2).
+		h["Content-Security-Policy"] = v.fixed[1:2:2]
+	}
+}
+
+func hasBody(status int) bool {
+	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+// isMedia reports a Content-Type that no browser takes for that of a document: one line with one type, as of several a
+// browser takes the last (Fetch, "extract a MIME type"), and none that ends in +xml, as that is a document whatever
+// it begins with (MIME Sniffing, "XML MIME type").
+func isMedia(contentType []string) bool {
+	if len(contentType) != 1 || strings.ContainsAny(contentType[0], ",\r\n") {
+		return false
+	}
+	t, _, _ := strings.Cut(contentType[0], ";")
+	kind, sub, _ := strings.Cut(strings.ToLower(strings.Trim(t, " \t")), "/")
+	switch kind {
+	case "video", "audio":
+		return sub != "" && !strings.HasSuffix(sub, "xml") && !strings.ContainsFunc(sub, isOddInSubtype)
+	case "application":
+		return sub == "vnd.apple.mpegurl"
+	}
+	return false
+}
+
+func isOddInSubtype(c rune) bool {
+	return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '.' && c != '_'
+}
+
+var errPartial = &statusError{status: http.StatusBadGateway, text: "upstream sent other bytes than it was asked for"}
+
+// checkPartial refuses a 206 that holds other bytes than asked for (RFC 9110 section 15.3.7): a player would take them for
+// the right ones. One that holds the whole body is a 200, whatever was asked for. Bytes of a part that does not say how many
+// there are get counted.
+func (f *fetch) checkPartial(resp *http.Response) error {
+	if resp.StatusCode == http.StatusOK {
+		delete(resp.Header, "Content-Range") // some servers send it with everything
+	}
+	if resp.StatusCode != http.StatusPartialContent {
+		return nil
+	}
+	c, ok := httprange.ParseContentRange(resp.Header)
+	field, asked := httprange.Asked(f.sent)
+	known := resp.ContentLength >= 0
+	if ok && asked && isFor(c, field) && (!known || resp.ContentLength == c.Length()) {
+		if !known {
+			resp.Body = httprange.Exact(resp.Body, c.Length())
+		}
+		return nil
+	}
+	if httprange.MakeWhole(resp) {
+		return nil
+	}
+	return errPartial
+}
+
+// isFor reports a part that answers a Range.
+func isFor(c httprange.ContentRange, field string) bool {
+	asked, ok := httprange.ParseOne(field)
+	switch {
+	case !ok:
+		return false
+	case asked.First < 0:
+		return c.Size < 0 || c.Last == c.Size-1 && c.First == max(0, c.Size-asked.Last)
+	}
+	return c.First == asked.First && (asked.Last < 0 || c.Last <= asked.Last)
+}
+
+// insteadOfHead answers a HEAD that upstream refuses by way of a GET for one byte, as players that ask by HEAD first give
+// up otherwise.
+func (f *fetch) insteadOfHead(refused *http.Response) (*http.Response, error) {
+	if f.viewer.Method != http.MethodHead || f.sent.Method != http.MethodHead || !refusesHead(refused.StatusCode) {
+		return refused, nil
+	}
+	drop(refused)
+	f.one = true
+	resp, err := f.follow(f.goal)
+	if err != nil {
+		return nil, err
+	}
+	if resp = headOf(resp); resp.StatusCode != http.StatusOK {
+		f.one = false
+		refused.Body = http.NoBody
+		return refused, nil
+	}
+	if s := refused.StatusCode; s != http.StatusNotFound && s != http.StatusForbidden {
+		f.proxy.headless.add(f.goal.Host)
+	}
+	return resp, nil
+}
+
+func refusesHead(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return true
+	}
+	return false
+}
+
+// headOf makes what a HEAD would have got of the answer to a GET for the first byte.
+func headOf(resp *http.Response) *http.Response {
+	c, ok := httprange.ParseContentRange(resp.Header)
+	empty := slices.Equal(resp.Header["Content-Range"], []string{httprange.Unsatisfied(0)})
+	length := int64(httprange.Unknown)
+	switch {
+	case resp.StatusCode == http.StatusOK:
+		length = resp.ContentLength
+	case resp.StatusCode == http.StatusPartialContent && ok:
+		length = c.Size
+	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && empty:
+		length = 0
+	default:
+		drop(resp)
+		return resp
+	}
+	drop(resp)
+	resp.StatusCode, resp.Status, resp.ContentLength, resp.Body = http.StatusOK, "200 OK", length, http.NoBody
+	delete(resp.Header, "Content-Range")
+	delete(resp.Header, "Content-Length")
+	if length >= 0 {
+		resp.Header.Set("Content-Length", strconv.FormatInt(length, 10))
+	}
+	return resp
+}
+
+// recently holds hosts for a while.
+type recently struct {
+	mu    sync.Mutex
+	hosts map[string]time.Time
+}
+
+const (
+	maxRecent = 1024
+	recentFor = 10 * time.Minute
+)
+
+func (r *recently) add(host string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.hosts == nil || len(r.hosts) >= maxRecent {
+		r.hosts = map[string]time.Time{}
+	}
+	r.hosts[host] = time.Now()
+}
+
+func (r *recently) has(host string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at, ok := r.hosts[host]
+	return ok && time.Since(at) < recentFor
+}
+
+// mendCoding takes content codings off the header that are none, or that the body does not have: players look at the bytes
+// (RFC 9110 section 8.4; origins write aws-chunked, utf-8, binary and worse). What may be there stays.
+func mendCoding(resp *http.Response) error {
+	lines := resp.Header["Content-Encoding"]
+	if len(lines) == 0 {
+		return nil
+	}
+	var codings []string
+	for _, line := range lines {
+		for c := range strings.SplitSeq(line, ",") {
+			if c = strings.ToLower(strings.TrimSpace(c)); isCoding(c) {
+				codings = append(codings, c)
+			}
+		}
+	}
+	if len(codings) > 0 && resp.Request.Method != http.MethodHead && hasBody(resp.StatusCode) && resp.StatusCode != http.StatusPartialContent {
+		first, err := peek(resp)
+		if err != nil && err != io.EOF {
+			return err
+		}
+		codings = applied(codings, first)
+	}
+	if len(codings) == 0 {
+		delete(resp.Header, "Content-Encoding")
+	} else {
+		resp.Header["Content-Encoding"] = []string{strings.Join(codings, ", ")}
+	}
+	return nil
+}
+
+// isCoding reports the content codings of the IANA registry.
+func isCoding(c string) bool {
+	switch c {
+	case "gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd", "dcb", "dcz", "exi", "pack200-gzip", "aes128gcm":
+		return true
+	}
+	return false
+}
+
+// peeked is how many bytes are enough to tell what a body is.
+const peeked = 1024
+
+// peek reads what there is of the beginning of a body, and puts it back.
+func peek(resp *http.Response) ([]byte, error) {
+	first := make([]byte, peeked)
+	n, err := 0, error(nil)
+	for n < 2 && err == nil {
+		var m int
+		m, err = resp.Body.Read(first[n:])
+		n += m
+	}
+	first = first[:n]
+	rest := io.Reader(resp.Body)
+	if err != nil {
+		rest = broken{err}
+	}
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(first), rest), resp.Body}
+	if n > 0 {
+		err = nil
+	}
+	return first, err
+}
+
+// broken is a body that has ended.
+type broken struct{ err error }
+
+func (b broken) Read([]byte) (int, error) { return 0, b.err }
+
+// applied are those of the codings, the last one outermost, that a body beginning so can have.
+func applied(codings []string, first []byte) []string {
+	n := len(codings) - 1
+	if n < 0 {
+		return nil
+	}
+	isGzip := codings[n] == "gzip" || codings[n] == "x-gzip"
+	switch {
+	case isGzip && !bytes.HasPrefix(first, []byte{0x1f, 0x8b}),
+		codings[n] == "zstd" && !bytes.HasPrefix(first, []byte{0x28, 0xb5, 0x2f, 0xfd}),
+		isKnown(first):
+		return applied(codings[:n], first)
+	case isGzip && n > 0:
+		return append(applied(codings[:n], inflated(first)), codings[n])
+	}
+	return codings
+}
+
+// isKnown reports bytes that are media or text as they are. Two or three bytes do not say that.
+func isKnown(first []byte) bool {
+	k := hls.Sniff(first, false)
+	return k == hls.Playlist || k.IsMedia() && k != hls.Audio || k.IsDocument() || k == hls.List
+}
+
+// inflated is what the beginning of a body begins with once gzip is off.
+func inflated(first []byte) []byte {
+	r, err := gzip.NewReader(bytes.NewReader(first))
+	if err != nil {
+		return nil
+	}
+	out := make([]byte, peeked)
+	n, _ := io.ReadFull(r, out)
+	return out[:n]
+}
