@@ -92,7 +92,7 @@ func (c *capture) wonder(p []byte) error {
 	held := c.body.Len()
 	start := append(bytes.Clone(c.body.Bytes()), p[:min(len(p), max(hls.SniffLen-held, 0))]...)
 	switch c.doc.judge(c.hint, start, false) {
-	case isPlaylist, isWrong:
+	case isPlaylist, isWrong, isCaptions:
 		c.mode = holding
 	case isOther:
 		if hls.ByType(c.Header().Get("Content-Type")) == hls.Playlist {
@@ -103,9 +103,14 @@ func (c *capture) wonder(p []byte) error {
 	return nil
 }
 
+func (c *capture) isVTT() bool {
+	is, _ := startsVTT(c.body.Bytes())
+	return is
+}
+
 // overflow is Write for what is more than a document may have.
 func (c *capture) overflow(p []byte) (int, error) {
-	if c.hint == jsonHint {
+	if c.hint == jsonHint || c.isVTT() {
 		if err := c.pass(); err != nil {
 			return 0, err
 		}

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"path"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
 // Handler rewrites the playlists, and the JSON documents that playlists lead to, among the answers of next, which sees
@@ -20,7 +22,7 @@ func (rw *Rewriter) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ext := strings.ToLower(path.Ext(r.URL.Path))
 		reads := (r.Method == http.MethodGet || r.Method == http.MethodHead) && len(r.Header["Upgrade"]) == 0
-		if !reads || isMediaPath(r.URL.Path) {
+		if !reads || isMediaPath(r.URL.Path) && hls.ByName(r.URL.Path) != hls.Captions {
 			next.ServeHTTP(w, r)
 			return
 		}

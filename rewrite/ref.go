@@ -10,16 +10,17 @@ type Kind uint8
 
 // The kinds of resources that a playlist names.
 const (
-	Playlist Kind = iota + 1 // a variant, rendition, I-frame or image playlist, a rendition report's, an interstitial asset's
-	Segment                  // a media segment, also one announced by a vendor's prefetch tag
-	Part                     // a partial segment, or the hint of one
-	Init                     // a media initialization section, or the hint of one
-	Key                      // a decryption key
-	Data                     // session data
-	JSON                     // a steering manifest or an asset list
+	Playlist  Kind = iota + 1 // a variant, rendition, I-frame or image playlist, a rendition report's, an interstitial asset's
+	Segment                   // a media segment, also one announced by a vendor's prefetch tag
+	Part                      // a partial segment, or the hint of one
+	Init                      // a media initialization section, or the hint of one
+	Key                       // a decryption key
+	Data                      // session data
+	JSON                      // a steering manifest or an asset list
+	Thumbnail                 // a picture that a WebVTT track of thumbnails names
 )
 
-var kindNames = [...]string{"", "Playlist", "Segment", "Part", "Init", "Key", "Data", "JSON"}
+var kindNames = [...]string{"", "Playlist", "Segment", "Part", "Init", "Key", "Data", "JSON", "Thumbnail"}
 
 // String is the name of the constant.
 func (k Kind) String() string {
@@ -31,7 +32,7 @@ func (k Kind) String() string {
 
 // Ref is one URI in a playlist.
 type Ref struct {
-	Tag  string // without "#"; for a URI on a line of its own EXT-X-STREAM-INF if it belongs to one, else EXTINF; "" in a JSON document
+	Tag  string // without "#"; for a URI on a line of its own EXT-X-STREAM-INF if it belongs to one, else EXTINF; "" in a JSON document or a WebVTT track
 	Attr string // the attribute, or the member of a JSON document; "" where the URI is the value of the tag, or a line of its own
 	Kind Kind   // what it leads to
 	URL  string // absolute, variables substituted, bytes otherwise as written; relative if the base is

@@ -25,6 +25,9 @@ import (
 // a type of its own. A body is read no further than its first byte that differs, and not at all if both its type and its
 // extension say that it is media.
 //
+// A WebVTT track whose first cue is the URL of a picture ("a.jpg#xywh=0,0,160,90") is one of thumbnails: its pictures are
+// rewritten like the URIs of a playlist, their fragments stay. Captions keep every byte.
+//
 // gzip and deflate are decoded; a Content-Encoding that is none (aws-chunked, utf-8, none, ..), or that the bytes show to
 // be none, is dropped. br and zstd are not decoded: origins must be asked without them, as origin.Proxy does. Afterwards
 // the response has the type application/vnd.apple.mpegurl, the length of the new body, and none of the header fields that
@@ -108,6 +111,8 @@ func (d *document) modify() error {
 	s := &source{body: d.resp.Body}
 	v, err := d.sniff(s, hint)
 	switch {
+	case err == nil && v == isCaptions:
+		return d.rewriteVTT(s)
 	case hint == noHint && (err != nil || v != isPlaylist):
 		d.putBack(s)
 		return nil

@@ -44,17 +44,21 @@ const (
 	undecided  verdict = iota // more bytes are needed
 	isPlaylist                // or it has to be read as a whole to know
 	isOther                   // what is not rewritten
+	isCaptions                // WebVTT, which may be thumbnails
 	isWrong                   // a playlist was expected, and this is what no player takes for media
 )
 
 // judge tells what a body is that begins with first; whole: and ends with it.
 func (d *document) judge(hint hint, first []byte, whole bool) verdict {
 	is, known := hls.StartsPlaylist(first)
+	captions, sure := startsVTT(first)
 	switch {
 	case is:
 		return isPlaylist
-	case !known && !whole:
+	case (!known || !sure) && !whole:
 		return undecided
+	case captions && hint != playlistHint:
+		return isCaptions
 	case hint != playlistHint:
 		return isOther
 	case d.namesMedia() && len(first) > 0:

@@ -35,6 +35,7 @@ var (
 	preloadTag     = tag{name: "EXT-X-DATERANGE", attr: "X-URI", kind: Playlist, absolute: true}
 	prefetchTag    = tag{name: "EXT-X-PREFETCH", kind: Segment}
 	twitchTag      = tag{name: "EXT-X-TWITCH-PREFETCH", kind: Segment}
+	thumbnailTag   = tag{kind: Thumbnail}
 	defineTag      = tag{name: "EXT-X-DEFINE", define: true}
 )
 

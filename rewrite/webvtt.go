@@ -1,0 +1,142 @@
+package rewrite
+
+import (
+	"bytes"
+	"io"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
+)
+
+const vttMagic = "WEBVTT"
+
+// startsVTT tells whether captions begin with first; known: more bytes will not change that.
+func startsVTT(first []byte) (is, known bool) {
+	if len(first) < len(bom) && string(first) == bom[:len(first)] {
+		return false, false
+	}
+	text := bytes.TrimPrefix(first, []byte(bom))
+	n := min(len(text), len(vttMagic))
+	if string(text[:n]) != vttMagic[:n] {
+		return false, true
+	}
+	return n == len(vttMagic), n == len(vttMagic)
+}
+
+// payloads calls f with each line of each cue of a WebVTT text (W3C WebVTT section 4.1), until f gives false. whole: the text
+// does not go on; the last line may not be one yet otherwise.
+func payloads(text []byte, whole bool, f func(start, end int) bool) {
+	const (
+		header = iota // of the text, or a block that is no cue
+		between
+		identifier
+		payload
+	)
+	at := header
+	s := scanner{src: text, lf: -1}
+	for s.pos < len(text) {
+		from := s.pos
+		end := s.lineEnd()
+		if s.pos == len(text) && end == len(text) && !whole {
+			return
+		}
+		start, end := trimBlanks(text, from, end)
+		line := text[start:end]
+		switch {
+		case len(line) == 0:
+			at = between
+		case at == payload:
+			if !f(start, end) {
+				return
+			}
+		case at == header:
+		case bytes.Contains(line, []byte("-->")):
+			at = payload
+		case at == between && isVTTBlock(line):
+			at = header
+		default:
+			at = identifier
+		}
+	}
+}
+
+func isVTTBlock(line []byte) bool {
+	for _, name := range []string{"NOTE", "STYLE", "REGION"} {
+		if rest, ok := bytes.CutPrefix(line, []byte(name)); ok && (len(rest) == 0 || rest[0] == ' ' || rest[0] == '\t') {
+			return true
+		}
+	}
+	return false
+}
+
+// isPicture tells whether a line of a cue is the URL of a picture, perhaps of a part of it ("a.jpg#xywh=0,0,160,90").
+func isPicture(line []byte) bool {
+	if bytes.IndexByte(line, ' ') >= 0 || bytes.IndexByte(line, '<') >= 0 {
+		return false
+	}
+	path, _, fragment := splitTail(line)
+	return bytes.HasPrefix(fragment, []byte("#xywh=")) || hls.ByName(path) == hls.Image
+}
+
+// rewriteVTT rewrites a body that begins as captions do, if it is a track of thumbnails by its first cue.
+func (d *document) rewriteVTT(s *source) error {
+	const most = 64 << 10
+	var err error
+	buf := make([]byte, 4<<10)
+	for {
+		decided, pictures := false, false
+		payloads(s.first, err == io.EOF, func(start, end int) bool {
+			decided, pictures = true, isPicture(s.first[start:end])
+			return false
+		})
+		switch {
+		case pictures:
+			return d.rewriteThumbnails(s)
+		case decided, err != nil, len(s.first) > most:
+			d.putBack(s)
+			return nil
+		}
+		var n int
+		n, err = s.plain.Read(buf)
+		s.first = append(s.first, buf[:n]...)
+	}
+}
+
+func (d *document) rewriteThumbnails(s *source) error {
+	text, err := d.read(s)
+	if err != nil {
+		return err
+	}
+	out, err := d.rw.appendThumbnails(d.pass(len(text)), make([]byte, 0, 2*len(text)), text)
+	if err != nil {
+		return err
+	}
+	d.replace(out)
+	d.relabel(len(out))
+	return nil
+}
+
+// appendThumbnails appends a WebVTT text with the URLs of its pictures rewritten.
+func (rw *Rewriter) appendThumbnails(p pass, dst, text []byte) (_ []byte, err error) {
+	st := newState()
+	defer st.free()
+	st.open(rw, p)
+	st.begin(text, p.base)
+	done, begin := 0, len(dst)
+	payloads(text, true, func(start, end int) bool {
+		if !isPicture(text[start:end]) {
+			return true
+		}
+		t := token{start: start, end: end, tag: &thumbnailTag, kind: Thumbnail, form: line}
+		dst = append(dst, text[done:start]...)
+		at := len(dst)
+		done = end
+		if dst, err = st.appendReference(dst, text[start:end], &t); err == errDrop {
+			dst, err = dst[:at], nil
+		}
+		if err == nil {
+			err = st.check(len(dst)-begin, len(dst)-at)
+		}
+		return err == nil
+	})
+	return append(dst, text[done:]...), err
+}
