@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -326,4 +328,21 @@ func TestAskSignAlike(t *testing.T) {
 		ask := &sign.Ask{Param: param}
 		require.Equal(t, want, ask.SignAlike(t.Context(), []byte("/live/seg1.ts")))
 	}
+}
+
+func TestAskTellsTheLogWhereNobodyElseListens(t *testing.T) {
+	var text strings.Builder
+	log.SetOutput(&text)
+	defer log.SetOutput(os.Stderr)
+	slow := &sign.Ask{Timeout: -1, Decide: func(ctx context.Context, _ sign.Question) error {
+		if _, limited := ctx.Deadline(); limited {
+			return errors.New("limited")
+		}
+		return nil
+	}}
+	w, _ := admit(slow, request("/a.ts?token=x"))
+	require.Equal(t, 200, w.Code, "negative: no limit")
+	w, _ = admit(new(sign.Ask), request("/a.ts?token=x"))
+	require.Equal(t, 503, w.Code)
+	require.Contains(t, text.String(), "neither URL nor Decide")
 }

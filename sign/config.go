@@ -27,30 +27,34 @@ type Config struct {
 	// Scope is what one token opens. The zero value is Exact. Tokens of the other scope verify nevertheless.
 	Scope Scope
 
-	// Claims, if not nil, returns what the viewer of a request must keep, such as a session id or the prefix of the client
-	// address: see ClientPrefix, UserAgent and AllOf. A token opens only for requests whose Claims are those it was made
-	// with. They are not visible in the token. Entry links need URLFor then. Called concurrently.
-	Claims func(*http.Request) string
-
-	// Renew, if not zero, is how long a session that began with an entry link may go on, and is at least TTL. A playlist
+	// Renew is how long a session that began with an entry link may go on, and is at least TTL. A playlist
 	// can then be fetched until that end, and each time the links in it to anything but playlists live anew for TTL. Zero:
 	// a session ends with its link.
 	Renew time.Duration
 
-	// Refuse, if not nil, is asked about each request with a valid token, and ends a session at once by returning an
-	// error. The answer has the status of the error's HTTPStatus, else 403, and 500 if Refuse panics. Called concurrently.
+	// Claims returns what the viewer of a request must keep, such as a session id or the prefix of the client
+	// address: see ClientPrefix, UserAgent and AllOf. A token opens only for requests whose Claims are those it was made
+	// with. They are not visible in the token. Entry links need URLFor then. Nil: links are
+	// anybody's. Called concurrently.
+	Claims func(*http.Request) string
+
+	// Refuse is asked about each request with a valid token, and ends a session at once by returning an
+	// error. The answer has the status of the error's HTTPStatus, else 403, and 500 if Refuse panics.
+	// Nil: none is refused. Called concurrently.
 	Refuse func(*http.Request, Grant) error
 
-	// Alone lists endings of file names, such as ".key", that no token of a directory opens: what ends so, in capitals or
-	// not and however it is escaped, has a token of its own even with the scope Directory.
+	// Alone lists endings of file names, such as ".key", that no token of a directory opens. Paths with such an ending, in
+	// capitals or not and in any escaping, always get a token of their own, even with the scope Directory.
 	Alone []string
+
+	// Rarely needed:
 
 	// Param is the name of the query parameter. Empty: hpt. Two signers in a row need different names.
 	Param string
 
-	// Cookies, if not zero, admits requests without a token by a cookie made with Signer.Cookie, and leaves links that the
+	// Cookies admits requests without a token by a cookie made with Signer.Cookie, and leaves links that the
 	// cookie covers unsigned. It is the SameSite of the cookies: http.SameSiteLaxMode, or http.SameSiteNoneMode if players
-	// stand on pages of other sites.
+	// stand on pages of other sites. Zero: no cookies.
 	Cookies http.SameSite
 
 	// Partitioned keeps the cookies of each embedding site apart, and gives renewed ones the same: Safari, and others in

@@ -64,7 +64,7 @@ func (s *Signer) verifyCookie(r *http.Request) (*session, error) {
 			in.cookie, in.tokens = true, nil // what is HttpOnly stays out of links
 			return in, nil
 		case err == nil:
-			err = ErrBadToken // a link of the query, which would be open to all who can plant a cookie
+			err = ErrBadToken // a link of the query: anyone could plant it as a cookie
 		}
 		if !errors.Is(refused, ErrExpired) {
 			refused = err

@@ -78,7 +78,7 @@ func (s *Sealer) Rotate(keys []Key) error {
 }
 
 // AppendPublic appends the public URL of upstream, an absolute http or https URL, to dst. For others the error is ErrURL with
-// a method Unmapped() bool, which returns true: who rewrites a playlist can tell by it that such a URL is to stay as it is,
+// a method Unmapped() bool, which returns true: it tells a playlist rewriter that such a URL is to stay as it is,
 // rather than that something went wrong.
 //
 // User information in upstream becomes an Authorization field of the request, and is not part of what Upstream returns.

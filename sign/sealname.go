@@ -33,7 +33,7 @@ func appendName(dst []byte, p *link.URL) []byte {
 	return dst
 }
 
-// withDirectives adds those parameters of a client's query to the URL of a playlist that are meant for who serves it
+// withDirectives adds those parameters of a client's query to the URL of a playlist that are meant for its server
 // (draft-pantos-hls-rfc8216bis-22, section 6.2.5).
 func withDirectives(upstream []byte, query string) string {
 	p, ok := link.Split(upstream)

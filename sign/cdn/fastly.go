@@ -33,7 +33,7 @@ func Fastly(c FastlyConfig) (Signer, error) {
 	key, decodeErr := base64.StdEncoding.DecodeString(c.Key)
 	ttl, err := checkTTL("Fastly", c.TTL)
 	if decodeErr != nil || len(key) < leastSecret || bytes.IndexByte(key, 0) >= 0 {
-		err = errors.Join(err, errors.New("cdn: Fastly key is not base64 of at least 16 bytes, none of which VCL would end it at (0)"))
+		err = errors.Join(err, errors.New("cdn: Fastly key is not base64 of at least 16 bytes without a 0, at which VCL would end it"))
 	}
 	if err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ func HasOdd(b []byte, odd *Class) bool {
 		}
 		return false
 	}
-	any := odd.has((*[8]byte)(b[len(b)-8:])) // some of which come twice
+	any := odd.has((*[8]byte)(b[len(b)-8:])) // some come twice
 	for ; len(b) > 8; b = b[8:] {
 		any |= odd.has((*[8]byte)(b))
 	}
