@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
@@ -14,7 +13,7 @@ type found struct {
 	primary string // the key of the URL
 	key     string // that of the variant asked for; the same unless answers vary
 	entry   *Entry // fresh or not; nil: nothing
-	own     *reply // with entry, if that is nobody else's; nil: it may be
+	owned   *reply // holds entry, where nobody else does; nil: the entry may be shared
 	part    *slice // what is asked for is this slice; nil: the whole
 }
 
@@ -22,8 +21,8 @@ type found struct {
 func (t *Transport) find(r *http.Request) (found, error) {
 	if m, ok := t.Store.(inMemory); ok && t.Key == nil {
 		var buf [256]byte
-		own, key := m.find(appendKeyBut(buf[:0], r, t.Ignore), room(r))
-		return t.choose(r, key, own.found()), nil
+		owned, key := m.find(appendKeyBut(buf[:0], r, t.Ignore), room(r))
+		return t.choose(r, key, owned.found()), nil
 	}
 	key, err := t.key(r)
 	if err != nil {
@@ -57,7 +56,7 @@ func (t *Transport) choose(r *http.Request, key string, f found) found {
 		f.primary, f.key = key, v
 	}
 	if f.entry != nil && (f.entry.Status == 0 || !rules.Selects(r.Header, f.entry.Vary)) {
-		f.entry, f.own = nil, nil
+		f.entry, f.owned = nil, nil
 	}
 	return f
 }
@@ -135,39 +134,3 @@ func variant(primary string, vary, header http.Header) string {
 	}
 	return key.String()
 }
-
-// mayWait tells whether something stale is served while the origin is asked (RFC 5861 section 3), or because it was just
-// asked and failed.
-func (t *Transport) mayWait(f found) bool {
-	if f.entry.Status != http.StatusOK || f.entry.TTL == unproved {
-		return false
-	}
-	c := rules.ParseControl(f.entry.Header)
-	past := f.entry.Age() - f.entry.TTL
-	if past <= c.Stale(c.StaleRevalidate, max(t.StaleWhileRevalidate, 0)) {
-		return true
-	}
-	return past <= t.ifError(f.entry, 0) && t.isFailing(f.key)
-}
-
-// ifError is how long past its TTL e is served when the origin fails (RFC 5861 section 4) with this status, 0 for none at all. What
-// was missing is not said to be missing any longer.
-func (t *Transport) ifError(e *Entry, status int) time.Duration {
-	if e.Status != http.StatusOK || e.TTL == unproved {
-		return -1
-	}
-	c, limit := rules.ParseControl(e.Header), t.StaleIfError
-	if limit == 0 {
-		limit = e.TTL
-	}
-	if missing(status) {
-		if c.StaleIfError = -1; t.StaleIfGone != 0 {
-			limit = t.StaleIfGone
-		} else {
-			limit = 6 * e.TTL
-		}
-	}
-	return c.Stale(c.StaleIfError, max(limit, 0))
-}
-
-func missing(status int) bool { return status == http.StatusNotFound || status == http.StatusGone }

@@ -9,8 +9,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
 
-// alonePass asks the origin for one viewer, since the answer to this key is known not to be shared.
-func (t *Transport) alonePass(r *http.Request) (*http.Response, error) {
+// passAlone asks the origin for one viewer, since the answer to this key is known not to be shared.
+func (t *Transport) passAlone(r *http.Request) (*http.Response, error) {
 	t.count.misses.Add(1)
 	return t.pass(r, statusAlone)
 }

@@ -45,7 +45,7 @@ func (t *Transport) prefetch(ctx context.Context, url string) bool {
 		return false
 	}
 	have := t.lookup(r, key)
-	if have.entry != nil && have.entry.fresh() || t.isAlone(have.key) || t.isRunning(have.key) {
+	if have.entry != nil && have.entry.fresh() || t.isUnshareable(have.key) || t.isRunning(have.key) {
 		return false
 	}
 	resp, err := t.join(r, have, true)

@@ -181,7 +181,7 @@ func (f *fill) isAhead() (bool, error) {
 		return false, errAbandoned
 	case f.detached:
 		if length < 0 && size > f.t.maxBody() {
-			f.t.alone.add(f.o.key, time.Now(), aloneFor)
+			f.t.unshareable.add(f.o.key, time.Now(), unshareableFor)
 		}
 		f.body.Drop(slowest)
 		return size-slowest > readAhead, nil

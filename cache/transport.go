@@ -1,10 +1,3 @@
-// Package cache shares the answers of an origin among viewers: one upstream request, however many ask.
-//
-// [Transport] is an http.RoundTripper that stands between a proxy and the transport that reaches the origin. The first
-// viewer's request opens a fill; all others read along, each at its own pace and from the first byte that is there. What
-// arrived whole may be kept in a [Store] for as long as [HLS] or a function of the caller says.
-//
-// It is a shared cache in the sense of RFC 9111 that knows what a playlist is.
 package cache
 
 import (
@@ -109,13 +102,13 @@ type Transport struct {
 	heap        *body.Pool // of running fills, where the Store is no Memory
 	channels    channels
 
-	mu      sync.Mutex
-	flights map[string]*flight // by key: the question was asked, there is no answer yet
-	fills   map[string]*fill   // by key: running, and open to joiners
-	orphans map[string]int     // by host: flights that nobody waits for
-	filling int                // fills that run, those closed to joiners included
-	alone   recent             // keys whose answers proved impossible to share
-	failing recent             // keys for which the origin failed while there was something stale to serve
+	mu          sync.Mutex
+	flights     map[string]*flight // by key: the question was asked, there is no answer yet
+	fills       map[string]*fill   // by key: running, and open to joiners
+	orphans     map[string]int     // by host: flights that nobody waits for
+	filling     int                // fills that run, those closed to joiners included
+	unshareable recent             // keys whose answers proved impossible to share
+	failing     recent             // keys for which the origin failed while there was something stale to serve
 }
 
 const (
@@ -147,7 +140,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			return resp, nil
 		}
 	case t.mayWait(have):
-		have.own = nil // the question whether it still holds is made of it
+		have.owned = nil // the question whether it still holds is made of it
 		if resp := t.serve(r, have, statusHitStale); resp != nil {
 			t.renew(r, have)
 			t.count.hits.Add(1)
@@ -156,7 +149,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	// A HEAD costs the origin less than the whole body would.
-	alone := have.entry == nil && r.Method == http.MethodHead || t.isAlone(have.key)
+	alone := have.entry == nil && r.Method == http.MethodHead || t.isUnshareable(have.key)
 	return t.join(r, have, !alone)
 }
 

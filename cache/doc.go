@@ -1,0 +1,33 @@
+// Package cache shares the answers of an origin among viewers: one upstream request, however many ask.
+//
+// [Transport] is an http.RoundTripper that stands between a proxy and the transport that reaches the origin. The first
+// viewer's request opens a fill; all others read along, each at its own pace and from the first byte that is there. What
+// arrived whole may be kept in a [Store] for as long as [HLS] or a function of the caller says.
+//
+// It is a shared cache in the sense of RFC 9111 that knows what a playlist is.
+//
+// # The life of a hit
+//
+// [Transport.RoundTrip] (transport.go) looks whether the request may be shared, and its key up in the Store (key.go, lookup.go); of
+// answers that vary, the key leads to a mark, and that to the variant. A fresh entry becomes a response (response.go): conditions,
+// range, header, and a body that is read at the viewer's pace (viewer.go).
+//
+// # The life of a miss
+//
+//  1. The viewer joins a running fill of its key, or the question to the origin, or asks it (flight.go). The question has a context of
+//     its own, and singleflight opens it once.
+//  2. The header comes. What cannot be shared goes to the viewer whose request was sent; the others ask for themselves (waiter.go).
+//     What is too long becomes an entry without a body and is fetched in slices (slice.go).
+//  3. Anything else is a fill (fill.go). Its pump reads the origin into a body of pages (pump.go, internal/body), and waits for viewers
+//     where memory is short or the body has no end; endless media is broadcast (broadcast.go).
+//  4. The whole is judged (hls.go, channel.go): how long it is fresh, and what a live playlist tells of the segments that are stored.
+//     Then it is stored, and only then do viewers see its end, so that their next request finds it.
+//  5. Stale, it is asked about (refresh.go); a 304 renews it, and where the origin fails it may be served for a while longer.
+//
+// What was purged, given up or displaced by a later answer is barred: it is never stored (purge.go).
+//
+// # Locks
+//
+// Transport.mu comes first, then the lock of a body, then that of a Memory; channels.mu is taken alone. No hook and no Store is called
+// under any of them, but for the match of a [Purger].
+package cache

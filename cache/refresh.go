@@ -1,0 +1,204 @@
+package cache
+
+import (
+	"context"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/body"
+	"github.com/hlsproxy/hlsproxy/cache/internal/evict"
+	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
+)
+
+// confirmed lands with the stored answer that the origin has confirmed.
+func (o *flight) confirmed(resp *http.Response) outcome {
+	defer o.cancel(nil)
+	resp.Body.Close()
+	t, now := o.t, *o.kept
+	e := &now
+	e.Header = rules.Updated(e.Header, resp.Header)
+	e.arrived(resp.Header, o.asked)
+	delete(e.Header, "Set-Cookie")
+	c := rules.ParseControl(e.Header)
+	// The origin has chosen this answer for this request, whatever fields it varies by from now on.
+	vary, ok := o.varyOf(e.Header)
+	if !ok || c.NoStore || c.Private || resp.Header["Set-Cookie"] != nil && !o.forAll(e.Header) {
+		t.setUnshareable(o.key)
+		o.unstore()
+		return o.land(outcome{})
+	}
+	if o.part == nil {
+		e.Vary = vary
+	}
+	_, err := t.judge(o, e)
+	stored := err == nil && e.TTL >= 0 && o.store(e) == nil
+	t.count.revalidations.Add(1)
+	out := o.land(outcome{entry: e, how: statusConfirmed})
+	o.report(Fill{Status: http.StatusNotModified, Stored: stored})
+	return out
+}
+
+// rescued lands with the stale answer where the origin has failed, if that may still be served. status is that of the origin's
+// answer, 0 if there was none.
+func (o *flight) rescued(status int) (out outcome, ok bool) {
+	e := o.kept
+	if e == nil || e.Age()-e.TTL > o.t.ifError(e, status) {
+		return outcome{}, false
+	}
+	how := statusStale
+	if status != 0 {
+		how += "; fwd-status=" + strconv.Itoa(status)
+	}
+	o.t.setFailing(o.key)
+	o.cancel(nil)
+	return o.land(outcome{entry: e, how: how}), true
+}
+
+// renew asks the origin in the background for what was just served stale, unless somebody does already.
+func (t *Transport) renew(r *http.Request, have found) {
+	t.mu.Lock()
+	if t.flights[have.key] != nil || t.fills[have.key] != nil || len(t.flights)+t.filling >= t.maxFills() ||
+		t.failing.has(have.key, time.Now(), failingFor) {
+		t.mu.Unlock()
+		return
+	}
+	r = r.WithContext(context.WithoutCancel(r.Context()))
+	r.Method, r.Header = http.MethodGet, fillHeader(r)
+	o := t.newFlight(r, have)
+	o.waiters++
+	landed := t.group.DoChan(have.key, o.run)
+	t.mu.Unlock()
+	go func() {
+		defer o.served()
+		res := <-landed
+		out, _ := res.Val.(outcome)
+		if res.Err == nil && out.how != statusHit {
+			t.count.misses.Add(1)
+		}
+		if out.fill != nil {
+			out.fill.toStore(r.Context())
+		}
+	}()
+}
+
+// toStore reads a fill to its end on nobody's behalf, with a share of its own, unless it turns out too long to be kept.
+func (f *fill) toStore(ctx context.Context) {
+	v := &viewer{ctx: ctx}
+	f.show(v, 0, math.MaxInt64)
+	defer v.Close()
+	for err := error(nil); err == nil && !f.isDetached(); {
+		_, err = io.CopyN(io.Discard, v, body.LargeChunk)
+	}
+}
+
+// recent remembers keys for a while, by their hashes, in two generations, so that it is bounded without a sweep.
+type recent struct {
+	young, old map[uint64]struct{}
+	since      time.Time // when young began
+}
+
+const (
+	recentMost     = 4096        // keys a generation
+	unshareableFor = time.Minute // a key is remembered for one to two times that
+	failingFor     = time.Second
+)
+
+func (r *recent) add(key string, now time.Time, keep time.Duration) {
+	r.turn(now, keep)
+	if r.young == nil || len(r.young) >= recentMost {
+		r.old, r.young, r.since = r.young, map[uint64]struct{}{}, now
+	}
+	r.young[evict.Hash(key)] = struct{}{}
+}
+
+func (r *recent) has(key string, now time.Time, keep time.Duration) bool {
+	if r.young == nil && r.old == nil {
+		return false
+	}
+	r.turn(now, keep)
+	hash := evict.Hash(key)
+	if _, ok := r.young[hash]; ok {
+		return true
+	}
+	_, ok := r.old[hash]
+	return ok
+}
+
+func (r *recent) turn(now time.Time, keep time.Duration) {
+	switch age := now.Sub(r.since); {
+	case age >= 2*keep:
+		r.old, r.young = nil, nil
+	case age >= keep:
+		r.old, r.young = r.young, nil
+	default:
+		return
+	}
+	r.since = now
+}
+
+// setUnshareable remembers that the answers to key cannot be shared, so that the next viewers need not wait to learn it, and a
+// Range of a large object is not preceded by a question for the whole.
+func (t *Transport) setUnshareable(key string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.unshareable.add(key, time.Now(), unshareableFor)
+}
+
+func (t *Transport) isUnshareable(key string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.unshareable.has(key, time.Now(), unshareableFor)
+}
+
+// setFailing remembers that the origin failed, so that those who can be served something stale need not wait for its next
+// failure.
+func (t *Transport) setFailing(key string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.failing.add(key, time.Now(), failingFor)
+}
+
+func (t *Transport) isFailing(key string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.failing.has(key, time.Now(), failingFor)
+}
+
+// mayWait tells whether something stale is served while the origin is asked (RFC 5861 section 3), or because it was just
+// asked and failed.
+func (t *Transport) mayWait(f found) bool {
+	if f.entry.Status != http.StatusOK || f.entry.TTL == unproved {
+		return false
+	}
+	c := rules.ParseControl(f.entry.Header)
+	past := f.entry.Age() - f.entry.TTL
+	if past <= c.Stale(c.StaleRevalidate, max(t.StaleWhileRevalidate, 0)) {
+		return true
+	}
+	return past <= t.ifError(f.entry, 0) && t.isFailing(f.key)
+}
+
+// ifError is how long past its TTL e is served when the origin fails (RFC 5861 section 4) with this status, 0 for none at all. What
+// was missing is not said to be missing any longer.
+func (t *Transport) ifError(e *Entry, status int) time.Duration {
+	if e.Status != http.StatusOK || e.TTL == unproved {
+		return -1
+	}
+	c, limit := rules.ParseControl(e.Header), t.StaleIfError
+	if limit == 0 {
+		limit = e.TTL
+	}
+	if missing(status) {
+		if c.StaleIfError = -1; t.StaleIfGone != 0 {
+			limit = t.StaleIfGone
+		} else {
+			limit = 6 * e.TTL
+		}
+	}
+	return c.Stale(c.StaleIfError, max(limit, 0))
+}
+
+func missing(status int) bool { return status == http.StatusNotFound || status == http.StatusGone }

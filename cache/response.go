@@ -1,0 +1,370 @@
+package cache
+
+import (
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/body"
+	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
+	"github.com/hlsproxy/hlsproxy/internal/httprange"
+)
+
+// The Cache-Status (RFC 9211) of each way that an answer can take.
+const (
+	cacheName       = "hlsproxy"
+	statusHit       = cacheName + "; hit"
+	statusHitStale  = cacheName + "; hit; detail=stale"
+	statusMiss      = cacheName + "; fwd=uri-miss"
+	statusStale     = cacheName + "; fwd=stale"
+	statusConfirmed = cacheName + "; fwd=stale; fwd-status=304"
+	statusShared    = cacheName + "; fwd=stale; collapsed"
+	statusBypass    = "bypass"
+	statusMethod    = "method"
+	statusAlone     = "uri-miss"
+)
+
+// named is a Cache-Status with the name of t in place of the usual one: a token, or else a string (RFC 9211 section 2).
+func (t *Transport) named(status string) string {
+	switch {
+	case t.Name == "":
+		return status
+	case status != statusHit:
+		return structured(t.Name) + status[len(cacheName):]
+	}
+	t.hitOnce.Do(func() { t.hitNamed = structured(t.Name) + statusHit[len(cacheName):] })
+	return t.hitNamed
+}
+
+// source is what an answer is made of: an Entry that is whole, or a fill with what it knows so far.
+type source struct {
+	entry  *Entry
+	fill   *fill // nil: whole
+	length int64 // -1: not known yet
+	status string
+	age    bool
+	owned  *reply // becomes the answer, with its entry; nil: the entry may be shared
+	key    string // of entry, to find its slices by
+	part   *slice // entry is this slice; nil: the whole
+}
+
+// serve answers with what was found in the Store; nil if it cannot: its memory was given to another meanwhile, or the
+// first of its slices is not to be had.
+func (t *Transport) serve(r *http.Request, have found, status string) *http.Response {
+	e := have.entry
+	if !borrow(e) {
+		return nil
+	}
+	defer giveBack(e)
+	s := source{entry: e, length: e.length(), status: status, age: true, owned: have.owned, key: have.key, part: have.part}
+	resp, err := t.answer(r, s)
+	if err != nil {
+		return nil
+	}
+	return resp
+}
+
+// follow answers from a running fill, of which the caller holds a share.
+func (t *Transport) follow(r *http.Request, part *slice, f *fill, joined bool) (*http.Response, error) {
+	s := source{entry: f.entry, fill: f, length: f.body.Length(), status: f.how, age: (joined || f.aged) && !f.isDetached(), part: part}
+	switch {
+	case joined:
+		s.status += "; collapsed"
+	case f.promises():
+		s.status += "; stored"
+	}
+	resp, err := (*http.Response)(nil), error(nil)
+	if f.list && f.entry.Status == http.StatusOK {
+		var whole *Entry
+		if whole, err = f.awaitEnd(r.Context()); whole != nil {
+			s.entry = whole
+			if whole.Body != nil {
+				s.length = whole.size()
+			}
+		}
+	}
+	if err == nil {
+		resp, err = t.answer(r, s)
+	}
+	if err != nil || resp.Body == http.NoBody {
+		f.leave(1)
+	}
+	return resp, err
+}
+
+// answer judges the conditions of r, in the order of RFC 9110 section 13.2.2, and makes the response.
+func (t *Transport) answer(r *http.Request, s source) (*http.Response, error) {
+	e := s.entry
+	if p := s.part; p != nil {
+		return t.respond(r, s, e.Status, p.from, p.to)
+	}
+	if e.Status != http.StatusOK {
+		return t.respond(r, s, e.Status, 0, math.MaxInt64)
+	}
+	if status := httprange.Precondition(r, e.Header); status != http.StatusOK {
+		return t.respond(r, s, status, 0, 0)
+	}
+	want, ok := wanted(r, e.Header)
+	if !ok {
+		return t.respond(r, s, http.StatusOK, 0, math.MaxInt64)
+	}
+	if s.length < 0 {
+		if want.First > 0 && want.Last < 0 && t.channels.isHinted(s.fill.o.primary) {
+			want.Last = httprange.VeryLast // a part that grows, of which the playlist names the beginning only
+		}
+		length, err := s.fill.learn(r.Context(), want)
+		if err == errOutgrown {
+			return t.respond(r, s, http.StatusOK, 0, math.MaxInt64)
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.length = length
+	}
+	off, end, status := within(want, s.length)
+	return t.respond(r, s, status, off, end)
+}
+
+func isUnsupported(err error) bool { return errors.Is(err, http.ErrNotSupported) }
+
+// structured is a name as a structured field has it: a token (RFC 9651 section 3.3.4), or else a string.
+func structured(name string) string {
+	token := strings.IndexFunc(name, func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~:/", c))
+	}) < 0 && strings.ContainsAny(name[:1], "*abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	if token {
+		return name
+	}
+	var quoted strings.Builder
+	quoted.WriteByte('"')
+	for _, c := range name {
+		switch {
+		case c == '"' || c == '\\':
+			quoted.WriteByte('\\')
+			quoted.WriteRune(c)
+		case c >= ' ' && c <= '~':
+			quoted.WriteRune(c)
+		default:
+			quoted.WriteByte('?')
+		}
+	}
+	quoted.WriteByte('"')
+	return quoted.String()
+}
+
+// reply is an answer and what it is made of, in one piece of memory.
+type reply struct {
+	entry    Entry    // what the Store has; not that of a fill or of a foreign Store
+	room     []string // for more values of its header
+	response http.Response
+	body     viewer // if it comes from memory
+}
+
+func (a *reply) found() found {
+	if a == nil {
+		return found{}
+	}
+	if a.entry.Sliced > 0 {
+		return found{entry: &a.entry} // which the slices are compared with later
+	}
+	return found{entry: &a.entry, owned: a}
+}
+
+// respond makes the response with the bytes from off up to end.
+func (t *Transport) respond(r *http.Request, s source, status int, off, end int64) (*http.Response, error) {
+	a, f := s.owned, fields{}
+	if a != nil && a.entry.Header != nil {
+		f = fields{a.entry.Header, a.room}
+	} else {
+		a, f = new(reply), newFields(s.entry.Header)
+	}
+	f.add("Cache-Status", t.named(s.status))
+	if s.age {
+		f.set("Age", strconv.FormatInt(int64(s.entry.Age()/time.Second), 10))
+	}
+	if r.Header[tierField] != nil {
+		f.set(rules.ExactAge, strconv.FormatInt(s.entry.Age().Milliseconds(), 10))
+	} else if s.entry.Live {
+		f.bounded(s.entry, s.age)
+	}
+	resp := &a.response
+	*resp = http.Response{
+		Status: statusLine(status), StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: f.header, Request: r, Body: http.NoBody,
+	}
+	switch status {
+	case http.StatusNotModified, http.StatusPreconditionFailed:
+		withoutContent(f.header)
+		if status == http.StatusPreconditionFailed {
+			withoutFreshness(f.header)
+			f.set("Content-Length", "0")
+		}
+		return resp, nil
+	case http.StatusRequestedRangeNotSatisfiable:
+		withoutContent(f.header)
+		withoutFreshness(f.header)
+		f.set("Content-Range", "bytes */"+strconv.FormatInt(s.length, 10))
+		f.set("Content-Length", "0")
+		return resp, nil
+	case http.StatusPartialContent:
+		if s.part == nil {
+			f.acceptRanges()
+		}
+		resp.ContentLength = f.contentRange(off, end, s.length)
+	case http.StatusOK:
+		f.acceptRanges()
+		fallthrough
+	default:
+		resp.ContentLength = s.length
+	}
+	if r.Method == http.MethodHead || resp.ContentLength == 0 {
+		return resp, nil
+	}
+	var err error
+	resp.Body, err = t.open(r, s, off, end, &a.body)
+	return resp, err
+}
+
+// open returns the body of a response, v if it comes from memory. The caller holds what it is made of.
+func (t *Transport) open(r *http.Request, s source, off, end int64, v *viewer) (io.ReadCloser, error) {
+	if s.fill != nil {
+		v.ctx = r.Context()
+		s.fill.show(v, off, end)
+		return v, nil
+	}
+	v.ctx, v.sent = r.Context(), &t.count.storeBytes
+	end = min(end, s.length)
+	if s.entry.Sliced > 0 {
+		return t.newSliced(r, s.key, s.entry, off, end)
+	}
+	switch b := s.entry.Body.(type) {
+	case *fileBody:
+		return b.reader(v.ctx, off, end, v.sent)
+	case *body.Blob:
+		b.Open(&v.part, off, end)
+		return v, nil
+	case *body.Lent:
+		b.Open(&v.part, off, end)
+		return v, nil
+	default:
+		src := io.NewSectionReader(b, off, end-off)
+		return &readerAtBody{limited: limited{ctx: v.ctx, left: end - off, sent: v.sent}, src: src}, nil
+	}
+}
+
+func statusLine(status int) string {
+	switch status {
+	case http.StatusOK:
+		return "200 OK"
+	case http.StatusPartialContent:
+		return "206 Partial Content"
+	}
+	return strconv.Itoa(status) + " " + http.StatusText(status)
+}
+
+// fields are the header of an answer while it is made. Its values lie in one array, in pieces that cannot grow: viewers may
+// change theirs.
+type fields struct {
+	header http.Header
+	room   []string // for more values
+}
+
+// ours is how many fields an answer is given besides those of its origin, and ofARange how many more that to a Range is.
+const (
+	ours     = 3
+	ofARange = 2
+)
+
+// newFields copies the header of an Entry.
+func newFields(h http.Header) fields {
+	f := fields{make(http.Header, len(h)+ours), make([]string, 0, len(h)+ours)}
+	for name, values := range h {
+		from := len(f.room)
+		f.room = append(f.room, values...)
+		f.header[name] = f.room[from:len(f.room):len(f.room)]
+	}
+	return f
+}
+
+func (f *fields) set(name, value string) {
+	n := len(f.room)
+	f.room = append(f.room, value)
+	f.header[name] = f.room[n : n+1 : n+1]
+}
+
+func (f *fields) add(name, value string) {
+	if before := f.header[name]; len(before) > 0 {
+		f.header[name] = append(before, value)
+	} else {
+		f.set(name, value)
+	}
+}
+
+// bounded tells of a live playlist that it is fresh for as long as we hold it to be, where its origin has promised more. aged: there is
+// an Age, which viewers take off.
+func (f *fields) bounded(e *Entry, aged bool) {
+	c := rules.ParseControl(f.header)
+	if c.NoStore || c.Private || c.NoCache {
+		return
+	}
+	age := e.Age()
+	seconds := max((e.TTL-age)/time.Second, 0)
+	if aged {
+		seconds += age / time.Second
+	}
+	for _, name := range [...]string{"Expires", "Cdn-Cache-Control", "Surrogate-Control"} {
+		delete(f.header, name)
+	}
+	f.set("Cache-Control", "max-age="+strconv.FormatInt(int64(seconds), 10))
+}
+
+// acceptRanges says that we serve ranges, whatever the origin does.
+func (f *fields) acceptRanges() {
+	if v := f.header["Accept-Ranges"]; len(v) != 1 || v[0] != "bytes" {
+		f.set("Accept-Ranges", "bytes")
+	}
+}
+
+// contentRange sets the fields of a 206 and returns its length, -1 if it is open (RFC 8673).
+func (f *fields) contentRange(off, end, length int64) int64 {
+	open := end == math.MaxInt64
+	last := end - 1
+	if open {
+		last = httprange.VeryLast
+		delete(f.header, "Content-Length")
+	} else {
+		f.set("Content-Length", strconv.FormatInt(end-off, 10))
+	}
+	show := make([]byte, 0, 64)
+	show = strconv.AppendInt(append(show, "bytes "...), off, 10)
+	show = strconv.AppendInt(append(show, '-'), last, 10)
+	if show = append(show, '/'); length >= 0 {
+		show = strconv.AppendInt(show, length, 10)
+	} else {
+		show = append(show, '*')
+	}
+	f.set("Content-Range", string(show))
+	if open {
+		return -1
+	}
+	return end - off
+}
+
+// withoutContent removes what describes a content that is not sent (RFC 9110 section 15.4.5).
+func withoutContent(h http.Header) {
+	for _, name := range [...]string{"Content-Length", "Content-Type", "Content-Encoding", "Content-Language", "Content-Range"} {
+		delete(h, name)
+	}
+}
+
+// withoutFreshness removes what would let a cache keep a refusal in the place of what was refused: 412 and 416 say
+// something about one request alone.
+func withoutFreshness(h http.Header) {
+	for _, name := range [...]string{"Cache-Control", "Cdn-Cache-Control", "Surrogate-Control", "Expires", "Age"} {
+		delete(h, name)
+	}
+}
