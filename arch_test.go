@@ -5,10 +5,7 @@ import (
 	"go/doc"
 	"go/parser"
 	"go/token"
-	"go/types"
-	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -93,75 +90,6 @@ func TestEveryPackageHasAnExampleWithOutput(t *testing.T) {
 		}
 		require.True(t, found, "package %s has no Example with // Output:", name)
 	}
-}
-
-// goAround are types whose promoted methods io.Copy and io.WriteString prefer to a Read or Write of the type that embeds
-// them: whatever that does there, such as holding a bound, would not happen.
-var goAround = map[string]bool{
-	"bytes.Buffer": true, "bytes.Reader": true, "strings.Reader": true, "strings.Builder": true, "os.File": true, "bufio.Reader": true,
-	"bufio.Writer": true, "bufio.ReadWriter": true, "net.TCPConn": true, "net.UnixConn": true, "io.LimitedReader": true, "net.Buffers": true,
-}
-
-func TestNoPromotedMethodGoesAroundAnOwnOne(t *testing.T) {
-	require.Equal(t, []string{"a: T goes around Write by bytes.Buffer"}, goneAround(t, map[string]string{
-		"a/a.go": "package a\n\ntype T struct{ *bytes.Buffer }\n\nfunc (t T) Write(p []byte) (int, error) { return len(p), nil }\n\ntype U struct{ b bytes.Buffer }\n\nfunc (u U) Write(p []byte) (int, error) { return 0, nil }\n",
-	}), "the test itself finds what it is for")
-	files := map[string]string{}
-	require.NoError(t, filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && d.Name() != "." || d.Name() == "node_modules") {
-			return filepath.SkipDir
-		}
-		if path.Ext(file) == ".go" && !strings.HasSuffix(file, "_test.go") {
-			text, err := os.ReadFile(file)
-			files[file] = string(text)
-			return err
-		}
-		return nil
-	}))
-	require.Empty(t, goneAround(t, files))
-}
-
-// goneAround lists the types that have a Read or Write of their own and embed one of goAround.
-func goneAround(t *testing.T, files map[string]string) (found []string) {
-	t.Helper()
-	embeds, own := map[string]string{}, map[string]string{}
-	for file, text := range files {
-		f, err := parser.ParseFile(token.NewFileSet(), file, text, parser.SkipObjectResolution)
-		require.NoError(t, err)
-		ast.Inspect(f, func(n ast.Node) bool {
-			switch n := n.(type) {
-			case *ast.FuncDecl:
-				if n.Recv != nil && (n.Name.Name == "Read" || n.Name.Name == "Write") {
-					own[path.Dir(file)+": "+receiver(n)] = n.Name.Name
-				}
-			case *ast.TypeSpec:
-				if st, ok := n.Type.(*ast.StructType); ok {
-					for _, field := range st.Fields.List {
-						if name := types.ExprString(field.Type); field.Names == nil && goAround[strings.TrimPrefix(name, "*")] {
-							embeds[path.Dir(file)+": "+n.Name.Name] = strings.TrimPrefix(name, "*")
-						}
-					}
-				}
-			}
-			return true
-		})
-	}
-	for name, method := range own {
-		if embedded := embeds[name]; embedded != "" {
-			found = append(found, name+" goes around "+method+" by "+embedded)
-		}
-	}
-	slices.Sort(found)
-	return found
-}
-
-// receiver is the name of the type that a method belongs to.
-func receiver(f *ast.FuncDecl) string {
-	name, _, _ := strings.Cut(strings.TrimPrefix(types.ExprString(f.Recv.List[0].Type), "*"), "[")
-	return name
 }
 
 func requireValueDoc(t *testing.T, pkg string, v *doc.Value) {
