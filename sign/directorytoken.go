@@ -131,5 +131,6 @@ func (s *Signer) signDirectory(key *ringKey, g Grant, claims string, dir []byte,
 	m := key.get()
 	defer key.put(m)
 	m.message = appendDirectory(appendPrefix(m.message[:0], raw, claims), dir)
-	return m.appendToken(bytes.Clone(s.mark), raw)
+	begin := newStart(s.mark, raw)
+	return m.appendParam(nil, &begin)
 }

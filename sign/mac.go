@@ -58,8 +58,19 @@ func (m *mac) appendSum(dst []byte) []byte {
 	return m.hash.Sum(dst)
 }
 
-// appendToken appends the text of a token with that header for message.
-func (m *mac) appendToken(dst, head []byte) []byte {
-	m.raw = m.appendSum(append(m.raw[:0], head...))
-	return base64url.AppendEncode(dst, m.raw[:len(head)+macSize])
+// A start is the beginning of a parameter that is the same for many tokens: param= and the text of their header.
+type start struct {
+	text []byte
+	rest []byte // of the header, less than the three bytes that make four letters
+}
+
+func newStart(mark, head []byte) start {
+	full := len(head) / 3 * 3
+	return start{base64url.AppendEncode(bytes.Clone(mark), head[:full]), head[full:]}
+}
+
+// appendParam appends the parameter with the token for message.
+func (m *mac) appendParam(dst []byte, s *start) []byte {
+	m.raw = m.appendSum(append(m.raw[:0], s.rest...))
+	return base64url.AppendEncode(append(dst, s.text...), m.raw[:len(s.rest)+macSize])
 }

@@ -225,11 +225,11 @@ func (s *Signer) signExact(in *session, p *link.URL, path []byte, whole bool) []
 		m.message = appendExact(m.message, path, query, hasQuery, s.config.Param)
 	}
 	if p.IsEnd() {
-		signed := m.appendToken(append(p.Separate(), s.mark...), b.head)
+		signed := m.appendParam(p.Separate(), &b.start)
 		b.key.put(m)
 		return signed
 	}
-	token := m.appendToken(bytes.Clone(s.mark), b.head)
+	token := m.appendParam(nil, &b.start)
 	b.key.put(m)
 	return p.Insert(token)
 }
@@ -238,7 +238,7 @@ func (s *Signer) signExact(in *session, p *link.URL, path []byte, whole bool) []
 type prefix struct {
 	key     *ringKey
 	message []byte
-	head    []byte
+	start   start
 }
 
 func (s *Signer) prefixFor(in *session, key *ringKey, path []byte) *prefix {
@@ -251,7 +251,7 @@ func (s *Signer) prefixFor(in *session, key *ringKey, path []byte) *prefix {
 	}
 	head := header{key: key.id, grant: s.inherit(in, kind != kindMedia)}
 	raw := head.append(nil)
-	b := &prefix{key: key, message: appendPrefix(nil, raw, in.grant.Claims), head: raw}
+	b := &prefix{key: key, message: appendPrefix(nil, raw, in.grant.Claims), start: newStart(s.mark, raw)}
 	in.prefix[kind&1].Store(b)
 	return b
 }
