@@ -1,5 +1,151 @@
 package rewrite
 
+import (
+	"encoding/binary"
+	"math/bits"
+	"slices"
+)
+
+// escapes holds what a Query makes of each byte: up to three bytes, the first lowest, their number above them, and what the
+// byte means on top.
+var escapes = escapeTable()
+
+func escapeTable() (t [256]uint64) {
+	for c := range t {
+		switch {
+		case class[c]&escaped == 0:
+			t[c] = 1<<24 | uint64(c)
+		case c == ' ':
+			t[c] = 1<<24 | '+'
+		default:
+			t[c] = 3<<24 | '%' | uint64(upperHex[c>>4])<<8 | uint64(upperHex[c&15])<<16
+		}
+		t[c] |= uint64(class[c]) << classAt
+	}
+	return t
+}
+
+const classAt = 32
+
+func escapedLen(e uint64) int { return int(uint32(e) >> 24) }
+
+// shape is what the plan wants to know of a reference, found out in one pass.
+type shape struct {
+	class     uint16 // the meanings of the bytes that a Query escapes
+	query     int    // where its query begins, or its length
+	name      int    // where the last element of its path begins
+	grown     int    // by how much what stands before that has become longer; put only
+	plain     bool   // nothing in that element is escaped; put only
+	dotted    bool   // a slash of its path is followed by a dot or a slash: there may be a dot segment
+	directive bool   // a parameter of its query is one
+	escapes   bool   // there is an escape in its path, or one that is none or could be taken for one of ours
+}
+
+// slack is how many bytes beyond the longest result a buffer has to have that put writes to.
+const slack = 8
+
+// put writes what a Query makes of s to buf, and returns how long that is. It stores words, and goes on behind the first
+// byte of each that has to be escaped.
+func (sh *shape) put(buf, s []byte) int {
+	*sh = shape{query: len(s)}
+	var all uint64
+	n, i := 0, 0
+	for i+word <= len(s) {
+		w := load(s, i)
+		store(buf, n, w)
+		odd := toEscape(w)
+		if odd == 0 {
+			i, n = i+word, n+word
+			continue
+		}
+		k := bits.TrailingZeros64(odd) / 8
+		i, n = i+k, n+k
+		e := putByte(buf, n, s[i])
+		if all |= e; e&(telling<<classAt) != 0 {
+			sh.note(s, i, n)
+		}
+		i, n = i+1, n+escapedLen(e)
+	}
+	for ; i < len(s); i++ {
+		e := putByte(buf, n, s[i])
+		if all |= e; e&(telling<<classAt) != 0 {
+			sh.note(s, i, n)
+		}
+		n += escapedLen(e)
+	}
+	sh.class = uint16(all >> classAt)
+	if sh.query == len(s) {
+		sh.plain = n-i == sh.grown
+	}
+	return n
+}
+
+func putByte(buf []byte, n int, c byte) uint64 {
+	e := escapes[c]
+	binary.LittleEndian.PutUint32(buf[n:n+4:n+4], uint32(e))
+	return e
+}
+
+// look is put without writing anything; in a query it passes over what has no meaning there.
+func (sh *shape) look(s []byte) {
+	*sh = shape{query: len(s)}
+	i := 0
+	for i+word <= len(s) {
+		var odd uint64
+		if w := load(s, i); sh.query == len(s) {
+			odd = toEscape(w)
+		} else {
+			odd = oddInQuery(w)
+		}
+		if odd == 0 {
+			i += word
+			continue
+		}
+		i += bits.TrailingZeros64(odd) / 8
+		sh.take(s, i)
+		i++
+	}
+	for ; i < len(s); i++ {
+		sh.take(s, i)
+	}
+}
+
+func (sh *shape) take(s []byte, i int) {
+	c := class[s[i]]
+	sh.class |= c
+	if c&telling != 0 {
+		sh.note(s, i, i)
+	}
+}
+
+// note takes in what the byte s[i], which is telling, means. What stands before it has become n bytes.
+func (sh *shape) note(s []byte, i, n int) {
+	switch s[i] {
+	case '/':
+		if sh.query == len(s) {
+			sh.name, sh.grown = i+1, n-i+len("%2F")-len("/")
+			sh.dotted = sh.dotted || i+1 < len(s) && (s[i+1] == '.' || s[i+1] == '/')
+		}
+	case '?':
+		if sh.query == len(s) {
+			sh.query, sh.plain = i, n-i == sh.grown
+		}
+		sh.directive = sh.directive || isDirective(s[i+1:])
+	case '&':
+		sh.directive = sh.directive || isDirective(s[i+1:])
+	case '%':
+		sh.escapes = sh.escapes || sh.query == len(s) || oddPercent(s[i:])
+	}
+}
+
+// appendEscaped appends what a Query makes of s.
+func appendEscaped(dst, s []byte) []byte {
+	var sh shape
+	n := len(dst)
+	dst = slices.Grow(dst, 3*len(s)+slack)
+	return dst[:n+sh.put(dst[n:cap(dst)], s)]
+}
+
 // What a byte means to the code that maps URLs. One table answers all questions at one look per byte.
 const (
 	escaped     = 1 << iota // a Query escapes it: what url.QueryEscape does, and "~", which some players escape on their own
@@ -9,7 +155,7 @@ const (
 	percent                 // begins an escape
 	special                 // begins a fragment or a variable reference
 	oddPath                 // is sent as an escape in a path
-	oddQuery                // is sent as an escape in a query, or would not survive in the query of a public URL, see odd.go
+	oddQuery                // is sent as an escape in a query, or would not survive in the query of a public URL, see escape.go
 	sentEscaped             // is sent as an escape in a query
 	hostBytes               // may stand in the authority of a URL
 	telling                 // means something by where it stands or by what follows

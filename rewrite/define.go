@@ -61,9 +61,9 @@ func (st *state) appendDefinition(dst []byte, done int, t *token) ([]byte, int) 
 // clientSees tells whether the URL by which the client knows the playlist has the query parameter.
 func (st *state) clientSees(d *definition) bool {
 	switch {
-	case st.sight == same:
+	case st.relation == same:
 		return true
-	case st.sight == redirected:
+	case st.relation == redirected:
 		return false
 	case st.Map == nil:
 		return true

@@ -1,147 +1,242 @@
 package rewrite
 
 import (
-	"encoding/binary"
-	"math/bits"
+	"bytes"
 	"slices"
+	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
-// escapes holds what a Query makes of each byte: up to three bytes, the first lowest, their number above them, and what the
-// byte means on top.
-var escapes = escapeTable()
+// Public URLs of Prefix and HostPath repeat the upstream path and query as they are sent. What something between here and
+// the next request would alter all the same (a browser, http.ServeMux) is odd: its first byte is written as "%25" and two
+// upper-case hexadecimal digits. In a path these are the second of two slashes, and the percent sign of an upstream
+// "%25", which would look like one of ours; in a query there are some more.
 
-func escapeTable() (t [256]uint64) {
-	for c := range t {
+// appendOdd appends the path, query and fragment of an upstream URL in the spelling of a public URL. after is the byte
+// that it will follow. ok is false for what cannot be mapped: dot segments, or a fragment behind an empty query.
+func appendOdd(dst, rest []byte, after byte) (_ []byte, ok bool) {
+	path, query, fragment := splitTail(rest)
+	if wire.Climbs(path) || len(query) == 1 && fragment != nil {
+		return dst, false
+	}
+	dst = appendOddPath(dst, path, after)
+	if query != nil {
+		directives := !isPlaylistPath(path)
+		dst = appendOddQuery(append(dst, '?'), query[1:], directives)
+	}
+	if fragment != nil {
+		// A client keeps fragments to itself, so it travels behind the query.
+		if query == nil {
+			dst = append(dst, '?')
+		}
+		dst = appendOddFragment(dst, fragment)
+	}
+	return dst, true
+}
+
+// splitTail splits what follows an authority. A query keeps its "?" and a fragment its "#", so that nil means absent.
+func splitTail(rest []byte) (path, query, fragment []byte) {
+	if i := bytes.IndexByte(rest, '#'); i >= 0 {
+		rest, fragment = rest[:i], rest[i:]
+	}
+	if i := bytes.IndexByte(rest, '?'); i >= 0 {
+		return rest[:i], rest[i:], fragment
+	}
+	return rest, nil, fragment
+}
+
+func appendOddPath(dst, path []byte, last byte) []byte {
+	for i, c := range path {
 		switch {
-		case class[c]&escaped == 0:
-			t[c] = 1<<24 | uint64(c)
-		case c == ' ':
-			t[c] = 1<<24 | '+'
+		case class[c]&oddPath != 0:
+			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
+		case c == '%' && !isEscape(path[i:]): // sent as %25
+			dst = append(dst, "%252525"...)
+		case c == '%' && oddPercent(path[i:]), c == '/' && last == '/':
+			dst = appendMark(dst, c)
 		default:
-			t[c] = 3<<24 | '%' | uint64(upperHex[c>>4])<<8 | uint64(upperHex[c&15])<<16
+			dst = append(dst, c)
 		}
-		t[c] |= uint64(class[c]) << classAt
+		last = c
 	}
-	return t
+	return dst
 }
 
-const classAt = 32
-
-func escapedLen(e uint64) int { return int(uint32(e) >> 24) }
-
-// shape is what the plan wants to know of a reference, found out in one pass.
-type shape struct {
-	class     uint16 // the meanings of the bytes that a Query escapes
-	query     int    // where its query begins, or its length
-	name      int    // where the last element of its path begins
-	grown     int    // by how much what stands before that has become longer; put only
-	plain     bool   // nothing in that element is escaped; put only
-	dotted    bool   // a slash of its path is followed by a dot or a slash: there may be a dot segment
-	directive bool   // a parameter of its query is one
-	escapes   bool   // there is an escape in its path, or one that is none or could be taken for one of ours
+func appendMark(dst []byte, c byte) []byte {
+	return append(dst, '%', '2', '5', upperHex[c>>4], upperHex[c&15])
 }
 
-// slack is how many bytes beyond the longest result a buffer has to have that put writes to.
-const slack = 8
+// appendOddQuery marks '#' too, and, if told so, the underscore of an upstream parameter that would pass for a delivery
+// directive of the client.
+func appendOddQuery(dst, query []byte, directives bool) []byte {
+	for i, c := range query {
+		switch {
+		case class[c]&sentEscaped != 0:
+			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
+		case class[c]&oddQuery != 0, c == '#', c == '%' && oddPercent(query[i:]),
+			c == '_' && directives && (i == 0 || query[i-1] == '&') && isDirective(query[i:]):
+			dst = appendMark(dst, c)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
 
-// put writes what a Query makes of s to buf, and returns how long that is. It stores words, and goes on behind the first
-// byte of each that has to be escaped.
-func (sh *shape) put(buf, s []byte) int {
-	*sh = shape{query: len(s)}
-	var all uint64
-	n, i := 0, 0
-	for i+word <= len(s) {
-		w := load(s, i)
-		store(buf, n, w)
-		odd := toEscape(w)
-		if odd == 0 {
-			i, n = i+word, n+word
+// appendOddFragment marks '&' too, so that what a client adds to the query can be told apart.
+func appendOddFragment(dst, fragment []byte) []byte {
+	for len(fragment) > 0 {
+		n := bytes.IndexByte(fragment, '&')
+		if n < 0 {
+			return appendOddQuery(dst, fragment, false)
+		}
+		dst = append(appendOddQuery(dst, fragment[:n], false), "%2526"...)
+		fragment = fragment[n+1:]
+	}
+	return dst
+}
+
+// oddPercent tells whether the percent sign that s begins with is none of a valid escape, or could be taken for one of ours.
+func oddPercent(s []byte) bool { return !isEscape(s) || s[1] == '2' && s[2] == '5' }
+
+func isEscape(s []byte) bool { return len(s) > 2 && isHex(s[1]) && isHex(s[2]) }
+
+const (
+	mark         = "%25"
+	fragmentMark = mark + "23"
+)
+
+// appendPlainPath undoes appendOddPath. It takes nothing but what appendOddPath writes: another spelling would pass the
+// rules that an application has for paths.
+func appendPlainPath(dst []byte, path string, after byte) ([]byte, bool) {
+	if strings.Contains(path, "//") || after == '/' && strings.HasPrefix(path, "/") {
+		return dst, false
+	}
+	if !strings.Contains(path, mark) {
+		return append(dst, path...), true
+	}
+	start := len(dst)
+	dst = appendUnmarked(dst, path)
+	return dst, string(appendOddPath(nil, dst[start:], after)) == path
+}
+
+// appendPlainQuery undoes what appendOdd made of query and fragment, and takes nothing else that has marks. Parameters
+// that a client added behind the fragment go where they belong.
+func appendPlainQuery(dst []byte, query string, playlist bool) ([]byte, bool) {
+	if strings.Contains(query, "#") {
+		return dst, false
+	}
+	query, fragment, found := strings.Cut(query, fragmentMark)
+	fragment, added, _ := strings.Cut(fragment, "&")
+	if !playlist {
+		query, added = withoutDirectives(query), withoutDirectives(added)
+	}
+	if added != "" {
+		query = strings.TrimPrefix(query+"&"+added, "&")
+	}
+	if query != "" {
+		start := len(dst) + 1
+		dst = appendUnmarked(append(dst, '?'), query)
+		if strings.Contains(query, mark) && string(appendOddQuery(nil, dst[start:], !playlist)) != query {
+			return dst, false
+		}
+	}
+	if found {
+		start := len(dst)
+		dst = appendUnmarked(append(dst, '#'), fragment)
+		if string(appendOddFragment(nil, dst[start:])) != fragmentMark+fragment {
+			return dst, false
+		}
+	}
+	return dst, true
+}
+
+// appendUnmarked undoes the marks of s.
+func appendUnmarked(dst []byte, s string) []byte {
+	for {
+		i := strings.Index(s, mark)
+		if i < 0 {
+			return append(dst, s...)
+		}
+		dst = append(dst, s[:i]...)
+		s = s[i:]
+		if len(s) < len("%25XX") || upperNibble(s[3]) > 15 || upperNibble(s[4]) > 15 {
+			dst, s = append(dst, mark...), s[len(mark):]
 			continue
 		}
-		k := bits.TrailingZeros64(odd) / 8
-		i, n = i+k, n+k
-		e := putByte(buf, n, s[i])
-		if all |= e; e&(telling<<classAt) != 0 {
-			sh.note(s, i, n)
-		}
-		i, n = i+1, n+escapedLen(e)
+		dst, s = append(dst, upperNibble(s[3])<<4|upperNibble(s[4])), s[len("%25XX"):]
 	}
-	for ; i < len(s); i++ {
-		e := putByte(buf, n, s[i])
-		if all |= e; e&(telling<<classAt) != 0 {
-			sh.note(s, i, n)
-		}
-		n += escapedLen(e)
-	}
-	sh.class = uint16(all >> classAt)
-	if sh.query == len(s) {
-		sh.plain = n-i == sh.grown
-	}
-	return n
 }
 
-func putByte(buf []byte, n int, c byte) uint64 {
-	e := escapes[c]
-	binary.LittleEndian.PutUint32(buf[n:n+4:n+4], uint32(e))
-	return e
-}
-
-// look is put without writing anything; in a query it passes over what has no meaning there.
-func (sh *shape) look(s []byte) {
-	*sh = shape{query: len(s)}
-	i := 0
-	for i+word <= len(s) {
-		var odd uint64
-		if w := load(s, i); sh.query == len(s) {
-			odd = toEscape(w)
+// harmless escapes, from start on, the bytes that would end the URI before its end or turn it into something else.
+func harmless(dst []byte, start int, form form) []byte {
+	if plainlyHarmless(dst[start:], form) || !anyHarmful(dst[start:], form) {
+		return dst
+	}
+	u := slices.Clone(dst[start:])
+	dst = dst[:start]
+	for i, c := range u {
+		if harmful(u, i, form) {
+			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
 		} else {
-			odd = oddInQuery(w)
+			dst = append(dst, c)
 		}
-		if odd == 0 {
-			i += word
-			continue
-		}
-		i += bits.TrailingZeros64(odd) / 8
-		sh.take(s, i)
-		i++
 	}
-	for ; i < len(s); i++ {
-		sh.take(s, i)
-	}
+	return dst
 }
 
-func (sh *shape) take(s []byte, i int) {
-	c := class[s[i]]
-	sh.class |= c
-	if c&telling != 0 {
-		sh.note(s, i, i)
+// plainlyHarmless tells at a glance that there is nothing to escape.
+func plainlyHarmless(u []byte, form form) bool {
+	if len(u) == 0 {
+		return true
 	}
+	return form != bare && u[0] > '#' && u[len(u)-1] > ' ' && bytes.IndexByte(u, '{') < 0 &&
+		bytes.IndexByte(u, '"') < 0 && bytes.IndexByte(u, '\n') < 0 && bytes.IndexByte(u, '\r') < 0
 }
 
-// note takes in what the byte s[i], which is telling, means. What stands before it has become n bytes.
-func (sh *shape) note(s []byte, i, n int) {
-	switch s[i] {
-	case '/':
-		if sh.query == len(s) {
-			sh.name, sh.grown = i+1, n-i+len("%2F")-len("/")
-			sh.dotted = sh.dotted || i+1 < len(s) && (s[i+1] == '.' || s[i+1] == '/')
+// ordinary tells whether there is nothing in s that harmless would escape anywhere but at the beginning of a URL; it may
+// be wrong about what is.
+func ordinary(s []byte) bool {
+	for i := 0; i+word <= len(s); i += word {
+		if extraordinary(load(s, i)) {
+			return false
 		}
-	case '?':
-		if sh.query == len(s) {
-			sh.query, sh.plain = i, n-i == sh.grown
-		}
-		sh.directive = sh.directive || isDirective(s[i+1:])
-	case '&':
-		sh.directive = sh.directive || isDirective(s[i+1:])
-	case '%':
-		sh.escapes = sh.escapes || sh.query == len(s) || oddPercent(s[i:])
 	}
+	if len(s) >= word {
+		return !extraordinary(load(s, len(s)-word))
+	}
+	for _, c := range s {
+		if c <= '"' || c == '{' {
+			return false
+		}
+	}
+	return true
 }
 
-// appendEscaped appends what a Query makes of s.
-func appendEscaped(dst, s []byte) []byte {
-	var sh shape
-	n := len(dst)
-	dst = slices.Grow(dst, 3*len(s)+slack)
-	return dst[:n+sh.put(dst[n:cap(dst)], s)]
+func extraordinary(w uint64) bool { return below(w, '"'+1)|below(w^'{'*ones, 1) != 0 }
+
+func anyHarmful(u []byte, form form) bool {
+	for i := range u {
+		if harmful(u, i, form) {
+			return true
+		}
+	}
+	return false
+}
+
+func harmful(u []byte, i int, form form) bool {
+	switch c := u[i]; c {
+	case '\r', '\n':
+		return true
+	case '"':
+		return form != line
+	case '{':
+		return i+1 < len(u) && u[i+1] == '$'
+	case ',', ' ', '\t':
+		return form == bare || c != ',' && form == line && (i == 0 || i == len(u)-1)
+	case '#':
+		return form == line && i == 0
+	}
+	return false
 }

@@ -71,6 +71,6 @@ func (rw *Rewriter) documentFor(r *http.Request, method string) *document {
 		base += "?" + r.URL.RawQuery
 	}
 	return &document{
-		rw: rw, ctx: r.Context(), base: rw.Public + base, path: r.URL.Path, sight: same, head: method == http.MethodHead,
+		rw: rw, ctx: r.Context(), base: rw.Public + base, path: r.URL.Path, relation: same, head: method == http.MethodHead,
 	}
 }

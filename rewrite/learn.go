@@ -3,13 +3,13 @@ package rewrite
 import "bytes"
 
 // learn makes the unit one of these lines, with their URI and what became of it.
-func (u *unit) learn(lines []byte, t *token, token span, url []byte, way *way) {
+func (u *unit) learn(lines []byte, t *token, token span, url []byte, mapping *mapping) {
 	u.token, u.child, u.form = token, t.tag.child, t.form
 	u.src = append(u.room.src[:0], lines...)
-	u.below = token.start + way.lead
-	u.name = span{u.below + way.name.start, u.below + way.name.end}
+	u.below = token.start + mapping.lead
+	u.name = span{u.below + mapping.name.start, u.below + mapping.name.end}
 	u.moved = nil
-	if way.query {
+	if mapping.query {
 		u.moved = u.room.moved[:0]
 		moved := 0
 		for _, c := range u.src[u.below:token.end] {
@@ -18,25 +18,25 @@ func (u *unit) learn(lines []byte, t *token, token span, url []byte, way *way) {
 		}
 	}
 	u.words, u.signature = u.room.words[:0], signature{}
-	free, hex := span{u.below, u.below + way.free}, hexNumber(u.src, token.end)
+	free, hex := span{u.below, u.below + mapping.free}, hexNumber(u.src, token.end)
 	for at := 0; at < len(lines); at += word {
 		u.words = append(u.words, u.wordOf(min(at, len(lines)-word), free, hex))
 	}
 	u.tellApart()
-	u.fill(url, way)
+	u.fill(url, mapping)
 }
 
 // fill makes out of what became of the URI.
-func (u *unit) fill(url []byte, way *way) {
+func (u *unit) fill(url []byte, mapping *mapping) {
 	if u.out == nil {
 		u.out = u.room.out[:0]
 	}
 	u.out = append(append(append(u.out[:0], u.src[:u.token.start]...), url...), u.src[u.token.end:]...)
 	u.url = span{u.token.start, u.token.start + len(url)}
-	if u.second = way.second; u.second > 0 {
+	if u.second = mapping.second; u.second > 0 {
 		u.second += u.token.start
 	}
-	u.rest = u.url.start + way.rest
+	u.rest = u.url.start + mapping.rest
 	u.pass, u.signed = 0, false
 	u.place()
 }
@@ -119,7 +119,7 @@ func hexNumber(src []byte, from int) span {
 
 // renew makes out for the plan at hand, which is that of another directory. false: the URI leads elsewhere now.
 func (u *unit) renew(p *plan, buf []byte) ([]byte, bool) {
-	var w way
+	var w mapping
 	url, ok := p.append(buf[:0], u.src[u.token.start:u.token.end], &w)
 	if ok = ok && w.known && u.token.start+w.lead == u.below && len(u.src)+len(url) <= 2*maxUnit; ok {
 		u.fill(url, &w)

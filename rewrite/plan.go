@@ -63,8 +63,8 @@ func (p *plan) prepare(rw *Rewriter, b *base) {
 	}
 }
 
-// way is how a reference became its public URL.
-type way struct {
+// mapping is how a reference became its public URL.
+type mapping struct {
 	lead   int  // bytes before what is below the directory: "../", "/", or none
 	rest   int  // where in the URL what is below the directory stands
 	query  bool // and is escaped as in a query
@@ -75,7 +75,7 @@ type way struct {
 }
 
 // append appends the public URL of a reference; false: the reference has to go the long way.
-func (p *plan) append(dst, ref []byte, w *way) ([]byte, bool) {
+func (p *plan) append(dst, ref []byte, w *mapping) ([]byte, bool) {
 	stem, rest := p.locate(ref)
 	if len(stem) == 0 {
 		return dst, false
@@ -87,7 +87,7 @@ func (p *plan) append(dst, ref []byte, w *way) ([]byte, bool) {
 	return p.appendTree(dst, stem, rest, w)
 }
 
-func (p *plan) appendTree(dst, stem, rest []byte, w *way) ([]byte, bool) {
+func (p *plan) appendTree(dst, stem, rest []byte, w *mapping) ([]byte, bool) {
 	var sh shape
 	sh.look(rest)
 	if sh.unusual(rest) || sh.escapes || sh.directive || sh.class&(oddPath|oddQuery) != 0 {
@@ -107,7 +107,7 @@ func (sh *shape) unusual(ref []byte) bool {
 	return sh.dotted || sh.class&special != 0 || sh.class&colon != 0 && schemeLen(ref) > 0
 }
 
-func (p *plan) appendQuery(dst, stem, rest []byte, w *way) ([]byte, bool) {
+func (p *plan) appendQuery(dst, stem, rest []byte, w *mapping) ([]byte, bool) {
 	// The name comes first and is known last, so what follows it is written at a distance and moved.
 	start, before := len(dst), len(p.head)+maxName+len(p.mid)+len(stem)
 	dst = slices.Grow(dst, before+3*len(rest)+slack)

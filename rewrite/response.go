@@ -37,7 +37,7 @@ import (
 // begins), or one that is larger than MaxSize, or in an unknown encoding; other errors are those of reading the body and
 // of Append.
 func (rw *Rewriter) ModifyResponse(resp *http.Response) error {
-	d := &document{rw: rw, resp: resp, ctx: context.Background(), sight: mapped}
+	d := &document{rw: rw, resp: resp, ctx: context.Background(), relation: mapped}
 	req := resp.Request
 	if req != nil {
 		d.path = req.URL.Path
@@ -53,7 +53,7 @@ func (rw *Rewriter) ModifyResponse(resp *http.Response) error {
 		d.base = baseOf(req.URL)
 		d.head = req.Method == http.MethodHead
 		if req.Response != nil { // net/http: the redirect that led here
-			d.sight = redirected
+			d.relation = redirected
 			d.entry = baseOf(firstAsked(req))
 		}
 	}
@@ -82,14 +82,14 @@ func firstAsked(req *http.Request) *url.URL {
 
 // document is a response that may be one of those which are rewritten.
 type document struct {
-	rw    *Rewriter
-	resp  *http.Response
-	ctx   context.Context
-	base  string // the URL against which references are resolved
-	entry string // the URL from which redirects led to it; "": none did
-	path  string // the path of base
-	head  bool   // the answer to HEAD
-	sight sight
+	rw       *Rewriter
+	resp     *http.Response
+	ctx      context.Context
+	base     string // the URL against which references are resolved
+	entry    string // the URL from which redirects led to it; "": none did
+	path     string // the path of base
+	head     bool   // the answer to HEAD
+	relation relation
 }
 
 func (d *document) modify() error {
@@ -160,7 +160,7 @@ func (d *document) rewritePlaylist(s *source) error {
 
 // pass is what is to be known for a text of that length.
 func (d *document) pass(length int) pass {
-	return pass{ctx: d.ctx, base: d.base, entry: d.entry, sight: d.sight, most: d.most(length)}
+	return pass{ctx: d.ctx, base: d.base, entry: d.entry, relation: d.relation, most: d.most(length)}
 }
 
 // most is how many bytes a document of so many may become.

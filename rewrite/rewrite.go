@@ -38,7 +38,7 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 		dst = append(dst, st.src[st.done:t.start]...)
 		st.done = t.end
 		at, short := len(dst), false
-		var w way
+		var w mapping
 		if st.plan.mapper != nil && t.form != bare && !t.tag.absolute && (!t.tag.report || st.Sign == nil) && st.fragmentFor(&t) == "" {
 			dst, short = st.plan.append(dst, st.src[t.start:t.end], &w)
 		}
@@ -179,7 +179,7 @@ func (st *state) appendReference(dst, text []byte, t *token) ([]byte, error) {
 }
 
 // appendRead is appendPublic for a reference that the Mapper does not take: read as a browser reads it, it may.
-func (st *state) appendRead(dst, ref, fragment []byte, t *token) ([]byte, mapping, error) {
+func (st *state) appendRead(dst, ref, fragment []byte, t *token) ([]byte, outcome, error) {
 	start := len(dst)
 	read, ok := st.base.appendAsBrowser(st.read[:0], ref)
 	st.read = read
@@ -198,18 +198,18 @@ func (st *state) appendRead(dst, ref, fragment []byte, t *token) ([]byte, mappin
 	return append(dst, st.abs...), leftAlone, st.unmapped(t, ref)
 }
 
-// mapping is how a reference became what a player sees.
-type mapping uint8
+// outcome is how a reference became what a player sees.
+type outcome uint8
 
 const (
-	leftAlone mapping = iota // the Mapper does not cover it
+	leftAlone outcome = iota // the Mapper does not cover it
 	unchanged
 	replaced
 )
 
 // appendPublic appends the public URL of the URL in st.abs, without its fragment. The fragment that takes variables along is
 // mapped with it.
-func (st *state) appendPublic(dst []byte, t *token, fragment []byte) (_ []byte, _ mapping, err error) {
+func (st *state) appendPublic(dst []byte, t *token, fragment []byte) (_ []byte, _ outcome, err error) {
 	start, upstream := len(dst), len(st.abs)
 	st.pace.soon()
 	if st.Skip != nil {

@@ -94,7 +94,7 @@ type Rewriter struct {
 // all of them 32 times the bytes of the playlist or 8 MiB, whichever is less; a reference that goes beyond is one to an undefined variable. Time grows with the bytes read and written. Append
 // ends soon after ctx does.
 func (rw *Rewriter) Append(ctx context.Context, dst, playlist []byte, base string) ([]byte, error) {
-	return rw.append(pass{ctx: ctx, base: base, sight: mapped, most: max(maxOutput, mostGrowth*len(playlist))}, dst, playlist)
+	return rw.append(pass{ctx: ctx, base: base, relation: mapped, most: max(maxOutput, mostGrowth*len(playlist))}, dst, playlist)
 }
 
 const (
@@ -102,22 +102,22 @@ const (
 	mostGrowth = 8 // a URI of one byte can become one of hundreds
 )
 
-// sight is how the URL of a playlist relates to the one that the client asked for.
-type sight uint8
+// relation is how the URL of a playlist relates to the one that the client asked for.
+type relation uint8
 
 const (
-	mapped     sight = iota // the client's is what Map makes of it
-	same                    // the client's is the same
-	redirected              // the client's is another one
+	mapped     relation = iota // the client's is what Map makes of it
+	same                       // the client's is the same
+	redirected                 // the client's is another one
 )
 
 // pass is what a Rewriter has to know of one document.
 type pass struct {
-	ctx   context.Context
-	base  string // the URL against which references are resolved
-	entry string // the one that led there by redirects; "": the same
-	sight sight
-	most  int // bytes that it may become
+	ctx      context.Context
+	base     string // the URL against which references are resolved
+	entry    string // the one that led there by redirects; "": the same
+	relation relation
+	most     int // bytes that it may become
 }
 
 func (rw *Rewriter) append(p pass, dst, playlist []byte) ([]byte, error) {

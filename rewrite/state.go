@@ -30,7 +30,7 @@ type state struct {
 	alike     AlikeSigner // the Rewriter's, if it is one
 	ctx       context.Context
 	src       []byte
-	sight     sight
+	relation  relation
 	entry     string // the URL that was asked for, if that is another
 	most      int    // bytes that the result may have
 	pass      int    // counts the playlists
@@ -51,7 +51,7 @@ func newState() *state { return states.Get().(*state) }
 
 // open takes in what is to be done.
 func (st *state) open(rw *Rewriter, p pass) {
-	st.Rewriter, st.ctx, st.sight, st.most, st.entry = rw, p.ctx, p.sight, p.most, p.entry
+	st.Rewriter, st.ctx, st.relation, st.most, st.entry = rw, p.ctx, p.relation, p.most, p.entry
 	st.alike, _ = rw.Sign.(AlikeSigner)
 }
 
@@ -92,4 +92,33 @@ func (st *state) free() {
 	st.heritage.take(nil, "", "")
 	st.Rewriter, st.alike, st.ctx, st.src, st.entry = nil, nil, nil, nil, ""
 	states.Put(st)
+}
+
+// pace counts the work that a playlist makes, in bytes that are looked at or written and in tokens, and ends it with its
+// context.
+type pace struct {
+	ctx  context.Context // nil: nothing ends it
+	done int             // so far
+	look int             // when to look at the context next
+	err  error           // of the context
+}
+
+const (
+	perToken = 256     // what a token counts, in bytes
+	perLook  = 1 << 20 // a millisecond or a few
+)
+
+// soon says that a hook is called, which may take its time.
+func (p *pace) soon() { p.look -= perLook / 8 }
+
+// work counts n bytes, and reports whether to go on.
+func (p *pace) work(n int) bool {
+	p.done += n
+	if p.done >= p.look && p.err == nil {
+		p.look = p.done + perLook
+		if p.ctx != nil {
+			p.err = p.ctx.Err()
+		}
+	}
+	return p.err == nil
 }

@@ -79,7 +79,7 @@ func (us *units) found(u *unit) {
 
 // learn remembers lines that no unit matched, if lines as long were missed before: what does not come twice is not
 // worth it, and neither is a playlist in which hardly anything does.
-func (us *units) learn(lines []byte, t *token, token span, url []byte, way *way, turn int) {
+func (us *units) learn(lines []byte, t *token, token span, url []byte, mapping *mapping, turn int) {
 	if us.patience < effort || us.hope < 0 || len(lines) > maxUnit || len(lines)+len(url) > 2*maxUnit || len(lines) < word ||
 		lines[len(lines)-1] != '\n' || !us.missedBefore(len(lines)) {
 		return
@@ -94,7 +94,7 @@ func (us *units) learn(lines []byte, t *token, token span, url []byte, way *way,
 	u := &us.all[us.victim]
 	us.ends[us.victim] = uint16(len(lines) - 1)
 	us.victim = (us.victim + 1) % maxUnits
-	u.learn(lines, t, token, url, way)
+	u.learn(lines, t, token, url, mapping)
 	u.next, u.turn = nil, turn
 	if us.last != nil {
 		us.last.next = u
