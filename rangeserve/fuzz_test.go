@@ -7,14 +7,15 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"github.com/hlsproxy/hlsproxy/internal/rangecases"
 	"github.com/hlsproxy/hlsproxy/rangeserve"
 	"github.com/stretchr/testify/require"
 )
 
 // FuzzParse: what comes back lies in the body, does not touch, and is little.
 func FuzzParse(f *testing.F) {
-	for _, c := range rangeCases() {
-		f.Add(c.header, int64(c.size))
+	for _, c := range rangecases.Ranges() {
+		f.Add(c.Header, int64(c.Size))
 	}
 	f.Add("bytes=9223372036854775806-", int64(1<<63-1))
 	f.Fuzz(func(t *testing.T, header string, size int64) {
@@ -42,8 +43,8 @@ func FuzzParse(f *testing.F) {
 
 // FuzzServe: Serve and Handler give the same answer, whatever the request says, and never more than the parts asked for.
 func FuzzServe(f *testing.F) {
-	for _, c := range rangeCases() {
-		f.Add(c.header, "", "", "", uint16(c.size), uint8(7))
+	for _, c := range rangecases.Ranges() {
+		f.Add(c.Header, "", "", "", uint16(c.Size), uint8(7))
 	}
 	for _, c := range []string{`"v1"`, `W/"v1"`, "*", `"x", "v1"`, "Thu, 29 Feb 2024 12:30:45 GMT"} {
 		f.Add("bytes=0-1", c, "", "", uint16(10), uint8(1))

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hlsproxy/hlsproxy/internal/rangecases"
 	"github.com/hlsproxy/hlsproxy/rangeserve"
 	"github.com/stretchr/testify/require"
 )
@@ -15,8 +16,8 @@ func TestRanges(t *testing.T) {
 		body := bodyOf(size)
 		for _, target := range targets(t, body) {
 			t.Run(fmt.Sprintf("%s/%d bytes", target.name, size), func(t *testing.T) {
-				for _, c := range rangeCases() {
-					if c.size == size {
+				for _, c := range rangecases.Ranges() {
+					if c.Size == size {
 						requireCase(t, target, c, body)
 					}
 				}
@@ -25,27 +26,27 @@ func TestRanges(t *testing.T) {
 	}
 }
 
-func requireCase(t *testing.T, target target, c rangeCase, body []byte) {
+func requireCase(t *testing.T, target target, c rangecases.Range, body []byte) {
 	t.Helper()
 	defer func() {
 		if t.Failed() {
-			t.Logf("Range: %.100s", c.header)
+			t.Logf("Range: %.100s", c.Header)
 		}
 	}()
-	a := ask(t, "GET", target.url, "Range: "+c.header)
+	a := ask(t, "GET", target.url, "Range: "+c.Header)
 	switch {
-	case c.want == "200", target.cuts && !ascends(c, len(body)):
+	case c.Want == "200", target.cuts && !ascends(c, len(body)):
 		requireWhole(t, a, body)
-	case c.want == "416":
+	case c.Want == "416":
 		requireRefused(t, a, len(body))
 	default:
-		requirePartial(t, a, c.want, body)
+		requirePartial(t, a, c.Want, body)
 	}
 }
 
 // ascends reports whether the parts of a case lie in the order in which they are asked for.
-func ascends(c rangeCase, size int) bool {
-	ranges, _ := rangeserve.Parse(c.header, int64(size))
+func ascends(c rangecases.Range, size int) bool {
+	ranges, _ := rangeserve.Parse(c.Header, int64(size))
 	for i := 1; i < len(ranges); i++ {
 		if ranges[i].Start < ranges[i-1].Start {
 			return false
