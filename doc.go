@@ -6,6 +6,7 @@
 //   - cache is an http.RoundTripper that asks the origin once however many viewers ask at the same time.
 //   - sign makes links that expire, and hands a viewer's grant on to every URI of the playlists it fetches.
 //   - corsmw answers preflights and puts CORS headers on every status.
+//   - audience knows who is watching: sessions, limits, events, an access log.
 //   - origin is the upstream side: Guard decides which addresses are dialled, Pool which origin is asked, Proxy joins
 //     the handlers to the transports.
 //
