@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"net"
 	"net/url"
@@ -79,31 +80,49 @@ type rendezvous struct {
 	list  []string
 	asked time.Time
 	gone  gone
+
+	polling bool
 }
 
-// Members is the list as it was up to 5 s ago. One caller asks for a new one; the others do not wait.
+// Members is the list as it was up to 5 s ago, or, while a new one is asked for, a little longer: only the first is waited for.
 func (d *rendezvous) Members(ctx context.Context) ([]string, error) {
 	d.mu.Lock()
-	list, now := d.list, time.Now()
-	if list != nil && now.Sub(d.asked) < pollEvery {
-		d.mu.Unlock()
+	list, due := d.list, time.Since(d.asked) >= pollEvery && !d.polling
+	if list != nil && due {
+		d.polling = true
+		go d.poll()
+	}
+	d.mu.Unlock()
+	if list != nil {
 		return list, nil
 	}
-	d.asked = now
-	d.mu.Unlock()
-	fresh, err := d.members(ctx)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err == nil && len(fresh) > 0 {
-		d.list = fresh
-	}
-	if d.list == nil && err == nil {
+	return d.ask(ctx)
+}
+
+// poll asks for a new list in the background.
+func (d *rendezvous) poll() {
+	ctx, cancel := context.WithTimeout(context.Background(), pollEvery)
+	defer cancel()
+	_, _ = d.ask(ctx)
+}
+
+// ask asks for a list. When that fails the last one goes on.
+func (d *rendezvous) ask(ctx context.Context) (list []string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("cluster: the list of members: %v", p)
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.asked, d.polling = time.Now(), false
+		if err == nil {
+			d.list = list
+		}
+	}()
+	if list, err = d.members(ctx); err == nil && len(list) == 0 {
 		err = errNoMembers
 	}
-	if d.list != nil {
-		err = nil
-	}
-	return d.list, err
+	return list, err
 }
 
 func (d *rendezvous) Holder(ctx context.Context, key, self string) (string, error) {

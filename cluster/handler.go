@@ -188,6 +188,7 @@ func (s *signs) stop() {
 // pour sends a body as it comes.
 func pour(w http.ResponseWriter, body io.ReadCloser) error {
 	out := &patient{w, http.NewResponseController(w)}
+	defer out.wait() // the end of the answer is still to be written
 	if to, ok := body.(io.WriterTo); ok {
 		_, err := to.WriteTo(out)
 		return err
@@ -221,14 +222,24 @@ type patient struct {
 }
 
 func (p *patient) Write(b []byte) (int, error) {
-	if err := p.rc.SetWriteDeadline(time.Now().Add(stallLimit)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := p.wait(); err != nil {
 		return 0, err
 	}
 	return p.w.Write(b)
 }
 
+func (p *patient) wait() error {
+	if err := p.rc.SetWriteDeadline(time.Now().Add(stallLimit)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
+}
+
 // FlushError sends on what is buffered.
 func (p *patient) FlushError() error {
+	if err := p.wait(); err != nil {
+		return err
+	}
 	if err := p.rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
