@@ -41,7 +41,7 @@ func TestManyViewersOfOneColdSegment(t *testing.T) {
 			want := bodyOf(path, "1", 4<<20)
 			var mu sync.Mutex
 			var first, last []time.Duration
-			all(500, func(i int) {
+			all(crowd, func(i int) {
 				s := view(nodes[i%4].url + "/live" + path)
 				mu.Lock()
 				defer mu.Unlock()
