@@ -15,8 +15,9 @@ import (
 
 // Dir is a Store in files, bounded by bytes, that survives a restart. Each Entry is one file, which appears under its name
 // when it is whole: a process that is killed leaves no half entries. What it drops, and what it refuses (a file that was
-// changed behind its back), it asks the origin for again. An Entry that is dropped stays whole for whoever reads it. Its
-// methods may be called concurrently; a directory must not be used by two of them at a time.
+// changed behind its back), it asks the origin for again. An Entry that is dropped stays whole for those who read it. Its
+// methods may be called concurrently. A directory belongs to one Dir at a time, and as long as the process lives to no other
+// process. One that is to overlap with its successor hands over its listener, or has a directory of its own.
 //
 // Bodies are read from their files, by sendfile where the response and the system allow it.
 type Dir struct {
@@ -36,11 +37,22 @@ const (
 	tempSuffix = ".hlsproxy-tmp"
 )
 
-// NewDir returns a Dir that takes at most maxBytes, headers included, and has what is left of an earlier one in the same
-// directory. The directory is made if it is missing; an error is one of the file system.
+// ErrDirInUse is what NewDir fails with where another process uses the directory. The system forgets that process when it ends,
+// however it ends.
+var ErrDirInUse = errors.New("another process uses the directory")
+
+// lockName is a file of no bytes that a process has locked while it uses the directory.
+const lockName = "hlsproxy.lock"
+
+// NewDir returns a Dir that takes at most maxBytes, in whole blocks of 4 KiB a file, headers included, and has what is left of
+// an earlier one in the same directory. The directory is made if it is missing; an error is ErrDirInUse or one of the file
+// system.
 func NewDir(dir string, maxBytes int64) (*Dir, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
+	}
+	if err := lockDir(dir); err != nil {
+		return nil, fmt.Errorf("cache: %s: %w", dir, err)
 	}
 	d := &Dir{dir: dir, max: max(maxBytes, 0), policy: evict.New(max(maxBytes, 0), func(**Entry) bool { return false })}
 	files, err := os.ReadDir(dir)
