@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log"
 	"math"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -53,25 +52,6 @@ func (e slowError) Error() string { return "origin: " + string(e) }
 func (slowError) Timeout() bool   { return true }
 func (slowError) Temporary() bool { return true }
 func (slowError) HTTPStatus() int { return http.StatusGatewayTimeout }
-
-// statusOf is the status that an error stands for: its own, 504 for a timeout, otherwise def.
-func statusOf(err error, def int) int {
-	var known interface{ HTTPStatus() int }
-	if errors.As(err, &known) {
-		if s := known.HTTPStatus(); s >= 400 && s <= 599 {
-			return s
-		}
-	}
-	if isTimeout(err) {
-		return http.StatusGatewayTimeout
-	}
-	return def
-}
-
-func isTimeout(err error) bool {
-	var slow net.Error
-	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &slow) && slow.Timeout()
-}
 
 // upstreamError is an error of Proxy.Upstream: the request's fault unless it says otherwise.
 type upstreamError struct{ err error }

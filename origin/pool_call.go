@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/httpstatus"
 )
 
 // call is one request to one origin, from the dial to the last byte.
@@ -76,11 +78,13 @@ func (c *call) count(f failure, ofStream bool) {
 // ofConnection reports that a connection failed, which says something of the origin: silence may be that of a stream.
 func ofConnection(err error) bool {
 	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, errHandshake) || !isTimeout(err)
+	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, errHandshake) || !httpstatus.IsTimeout(err)
 }
 
 // left reports a caller that went away. One whose own limit ended the wait has a reason to complain.
-func (c *call) left() bool { return c.caller.Err() != nil && !isTimeout(context.Cause(c.caller)) }
+func (c *call) left() bool {
+	return c.caller.Err() != nil && !httpstatus.IsTimeout(context.Cause(c.caller))
+}
 
 // answered takes note of a header and watches the body.
 func (c *call) answered(resp *http.Response) {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/internal/httpstatus"
 	"github.com/hlsproxy/hlsproxy/internal/waits"
 )
 
@@ -197,9 +198,9 @@ func (f *fetch) end() {
 func (p *Proxy) Status(err error) int {
 	var bad *upstreamError
 	if errors.As(err, &bad) {
-		return statusOf(bad.err, http.StatusBadRequest)
+		return httpstatus.Or(bad.err, http.StatusBadRequest)
 	}
-	return statusOf(err, http.StatusBadGateway)
+	return httpstatus.Or(err, http.StatusBadGateway)
 }
 
 // waitOf is a Wait as others compare it.

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/internal/hop"
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 	"github.com/hlsproxy/hlsproxy/internal/maker"
 	"github.com/hlsproxy/hlsproxy/internal/wire"
@@ -175,11 +176,10 @@ func DefaultHeader() []string { return slices.Clone(defaultHeader) }
 // isHopByHop reports the fields of one connection (RFC 9110 section 7.6.1), and those that Proxy sets itself.
 func isHopByHop(name string) bool {
 	switch name {
-	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer",
-		"Transfer-Encoding", "Upgrade", "Host", "Content-Length", "Accept-Encoding", "Via":
+	case "Host", "Content-Length", "Accept-Encoding", "Via":
 		return true
 	}
-	return false
+	return hop.Is(name)
 }
 
 // passable is what may go upstream of a caller's list of names.
@@ -199,7 +199,7 @@ var conditional = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If
 func (f *fetch) header(u *url.URL, allow []string, first bool) http.Header {
 	playlist := isPlaylistPath(u)
 	in, out := f.viewer.Header, make(http.Header, 8)
-	named := connectionNamed(in)
+	named := hop.Named(in)
 	for _, name := range allow {
 		if v := in[name]; len(v) > 0 && !slices.Contains(named, name) {
 			out[name] = v
@@ -253,17 +253,6 @@ func areDigits(s string, most int) bool {
 		}
 	}
 	return len(s) <= most
-}
-
-// connectionNamed are the fields that the Connection header declares to be of this connection only.
-func connectionNamed(h http.Header) []string {
-	var names []string
-	for _, line := range h["Connection"] {
-		for name := range strings.SplitSeq(line, ",") {
-			names = append(names, textproto.CanonicalMIMEHeaderKey(strings.TrimSpace(name)))
-		}
-	}
-	return names
 }
 
 func isPlaylistPath(u *url.URL) bool { return hls.ByName(u.Path) == hls.Playlist }

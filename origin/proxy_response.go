@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/internal/hop"
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
@@ -38,7 +39,7 @@ func exposable(names []string) []string {
 
 // clean takes everything out of an upstream header that is not passed on, neither always nor because more names it.
 func clean(h http.Header, more []string) {
-	named := connectionNamed(h)
+	named := hop.Named(h)
 	for name := range h {
 		if !isPassed(name) && !slices.Contains(more, name) || slices.Contains(named, name) {
 			delete(h, name)
@@ -49,7 +50,7 @@ func clean(h http.Header, more []string) {
 // announce copies the header of the answer to w. What a hook added is there, too; fields of the connection never are.
 func (v *viewer) announce() {
 	h, resp := v.Header(), v.resp
-	named := connectionNamed(resp.Header)
+	named := hop.Named(resp.Header)
 	for name, values := range resp.Header {
 		if name != "Content-Length" && (isHopByHop(name) || slices.Contains(named, name)) {
 			continue

@@ -2,13 +2,13 @@ package rewrite
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"net/http"
 	"slices"
 	"strconv"
 
 	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/internal/httpstatus"
 )
 
 // capture is the ResponseWriter that next writes to. It holds an answer back until it is known not to be a document.
@@ -182,10 +182,9 @@ func (c *capture) fail(err error) {
 		h.Del(name)
 	}
 	h.Set("Cache-Control", "no-store")
-	status := http.StatusBadGateway
-	var known interface{ HTTPStatus() int }
-	if errors.As(err, &known) {
-		status = known.HTTPStatus()
+	status, ok := httpstatus.Of(err)
+	if !ok {
+		status = http.StatusBadGateway
 	}
 	http.Error(c.ResponseWriter, http.StatusText(status), status)
 }

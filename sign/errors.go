@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strconv"
 
+	"github.com/hlsproxy/hlsproxy/internal/httpstatus"
 	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
@@ -50,11 +51,8 @@ var ErrNoViewer = errors.New("sign: Config.Claims is set and there is no request
 
 // statusOf returns the status of a refusal that an error knows for itself, else 403.
 func statusOf(err error) int {
-	var known interface{ HTTPStatus() int }
-	if errors.As(err, &known) {
-		if status := known.HTTPStatus(); status >= 400 && status <= 599 {
-			return status
-		}
+	if status, ok := httpstatus.Of(err); ok {
+		return status
 	}
 	return http.StatusForbidden
 }

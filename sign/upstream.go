@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hlsproxy/hlsproxy/internal/hop"
 	"github.com/hlsproxy/hlsproxy/internal/maker"
 	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
@@ -114,12 +115,11 @@ func (u *Upstream) fields(upstream []byte) (*fields, error) {
 // isSealable reports whether a name is that of an end-to-end field of a request that a proxy does not set itself.
 func isSealable(name string) bool {
 	switch name {
-	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding",
-		"Upgrade", "Host", "Content-Length", "Accept-Encoding", "Via", "Expect",
+	case "Host", "Content-Length", "Accept-Encoding", "Via", "Expect",
 		"Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "Cache-Control", "Pragma":
 		return false
 	}
-	return name != "" && strings.Trim(name, "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") == ""
+	return name != "" && !hop.Is(name) && strings.Trim(name, "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") == ""
 }
 
 // visit is the request for a sealed URL. It is the maker.Fields of all requests that it leads to.

@@ -3,29 +3,21 @@
 package rules
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 
+	"github.com/hlsproxy/hlsproxy/internal/hop"
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
-
-// hopFields concern one connection only (RFC 9110 section 7.6.1).
-var hopFields = [...]string{
-	"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authentication-Info", "Te", "Trailer",
-	"Transfer-Encoding", "Upgrade",
-}
 
 // Storable copies the fields of an answer that may be kept (RFC 9111 section 3.1).
 func Storable(h http.Header) http.Header {
 	out := h.Clone()
-	for _, line := range h["Connection"] {
-		for name := range strings.SplitSeq(line, ",") {
-			delete(out, http.CanonicalHeaderKey(strings.TrimSpace(name)))
-		}
-	}
-	for _, name := range hopFields {
+	for _, name := range hop.Named(h) {
 		delete(out, name)
 	}
+	maps.DeleteFunc(out, func(name string, _ []string) bool { return hop.Is(name) })
 	delete(out, "Age")
 	delete(out, ExactAge)
 	return out
