@@ -113,7 +113,7 @@ func (p *parities) write(t *testing.T) {
 		}
 		b.WriteString("\n")
 	}
-	doc := strings.ReplaceAll(string(page), "@versions@", versions(t))
+	doc := strings.ReplaceAll(string(page), "@versions@", versions(t, players))
 	require.NoError(t, os.WriteFile("../docs/origins.md", []byte(strings.ReplaceAll(doc, "@tables@", strings.TrimSpace(b.String()))), 0o644))
 }
 

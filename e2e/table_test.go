@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "play the full matrix and write docs/players.md")
+var update = flag.Bool("update", false, "write docs/players.md from the full matrix, and docs/origins.md")
 
 // results are the marks of the cells, by way, shape and player.
 type results struct {
@@ -61,13 +61,13 @@ func packageVersion(name string) (string, error) {
 func (rs *results) write(t *testing.T) {
 	text, err := pages.ReadFile("testdata/players.md")
 	require.NoError(t, err)
-	doc := strings.ReplaceAll(string(text), "@versions@", versions(t))
+	doc := strings.ReplaceAll(string(text), "@versions@", versions(t, players))
 	doc = strings.ReplaceAll(doc, "@limits@", limitList())
 	doc = strings.ReplaceAll(doc, "@tables@", rs.tables())
 	require.NoError(t, os.WriteFile("../docs/players.md", []byte(doc), 0o644))
 }
 
-func versions(t *testing.T) string {
+func versions(t *testing.T, players []player) string {
 	var list []string
 	for _, p := range players {
 		v, err := p.versionOf()
