@@ -33,6 +33,9 @@ type PoolConfig struct {
 	// playlist opens: what a playlist names is then asked of the origin that it came from, whatever Key says, as long as
 	// that works. It takes [Proxy.Sticky] and [Stick] as well.
 	Sticky []byte
+
+	// Rarely needed:
+
 	// Failures in a row take an origin out. 0: 3. A refused or broken connection is a failure of the origin. No header in
 	// time, a body that breaks, and the statuses 500, 502, 503 and 504 are failures of the stream: so many take the origin
 	// out for that stream, and for all when they were of several streams. To a blocking reload they say that the stream

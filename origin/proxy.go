@@ -58,6 +58,9 @@ type Proxy struct {
 	// ResponseHeader lists response headers that are passed on besides those that tell of the content, its age and its
 	// caching. Nil: none. Set-Cookie, Content-Security-Policy, CORS fields and those of the connection never are.
 	ResponseHeader []string
+
+	// Rarely needed:
+
 	// Forwarded tells the first host for whom a request is: the address of the connection in Forwarded (RFC 7239) and
 	// X-Forwarded-For, after what the request itself says there if Header lists these. Of no use below a cache that
 	// shares answers.
