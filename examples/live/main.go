@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/netip"
 
+	"github.com/hlsproxy/hlsproxy/audience"
 	"github.com/hlsproxy/hlsproxy/cache"
 	"github.com/hlsproxy/hlsproxy/corsmw"
 	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
@@ -48,6 +49,7 @@ func newHandler(o options, urls *links) (http.Handler, error) {
 		return nil, err
 	}
 	playlists := &rewrite.Rewriter{Map: urls, Skip: urls.elsewhere, Public: o.public, Unmapped: rewrite.DropUnmapped}
+	watch := &audience.Audience{}
 	live := rangeserve.Handler(&origin.Proxy{
 		Upstream: urls.Upstream, Transport: shared, ModifyResponse: playlists.ModifyResponse,
 		Header: append(origin.DefaultHeader(), o.header...), ResponseHeader: o.header,
@@ -58,8 +60,9 @@ func newHandler(o options, urls *links) (http.Handler, error) {
 		live = urls.signer.Handler(live)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/live/", cors.Handler(live))
+	mux.Handle("/live/", cors.Handler(watch.Handler(live)))
 	mux.Handle("GET /pool", state(pool))
+	mux.Handle("GET /audience", viewers(watch, shared, o.seal))
 	mux.Handle("/", pages(o.static))
 	return mux, nil
 }

@@ -316,3 +316,20 @@ func TestItsOwnListenerIsNoOrigin(t *testing.T) {
 		require.Equal(t, 403, resp.StatusCode, path)
 	}
 }
+
+func TestThePageTellsWhoIsWatching(t *testing.T) {
+	o := stream(t)
+	for _, args := range [][]string{nil, {"-key", "SECRET-SECRET-SECRET", "-seal"}} {
+		base, links := start(t, append([]string{"-origin", o.URL, "-cache", "1MiB"}, args...)...)
+		for range 2 {
+			resp, _ := get(t, links[0])
+			require.Equal(t, 200, resp.StatusCode)
+		}
+		_, _ = get(t, base+"/live/nothing/at-all.ts")
+		resp, body := get(t, base+"/audience")
+		require.Equal(t, "no-store", resp.Header.Get("Cache-Control"))
+		require.Contains(t, body, `"viewers":1,`)
+		require.Equal(t, args == nil, strings.Contains(body, `"streams":{"/live/":1}`), body)
+		require.NotContains(t, body, o.URL)
+	}
+}
