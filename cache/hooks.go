@@ -20,7 +20,7 @@ func (t *Transport) key(r *http.Request) (key string, err error) {
 }
 
 func (t *Transport) get(r *http.Request, key string) (f found, err error) {
-	if m, ok := t.Store.(inMemory); ok {
+	if m := t.memory(); m != nil {
 		return m.get(key, room(r)).found(), nil
 	}
 	defer t.recovered(&err)

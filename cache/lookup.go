@@ -19,7 +19,7 @@ type found struct {
 
 // find is lookup with the key of r. What a Memory has it has under a key, so that a hit need not make one.
 func (t *Transport) find(r *http.Request) (found, error) {
-	if m, ok := t.Store.(inMemory); ok && t.Key == nil {
+	if m := t.memory(); m != nil && t.Key == nil {
 		var buf [256]byte
 		owned, key := m.find(appendKeyBut(buf[:0], r, t.Ignore), room(r))
 		return t.choose(r, key, owned.found()), nil

@@ -44,17 +44,18 @@ type kept struct {
 
 func (k *kept) busy() bool { return k.body != nil && k.body.Busy() }
 
-// inMemory is what a Transport uses of a Memory beside the methods of a Store. A Store that embeds a *Memory has it as well.
-type inMemory interface {
-	get(key string, more int) *reply
-	find(key []byte, more int) (*reply, string)
-	bodies() *body.Pool
-	named() *windows
+// inMemory is a Memory, or a Store that embeds one.
+type inMemory interface{ memory() *Memory }
+
+func (m *Memory) memory() *Memory { return m }
+
+// memory is that of the Store, nil if it has none.
+func (t *Transport) memory() *Memory {
+	if s, ok := t.Store.(inMemory); ok {
+		return s.memory()
+	}
+	return nil
 }
-
-func (m *Memory) bodies() *body.Pool { return m.pool }
-
-func (m *Memory) named() *windows { return &m.windows }
 
 // NewMemory returns a Memory that takes at most maxBytes. 0 or less: it keeps nothing.
 func NewMemory(maxBytes int64) *Memory {

@@ -102,8 +102,8 @@ const (
 
 // pool is the memory of bodies on their way: that of the Store if it has one.
 func (t *Transport) pool() *body.Pool {
-	if m, ok := t.Store.(inMemory); ok {
-		return m.bodies()
+	if m := t.memory(); m != nil {
+		return m.pool
 	}
 	t.ownPool.Do(func() { t.heap = body.NewHeap(max(otherBodies, t.maxBody())) })
 	return t.heap

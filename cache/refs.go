@@ -12,8 +12,8 @@ import (
 
 // watch tells the Store which segments a playlist names, if it is one that can use it.
 func (t *Transport) watch(e *Entry) {
-	m, ok := t.Store.(inMemory)
-	if !ok || t.Refs == nil || e.Status != http.StatusOK {
+	m := t.memory()
+	if m == nil || t.Refs == nil || e.Status != http.StatusOK {
 		return
 	}
 	u, err := url.Parse(e.URL)
@@ -24,7 +24,7 @@ func (t *Transport) watch(e *Entry) {
 	if !ok || list.Multivariant {
 		return
 	}
-	windows, name := m.named(), listName(u)
+	windows, name := &m.windows, listName(u)
 	if list.Ended() {
 		windows.set(name, nil)
 		return
