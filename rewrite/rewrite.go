@@ -79,15 +79,21 @@ func (st *state) prune() error {
 	return nil
 }
 
-// check ends what has grown too large, or is not waited for any more. grown is how many bytes were written just now.
+// check ends what has grown too large, or has lost those who wait for it. grown is how many bytes were written just now.
 func (st *state) check(written, grown int) error {
+	st.pace.done += grown + perToken
+	if written <= st.most && st.pace.done < st.pace.look {
+		return nil // inlined
+	}
+	return st.stop(written)
+}
+
+func (st *state) stop(written int) error {
 	if written > st.most {
 		return badGateway("rewritten playlist is too large", ErrTooLarge)
 	}
-	if !st.pace.work(grown + perToken) {
-		return st.pace.err
-	}
-	return nil
+	st.pace.work(0)
+	return st.pace.err
 }
 
 // unitsFit tells whether the lines that come next are alone to decide what they become.
@@ -97,7 +103,9 @@ func (st *state) unitsFit() bool {
 
 // repeat appends what the lines that come next become, as long as they are like others before.
 func (st *state) repeat(dst []byte) (_ []byte, err error) {
-	for start := len(dst); ; {
+	const often = 16 << 10
+	asked := false
+	for start, mark := len(dst), len(dst); ; {
 		lines := st.src[st.scan.pos:]
 		u, differ, loose := st.plan.units.find(lines)
 		if u == nil {
@@ -122,11 +130,16 @@ func (st *state) repeat(dst []byte) (_ []byte, err error) {
 				return dst, err
 			}
 			dst = append(dst, lines[u.token.end:len(u.src)]...)
+			asked = true // a Signer may take its time
+			st.pace.soon()
 		}
 		st.scan.pos += len(u.src)
 		st.done = st.scan.pos
-		if err = st.check(len(dst)-start, len(dst)-at); err != nil {
-			return dst, err
+		if asked || len(dst)-mark > often || len(dst)-start > st.most {
+			if err = st.check(len(dst)-start, len(dst)-mark); err != nil {
+				return dst, err
+			}
+			mark, asked = len(dst), false
 		}
 	}
 }
