@@ -147,22 +147,12 @@ func withDirectives(query, from string) string {
 // that come twice (draft-pantos-hls-rfc8216bis-22 section 6.2.5: a server ignores what it does not know). A player adds
 // directives after a link is signed, so they would be a viewer's way to ask for the same in any number of URLs.
 func withKnownDirectives(public *url.URL) *url.URL {
-	if !strings.Contains(public.RawQuery, hls.Reserved) {
+	query := hls.WithoutUnknown(public.RawQuery)
+	if query == public.RawQuery {
 		return public
 	}
-	var kept, seen []string
-	for pair := range strings.SplitSeq(public.RawQuery, "&") {
-		if hls.IsDirective(pair) {
-			name, _, _ := strings.Cut(pair, "=")
-			if !hls.IsKnownDirective(pair) || slices.Contains(seen, name) {
-				continue
-			}
-			seen = append(seen, name)
-		}
-		kept = append(kept, pair)
-	}
 	u := *public
-	u.RawQuery = strings.Join(kept, "&")
+	u.RawQuery = query
 	return &u
 }
 
