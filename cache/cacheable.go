@@ -44,10 +44,16 @@ func (o *flight) isMedia(h http.Header) bool {
 	return hls.ByType(h.Get("Content-Type")).IsMedia() || hls.ByName(o.req.URL.Path).IsMedia() || o.t.channels.isNamed(o.primary)
 }
 
+// varyOf returns the fields of r that an answer with the header h varies by. Credentials of a link's maker are not among them: the
+// key tells them apart already, and by no more than a digest, while the fields are stored as they are.
+func varyOf(h http.Header, r *http.Request) (fields http.Header, ok bool) {
+	return rules.VaryOf(h, r.Header, append(viewerFields[:len(viewerFields):len(viewerFields)], maker.Credentials(r)...))
+}
+
 // varyOf returns the request fields that an answer with the header h varies by, as they were sent. It is not ok for one that varies
 // by more than fields.
 func (o *flight) varyOf(h http.Header) (fields http.Header, ok bool) {
-	fields, ok = rules.VaryOf(h, o.req.Header, viewerFields[:])
+	fields, ok = varyOf(h, o.req)
 	if _, byPlayer := fields["User-Agent"]; byPlayer && o.anonymous && o.isMedia(h) {
 		if delete(fields, "User-Agent"); len(fields) == 0 {
 			fields = nil

@@ -214,7 +214,7 @@ func (t *Transport) notice(o *flight, e *Entry, list hls.Info) {
 	}
 	v := version{info: list, partial: strings.Contains(e.URL, "_HLS_skip=")}
 	var hints []string
-	v.keys, hints = t.namesOf(e)
+	v.keys, hints = t.namesOf(o.req, e)
 	t.channels.note(v.keys, hints)
 	if !e.Live {
 		return
@@ -224,8 +224,8 @@ func (t *Transport) notice(o *flight, e *Entry, list hls.Info) {
 	}
 }
 
-// namesOf lists the keys of what a playlist names, the last ones of a long one, and of what it hints at.
-func (t *Transport) namesOf(e *Entry) (keys, hints []string) {
+// namesOf lists the keys of what a playlist names, the answer to r, the last ones of a long one, and of what it hints at.
+func (t *Transport) namesOf(r *http.Request, e *Entry) (keys, hints []string) {
 	text, _, ok := open(e)
 	base, err := url.Parse(e.URL)
 	if !ok || err != nil {
@@ -245,7 +245,7 @@ func (t *Transport) namesOf(e *Entry) (keys, hints []string) {
 			continue
 		}
 		u.Fragment = ""
-		key, err := t.key(&http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: http.Header{}})
+		key, err := t.key(named(r, u, http.Header{}))
 		if err != nil {
 			return nil, nil
 		}
@@ -261,7 +261,7 @@ func (t *Transport) namesOf(e *Entry) (keys, hints []string) {
 // bars what is being fetched.
 func (t *Transport) outdate(keys map[string]time.Time) {
 	of := func(key string) (time.Time, bool) {
-		primary, _, _ := strings.Cut(key, "\x00")
+		primary, _, _ := strings.Cut(key, ofPart)
 		at, ok := keys[primary]
 		return at, ok
 	}
@@ -288,7 +288,7 @@ func (t *Transport) outdate(keys map[string]time.Time) {
 	}
 	if len(varying) > 0 {
 		t.purgeStore(context.Background(), func(key string) bool {
-			primary, _, _ := strings.Cut(key, "\x00")
+			primary, _, _ := strings.Cut(key, ofPart)
 			_, ok := varying[primary]
 			return ok
 		})
@@ -321,7 +321,11 @@ const unproved = -1
 
 // listOf is the key of a playlist without the delivery directives, which ask for other states of the same list.
 func listOf(key string) string {
-	path, query, found := strings.Cut(key, "?")
+	asked, parts := key, ""
+	if at := strings.IndexAny(key, ofMaker+ofPart); at >= 0 {
+		asked, parts = key[:at], key[at:]
+	}
+	path, query, found := strings.Cut(asked, "?")
 	if !found || !strings.Contains(query, hls.Reserved) {
 		return key
 	}
@@ -332,7 +336,7 @@ func listOf(key string) string {
 		}
 	}
 	if len(kept) == 0 {
-		return path
+		return path + parts
 	}
-	return path + "?" + strings.Join(kept, "&")
+	return path + "?" + strings.Join(kept, "&") + parts
 }

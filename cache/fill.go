@@ -189,7 +189,7 @@ func (f *fill) store(last int) bool {
 		return false
 	}
 	f.t.count.stored.Add(1)
-	f.t.watch(&whole)
+	f.t.watch(f.o.req, &whole)
 	return true
 }
 

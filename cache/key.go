@@ -2,6 +2,7 @@ package cache
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,14 +40,17 @@ func why(r *http.Request) string {
 }
 
 // Key is the key of a request to a Transport with a nil Key: the URL without viewer parameters. A Host that differs from the
-// URL's asks for something else.
-func Key(r *http.Request) string { return string(appendKey(nil, r)) }
+// URL's asks for something else. What tells the credentials of links apart is added to every key.
+func Key(r *http.Request) string { return string(appendURL(nil, r, nil)) }
 
-func appendKey(key []byte, r *http.Request) []byte { return appendKeyBut(key, r, nil) }
-
-// appendKeyBut appends the key in the form of RFC 3986 section 6.2: in lower case, without a default port, and with no more escapes
-// than there must be. but lists query parameters that do not count.
+// appendKeyBut appends the key of a Transport with a nil Key. but lists query parameters that do not count.
 func appendKeyBut(key []byte, r *http.Request, but []string) []byte {
+	return appendMaker(appendURL(key, r, but), r)
+}
+
+// appendURL appends the URL in the form of RFC 3986 section 6.2: in lower case, without a default port, and with no more escapes
+// than there must be.
+func appendURL(key []byte, r *http.Request, but []string) []byte {
 	u := r.URL
 	scheme := strings.ToLower(u.Scheme)
 	key = append(append(key, scheme...), "://"...)
@@ -68,7 +72,7 @@ func appendKeyBut(key []byte, r *http.Request, but []string) []byte {
 			key = append(append(key, '?'), query...)
 		}
 	}
-	return appendMaker(key, r)
+	return key
 }
 
 // hostOf is a host in lower case and without the default port of the scheme.
@@ -105,12 +109,29 @@ func appendUnescaped(key []byte, path string) []byte {
 	return key
 }
 
+// What stands in a key behind the URL, or what Transport.Key has made of it.
+const (
+	ofMaker = "\x01" // before a digest of credentials
+	ofPart  = "\x00" // before what tells a variant or a slice
+)
+
 // appendMaker tells the answers to the credentials of different makers of links apart.
 func appendMaker(key []byte, r *http.Request) []byte {
 	if names := maker.Credentials(r); len(names) > 0 {
-		key = append(append(key, "\x00maker\x00"...), maker.Digest(r.Header, names)...)
+		key = append(append(key, ofMaker...), maker.Digest(r.Header, names)...)
 	}
 	return key
+}
+
+// named is a request for u, which an answer to r names, as its viewers will send it, as far as the key goes. It takes h.
+func named(r *http.Request, u *url.URL, h http.Header) *http.Request {
+	q := &http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: h}
+	m := maker.FromContext(r.Context())
+	if m == nil {
+		return q
+	}
+	m.Apply(h, u)
+	return q.WithContext(r.Context())
 }
 
 // sharedQuery drops the parameters that name the viewer or its mood, and leaves all other bytes as they are: queries are

@@ -88,7 +88,7 @@ func (t *Transport) isFresh(r *http.Request, e *Entry) bool {
 	if err != nil {
 		return false
 	}
-	next := &http.Request{Method: http.MethodGet, URL: to, Host: to.Host, Header: r.Header}
+	next := named(r, to, r.Header.Clone())
 	key, err := t.key(next)
 	if err != nil {
 		return false
@@ -130,7 +130,7 @@ func variant(primary string, vary, header http.Header) string {
 	var key strings.Builder
 	key.WriteString(primary)
 	for _, name := range names {
-		key.WriteString("\x00" + name + "\x00" + rules.Combined(header[name]))
+		key.WriteString(ofPart + name + "\x00" + rules.Combined(header[name]))
 	}
 	return key.String()
 }

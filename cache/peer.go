@@ -52,7 +52,7 @@ func (s *slice) with(ctx context.Context) context.Context {
 func (t *Transport) RoundTripSlice(r *http.Request, s Slice) (*http.Response, error) {
 	head := &Entry{URL: r.URL.String(), Header: s.Header, Sliced: s.Length}
 	name, _ := rules.Strong(s.Header)
-	vary, ok := rules.VaryOf(s.Header, r.Header, viewerFields[:])
+	vary, ok := varyOf(s.Header, r)
 	if !ok || name == "" || s.Off < 0 || s.Off%sliceSize != 0 || s.Off >= s.Length || s.End != min(s.Off+sliceSize, s.Length) || !shareable(r) {
 		return nil, &fault{ErrBroken, errors.New("no slice")}
 	}
@@ -85,7 +85,7 @@ func IsSliced(resp *http.Response) bool {
 // key is that of the slice, if that of the whole is given.
 func (s *slice) key(whole string) string {
 	name, value := rules.Strong(s.head.Header)
-	return whole + "\x00slice\x00" + name + "\x00" + value + "\x00" +
+	return whole + ofPart + "slice\x00" + name + "\x00" + value + "\x00" +
 		strconv.FormatInt(s.head.Sliced, 10) + "\x00" + strconv.FormatInt(s.off/sliceSize, 10)
 }
 

@@ -40,6 +40,7 @@ func (t *Transport) prefetch(ctx context.Context, url string) bool {
 	if err != nil || r.URL.Scheme != "http" && r.URL.Scheme != "https" {
 		return false
 	}
+	r = named(r, r.URL, r.Header).WithContext(ctx)
 	key, err := t.key(r)
 	if err != nil {
 		return false

@@ -20,15 +20,18 @@ type Purger interface {
 }
 
 // Purge forgets what is stored under a key of Transport.Key (by default the URL without viewer parameters), its variants
-// and slices included, and returns how many entries those were. Who reads one of them goes on; what is being fetched is
+// and slices included, and what came for links with credentials of their own, and returns how many entries those were. Who reads one of them goes on; what is being fetched is
 // not shared with those who come later, nor stored. Without a Store only the latter is done.
 func (t *Transport) Purge(ctx context.Context, key string) (int, error) {
 	return t.purge(ctx, withParts(key))
 }
 
-// withParts matches a key and those of its variants and slices.
+// withParts matches a key, those of its variants and slices, and all these for the credentials of makers of links.
 func withParts(key string) func(string) bool {
-	return func(k string) bool { return k == key || strings.HasPrefix(k, key+"\x00") }
+	return func(k string) bool {
+		parts, ok := strings.CutPrefix(k, key)
+		return ok && (parts == "" || strings.HasPrefix(parts, ofPart) || strings.HasPrefix(parts, ofMaker))
+	}
 }
 
 // PurgePrefix is Purge for all keys that begin with prefix: for the URL of a directory, whatever lies below it.
@@ -128,9 +131,11 @@ func (t *Transport) invalidate(r *http.Request, resp *http.Response) {
 	}
 }
 
+// forget forgets what is stored of the URL of r, whatever credentials it came for.
 func (t *Transport) forget(r *http.Request) {
 	key, err := t.key(r)
 	if err == nil {
+		key = strings.TrimSuffix(key, string(appendMaker(nil, r)))
 		_, err = t.Purge(r.Context(), key)
 	}
 	if err != nil {

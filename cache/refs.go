@@ -10,8 +10,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/evict"
 )
 
-// watch tells the Store which segments a playlist names, if it is one that can use it.
-func (t *Transport) watch(e *Entry) {
+// watch tells the Store which segments a playlist names, the answer to r, if it is one that can use it.
+func (t *Transport) watch(r *http.Request, e *Entry) {
 	m := t.memory()
 	if m == nil || t.Refs == nil || e.Status != http.StatusOK {
 		return
@@ -24,7 +24,7 @@ func (t *Transport) watch(e *Entry) {
 	if !ok || list.Multivariant {
 		return
 	}
-	windows, name := &m.windows, listName(u)
+	windows, name := &m.windows, string(appendMaker([]byte(listName(u)), r))
 	if list.Ended() {
 		windows.set(name, nil)
 		return
@@ -35,7 +35,7 @@ func (t *Transport) watch(e *Entry) {
 	default:
 		return // its text takes memory, too; the next version will do
 	}
-	names, err := t.names(e, windows.mostNames())
+	names, err := t.names(r, e, windows.mostNames())
 	if err == nil || errors.Is(err, errManyNames) {
 		windows.set(name, names)
 	}
@@ -44,7 +44,7 @@ func (t *Transport) watch(e *Entry) {
 var errManyNames = errors.New("the playlist names too much")
 
 // names are the hashes of the keys of the segments that a playlist names, at most so many.
-func (t *Transport) names(e *Entry, most int) (names []uint64, err error) {
+func (t *Transport) names(r *http.Request, e *Entry, most int) (names []uint64, err error) {
 	defer t.recovered(&err)
 	text, _, ok := open(e)
 	if !ok {
@@ -63,7 +63,7 @@ func (t *Transport) names(e *Entry, most int) (names []uint64, err error) {
 		if err != nil {
 			continue
 		}
-		key, err := t.key(&http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: http.Header{}})
+		key, err := t.key(named(r, u, http.Header{}))
 		if err != nil {
 			return nil, err
 		}
