@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +113,12 @@ func TestMade(t *testing.T) {
 
 func TestVary(t *testing.T) {
 	sent := header("A: 1", "B: x ,y", "Cookie: c")
+	many, most := "", http.Header{}
+	for i := range 64 {
+		name := "X-" + strconv.Itoa(i)
+		many += name + ","
+		most[name] = nil
+	}
 	for name, row := range map[string]struct {
 		vary []string
 		want http.Header
@@ -122,6 +129,8 @@ func TestVary(t *testing.T) {
 		"by lists":        {[]string{"Vary: A, b", "Vary: ,c"}, http.Header{"A": {"1"}, "B": {"x ,y"}, "C": nil}, true},
 		"by all":          {[]string{"Vary: a", "Vary: *"}, nil, false},
 		"by what is none": {[]string{"Vary: Cookie, , range"}, nil, true},
+		"by many":         {[]string{"Vary: " + many, "Vary: " + many}, most, true},
+		"by too many":     {[]string{"Vary: " + many, "Vary: a"}, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, ok := rules.VaryOf(header(row.vary...), sent, []string{"Cookie", "Range"})

@@ -6,8 +6,11 @@ import (
 	"strings"
 )
 
+// maxVary is how many fields an answer may vary by and be kept: each hit compares them all.
+const maxVary = 64
+
 // VaryOf returns the request fields that an answer's Vary names, with what was sent in sent, but for those that are always sent
-// alike; nil if there are none. It is not ok for an answer that varies by more than fields.
+// alike; nil if there are none. It is not ok for an answer that varies by more than fields, or by too many.
 func VaryOf(answer, sent http.Header, alike []string) (fields http.Header, ok bool) {
 	for _, line := range answer["Vary"] {
 		for name := range strings.SplitSeq(line, ",") {
@@ -20,6 +23,9 @@ func VaryOf(answer, sent http.Header, alike []string) (fields http.Header, ok bo
 			}
 			if fields == nil {
 				fields = http.Header{}
+			}
+			if _, known := fields[name]; !known && len(fields) == maxVary {
+				return nil, false
 			}
 			fields[name] = slices.Clone(sent[name])
 		}
