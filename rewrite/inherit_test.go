@@ -1,6 +1,8 @@
 package rewrite_test
 
 import (
+	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"net/url"
@@ -78,5 +80,22 @@ func TestAReportBeginsTheURLOfItsVariant(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A Signer may change the path, as one does that seals more into the URL. What it appends is nothing for a report.
+func TestAReportHasThePathOfItsVariant(t *testing.T) {
+	sealed := func(_ context.Context, u []byte) ([]byte, error) {
+		return append(bytes.Replace(u, []byte("/a/"), []byte("/sealed/"), 1), "?t=1"...), nil
+	}
+	for uri, want := range map[string]string{"v2.m3u8": "/sealed/v2.m3u8", "v2.m3u8?s=7": "/sealed/v2.m3u8?s=7?t=1"} {
+		t.Run(uri, func(t *testing.T) {
+			m, err := rewrite.Prefix("/a/", "https://origin.example/a/")
+			require.NoError(t, err)
+			rw := &rewrite.Rewriter{Map: m, Sign: rewrite.SignChain(rewrite.SignFunc(sealed))}
+			report := "#EXT-X-RENDITION-REPORT:URI=\"" + uri + "\",LAST-MSN=100\n"
+			got := rewritten(t, rw, "#EXTM3U\n"+strings.Repeat(report, 3), "https://origin.example/a/v1.m3u8")
+			require.Equal(t, "#EXTM3U\n"+strings.Repeat(strings.Replace(report, uri, want, 1), 3), got)
+		})
 	}
 }

@@ -251,11 +251,12 @@ func (st *state) appendPublic(dst []byte, t *token, fragment []byte) (_ []byte, 
 	if t.tag.absolute && isPathAbsolute(dst[start:]) {
 		dst = slices.Insert(dst, start, []byte(st.Public)...)
 	}
-	if t.tag.report && bytes.IndexByte(st.abs, '?') < 0 {
-		public = false // nobody asks for it: players look whether it begins the URL of a variant, which may have a query
-	}
 	if public && (st.Sign == nil || st.maySign()) {
-		if dst, err = st.sign(dst, start); err != nil {
+		sign := st.sign
+		if t.tag.report && bytes.IndexByte(st.abs, '?') < 0 {
+			sign = st.signReport
+		}
+		if dst, err = sign(dst, start); err != nil {
 			return dst, leftAlone, err
 		}
 	}

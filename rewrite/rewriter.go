@@ -23,8 +23,8 @@ type Rewriter struct {
 	// Sign extends each public URL, after mapping: a signer of package sign, a [SignFunc], or a [SignChain] of both. nil:
 	// nothing is signed. Where it is set, answers are marked so that shared caches do not keep them.
 	//
-	// The URI of an EXT-X-RENDITION-REPORT is signed only if it has a query. Players do not ask for it: they look for the
-	// variant whose URL it is, or begins.
+	// The URI of an EXT-X-RENDITION-REPORT without a query gets what Sign makes of its path, but not what Sign appends.
+	// Players do not ask for it: they look for the variant whose URL it is, or begins.
 	//
 	// A URL is mapped but not signed if it lies outside of the playlist's own directory because the client said so: if the
 	// value of an EXT-X-DEFINE:QUERYPARAM has any part in which directory it is.

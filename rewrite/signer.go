@@ -98,6 +98,23 @@ func (st *state) sign(dst []byte, start int) ([]byte, error) {
 	return harmless(append(dst[:start], signed...), start, quoted), nil
 }
 
+// signReport is sign without what the hook appends. Nobody asks for the URL of a report: players look whether it begins that of a
+// variant, of which the hook may have changed the path, too.
+func (st *state) signReport(dst []byte, start int) ([]byte, error) {
+	plain := bytes.Clone(dst[start:])
+	dst, err := st.sign(dst, start)
+	if err != nil || st.Sign == nil {
+		return dst, err
+	}
+	if bytes.HasPrefix(dst[start:], plain) {
+		return dst[:start+len(plain)], nil
+	}
+	if query := bytes.IndexByte(dst[start:], '?'); query >= 0 && bytes.IndexByte(plain, '?') < 0 {
+		dst = dst[:start+query]
+	}
+	return dst, nil
+}
+
 // signHarmless is sign for a URL in which harmless has nothing to do: if the hook has appended to it only, what it has
 // appended is all that has to be looked at.
 func (st *state) signHarmless(dst []byte, start int, form form) ([]byte, error) {
