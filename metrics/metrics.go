@@ -36,6 +36,7 @@ func (f CacheStats) Stats() cache.Stats { return f() }
 
 // NodeStats are those counters of cluster.Stats that have series, under their names there.
 type NodeStats struct {
+	// Each has counted since the node began.
 	FromNodes, FromNodeBytes, ToNodes, Takeovers, Alone, Resumed, Refused uint64
 }
 
