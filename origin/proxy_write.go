@@ -20,17 +20,28 @@ var buffers = sync.Pool{New: func() any { return new([readSize]byte) }}
 // pass sends the answer to the viewer. An error is one of upstream's before any byte of its body; after that nothing but a
 // broken connection can tell of a fault.
 func (f *fetch) pass(w http.ResponseWriter) error {
+	f.out.init(w, f)
 	v, resp := &f.out, f.resp
-	v.ResponseWriter, v.out, v.resp, v.clock = w, stall.New(w, f.viewer, f.proxy.Stall), resp, &f.clock
 	if f.viewer.Method == http.MethodHead || !hasBody(resp.StatusCode) {
 		v.open()
 		return nil
 	}
 	if resp.ContentLength < 0 {
-		defer v.withhold() // whatever happens below, nothing is written after it
-		defer time.AfterFunc(headStart, v.show).Stop()
+		return f.passLater(resp.Body)
 	}
-	err := v.copy(resp.Body)
+	return f.passed(v.copy(resp.Body))
+}
+
+// passLater is pass for a body of unknown length.
+func (f *fetch) passLater(body io.Reader) error {
+	defer f.out.withhold() // whatever happens below, nothing is written after it
+	defer time.AfterFunc(headStart, f.out.show).Stop()
+	return f.passed(f.out.copy(body))
+}
+
+// passed is the rest of pass, when the body has gone with err. Like [fetch.open] it takes no room on the stack meanwhile.
+func (f *fetch) passed(err error) error {
+	v := &f.out
 	v.head.check()
 	if err != nil && v.withhold() {
 		return cmp.Or(f.clock.cause(), err)
@@ -43,7 +54,7 @@ func (f *fetch) pass(w http.ResponseWriter) error {
 	if err != nil {
 		f.proxy.report(f.viewer, cmp.Or(f.clock.cause(), err))
 		_ = v.FlushError() // or nothing at all would come, and clients ask again for what never begins
-		if !f.viewer.ProtoAtLeast(1, 1) && resp.ContentLength < 0 {
+		if !f.viewer.ProtoAtLeast(1, 1) && v.resp.ContentLength < 0 {
 			v.reset()
 		}
 		v.out.Break()
@@ -64,14 +75,22 @@ type viewer struct {
 	err   error     // of the last Write
 }
 
+func (v *viewer) init(w http.ResponseWriter, f *fetch) {
+	v.ResponseWriter, v.out, v.resp, v.clock = w, stall.New(w, f.viewer, f.proxy.Stall), f.resp, &f.clock
+}
+
 // Unwrap is for http.ResponseController.
 func (v *viewer) Unwrap() http.ResponseWriter { return v.ResponseWriter }
 
-func (v *viewer) copy(body io.ReadCloser) error {
+func (v *viewer) copy(body io.Reader) error {
 	if to, ok := body.(io.WriterTo); ok {
 		_, err := to.WriteTo(v)
 		return err
 	}
+	return v.read(body)
+}
+
+func (v *viewer) read(body io.Reader) error {
 	buf := buffers.Get().(*[readSize]byte)
 	defer func() {
 		if v.err == nil { // else an HTTP/2 server may still be sending what it was given

@@ -123,10 +123,16 @@ var copies = sync.Pool{New: func() any { return new([copySize]byte) }}
 // Write gives w what Next has returned, or the beginning of it, and says how much that was. lingers is what Lingers says of
 // w. A Write that fails or panics tears what it was given, if w may still look at it.
 func (r *Reader) Write(w io.Writer, p []byte, lingers bool) (n int, err error) {
-	switch {
-	case !lingers:
-		return write(w, p)
-	case len(p) <= copySize || r.pool().crowded():
+	if lingers {
+		return r.lend(w, p)
+	}
+	return write(w, p)
+}
+
+// lend is Write for a writer that may still look at p later. It is apart since its frame is large: a viewer's stack holds 8 KiB, half of
+// which net/http needs.
+func (r *Reader) lend(w io.Writer, p []byte) (n int, err error) {
+	if len(p) <= copySize || r.pool().crowded() {
 		buf := copies.Get().(*[copySize]byte)
 		if n, err = write(w, buf[:copy(buf[:], p)]); err == nil {
 			copies.Put(buf) // any other is left to the garbage collector
