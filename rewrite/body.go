@@ -154,7 +154,7 @@ const gzipMagic = "\x1f\x8b"
 // startsText tells whether a document, or a byte order mark, begins with these two bytes. Compressed bytes hardly do.
 func startsText(head []byte) bool {
 	if len(head) < 2 {
-		return len(head) == 0 || head[0] < 0x80
+		return len(head) == 0 || isPrintable(head) && head[0] < 0x80
 	}
 	return string(head) == bom[:2] || isPrintable(head) && head[0] < 0x80 && head[1] < 0x80 && !isZlib(head)
 }
