@@ -50,6 +50,7 @@ type Audience struct {
 
 	once    sync.Once
 	begun   time.Time
+	epoch   int64 // begun as Unix nanoseconds
 	seeds   [2]maphash.Seed
 	shards  []shard
 	holders []holders
@@ -81,6 +82,7 @@ const (
 func (a *Audience) init() {
 	a.once.Do(func() {
 		a.begun = time.Now()
+		a.epoch = a.begun.UnixNano()
 		a.seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 		a.shards = make([]shard, shardCount)
 		a.holders = make([]holders, shardCount)
@@ -89,7 +91,7 @@ func (a *Audience) init() {
 }
 
 // clock is now in Unix nanoseconds. Only the monotonic clock is read, at half the cost.
-func (a *Audience) clock() int64 { return a.begun.UnixNano() + int64(time.Since(a.begun)) }
+func (a *Audience) clock() int64 { return a.epoch + int64(time.Since(a.begun)) }
 
 // Handler counts the requests that pass to next. Of other methods than GET and HEAD, and of pages, scripts and style
 // sheets by their names, it takes no notice. The ResponseWriter that next gets implements Unwrap, Flush and ReadFrom; next

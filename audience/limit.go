@@ -32,7 +32,7 @@ const (
 )
 
 // admit finds or begins the session of a request.
-func (a *Audience) admit(r *http.Request, v viewer, told *cmcd.Data, name string, w *writer, at int64) verdict {
+func (a *Audience) admit(r *http.Request, v *viewer, told *cmcd.Data, name string, w *writer, at int64) verdict {
 	sh := a.shardOf(v.id)
 	sh.Lock()
 	s := sh.find(v.id, name, r.URL.Path)
@@ -54,7 +54,7 @@ func (a *Audience) readmit(s *session, told *cmcd.Data, w *writer, now int64) ve
 	return admitted
 }
 
-func (a *Audience) begin(sh *shard, r *http.Request, v viewer, told *cmcd.Data, name string, w *writer, now int64) verdict {
+func (a *Audience) begin(sh *shard, r *http.Request, v *viewer, told *cmcd.Data, name string, w *writer, now int64) verdict {
 	var key string
 	most := 0
 	if a.Limit != nil {
@@ -119,7 +119,7 @@ func (a *Audience) widen(sh *shard, who id, st *stream) *session {
 	return nil
 }
 
-func (a *Audience) keyOf(r *http.Request, v viewer) string {
+func (a *Audience) keyOf(r *http.Request, v *viewer) string {
 	switch {
 	case a.Key != nil:
 		return a.Key(r)

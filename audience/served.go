@@ -65,7 +65,7 @@ func (f *failure) cause() error {
 }
 
 // serveLogged is for requests that OnServed is told of.
-func (a *Audience) serveLogged(next http.Handler, w *writer, r *http.Request, who viewer, at int64) {
+func (a *Audience) serveLogged(next http.Handler, w *writer, r *http.Request, who *viewer, at int64) {
 	now := time.Unix(0, at)
 	why := new(failure)
 	out := Served{At: now, Method: r.Method, Path: Redact(r.URL.Path), Proto: r.Proto, Addr: who.network(), Agent: r.UserAgent(), Referer: RedactURL(r.Referer())}

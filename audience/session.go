@@ -145,9 +145,10 @@ func (s *session) listen(told *cmcd.Data, now int64) {
 // ticks of the timer: to read the clock again costs a fifth of all this.
 func (s *session) leave(w *writer) {
 	s.active.Add(-1)
-	sent := uint64(w.bytes.Load())
-	s.bytes += sent
-	s.stream.bytes.Add(sent)
+	if sent := uint64(w.bytes.Load()); sent > 0 {
+		s.bytes += sent
+		s.stream.bytes.Add(sent)
+	}
 	if w.next != nil {
 		w.next.prev = w.prev
 	}
@@ -190,7 +191,7 @@ func (sh *shard) list() []Session {
 const maxStreams = 8
 
 // add puts a new session of v into its shard, unless there is no room. The caller holds the shard.
-func (a *Audience) add(sh *shard, v viewer, told *cmcd.Data, st *stream, now int64) *session {
+func (a *Audience) add(sh *shard, v *viewer, told *cmcd.Data, st *stream, now int64) *session {
 	n := 0
 	for s := sh.byID[v.id]; s != nil; s = s.next {
 		n++

@@ -43,10 +43,12 @@ func (a *Audience) serve(next http.Handler, w http.ResponseWriter, r *http.Reque
 	if a.Stream != nil {
 		name = a.Stream(r)
 	}
-	who, now := a.identify(r, &told), a.clock()
+	var who viewer
+	a.identify(&who, r, &told)
+	now := a.clock()
 	out := writers.Get().(*writer)
 	out.ResponseWriter, out.a = w, a
-	switch a.admit(r, who, &told, name, out, now) {
+	switch a.admit(r, &who, &told, name, out, now) {
 	case beyond:
 		a.refused.Add(1)
 		w.Header().Set("Retry-After", strconv.Itoa(int(minIdle/time.Second)))
@@ -62,7 +64,7 @@ func (a *Audience) serve(next http.Handler, w http.ResponseWriter, r *http.Reque
 		}
 	}
 	if a.OnServed != nil {
-		a.serveLogged(next, out, r, who, now)
+		a.serveLogged(next, out, r, &who, now)
 		return
 	}
 	returned := false
@@ -105,8 +107,12 @@ func (a *Audience) finish(w *writer, returned bool) {
 	}
 	if returned {
 		w.ResponseWriter, w.a, w.stream, w.status, w.first, w.err = nil, nil, nil, 0, time.Time{}, nil
-		w.bytes.Store(0)
-		w.broken.Store(false)
+		if w.bytes.Load() != 0 { // to store costs more than to look
+			w.bytes.Store(0)
+		}
+		if w.broken.Load() {
+			w.broken.Store(false)
+		}
 		writers.Put(w)
 	}
 }

@@ -19,10 +19,45 @@ func parse[T text](d *Data, s T) {
 
 // member cuts one member off. A comma within a string or a list ends none.
 func member[T text](s T) (key, value, rest T) {
-	end, quoted, depth, eq := 0, false, 0, -1
+	end := 0
 	for end < len(s) && s[end] > '=' {
 		end++ // of the key
 	}
+	if at := plainEnd(s, end); at >= 0 {
+		value = s[min(end+1, at):at]
+		return s[:end], value, s[min(at+1, len(s)):]
+	}
+	return anyMember(s, end)
+}
+
+// plainEnd is where a member ends whose value is a string without escapes, a token or a number, as nearly all are; of
+// others it is -1. The key ends at key.
+func plainEnd[T text](s T, key int) int {
+	i := key
+	if i+1 < len(s) && s[i] == '=' {
+		i++
+		if s[i] == '"' {
+			for i++; i < len(s) && s[i] != '"' && s[i] != '\\'; i++ {
+			}
+			if i == len(s) || s[i] == '\\' {
+				return -1
+			}
+			i++
+		} else {
+			for i < len(s) && s[i] > ',' && s[i] != '=' && s[i] != '\\' {
+				i++
+			}
+		}
+	}
+	if i < len(s) && s[i] != ',' {
+		return -1
+	}
+	return i
+}
+
+// anyMember is for the rest: lists, escapes, spaces.
+func anyMember[T text](s T, end int) (key, value, rest T) {
+	quoted, depth, eq := false, 0, -1
 loop:
 	for ; end < len(s); end++ {
 		c := s[end]
@@ -115,7 +150,14 @@ func keep[T text](id *ID, s T) {
 			s = s[:len(s)-1]
 		}
 	}
-	n := 0
+	n := copy(id.bytes[:], s)
+	for i := 0; i < n && s[i] >= ' ' && s[i] != 0x7f && s[i] != '\\'; i++ {
+		if i == n-1 { // nothing to take off, as nearly always
+			id.n = uint8(n)
+			return
+		}
+	}
+	n = 0
 	for i := 0; i < len(s) && n < maxString; i++ {
 		c := s[i]
 		if c == '\\' && i+1 < len(s) {
