@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +30,7 @@ type fetch struct {
 	whole   bool // the viewer's Range is of no use
 	get     bool // a HEAD that only a GET can answer
 	one     bool // a HEAD that a GET for one byte answers
+	session bool // a redirect has set a cookie that the link carries on
 }
 
 // answer returns what upstream says in the end, ready to be passed on.
@@ -184,6 +186,7 @@ func (f *fetch) send(u *url.URL, header http.Header, redirect *http.Response) (*
 	}
 	if m := maker.FromContext(f.viewer.Context()); m != nil {
 		m.Received(u, resp.Header)
+		f.session = f.session || isRedirect(resp) && resp.Header["Set-Cookie"] != nil && slices.Contains(m.Credentials(u), maker.SetCookie)
 	}
 	if resp.Request == nil {
 		resp.Request = r
@@ -320,7 +323,7 @@ func (f *fetch) find(u *url.URL) (*http.Response, error) {
 		drop(resp)
 	}
 	resp, err := f.follow(u)
-	if err == nil && resp.StatusCode == http.StatusOK && f.sent.Response != nil {
+	if err == nil && resp.StatusCode == http.StatusOK && f.sent.Response != nil && !f.session { // or the next one would go without the cookie
 		to := *f.sent.URL
 		to.RawQuery = withDirectives(to.RawQuery, "")
 		p.holds.put(key, &to, p.HoldRedirects)

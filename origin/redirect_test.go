@@ -1,6 +1,7 @@
 package origin_test
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/internal/faultorigin"
+	"github.com/hlsproxy/hlsproxy/internal/maker"
 	"github.com/hlsproxy/hlsproxy/origin"
 	"github.com/stretchr/testify/require"
 )
@@ -314,4 +316,41 @@ func TestRedirectsAreHeld(t *testing.T) {
 		f.get(t, "/live.m3u8")
 	}
 	require.Equal(t, 3, f.origin.Requests("/live.m3u8"), "not unless it is to be")
+}
+
+// visit is what a link's maker says that wants the cookies of its origin.
+type visit struct{ cookie string }
+
+func (v *visit) Apply(h http.Header, _ *url.URL) {
+	if v.cookie != "" {
+		h["Cookie"] = []string{v.cookie}
+	}
+}
+
+func (v *visit) Credentials(*url.URL) []string { return []string{"Cookie", maker.SetCookie} }
+
+func (v *visit) Received(_ *url.URL, h http.Header) { v.cookie = cmp.Or(h.Get("Set-Cookie"), v.cookie) }
+
+// A redirect that sets a cookie for a link that carries it on is not held: who skips it goes without the cookie.
+func TestRedirectsThatOpenALinksSessionAreNotHeld(t *testing.T) {
+	for cookie, asked := range map[string]int{"": 1, "sid=1": 3} {
+		f := newFront(t, &origin.Proxy{HoldRedirects: time.Minute})
+		f.origin.Handle("/live.m3u8", faultorigin.Script{Func: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if cookie != "" {
+				w.Header().Set("Set-Cookie", cookie)
+			}
+			http.Redirect(w, r, "/s.m3u8", http.StatusFound)
+		})})
+		f.origin.Handle("/s.m3u8", faultorigin.Script{Func: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Set-Cookie", "late=1")
+			io.WriteString(w, "cookie: "+r.Header.Get("Cookie"))
+		})})
+		for range 3 {
+			w := httptest.NewRecorder()
+			r := httptest.NewRequest(http.MethodGet, "/live.m3u8", nil)
+			f.proxy.ServeHTTP(w, r.WithContext(maker.NewContext(r.Context(), new(visit))))
+			require.Equal(t, "cookie: "+cookie, w.Body.String())
+		}
+		require.Equal(t, asked, f.origin.Requests("/live.m3u8"))
+	}
 }
