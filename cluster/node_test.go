@@ -144,7 +144,7 @@ func TestErrorsOfTheOriginAreNotThoseOfNodes(t *testing.T) {
 		"404": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "gone", 404) }, 404, ""},
 		"503": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "7")
-			http.Error(w, "no", 503)
+			http.Error(w, "no", http.StatusServiceUnavailable)
 		}, 503, "7"},
 		"reset": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 0, ""},
 	} {

@@ -114,7 +114,11 @@ func edgeSignature(public crypto.PublicKey, policy, signature []byte, hash strin
 		h, sum = crypto.SHA256, d[:]
 	}
 	if key, ok := public.(*ecdsa.PublicKey); ok {
-		if !once(string(sum)+string(signature)+key.X.String(), func() bool { return ecdsa.VerifyASN1(key, sum, signature) }) {
+		point, err := key.Bytes()
+		if err != nil {
+			return err
+		}
+		if !once(string(sum)+string(signature)+string(point), func() bool { return ecdsa.VerifyASN1(key, sum, signature) }) {
 			return errors.New("ecdsa")
 		}
 		return nil
