@@ -17,15 +17,16 @@ import (
 // What the documentation says fits together compiles together.
 
 var (
-	_ http.RoundTripper = (*cache.Transport)(nil)
-	_ http.RoundTripper = (*origin.Pool)(nil)
-	_ http.Handler      = (*origin.Proxy)(nil)
-	_ http.Handler      = (*rangeserve.Files)(nil)
-	_ rewrite.Mapper    = (*sign.Sealer)(nil)
-	_ cache.Store       = (*cache.Memory)(nil)
-	_ cache.Store       = (*cache.Dir)(nil)
-	_ cache.Purger      = (*cache.Memory)(nil)
-	_ cache.Purger      = (*cache.Dir)(nil)
+	_ http.RoundTripper  = (*cache.Transport)(nil)
+	_ http.RoundTripper  = (*origin.Pool)(nil)
+	_ http.Handler       = (*origin.Proxy)(nil)
+	_ http.Handler       = (*rangeserve.Files)(nil)
+	_ rewrite.KindMapper = (*sign.Sealer)(nil)
+	_ rewrite.KindMapper = rewrite.Query("", "").(rewrite.KindMapper)
+	_ cache.Store        = (*cache.Memory)(nil)
+	_ cache.Store        = (*cache.Dir)(nil)
+	_ cache.Purger       = (*cache.Memory)(nil)
+	_ cache.Purger       = (*cache.Dir)(nil)
 
 	_ = net.Dialer{Control: new(origin.Guard).Control}
 	_ = httputil.ReverseProxy{ModifyResponse: new(rewrite.Rewriter).ModifyResponse}

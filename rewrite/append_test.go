@@ -37,6 +37,13 @@ func (identity) Upstream(u *url.URL) (string, error) { return u.String(), nil }
 // hidden keeps a Rewriter from seeing which Mapper it has.
 type hidden struct{ rewrite.Mapper }
 
+func (h hidden) AppendPublicOf(dst, upstream []byte, kind, ext string) ([]byte, error) {
+	if m, ok := h.Mapper.(rewrite.KindMapper); ok {
+		return m.AppendPublicOf(dst, upstream, kind, ext)
+	}
+	return h.AppendPublic(dst, upstream)
+}
+
 func rewritten(t testing.TB, rw *rewrite.Rewriter, playlist, base string) string {
 	t.Helper()
 	out, err := rw.Append(context.Background(), nil, []byte(playlist), base)

@@ -104,6 +104,27 @@ func ExampleMapper() {
 	// /x/https/cdn.example/a/x/seg1.ts?k=v https://cdn.example/a/x/seg1.ts?k=v <nil>
 }
 
+// Segments and keys get names that players accept.
+func ExampleKindMapper() {
+	rw := &rewrite.Rewriter{Map: rewrite.Query("/proxy", "url")}
+	out, err := rw.Append(context.Background(), nil, []byte(`#EXTM3U
+#EXT-X-KEY:METHOD=AES-128,URI="/key?id=1"
+#EXTINF:4,
+seg-1.jpg
+#EXTINF:4,
+seg-2.ts
+`), "https://h/ch1/main.m3u8")
+	fmt.Printf("%s%v\n", out, err)
+	// Output:
+	// #EXTM3U
+	// #EXT-X-KEY:METHOD=AES-128,URI="/proxy/key.key?url=https%3A%2F%2Fh%2Fkey%3Fid%3D1"
+	// #EXTINF:4,
+	// /proxy/seg-1.jpg.ts?url=https%3A%2F%2Fh%2Fch1%2Fseg-1.jpg
+	// #EXTINF:4,
+	// /proxy/seg-2.ts?url=https%3A%2F%2Fh%2Fch1%2Fseg-2.ts
+	// <nil>
+}
+
 // List every URI of a playlist.
 func ExampleRefs() {
 	playlist := []byte(`#EXTM3U

@@ -4,7 +4,7 @@ import "bytes"
 
 // learn makes the unit one of these lines, with their URI and what became of it.
 func (u *unit) learn(lines []byte, t *token, token span, url []byte, mapping *mapping) {
-	u.token, u.child, u.form = token, t.tag.child, t.form
+	u.token, u.child, u.form, u.kind, u.isMap = token, t.tag.child, t.form, t.kind, t.tag == &mapTag
 	u.src = append(u.room.src[:0], lines...)
 	u.below = token.start + mapping.lead
 	u.name = span{u.below + mapping.name.start, u.below + mapping.name.end}
@@ -18,12 +18,21 @@ func (u *unit) learn(lines []byte, t *token, token span, url []byte, mapping *ma
 		}
 	}
 	u.words, u.signature = u.room.words[:0], signature{}
-	free, hex := span{u.below, u.below + mapping.free}, hexNumber(u.src, token.end)
+	free, hex, fixed := span{u.below, u.below + mapping.free}, hexNumber(u.src, token.end), u.extension()
 	for at := 0; at < len(lines); at += word {
-		u.words = append(u.words, u.wordOf(min(at, len(lines)-word), free, hex))
+		u.words = append(u.words, u.wordOf(min(at, len(lines)-word), free, hex, fixed))
 	}
 	u.tellApart()
 	u.fill(url, mapping)
+}
+
+// extension is where the file name has an extension that decides what the public name ends in.
+func (u *unit) extension() span {
+	dot := bytes.LastIndexByte(u.src[u.name.start:u.name.end], '.')
+	if dot < 0 {
+		return span{}
+	}
+	return span{u.name.start + dot, u.name.end}
 }
 
 // fill makes out of what became of the URI.
@@ -78,13 +87,14 @@ func (u *unit) movedBy(i int) int {
 	return int(u.moved[i-u.below])
 }
 
-// wordOf finds out what is to be known of the eight bytes from i on, free being those that may differ in more than digits.
-func (u *unit) wordOf(i int, free, hex span) wordOf {
+// wordOf finds out what is to be known of the eight bytes from i on, free being those that may differ in more than digits, and
+// fixed those that may not differ at all.
+func (u *unit) wordOf(i int, free, hex, fixed span) wordOf {
 	text := load(u.src, i)
 	w := wordOf{
 		at:     uint16(i),
-		digits: (digits(text&^high) &^ text & high) >> 7 * 0x0f &^ bytesOf(i, u.token.start, u.below),
-		free:   plain(text) & bytesOf(i, free.start, free.end),
+		digits: (digits(text&^high) &^ text & high) >> 7 * 0x0f &^ bytesOf(i, u.token.start, u.below) &^ bytesOf(i, fixed.start, fixed.end),
+		free:   plain(text) & bytesOf(i, free.start, free.end) &^ bytesOf(i, fixed.start, fixed.end),
 		hex:    high & bytesOf(i, hex.start, hex.end),
 	}
 	if w.part = u.partOf(i); u.partOf(i+word-1) != w.part || w.part == within && u.moved != nil && toEscape(text) != 0 {
@@ -120,7 +130,7 @@ func hexNumber(src []byte, from int) span {
 // renew makes out for the plan at hand, which is that of another directory. false: the URI leads elsewhere now.
 func (u *unit) renew(p *plan, buf []byte) ([]byte, bool) {
 	var w mapping
-	url, ok := p.append(buf[:0], u.src[u.token.start:u.token.end], &w)
+	url, ok := p.append(buf[:0], u.src[u.token.start:u.token.end], u.kind.extension(p.segment), &w)
 	if ok = ok && w.known && u.token.start+w.lead == u.below && len(u.src)+len(url) <= 2*maxUnit; ok {
 		u.fill(url, &w)
 		u.turn = p.turn

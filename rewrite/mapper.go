@@ -31,6 +31,25 @@ type Mapper interface {
 	Upstream(public *url.URL) (string, error)
 }
 
+// A KindMapper is told what a URL leads to. [Query] and the Sealer of package sign are KindMappers: with them, seg-1.jpg and
+// /play/1 get public names that players accept which go by the extension (ffmpeg from 7.1 on does, and what is built on it).
+// A Rewriter looks for it by a type assertion, and then calls AppendPublicOf for the URIs in playlists and JSON documents.
+type KindMapper interface {
+	Mapper
+
+	// AppendPublicOf is AppendPublic for a URL that leads to a resource of a kind, which is the name of a [Kind]
+	// ("Segment"). ext is the extension, without a dot, that the public path should end in if the URL has none that fits:
+	//
+	//   - "m3u8" for a playlist, "key" for a key, "mp4" for an initialization section.
+	//   - "m4s" for segments and parts behind an EXT-X-MAP, unless that names MPEG-TS, and in a delta update, where the
+	//     section may be among what is skipped. Else "ts": a playlist does not tell more.
+	//   - "" for everything else, for pictures (EXT-X-IMAGES-ONLY) and for the channels of an IPTV list, which have a
+	//     negative duration.
+	//
+	// The same arguments always give the same bytes. Upstream of them is the same URL.
+	AppendPublicOf(dst, upstream []byte, kind, ext string) ([]byte, error)
+}
+
 // ErrUnmapped is returned by Mapper.AppendPublic for a URL that the Mapper does not cover. A Rewriter leaves such a
 // URL absolute and unsigned. An error with a method Unmapped() bool that gives true stands for the same.
 var ErrUnmapped = errors.New("rewrite: URL is not covered by the mapper")

@@ -21,6 +21,8 @@ type plan struct {
 	units  units
 	learnt Mapper // that the units are of
 	turn   int    // counts the plans made
+
+	segment string // the extension of segments, of a Query
 }
 
 // prepare makes the plan for a Rewriter and a base, unless it is there already.
@@ -75,14 +77,14 @@ type mapping struct {
 }
 
 // append appends the public URL of a reference; false: the reference has to go the long way.
-func (p *plan) append(dst, ref []byte, w *mapping) ([]byte, bool) {
+func (p *plan) append(dst, ref []byte, ext string, w *mapping) ([]byte, bool) {
 	stem, rest := p.locate(ref)
 	if len(stem) == 0 {
 		return dst, false
 	}
 	w.lead, w.query = len(ref)-len(rest), p.query
 	if p.query {
-		return p.appendQuery(dst, stem, rest, w)
+		return p.appendQuery(dst, stem, rest, ext, w)
 	}
 	return p.appendTree(dst, stem, rest, w)
 }
@@ -107,9 +109,9 @@ func (sh *shape) unusual(ref []byte) bool {
 	return sh.dotted || sh.class&special != 0 || sh.class&colon != 0 && schemeLen(ref) > 0
 }
 
-func (p *plan) appendQuery(dst, stem, rest []byte, w *mapping) ([]byte, bool) {
+func (p *plan) appendQuery(dst, stem, rest []byte, ext string, w *mapping) ([]byte, bool) {
 	// The name comes first and is known last, so what follows it is written at a distance and moved.
-	start, before := len(dst), len(p.head)+maxName+len(p.mid)+len(stem)
+	start, before := len(dst), len(p.head)+maxName+maxExtension+len(p.mid)+len(stem)
 	dst = slices.Grow(dst, before+3*len(rest)+slack)
 	free := dst[start:cap(dst)]
 	var sh shape
@@ -121,7 +123,7 @@ func (p *plan) appendQuery(dst, stem, rest []byte, w *mapping) ([]byte, bool) {
 	at := copy(free, p.head)
 	var name []byte
 	name, w.known = appendElement(free[:at], rest[sh.name:sh.query], sh.plain)
-	at = len(name)
+	at = len(appendExtension(name, at, ext))
 	at += copy(free[at:], p.mid)
 	at += copy(free[at:], stem)
 	w.rest, w.name, w.second = at, span{sh.name, sh.query}, len(p.head)

@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"net/url"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
 // Query carries the upstream URL in a query parameter: with Query("/proxy", "url") the public URL of
 // https://cdn.example/a/seg1.ts is /proxy/seg1.ts?url=https%3A%2F%2Fcdn.example%2Fa%2Fseg1.ts. The last element of the
-// upstream path stands in the public path for the sake of players that go by the extension; Upstream ignores the path
-// and accepts /proxy?url= as well, under any mount point. path is an absolute path (a slash is put before it if there is
+// upstream path stands in the public path for the sake of players that go by the extension, with another extension
+// behind it in a playlist where its own does not fit (see [KindMapper]); Upstream ignores the path and
+// accepts /proxy?url= as well, under any mount point. path is an absolute path (a slash is put before it if there is
 // none, one at its end is dropped), and param the name of the parameter, "url" if empty. Both halves cover every http
 // and https URL that has a host and no user, so something else has to decide where requests may go.
 //
@@ -40,12 +43,18 @@ type queryMapper struct {
 }
 
 func (m *queryMapper) AppendPublic(dst, upstream []byte) ([]byte, error) {
+	return m.AppendPublicOf(dst, upstream, "", "")
+}
+
+// AppendPublicOf implements KindMapper.
+func (m *queryMapper) AppendPublicOf(dst, upstream []byte, _, ext string) ([]byte, error) {
 	_, path, ok := splitHTTP(upstream)
 	if !ok {
 		return dst, ErrUnmapped
 	}
 	dst = append(dst, m.head...)
-	dst = appendName(dst, upstream[path:])
+	start := len(dst)
+	dst = appendExtension(appendName(dst, upstream[path:]), start, ext)
 	dst = append(dst, m.mid...)
 	return appendEscaped(dst, upstream), nil
 }
@@ -130,6 +139,14 @@ func appendElement(dst, element []byte, plain bool) (_ []byte, same bool) {
 		return append(dst, element...), true
 	}
 	return appendSafeName(dst, element), false
+}
+
+// appendExtension appends an extension to the name that begins at start, if that has none that fits.
+func appendExtension(dst []byte, start int, ext string) []byte {
+	if ext == "" || hls.Fits(dst[start:], ext) {
+		return dst
+	}
+	return append(append(dst, '.'), ext...)
 }
 
 func appendSafeName(dst, element []byte) []byte {

@@ -37,10 +37,13 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 		st.children = st.children || t.tag.child
 		dst = append(dst, st.src[st.done:t.start]...)
 		st.done = t.end
+		if t.tag == &mapTag {
+			st.initializes(t.text(st.src))
+		}
 		at, short := len(dst), false
 		var w mapping
 		if st.plan.mapper != nil && t.form != bare && !t.tag.absolute && (!t.tag.report || st.Sign == nil) && st.fragmentFor(&t) == "" {
-			dst, short = st.plan.append(dst, st.src[t.start:t.end], &w)
+			dst, short = st.plan.append(dst, st.src[t.start:t.end], st.extensionOf(&t), &w)
 		}
 		if !short {
 			if dst, err = st.appendURI(dst, &t); err == errDrop {
@@ -106,6 +109,7 @@ func (st *state) repeat(dst []byte) (_ []byte, err error) {
 	const often = 16 << 10
 	asked := false
 	for start, mark := len(dst), len(dst); ; {
+		st.plan.expect(st.segment)
 		lines := st.src[st.scan.pos:]
 		u, differ, loose := st.plan.units.find(lines)
 		if u == nil {
@@ -122,6 +126,9 @@ func (st *state) repeat(dst []byte) (_ []byte, err error) {
 			return dst, err
 		}
 		st.children = st.children || u.child
+		if u.isMap {
+			st.initializes(lines[u.token.start:u.token.end])
+		}
 		dst = append(dst, st.src[st.done:st.scan.pos]...)
 		at := len(dst)
 		dst = u.append(dst, lines, differ)
@@ -238,7 +245,7 @@ func (st *state) appendPublic(dst []byte, t *token, fragment []byte) (_ []byte, 
 		public = st.own(st.abs)
 	} else {
 		st.abs = append(st.abs, st.fragmentFor(t)...)
-		out, err := st.Map.AppendPublic(dst, st.abs)
+		out, err := st.appendMapped(dst, t)
 		switch {
 		case isUnmapped(err):
 			st.abs = st.abs[:upstream]

@@ -28,6 +28,8 @@ type state struct {
 
 	*Rewriter             // nil for Refs
 	alike     AlikeSigner // the Rewriter's, if it is one
+	kinds     KindMapper  // the Rewriter's, if it is one
+	segment   string      // the extension of the segments that come next, for that
 	ctx       context.Context
 	src       []byte
 	relation  relation
@@ -53,6 +55,7 @@ func newState() *state { return states.Get().(*state) }
 func (st *state) open(rw *Rewriter, p pass) {
 	st.Rewriter, st.ctx, st.relation, st.most, st.entry = rw, p.ctx, p.relation, p.most, p.entry
 	st.alike, _ = rw.Sign.(AlikeSigner)
+	st.kinds, _ = rw.Map.(KindMapper)
 }
 
 // begin prepares for a playlist.
@@ -79,6 +82,9 @@ func (st *state) restart(playlist []byte) {
 	st.scan.reset(playlist)
 	st.scan.pace = &st.pace
 	st.vars.reset(&st.given, len(playlist))
+	if st.kinds != nil {
+		st.segment = segmentExtension(playlist)
+	}
 }
 
 // free gives the state back. The base and its plan stay: the next pass often is over the next state of the same playlist.
@@ -90,7 +96,7 @@ func (st *state) free() {
 	st.scan = scanner{}
 	st.vars, st.given, st.public.given, st.pace = variables{}, given{}, given{}, pace{}
 	st.heritage.take(nil, "", "")
-	st.Rewriter, st.alike, st.ctx, st.src, st.entry = nil, nil, nil, nil, ""
+	st.Rewriter, st.alike, st.kinds, st.ctx, st.src, st.entry = nil, nil, nil, nil, nil, ""
 	states.Put(st)
 }
 

@@ -25,6 +25,8 @@ type unit struct {
 	name   span // the file name in src
 	second int  // where in out that is once more; 0: nowhere
 	child  bool // the URI is one of a playlist that belongs to a multivariant playlist
+	kind   Kind // of the URI
+	isMap  bool // it is that of an EXT-X-MAP
 	turn   int  // of the plan for which out is made
 	signature
 	next *unit // what followed last time

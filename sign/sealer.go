@@ -36,6 +36,7 @@ const (
 	formExact     = 0x20
 	formDirectory = 0x21
 	formHeader    = 0x02 // added if there are header fields in front of the URL
+	formExtension = 0x04 // added to formExact if there is an extension in front of the URL, which the public name ends in
 )
 
 // NewSealer returns a Sealer for public URLs below prefix, a path such as /s/. Of c it takes Keys, the first of which
@@ -83,8 +84,15 @@ func (s *Sealer) Rotate(keys []Key) error {
 //
 // User information in upstream becomes an Authorization field of the request, and is not part of what Upstream returns.
 func (s *Sealer) AppendPublic(dst, upstream []byte) ([]byte, error) {
+	return s.AppendPublicOf(dst, upstream, "", "")
+}
+
+// AppendPublicOf is AppendPublic for what a playlist names, as a rewrite.KindMapper has it: if the public name has no
+// extension that players accept in place of ext, ext stands behind it. It is sealed, so that there is no second name for
+// the same.
+func (s *Sealer) AppendPublicOf(dst, upstream []byte, _, ext string) ([]byte, error) {
 	if bytes.IndexByte(upstream, '@') < 0 {
-		return s.seal(dst, upstream, "")
+		return s.seal(dst, upstream, "", ext)
 	}
 	clean, auth, ok := cutUserInfo(upstream)
 	if !ok {
@@ -92,13 +100,13 @@ func (s *Sealer) AppendPublic(dst, upstream []byte) ([]byte, error) {
 	}
 	var f fields
 	f.authorize(clean, auth)
-	return s.seal(dst, clean, f.encode())
+	return s.seal(dst, clean, f.encode(), ext)
 }
 
-func (s *Sealer) seal(dst, upstream []byte, header string) ([]byte, error) {
+func (s *Sealer) seal(dst, upstream []byte, header, ext string) ([]byte, error) {
 	key := (*s.ring.Load())[0]
 	if dir := s.recent.Load(); dir != nil && dir.key == key && dir.header == header && bytes.HasPrefix(upstream, dir.upstream) {
-		if name := upstream[len(dir.upstream):]; link.IsFileName(name) {
+		if name := upstream[len(dir.upstream):]; link.IsFileName(name) && fits(name, ext) {
 			return append(append(dst, dir.public...), name...), nil
 		}
 	}
@@ -106,54 +114,78 @@ func (s *Sealer) seal(dst, upstream []byte, header string) ([]byte, error) {
 	if !ok || !p.IsAbsolute() {
 		return dst, errUnsealed
 	}
-	if slash := len(p.Directory()); s.scope == Directory && slash > len(p.Root()) && link.IsFileName(upstream[slash:]) {
+	if slash := len(p.Directory()); s.scope == Directory && slash > len(p.Root()) && link.IsFileName(upstream[slash:]) && fits(upstream[slash:], ext) {
 		dir := &sealedDir{key: key, header: header, upstream: bytes.Clone(upstream[:slash])}
 		dir.public = append(key.appendToken([]byte(s.prefix), formDirectory, header, dir.upstream), '/')
 		s.recent.Store(dir)
 		return append(append(dst, dir.public...), upstream[slash:]...), nil
 	}
-	dst = append(key.appendToken(append(dst, s.prefix...), formExact, header, upstream), '/')
-	return appendName(dst, &p), nil
+	var buf [longestName + longestExtension]byte
+	name := appendName(buf[:0], &p)
+	if fits(name, ext) {
+		return append(append(key.appendToken(append(dst, s.prefix...), formExact, header, upstream), '/'), name...), nil
+	}
+	named := append(append(appendLen(nil, len(ext)), ext...), upstream...)
+	dst = append(append(key.appendToken(append(dst, s.prefix...), formExact|formExtension, header, named), '/'), name...)
+	return append(append(dst, '.'), ext...), nil
 }
 
 // Upstream returns the URL that public was made from. Of the query of public only delivery directives (parameters that
 // begin with _HLS_) are added to it, and only for a playlist. The error is ErrBadToken for whatever this Sealer has not
 // made, and has an HTTPStatus.
 func (s *Sealer) Upstream(public *url.URL) (string, error) {
-	upstream, _, err := s.open(public.EscapedPath())
+	o, err := s.open(public.EscapedPath())
 	if err != nil {
 		return "", err
 	}
-	return withDirectives(upstream, public.RawQuery), nil
+	if o.ext != "" && o.ext != playlistExtension {
+		return string(o.upstream), nil
+	}
+	return withDirectives(o.upstream, public.RawQuery, o.ext == playlistExtension), nil
 }
 
-// open returns what the path of a public URL stands for, and the header fields sealed with it.
-func (s *Sealer) open(path string) (upstream []byte, header string, err error) {
+const playlistExtension = "m3u8"
+
+// opened is what the path of a public URL stands for.
+type opened struct {
+	upstream []byte
+	header   string // the fields sealed with it
+	ext      string // what its name ends in besides its own
+}
+
+func (s *Sealer) open(path string) (o opened, err error) {
 	rest, ok := strings.CutPrefix(path, s.prefix)
 	if !ok {
-		return nil, "", errNotSealed
+		return opened{}, errNotSealed
 	}
 	token, name, ok := strings.Cut(rest, "/")
 	if !ok {
-		return nil, "", errNotSealed
+		return opened{}, errNotSealed
 	}
 	form, upstream, ok := s.openToken(token)
 	if ok && form&formHeader != 0 {
-		header, upstream, ok = cutText(upstream)
+		o.header, upstream, ok = cutText(upstream)
+	}
+	if ok && form&formExtension != 0 {
+		o.ext, upstream, ok = cutText(upstream)
 	}
 	if !ok {
-		return nil, "", ErrBadToken
+		return opened{}, ErrBadToken
 	}
-	if form&^formHeader == formDirectory {
+	if o.upstream = upstream; form&^formHeader == formDirectory {
 		if !link.Plain([]byte("/" + name)) {
-			return nil, "", ErrBadToken
+			return opened{}, ErrBadToken
 		}
-		return append(upstream, name...), header, nil
+		o.upstream = append(upstream, name...)
+		return o, nil
 	}
-	if p, ok := link.Split(upstream); !ok || string(appendName(nil, &p)) != name {
-		return nil, "", ErrBadToken
+	if o.ext != "" {
+		name, ok = strings.CutSuffix(name, "."+o.ext)
 	}
-	return upstream, header, nil
+	if p, isURL := link.Split(upstream); !ok || !isURL || string(appendName(nil, &p)) != name {
+		return opened{}, ErrBadToken
+	}
+	return o, nil
 }
 
 // openToken takes a token apart; there is one spelling of each.
@@ -163,7 +195,12 @@ func (s *Sealer) openToken(token string) (form byte, plain []byte, ok bool) {
 		return 0, nil, false
 	}
 	n := 2 + int(raw[1])
-	if form = raw[0]; form&^(formHeader|1) != formExact || len(raw) < n {
+	switch form = raw[0]; form &^ formHeader {
+	case formExact, formDirectory, formExact | formExtension:
+	default:
+		return 0, nil, false
+	}
+	if len(raw) < n {
 		return 0, nil, false
 	}
 	for _, key := range *s.ring.Load() {

@@ -33,11 +33,19 @@ func appendName(dst []byte, p *link.URL) []byte {
 	return dst
 }
 
+// longestExtension bounds what a rewriter may put behind a name.
+const longestExtension = 10
+
+// fits reports whether a name may stand as it is where a rewriter wants one with the extension ext.
+func fits(name []byte, ext string) bool {
+	return ext == "" || len(ext) >= longestExtension || !link.IsFileName([]byte(ext)) || hls.Fits(name, ext)
+}
+
 // withDirectives adds those parameters of a client's query to the URL of a playlist that are meant for its server
-// (draft-pantos-hls-rfc8216bis-22, section 6.2.5).
-func withDirectives(upstream []byte, query string) string {
+// (draft-pantos-hls-rfc8216bis-22, section 6.2.5). isPlaylist tells one whose name does not say so.
+func withDirectives(upstream []byte, query string, isPlaylist bool) string {
 	p, ok := link.Split(upstream)
-	if !ok || !strings.Contains(query, hls.Reserved) || isMedia(p.Path()) {
+	if !ok || !strings.Contains(query, hls.Reserved) || !isPlaylist && isMedia(p.Path()) {
 		return string(upstream)
 	}
 	fragment := string(p.Fragment())

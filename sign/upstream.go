@@ -59,7 +59,7 @@ func (s *Sealer) URL(upstream string, u Upstream) (string, error) {
 		return "", errors.New("sign: an upstream URL with user information and an Authorization field")
 	}
 	f.authorize(clean, auth)
-	out, err := s.seal(nil, clean, f.encode())
+	out, err := s.seal(nil, clean, f.encode(), "")
 	return string(out), err
 }
 
@@ -136,9 +136,9 @@ type visitKey struct{ sealer *Sealer }
 func (s *Sealer) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
-		if _, block, err := s.open(r.URL.EscapedPath()); err == nil && block != "" {
-			v := &visit{block: block}
-			if v.fields, err = decodeFields(block); err == nil { // else Upstream will say so
+		if o, err := s.open(r.URL.EscapedPath()); err == nil && o.header != "" {
+			v := &visit{block: o.header}
+			if v.fields, err = decodeFields(o.header); err == nil { // else Upstream will say so
 				v.jar.cookies, v.jar.takes = v.fields.cookies, v.fields.takes
 				ctx = maker.NewContext(context.WithValue(ctx, visitKey{s}, v), v)
 			}
@@ -163,20 +163,20 @@ func (s *Sealer) Sign(ctx context.Context, public []byte) ([]byte, error) {
 	if !ok {
 		return public, ErrURL
 	}
-	upstream, own, err := s.open(string(p.Path()))
+	o, err := s.open(string(p.Path()))
 	if err != nil {
 		return public, err
 	}
 	f := v.carried()
-	if own != "" { // user information, or what was sealed before
-		mine, err := decodeFields(own)
+	if o.header != "" { // user information, or what was sealed before
+		mine, err := decodeFields(o.header)
 		if err != nil {
 			return public, ErrBadToken
 		}
 		f = f.with(mine)
 	}
 	tail := bytes.Clone(p.Tail())
-	out, err := s.seal(p.Root(), f.inherited(upstream), f.encode())
+	out, err := s.seal(p.Root(), f.inherited(o.upstream), f.encode(), o.ext)
 	return append(out, tail...), err
 }
 

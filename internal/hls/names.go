@@ -277,6 +277,19 @@ func RunsScripts(contentType string) bool {
 	return containsFold(contentType, "html") || containsFold(contentType, "xml")
 }
 
+// Fits reports whether players that go by the extension take a file of this name for what one with the extension ext is:
+// "m3u8" stands for playlists, "key" for keys, and others for segments and sections.
+func Fits[T string | []byte](name T, ext string) bool {
+	k := ByName(name)
+	switch ext {
+	case "m3u8":
+		return k == Playlist
+	case "key":
+		return k == Key || k == Data
+	}
+	return k == Playlist || k.IsMedia() && k != Image
+}
+
 // IsPlaylist tells by its label, or else by its name, whether a body is to be taken for a playlist before its first byte
 // is there. A player knows one by either (draft-pantos-hls-rfc8216bis-22 section 4); a label that says audio or video,
 // not mpegurl, is believed before the name.

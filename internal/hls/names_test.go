@@ -21,6 +21,20 @@ func TestByName(t *testing.T) {
 	}
 }
 
+func TestFits(t *testing.T) {
+	for name, ext := range map[string]string{
+		"a.ts": "ts", "a.MP4": "ts", "a.aac": "m4s", "a.vtt": "ts", "a.m3u8": "ts", "b.m3u8": "m3u8", "a.m3u": "m3u8", "a.key": "key", "a.bin": "key",
+	} {
+		require.True(t, hls.Fits(name, ext), name)
+		require.True(t, hls.Fits([]byte(name), ext), name)
+	}
+	for name, ext := range map[string]string{
+		"a.jpg": "ts", "a": "ts", "a.css": "m4s", "a.html": "ts", "a.bin": "mp4", "": "ts", "b": "m3u8", "a.php": "m3u8", "b.ts": "m3u8", "a.txt": "key", "c": "key",
+	} {
+		require.False(t, hls.Fits(name, ext), name)
+	}
+}
+
 func TestTypeByName(t *testing.T) {
 	for path, want := range map[string]string{
 		"/a.m3u8": "application/vnd.apple.mpegurl", "a.TS": "video/mp2t", "a.m4s": "video/mp4", "a.vtt": "text/vtt", "a.key": "application/octet-stream",
