@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
@@ -62,19 +61,20 @@ func (o *flight) varyOf(h http.Header) (fields http.Header, ok bool) {
 	return fields, ok
 }
 
+// longestKey is the length of an AES-256 key; an AES-128 key has half of it.
+const longestKey = 32
+
 // keyLike recognises decryption keys: AES-128 and AES-256 keys are exactly that long, and nothing else that a player
-// fetches is, unless its name or type says so.
+// fetches is, unless its name or type says so. Scripts that give out keys often leave the type of a page on them.
 func keyLike(urlPath string, h http.Header, length int64) bool {
-	name := hls.ByName(urlPath)
-	if name == hls.Key {
+	name, label := hls.ByName(urlPath), hls.ByType(h.Get("Content-Type"))
+	switch {
+	case name == hls.Key:
 		return true
-	}
-	if length != 16 && length != 32 || name.IsMedia() || name == hls.Playlist {
+	case length != longestKey/2 && length != longestKey:
 		return false
 	}
-	t := rules.MediaType(h)
-	return t == "" || t == "application/octet-stream" || t == "binary/octet-stream" || strings.HasPrefix(t, "text/plain") ||
-		t == "application/pgp-keys"
+	return !name.IsMedia() && name != hls.Playlist && !label.IsMedia() && label != hls.Playlist
 }
 
 // streamed recognises what is made while it is sent, and is out of date when it has come.

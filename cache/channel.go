@@ -190,6 +190,10 @@ func (t *Transport) judge(o *flight, e *Entry) (list hls.Info, err error) {
 			e.TTL = ttlNamed
 		}
 	case http.StatusOK:
+		if keyLike(o.req.URL.Path, e.Header, e.length()) {
+			e.TTL = never // whatever the TTL of the caller's says
+			break
+		}
 		var ok bool
 		if list, ok = lookAt(e); !ok && t.TTL == nil && e.TTL == 0 && t.channels.isNamed(o.primary) {
 			e.TTL = e.namedTTL()

@@ -244,6 +244,38 @@ func (f *fill) awaitEnd(ctx context.Context) (*Entry, error) {
 	}
 }
 
+// awaitKind waits until it is known whether what comes may be a key, where the origin tells no length. One is for its asker alone, and
+// so is what nobody can wait for as memory is short.
+func (f *fill) awaitKind(ctx context.Context) (alone bool, err error) {
+	if f.entry.Status != http.StatusOK || f.body.Length() >= 0 || !f.isKeyOf(longestKey) {
+		return false, nil
+	}
+	for {
+		st := f.body.State()
+		switch {
+		case st.Err != nil:
+			return false, st.Err
+		case st.Size > longestKey:
+			return false, nil
+		case st.Ended:
+			return f.isKeyOf(st.Size), nil
+		case f.isDetached() || f.body.Short():
+			return true, nil
+		}
+		more := f.body.Grown(st.Size)
+		if more == nil {
+			continue
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		}
+	}
+}
+
+func (f *fill) isKeyOf(length int64) bool { return keyLike(f.o.req.URL.Path, f.entry.Header, length) }
+
 // unknown is the header of a playlist of which nobody knows whether it is live: it may be.
 func (f *fill) unknown() *Entry {
 	e := *f.entry

@@ -90,6 +90,72 @@ func TestAPrivateAnswerGoesToItsAskerOnly(t *testing.T) {
 	}
 }
 
+// inTwo is a body of undeclared length whose second half takes a second.
+type inTwo struct{ first, second io.Reader }
+
+func (b *inTwo) Read(p []byte) (int, error) {
+	if n, _ := b.first.Read(p); n > 0 {
+		return n, nil
+	}
+	if n, _ := b.second.Read(p); n > 0 {
+		time.Sleep(time.Second)
+		return n, nil
+	}
+	return 0, io.EOF
+}
+
+// What may be a key is its asker's alone, too, where nobody but the end of the body tells how long it is, whatever its type says.
+func TestAKeyOfUntoldLengthGoesToItsAskerOnly(t *testing.T) {
+	for name, row := range map[string]struct {
+		length int
+		url    string
+		header []string
+		shared bool
+	}{
+		"AES-128":           {16, "http://o.example/key?id=1", nil, false},
+		"AES-256":           {32, "http://o.example/key.php", []string{"Content-Type", "application/octet-stream"}, false},
+		"called a page":     {16, "http://o.example/key.php", []string{"Content-Type", "text/html; charset=UTF-8"}, false},
+		"called JSON":       {32, "http://o.example/key", []string{"Content-Type", "application/json"}, false},
+		"another length":    {33, "http://o.example/key", nil, true},
+		"a segment by name": {16, segURL, nil, true},
+		"a segment by type": {32, "http://o.example/1", []string{"Content-Type", "video/mp2t"}, true},
+		"nothing at all":    {0, "http://o.example/key", nil, true},
+	} {
+		for _, declared := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", declared: ", declared), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					o := &scripted{answer: func(r *http.Request, _ int64) reply {
+						body := strings.Repeat(r.Header.Get("X-User"), row.length)
+						half := len(body) / 2
+						a := reply{header: head(row.header...), body: &inTwo{strings.NewReader(body[:half]), strings.NewReader(body[half:])}, length: -1}
+						if declared && row.length > 0 {
+							a.length = int64(row.length)
+						}
+						time.Sleep(time.Second)
+						return a
+					}}
+					c := &cache.Transport{Store: store(t), Base: o, TTL: func(*cache.Entry) time.Duration { return time.Hour }}
+					var wg sync.WaitGroup
+					for _, user := range []string{"a", "b", "c", "d"} {
+						wg.Go(func() {
+							if user == "d" {
+								time.Sleep(time.Minute)
+							}
+							_, body := fetch(t, c, row.url, "X-User", user)
+							if !row.shared {
+								require.Equal(t, strings.Repeat(user, row.length), body)
+							}
+						})
+						time.Sleep(600 * time.Millisecond) // the third comes while the body does
+					}
+					wg.Wait()
+					require.Equal(t, row.shared, o.asked.Load() == 1, "%d questions", o.asked.Load())
+				})
+			})
+		}
+	}
+}
+
 // An origin may change its mind about an answer that it is asked about again: what was stored is then nobody else's, or
 // another's for whom it was not chosen.
 func TestA304MayChangeWhoGetsTheAnswer(t *testing.T) {

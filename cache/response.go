@@ -70,6 +70,16 @@ func (t *Transport) serve(r *http.Request, have found, status string) *http.Resp
 
 // follow answers from a running fill, of which the caller holds a share.
 func (t *Transport) follow(r *http.Request, part *slice, f *fill, joined bool) (*http.Response, error) {
+	if joined && part == nil {
+		alone, err := f.awaitKind(r.Context())
+		if alone || err != nil {
+			f.leave(1)
+			if err != nil {
+				return nil, err
+			}
+			return t.passAlone(r)
+		}
+	}
 	s := source{entry: f.entry, fill: f, length: f.body.Length(), status: f.how, age: (joined || f.aged) && !f.isDetached(), part: part}
 	switch {
 	case joined:

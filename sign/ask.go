@@ -229,7 +229,16 @@ func (a *Ask) ask(ctx context.Context, key askKey, q Question, got *answer) {
 	}
 	defer cancel()
 	result := make(chan *answer, 1)
-	go func() { result <- a.try(ctx, q) }()
+	go func() {
+		var res *answer
+		defer func() {
+			if res == nil {
+				res = a.failed(errors.New("sign: Decide has ended its goroutine"))
+			}
+			result <- res
+		}()
+		res = a.try(ctx, q)
+	}()
 	var res *answer
 	select {
 	case res = <-result:
@@ -295,12 +304,27 @@ func (a *Ask) refused() *answer {
 }
 
 func (a *Ask) failed(err error) *answer {
-	if a.OnFailure != nil {
-		a.OnFailure(err)
-	} else {
+	if a.OnFailure == nil {
 		log.Print(err)
+	} else {
+		a.report(err)
 	}
 	return &answer{status: http.StatusServiceUnavailable}
+}
+
+// report calls OnFailure. A panic there must not end the process, nor a runtime.Goexit leave viewers waiting.
+func (a *Ask) report(err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() {
+			if p := recover(); p != nil {
+				log.Printf("sign: OnFailure panicked: %v; it was told of: %v", p, err)
+			}
+		}()
+		a.OnFailure(err)
+	}()
+	<-done
 }
 
 // post asks the backend over HTTP.

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -155,6 +157,34 @@ func TestAskFailsClosed(t *testing.T) {
 		require.Nil(t, inner)
 	}
 	require.EqualValues(t, 4, failures.Load())
+}
+
+// Hooks run on goroutines of their own, where nothing that they do may end the process, or leave viewers waiting.
+func TestAskOutlivesItsHooks(t *testing.T) {
+	log.SetOutput(io.Discard)
+	defer log.SetOutput(os.Stderr)
+	for name, decide := range map[string]func(context.Context, sign.Question) error{
+		"panics": func(context.Context, sign.Question) error { panic("bug") },
+		"exits":  func(context.Context, sign.Question) error { runtime.Goexit(); return nil },
+		"hangs":  func(ctx context.Context, _ sign.Question) error { <-ctx.Done(); time.Sleep(time.Second); return nil },
+	} {
+		for _, timeout := range []time.Duration{0, -1} {
+			if name == "hangs" && timeout < 0 {
+				continue
+			}
+			for telling, told := range map[string]func(error){"panics": func(error) { panic("another") }, "exits": func(error) { runtime.Goexit() }, "is none": nil} {
+				t.Run(fmt.Sprintf("Decide %s, Timeout %v, OnFailure %s", name, timeout, telling), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						a := &sign.Ask{Decide: decide, Timeout: timeout, OnFailure: told}
+						w, inner := admit(a, request("/a.ts?token=x"))
+						require.Equal(t, 503, w.Code)
+						require.Nil(t, inner)
+						time.Sleep(2 * time.Second) // until the last hook has returned
+					})
+				})
+			}
+		}
+	}
 }
 
 func TestAskIsBoundedInTime(t *testing.T) {
