@@ -2,6 +2,16 @@
 // limits how many may watch with one name or from one address, ends sessions, tells of each that comes and goes, and
 // writes an access log.
 //
+//	watch := &audience.Audience{
+//		Limit:    func(key string) int { return 3 }, // at a time, for each name or address
+//		OnServed: audience.Log(slog.Default()),
+//	}
+//	mux.Handle("/live/", cors.Handler(watch.Handler(chain)))
+//
+//	for _, s := range watch.Snapshot().Streams {
+//		fmt.Println(s.Name, s.Viewers)
+//	}
+//
 // An [Audience] is a handler around the ones that serve streams. Its place decides what it sees:
 //
 //	cors -> audience -> sign -> ...   every request, also those that sign refuses. A session begins with the first answer

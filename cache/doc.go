@@ -1,5 +1,16 @@
 // Package cache shares the answers of an origin among viewers: one upstream request, however many ask.
 //
+//	shared := &cache.Transport{
+//		Base:  guard.Transport(), // reaches the origin; nil: http.DefaultTransport
+//		Store: cache.NewMemory(1 << 30),
+//	}
+//	client := &http.Client{Transport: shared} // or origin.Proxy, or httputil.ReverseProxy
+//	resp, err := client.Get("https://origin.example/live/1.ts")
+//	if err != nil {
+//		return err
+//	}
+//	fmt.Println(resp.Header.Get("Cache-Status")) // hlsproxy; hit
+//
 // [Transport] is an http.RoundTripper that stands between a proxy and the transport that reaches the origin. The first
 // viewer's request opens a fill; all others read along, each at its own pace and from the first byte that is there. What
 // arrived whole may be kept in a [Store] for as long as [HLS] or a function of the caller says.

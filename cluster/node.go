@@ -1,6 +1,19 @@
 // Package cluster makes several nodes one cache: for each key one of them asks the origin, and the others read its answer
 // along while it comes.
 //
+//	node, err := cluster.New(cluster.Config{
+//		Self:      "http://10.0.0.1:9000", // where other nodes reach this one
+//		Directory: cluster.Connect(valkey.ClientOption{InitAddress: []string{"10.0.0.9:6379"}}, "hls"),
+//		Base:      guard.Transport(),
+//		Cache:     &cache.Transport{Store: cache.NewMemory(8 << 30)},
+//		Secret:    secret, // 16 bytes or more, the same on all nodes
+//	})
+//	if err != nil {
+//		return err
+//	}
+//	go http.ListenAndServe("10.0.0.1:9000", node.Handler())
+//	proxy := &origin.Proxy{Upstream: tree.Upstream, Transport: node}
+//
 // A [Node] stands where a [cache.Transport] stood. It has two of them over one store: the edge answers viewers, the parent
 // answers nodes and asks the origin. When the edge does not have something, a [Directory] says which node holds it, and
 // that node's parent is asked over HTTP. A parent never asks another node, so requests cannot go in circles.

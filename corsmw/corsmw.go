@@ -1,6 +1,15 @@
 // Package corsmw lets players on other web pages read what a handler serves: CORS as the Fetch standard has it
 // (section 3.2, HTTP CORS protocol), with the request and response fields that HLS players need.
 //
+//	cors, err := corsmw.New(corsmw.Config{
+//		Origins:     []string{"https://www.example.com", "https://*.example.com"},
+//		Credentials: true, // cookies
+//	})
+//	if err != nil {
+//		return err // all faults at once
+//	}
+//	mux.Handle("/live/", cors.Handler(chain)) // for all methods: no GET in the pattern
+//
 // A [Middleware] is the outermost handler of a chain. A preflight carries neither token nor cookie, so a handler that
 // asks for one must never see it; and an error that a player may not read looks to it like a broken network, so the
 // headers stand on every status, whichever handler gave the answer and whatever it set itself.
@@ -11,7 +20,7 @@ import (
 	"time"
 )
 
-// A Config says who may read, and what. [New] checks it and reports all its faults at once.
+// A Config sets which pages may read answers, and which fields they may send and read. [New] checks it and reports all its faults at once.
 type Config struct {
 	// Origins are the pages that may read. Required. Each is one of
 	//

@@ -1,6 +1,15 @@
 // Package rangeserve answers HTTP range requests (RFC 9110 sections 13 and 14) for media: from memory, from files, and
 // from any handler that knows nothing of ranges.
 //
+//	root, err := os.OpenRoot("films")
+//	if err != nil {
+//		return err
+//	}
+//	files := &rangeserve.Files{Root: root, Faststart: true}
+//	mux.Handle("/vod/", http.StripPrefix("/vod/", files))
+//
+//	mux.Handle("/live/", rangeserve.Handler(proxy)) // cuts ranges out of whole answers
+//
 // Players ask "bytes=0-1" before they believe in a file, seek with open ranges, and give up on a wrong Content-Type.
 // The package differs from http.ServeContent where that one departs from RFC 9110, bounds the work that a hostile
 // Range header can cause, sends a body in memory from where it lies, and takes media types from a table of its

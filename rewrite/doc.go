@@ -1,5 +1,15 @@
 // Package rewrite changes the URIs of HLS playlists and no other byte of them.
 //
+//	tree, err := rewrite.Prefix("/live/", "https://origin.example/hls/")
+//	if err != nil {
+//		return err
+//	}
+//	playlists := &rewrite.Rewriter{Map: tree}
+//	proxy := &httputil.ReverseProxy{
+//		Rewrite:        toUpstream, // by tree.Upstream; origin.Proxy does it for you
+//		ModifyResponse: playlists.ModifyResponse,
+//	}
+//
 // A [Mapper] says which public URL stands for an upstream URL, and back: [Prefix] exchanges one tree for another,
 // [Query] carries the upstream URL in a query parameter, [HostPath] spells it as a path. A [Rewriter] applies it to
 // every place of a playlist where a URI can stand, to the JSON documents that playlists lead to, and, through its

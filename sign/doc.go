@@ -1,5 +1,16 @@
 // Package sign makes links that expire: HMAC tokens in the query of public URLs, verified before anything else is done.
 //
+//	signer, err := sign.New(sign.Config{
+//		Keys:  []sign.Key{{ID: "2026", Secret: secret}}, // 16 bytes or more
+//		TTL:   6 * time.Hour,
+//		Scope: sign.Directory, // a token opens what lies beside and below the playlist
+//	})
+//	if err != nil {
+//		return err
+//	}
+//	mux.Handle("/live/", cors.Handler(signer.Handler(chain)))
+//	link, err := signer.URL("/live/index.m3u8")
+//
 // A [Signer] has two ends. [Signer.URL] makes the entry link that a page hands out; [Signer.Handler] admits requests that
 // carry a valid token, takes the token off, and remembers in the context what was granted. [Signer.Sign], for the Sign field of
 // a playlist rewriter, gives each URI in a playlist a token of its own, with the expiry and the claims of the request that

@@ -2,6 +2,16 @@
 // itself: [CloudFront], [Akamai], [MediaCDN], [Bunny], [Fastly], [Nginx] and [S3]. Each constructor gives a [Signer], whose Sign
 // is for the Sign field of a playlist rewriter, where segments are fetched from the network and not through the proxy.
 //
+//	network, err := cdn.CloudFront(cdn.CloudFrontConfig{
+//		KeyPairID: "K2JCJMDEHXQW5F",
+//		Key:       key, // RSA with 2,048 bits, or ECDSA on P-256
+//		TTL:       6 * time.Hour,
+//	})
+//	if err != nil {
+//		return err
+//	}
+//	playlists := &rewrite.Rewriter{Map: tree, Sign: network} // tree maps to the URLs of the distribution
+//
 // CloudFront, Akamai, Media CDN and Bunny know prefixes: what is signed opens the directory of a URL and all below, so that a
 // playlist costs one signature for each directory that it names, and those directories are the author's choice. The others
 // open one file each.
