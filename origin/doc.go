@@ -15,6 +15,7 @@
 //   - [Guard] decides which hosts and addresses may be reached, on the address that is really dialled.
 //   - [Pool] spreads streams over several origins and moves them on when one fails.
 //   - [Proxy] is the [net/http.Handler] that turns a viewer's request into one upstream, and the answer back.
+//   - [WithHeader] and [Trim] stand between them and change what is asked, and what comes.
 //
 // Each stands alone: Guard gives a transport or a hook for any [net.Dialer], Pool is an [net/http.RoundTripper], and
 // Proxy takes any RoundTripper.

@@ -48,7 +48,8 @@ func resumable(p *Pool, resp *http.Response) {
 	default:
 		return
 	}
-	head := *resp // without the body that is about to be put in place
+	head := *resp // without the body that is about to be put in place, and with a header that nobody above changes
+	head.Header = resp.Header.Clone()
 	b.head = &head
 	resp.Body = b
 }

@@ -176,6 +176,23 @@ func TestResumeIsTriedTwice(t *testing.T) {
 	require.Equal(t, 3, calls)
 }
 
+// The header of an answer belongs to the caller, who may change it before the body breaks.
+func TestResumeDoesNotReadTheCallersHeader(t *testing.T) {
+	n, p := newNetwork(t, origin.PoolConfig{Origins: []string{"http://a"}, Resume: true})
+	server := &partial{etag: `"e"`, again: `"e"`, cut: 5, err: errRefused}
+	n.set("a", server.answer)
+	r, _ := http.NewRequest(http.MethodGet, "http://a/s/x.ts", nil)
+	resp, err := p.RoundTrip(r)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	resp.Header.Set("Etag", `"mine"`)
+	resp.Header.Set("Content-Encoding", "mine")
+	got, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, alphabet, string(got))
+	require.Equal(t, `"e"`, server.header[1].Get("If-Range"))
+}
+
 func TestNoResumeForACallerWhoLeft(t *testing.T) {
 	server := &partial{etag: `"e"`, again: `"e"`, cut: 5, err: errRefused}
 	n, p := newNetwork(t, origin.PoolConfig{Origins: []string{"http://a"}, Resume: true})
