@@ -20,8 +20,8 @@ type channels struct {
 	mu         sync.Mutex
 	seed       maphash.Seed
 	young, old map[uint64]*channel // two generations, so that no sweep is needed
-	named      recent              // keys that playlists name
-	hinted     recent              // keys that playlists hint at
+	named      keySet              // keys that playlists name
+	hinted     keySet              // keys that playlists hint at
 }
 
 const (
@@ -163,7 +163,7 @@ func (c *channels) note(keys []string, hints []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	for _, key := range keys[max(len(keys)-recentMost/2, 0):] {
+	for _, key := range keys[max(len(keys)-keySetSize/2, 0):] {
 		c.named.add(key, now, namedFor)
 	}
 	for _, key := range hints {
@@ -299,7 +299,7 @@ func (t *Transport) outdate(keys map[string]time.Time) {
 	}
 }
 
-// outdateOne reports whether there are variants, of which the Store knows no names.
+// outdateOne reports whether there are variants: the Store cannot list their keys.
 func (t *Transport) outdateOne(key string, at time.Time) (varies bool) {
 	f, err := t.get(new(http.Request), key)
 	e := f.entry

@@ -85,7 +85,7 @@ type Body interface {
 	Size() int64
 }
 
-// Bytes returns b as a Body. It keeps b, which must not change any more.
+// Bytes returns b as a Body. It keeps b, which must not change afterwards.
 func Bytes(b []byte) Body { return bytes.NewReader(b) }
 
 // Store keeps entries by their keys. Its methods are called concurrently. A Store may forget any Entry at any time, and

@@ -21,7 +21,7 @@ var (
 	ErrHook = errors.New("cache: a hook panicked")
 )
 
-// errAbandoned ends a fill that nobody waits for any more.
+// errAbandoned ends a fill that nobody waits for.
 var errAbandoned = errors.New("cache: everybody has left")
 
 // fault gives one of the reasons above its cause and its status.

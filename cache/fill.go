@@ -116,7 +116,7 @@ func (f *fill) free() {
 	}
 }
 
-// settle takes the fill off the lists: nobody joins any more.
+// settle takes the fill off the lists: nobody can join it from now on.
 func (f *fill) settle() {
 	f.t.mu.Lock()
 	defer f.t.mu.Unlock()
@@ -276,7 +276,7 @@ func (f *fill) awaitKind(ctx context.Context) (alone bool, err error) {
 
 func (f *fill) isKeyOf(length int64) bool { return keyLike(f.o.req.URL.Path, f.entry.Header, length) }
 
-// unknown is the header of a playlist of which nobody knows whether it is live: it may be.
+// unknown is the header of a playlist that may be live: its end is not known yet.
 func (f *fill) unknown() *Entry {
 	e := *f.entry
 	e.Live, e.TTL = true, e.Age()

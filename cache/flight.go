@@ -28,7 +28,7 @@ type flight struct {
 	waiters int                   // viewers
 	orphan  bool                  // all have left, and it goes on for those who come
 	landed  bool                  // it is known what came of it
-	fill    *fill                 // of which each waiter holds a share
+	fill    *fill                 // each waiter holds a share of it
 	asker   chan<- *http.Response // takes an answer that cannot be shared; nil: its asker has left, or there is none
 	kept    *Entry                // held until all waiters have their answers: what the Store had before, or has after all
 }
@@ -44,7 +44,7 @@ type outcome struct {
 
 // join shares a running fill or a question that was asked already, or asks it, if ask says so. What cannot be shared goes to the
 // viewer whose request was sent; all others ask for themselves.
-func (t *Transport) join(r *http.Request, have found, ask bool) (*http.Response, error) {
+func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Response, error) {
 	t.mu.Lock()
 	f := t.fills[have.key]
 	if f != nil && have.key == have.primary && !rules.Selects(r.Header, f.entry.Vary) {
@@ -100,7 +100,7 @@ func (t *Transport) join(r *http.Request, have found, ask bool) (*http.Response,
 }
 
 // newFlight lists a flight that asks with the request of r. The caller holds Transport.mu.
-func (t *Transport) newFlight(r *http.Request, have found) *flight {
+func (t *Transport) newFlight(r *http.Request, have lookupResult) *flight {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
 	req := r.WithContext(ctx)
 	req.Method, req.Header, req.Body, req.GetBody = http.MethodGet, fillHeader(r), nil, nil

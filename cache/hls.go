@@ -15,7 +15,7 @@ import (
 // How long answers are fresh about which the origin says nothing.
 const (
 	ttlMedia        = time.Hour
-	ttlEnded        = time.Hour              // a playlist that cannot change any more
+	ttlEnded        = time.Hour              // a playlist that cannot change
 	ttlMultivariant = time.Minute            // so that an encoder that restarts with other variants is noticed
 	ttlMissing      = time.Second            // 404 and 410: at the live edge what is missing now is there in a moment
 	ttlNamed        = 100 * time.Millisecond // 404 and 410 of what a playlist has just named

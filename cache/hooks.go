@@ -19,9 +19,9 @@ func (t *Transport) key(r *http.Request) (key string, err error) {
 	return string(appendMaker([]byte(t.Key(r)), r)), nil
 }
 
-func (t *Transport) get(r *http.Request, key string) (f found, err error) {
+func (t *Transport) get(r *http.Request, key string) (f lookupResult, err error) {
 	if m := t.memory(); m != nil {
-		return m.get(key, room(r)).found(), nil
+		return m.get(key, room(r)).result(), nil
 	}
 	defer t.recovered(&err)
 	f.entry, err = t.Store.Get(r.Context(), key)

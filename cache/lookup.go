@@ -8,8 +8,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
 
-// found is what the Store has for a request.
-type found struct {
+// lookupResult is what the Store has for a request.
+type lookupResult struct {
 	primary string // the key of the URL
 	key     string // that of the variant asked for; the same unless answers vary
 	entry   *Entry // fresh or not; nil: nothing
@@ -18,15 +18,15 @@ type found struct {
 }
 
 // find is lookup with the key of r. What a Memory has it has under a key, so that a hit need not make one.
-func (t *Transport) find(r *http.Request) (found, error) {
+func (t *Transport) find(r *http.Request) (lookupResult, error) {
 	if m := t.memory(); m != nil && t.Key == nil {
 		var buf [256]byte
 		owned, key := m.find(appendKeyBut(buf[:0], r, t.Ignore), room(r))
-		return t.choose(r, key, owned.found()), nil
+		return t.choose(r, key, owned.result()), nil
 	}
 	key, err := t.key(r)
 	if err != nil {
-		return found{}, err
+		return lookupResult{}, err
 	}
 	return t.lookup(r, key), nil
 }
@@ -40,15 +40,15 @@ func room(r *http.Request) int {
 }
 
 // lookup finds the stored answer that r selects, fresh or not.
-func (t *Transport) lookup(r *http.Request, key string) found {
+func (t *Transport) lookup(r *http.Request, key string) lookupResult {
 	if t.Store == nil {
-		return found{primary: key, key: key}
+		return lookupResult{primary: key, key: key}
 	}
 	return t.choose(r, key, t.fetch(r, key))
 }
 
 // choose finds the variant that r selects if what is stored under the key only says that there are some.
-func (t *Transport) choose(r *http.Request, key string, f found) found {
+func (t *Transport) choose(r *http.Request, key string, f lookupResult) lookupResult {
 	f.primary, f.key = key, key
 	if f.entry != nil && f.entry.Status == 0 {
 		v := variant(key, f.entry.Vary, r.Header)
@@ -61,11 +61,11 @@ func (t *Transport) choose(r *http.Request, key string, f found) found {
 	return f
 }
 
-func (t *Transport) fetch(r *http.Request, key string) found {
+func (t *Transport) fetch(r *http.Request, key string) lookupResult {
 	f, err := t.get(r, key)
 	if err != nil {
 		t.count.errors.Add(1)
-		return found{}
+		return lookupResult{}
 	}
 	return f
 }

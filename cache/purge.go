@@ -79,7 +79,7 @@ func (o *flight) store(e *Entry) error {
 	if !o.barred.Load() {
 		return nil
 	}
-	// With its variants, one of which it may have become: a mark that comes later would bring that back.
+	// With its variants: it may have become one of them, and a mark that comes later would bring that back.
 	_, err := o.t.purgeStore(o.req.Context(), withParts(o.primary))
 	if err == ErrNoPurge {
 		err = o.t.tombstone(o.req.Context(), keyOf(o.primary, e), e.URL)

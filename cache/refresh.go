@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/body"
-	"github.com/hlsproxy/hlsproxy/cache/internal/evict"
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
 
@@ -58,7 +57,7 @@ func (o *flight) rescued(status int) (out outcome, ok bool) {
 }
 
 // renew asks the origin in the background for what was just served stale, unless somebody does already.
-func (t *Transport) renew(r *http.Request, have found) {
+func (t *Transport) renew(r *http.Request, have lookupResult) {
 	t.mu.Lock()
 	if t.flights[have.key] != nil || t.fills[have.key] != nil || len(t.flights)+t.filling >= t.maxFills() ||
 		t.failing.has(have.key, time.Now(), failingFor) {
@@ -94,50 +93,11 @@ func (f *fill) toStore(ctx context.Context) {
 	}
 }
 
-// recent remembers keys for a while, by their hashes, in two generations, so that it is bounded without a sweep.
-type recent struct {
-	young, old map[uint64]struct{}
-	since      time.Time // when young began
-}
-
+// A key is remembered for one to two times so long.
 const (
-	recentMost     = 4096        // keys a generation
-	unshareableFor = time.Minute // a key is remembered for one to two times that
+	unshareableFor = time.Minute
 	failingFor     = time.Second
 )
-
-func (r *recent) add(key string, now time.Time, keep time.Duration) {
-	r.turn(now, keep)
-	if r.young == nil || len(r.young) >= recentMost {
-		r.old, r.young, r.since = r.young, map[uint64]struct{}{}, now
-	}
-	r.young[evict.Hash(key)] = struct{}{}
-}
-
-func (r *recent) has(key string, now time.Time, keep time.Duration) bool {
-	if r.young == nil && r.old == nil {
-		return false
-	}
-	r.turn(now, keep)
-	hash := evict.Hash(key)
-	if _, ok := r.young[hash]; ok {
-		return true
-	}
-	_, ok := r.old[hash]
-	return ok
-}
-
-func (r *recent) turn(now time.Time, keep time.Duration) {
-	switch age := now.Sub(r.since); {
-	case age >= 2*keep:
-		r.old, r.young = nil, nil
-	case age >= keep:
-		r.old, r.young = r.young, nil
-	default:
-		return
-	}
-	r.since = now
-}
 
 // setUnshareable remembers that the answers to key cannot be shared, so that the next viewers need not wait to learn it, and a
 // Range of a large object is not preceded by a question for the whole.
@@ -169,7 +129,7 @@ func (t *Transport) isFailing(key string) bool {
 
 // mayWait tells whether something stale is served while the origin is asked (RFC 5861 section 3), or because it was just
 // asked and failed.
-func (t *Transport) mayWait(f found) bool {
+func (t *Transport) mayWait(f lookupResult) bool {
 	if f.entry.Status != http.StatusOK || f.entry.TTL == unproved {
 		return false
 	}

@@ -54,7 +54,7 @@ type source struct {
 
 // serve answers with what was found in the Store; nil if it cannot: its memory was given to another meanwhile, or the
 // first of its slices is not to be had.
-func (t *Transport) serve(r *http.Request, have found, status string) *http.Response {
+func (t *Transport) serve(r *http.Request, have lookupResult, status string) *http.Response {
 	e := have.entry
 	if !borrow(e) {
 		return nil
@@ -68,7 +68,7 @@ func (t *Transport) serve(r *http.Request, have found, status string) *http.Resp
 	return resp
 }
 
-// follow answers from a running fill, of which the caller holds a share.
+// follow answers from a running fill. The caller holds a share of it.
 func (t *Transport) follow(r *http.Request, part *slice, f *fill, joined bool) (*http.Response, error) {
 	if joined && part == nil {
 		alone, err := f.awaitKind(r.Context())
@@ -124,7 +124,7 @@ func (t *Transport) answer(r *http.Request, s source) (*http.Response, error) {
 	}
 	if s.length < 0 {
 		if want.First > 0 && want.Last < 0 && t.channels.isHinted(s.fill.o.primary) {
-			want.Last = httprange.VeryLast // a part that grows, of which the playlist names the beginning only
+			want.Last = httprange.VeryLast // a part that grows: the playlist names its beginning only
 		}
 		length, err := s.fill.learn(r.Context(), want)
 		if err == errOutgrown {
@@ -174,14 +174,14 @@ type reply struct {
 	body     viewer // if it comes from memory
 }
 
-func (a *reply) found() found {
+func (a *reply) result() lookupResult {
 	if a == nil {
-		return found{}
+		return lookupResult{}
 	}
 	if a.entry.Sliced > 0 {
-		return found{entry: &a.entry} // which the slices are compared with later
+		return lookupResult{entry: &a.entry} // which the slices are compared with later
 	}
-	return found{entry: &a.entry, owned: a}
+	return lookupResult{entry: &a.entry, owned: a}
 }
 
 // respond makes the response with the bytes from off up to end.
@@ -283,7 +283,7 @@ type fields struct {
 	room   []string // for more values
 }
 
-// ours is how many fields an answer is given besides those of its origin, and ofARange how many more that to a Range is.
+// ours is how many fields an answer is given besides those of its origin, and ofARange how many more an answer to a Range is given.
 const (
 	ours     = 3
 	ofARange = 2

@@ -12,7 +12,7 @@ import (
 )
 
 // A body longer than MaxBody is kept in slices that begin at multiples of sliceSize, each an Entry of its own and fetched
-// by a Range of its own, by whoever needs it first. Their keys name the version of the whole (its validators and length),
+// by a Range of its own, by the viewer that needs it first. Their keys name the version of the whole (its validators and length),
 // and each slice is checked against it, so that parts of two versions never come together.
 
 const sliceSize = 2 << 20
@@ -142,7 +142,7 @@ func (t *Transport) slice(r *http.Request, key string, part *slice) (*http.Respo
 			return resp, nil
 		}
 	}
-	return t.join(r, found{primary: key, key: key, part: part}, true)
+	return t.join(r, lookupResult{primary: key, key: key, part: part}, true)
 }
 
 // changed forgets the Entry of a whole that the origin has replaced, unless another has taken its place.
@@ -169,7 +169,7 @@ func (s *sliced) advance(n int64, err error) error {
 	return nil
 }
 
-// turn closes the slice at hand, if there is one, and goes on with next, nil for one that is to be opened.
+// turn closes the slice that is open, if one is, and goes on with next; nil: one that is yet to be opened.
 func (s *sliced) turn(next io.ReadCloser) (err error) {
 	s.mu.Lock()
 	old := s.cur
@@ -184,7 +184,7 @@ func (s *sliced) turn(next io.ReadCloser) (err error) {
 	return err
 }
 
-// slice is the one at hand, opened if need be.
+// slice is the one that is being read, opened if need be.
 func (s *sliced) slice() (io.ReadCloser, error) {
 	for {
 		s.mu.Lock()

@@ -107,8 +107,8 @@ type Transport struct {
 	fills       map[string]*fill   // by key: running, and open to joiners
 	orphans     map[string]int     // by host: flights that nobody waits for
 	filling     int                // fills that run, those closed to joiners included
-	unshareable recent             // keys whose answers proved impossible to share
-	failing     recent             // keys for which the origin failed while there was something stale to serve
+	unshareable keySet             // keys whose answers proved impossible to share
+	failing     keySet             // keys for which the origin failed while there was something stale to serve
 }
 
 const (
@@ -180,7 +180,7 @@ func (t *Transport) idle() time.Duration {
 	return t.Idle
 }
 
-// patience is how long the header of r's answer may take: never less than whoever asks is ready to wait.
+// patience is how long the header of r's answer may take: never less than the one who asks is ready to wait.
 func (t *Transport) patience(r *http.Request) time.Duration {
 	d := max(t.idle(), waits.Header(r.Context()))
 	if hls.IsBlocking(r.URL.RawQuery) {

@@ -17,7 +17,7 @@ type asker struct {
 }
 
 // answer is what a waiter makes of the outcome. mine is nil for all but the asker.
-func (o *flight) answer(r *http.Request, have found, out outcome, mine *asker) (*http.Response, error) {
+func (o *flight) answer(r *http.Request, have lookupResult, out outcome, mine *asker) (*http.Response, error) {
 	t, first := o.t, mine != nil
 	switch {
 	case out.moved:
@@ -45,7 +45,7 @@ func (o *flight) answer(r *http.Request, have found, out outcome, mine *asker) (
 }
 
 // another asks for the variant that r selects, where the flight has learned that answers vary.
-func (o *flight) another(r *http.Request, have found, vary http.Header) (*http.Response, error) {
+func (o *flight) another(r *http.Request, have lookupResult, vary http.Header) (*http.Response, error) {
 	if o.key != o.primary {
 		return o.t.passAlone(r)
 	}
@@ -54,7 +54,7 @@ func (o *flight) another(r *http.Request, have found, vary http.Header) (*http.R
 }
 
 // fromStore serves what the flight found or had confirmed, or what is left when it failed.
-func (o *flight) fromStore(r *http.Request, have found, out outcome, first bool) (*http.Response, error) {
+func (o *flight) fromStore(r *http.Request, have lookupResult, out outcome, first bool) (*http.Response, error) {
 	t, how := o.t, out.how
 	if how != statusHit && !first && !out.large {
 		how = statusShared
@@ -62,7 +62,7 @@ func (o *flight) fromStore(r *http.Request, have found, out outcome, first bool)
 	if !rules.Selects(r.Header, out.entry.Vary) {
 		return o.another(r, have, out.entry.Vary)
 	}
-	resp := t.serve(r, found{key: keyOf(o.primary, out.entry), entry: out.entry, part: have.part}, how)
+	resp := t.serve(r, lookupResult{key: keyOf(o.primary, out.entry), entry: out.entry, part: have.part}, how)
 	switch {
 	case resp == nil && have.part != nil:
 		return t.slice(r, have.key, have.part) // forgotten already; r alone would ask for the whole

@@ -1,0 +1,48 @@
+package cache
+
+import (
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/evict"
+)
+
+// keySet remembers keys for a while, by their hashes, in two generations, so that it is bounded without a sweep.
+type keySet struct {
+	young, old map[uint64]struct{}
+	since      time.Time // when young began
+}
+
+const keySetSize = 4096 // keys a generation
+
+func (s *keySet) add(key string, now time.Time, keep time.Duration) {
+	s.turn(now, keep)
+	if s.young == nil || len(s.young) >= keySetSize {
+		s.old, s.young, s.since = s.young, map[uint64]struct{}{}, now
+	}
+	s.young[evict.Hash(key)] = struct{}{}
+}
+
+func (s *keySet) has(key string, now time.Time, keep time.Duration) bool {
+	if s.young == nil && s.old == nil {
+		return false
+	}
+	s.turn(now, keep)
+	hash := evict.Hash(key)
+	if _, ok := s.young[hash]; ok {
+		return true
+	}
+	_, ok := s.old[hash]
+	return ok
+}
+
+func (s *keySet) turn(now time.Time, keep time.Duration) {
+	switch age := now.Sub(s.since); {
+	case age >= 2*keep:
+		s.old, s.young = nil, nil
+	case age >= keep:
+		s.old, s.young = s.young, nil
+	default:
+		return
+	}
+	s.since = now
+}
