@@ -22,6 +22,7 @@ var (
 	_ http.Handler       = (*origin.Proxy)(nil)
 	_ http.Handler       = (*rangeserve.Files)(nil)
 	_ rewrite.KindMapper = (*sign.Sealer)(nil)
+	_ rewrite.HintMapper = (*sign.Sealer)(nil)
 	_ rewrite.KindMapper = rewrite.Query("", "").(rewrite.KindMapper)
 	_ cache.Store        = (*cache.Memory)(nil)
 	_ cache.Store        = (*cache.Dir)(nil)

@@ -165,3 +165,18 @@ func ExampleRewriter_variant() {
 	// https://cdn.example/ch1/720p.m3u8
 	// <nil>
 }
+
+// Read the hints of an IPTV list. With a Sealer they would be part of the links.
+func ExampleRewriter_hints() {
+	rw := &rewrite.Rewriter{Map: rewrite.Query("/proxy", "url"), Hints: true, Guides: true, Public: "https://me.example"}
+	out, err := rw.Append(context.Background(), nil, []byte(`#EXTM3U
+#EXTINF:-1 tvg-logo="http://l.example/1.png",One
+http://tv.example/1.m3u8|User-Agent=VLC
+`), "http://list.example/all.m3u")
+	fmt.Printf("%s%v\n", out, err)
+	// Output:
+	// #EXTM3U
+	// #EXTINF:-1 tvg-logo="https://me.example/proxy/1.png?url=http%3A%2F%2Fl.example%2F1.png",One
+	// https://me.example/proxy/1.m3u8?url=http%3A%2F%2Ftv.example%2F1.m3u8
+	// <nil>
+}

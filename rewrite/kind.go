@@ -40,6 +40,9 @@ func (p *plan) expect(segment string) {
 
 // appendMapped appends what the Mapper makes of the URL in st.abs.
 func (st *state) appendMapped(dst []byte, t *token) ([]byte, error) {
+	if len(st.hints) > 0 && st.hinted != nil {
+		return st.hinted.AppendPublicWith(dst, st.abs, st.hints)
+	}
 	if st.kinds == nil {
 		return st.Map.AppendPublic(dst, st.abs)
 	}

@@ -50,6 +50,17 @@ type KindMapper interface {
 	AppendPublicOf(dst, upstream []byte, kind, ext string) ([]byte, error)
 }
 
+// A HintMapper takes what an IPTV list says about requests for an entry; see [Rewriter.Hints]. The Sealer of package sign is
+// one. A Rewriter looks for it by a type assertion.
+type HintMapper interface {
+	Mapper
+
+	// AppendPublicWith is AppendPublic for an entry with header fields, of which there are some. The names are in canonical
+	// form, and may be any: a list is not to be trusted. What it asks for must reach requests for this entry and what is below
+	// it only, and no answer to them may be given to others. header must be neither kept nor changed.
+	AppendPublicWith(dst, upstream []byte, header http.Header) ([]byte, error)
+}
+
 // ErrUnmapped is returned by Mapper.AppendPublic for a URL that the Mapper does not cover. A Rewriter leaves such a
 // URL absolute and unsigned. An error with a method Unmapped() bool that gives true stands for the same.
 var ErrUnmapped = errors.New("rewrite: URL is not covered by the mapper")

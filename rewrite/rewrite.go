@@ -34,6 +34,22 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 		case t.start == t.end, t.foreign && !st.ForeignKeys && st.foreign():
 			continue
 		}
+		if st.list && t.form == line {
+			at := len(dst)
+			if dst, err = st.appendEntry(dst, &t); err == errDrop {
+				dst = dst[:start]
+				if err = st.prune(); err == nil {
+					continue
+				}
+			}
+			if err == nil {
+				err = st.check(len(dst)-start, len(dst)-at)
+			}
+			if err != nil {
+				return dst, err
+			}
+			continue
+		}
 		st.children = st.children || t.tag.child
 		dst = append(dst, st.src[st.done:t.start]...)
 		st.done = t.end
@@ -253,9 +269,9 @@ func (st *state) appendPublic(dst []byte, t *token, fragment []byte) (_ []byte, 
 		case err != nil:
 			return dst, leftAlone, err
 		}
-		dst = out
+		dst, st.reached = out, true
 	}
-	if t.tag.absolute && isPathAbsolute(dst[start:]) {
+	if (t.tag.absolute || st.list) && isPathAbsolute(dst[start:]) {
 		dst = slices.Insert(dst, start, []byte(st.Public)...)
 	}
 	if public && (st.Sign == nil || st.maySign()) {

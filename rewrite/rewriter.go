@@ -74,6 +74,16 @@ type Rewriter struct {
 	// HLS draft). They are messages to a DRM system, so by default they stay as they are.
 	ForeignKeys bool
 
+	// Hints reads what an IPTV list says about requests for its entries: "URL|Referer=...&User-Agent=...", #EXTVLCOPT:http-referrer=
+	// (http-user-agent=, http-origin=) and #KODIPROP:inputstream.adaptive.stream_headers= (common_headers=, manifest_headers=).
+	// A [HintMapper] gets them with the URL of the entry that follows, and they leave the list; with another Mapper only what
+	// follows "|" does. An entry that is not mapped keeps them. At most 16 fields of 2 KiB together count for an entry. A list
+	// is a playlist without EXT-X-TARGETDURATION and EXT-X-STREAM-INF; its URIs get Public.
+	Hints bool
+
+	// Guides also maps the pictures and the guides that an IPTV list names: tvg-logo, x-tvg-url, url-tvg and tvg-url.
+	Guides bool
+
 	// OnFailure is told why Handler answered in place of a playlist. It is for logs: the error may quote what the playlist
 	// says. ModifyResponse returns its errors. Called concurrently. Nil: package log prints it.
 	OnFailure func(*http.Request, error)
@@ -129,6 +139,9 @@ func (rw *Rewriter) append(p pass, dst, playlist []byte) ([]byte, error) {
 func (rw *Rewriter) run(st *state, p pass, dst, playlist []byte) ([]byte, error) {
 	st.open(rw, p)
 	st.begin(playlist, p.base)
+	if (rw.Hints || rw.Guides) && isList(playlist) {
+		st.list, st.segment = true, ""
+	}
 	if rw.Variant != nil || rw.Rendition != nil {
 		st.restart(st.filter(playlist))
 	}
@@ -139,7 +152,9 @@ func (rw *Rewriter) run(st *state, p pass, dst, playlist []byte) ([]byte, error)
 		}
 		st.restart(cut)
 	}
-	st.plan.prepare(rw, &st.base)
+	if st.plan.prepare(rw, &st.base); st.list {
+		st.plan.mapper = nil
+	}
 	out, err := st.rewrite(dst)
 	if err != nil {
 		return dst, err

@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"context"
+	"net/http"
 	"sync"
 )
 
@@ -30,6 +31,11 @@ type state struct {
 	alike     AlikeSigner // the Rewriter's, if it is one
 	kinds     KindMapper  // the Rewriter's, if it is one
 	segment   string      // the extension of the segments that come next, for that
+	hinted    HintMapper  // the Rewriter's, if it is one
+	hints     http.Header // what the list says about requests for the current reference
+	list      bool        // it is an IPTV list, and is read as one
+	reached   bool        // the Mapper took a reference
+	entryText []byte      // what the current entry becomes
 	ctx       context.Context
 	src       []byte
 	relation  relation
@@ -56,6 +62,7 @@ func (st *state) open(rw *Rewriter, p pass) {
 	st.Rewriter, st.ctx, st.relation, st.most, st.entry = rw, p.ctx, p.relation, p.most, p.entry
 	st.alike, _ = rw.Sign.(AlikeSigner)
 	st.kinds, _ = rw.Map.(KindMapper)
+	st.hinted, _ = rw.Map.(HintMapper)
 }
 
 // begin prepares for a playlist.
@@ -66,6 +73,7 @@ func (st *state) begin(playlist []byte, base string) {
 	st.pace = pace{ctx: st.ctx}
 	st.given = given{url: base, vouched: st.Rewriter != nil && signsVariables(st.Sign)}
 	st.public.given, st.public.asked = given{}, false
+	st.list, st.hints = false, nil
 	st.restart(playlist)
 	st.report = carriedBy(base)
 	st.pruned = false
@@ -82,7 +90,7 @@ func (st *state) restart(playlist []byte) {
 	st.scan.reset(playlist)
 	st.scan.pace = &st.pace
 	st.vars.reset(&st.given, len(playlist))
-	if st.kinds != nil {
+	if st.kinds != nil && !st.list {
 		st.segment = segmentExtension(playlist)
 	}
 }
@@ -90,12 +98,13 @@ func (st *state) restart(playlist []byte) {
 // free gives the state back. The base and its plan stay: the next pass often is over the next state of the same playlist.
 func (st *state) free() {
 	const keep = 64 << 10 // a buffer that one huge URI made is not worth keeping
-	if cap(st.abs) > keep || cap(st.text) > keep || cap(st.read) > keep || cap(st.base.text) > keep {
+	if cap(st.abs) > keep || cap(st.text) > keep || cap(st.read) > keep || cap(st.base.text) > keep || cap(st.entryText) > keep {
 		return
 	}
 	st.scan = scanner{}
 	st.vars, st.given, st.public.given, st.pace = variables{}, given{}, given{}, pace{}
 	st.heritage.take(nil, "", "")
+	st.hinted, st.hints, st.list = nil, nil, false
 	st.Rewriter, st.alike, st.kinds, st.ctx, st.src, st.entry = nil, nil, nil, nil, nil, ""
 	states.Put(st)
 }

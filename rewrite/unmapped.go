@@ -153,6 +153,9 @@ func (p *pruned) find() error {
 		case t.start == t.end, t.foreign && !p.ForeignKeys && p.foreign():
 			continue
 		}
+		if p.list && t.form == line {
+			p.cutHints(&t)
+		}
 		out, err := p.appendURI(nil, &t)
 		switch {
 		case err == errDrop:
@@ -206,7 +209,7 @@ func (p *pruned) tagLine(line []byte, whole span, hit bool) {
 	name, list, _ := bytes.Cut(line[1:], []byte{':'})
 	attrs := attrList{src: list, end: len(list)}
 	switch string(name) {
-	case "EXTINF", "EXT-X-BYTERANGE", "EXT-X-GAP":
+	case "EXTINF", "EXT-X-BYTERANGE", "EXT-X-GAP", "EXTVLCOPT", "KODIPROP", "EXTGRP":
 		p.pending = append(p.pending, whole)
 		return
 	case streamInf.name:

@@ -14,6 +14,7 @@ import (
 // fields are an Upstream as it is sealed.
 type fields struct {
 	header  []field // for every host
+	hints   []hint  // what a list asks for
 	realms  []realm // the first that knows a name counts
 	origin  string  // that the parameters of inherit are for
 	inherit []string
@@ -22,6 +23,23 @@ type fields struct {
 }
 
 type field struct{ name, value string }
+
+// hint is a field for where there is no other of the name.
+type hint struct {
+	field
+	origin string // that it is for; "": all
+}
+
+// hintsFor are those for u.
+func (f *fields) hintsFor(u *url.URL) []field {
+	var out []field
+	for _, h := range f.hints {
+		if own := (realm{origin: h.origin}); h.origin == "" || own.has(u) {
+			out = append(out, h.field)
+		}
+	}
+	return out
+}
 
 // realm is where credentials may go.
 type realm struct {
@@ -33,6 +51,7 @@ type realm struct {
 // What an entry of the encoded form is: a letter, and so many strings after it, each after its length.
 const (
 	ofHeader  = 'H' // name, value
+	ofHint    = 'N' // name, value, origin
 	ofRealm   = 'R' // origin; what follows belongs to it
 	ofHost    = 'P' // pattern
 	ofSecret  = 'A' // name, value
@@ -42,7 +61,7 @@ const (
 	ofTakes   = 'T'
 )
 
-var lengths = map[byte]int{ofHeader: 2, ofRealm: 1, ofHost: 1, ofSecret: 2, ofOrigin: 1, ofInherit: 1, ofCookie: 5, ofTakes: 0}
+var lengths = map[byte]int{ofHeader: 2, ofHint: 3, ofRealm: 1, ofHost: 1, ofSecret: 2, ofOrigin: 1, ofInherit: 1, ofCookie: 5, ofTakes: 0}
 
 // encode gives equal fields the same spelling; nothing where there are none.
 func (f *fields) encode() string {
@@ -55,6 +74,9 @@ func (f *fields) encode() string {
 	}
 	for _, h := range f.header {
 		put(ofHeader, h.name, h.value)
+	}
+	for _, h := range f.hints {
+		put(ofHint, h.name, h.value, h.origin)
 	}
 	for _, r := range f.realms {
 		put(ofRealm, r.origin)
@@ -99,6 +121,8 @@ func decodeFields(block string) (*fields, error) {
 		switch {
 		case kind == ofHeader:
 			f.header = append(f.header, field{t[0], t[1]})
+		case kind == ofHint:
+			f.hints = append(f.hints, hint{field{t[0], t[1]}, t[2]})
 		case kind == ofRealm:
 			f.realms = append(f.realms, realm{origin: t[0]})
 		case kind == ofHost && last >= 0:
@@ -150,6 +174,12 @@ func (f *fields) with(own *fields) *fields {
 	for _, r := range f.realms {
 		if !slices.ContainsFunc(out.realms, func(o realm) bool { return o.equal(&r) }) {
 			out.realms = append(out.realms, r)
+		}
+	}
+	out.hints = slices.Clone(own.hints)
+	for _, h := range f.hints {
+		if len(out.hints) < mostHints && !slices.ContainsFunc(out.hints, func(o hint) bool { return o.name == h.name }) {
+			out.hints = append(out.hints, h)
 		}
 	}
 	if len(out.realms) > mostRealms {

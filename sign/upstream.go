@@ -85,7 +85,7 @@ func (u *Upstream) fields(upstream []byte) (*fields, error) {
 			errs = append(errs, fmt.Errorf("sign: header field %q cannot be sealed", name))
 		}
 		for _, value := range u.Header[name] {
-			if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+			if !isFieldValue(value) {
 				errs = append(errs, fmt.Errorf("sign: value of header field %q has a control character", name))
 			}
 			if credentials[canonical] {
@@ -203,6 +203,11 @@ func (v *visit) Apply(h http.Header, u *url.URL) {
 	for _, f := range v.fields.credentialsFor(u) {
 		add(f)
 	}
+	for _, f := range v.fields.hintsFor(u) {
+		if !set[f.name] {
+			add(f)
+		}
+	}
 	if cookies := v.jar.line(h["Cookie"], u); cookies != "" {
 		h["Cookie"] = []string{cookies}
 	}
@@ -213,6 +218,9 @@ func (v *visit) Credentials(u *url.URL) []string {
 	var names []string
 	for _, f := range v.fields.credentialsFor(u) {
 		names = append(names, f.name)
+	}
+	for _, f := range v.fields.hintsFor(u) {
+		names = append(names, f.name) // what a list asks for must not become an answer for others
 	}
 	if v.jar.line(nil, u) != "" {
 		names = append(names, "Cookie")

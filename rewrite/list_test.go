@@ -1,0 +1,160 @@
+package rewrite_test
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/hlsproxy/hlsproxy/rewrite"
+	"github.com/stretchr/testify/require"
+)
+
+// hintsSeen writes down what a list says about an entry in place of its public URL.
+type hintsSeen struct{ rewrite.Mapper }
+
+func (m hintsSeen) AppendPublicWith(dst, upstream []byte, header http.Header) ([]byte, error) {
+	dst, err := m.AppendPublic(dst, upstream)
+	if err != nil {
+		return dst, err
+	}
+	var all []string
+	for name, values := range header {
+		all = append(all, url.PathEscape(name+":"+strings.Join(values, ",")))
+	}
+	slices.Sort(all)
+	return append(append(dst, '!'), strings.Join(all, ";")...), nil
+}
+
+func TestHintsOfAnIPTVList(t *testing.T) {
+	const ua = "https://h/1!User-Agent:VLC"
+	for name, c := range map[string]struct{ in, out string }{
+		"behind a bar":          {"https://h/1|User-Agent=VLC\n", ua + "\n"},
+		"two behind a bar":      {"https://h/1.m3u8|User-Agent=VLC/3 (X)&Referer=https://s.example/\n", "https://h/1.m3u8!Referer:https:%2F%2Fs.example%2F;User-Agent:VLC%2F3%20%28X%29\n"},
+		"escaped behind a bar":  {"https://h/1|user-agent=A%20b+c&Referer=https%3A%2F%2Fs\n", "https://h/1!Referer:https:%2F%2Fs;User-Agent:A%20b%20c\n"},
+		"of Kodi's own client":  {"https://h/1|verifypeer=false&seekable=0&!X-A=1\n", "https://h/1!X-A:1\n"},
+		"lines of VLC":          {"#EXTVLCOPT:http-referrer=https://s/\r\n#EXTVLCOPT:http-user-agent=\"VLC\"\r\nhttps://h/1\r\n", "https://h/1!Referer:https:%2F%2Fs%2F;User-Agent:VLC\r\n"},
+		"lines of Kodi":         {"#KODIPROP:inputstream.adaptive.stream_headers=User-Agent=VLC&Referer=https%3A%2F%2Fs\nhttps://h/1\n", "https://h/1!Referer:https:%2F%2Fs;User-Agent:VLC\n"},
+		"common to all":         {"#KODIPROP:inputstream.adaptive.common_headers=user-agent=VLC\nhttps://h/1\n", ua + "\n"},
+		"before and behind":     {"#KODIPROP:inputstream.adaptive.common_headers=User-Agent=VLC\n#EXTINF:-1,A\n#EXTVLCOPT:http-referrer=r\n#EXTGRP:x\nhttps://h/1\n", "#EXTINF:-1,A\n#EXTGRP:x\nhttps://h/1!Referer:r;User-Agent:VLC\n"},
+		"the bar goes first":    {"#EXTVLCOPT:http-user-agent=x\nhttps://h/1|User-Agent=VLC\n", ua + "\n"},
+		"of the next only":      {"#EXTVLCOPT:http-user-agent=VLC\nhttps://h/1\nhttps://h/2\n", ua + "\nhttps://h/2\n"},
+		"other options stay":    {"#EXTVLCOPT:network-caching=1000\n#KODIPROP:inputstream=inputstream.adaptive\nhttps://h/1\n", "#EXTVLCOPT:network-caching=1000\n#KODIPROP:inputstream=inputstream.adaptive\nhttps://h/1\n"},
+		"a bar in a path":       {"https://h/a|b.ts\nhttps://h/a|b|c=d\n", "https://h/a|b.ts\nhttps://h/a|b|c=d\n"},
+		"lines in a value":      {"https://h/1|User-Agent=VLC&X-A=a%0d%0aX-B:%20c&X-C=%00\n", ua + "\n"},
+		"no name":               {"https://h/1|=x\nhttps://h/1|a b=x\n", "https://h/1|=x\nhttps://h/1|a b=x\n"},
+		"another scheme":        {"#EXTVLCOPT:http-user-agent=VLC\nrtmp://h/1|User-Agent=VLC\n", "#EXTVLCOPT:http-user-agent=VLC\nrtmp://h/1|User-Agent=VLC\n"},
+		"not mapped":            {"#EXTVLCOPT:http-user-agent=VLC\nhttps://other/1|Referer=x\n", "#EXTVLCOPT:http-user-agent=VLC\nhttps://other/1|Referer=x\n"},
+		"a playlist, no list":   {"#EXT-X-TARGETDURATION:4\n#EXTVLCOPT:http-user-agent=VLC\n#EXTINF:4,\nhttps://h/1|a=b\n", "#EXT-X-TARGETDURATION:4\n#EXTVLCOPT:http-user-agent=VLC\n#EXTINF:4,\nhttps://h/1|a=b\n"},
+		"variants are no list":  {"#EXT-X-STREAM-INF:BANDWIDTH=1\nhttps://h/1|a=b\n", "#EXT-X-STREAM-INF:BANDWIDTH=1\nhttps://h/1|a=b\n"},
+		"nothing follows":       {"https://h/1\n#EXTVLCOPT:http-user-agent=VLC\n", "https://h/1\n#EXTVLCOPT:http-user-agent=VLC\n"},
+		"blanks around the bar": {"  https://h/1 | User-Agent=VLC \n", "  " + ua + " \n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := hintsSeen{mapperFunc(func(dst, u []byte) ([]byte, error) {
+				if strings.HasPrefix(string(u), "https://other") {
+					return dst, rewrite.ErrUnmapped
+				}
+				return append(dst, u...), nil
+			})}
+			for _, start := range []string{"#EXTM3U\n", ""} {
+				require.Equal(t, start+c.out, rewritten(t, &rewrite.Rewriter{Map: m, Hints: true}, start+c.in, base))
+				require.Equal(t, start+c.in, rewritten(t, &rewrite.Rewriter{Map: m}, start+c.in, base), "off")
+			}
+		})
+	}
+}
+
+// With a Mapper that takes no hints the bar is cut all the same, since no origin knows it, and lines stay for the player.
+func TestHintsForNobody(t *testing.T) {
+	rw := &rewrite.Rewriter{Map: rewrite.Query("/q", "u"), Hints: true, Public: "https://me"}
+	const lines = "#EXTM3U\n#EXTVLCOPT:http-user-agent=VLC\n#EXTINF:0,A\n"
+	require.Equal(t, lines+"https://me/q/1?u=https%3A%2F%2Fh%2F1\n", rewritten(t, rw, lines+"https://h/1|User-Agent=VLC\n", base))
+	require.Equal(t, lines+"https://h/1|User-Agent=VLC\n", rewritten(t, &rewrite.Rewriter{Hints: true}, lines+"https://h/1|User-Agent=VLC\n", base))
+}
+
+func TestHintsAreBounded(t *testing.T) {
+	var many, long strings.Builder
+	for i := range 100 {
+		many.WriteString("&X-" + strconv.Itoa(i) + "=1")
+		long.WriteString("&X-" + strconv.Itoa(i) + "=" + strings.Repeat("v", 300))
+	}
+	rw := &rewrite.Rewriter{Map: hintsSeen{identity{}}, Hints: true}
+	require.Equal(t, 16, strings.Count(rewritten(t, rw, "https://h/1|"+many.String()[1:]+"\n", base), "X-"))
+	in := "https://h/1|" + long.String()[1:] + "\n"
+	require.Equal(t, in, rewritten(t, rw, in, base), "too long to be hints")
+	fewer := long.String()[1:5000]
+	fewer = fewer[:strings.LastIndexByte(fewer, '&')]
+	require.Equal(t, 6, strings.Count(rewritten(t, rw, "https://h/1|"+fewer+"\n", base), "X-"))
+}
+
+// The hints of an entry that is dropped are not for the next.
+func TestHintsGoWithTheirEntry(t *testing.T) {
+	m := hintsSeen{mapperFunc(func(dst, u []byte) ([]byte, error) {
+		if strings.HasPrefix(string(u), "https://other") {
+			return dst, rewrite.ErrUnmapped
+		}
+		return append(dst, u...), nil
+	})}
+	rw := &rewrite.Rewriter{Map: m, Hints: true, Guides: true, Unmapped: rewrite.DropUnmapped}
+	got := rewritten(t, rw, "#EXTM3U\n#EXTVLCOPT:http-user-agent=x\n#EXTINF:-1 tvg-logo=\"https://other/l\",A\nhttps://other/1|Cookie=c\n#EXTINF:-1 tvg-logo=\"https://other/l\",B\nhttps://h/2\n", base)
+	require.Equal(t, "#EXTM3U\n#EXTINF:-1 tvg-logo=\"\",B\nhttps://h/2\n", got)
+}
+
+func TestGuides(t *testing.T) {
+	for name, c := range map[string]struct{ in, out string }{
+		"a logo": {
+			"#EXTINF:-1 tvg-id=\"x\" tvg-logo=\"https://l/a.png?x=1\" group-title=\"a,b\",A, tvg-logo=\"https://l/a.png\"\nhttps://h/1\n",
+			"#EXTINF:-1 tvg-id=\"x\" tvg-logo=\"https://me/q/a.png?u=https%3A%2F%2Fl%2Fa.png%3Fx%3D1\" group-title=\"a,b\",A, tvg-logo=\"https://l/a.png\"\nhttps://me/q/1?u=https%3A%2F%2Fh%2F1\n",
+		},
+		"guides": {
+			"#EXTM3U x-tvg-url=\"https://g/a.xml.gz, https://g/b.xml\" url-tvg=\"\" x=\"https://g/\"\nhttps://h/1\n",
+			"#EXTM3U x-tvg-url=\"https://me/q/a.xml.gz?u=https%3A%2F%2Fg%2Fa.xml.gz, https://me/q/b.xml?u=https%3A%2F%2Fg%2Fb.xml\" url-tvg=\"\" x=\"https://g/\"\nhttps://me/q/1?u=https%3A%2F%2Fh%2F1\n",
+		},
+		"data and open quotes": {
+			"#EXTINF:-1 tvg-logo=\"data:image/png;base64,AA\" tvg-logo=\"https://l\nhttps://h/1\n",
+			"#EXTINF:-1 tvg-logo=\"data:image/png;base64,AA\" tvg-logo=\"https://l\nhttps://me/q/1?u=https%3A%2F%2Fh%2F1\n",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rw := &rewrite.Rewriter{Map: rewrite.Query("/q", "u"), Guides: true, Public: "https://me"}
+			require.Equal(t, c.out, rewritten(t, rw, c.in, base))
+		})
+	}
+}
+
+func FuzzLists(f *testing.F) {
+	for _, list := range []string{
+		"#EXTM3U x-tvg-url=\"https://g/a,b\"\n#EXTINF:-1 tvg-logo=\"l\",A\n#EXTVLCOPT:http-referrer=r\nhttps://h/1|User-Agent=a&b=%0a\n", "a|b=c\r\n|\n|=\n",
+		"#KODIPROP:inputstream.adaptive.common_headers=Authorization=x&Cookie=y\na", "#EXTINF:\"tvg-logo=\"\",\"\n\"|a=b",
+	} {
+		f.Add(list)
+	}
+	f.Fuzz(func(t *testing.T, list string) {
+		const mark = "\x01mark"
+		m := hintsSeen{mapperFunc(func(dst, _ []byte) ([]byte, error) { return append(dst, mark...), nil })}
+		out, err := (&rewrite.Rewriter{Map: m, Hints: true, Guides: true}).Append(t.Context(), nil, []byte(list), base)
+		require.NoError(t, err)
+		if strings.Contains(list, mark) {
+			return
+		}
+		for i, piece := range strings.Split(string(out), mark) {
+			if i > 0 && strings.HasPrefix(piece, "!") {
+				hints, rest, _ := strings.Cut(piece+"\n", "\n")
+				require.NotContains(t, hints, "%0D")
+				require.NotContains(t, hints, "%0A")
+				piece = rest
+			}
+			for line := range strings.Lines(piece) {
+				require.Contains(t, list, strings.TrimRight(line, "\n"), "nothing is made up")
+			}
+		}
+		same, err := (&rewrite.Rewriter{Map: identity{}, Guides: true}).Append(t.Context(), nil, []byte(list), "")
+		require.NoError(t, err)
+		plain, err := (&rewrite.Rewriter{Map: identity{}}).Append(t.Context(), nil, []byte(list), "")
+		require.NoError(t, err)
+		require.Equal(t, string(plain), string(same))
+	})
+}

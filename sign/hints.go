@@ -1,0 +1,65 @@
+package sign
+
+import (
+	"maps"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+)
+
+// What a list may say about an entry.
+const (
+	mostHints    = 16
+	mostHintSize = 2 << 10
+)
+
+// AppendPublicWith is AppendPublic for an entry of an IPTV list that asks for header fields, as a rewrite.HintMapper has it.
+// They are sealed into the link, and from there into the links of all that the entry's playlists name. Since anybody may
+// have written the list, they are less than an Upstream's: what the maker of the list's link says goes first; Authorization and
+// Cookie go to the scheme, host and port of the entry alone; an answer is shared only with those who ask with the same; and
+// fields of a connection, of a body, and those by which servers are told who asks or what is meant are left out. At most 16 of
+// 2 KiB together are sealed, in the order of their names.
+func (s *Sealer) AppendPublicWith(dst, upstream []byte, header http.Header) ([]byte, error) {
+	clean, auth, ok := cutUserInfo(upstream)
+	if !ok {
+		return dst, errUnsealed
+	}
+	f := &fields{}
+	size := 0
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		canonical := textproto.CanonicalMIMEHeaderKey(name)
+		for _, value := range header[name][:min(len(header[name]), 1)] { // the first
+			size += len(name) + len(value)
+			if !isHint(canonical) || !isFieldValue(value) || len(f.hints) == mostHints || size > mostHintSize {
+				break
+			}
+			one := hint{field: field{canonical, value}}
+			if canonical == "Authorization" || canonical == "Cookie" {
+				one.origin = originOf(clean)
+			}
+			f.hints = append(f.hints, one)
+		}
+	}
+	f.authorize(clean, auth)
+	return s.seal(dst, clean, f.encode(), "")
+}
+
+// isHint reports whether a list may set a field.
+func isHint(name string) bool {
+	switch name {
+	case "Forwarded", "X-Real-Ip", "X-Original-Url", "X-Rewrite-Url", "X-Method-Override", "Metadata", "Metadata-Flavor", "Set-Cookie":
+		return false
+	}
+	for _, begin := range []string{"X-Forwarded-", "X-Http-Method", "X-Aws-Ec2-Metadata-", "Cmcd-", "Content-"} {
+		if strings.HasPrefix(name, begin) {
+			return false
+		}
+	}
+	return isSealable(name)
+}
+
+// isFieldValue reports whether a text can be the value of a field.
+func isFieldValue(value string) bool {
+	return !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+}
