@@ -57,7 +57,9 @@ func TestFramingFaultsAtTheHeader(t *testing.T) {
 		"half a header":               {faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\nContent-Le")}, 502, ""},
 		"no HTTP":                     {faultorigin.Script{Raw: []byte("SSH-2.0-OpenSSH_9\r\n")}, 502, ""},
 		"two lengths":                 {faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabcde")}, 502, ""},
-		"length and chunked":          {faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")}, 200, "abc"},
+		"length and chunked":          {faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")}, 502, ""},
+		"chunked and length":          {faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\ntransfer-encoding : chunked\r\nX\r\nContent-Length: 3\r\n\r\n3\r\nabc\r\n0\r\n\r\n")}, 502, ""},
+		"length and identity":         {faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: identity\r\n\r\nabc")}, 200, "abc"},
 		"more bytes than it said":     {faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcdef")}, 200, "abc"},
 		"until the connection closes": {faultorigin.Script{Raw: []byte("HTTP/1.0 200 OK\r\n\r\nabc")}, 200, "abc"},
 		"negative length":             {faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\nabc")}, 502, ""},
@@ -104,6 +106,15 @@ func TestFramingFaultsAtTheHeader(t *testing.T) {
 			}
 		})
 	}
+}
+
+// No body follows that could end in two ways.
+func TestHEADOfALengthAndChunks(t *testing.T) {
+	f := newFront(t, &origin.Proxy{})
+	f.origin.Handle("/a.ts", faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n")})
+	resp, _, err := f.do(t, http.MethodHead, "/a.ts")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, resp.StatusCode)
 }
 
 func TestUnreachable(t *testing.T) {

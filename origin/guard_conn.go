@@ -25,6 +25,8 @@ var (
 	errOld = errors.New("origin: this connection is not used any longer")
 	// errSilent makes net/http ask again on another connection.
 	errSilent = errors.New("origin: this connection is silent")
+	// errTwoEnds refuses an answer that could be read in two ways.
+	errTwoEnds = errors.New("origin: the answer has a Content-Length and a Transfer-Encoding")
 	// errProxy ends what would lead past the guard: nobody looks at where a proxy goes.
 	errProxy = &ForbiddenError{Reason: "proxy that the guard does not know", Detail: "the Proxy of a guarded Transport is set by hand: set Guard.Via in its place"}
 )
@@ -83,6 +85,7 @@ type conn struct {
 	raw     bool      // it is no HTTP/1
 	asked   bool      // there was a request
 	again   bool      // the last request is not the first, and one that may be sent twice
+	head    bool      // the last request was for a header alone
 	waiting bool      // for the header of an answer
 	doubted bool      // since it has rested, and has brought nothing yet
 	used    time.Time // when bytes last passed
@@ -128,7 +131,7 @@ func (c *conn) begin(p []byte) error {
 	if c.doubted = again && rested >= restedLong; c.doubted {
 		_ = c.Conn.SetReadDeadline(now.Add(silentLong))
 	}
-	c.asked, c.again, c.waiting = true, again, true
+	c.asked, c.again, c.waiting, c.head = true, again, true, string(method) == "HEAD"
 	return nil
 }
 
@@ -203,7 +206,9 @@ func (c *conn) came(p []byte, n int, err error) (again bool, _ int, _ error) {
 		return false, n, err
 	}
 	c.header = append(c.header, p[:n]...)
-	c.tidy()
+	if !c.tidy() {
+		return false, 0, errTwoEnds
+	}
 	if err != nil || len(c.header) > headerBytes {
 		c.waiting = false // net/http will say what is wrong
 		c.ready, c.header = append(c.ready, c.header...), nil
@@ -233,8 +238,8 @@ func (c *conn) well(answer []byte) bool {
 	return true
 }
 
-// tidy makes what has come of a header ready, and what follows it.
-func (c *conn) tidy() {
+// tidy makes what has come of a header ready, and what follows it. It reports false if nobody can tell where the body ends.
+func (c *conn) tidy() bool {
 	for c.waiting {
 		n := sloppy.End(c.header)
 		if n == 0 {
@@ -249,10 +254,14 @@ func (c *conn) tidy() {
 		c.header = c.header[n:]
 		status := sloppy.Status(c.ready[from:])
 		c.waiting = status/100 == 1 && status != 101
+		if hasBody(status) && !c.head && sloppy.HasTwoEnds(c.ready[from:]) {
+			return false
+		}
 	}
 	if !c.waiting {
 		c.ready, c.header = append(c.ready, c.header...), nil
 	}
+	return true
 }
 
 // Close also tells the other connections to that server when this one was given up before it brought anything: they may be

@@ -1,6 +1,6 @@
 // Package sloppy makes an HTTP/1 answer out of what players take for one: a status line of a radio server, lines without a
 // colon, control characters, a second status line. What is well-formed stays as it is, and what could be read as two
-// different bodies stays as bad as it is, for net/http to refuse.
+// different bodies stays as bad as it is, for net/http to refuse; the one kind that net/http takes, HasTwoEnds tells.
 package sloppy
 
 import (
@@ -60,6 +60,7 @@ func WellFormed(header []byte) bool {
 	if hasControl(line) {
 		return false
 	}
+	length, coded := false, false
 	for len(rest) > 0 {
 		if line, rest = cutLine(rest); len(line) == 0 {
 			break
@@ -68,11 +69,30 @@ func WellFormed(header []byte) bool {
 		if colon <= 0 || colon == len(line) || line[colon] != ':' || hasControl(line[colon:]) {
 			return false
 		}
-		if name, value := line[:colon], line[colon+1:]; isFraming(name) && (isName(name, transferEncoding) && !isChunked(value) || bytes.IndexByte(value, ',') >= 0) {
-			return false
+		if name, value := line[:colon], line[colon+1:]; isFraming(name) {
+			if bytes.IndexByte(value, ',') >= 0 || isName(name, transferEncoding) && !isChunked(value) {
+				return false
+			}
+			coded = coded || isName(name, transferEncoding)
+			length = length || !isName(name, transferEncoding)
 		}
 	}
-	return true
+	return !length || !coded
+}
+
+// HasTwoEnds reports a tidy header with both fields that say where a body ends. One of them may be meant for somebody else on
+// the way: RFC 9112 section 6.3 wants it handled as an error, while net/http goes by the chunks.
+func HasTwoEnds(header []byte) bool {
+	length, coded := false, false
+	_, rest := cutLine(header)
+	for len(rest) > 0 {
+		var line []byte
+		line, rest = cutLine(rest)
+		name, _, _ := bytes.Cut(line, []byte{':'})
+		length = length || isName(name, contentLength)
+		coded = coded || isName(name, transferEncoding)
+	}
+	return length && coded
 }
 
 func cutLine(text []byte) (line, rest []byte) {

@@ -3,6 +3,7 @@ package sloppy_test
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,8 +24,13 @@ func tidy(answer []byte) []byte {
 	return append(sloppy.AppendTidy(nil, answer[:n]), answer[n:]...)
 }
 
-// parsed is an answer as net/http reads it, in one line.
+var errTwoEnds = errors.New("a length and chunks")
+
+// parsed is a tidy answer as net/http reads it, in one line.
 func parsed(answer []byte) (string, error) {
+	if n := sloppy.End(answer); n > 0 && sloppy.HasTwoEnds(answer[:n]) {
+		return "", errTwoEnds
+	}
 	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(answer)), &http.Request{Method: http.MethodGet})
 	if err != nil {
 		return "", err
@@ -81,6 +87,9 @@ func TestWhatIsNotGuessed(t *testing.T) {
 		"chunked twice":             "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
 		"chunked twice in a line":   "Transfer-Encoding: chunked, chunked\r\n",
 		"chunked and more":          "Transfer-Encoding: chunked\r\n x\r\n",
+		"a length and chunked":      "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+		"chunked and a length":      "transfer-encoding : Chunked\r\nX\r\ncontent-length: 13\r\n",
+		"a length and two codings":  "Transfer-Encoding: identity, chunked\r\nContent-Length: 3, 3\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := parsed(tidy([]byte("HTTP/1.1 200 OK\r\n" + header + "\r\n3\r\nabc\r\n0\r\n\r\n")))
@@ -134,8 +143,13 @@ func FuzzTidy(f *testing.F) {
 		if n := sloppy.End(given); err == nil && n > 0 && lengths(given[:n]) > 1 {
 			t.Fatalf("%q has two lengths and passes", given)
 		}
+		if n := sloppy.End(given); n > 0 && sloppy.WellFormed(given[:n]) && twoEnds.Match(given[:n]) {
+			t.Fatalf("%q has a length and chunks and passes", given)
+		}
 	})
 }
+
+var twoEnds = regexp.MustCompile("(?is)\ncontent-length:.*\ntransfer-encoding:|\ntransfer-encoding:.*\ncontent-length:")
 
 // lengths counts the different numbers that lines of a Content-Length have.
 func lengths(header []byte) int {
