@@ -144,7 +144,11 @@ func (d *document) putBack(s *source) {
 	if err == io.EOF {
 		err = nil
 	}
-	d.resp.Body = &rewound{body: s.body, seen: &s.seen, err: err}
+	r := rewound{body: s.body, seen: &s.seen, err: err}
+	d.resp.Body = &r
+	if to, ok := s.body.(io.WriterTo); ok {
+		d.resp.Body = &rewoundWriterTo{r, to}
+	}
 	real := codings(d.resp.Header)
 	if len(real) > 0 && real[len(real)-1] == "gzip" && s.seen.Len() > 1 && !bytes.HasPrefix(s.seen.Bytes(), []byte(gzipMagic)) {
 		d.resp.Header.Del("Content-Encoding")
@@ -179,24 +183,11 @@ func otherType(path string, first []byte) string {
 	return hls.DefaultType
 }
 
-// rewound is a body whose beginning has been read. It keeps the WriterTo of the rest, if there is one, as a body that
-// streams in large writes has it.
+// rewound is a body whose beginning has been read.
 type rewound struct {
 	body io.ReadCloser
 	seen *bytes.Buffer
 	err  error // that reading the beginning ended in
-}
-
-func (r *rewound) WriteTo(w io.Writer) (int64, error) {
-	n, err := r.seen.WriteTo(w)
-	if err != nil {
-		return n, err
-	}
-	if r.err != nil {
-		return n, r.err
-	}
-	m, err := io.Copy(w, r.body)
-	return n + m, err
 }
 
 func (r *rewound) Read(p []byte) (int, error) {
@@ -210,3 +201,22 @@ func (r *rewound) Read(p []byte) (int, error) {
 }
 
 func (r *rewound) Close() error { return r.body.Close() }
+
+// rewoundWriterTo keeps the WriterTo of a body that streams in large writes, and flushes what must not wait. A body that has
+// none is read: only the reader knows then when to flush.
+type rewoundWriterTo struct {
+	rewound
+	to io.WriterTo
+}
+
+func (r *rewoundWriterTo) WriteTo(w io.Writer) (int64, error) {
+	n, err := r.seen.WriteTo(w)
+	if err != nil {
+		return n, err
+	}
+	if r.err != nil {
+		return n, r.err
+	}
+	m, err := r.to.WriteTo(w)
+	return n + m, err
+}
