@@ -13,14 +13,16 @@ const (
 	longestMaxAge = 24 * time.Hour
 )
 
-func defaultAllow() []string {
+// DefaultAllowHeaders are the fields of a nil AllowHeaders, to add others to.
+func DefaultAllowHeaders() []string {
 	return []string{
 		"Range", "If-Range", "If-None-Match", "If-Modified-Since", "Authorization", "Cache-Control", "Pragma",
 		"CMCD-Object", "CMCD-Request", "CMCD-Session", "CMCD-Status",
 	}
 }
 
-func defaultExpose() []string {
+// DefaultExposeHeaders are the fields of a nil ExposeHeaders, to add others to.
+func DefaultExposeHeaders() []string {
 	return []string{
 		"Content-Length", "Content-Range", "Accept-Ranges", "Date", "Age", "ETag", "Last-Modified", "Retry-After",
 		"Cache-Status", "CMSD-Static", "CMSD-Dynamic",
@@ -72,7 +74,7 @@ func (m *Middleware) setAnswer(c Config) error {
 	if c.Credentials {
 		m.granted = append(m.granted, one("Access-Control-Allow-Credentials", "true"))
 	}
-	expose, err := names("ExposeHeaders", c.ExposeHeaders, defaultExpose, c.Credentials)
+	expose, err := names("ExposeHeaders", c.ExposeHeaders, DefaultExposeHeaders, c.Credentials)
 	if expose != "" {
 		m.granted = append(m.granted, one("Access-Control-Expose-Headers", expose))
 	}
@@ -81,7 +83,7 @@ func (m *Middleware) setAnswer(c Config) error {
 
 // setPreflight prepares the fields that answers to preflights have besides.
 func (m *Middleware) setPreflight(c Config) error {
-	allow, err := names("AllowHeaders", c.AllowHeaders, defaultAllow, c.Credentials)
+	allow, err := names("AllowHeaders", c.AllowHeaders, DefaultAllowHeaders, c.Credentials)
 	m.preflight = append(m.preflight, one("Access-Control-Allow-Methods", "GET, HEAD"))
 	if allow != "" {
 		m.preflight = append(m.preflight, one("Access-Control-Allow-Headers", allow))

@@ -38,13 +38,13 @@ type Config struct {
 	Credentials bool
 
 	// AllowHeaders are the request fields that a page may set. Nil: those that players send, which are Range, If-Range,
-	// If-None-Match, If-Modified-Since, Authorization, Cache-Control, Pragma and the four of CMCD (CTA-5004). Empty: none
-	// beyond those that need no leave. "*" stands for all but Authorization, and not with Credentials.
+	// If-None-Match, If-Modified-Since, Authorization, Cache-Control, Pragma and the four of CMCD (CTA-5004), as
+	// [DefaultAllowHeaders] lists them. Empty: none beyond those that need no leave. "*" stands for all but Authorization, and not with Credentials.
 	AllowHeaders []string
 
 	// ExposeHeaders are the response fields that a page may read beyond those of Fetch's safelist. Nil: Content-Length,
 	// Content-Range, Accept-Ranges, Date, Age, ETag, Last-Modified, Retry-After, Cache-Status and the two of CMSD
-	// (CTA-5006). Empty: none. "*" stands for all, and not with Credentials.
+	// (CTA-5006), as [DefaultExposeHeaders] lists them. Empty: none. "*" stands for all, and not with Credentials.
 	ExposeHeaders []string
 
 	// MaxAge is how long a browser may remember the answer to a preflight, in whole seconds up to 24 hours. Zero: two

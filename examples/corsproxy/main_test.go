@@ -256,3 +256,25 @@ func TestBadFlags(t *testing.T) {
 		require.Error(t, run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), io.Discard), "%v", args)
 	}
 }
+
+// A page may send and read what -header passes on: browsers ask first.
+func TestPagesMaySendAndReadTheFieldsThatArePassedOn(t *testing.T) {
+	o := stream(t)
+	base := start(t, "-allow", "127.0.0.0/8", "-header", "X-Api-Key")
+	ask := func(method string, header http.Header) http.Header {
+		r, err := http.NewRequestWithContext(t.Context(), method, base+"/proxy?url="+url.QueryEscape(o.URL+"/a/index.m3u8"), nil)
+		require.NoError(t, err)
+		r.Header = header
+		r.Header.Set("Origin", "https://page.example")
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		require.NoError(t, err)
+		resp.Body.Close()
+		return resp.Header
+	}
+	allowed := ask(http.MethodOptions, http.Header{"Access-Control-Request-Method": {"GET"}, "Access-Control-Request-Headers": {"x-api-key"}}).Get("Access-Control-Allow-Headers")
+	require.Contains(t, allowed, "X-Api-Key")
+	require.Contains(t, allowed, "Range")
+	exposed := ask(http.MethodGet, http.Header{}).Get("Access-Control-Expose-Headers")
+	require.Contains(t, exposed, "X-Api-Key")
+	require.Contains(t, exposed, "Content-Range")
+}

@@ -44,7 +44,10 @@ func newHandler(o options, urls *links) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	cors, err := corsmw.New(corsmw.Config{Origins: o.cors, Credentials: o.credentials})
+	cors, err := corsmw.New(corsmw.Config{
+		Origins: o.cors, Credentials: o.credentials,
+		AllowHeaders: append(corsmw.DefaultAllowHeaders(), o.header...), ExposeHeaders: append(corsmw.DefaultExposeHeaders(), o.header...),
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -237,6 +237,28 @@ func TestFieldsThatAreNamedArePassedOn(t *testing.T) {
 	require.Equal(t, []string{"3", "", "player"}, []string{sent.Get("X-A"), sent.Get("X-B"), sent.Get("User-Agent")})
 }
 
+// A page may send and read what -header passes on: browsers ask first.
+func TestPagesMaySendAndReadTheFieldsThatArePassedOn(t *testing.T) {
+	o := stream(t)
+	base, _ := start(t, "-origin", o.URL, "-header", "X-Api-Key")
+	ask := func(method string, header http.Header) http.Header {
+		r, err := http.NewRequestWithContext(t.Context(), method, base+"/live/index.m3u8", nil)
+		require.NoError(t, err)
+		r.Header = header
+		r.Header.Set("Origin", "https://page.example")
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		require.NoError(t, err)
+		resp.Body.Close()
+		return resp.Header
+	}
+	allowed := ask(http.MethodOptions, http.Header{"Access-Control-Request-Method": {"GET"}, "Access-Control-Request-Headers": {"x-api-key"}}).Get("Access-Control-Allow-Headers")
+	require.Contains(t, allowed, "X-Api-Key")
+	require.Contains(t, allowed, "Range")
+	exposed := ask(http.MethodGet, http.Header{}).Get("Access-Control-Expose-Headers")
+	require.Contains(t, exposed, "X-Api-Key")
+	require.Contains(t, exposed, "Content-Range")
+}
+
 func TestPages(t *testing.T) {
 	o := stream(t)
 	base, _ := start(t, "-origin", o.URL)
