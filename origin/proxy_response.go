@@ -158,15 +158,22 @@ func (f *fetch) insteadOfHead(refused *http.Response) (*http.Response, error) {
 		refused.Body = http.NoBody
 		return refused, nil
 	}
-	if s := refused.StatusCode; s != http.StatusNotFound && s != http.StatusForbidden {
+	switch refused.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusInternalServerError:
+		// says more of this URL, or of this moment, than of the host
+	default:
 		f.proxy.headless.add(f.goal.Host)
 	}
 	return resp, nil
 }
 
+// refusesHead reports what servers say that know GET only. It is neither what a condition or a range gets, nor what asks for
+// patience.
 func refusesHead(status int) bool {
 	switch status {
-	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
+		http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusLengthRequired,
+		http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusNotImplemented:
 		return true
 	}
 	return false

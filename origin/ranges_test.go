@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -187,6 +188,13 @@ func TestHeadThatUpstreamRefuses(t *testing.T) {
 		"not implemented":    {501, faultorigin.Script{Ranges: true, Body: make([]byte, size)}, 200, size},
 		"bad request":        {400, faultorigin.Script{Ranges: true, Body: make([]byte, size)}, 200, size},
 		"forbidden":          {403, faultorigin.Script{Ranges: true, Body: make([]byte, size)}, 200, size},
+		"unauthorized":       {401, faultorigin.Script{Ranges: true, Body: make([]byte, size)}, 200, size},
+		"not acceptable":     {406, faultorigin.Script{Ranges: true, Body: make([]byte, size)}, 200, size},
+		"wants a length":     {411, faultorigin.Script{Body: make([]byte, size)}, 200, size},
+		"wants a type":       {415, faultorigin.Script{Body: make([]byte, size)}, 200, size},
+		"breaks on HEAD":     {500, faultorigin.Script{Ranges: true, Body: make([]byte, size)}, 200, size},
+		"wants patience":     {429, faultorigin.Script{Body: make([]byte, size)}, 429, -2},
+		"overloaded":         {503, faultorigin.Script{Body: make([]byte, size)}, 503, -2},
 		"without ranges":     {404, faultorigin.Script{Body: make([]byte, size)}, 200, size},
 		"empty, ranges":      {405, faultorigin.Script{Ranges: true}, 200, 0},
 		"without a length":   {405, faultorigin.Script{Body: make([]byte, size), Chunked: true}, 200, -1},
@@ -221,7 +229,7 @@ func TestHeadThatUpstreamRefuses(t *testing.T) {
 			_, _, err = f.do(t, http.MethodHead, "/a.mp4")
 			require.NoError(t, err)
 			asked := f.origin.Requests("") - before
-			if row.refusal == 403 || row.refusal == 404 {
+			if slices.Contains([]int{401, 403, 404, 500}, row.refusal) {
 				require.Equal(t, 2, asked, "it may have HEAD for other paths")
 			} else {
 				require.Equal(t, 1, asked, "that the host refuses HEAD is remembered")
