@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,12 +58,19 @@ func TestRendezvousTakesAnotherForAWhile(t *testing.T) {
 
 func TestTheLastListOfMembersGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		list, err, slow := []string{"http://a:1"}, error(nil), time.Duration(0)
-		asked := 0
+		type answer struct {
+			list []string
+			err  error
+			slow time.Duration
+		}
+		var now atomic.Pointer[answer]
+		now.Store(&answer{list: []string{"http://a:1"}})
+		var asked atomic.Int64
 		d := cluster.Rendezvous(func(context.Context) ([]string, error) {
-			asked++
-			time.Sleep(slow)
-			return list, err
+			asked.Add(1)
+			a := now.Load()
+			time.Sleep(a.slow)
+			return a.list, a.err
 		})
 		holder := func() string {
 			h, err := d.Holder(t.Context(), "key", "http://self:1")
@@ -72,8 +80,8 @@ func TestTheLastListOfMembersGoesOn(t *testing.T) {
 		for range 10 {
 			require.Equal(t, "http://a:1", holder())
 		}
-		require.Equal(t, 1, asked)
-		list, slow = []string{"http://b:1"}, time.Second
+		require.EqualValues(t, 1, asked.Load())
+		now.Store(&answer{list: []string{"http://b:1"}, slow: time.Second})
 		time.Sleep(6 * time.Second)
 		begun := time.Now()
 		require.Equal(t, "http://a:1", holder())
@@ -81,7 +89,7 @@ func TestTheLastListOfMembersGoesOn(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		require.Equal(t, "http://b:1", holder())
 		for _, failure := range []error{errors.New("no such host"), nil} {
-			list, err = nil, failure
+			now.Store(&answer{err: failure, slow: time.Second})
 			time.Sleep(10 * time.Second)
 			holder()
 			time.Sleep(10 * time.Second)
