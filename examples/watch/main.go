@@ -1,0 +1,138 @@
+// Command watch is examples/live for those who operate it: beside the streams it serves /metrics for Prometheus, GET
+// /sessions and POST /kick?session=ID on an address of their own, and makes OpenTelemetry spans of what viewers, cache and origins do.
+//
+//	go run . -origin http://a.example -inside localhost:9090 -trace
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+
+	"github.com/hlsproxy/hlsproxy/audience"
+	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/hlsproxy/hlsproxy/corsmw"
+	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
+	"github.com/hlsproxy/hlsproxy/metrics"
+	"github.com/hlsproxy/hlsproxy/origin"
+	"github.com/hlsproxy/hlsproxy/rangeserve"
+	"github.com/hlsproxy/hlsproxy/rewrite"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
+	"go.opentelemetry.io/otel/propagation"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	"golang.org/x/sync/errgroup"
+)
+
+type options struct {
+	origins serve.Origins
+	allow   []netip.Prefix
+	cache   int64
+	inside  string
+	trace   bool
+}
+
+func main() { serve.Main(run) }
+
+// newHandlers are the chain that viewers see, and what those see who operate it. Neither origins nor viewers are told of
+// traces, and what a viewer says of a trace is not believed.
+func newHandlers(o options, self netip.AddrPort, spans *sdk.TracerProvider) (live, inside http.Handler, err error) {
+	guard, err := origin.NewGuard(origin.GuardConfig{Hosts: o.origins.Hosts(), Allow: o.allow, Ports: o.origins.Ports(), Self: []netip.AddrPort{self}})
+	if err != nil {
+		return nil, nil, err
+	}
+	traced := func(name string) []otelhttp.Option {
+		return []otelhttp.Option{
+			otelhttp.WithTracerProvider(spans), otelhttp.WithPropagators(propagation.NewCompositeTextMapPropagator()),
+			otelhttp.WithSpanNameFormatter(func(string, *http.Request) string { return name }),
+		}
+	}
+	pool, err := origin.NewPool(origin.PoolConfig{Origins: o.origins.URLs(), Base: otelhttp.NewTransport(guard.Transport(), traced("origin")...)})
+	if err != nil {
+		return nil, nil, err
+	}
+	tree, err := rewrite.Prefix("/live/", o.origins[0].URL, o.origins[1:].URLs()...)
+	if err != nil {
+		return nil, nil, err
+	}
+	cors, err := corsmw.New(corsmw.Config{Origins: []string{"*"}})
+	if err != nil {
+		return nil, nil, err
+	}
+	shared, watch := &cache.Transport{Base: pool, Store: cache.NewMemory(o.cache)}, &audience.Audience{}
+	numbers := metrics.New(metrics.Config{Cache: shared, Pool: pool, Audience: watch})
+	shared.OnFill, watch.OnServed = numbers.OnFill, numbers.OnServed
+	playlists := &rewrite.Rewriter{Map: tree, Unmapped: rewrite.DropUnmapped}
+	proxy := &origin.Proxy{
+		Upstream: tree.Upstream, Transport: asked{shared, spans.Tracer("hlsproxy")},
+		ModifyResponse: playlists.ModifyResponse, OnFailure: watch.OnFailure,
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/live/", cors.Handler(watch.Handler(otelhttp.NewHandler(rangeserve.Handler(proxy), "", traced("viewer")...))))
+
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(numbers)
+	ops := http.NewServeMux()
+	ops.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	ops.HandleFunc("GET /sessions", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(watch.Snapshot().Sessions)
+	})
+	ops.HandleFunc("POST /kick", func(w http.ResponseWriter, r *http.Request) {
+		if !watch.Kick(r.FormValue("session")) {
+			http.NotFound(w, r)
+		}
+	})
+	return mux, http.NewCrossOriginProtection().Handler(ops), nil
+}
+
+// run serves viewers and those inside until ctx ends.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	o := options{cache: 256 << 20}
+	flags := serve.NewFlags("watch")
+	flags.Origins(&o.origins, "`URL` of an origin (repeatable)")
+	flags.Allow(&o.allow, "`CIDR` that origins may be at beyond the public addresses")
+	flags.Size(&o.cache, "cache", "`SIZE` of the cache; 256MiB without it")
+	flags.StringVar(&o.inside, "inside", "localhost:9090", "`HOST:PORT` of /metrics, /sessions and /kick, which viewers must not reach")
+	flags.BoolVar(&o.trace, "trace", false, "print the spans")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if o.origins == nil {
+		return errors.New("-origin is needed: the URL of an origin, such as http://origin.example")
+	}
+	ln, err := flags.Listen()
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	private, err := serve.Listen(o.inside)
+	if err != nil {
+		return fmt.Errorf("-inside: %w", err)
+	}
+	defer private.Close()
+	spans := sdk.NewTracerProvider()
+	if o.trace {
+		to, err := stdouttrace.New(stdouttrace.WithWriter(out))
+		if err != nil {
+			return err
+		}
+		spans.RegisterSpanProcessor(redacted{sdk.NewBatchSpanProcessor(to)})
+	}
+	defer spans.Shutdown(context.WithoutCancel(ctx))
+	live, inside, err := newHandlers(o, ln.Self(), spans)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "listening on %s\nmetrics at %s/metrics\n", ln.URL(), private.URL())
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return serve.Run(ctx, ln, live) })
+	g.Go(func() error { return serve.Run(ctx, private, inside) })
+	return g.Wait()
+}
