@@ -6,6 +6,7 @@ import (
 
 	"github.com/hlsproxy/hlsproxy/audience"
 	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
 )
 
 // watched is what the page shows of who is watching. Sessions are for those who operate the service: their ids end them.
@@ -14,14 +15,15 @@ type watched struct {
 	Streams map[string]int `json:"streams,omitempty"` // viewers by stream; sealed links hide what they lead to
 	Sent    uint64         `json:"sent"`              // bytes that went to viewers by way of the cache
 	Fetched uint64         `json:"fetched"`           // bytes that the origins were asked for
+	Kick    bool           `json:"kick,omitempty"`    // there is /sessions
 }
 
 // viewers shows how many watch, and what the cache saves.
-func viewers(watch *audience.Audience, shared *cache.Transport, sealed bool) http.Handler {
+func viewers(watch *audience.Audience, shared *cache.Transport, o options) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		snap, saved := watch.Snapshot(), shared.Stats()
-		out := watched{Viewers: len(snap.Sessions), Sent: saved.StoreBytes + saved.FillBytes, Fetched: saved.OriginBytes}
-		if !sealed {
+		out := watched{Viewers: len(snap.Sessions), Sent: saved.StoreBytes + saved.FillBytes, Fetched: saved.OriginBytes, Kick: o.kick}
+		if !o.seal {
 			out.Streams = map[string]int{}
 			for _, s := range snap.Streams {
 				out.Streams[s.Name] = s.Viewers
@@ -31,4 +33,21 @@ func viewers(watch *audience.Audience, shared *cache.Transport, sealed bool) htt
 		w.Header().Set("Cache-Control", "no-store")
 		_ = json.NewEncoder(w).Encode(out)
 	})
+}
+
+// sessions lists those of now, and ends one: GET /sessions, POST /sessions?end=ID. Only pages of this machine's own
+// server may ask.
+func sessions(watch *audience.Audience) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /sessions", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		_ = json.NewEncoder(w).Encode(watch.Snapshot().Sessions)
+	})
+	mux.HandleFunc("POST /sessions", func(w http.ResponseWriter, r *http.Request) {
+		if !watch.Kick(r.FormValue("end")) {
+			http.NotFound(w, r)
+		}
+	})
+	return serve.OnLoopback(http.NewCrossOriginProtection().Handler(mux))
 }

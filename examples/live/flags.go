@@ -27,6 +27,7 @@ type options struct {
 	credentials bool
 	public      string // "http://HOST", as players see this server
 	static      fs.FS  // nil: the player
+	kick        bool   // the page ends sessions
 }
 
 func parse(args []string) (o options, ln serve.Listener, err error) {
@@ -49,6 +50,7 @@ func parse(args []string) (o options, ln serve.Listener, err error) {
 	flags.Strings(&o.cors, "cors", "`ORIGIN` of the pages that may play, any page without it")
 	flags.Public(&o.public)
 	flags.BoolVar(&o.credentials, "credentials", false, "let pages send cookies; needs -cors")
+	flags.BoolVar(&o.kick, "kick", false, "list the sessions on the page, with a button that ends one; only on a loopback address, and not behind a proxy")
 	static := flags.String("static", "", "`DIR` of pages to serve in place of the player")
 	if err := flags.Parse(args); err != nil {
 		return o, ln, err
@@ -76,6 +78,10 @@ func parse(args []string) (o options, ln serve.Listener, err error) {
 	}
 	if ln, err = flags.Listen(); err != nil {
 		return o, ln, err
+	}
+	if o.kick && !ln.Local() {
+		ln.Close()
+		return o, ln, errors.New("-kick needs an -addr on loopback: whoever reaches the page ends sessions")
 	}
 	o.self = ln.Self()
 	if o.public == "" && ln.Local() {

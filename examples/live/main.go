@@ -65,7 +65,10 @@ func newHandler(o options, urls *links) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/live/", cors.Handler(watch.Handler(live)))
 	mux.Handle("GET /pool", state(pool))
-	mux.Handle("GET /audience", viewers(watch, shared, o.seal))
+	mux.Handle("GET /audience", viewers(watch, shared, o))
+	if o.kick {
+		mux.Handle("/sessions", sessions(watch))
+	}
 	mux.Handle("/", pages(o.static))
 	return mux, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/audience"
 	"github.com/hlsproxy/hlsproxy/examples/internal/serve/servetest"
 	"github.com/hlsproxy/hlsproxy/internal/faultorigin"
 	"github.com/stretchr/testify/require"
@@ -354,4 +356,40 @@ func TestThePageTellsWhoIsWatching(t *testing.T) {
 		require.Equal(t, args == nil, strings.Contains(body, `"streams":{"/live/":1}`), body)
 		require.NotContains(t, body, o.URL)
 	}
+}
+
+// Who operates the program ends a session; other pages, and other names for this address, do not.
+func TestKick(t *testing.T) {
+	base, links := start(t, "-origin", stream(t).URL, "-kick")
+	resp, _ := get(t, links[0])
+	require.Equal(t, 200, resp.StatusCode)
+	_, text := get(t, base+"/sessions")
+	var all []audience.Session
+	require.NoError(t, json.Unmarshal([]byte(text), &all))
+	require.Len(t, all, 1)
+	for _, c := range []struct {
+		host, origin, id string
+		status           int
+	}{
+		{"", "https://evil.example", all[0].ID, 403}, {"rebound.example", "http://rebound.example", all[0].ID, 403},
+		{"", base, "x", 404}, {"", base, all[0].ID, 200}, {"", base, all[0].ID, 404},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), "POST", base+"/sessions?end="+c.id, nil)
+		require.NoError(t, err)
+		r.Host = c.host
+		r.Header.Set("Origin", c.origin)
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, c.status, resp.StatusCode, "%+v", c)
+	}
+	resp, _ = get(t, links[0])
+	require.Equal(t, 403, resp.StatusCode)
+
+	base, _ = start(t, "-origin", stream(t).URL)
+	resp, _ = get(t, base+"/sessions")
+	require.Equal(t, 404, resp.StatusCode)
+	_, text = get(t, base+"/audience")
+	require.NotContains(t, text, "kick")
+	require.Contains(t, servetest.Fails(t, run, "-origin", "http://a.example", "-kick", "-addr", "0.0.0.0:0"), "loopback")
 }

@@ -130,6 +130,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if private.Local() {
+		inside = serve.OnLoopback(inside)
+	}
 	fmt.Fprintf(out, "listening on %s\nmetrics at %s/metrics\n", ln.URL(), private.URL())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return serve.Run(ctx, ln, live) })
