@@ -142,14 +142,20 @@ func (w *writer) header(status int) {
 	}
 	w.status = status
 	s := w.session
-	if s == nil || status >= 400 || s.begun.Load() || !s.begun.CompareAndSwap(false, true) || w.a.OnStart == nil {
+	if s == nil || status >= 400 || s.begun.Load() {
 		return
 	}
 	sh := w.a.shardOf(s.id)
 	sh.Lock()
+	first := !s.begun.Load() && !s.out // one that was replaced before its first answer has never begun
+	if first {
+		s.begun.Store(true)
+	}
 	told := s.public()
 	sh.Unlock()
-	hook(func() { w.a.OnStart(told) })
+	if first && w.a.OnStart != nil {
+		hook(func() { w.a.OnStart(told) })
+	}
 }
 
 // begin is called before bytes of the body go out. It breaks off the answers of a session that was ended.
