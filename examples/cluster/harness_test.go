@@ -53,6 +53,7 @@ type node struct {
 	args      []string
 	cmd       *exec.Cmd
 	url, self string
+	killing   sync.Mutex
 }
 
 func startNode(t *testing.T, args ...string) *node {
@@ -87,7 +88,10 @@ func (n *node) start() {
 
 func (n *node) signal(s syscall.Signal) { _ = n.cmd.Process.Signal(s) }
 
+// kill may be called by a timer, and once more at the end of the test.
 func (n *node) kill() {
+	n.killing.Lock()
+	defer n.killing.Unlock()
 	n.signal(syscall.SIGKILL)
 	_ = n.cmd.Wait()
 }
