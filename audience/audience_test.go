@@ -459,8 +459,7 @@ func TestCountsAreExact(t *testing.T) {
 func TestServed(t *testing.T) {
 	var got []audience.Served
 	secret := strings.Repeat("s3cret", 12)
-	var a *audience.Audience
-	a = &audience.Audience{Session: byName, OnServed: func(s audience.Served) { got = append(got, s) }}
+	a := &audience.Audience{Session: byName, OnServed: func(s audience.Served) { got = append(got, s) }}
 	h := a.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasSuffix(r.URL.Path, "hit.ts"):

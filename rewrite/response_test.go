@@ -304,7 +304,7 @@ func TestModifyResponsePassesErrorsOfTheBodyOn(t *testing.T) {
 	resp.Body = &slow{text: small, allow: 3, err: errRead}
 	require.NoError(t, prefixed(t).ModifyResponse(resp))
 	var w writes
-	_, err = resp.Body.(io.WriterTo).WriteTo(&w)
+	_, err = io.Copy(&w, resp.Body)
 	require.ErrorIs(t, err, errRead)
 	require.Equal(t, "#EX", strings.Join(w, ""))
 }
