@@ -79,7 +79,9 @@ func (n *node) start() {
 		require.True(n.t, lines.Scan())
 		rest, ok := strings.CutPrefix(lines.Text(), l.prefix)
 		require.True(n.t, ok, lines.Text())
-		*l.to = rest
+		if *l.to != rest { // viewers may be reading it when a node starts again
+			*l.to = rest
+		}
 	}
 	// When it is started again it is to be found where it was.
 	n.args = append([]string{"-addr", strings.TrimPrefix(n.url, "http://"), "-node", strings.TrimPrefix(n.self, "http://")}, n.args[4:]...)

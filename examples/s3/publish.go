@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/examples/internal/uploads"
@@ -153,16 +152,22 @@ type failed struct{ error }
 // Unwrap returns what it is.
 func (f failed) Unwrap() error { return f.error }
 
-// meter counts what is sent, and fits PutObjectOptions.Progress.
+// meter counts what is sent, and fits PutObjectOptions.Progress. Parts are sent side by side; percent is called by one of them
+// at a time, with values that never fall.
 type meter struct {
 	total   int64
 	percent func(int)
-	sent    atomic.Int64
+
+	mu   sync.Mutex
+	sent int64
 }
 
 // Read is that of io.Reader: it is given a copy of all that is sent.
 func (m *meter) Read(b []byte) (int, error) {
-	m.percent(int(100 * float64(m.sent.Add(int64(len(b)))) / float64(max(1, m.total))))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sent += int64(len(b))
+	m.percent(int(100 * float64(m.sent) / float64(max(1, m.total))))
 	return len(b), nil
 }
 
