@@ -206,7 +206,7 @@ func TestWithoutTheEngineNodesStillAgree(t *testing.T) {
 	for name, c := range map[string]struct{ begin, end func() }{
 		"killed":  {e.kill, func() { e.run(t) }},
 		"stopped": {e.stop, e.goOn},
-		"paused":  {func() { e.do(t, "CLIENT", "PAUSE", "2000", "ALL") }, func() { time.Sleep(2 * time.Second) }},
+		"paused":  {func() { e.do(t, "CLIENT", "PAUSE", "10000", "ALL") }, func() { time.Sleep(10 * time.Second) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.begin()
