@@ -42,11 +42,11 @@ type moment struct {
 // newBroadcast returns nil for a body that cannot go on air.
 func (f *fill) newBroadcast() *broadcast {
 	t := f.t
-	if f.body.Length() >= 0 || f.list || f.o.part != nil || f.entry.Status != 200 || t.channels.isNamed(f.o.primary) {
+	if t.Ring < 0 || f.body.Length() >= 0 || f.list || f.o.part != nil || f.entry.Status != 200 || t.channels.isNamed(f.o.primary) {
 		return nil
 	}
 	ring := t.Ring
-	if ring <= 0 {
+	if ring == 0 {
 		ring = defaultRing
 	}
 	return &broadcast{began: time.Now(), ring: min(ring, t.pool().Max()/8), linger: max(t.Linger, 0)}

@@ -33,6 +33,7 @@ type chainConfig struct {
 	mapper func(originURL string) rewrite.Mapper // nil: Prefix("/live/", origin)
 	signed bool
 	idle   time.Duration
+	ring   int64
 }
 
 func newChain(t *testing.T, c chainConfig) *chain {
@@ -45,7 +46,7 @@ func newChain(t *testing.T, c chainConfig) *chain {
 	guard := must(origin.NewGuard(origin.GuardConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}))
 	upstream := guard.Transport()
 	t.Cleanup(upstream.CloseIdleConnections)
-	ch.cache = &cache.Transport{Base: upstream, Store: cache.NewMemory(64 << 20), Idle: c.idle}
+	ch.cache = &cache.Transport{Base: upstream, Store: cache.NewMemory(64 << 20), Idle: c.idle, Ring: c.ring}
 	rewriter := &rewrite.Rewriter{Map: mapper}
 	var h http.Handler = &origin.Proxy{
 		Upstream: mapper.Upstream, Transport: ch.cache, ModifyResponse: rewriter.ModifyResponse, Idle: c.idle,
