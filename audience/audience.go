@@ -32,9 +32,9 @@ type Audience struct {
 	// is not one of theirs. Nil: the client is who connects.
 	Proxies []netip.Prefix
 
-	// OnStart is told of each session that begins, with its first answer, on the goroutine of that request. Nil: nobody is.
+	// OnStart is called for each new session at its first answer, on the goroutine of that request. Nil: no call.
 	OnStart func(Session)
-	// OnEnd is told of each session that OnStart was told of when it ends, and why. It must return soon. Nil: nobody is.
+	// OnEnd is called once for each session that began, when it ends, with the reason. It must return soon. Nil: no call.
 	OnEnd func(Session, End)
 	// OnServed is told of each request when it has been answered, see [Log]. With it a request costs some allocations.
 	// Nil: nobody is.
