@@ -12,28 +12,22 @@ type audio struct {
 	next   int              // frames that followed each other
 }
 
-// isAudio looks for frames behind a tag, if there is one.
-func isAudio(p []byte) (format, int) {
-	begin, need := tagLength(p)
-	if need > 0 {
-		return nil, need
-	}
-	if begin >= len(p) {
-		return nil, begin + frameHeader
-	}
-	p = p[begin:]
-	for at := 0; at < min(len(p), mostSearched); at++ {
+// isAudio looks for frames. It goes on where it stopped, or a stream that comes byte by byte would be searched again for each
+// of them.
+func isAudio(s *Scanner) (format, int) {
+	for ; s.silent < mostSearched; s.silent++ {
+		p := s.rest[min(s.silent, len(s.rest)):]
+		if len(p) < frameHeader {
+			return nil, len(s.rest) + 1
+		}
 		for _, length := range [...]func([]byte) int{adtsLength, mpegLength} {
-			switch n, need := follow(p[at:], length); {
+			switch n, need := follow(p, length); {
 			case n == inARow:
 				return &audio{length: length}, 0
 			case need:
-				return nil, len(p) + begin + 1
+				return nil, len(s.rest) + 1
 			}
 		}
-	}
-	if len(p) < mostSearched {
-		return nil, begin + len(p) + 1
 	}
 	return nil, 0
 }

@@ -16,7 +16,8 @@ type flv struct {
 	pictures               bool
 }
 
-func isFLV(p []byte) (format, int) {
+func isFLV(s *Scanner) (format, int) {
+	p := s.rest
 	const signature = "FLV\x01"
 	n := min(len(p), len(signature))
 	if string(p[:n]) != signature[:n] {

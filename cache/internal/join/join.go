@@ -10,6 +10,7 @@ type Scanner struct {
 	format format
 	failed bool
 	rest   []byte // not looked at yet
+	silent int    // bytes at the beginning of rest where no frame of audio begins
 	off    int64  // of rest in the stream
 	skip   int64  // bytes of a unit that has been looked at
 
@@ -51,8 +52,11 @@ func (s *Scanner) Write(p []byte) (int, error) {
 
 // guess chooses the format by the first bytes; false if they are too few, or of none.
 func (s *Scanner) guess() bool {
-	for _, known := range [...]func([]byte) (format, int){isTS, isFLV, isAudio} {
-		f, need := known(s.rest)
+	if !s.skipTags() {
+		return false
+	}
+	for _, known := range [...]func(*Scanner) (format, int){isFLV, isTS, isAudio} {
+		f, need := known(s)
 		if f != nil {
 			s.format = f
 			return true
@@ -65,6 +69,22 @@ func (s *Scanner) guess() bool {
 	return false
 }
 
+// skipTags drops the ID3v2 tags at the beginning, which may be as long as 256 MiB. It is false if that takes all there is.
+func (s *Scanner) skipTags() bool {
+	for {
+		n, need := tagLength(s.rest)
+		if need > 0 {
+			return false
+		}
+		if n == 0 {
+			return len(s.rest) > 0
+		}
+		here := min(n, len(s.rest))
+		s.rest, s.off, s.skip = s.rest[here:], s.off+int64(here), int64(n-here)
+	}
+}
+
+// giveUp ends the scan: nothing that comes later is a point.
 func (s *Scanner) giveUp() { s.failed, s.found, s.rest, s.prefix = true, false, nil, nil }
 
 // units reads all that are there. Where none begins it looks for the next.
@@ -72,6 +92,9 @@ func (s *Scanner) units() {
 	p, lost := s.rest, 0
 	for len(p) > 0 {
 		n := s.format.unit(s, p)
+		if s.failed {
+			return
+		}
 		if n == 0 {
 			break
 		}

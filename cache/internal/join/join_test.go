@@ -81,23 +81,24 @@ func rows() map[string]row {
 	hevc := tag(9, 0x90, 'h', 'v', 'c', '1', 1) // Enhanced RTMP: a sequence start, then a key frame
 	hevcKey := tag(9, 0x91, 'h', 'v', 'c', '1', 1)
 	return map[string]row{
-		"TS":                   {ts, 188 * 13, cat(pat, pmtVideo)},
-		"TS that begins cut":   {cut, 88 + 188*13, cat(pat, pmtVideo)},
-		"TS of sound alone":    {cat(pat, pmtAudio, filler), 188 * 10, cat(pat, pmtAudio)},
-		"TS without tables":    {cat(filler, filler), -1, nil},
-		"TS with other tables": {cat(ts, pat, pmtAudio, filler), 188 * 45, cat(pat, pmtAudio)},
-		"FLV":                  {flv, len(flv) - len(keyFrame) - len(picture) - len(sound), cat(flvHead, metadata, avcHead, aacHead)},
-		"FLV of sound alone":   {cat([]byte("FLV\x01\x04\x00\x00\x00\x09\x00\x00\x00\x00"), aacHead, sound, sound), 13 + len(aacHead) + len(sound), cat([]byte("FLV\x01\x04\x00\x00\x00\x09\x00\x00\x00\x00"), aacHead)},
-		"FLV of HEVC":          {cat(flvHead, hevc, hevcKey, picture), 13 + len(hevc), cat(flvHead, hevc)},
-		"FLV before a picture": {cat(flvHead, metadata, avcHead), -1, nil},
-		"FLV that is broken":   {cat(flv, []byte("what is this, and what is it for?")), -1, nil},
-		"ADTS":                 {cat(adts(200), adts(300), adts(250), adts(100)), 750, nil},
-		"ADTS behind a tag":    {cat(id3, adts(200), adts(300), adts(250), adts(100)), 138 + 750, nil},
-		"ADTS that begins cut": {cat(adts(200)[50:], adts(300), adts(250), adts(100), adts(90)), 150 + 650, nil},
-		"MP3":                  {bytes.Repeat(mp3(), 5), 4 * 417, nil},
-		"MP3 with a tag in it": {cat(bytes.Repeat(mp3(), 5), id3, bytes.Repeat(mp3(), 3)), 7*417 + 138, nil},
-		"text":                 {bytes.Repeat([]byte("text "), 1000), -1, nil},
-		"nothing":              {nil, -1, nil},
+		"TS":                    {ts, 188 * 13, cat(pat, pmtVideo)},
+		"TS that begins cut":    {cut, 88 + 188*13, cat(pat, pmtVideo)},
+		"TS of sound alone":     {cat(pat, pmtAudio, filler), 188 * 10, cat(pat, pmtAudio)},
+		"TS without tables":     {cat(filler, filler), -1, nil},
+		"TS with other tables":  {cat(ts, pat, pmtAudio, filler), 188 * 45, cat(pat, pmtAudio)},
+		"FLV":                   {flv, len(flv) - len(keyFrame) - len(picture) - len(sound), cat(flvHead, metadata, avcHead, aacHead)},
+		"FLV of sound alone":    {cat([]byte("FLV\x01\x04\x00\x00\x00\x09\x00\x00\x00\x00"), aacHead, sound, sound), 13 + len(aacHead) + len(sound), cat([]byte("FLV\x01\x04\x00\x00\x00\x09\x00\x00\x00\x00"), aacHead)},
+		"FLV of HEVC":           {cat(flvHead, hevc, hevcKey, picture), 13 + len(hevc), cat(flvHead, hevc)},
+		"FLV before a picture":  {cat(flvHead, metadata, avcHead), -1, nil},
+		"FLV broken in between": {cat(flv, tag(1, 0, 0), flv[len(flvHead):]), -1, nil},
+		"FLV that is broken":    {cat(flv, []byte("what is this, and what is it for?")), -1, nil},
+		"ADTS":                  {cat(adts(200), adts(300), adts(250), adts(100)), 750, nil},
+		"ADTS behind a tag":     {cat(id3, adts(200), adts(300), adts(250), adts(100)), 138 + 750, nil},
+		"ADTS that begins cut":  {cat(adts(200)[50:], adts(300), adts(250), adts(100), adts(90)), 150 + 650, nil},
+		"MP3":                   {bytes.Repeat(mp3(), 5), 4 * 417, nil},
+		"MP3 with a tag in it":  {cat(bytes.Repeat(mp3(), 5), id3, bytes.Repeat(mp3(), 3)), 7*417 + 138, nil},
+		"text":                  {bytes.Repeat([]byte("text "), 1000), -1, nil},
+		"nothing":               {nil, -1, nil},
 	}
 }
 
@@ -131,6 +132,24 @@ func chunks(p []byte, n int) func(func([]byte) bool) {
 			}
 			p = p[m:]
 		}
+	}
+}
+
+// A stream that comes byte by byte costs no more than its bytes, and a tag, however long it says it is, is not kept.
+func TestWhatIsNotKnownYetIsNotKept(t *testing.T) {
+	tag := append([]byte("ID3\x04\x00\x00\x7f\x7f\x7f\x7f"), make([]byte, 8<<20)...)
+	for name, stream := range map[string][]byte{"silence": make([]byte, 8<<20), "a long tag": tag} {
+		t.Run(name, func(t *testing.T) {
+			var s join.Scanner
+			allocated := testing.AllocsPerRun(1, func() {
+				for p := range chunks(stream, 1) {
+					s.Write(p)
+				}
+			})
+			require.Less(t, allocated, 100.0)
+			_, _, ok := s.Point()
+			require.False(t, ok)
+		})
 	}
 }
 

@@ -31,8 +31,12 @@ type table struct {
 }
 
 // isTS looks for packets that follow each other, the first of which may have been cut.
-func isTS(p []byte) (format, int) {
-	for first := range min(packet, len(p)) {
+func isTS(s *Scanner) (format, int) {
+	p := s.rest
+	if len(p) < packet {
+		return nil, packet
+	}
+	for first := range packet {
 		for n := 0; p[first+n*packet] == sync; {
 			if n++; n == inARow {
 				return &ts{pmts: map[int]*table{}}, 0
