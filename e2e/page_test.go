@@ -7,26 +7,45 @@ import (
 	"io"
 	"os"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
-// A page is a page of an example in a Chromium of its own, which the test drives over a pipe, by Chrome's DevTools protocol.
+// A page is a page of an example in a browser of its own, which the test drives.
 type page struct {
+	t testing.TB
+	driver
+}
+
+// A driver is the test's hand on a browser.
+type driver interface {
+	// open goes to a URL.
+	open(url string)
+	// eval returns what a JavaScript expression comes to, as text; "" while it throws, as it does before its elements are there.
+	eval(js string) string
+	// screen sets the size of what is seen, in CSS pixels, and the colours that the viewer prefers.
+	screen(width, height int, dark bool)
+	// shot is what is seen, as PNG.
+	shot() []byte
+	// key presses a key: Tab, Enter, " ", ArrowLeft, ArrowRight or Escape.
+	key(name string)
+}
+
+// devTools drives a Chromium over a pipe, by Chrome's DevTools protocol.
+type devTools struct {
 	t       testing.TB
 	in      io.Writer
 	out     *bufio.Reader
 	session string
-	last    atomic.Int64
+	last    int64
 }
 
-// openPage opens a URL until the test ends.
+// openPage opens a URL in a Chromium of its own until the test ends.
 func openPage(t testing.TB, url string) *page {
 	t.Helper()
-	profile := t.TempDir()
+	profile := newProfile(t)
 	cmd, err := chromium(requireTool(t, "chromium"), profile, "about:blank")
 	require.NoError(t, err)
 	cmd.Args = append([]string{cmd.Args[0], "--remote-debugging-pipe"}, cmd.Args[1:]...)
@@ -47,54 +66,93 @@ func openPage(t testing.TB, url string) *page {
 		out.Close()
 	})
 	require.NoError(t, out.SetReadDeadline(time.Now().Add(5*time.Minute)))
-	p := &page{t: t, in: in, out: bufio.NewReader(out)}
+	d := &devTools{t: t, in: in, out: bufio.NewReader(out)}
 	var target struct{ TargetID string }
-	p.call("Target.createTarget", map[string]any{"url": url}, &target)
+	d.call("Target.createTarget", map[string]any{"url": url}, &target)
 	var attached struct{ SessionID string }
-	p.call("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
-	p.session = attached.SessionID
+	d.call("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
+	d.session = attached.SessionID
+	p := &page{t: t, driver: d}
 	p.shows("location.protocol + document.readyState", "http:complete")
 	return p
 }
 
+// newProfile is a folder with a short name: that of a socket in it has to fit into 108 bytes.
+func newProfile(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(scratch, "")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
 // call does what the protocol calls a method. Events are passed over.
-func (p *page) call(method string, params map[string]any, result any) {
-	p.t.Helper()
-	id := p.last.Add(1)
+func (d *devTools) call(method string, params map[string]any, result any) {
+	d.t.Helper()
+	id := d.last + 1
+	d.last = id
 	message := map[string]any{"id": id, "method": method, "params": params}
-	if p.session != "" {
-		message["sessionId"] = p.session
+	if d.session != "" {
+		message["sessionId"] = d.session
 	}
 	text, err := json.Marshal(message)
-	require.NoError(p.t, err)
-	_, err = p.in.Write(append(text, 0))
-	require.NoError(p.t, err)
+	require.NoError(d.t, err)
+	_, err = d.in.Write(append(text, 0))
+	require.NoError(d.t, err)
 	for {
-		text, err := p.out.ReadBytes(0)
-		require.NoError(p.t, err, method)
+		text, err := d.out.ReadBytes(0)
+		require.NoError(d.t, err, method)
 		var answer struct {
 			ID     int64
 			Result json.RawMessage
 			Error  json.RawMessage
 		}
-		require.NoError(p.t, json.Unmarshal(text[:len(text)-1], &answer))
+		require.NoError(d.t, json.Unmarshal(text[:len(text)-1], &answer))
 		if answer.ID == id {
-			require.Empty(p.t, string(answer.Error), method)
-			require.NoError(p.t, json.Unmarshal(answer.Result, result))
+			require.Empty(d.t, string(answer.Error), method)
+			require.NoError(d.t, json.Unmarshal(answer.Result, result))
 			return
 		}
 	}
 }
 
-// eval returns what a JavaScript expression comes to, as text; "" while it throws, as it does before its elements are there.
-func (p *page) eval(js string) string {
-	p.t.Helper()
+func (d *devTools) open(url string) {
+	d.t.Helper()
+	d.call("Page.navigate", map[string]any{"url": url}, &struct{}{})
+}
+
+func (d *devTools) eval(js string) string {
+	d.t.Helper()
 	var got struct{ Result struct{ Value any } }
-	p.call("Runtime.evaluate", map[string]any{"expression": "Promise.resolve(" + js + ").then(String)", "userGesture": true, "awaitPromise": true}, &got)
+	d.call("Runtime.evaluate", map[string]any{"expression": "Promise.resolve(" + js + ").then(String)", "userGesture": true, "awaitPromise": true}, &got)
 	if text, ok := got.Result.Value.(string); ok {
 		return text
 	}
 	return ""
+}
+
+func (d *devTools) screen(width, height int, dark bool) {
+	d.t.Helper()
+	d.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false}, &struct{}{})
+	scheme := map[string]any{"name": "prefers-color-scheme", "value": map[bool]string{true: "dark", false: "light"}[dark]}
+	d.call("Emulation.setEmulatedMedia", map[string]any{"features": []any{scheme}}, &struct{}{})
+}
+
+func (d *devTools) shot() []byte {
+	d.t.Helper()
+	var got struct{ Data []byte }
+	d.call("Page.captureScreenshot", map[string]any{"format": "png"}, &got)
+	return got.Data
+}
+
+func (d *devTools) key(name string) {
+	d.t.Helper()
+	text := map[string]string{"Enter": "\r", " ": " "}[name]
+	code := map[string]int{"Tab": 9, "Enter": 13, " ": 32, "ArrowLeft": 37, "ArrowRight": 39, "Escape": 27}[name]
+	for _, what := range []string{"keyDown", "keyUp"} {
+		d.call("Input.dispatchKeyEvent", map[string]any{"type": what, "key": name, "text": text, "windowsVirtualKeyCode": code}, &struct{}{})
+		text = ""
+	}
 }
 
 // press clicks on an element.

@@ -34,28 +34,51 @@ func TestPagesSayWhyALinkDoesNotPlay(t *testing.T) {
 	}
 }
 
-// After both origins were dead until nothing was left to play, the picture comes back by itself.
+// After both origins were dead until nothing was left to play, the picture comes back by itself, and near the edge.
 func TestDemoPlaysOnAfterBothOriginsWereDead(t *testing.T) {
 	t.Parallel()
-	base := startExample(t, "demo", "-hlsjs", requireHLSJS(t)).URL
-	for _, player := range []string{"native", "hls.js"} {
-		p := openPage(t, base+"/?player="+player)
-		p.says("#playing", "640")
-		for _, origin := range []string{"A", "B"} {
-			p.press("[data-origin=" + origin + "] button")
-			p.says("[data-origin="+origin+"]", "dead")
-		}
-		p.says("#trouble", "The player keeps trying.")
-		for _, origin := range []string{"A", "B"} {
-			p.press("[data-origin=" + origin + "] button")
-		}
-		p.shows(`(async () => {
-			const video = document.querySelector('video'), at = video.currentTime
-			await new Promise(r => setTimeout(r, 1000))
-			return video.currentTime > at + 0.5 && video.videoWidth > 0
-		})()`, "true")
-		p.says("#playing", "640")
+	script, none := startExample(t, "demo", "-hlsjs", requireHLSJS(t)).URL, startExample(t, "demo").URL
+	for name, open := range map[string]func(t testing.TB) *page{
+		"the browser's own HLS": func(t testing.TB) *page { return openPage(t, script+"/?player=native") },
+		"hls.js":                func(t testing.TB) *page { return openPage(t, script+"/?player=hls.js") },
+		"the demo's own player": func(t testing.TB) *page { return openFirefox(t, none) }, // a browser without HLS and without a network
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := open(t)
+			p.says("#playing", "640")
+			p.says("#playing", name)
+			for _, origin := range []string{"A", "B"} {
+				p.press("[data-origin=" + origin + "] button")
+				p.says("[data-origin="+origin+"]", "dead")
+			}
+			p.says("#trouble", "The player keeps trying.")
+			for _, origin := range []string{"A", "B"} {
+				p.press("[data-origin=" + origin + "] button")
+			}
+			p.shows(`(async () => {
+				const video = document.querySelector('video'), at = video.currentTime
+				await new Promise(r => setTimeout(r, 1000))
+				return video.currentTime > at + 0.5 && video.videoWidth > 0
+			})()`, "true")
+			p.says("#playing", "640")
+			p.shows("parseFloat(document.querySelector('#playing').innerText.split(' · ')[1]) >= 20", "false") // NaN: the browser does not tell
+		})
 	}
+}
+
+// Without hls.js nothing plays MPEG-TS in Firefox: the banner says so, and what to do.
+func TestDemoSaysWhatItCannotPlay(t *testing.T) {
+	t.Parallel()
+	p := openFirefox(t, startExample(t, "demo").URL)
+	p.says("#playing", "the demo's own player")
+	p.press("#shape input[value=ts]")
+	p.says("#trouble", "Choose fMP4, or start the demo with -hlsjs FILE")
+	p.press("#shape input[value=fmp4]")
+	p.shows("document.querySelector('#trouble').hidden && document.querySelector('video').currentTime > 0", "true")
+	p.press("#link")
+	p.says("#trouble", "403: this link has expired, and nothing is left to play.")
+	p.press("#link")
+	p.shows("document.querySelector('#trouble').hidden && document.querySelector('video').currentTime > 0", "true")
 }
 
 func TestDemoButtonsBreakAndMend(t *testing.T) {

@@ -79,7 +79,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	}
 	fmt.Fprintf(out, "listening on %s\nopen it in a browser, or play %[1]s/hls/live/master.m3u8 (fMP4) or %[1]s/hls/live/ts/master.m3u8 (MPEG-TS)\n", ln.URL())
 	if o.hlsjs == "" {
-		fmt.Fprintln(out, "browsers without HLS of their own, such as Firefox, load hls.js from a CDN; -hlsjs FILE serves your copy")
+		fmt.Fprintln(out, "browsers without HLS of their own, such as Firefox, load hls.js from a CDN, or do with a small player of the page; -hlsjs FILE serves your copy")
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return serve.Run(ctx, ln, front) })

@@ -53,7 +53,7 @@ func (d *demo) site(hlsjs string, lowLatency bool) (http.Handler, error) {
 			"HLSJS": source, "Distance": distance.Milliseconds(), "LowLatency": lowLatency, "Local": isLocal(r),
 		})
 	})
-	for _, name := range []string{"page.css", "page.js", "player.js", "chain.js", "chart.js"} {
+	for _, name := range []string{"page.css", "page.js", "player.js", "mse.js", "chain.js", "chart.js"} {
 		mux.Handle("GET /"+name, http.FileServerFS(assets))
 	}
 	return mux, nil

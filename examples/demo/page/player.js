@@ -1,57 +1,66 @@
-// The player: hls.js or the browser's own HLS, and what there is to say about how it is doing.
+// The player: hls.js, the browser's own HLS or, where there is neither, the demo's own; and what there is to say about it.
+import * as mse from "./mse.js";
+
 const $ = (selector) => document.querySelector(selector);
 const video = $("#video"), { hlsjs, lowLatency } = $("main").dataset;
-const forced = new URLSearchParams(location.search).get("player"); // "native" or "hls.js": for those who compare
+const forced = new URLSearchParams(location.search).get("player"); // "native", "hls.js" or "own": for those who compare
 const native = () => video.canPlayType("application/vnd.apple.mpegurl");
-let name = "", hls = null, current = "", problem = "";
+let name = "", player = null, turn = {}, problem = "", script = null;
 
-function script(src) {
-  return new Promise((done, failed) => {
-    document.head.append(Object.assign(document.createElement("script"), { src, onload: done, onerror: failed }));
+// loaded reports whether hls.js is there. Without a network some browsers keep trying for long.
+function loaded() {
+  return script ??= new Promise((done) => {
+    const element = Object.assign(document.createElement("script"), { src: hlsjs, onload: () => done(Hls.isSupported()), onerror: () => done(false) });
+    document.head.append(element);
+    setTimeout(done, 5000, false);
   });
 }
 
 // play starts a URL anew.
 export async function play(url) {
-  hls?.destroy();
-  hls = null;
-  current = url;
+  const mine = turn = { url };
+  player?.destroy();
+  player = null;
   problem = "";
   // Of the browsers with an HLS of their own some know no low latency.
-  const own = native() && forced !== "hls.js" && (lowLatency !== "true" || forced === "native" || !window.MediaSource);
-  if (own || !await withScript(url)) {
-    name = "the browser's own HLS";
-    video.src = url;
-  }
-  video.play().catch(() => {}); // a browser that wants a click first shows its own button
+  const first = native() && (lowLatency !== "true" || !mse.supported()) ? "native" : "hls.js";
+  if ((forced ?? first) === "native") withNative(url);
+  else await instead(mine);
+  if (mine === turn) video.play().catch(() => {}); // a browser that wants a click first shows its own button
 }
 
-async function withScript(url) {
+function withNative(url) {
+  name = "the browser's own HLS";
+  video.src = url;
+}
+
+// instead plays by hls.js, or if that could not be loaded by what there is.
+async function instead(mine) {
+  const found = forced !== "own" && await loaded(), { url } = mine;
+  if (mine !== turn) return; // another has begun meanwhile
+  if (found) withScript(url);
+  else if (native() && (url.includes("/ts/") || !mse.supported())) withNative(url);
+  else if (mse.supported()) withOwn(url);
+  else problem = "This browser plays no HLS, and hls.js does not run in it. Open this page in another one.";
+}
+
+function withScript(url) {
   name = "hls.js";
-  try {
-    if (!window.Hls) await script(hlsjs);
-  } catch {
-    problem = native() ? "" : "This browser needs hls.js, which could not be loaded. Start the demo with -hlsjs FILE, your copy of hls.min.js.";
-    return !native();
-  }
-  if (!Hls.isSupported()) return false;
   // In low latency it plays a little faster until it is as close to live as the playlist allows.
-  hls = new Hls(lowLatency === "true" ? { maxLiveSyncPlaybackRate: 1.5 } : { liveSyncDurationCount: 3 });
+  const hls = player = new Hls(lowLatency === "true" ? { maxLiveSyncPlaybackRate: 1.5 } : { liveSyncDurationCount: 3 });
   hls.on(Hls.Events.ERROR, (_, e) => {
     const refused = e.response?.code === 401 || e.response?.code === 403;
     if (!e.fatal || refused) return; // a link that has ended stays so: the player shows what it has, and stops
     if (e.type === Hls.ErrorTypes.MEDIA_ERROR) hls.recoverMediaError();
-    else setTimeout(() => current === url && again(url), 1000); // a new player: the old one forgets to ask for the sound
+    else setTimeout(() => player === hls && play(url), 1000); // a new player: the old one forgets to ask for the sound
   });
   hls.loadSource(url);
   hls.attachMedia(video);
-  return true;
 }
 
-async function again(url) {
-  hls?.destroy();
-  hls = null;
-  if (await withScript(url)) video.play().catch(() => {});
+function withOwn(url) {
+  name = "the demo's own player";
+  const own = player = new mse.Player(video, url, (why) => { if (player === own) problem = why; });
 }
 
 // trouble is why nothing plays, with what to do; "" while something does.
@@ -60,12 +69,13 @@ export const trouble = () => problem;
 // The browser's own HLS may not know the shape, and gives up for good when something fails; hls.js can take over then, but
 // not from a link that has ended.
 video.addEventListener("error", async () => {
-  const url = current;
-  if (hls || forced === "native") return;
+  const mine = turn;
+  if (player || forced === "native") return;
   await new Promise((done) => setTimeout(done, 1000));
-  const status = await fetch(url, { cache: "no-store" }).then((answer) => answer.status, () => 0);
-  if (url !== current || status === 401 || status === 403) return;
-  if (await withScript(url)) video.play().catch(() => {});
+  const status = await fetch(mine.url, { cache: "no-store" }).then((answer) => answer.status, () => 0);
+  if (mine !== turn || status === 401 || status === 403) return;
+  await instead(mine);
+  if (mine === turn) video.play().catch(() => {});
 });
 
 // buffered is how many seconds the player could go on for without a network.
@@ -81,9 +91,9 @@ export function buffered() {
 
 // describe says what is being played, how far behind the camera.
 export function describe() {
-  if (problem) return "nothing plays";
+  if (problem && !buffered()) return "nothing plays";
   if (!video.videoHeight) return `starting with ${name}`;
-  const shown = hls?.playingDate ?? (video.getStartDate ? new Date(video.getStartDate().getTime() + video.currentTime * 1000) : null);
+  const shown = player?.playingDate ?? (video.getStartDate ? new Date(video.getStartDate().getTime() + video.currentTime * 1000) : null);
   const behind = shown && !isNaN(shown) ? ` · ${((Date.now() - shown) / 1000).toFixed(1)} s behind live` : "";
   return `${video.videoWidth} × ${video.videoHeight}${behind} · ${name}`;
 }
