@@ -44,6 +44,33 @@ func TestASessionTakesLittleMemory(t *testing.T) {
 	require.Less(t, least, int64(400))
 }
 
+// Each request comes with a session id, a stream and a playlist that nobody has named before.
+func TestInventedSessionsTakeBoundedMemory(t *testing.T) {
+	const most, requests = 5_000, 100_000
+	w, r := &discard{h: http.Header{}}, httptest.NewRequest("GET", "/", nil)
+	heap := func() int64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	a := &audience.Audience{Sessions: most}
+	h := a.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	before := heap()
+	for i := range requests {
+		r.URL.Path = fmt.Sprintf("/%0490d/%0200d.m3u8", i, i)
+		r.Header.Set("Cmcd-Session", fmt.Sprintf(`sid="%060d"`, i))
+		h.ServeHTTP(w, r)
+		r.URL.Path = fmt.Sprintf("/%0490d/other/%0200d.m3u8", i, i)
+		h.ServeHTTP(w, r)
+	}
+	require.Less(t, heap()-before, int64(most*4000))
+	s := a.Snapshot()
+	require.Len(t, s.Sessions, most)
+	require.EqualValues(t, 2*(requests-most), s.Lost)
+}
+
 // discard is a ResponseWriter that costs nothing.
 type discard struct{ h http.Header }
 

@@ -14,8 +14,8 @@ import (
 // Audience keeps the sessions. The zero value is ready. Its fields must not change after first use; it may then be used
 // concurrently, and must not be copied.
 type Audience struct {
-	// Session names the session of a request, as the session of a sign.Grant does; empty: it has no name. Names count up
-	// to 64 bytes. Nil: no request has one.
+	// Session names the session of a request, as the session of a sign.Grant does; empty: it has no name. The first 64
+	// bytes of a name are shown. Nil: no request has one.
 	Session func(*http.Request) string
 	// Stream names the stream of a request. Nil: the directory of the first playlist of a session, and all that lies below
 	// it. Where paths hide what they lead to, as those of a sign.Sealer do, only Stream knows.
@@ -24,9 +24,13 @@ type Audience struct {
 	// the address.
 	Key func(*http.Request) string
 	// Limit is how many sessions a key may have at once. What it gives for one that is zero or negative: no limit. A
-	// session beyond it is answered 429 with Retry-After. One that is in stays in. Nil: no limit.
+	// session beyond it is answered 429 with Retry-After. One that is in stays in, unless its page was loaded again: a
+	// new CMCD session id from the same address and User-Agent takes the place of one that asks for nothing just now, 16
+	// times a minute at most, and that one does not come back while the place is taken. With a limit, an id from another
+	// address is another session. Nil: no limit.
 	Limit func(key string) int
-	// Replace lets a session beyond the limit in, and ends the oldest one of the key instead.
+	// Replace lets a session beyond the limit in, and ends the oldest one of the key instead, before next has answered:
+	// mount the Audience inside of what decides who may watch.
 	Replace bool
 	// Proxies are trusted to name the client in X-Forwarded-For, which is read from its end up to the first address that
 	// is not one of theirs. Nil: the client is who connects.
@@ -51,7 +55,7 @@ type Audience struct {
 	once    sync.Once
 	begun   time.Time
 	epoch   int64 // begun as Unix nanoseconds
-	seeds   [2]maphash.Seed
+	seed    maphash.Seed
 	shards  []shard
 	holders []holders
 	live    atomic.Int64 // sessions kept
@@ -61,8 +65,10 @@ type Audience struct {
 
 	streams struct {
 		sync.Mutex
-		byName map[string]*stream
+		byName   map[string]*stream
+		variants int // of all of them
 	}
+	bans  bans
 	timer struct {
 		sync.Mutex
 		running bool
@@ -77,13 +83,15 @@ const (
 	maxIdle         = 60 * time.Second
 	unknownIdle     = 30 * time.Second
 	kickedRest      = time.Minute // a session that was ended must be silent for as long before it may begin again
+	maxStreamName   = 512
+	maxAgent        = 256
 )
 
 func (a *Audience) init() {
 	a.once.Do(func() {
 		a.begun = time.Now()
 		a.epoch = a.begun.UnixNano()
-		a.seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+		a.seed = maphash.MakeSeed()
 		a.shards = make([]shard, shardCount)
 		a.holders = make([]holders, shardCount)
 		a.streams.byName = map[string]*stream{}
@@ -102,7 +110,8 @@ func (a *Audience) Handler(next http.Handler) http.Handler {
 }
 
 // Kick ends the session of this id: its answers break off, and its requests are answered 403 until it has been silent for
-// a minute. It reports false where there is no such session.
+// a minute. Where it has no name, no other session of that stream begins at its address and with its User-Agent for a
+// minute, so that loading the page again is no way back. It reports false where there is no such session.
 func (a *Audience) Kick(id string) bool {
 	a.init()
 	who, serial, ok := parseID(id)
@@ -120,6 +129,9 @@ func (a *Audience) Kick(id string) bool {
 		return false
 	}
 	told := a.expel(s)
+	if s.by != ByName {
+		a.bans.add(s.place, s.stream, a.clock())
+	}
 	sh.Unlock()
 	a.unhold(s)
 	a.ended(s, told, Kicked)

@@ -1,7 +1,7 @@
 package audience
 
 import (
-	"encoding/hex"
+	"fmt"
 	"hash/maphash"
 	"math/bits"
 	"net/http"
@@ -26,59 +26,65 @@ const (
 // String is "address", "cmcd" or "name".
 func (b By) String() string { return [...]string{"address", "cmcd", "name"}[b] }
 
-// id stands for a viewer: 128 bits of two hashes under seeds that each Audience draws for itself. Nobody can make two
-// viewers one on purpose: what collides depends on the seeds, which never leave the process, and no answer to a viewer
-// shows a hash. By chance, two of 100,000 sessions are one with a probability below one in a billion.
-type id [2]uint64
+// id stands for a viewer: a hash under a seed that each Audience draws for itself. Nobody can make two viewers one on
+// purpose: what collides depends on the seed, which never leaves the process, and no answer to a viewer shows a hash. By
+// chance, two of 100,000 sessions are one with a probability below one in a billion.
+type id uint64
 
 // viewer is who asks.
 type viewer struct {
-	id    id
-	by    By
-	name  string     // where it is known by one that need not be copied
-	host  string     // of an IPv4 address that need not be read for each request
-	addr  netip.Addr // where there is no host
-	place uint64     // of the address and User-Agent
+	id      id
+	by      By
+	name    string // where it is known by one
+	located bool   // what follows is set
+	place   uint64 // of the address and User-Agent
+	host    string // of an IPv4 address that need not be read for each request
+	addr    netip.Addr
 }
 
+// maxName is how many bytes of a name are shown.
 const maxName = 64
 
-// identify fills v in, which is zero.
+// identify fills v in, which is zero. What a known session does not need is left to locate.
+//
+// A session id goes along with a player that changes its address. Not so under a limit: who gives the id of another, or an
+// account of which all players give the same, would be counted as one.
 func (a *Audience) identify(v *viewer, r *http.Request, told *cmcd.Data) {
-	agent := ""
-	if lines := r.Header["User-Agent"]; len(lines) > 0 {
-		agent = lines[0]
-	}
-	h := maphash.String(a.seeds[0], agent)
-	if host, ok := hostOf(r.RemoteAddr); ok && a.Proxies == nil { // nearly all there is
-		v.host = host
-		v.id = a.placed(maphash.String(a.seeds[0], host), maphash.String(a.seeds[1], host), h)
-	} else {
-		v.addr = a.client(r)
-		var buf [64]byte
-		at := v.addr.AppendTo(buf[:0])
-		v.id = a.placed(maphash.Bytes(a.seeds[0], at), maphash.Bytes(a.seeds[1], at), h)
-	}
-	v.place = v.id[0]
 	if a.Session != nil {
-		if name := a.Session(r); name != "" {
-			v.by, v.name = ByName, name[:min(len(name), maxName)]
-			for i, seed := range a.seeds {
-				v.id[i] = bits.RotateLeft64(maphash.String(seed, name), 2)
-			}
+		if v.name = a.Session(r); v.name != "" {
+			v.by, v.id = ByName, id(bits.RotateLeft64(maphash.String(a.seed, v.name), 2))
 			return
 		}
 	}
 	if sid := told.Session.Bytes(); len(sid) > 0 {
-		v.by = ByCMCD
-		for i, seed := range a.seeds {
-			v.id[i] = bits.RotateLeft64(maphash.Bytes(seed, sid), 3)
+		v.by, v.id = ByCMCD, id(bits.RotateLeft64(maphash.Bytes(a.seed, sid), 3))
+		if a.Limit == nil {
+			return
 		}
 	}
+	a.locate(v, r)
+	v.id ^= id(v.place)
 }
 
-func (a *Audience) placed(x, y, agent uint64) id {
-	return id{x ^ bits.RotateLeft64(agent, 1), y ^ bits.RotateLeft64(agent, 5)}
+// locate finds out where the viewer is.
+func (a *Audience) locate(v *viewer, r *http.Request) {
+	if v.located {
+		return
+	}
+	v.located = true
+	agent := ""
+	if lines := r.Header["User-Agent"]; len(lines) > 0 {
+		agent = lines[0]
+	}
+	v.place = bits.RotateLeft64(maphash.String(a.seed, agent), 1)
+	if host, ok := hostOf(r.RemoteAddr); ok && a.Proxies == nil { // nearly all there is
+		v.host = host
+		v.place ^= maphash.String(a.seed, host)
+		return
+	}
+	v.addr = a.client(r)
+	var buf [64]byte
+	v.place ^= maphash.Bytes(a.seed, v.addr.AppendTo(buf[:0]))
 }
 
 // hostOf is the host of a remote address that is an IPv4 one, as net/http writes it.
@@ -94,7 +100,7 @@ func hostOf(remote string) (host string, ok bool) {
 	return "", false
 }
 
-// network is where the viewer is.
+// network is where a viewer is that was located.
 func (v *viewer) network() netip.Addr {
 	if v.host != "" {
 		return parseAddr(v.host)
@@ -146,23 +152,12 @@ func parseAddr(s string) netip.Addr {
 }
 
 func (s *session) publicID() string {
-	var b [16]byte
-	for i := range 8 {
-		b[i], b[8+i] = byte(s.id[0]>>(8*i)), byte(s.id[1]>>(8*i))
-	}
-	return hex.EncodeToString(b[:]) + "-" + strconv.FormatUint(s.serial, 36)
+	return fmt.Sprintf("%016x-%s", uint64(s.id), strconv.FormatUint(s.serial, 36))
 }
 
 func parseID(s string) (who id, serial uint64, ok bool) {
 	digits, rest, found := strings.Cut(s, "-")
-	b, err := hex.DecodeString(digits)
+	n, err := strconv.ParseUint(digits, 16, 64)
 	serial, errSerial := strconv.ParseUint(rest, 36, 64)
-	if !found || err != nil || len(b) != 16 || errSerial != nil {
-		return id{}, 0, false
-	}
-	for i := range 8 {
-		who[0] |= uint64(b[i]) << (8 * i)
-		who[1] |= uint64(b[8+i]) << (8 * i)
-	}
-	return who, serial, true
+	return id(n), serial, found && err == nil && len(digits) == 16 && errSerial == nil
 }

@@ -3,6 +3,7 @@ package audience
 import (
 	"hash/maphash"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/hlsproxy/hlsproxy/internal/cmcd"
@@ -11,15 +12,27 @@ import (
 // holder is what a key holds: its sessions, the oldest first.
 type holder struct {
 	in             *holders
-	key            id
+	key            uint64
 	n              int
 	oldest, newest *session
+	gone           []gone
 }
+
+// gone is a session whose place its viewer's next one has taken. If it came back, two players could take turns.
+type gone struct {
+	id id
+	at int64 // when it asked last
+}
+
+const (
+	mostGone = 16  // of a key in a minute
+	mostSeen = 256 // sessions of a key that are looked at for one that was loaded again
+)
 
 // holders are those of some keys. Below a shard in the order of locks.
 type holders struct {
 	sync.Mutex
-	byKey map[id]*holder
+	byKey map[uint64]*holder
 }
 
 type verdict uint8
@@ -55,16 +68,25 @@ func (a *Audience) readmit(s *session, told *cmcd.Data, w *writer, now int64) ve
 }
 
 func (a *Audience) begin(sh *shard, r *http.Request, v *viewer, told *cmcd.Data, name string, w *writer, now int64) verdict {
-	var key string
-	most := 0
-	if a.Limit != nil {
-		key = a.keyOf(r, v)
-		most = a.Limit(key)
-	}
+	a.locate(v, r)
 	prefix := ""
 	if a.Stream == nil {
 		name = directoryOf(r.URL.Path)
 		prefix = name
+	}
+	if v.by != ByName && a.bans.has(v.place, name, prefix, r.URL.Path, now) {
+		return kicked
+	}
+	var key string
+	most, toomuch := 0, uncounted
+	if a.Limit != nil {
+		key = a.keyOf(r, v)
+		if most = a.Limit(key); most > 0 {
+			toomuch = beyond // whom nobody counts nobody limits
+		}
+	}
+	if len(name) > maxStreamName {
+		return toomuch
 	}
 	st := a.useStream(name, prefix)
 	sh.Lock()
@@ -78,16 +100,20 @@ func (a *Audience) begin(sh *shard, r *http.Request, v *viewer, told *cmcd.Data,
 		defer sh.Unlock()
 		return a.readmit(s, told, w, now)
 	}
-	s = a.add(sh, v, told, st, now)
-	if s == nil {
+	full := a.isFull()
+	if full || sh.count(v.id) >= maxStreams {
 		sh.Unlock()
 		a.dropStream(st)
-		return uncounted
+		if full {
+			return uncounted
+		}
+		return toomuch
 	}
+	s = a.add(sh, v, told, st, now)
 	var victim *session
 	reload, ok := false, true
 	if most > 0 {
-		if victim, reload, ok = a.hold(s, key, most); !ok {
+		if victim, reload, ok = a.hold(s, key, most, now); !ok {
 			a.remove(sh, s)
 			sh.Unlock()
 			return beyond
@@ -108,7 +134,7 @@ func (a *Audience) widen(sh *shard, who id, st *stream) *session {
 		return nil
 	}
 	for s := sh.byID[who]; s != nil; s = s.next {
-		if !s.out && len(s.stream.prefix) > len(st.prefix) && s.stream.prefix[:len(st.prefix)] == st.prefix {
+		if len(s.stream.prefix) > len(st.prefix) && s.stream.prefix[:len(st.prefix)] == st.prefix {
 			old := s.stream
 			st.target.CompareAndSwap(0, old.target.Load())
 			s.stream, s.variant = st, ""
@@ -131,9 +157,9 @@ func (a *Audience) keyOf(r *http.Request, v *viewer) string {
 
 // hold counts a new session for its key. Beyond the limit there may be one that goes instead: the same viewer's last one,
 // whose page or player was loaded again, or, where sessions are replaced, the oldest.
-func (a *Audience) hold(s *session, key string, most int) (victim *session, reload, ok bool) {
-	k := id{maphash.String(a.seeds[0], key), maphash.String(a.seeds[1], key)}
-	in := &a.holders[k[1]%shardCount]
+func (a *Audience) hold(s *session, key string, most int, now int64) (victim *session, reload, ok bool) {
+	k := maphash.String(a.seed, key)
+	in := &a.holders[k%shardCount]
 	in.Lock()
 	defer in.Unlock()
 	h := in.byKey[k]
@@ -141,17 +167,22 @@ func (a *Audience) hold(s *session, key string, most int) (victim *session, relo
 		h = &holder{in: in, key: k}
 	}
 	if h.n >= most {
+		if h.isGone(s.id, now) {
+			return nil, false, false
+		}
 		victim, reload = h.last(s), true
 		if victim == nil {
 			victim, reload = h.oldest, false
 			if !a.Replace {
 				return nil, false, false
 			}
+		} else {
+			h.gone = append(h.gone, gone{victim.id, now})
 		}
 		h.unlink(victim)
 	}
 	if in.byKey == nil {
-		in.byKey = map[id]*holder{}
+		in.byKey = map[uint64]*holder{}
 	}
 	in.byKey[k] = h
 	s.holder, s.held = h, true
@@ -165,12 +196,31 @@ func (a *Audience) hold(s *session, key string, most int) (victim *session, relo
 	return victim, reload, true
 }
 
-// last is the session of the same place and stream as s that asks for nothing now.
+// isGone reports whether the place of a session was taken, and it has not been silent for a minute since.
+func (h *holder) isGone(who id, now int64) bool {
+	h.gone = slices.DeleteFunc(h.gone, func(g gone) bool { return now-g.at >= int64(kickedRest) })
+	i := slices.IndexFunc(h.gone, func(g gone) bool { return g.id == who })
+	if i >= 0 {
+		h.gone[i].at = now
+	}
+	return i >= 0
+}
+
+// last is the session of the same player as s, that asks for nothing now: one from the same place, whose page was loaded
+// again, or one of the same session id, whose address has changed.
 func (h *holder) last(s *session) *session {
-	for o := h.newest; o != nil; o = o.older {
-		if o.by == ByCMCD && s.by == ByCMCD && o.place == s.place && o.active.Load() == 0 {
+	if s.by != ByCMCD || len(h.gone) >= mostGone {
+		return nil
+	}
+	o := h.newest
+	for range mostSeen {
+		if o == nil {
+			return nil
+		}
+		if o.by == ByCMCD && (o.place == s.place || o.name == s.name) && o.active.Load() == 0 {
 			return o
 		}
+		o = o.older
 	}
 	return nil
 }

@@ -1,11 +1,15 @@
 package audience
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // maxElement is how long an element of a path may be that is shown whole. Tokens and sealed URLs are longer.
 const maxElement = 48
 
-// Redact shows of the elements of a path that are longer than 48 bytes only the first 8, and no control characters.
+// Redact shows of the elements of a path that are longer than 48 bytes only the first 8, and in
+// place of what does not print a low line.
 func Redact(path string) string {
 	if len(path) <= maxElement && plain(path) {
 		return path
@@ -73,9 +77,19 @@ func plain(s string) bool {
 	return true
 }
 
+// printable spares logs and terminals what moves a cursor, turns a line round or is not seen.
 func printable(r rune) rune {
-	if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+	if !unicode.IsPrint(r) {
 		return '_'
 	}
 	return r
+}
+
+// shown is a text of a viewer's as it is shown to others: at most so many bytes of it, and no characters that do not print.
+func shown(s string, most int) string {
+	s = s[:min(len(s), most)]
+	if plain(s) {
+		return strings.Clone(s)
+	}
+	return strings.Map(printable, s)
 }

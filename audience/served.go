@@ -15,18 +15,18 @@ import (
 )
 
 // Served tells of a request that has been answered. It holds no token, no query, and of a long element of a path, such as
-// a sealed URL is, only the beginning: see [Redact].
+// a sealed URL is, only the beginning: see [Redact]. Its texts have no characters that do not print, but may have quotes.
 type Served struct {
 	At       time.Time     // when the request came
 	Session  string        // its id; empty: it was not counted
-	Name     string        // what Audience.Session says of it
+	Name     string        // what Audience.Session says of it, at most 64 bytes
 	Stream   string        // redacted
 	Kind     string        // "playlist", "segment", "part", "key" or "other"
 	Method   string        // GET or HEAD
 	Path     string        // without its query, redacted
 	Proto    string        // such as HTTP/1.1
 	Addr     netip.Addr    // of IPv6 the first 64 bits
-	Agent    string        // the User-Agent
+	Agent    string        // the User-Agent, at most 256 bytes
 	Referer  string        // without its query, redacted
 	Status   int           // 0: none was sent
 	Bytes    int64         // of the body
@@ -68,9 +68,10 @@ func (f *failure) cause() error {
 func (a *Audience) serveLogged(next http.Handler, w *writer, r *http.Request, who *viewer, at int64) {
 	now := time.Unix(0, at)
 	why := new(failure)
-	out := Served{At: now, Method: r.Method, Path: Redact(r.URL.Path), Proto: r.Proto, Addr: who.network(), Agent: r.UserAgent(), Referer: RedactURL(r.Referer())}
-	if who.by == ByName {
-		out.Name = strings.Clone(who.name)
+	a.locate(who, r)
+	out := Served{
+		At: now, Name: shown(who.name, maxName), Method: r.Method, Path: Redact(r.URL.Path), Proto: r.Proto,
+		Addr: who.network(), Agent: shown(r.UserAgent(), maxAgent), Referer: RedactURL(r.Referer()),
 	}
 	if s := w.session; s != nil {
 		sh := a.shardOf(s.id)

@@ -92,7 +92,7 @@ type shard struct {
 	_    [40]byte // each on a cache line of its own
 }
 
-func (a *Audience) shardOf(who id) *shard { return &a.shards[who[1]%shardCount] }
+func (a *Audience) shardOf(who id) *shard { return &a.shards[who%shardCount] }
 
 // find gives the session of a viewer that a request belongs to. The caller holds the shard.
 func (sh *shard) find(who id, name, urlPath string) *session {
@@ -190,21 +190,29 @@ func (sh *shard) list() []Session {
 // maxStreams is how many streams one viewer may watch at once, so that one request costs no long search.
 const maxStreams = 8
 
-// add puts a new session of v into its shard, unless there is no room. The caller holds the shard.
-func (a *Audience) add(sh *shard, v *viewer, told *cmcd.Data, st *stream, now int64) *session {
+// count is how many sessions a viewer has. The caller holds the shard.
+func (sh *shard) count(who id) int {
 	n := 0
-	for s := sh.byID[v.id]; s != nil; s = s.next {
+	for s := sh.byID[who]; s != nil; s = s.next {
 		n++
 	}
-	if most := a.sessions(); n >= maxStreams || most >= 0 && a.live.Load() >= most {
-		return nil
-	}
+	return n
+}
+
+// isFull reports whether there is no room for a session more.
+func (a *Audience) isFull() bool {
+	most := a.sessions()
+	return most >= 0 && a.live.Load() >= most
+}
+
+// add puts a new session of v, which was located, into its shard. The caller holds the shard.
+func (a *Audience) add(sh *shard, v *viewer, told *cmcd.Data, st *stream, now int64) *session {
 	s := &session{id: v.id, serial: a.serial.Add(1), by: v.by, addr: v.network(), place: v.place, since: now, stream: st, next: sh.byID[v.id]}
 	switch v.by {
 	case ByName:
-		s.name = strings.Clone(v.name)
+		s.name = shown(v.name, maxName)
 	case ByCMCD:
-		s.name = told.Session.String()
+		s.name = shown(told.Session.String(), maxName)
 	}
 	if sh.byID == nil {
 		sh.byID = map[id]*session{}
@@ -259,7 +267,10 @@ func (a *Audience) useStream(name, prefix string) *stream {
 	st := a.streams.byName[name]
 	if st == nil {
 		name = strings.Clone(name)
-		st = &stream{key: name, name: Redact(name), prefix: strings.Clone(prefix)}
+		st = &stream{key: name, name: Redact(name)}
+		if prefix != "" {
+			st.prefix = name
+		}
 		a.streams.byName[name] = st
 	}
 	st.uses++
@@ -271,11 +282,15 @@ func (a *Audience) dropStream(st *stream) {
 	defer a.streams.Unlock()
 	if st.uses--; st.uses == 0 {
 		delete(a.streams.byName, st.key)
+		a.streams.variants -= len(st.variants)
 	}
 }
 
-// maxVariants is how many names of playlists are kept for one stream.
-const maxVariants = 64
+// How many names of playlists are kept for one stream, and for all. A viewer may invent some where next answers all.
+const (
+	maxVariants  = 64
+	mostVariants = defaultSessions
+)
 
 // variantOf is the one copy of a playlist's name below its stream. The caller holds the shard.
 func (a *Audience) variantOf(st *stream, urlPath string) string {
@@ -288,9 +303,10 @@ func (a *Audience) variantOf(st *stream, urlPath string) string {
 	if known, ok := st.variants[name]; ok {
 		return known
 	}
-	if len(st.variants) >= maxVariants || len(name) > 255 {
+	if len(st.variants) >= maxVariants || len(name) > 255 || a.streams.variants >= mostVariants {
 		return ""
 	}
+	a.streams.variants++
 	if st.variants == nil {
 		st.variants = map[string]string{}
 	}
@@ -341,6 +357,7 @@ func (a *Audience) sweep(now int64) {
 		}
 		sh.Unlock()
 	}
+	a.bans.sweep(now)
 	for _, e := range ends {
 		a.unhold(e.s)
 		a.ended(e.s, e.told, Silent)
@@ -361,7 +378,7 @@ func (a *Audience) onTick() {
 	a.sweep(a.clock())
 	a.timer.Lock()
 	defer a.timer.Unlock()
-	if a.timer.running = a.live.Load() > 0; a.timer.running {
+	if a.timer.running = a.live.Load() > 0 || a.bans.n.Load() > 0; a.timer.running {
 		time.AfterFunc(tick, a.onTick)
 	}
 }

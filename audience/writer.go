@@ -19,6 +19,7 @@ type writer struct {
 	http.ResponseWriter
 	a       *Audience
 	session *session // nil: not counted
+	path    string   // of a playlist whose answer has not begun; empty: none
 	stream  *stream  // whose target duration a playlist may tell; nil: none
 	status  int      // 0: no header yet
 	first   time.Time
@@ -60,7 +61,7 @@ func (a *Audience) serve(next http.Handler, w http.ResponseWriter, r *http.Reque
 		a.lost.Add(1)
 	case admitted:
 		if kind == hls.Playlist {
-			out.stream = a.note(out.session, r.URL.Path)
+			out.path = r.URL.Path
 		}
 	}
 	if a.OnServed != nil {
@@ -73,7 +74,7 @@ func (a *Audience) serve(next http.Handler, w http.ResponseWriter, r *http.Reque
 	returned = true
 }
 
-// note keeps the name of the playlist that a session asks for, and gives its stream.
+// note keeps the name of a playlist that a session gets, and gives its stream.
 func (a *Audience) note(s *session, urlPath string) *stream {
 	sh := a.shardOf(s.id)
 	sh.Lock()
@@ -106,7 +107,7 @@ func (a *Audience) finish(w *writer, returned bool) {
 		}
 	}
 	if returned {
-		w.ResponseWriter, w.a, w.stream, w.status, w.first, w.err = nil, nil, nil, 0, time.Time{}, nil
+		w.ResponseWriter, w.a, w.path, w.stream, w.status, w.first, w.err = nil, nil, "", nil, 0, time.Time{}, nil
 		if w.bytes.Load() != 0 { // to store costs more than to look
 			w.bytes.Store(0)
 		}
@@ -142,7 +143,13 @@ func (w *writer) header(status int) {
 	}
 	w.status = status
 	s := w.session
-	if s == nil || status >= 400 || s.begun.Load() {
+	if s == nil || status >= 400 {
+		return
+	}
+	if w.path != "" {
+		w.stream = w.a.note(s, w.path)
+	}
+	if s.begun.Load() {
 		return
 	}
 	sh := w.a.shardOf(s.id)

@@ -28,28 +28,14 @@ func (id *ID) Bytes() []byte { return id.bytes[:id.n] }
 
 func (id *ID) String() string { return string(id.bytes[:id.n]) }
 
-// Data is what a player said. Zero or false: it said nothing.
+// Data is what a player said, as far as anybody here asks. Zero or false: it said nothing.
 type Data struct {
-	Session ID // sid
-	Content ID // cid
-
-	Bitrate       int64         // br, bits per second of what is asked for
-	TopBitrate    int64         // tb
-	Throughput    int64         // mtp, bits per second measured
-	MaxThroughput int64         // rtp, bits per second asked for at the most
-	Buffer        time.Duration // bl
-	Deadline      time.Duration // dl
-	Duration      time.Duration // d, of the object
-	StartDelay    time.Duration // msd, from the wish to play to the first picture
-	Rate          float64       // pr; zero: not said, as for a pause
-	Starved       bool          // bs: the buffer ran dry since the last request
-	Startup       bool          // su: needed at once
-	Object        byte          // ot: the first letter: v, a, m (manifest), k, i, c, t, o, and A for av
-	Format        byte          // sf: d, h (HLS), s, o
-	Live          bool          // st=l
-	Said          bool          // there is any CMCD at all
-	Next          bool          // nor or nrr: the player names what it will ask for next
-	Version       int64         // v
+	Session    ID            // sid
+	Bitrate    int64         // br, bits per second of what is asked for
+	StartDelay time.Duration // msd, from the wish to play to the first picture
+	Starved    bool          // bs: the buffer ran dry since the last request
+	Startup    bool          // su: needed at once
+	Said       bool          // there is any CMCD at all
 }
 
 // Read reads the CMCD of a request. It costs next to nothing where there is none, and no allocation where there is.

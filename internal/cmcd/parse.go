@@ -5,55 +5,67 @@ import "time"
 // text is a field, or a query whose escapes are off.
 type text interface{ string | []byte }
 
-// parse goes through "key=value,key,key="string"".
+// parse goes through "key=value,key,key="string"". A comma within a string or a list ends no member.
 func parse[T text](d *Data, s T) {
-	for len(s) > 0 {
-		var key, value T
-		key, value, s = member(s)
-		if len(key) > 0 {
-			d.Said = true
-			set(d, key, value)
-		}
-	}
-}
-
-// member cuts one member off. A comma within a string or a list ends none.
-func member[T text](s T) (key, value, rest T) {
-	end := 0
-	for end < len(s) && s[end] > '=' {
-		end++ // of the key
-	}
-	if at := plainEnd(s, end); at >= 0 {
-		value = s[min(end+1, at):at]
-		return s[:end], value, s[min(at+1, len(s)):]
-	}
-	return anyMember(s, end)
-}
-
-// plainEnd is where a member ends whose value is a string without escapes, a token or a number, as nearly all are; of
-// others it is -1. The key ends at key.
-func plainEnd[T text](s T, key int) int {
-	i := key
-	if i+1 < len(s) && s[i] == '=' {
-		i++
-		if s[i] == '"' {
-			for i++; i < len(s) && s[i] != '"' && s[i] != '\\'; i++ {
-			}
-			if i == len(s) || s[i] == '\\' {
-				return -1
-			}
+	for i := 0; i < len(s); i++ {
+		start, key := i, uint32(0)
+		for i < len(s) && s[i] > '=' {
+			key = key<<8 | uint32(s[i])
 			i++
-		} else {
-			for i < len(s) && s[i] > ',' && s[i] != '=' && s[i] != '\\' {
-				i++
+		}
+		end, from := i, i
+		if i+1 < len(s) && s[i] == '=' {
+			i++
+			from = i
+			if s[i] == '"' {
+				for i++; i < len(s) && special[s[i]]&inString == 0; i++ {
+				}
+				if i < len(s) && s[i] == '"' {
+					i++
+				}
+			} else {
+				for i < len(s) && special[s[i]]&inToken == 0 {
+					i++
+				}
+			}
+		}
+		if i < len(s) && s[i] != ',' || i == len(s) && from < i && s[from] == '"' && s[i-1] != '"' {
+			var name, value T
+			name, value, s = anyMember(s[start:], end-start)
+			if len(name) > 0 {
+				d.Said = true
+				set(d, keyOf(name), value, false)
+			}
+			i = -1
+			continue
+		}
+		if end > start {
+			d.Said = true
+			if end-start <= 3 {
+				set(d, key, s[from:i], true)
 			}
 		}
 	}
-	if i < len(s) && s[i] != ',' {
-		return -1
-	}
-	return i
 }
+
+// special are the bytes that end what parse goes over in a string, and in a number or token. What has them elsewhere than
+// at its end is rare, and goes another way.
+var special = func() (table [256]uint8) {
+	for c := range table {
+		if c < ' ' || c == 0x7f || c == '"' || c == '\\' {
+			table[c] |= inString
+		}
+		if c <= ',' || c == '=' || c == '\\' || c == 0x7f {
+			table[c] |= inToken
+		}
+	}
+	return table
+}()
+
+const (
+	inString = 1 << iota
+	inToken
+)
 
 // anyMember is for the rest: lists, escapes, spaces.
 func anyMember[T text](s T, end int) (key, value, rest T) {
@@ -99,65 +111,54 @@ func trim[T text](s T) T {
 	return s
 }
 
-func set[T text](d *Data, key, value T) {
-	switch string(key) {
-	case "sid":
-		keep(&d.Session, value)
-	case "cid":
-		keep(&d.Content, value)
-	case "br":
-		d.Bitrate = kilo(value)
-	case "tb":
-		d.TopBitrate = kilo(value)
-	case "mtp":
-		d.Throughput = kilo(value)
-	case "rtp":
-		d.MaxThroughput = kilo(value)
-	case "bl":
-		d.Buffer = milli(value)
-	case "dl":
-		d.Deadline = milli(value)
-	case "d":
-		d.Duration = milli(value)
-	case "msd":
-		d.StartDelay = milli(value)
-	case "pr":
-		d.Rate = decimal(value)
-	case "bs":
+// The keys that count, by their letters.
+const (
+	sid = 's'<<16 | 'i'<<8 | 'd'
+	msd = 'm'<<16 | 's'<<8 | 'd'
+	br  = 'b'<<8 | 'r'
+	bs  = 'b'<<8 | 's'
+	su  = 's'<<8 | 'u'
+)
+
+// keyOf is the key of a name that parse has not read itself; zero: none that counts.
+func keyOf[T text](name T) (key uint32) {
+	if len(name) > 3 {
+		return 0
+	}
+	for i := range len(name) {
+		key = key<<8 | uint32(name[i])
+	}
+	return key
+}
+
+func set[T text](d *Data, key uint32, value T, plain bool) {
+	switch key {
+	case sid:
+		keep(&d.Session, value, plain)
+	case br:
+		d.Bitrate = min(number(value), 1e12) * 1000
+	case msd:
+		d.StartDelay = time.Duration(min(number(value), 1e12)) * time.Millisecond
+	case bs:
 		d.Starved = truth(value)
-	case "su":
+	case su:
 		d.Startup = truth(value)
-	case "ot":
-		d.Object = letter(value)
-		if string(value) == "av" {
-			d.Object = 'A'
-		}
-	case "sf":
-		d.Format = letter(value)
-	case "st":
-		d.Live = letter(value) == 'l'
-	case "nor", "nrr":
-		d.Next = true
-	case "v":
-		d.Version = number(value)
 	}
 }
 
-// keep keeps a string, quoted or, as some players have it, not. Escapes are taken off; control characters end it.
-func keep[T text](id *ID, s T) {
+// keep keeps a string, quoted or, as some players have it, not. Escapes are taken off; control characters end it. A plain
+// one has neither.
+func keep[T text](id *ID, s T, plain bool) {
 	if len(s) > 0 && s[0] == '"' {
 		if s = s[1:]; len(s) > 0 && s[len(s)-1] == '"' {
 			s = s[:len(s)-1]
 		}
 	}
-	n := copy(id.bytes[:], s)
-	for i := 0; i < n && s[i] >= ' ' && s[i] != 0x7f && s[i] != '\\'; i++ {
-		if i == n-1 { // nothing to take off, as nearly always
-			id.n = uint8(n)
-			return
-		}
+	if plain {
+		id.n = uint8(copy(id.bytes[:], s))
+		return
 	}
-	n = 0
+	n := 0
 	for i := 0; i < len(s) && n < maxString; i++ {
 		c := s[i]
 		if c == '\\' && i+1 < len(s) {
@@ -192,29 +193,6 @@ func number[T text](s T) int64 {
 	return n
 }
 
-func kilo[T text](s T) int64 { return min(number(s), 1e12) * 1000 }
-
-func milli[T text](s T) time.Duration { return time.Duration(min(number(s), 1e12)) * time.Millisecond }
-
-// decimal reads "1.25", up to six places.
-func decimal[T text](s T) float64 {
-	whole := number(s)
-	for i := range len(s) {
-		if s[i] == '.' {
-			frac, scale := 0.0, 1.0
-			for _, c := range []byte(s[i+1 : min(i+7, len(s))]) {
-				if c-'0' > 9 {
-					break
-				}
-				scale *= 10
-				frac = frac*10 + float64(c-'0')
-			}
-			return float64(whole) + frac/scale
-		}
-	}
-	return float64(whole)
-}
-
 // truth is that of a key without a value, and of the forms that players have for false.
 func truth[T text](s T) bool {
 	switch string(s) {
@@ -222,11 +200,4 @@ func truth[T text](s T) bool {
 		return false
 	}
 	return true
-}
-
-func letter[T text](s T) byte {
-	if len(s) == 0 {
-		return 0
-	}
-	return s[0]
 }
