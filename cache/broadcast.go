@@ -89,6 +89,13 @@ func (f *fill) inTime() bool {
 // onAir is for those who have Transport.mu, and for the pump.
 func (f *fill) onAir() bool { return f.air != nil && f.air.on }
 
+// isOnAir is onAir for all others.
+func (f *fill) isOnAir() bool {
+	f.t.mu.Lock()
+	defer f.t.mu.Unlock()
+	return f.onAir()
+}
+
 // turnRing drops what has left the ring, and tells whether even the fastest viewer is far behind: then there is no hurry.
 func (f *fill) turnRing(size int64) bool {
 	begun, _, fastest := f.body.Readers()
