@@ -65,8 +65,8 @@ func (p *packed) reply(key string, more int) *reply {
 	if p.text[0]&hasAcceptRanges != 0 {
 		more-- // a map of more than eight costs twice as much
 	}
-	a.entry.Header, a.room = t.header(more)
-	a.entry.Vary, _ = t.header(0)
+	a.entry.Header, a.room = t.header(more, a.values[:])
+	a.entry.Vary, _ = t.header(0, nil)
 	return a
 }
 
@@ -112,14 +112,16 @@ func appendString(b []byte, s string) []byte {
 // unpacker is what is left to read.
 type unpacker string
 
-// header has room for more fields. It also returns an array for their values.
-func (t *unpacker) header(more int) (h http.Header, room []string) {
+// header has room for more fields. It also returns an array for their values, all if that is long enough.
+func (t *unpacker) header(more int, all []string) (h http.Header, room []string) {
 	fields := t.number()
 	if fields == 0 {
 		return nil, nil
 	}
 	h = make(http.Header, fields-1+more)
-	all := make([]string, t.number()+more)
+	if values := t.number() + more; len(all) < values {
+		all = make([]string, values)
+	}
 	for range fields - 1 {
 		name := usual[(*t)[0]]
 		if *t = (*t)[1:]; name == "" {

@@ -97,7 +97,11 @@ type field struct{ name, value string }
 // handler that changes a value in place changes no other viewer's answer.
 type values []string
 
-func newValues() values { return make(values, 0, 8) }
+// newValues has room for those of an ordinary answer, and more.
+func (m *Middleware) newValues(more int) values {
+	const originTimingVary = 3
+	return make(values, 0, originTimingVary+len(m.fixed)+len(m.granted)+more)
+}
 
 // one returns a value without spare capacity, so that adding to it makes a copy.
 func (v *values) one(s string) []string {

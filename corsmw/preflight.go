@@ -18,7 +18,8 @@ func isPreflight(r *http.Request) bool {
 // answerPreflight does not look at the headers that the page would like to send: the browser compares them with the
 // list it gets. So a request that names thousands costs no more than any other.
 func (m *Middleware) answerPreflight(w http.ResponseWriter, r *http.Request, origin string) {
-	h, v := w.Header(), newValues()
+	const privateNetwork = 1
+	h, v := w.Header(), m.newValues(len(m.preflight)+privateNetwork)
 	m.set(h, &v, origin)
 	if m.any {
 		mergeVary(h, &v, varyOpen)

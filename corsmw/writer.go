@@ -25,7 +25,7 @@ var writers = sync.Pool{New: func() any { return new(writer) }}
 // handler that recovers a panic, has them too.
 func take(w http.ResponseWriter, m *Middleware, origin string, options bool) *writer {
 	cw := writers.Get().(*writer)
-	*cw = writer{ResponseWriter: w, m: m, origin: origin, values: newValues(), options: options}
+	*cw = writer{ResponseWriter: w, m: m, origin: origin, values: m.newValues(0), options: options}
 	h := w.Header()
 	m.set(h, &cw.values, origin)
 	if v := cw.vary(); v != "" {

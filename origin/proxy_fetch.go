@@ -23,6 +23,7 @@ type fetch struct {
 	body   watchedWriterTo // of the answer
 	out    viewer
 	fixed  [3]string      // values of the fields that each request upstream has
+	first  http.Request   // upstream
 	sent   *http.Request  // the last one
 	resp   *http.Response // what came of it in the end; nil: nothing
 
@@ -175,10 +176,14 @@ func (f *fetch) send(u *url.URL, header http.Header, redirect *http.Response) (*
 	if f.get || f.one {
 		method = http.MethodGet
 	}
-	r := (&http.Request{
+	r := &f.first
+	if f.sent != nil {
+		r = new(http.Request)
+	}
+	*r = *(&http.Request{
 		Method: method, URL: u, Host: u.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Response: redirect,
-	}).WithContext(&f.clock)
+	}).WithContext(&f.clock) // which takes no memory of its own here
 	f.sent = r
 	resp, err := f.proxy.shared.RoundTrip(r)
 	if err != nil {

@@ -240,6 +240,14 @@ func imageExtension(ext []byte) (Kind, string) {
 // ByType tells by a Content-Type what a body is said to be. A label is a hint: origins give one label to all their files.
 // A field that names several types says nothing.
 func ByType(contentType string) Kind {
+	switch contentType { // as nearly all are spelled
+	case "video/mp2t", "video/MP2T", "video/mp4", "video/iso.segment":
+		return Video
+	case "audio/mp4", "audio/aac", "audio/mpeg":
+		return Audio
+	case "application/vnd.apple.mpegurl", "application/x-mpegURL", "application/x-mpegurl":
+		return Playlist
+	}
 	t, _, _ := strings.Cut(contentType, ";")
 	t = strings.TrimSpace(t)
 	if strings.IndexByte(t, ',') >= 0 {

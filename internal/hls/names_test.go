@@ -57,6 +57,12 @@ func TestByType(t *testing.T) {
 	} {
 		require.Equal(t, want, hls.ByType(label), label)
 	}
+	for _, usual := range []string{
+		"video/mp2t", "video/MP2T", "video/mp4", "video/iso.segment", "audio/mp4", "audio/aac", "audio/mpeg",
+		"application/vnd.apple.mpegurl", "application/x-mpegURL", "application/x-mpegurl",
+	} {
+		require.Equal(t, hls.ByType(usual+";"), hls.ByType(usual), "%s is what it is with parameters", usual)
+	}
 }
 
 func TestIsPlaylist(t *testing.T) {
