@@ -20,6 +20,7 @@ type Load struct {
 	Name, Path string
 	Header     string // lines, each with its end
 	Bytes      int64  // of body, in each answer
+	Over       Over   // "": Plain
 }
 
 // ask keeps conns connections busy for span and returns the number of answers. Bodies are discarded in the kernel, so
@@ -46,28 +47,51 @@ func (l Load) ask(addr string, conns int, span time.Duration) (int64, error) {
 }
 
 func (l Load) keepAsking(addr string, end time.Time, done *atomic.Int64) error {
-	conn, err := net.Dial("tcp", addr)
+	open := l.overPlain
+	switch l.Over {
+	case TLS:
+		open = l.overTLS
+	case HTTP2:
+		open = l.overHTTP2
+	}
+	ask, hangUp, err := open(addr)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	conn.SetDeadline(end.Add(10 * time.Second))
-	raw, err := conn.(*net.TCPConn).SyscallConn()
-	if err != nil {
-		return err
-	}
-	request := []byte("GET " + l.Path + " HTTP/1.1\r\nHost: bench\r\n" + l.Header + "\r\n")
-	buf := make([]byte, 4<<10)
+	defer hangUp()
+	buf := make([]byte, 16<<10)
 	for time.Now().Before(end) {
-		if _, err := conn.Write(request); err != nil {
-			return err
-		}
-		if err := l.answer(conn, raw, buf); err != nil {
+		if err := ask(buf); err != nil {
 			return err
 		}
 		done.Add(1)
 	}
 	return nil
+}
+
+func (l Load) request() []byte {
+	return []byte("GET " + l.Path + " HTTP/1.1\r\nHost: bench\r\n" + l.Header + "\r\n")
+}
+
+// overPlain asks on one connection without TLS.
+func (l Load) overPlain(addr string) (ask func(buf []byte) error, hangUp func(), err error) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	raw, err := conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		conn.Close()
+		return nil, nil, err
+	}
+	request := l.request()
+	return func(buf []byte) error {
+		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err := conn.Write(request); err != nil {
+			return err
+		}
+		return l.answer(conn, raw, buf[:4<<10])
+	}, func() { conn.Close() }, nil
 }
 
 func (l Load) answer(conn net.Conn, raw syscall.RawConn, buf []byte) error {

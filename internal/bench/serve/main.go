@@ -5,7 +5,9 @@
 // on a machine that is busy otherwise, too. nginx and varnishd must be on the PATH (Debian's packages do); a missing one
 // is left out.
 //
-//	go run ./serve [-rounds 7] [-time 1s] [-c 64] [-only 200KB]
+// With -over tls or -over h2 they do so over TLS 1.3, in HTTP/1.1 or HTTP/2; Varnish, which has no TLS, is left out then.
+//
+//	go run ./serve [-rounds 7] [-time 1s] [-c 64] [-only 200KB] [-over tls]
 package main
 
 import (
@@ -38,26 +40,29 @@ func main() {
 	span := flag.Duration("time", time.Second, "length of one measurement")
 	conns := flag.Int("c", 64, "connections")
 	only := flag.String("only", "", "run the loads whose name contains this")
+	over := hammer.Plain
+	flag.Func("over", "how answers travel: plain, tls or h2 (default plain)", over.Parse)
 	flag.Parse()
 
-	if err := run(*rounds, *conns, *span, *only); err != nil {
+	if err := run(over, *rounds, *conns, *span, *only); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(rounds, conns int, span time.Duration, only string) error {
+func run(over hammer.Over, rounds, conns int, span time.Duration, only string) error {
 	s, err := hammer.NewServers()
 	if err != nil {
 		return err
 	}
 	defer s.Stop()
-	if err := start(s); err != nil {
+	if err := start(s, over); err != nil {
 		return err
 	}
 	for _, l := range loads {
 		if !strings.Contains(l.Name, only) {
 			continue
 		}
+		l.Over = over
 		figures, err := l.Measure(s.All, rounds, conns, span)
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"log"
 	"maps"
@@ -32,7 +33,19 @@ func runRole(role string) {
 		log.Fatal(err)
 	}
 	fmt.Println(l.Addr())
-	log.Fatal(http.Serve(l, h))
+	server := &http.Server{Handler: h, Protocols: new(http.Protocols)}
+	over := hammer.Over(os.Getenv("BENCH_SERVE_OVER"))
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetHTTP2(over == hammer.HTTP2)
+	if over != hammer.TLS && over != hammer.HTTP2 {
+		log.Fatal(server.Serve(l))
+	}
+	certificate, _, err := hammer.Certificate()
+	if err != nil {
+		log.Fatal(err)
+	}
+	server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	log.Fatal(server.ServeTLS(l, "", ""))
 }
 
 func serveContent() http.Handler {
