@@ -60,7 +60,7 @@ func (f *fill) hear(p []byte) {
 	}
 	a.mu.Lock()
 	_, _ = a.scan.Write(p)
-	_, _, known := a.scan.Point()
+	_, known := a.scan.Point()
 	a.mu.Unlock()
 	if time.Since(a.began) < airAfter || f.detached || a.on {
 		return // only this goroutine changes those
@@ -89,6 +89,13 @@ func (f *fill) inTime() bool {
 // onAir is for those who have Transport.mu, and for the pump.
 func (f *fill) onAir() bool { return f.air != nil && f.air.on }
 
+// isOnAir is onAir for all others.
+func (f *fill) isOnAir() bool {
+	f.t.mu.Lock()
+	defer f.t.mu.Unlock()
+	return f.onAir()
+}
+
 // turnRing drops what has left the ring, and tells whether even the fastest viewer is far behind: then there is no hurry.
 func (f *fill) turnRing(size int64) bool {
 	begun, _, fastest := f.body.Readers()
@@ -112,7 +119,7 @@ func (a *broadcast) tail(size int64) int64 {
 	if now.Sub(a.past[0].at) >= ringTime {
 		tail = a.past[0].size
 	}
-	if _, point, ok := a.scan.Point(); ok {
+	if point, ok := a.scan.Point(); ok {
 		tail = min(tail, point)
 	}
 	return max(tail, size-a.ring)
@@ -125,7 +132,7 @@ func (f *fill) joinable() bool {
 	}
 	f.air.mu.Lock()
 	defer f.air.mu.Unlock()
-	_, _, ok := f.air.scan.Point()
+	_, ok := f.air.scan.Point()
 	return ok
 }
 
@@ -138,9 +145,9 @@ func (f *fill) tuneIn(v *viewer) bool {
 	}
 	f.air.mu.Lock()
 	defer f.air.mu.Unlock()
-	prefix, off, ok := f.air.scan.Point()
+	off, ok := f.air.scan.Point()
 	if ok {
-		v.prefix = prefix
+		v.prefix = f.air.scan.Prefix()
 		f.body.Open(&v.part, off, math.MaxInt64)
 	}
 	return ok

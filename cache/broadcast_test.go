@@ -245,3 +245,45 @@ func TestASlowSegmentIsNoBroadcast(t *testing.T) {
 		require.NotZero(t, c.Stats().Stored)
 	})
 }
+
+// What is joined at the live edge has no offsets that a range could name: whoever asks for one gets the stream as a 200, and never a 206
+// that says of its bytes where they are not.
+func TestNoRangeOfABroadcast(t *testing.T) {
+	for name, row := range map[string]struct {
+		asked string
+		total string // what the origin says of its length, if it is asked for one byte
+	}{
+		"one that follows":            {"bytes=0-9223372036854775807", ""},
+		"one that follows from later": {"bytes=4000-9223372036854775807", ""},
+		"to the end":                  {"bytes=4000-", ""},
+		"a piece":                     {"bytes=0-99", "bytes 0-0/1000000"},
+		"to the end of a known total": {"bytes=4000-", "bytes 0-0/1000000"},
+		"the last bytes":              {"bytes=-100", "bytes 0-0/1000000"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				air := onAir(20*time.Millisecond, "audio/aac", frame)
+				o := &scripted{answer: func(r *http.Request, n int64) reply {
+					if r.Header.Get("Range") != "" {
+						return reply{status: http.StatusPartialContent, header: head("Content-Range", row.total, "Etag", `"1"`), body: io.NopCloser(http.NoBody), length: 1}
+					}
+					answer := air.answer(r, n)
+					answer.header.Set("Etag", `"1"`)
+					return answer
+				}}
+				c := &cache.Transport{Base: o, Store: store(t)}
+				first := tune(t, c, "http://o/radio")
+				go io.Copy(io.Discard, first)
+				time.Sleep(30 * time.Second)
+				r := request(t, t.Context(), "http://o/radio")
+				r.Header.Set("Range", row.asked)
+				resp, err := c.RoundTrip(r)
+				require.NoError(t, err)
+				defer resp.Body.Close()
+				require.Equal(t, http.StatusOK, resp.StatusCode)
+				require.Empty(t, resp.Header["Content-Range"])
+				require.Equal(t, []byte{0xff, 0xf1}, listen(t, resp.Body, 400)[:2], "a whole frame")
+			})
+		})
+	}
+}

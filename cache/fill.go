@@ -193,10 +193,10 @@ func (f *fill) store(last int) bool {
 	return true
 }
 
-// show lets v read along, from off up to end.
-func (f *fill) show(v *viewer, off, end int64) {
+// show lets v read along, from off up to end. exactly: as the answer says so; else a broadcast begins where it is.
+func (f *fill) show(v *viewer, off, end int64, exactly bool) {
 	v.fill, v.sent = f, &f.t.count.fillBytes
-	if !f.tuneIn(v) {
+	if exactly || !f.tuneIn(v) {
 		f.body.Open(&v.part, off, end)
 	}
 }

@@ -86,7 +86,7 @@ func (t *Transport) renew(r *http.Request, have lookupResult) {
 // toStore reads a fill to its end on nobody's behalf, with a share of its own, unless it turns out too long to be kept.
 func (f *fill) toStore(ctx context.Context) {
 	v := &viewer{ctx: ctx}
-	f.show(v, 0, math.MaxInt64)
+	f.show(v, 0, math.MaxInt64, true)
 	defer v.Close()
 	for err := error(nil); err == nil && !f.isDetached(); {
 		_, err = io.CopyN(io.Discard, v, body.LargeChunk)

@@ -106,7 +106,8 @@ func (t *Transport) follow(r *http.Request, part *slice, f *fill, joined bool) (
 	return resp, err
 }
 
-// answer judges the conditions of r, in the order of RFC 9110 section 13.2.2, and makes the response.
+// answer judges the conditions of r, in the order of RFC 9110 section 13.2.2, and makes the response. Who comes to a broadcast begins
+// where that is by now, and no range could say where.
 func (t *Transport) answer(r *http.Request, s source) (*http.Response, error) {
 	e := s.entry
 	if p := s.part; p != nil {
@@ -119,7 +120,7 @@ func (t *Transport) answer(r *http.Request, s source) (*http.Response, error) {
 		return t.respond(r, s, status, 0, 0)
 	}
 	want, ok := wanted(r, e.Header)
-	if !ok {
+	if !ok || s.fill != nil && s.fill.isOnAir() {
 		return t.respond(r, s, http.StatusOK, 0, math.MaxInt64)
 	}
 	if s.length < 0 {
@@ -236,17 +237,18 @@ func (t *Transport) respond(r *http.Request, s source, status int, off, end int6
 		return resp, nil
 	}
 	var err error
+	if s.fill != nil {
+		a.body.ctx = r.Context()
+		s.fill.show(&a.body, off, end, status == http.StatusPartialContent)
+		resp.Body = &a.body
+		return resp, nil
+	}
 	resp.Body, err = t.open(r, s, off, end, &a.body)
 	return resp, err
 }
 
-// open returns the body of a response, v if it comes from memory. The caller holds what it is made of.
+// open returns the body of a response that is whole, v if it comes from memory. The caller holds what it is made of.
 func (t *Transport) open(r *http.Request, s source, off, end int64, v *viewer) (io.ReadCloser, error) {
-	if s.fill != nil {
-		v.ctx = r.Context()
-		s.fill.show(v, off, end)
-		return v, nil
-	}
 	v.ctx, v.sent = r.Context(), &t.count.storeBytes
 	end = min(end, s.length)
 	if s.entry.Sliced > 0 {

@@ -85,8 +85,8 @@ type Transport struct {
 	// Ring is how many bytes of a broadcast are kept for viewers who are slower than others: of a body without a length that goes
 	// on for 5 s, comes as it is made, and is media but no segment of a playlist. All viewers of its key share one question to the
 	// origin, however long. One who comes later begins at the newest point where a decoder can (MPEG-TS, FLV, ADTS and MPEG audio;
-	// of anything else with a question of its own), and one who is slower than the ring is cut off. At most 10 s are kept, and an
-	// eighth of what a Memory may take. Zero: 8 MiB. Negative: nothing is broadcast, and each body is taken for one with an end.
+	// of anything else with a question of its own), whatever Range is asked for, and one who is slower than the ring is cut off. At most
+	// 10 s are kept, and an eighth of what a Memory may take. Zero: 8 MiB. Negative: nothing is broadcast, and each body is taken for one with an end.
 	Ring int64
 	// Linger is how long a broadcast goes on when its last viewer has left. Zero: it ends at once.
 	Linger time.Duration

@@ -133,6 +133,11 @@ func (d *document) modify() error {
 }
 
 func (d *document) rewritePlaylist(s *source) error {
+	if d.mayStream() {
+		if done, err := d.streamList(s); done || err != nil {
+			return err
+		}
+	}
 	text, err := d.read(s)
 	if err != nil {
 		return err

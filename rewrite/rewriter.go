@@ -67,7 +67,8 @@ type Rewriter struct {
 	Window Window
 
 	// MaxSize limits the bytes of a playlist or JSON document in an answer, decoded; what it becomes is limited as
-	// by [Rewriter.Append], and to eight times as many. 0 or less: 8 MiB.
+	// by [Rewriter.Append], and to eight times as many. 0 or less: 8 MiB. With more than 8 MiB, an IPTV list goes through
+	// ModifyResponse as it comes, some entries at a time: see Hints. What has failed then breaks off.
 	MaxSize int64
 
 	// ForeignKeys also maps the URIs of keys with a KEYFORMAT other than identity (sections 4.4.4.4 and 4.4.6.5 of the
@@ -78,7 +79,8 @@ type Rewriter struct {
 	// (http-user-agent=, http-origin=) and #KODIPROP:inputstream.adaptive.stream_headers= (common_headers=, manifest_headers=).
 	// A [HintMapper] gets them with the URL of the entry that follows, and they leave the list; with another Mapper only what
 	// follows "|" does. An entry that is not mapped keeps them. At most 16 fields of 2 KiB together count for an entry. A list
-	// is a playlist without EXT-X-TARGETDURATION and EXT-X-STREAM-INF; its URIs get Public.
+	// is a playlist without EXT-X-TARGETDURATION and EXT-X-STREAM-INF; its URIs get Public. Of one that goes through as it comes,
+	// the first MiB tells, an entry with what stands before it has at most 1 MiB, and a variable or a key counts for some entries only.
 	Hints bool
 
 	// Guides also maps the pictures and the guides that an IPTV list names: tvg-logo, x-tvg-url, url-tvg and tvg-url.
@@ -128,7 +130,17 @@ type pass struct {
 	entry    string // the one that led there by redirects; "": the same
 	relation relation
 	most     int // bytes that it may become
+	piece    piece
 }
+
+// piece is which piece of a document is at hand.
+type piece uint8
+
+const (
+	entire piece = iota
+	firstPiece
+	laterPiece
+)
 
 func (rw *Rewriter) append(p pass, dst, playlist []byte) ([]byte, error) {
 	st := newState()
@@ -139,7 +151,7 @@ func (rw *Rewriter) append(p pass, dst, playlist []byte) ([]byte, error) {
 func (rw *Rewriter) run(st *state, p pass, dst, playlist []byte) ([]byte, error) {
 	st.open(rw, p)
 	st.begin(playlist, p.base)
-	if (rw.Hints || rw.Guides) && isList(playlist) {
+	if (rw.Hints || rw.Guides) && (p.piece != entire || isList(playlist)) {
 		st.list, st.segment = true, ""
 	}
 	if rw.Variant != nil || rw.Rendition != nil {

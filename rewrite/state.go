@@ -43,8 +43,9 @@ type state struct {
 	most      int    // bytes that the result may have
 	pass      int    // counts the playlists
 
-	done     int  // how much of src is dealt with
-	children bool // playlists of a multivariant playlist were met
+	piece    piece // which one src is
+	done     int   // how much of src is dealt with
+	children bool  // playlists of a multivariant playlist were met
 
 	pruned bool   // of what is not mapped
 	looked bool   // for variables in the whole playlist
@@ -60,6 +61,7 @@ func newState() *state { return states.Get().(*state) }
 // open takes in what is to be done.
 func (st *state) open(rw *Rewriter, p pass) {
 	st.Rewriter, st.ctx, st.relation, st.most, st.entry = rw, p.ctx, p.relation, p.most, p.entry
+	st.piece = p.piece
 	st.alike, _ = rw.Sign.(AlikeSigner)
 	st.kinds, _ = rw.Map.(KindMapper)
 	st.hinted, _ = rw.Map.(HintMapper)
@@ -87,12 +89,22 @@ func (st *state) begin(playlist []byte, base string) {
 
 func (st *state) restart(playlist []byte) {
 	st.src = playlist
-	st.scan.reset(playlist)
+	st.resetScan(&st.scan)
 	st.scan.pace = &st.pace
 	st.vars.reset(&st.given, len(playlist))
 	if st.kinds != nil && !st.list {
 		st.segment = segmentExtension(playlist)
 	}
+}
+
+// resetScan begins with what is at hand. Only a document as a whole, or its first piece, may have text before the playlist.
+func (st *state) resetScan(s *scanner) {
+	if st.piece == laterPiece {
+		*s = scanner{src: st.src, lf: -1}
+		s.attrs.src = st.src
+		return
+	}
+	s.reset(st.src)
 }
 
 // free gives the state back. The base and its plan stay: the next pass often is over the next state of the same playlist.

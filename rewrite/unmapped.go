@@ -172,7 +172,7 @@ func (p *pruned) find() error {
 // cut goes over the lines.
 func (p *pruned) cut() {
 	s := scanner{}
-	s.reset(p.src)
+	p.resetScan(&s)
 	for s.pos < len(p.src) {
 		from := s.pos
 		start, end := trimBlanks(p.src, from, s.lineEnd())
@@ -249,7 +249,7 @@ func (p *pruned) result() ([]byte, error) {
 			p.left--
 		}
 	}
-	if p.uris > 0 && p.left == 0 {
+	if p.uris > 0 && p.left == 0 && p.piece == entire {
 		return nil, badGateway("nothing is left of the playlist", ErrUnmapped)
 	}
 	return without(p.src, p.gone), nil

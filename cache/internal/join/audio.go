@@ -79,7 +79,7 @@ func (f *audio) unit(s *Scanner, p []byte) int {
 		return -1
 	}
 	if f.next++; f.next >= inARow {
-		s.here(nil)
+		s.here()
 	}
 	return n
 }

@@ -86,6 +86,6 @@ func (f *flv) place(kind, first, second byte) *[]byte {
 func (f *flv) judge(s *Scanner, kind, first byte) {
 	f.pictures = f.pictures || kind == tagVideo
 	if kind == tagVideo && first>>4&7 == 1 || kind == tagAudio && !f.pictures && f.header[4]&1 == 0 {
-		s.here(clone(f.header, f.metadata, f.video, f.audio))
+		s.here(f.header, f.metadata, f.video, f.audio)
 	}
 }

@@ -14,7 +14,7 @@ type Scanner struct {
 	off    int64  // of rest in the stream
 	skip   int64  // bytes of a unit that has been looked at
 
-	prefix []byte
+	prefix [][]byte // in pieces: a hostile stream has a point in every few bytes
 	point  int64
 	found  bool
 }
@@ -117,12 +117,14 @@ func (s *Scanner) units() {
 	s.rest = append(s.rest[:0], p...)
 }
 
-// here says that a decoder can begin at the unit that is being read, if it gets the prefix first.
-func (s *Scanner) here(prefix []byte) { s.prefix, s.point, s.found = prefix, s.off, true }
+// here says that a decoder can begin at the unit that is being read, if it gets the prefix first, whose pieces do not change.
+func (s *Scanner) here(prefix ...[]byte) { s.prefix, s.point, s.found = prefix, s.off, true }
 
-// Point is the newest point where a decoder can begin: at off, when it was given prefix, which nobody may change. It is not
-// ok if there is none.
-func (s *Scanner) Point() (prefix []byte, off int64, ok bool) { return s.prefix, s.point, s.found }
+// Point is the newest point where a decoder can begin, if it gets Prefix first. It is not ok if there is none.
+func (s *Scanner) Point() (off int64, ok bool) { return s.point, s.found }
+
+// Prefix is what comes before the bytes from Point on. It belongs to the caller.
+func (s *Scanner) Prefix() []byte { return clone(s.prefix...) }
 
 // clone is for what is told of the stream.
 func clone(parts ...[]byte) []byte { return bytes.Join(parts, nil) }

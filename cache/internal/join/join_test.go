@@ -3,6 +3,7 @@ package join_test
 import (
 	"bytes"
 	"encoding/binary"
+	"runtime"
 	"testing"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/join"
@@ -112,11 +113,11 @@ func TestPoints(t *testing.T) {
 					require.NoError(t, err)
 					require.Equal(t, len(p), n)
 				}
-				prefix, off, ok := s.Point()
+				off, ok := s.Point()
 				require.Equal(t, row.off >= 0, ok, "in pieces of %d", piece)
 				if ok {
 					require.EqualValues(t, row.off, off, "in pieces of %d", piece)
-					require.Equal(t, string(row.prefix), string(prefix))
+					require.Equal(t, string(row.prefix), string(s.Prefix()))
 				}
 			}
 		})
@@ -147,10 +148,76 @@ func TestWhatIsNotKnownYetIsNotKept(t *testing.T) {
 				}
 			})
 			require.Less(t, allocated, 100.0)
-			_, _, ok := s.Point()
+			_, ok := s.Point()
 			require.False(t, ok)
 		})
 	}
+}
+
+// A stream that is all tables and points costs no more than one that is not, until a viewer comes.
+func TestPointsCostNothingWhileNobodyComes(t *testing.T) {
+	large := func(kind byte, first ...byte) []byte {
+		body := append(first, make([]byte, 60<<10)...)
+		t := append([]byte{kind, byte(len(body) >> 16), byte(len(body) >> 8), byte(len(body))}, make([]byte, 7)...)
+		return binary.BigEndian.AppendUint32(append(t, body...), uint32(11+len(body)))
+	}
+	var programs, maps []byte
+	for i := range 60 {
+		pid := 0x200 + i
+		programs = append(programs, 0, byte(i+1), 0xe0|byte(pid>>8), byte(pid))
+		maps = append(maps, longSection(pid, 2, 800)...)
+	}
+	tables := cat(longPAT(programs), maps)
+	for name, row := range map[string]struct {
+		head, again []byte
+		most        float64 // allocated bytes for one of again
+	}{
+		"FLV": {cat(flvHead, large(18, 2, 0), large(9, 0x17, 0), large(8, 0xaf, 0)), keyFrame, 500},
+		"TS":  {tables, cat(longPAT(programs), pack(1, true, true)), 5000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var s join.Scanner
+			s.Write(row.head)
+			stream := bytes.Repeat(row.again, 1000)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for p := range chunks(stream, len(row.again)) {
+				s.Write(p)
+			}
+			runtime.ReadMemStats(&after)
+			require.Less(t, float64(after.TotalAlloc-before.TotalAlloc)/1000, row.most)
+			_, ok := s.Point()
+			require.True(t, ok)
+			require.Greater(t, len(s.Prefix()), 100<<10)
+		})
+	}
+}
+
+// longSection is a programme map with so many streams of pictures, the PIDs of which count up from 1.
+func longSection(pid int, id byte, streams int) (packets []byte) {
+	body := []byte{0xe0, 1, 0xf0, 0}
+	for i := range streams {
+		body = append(body, 0x1b, 0xe0|byte((i+1)>>8), byte(i+1), 0xf0, 0)
+	}
+	return split(pid, id, body)
+}
+
+func longPAT(programs []byte) []byte { return split(0, 0, programs) }
+
+// split is a table in as many packets as it takes.
+func split(pid int, id byte, body []byte) (packets []byte) {
+	n := 5 + len(body) + 4
+	payload := append([]byte{0, id, 0xb0 | byte(n>>8), byte(n), 0, 1, 0xc1, 0, 0}, append(body, 1, 2, 3, 4)...)
+	for first := true; len(payload) > 0; first = false {
+		p := bytes.Repeat([]byte{0xff}, 188)
+		p[0], p[1], p[2], p[3] = 0x47, byte(pid>>8), byte(pid), 0x10
+		if first {
+			p[1] |= 0x40
+		}
+		payload = payload[copy(p[4:], payload):]
+		packets = append(packets, p...)
+	}
+	return packets
 }
 
 // However a stream is cut into pieces, the points are the same, lie within it, and cost no more than it has.
@@ -164,11 +231,12 @@ func FuzzScanner(f *testing.F) {
 			parts.Write(p)
 		}
 		whole.Write(stream)
-		prefix, off, ok := whole.Point()
-		prefix2, off2, ok2 := parts.Point()
+		off, ok := whole.Point()
+		off2, ok2 := parts.Point()
+		prefix := whole.Prefix()
 		require.Equal(t, ok, ok2)
 		require.Equal(t, off, off2)
-		require.Equal(t, prefix, prefix2)
+		require.Equal(t, prefix, parts.Prefix())
 		require.True(t, !ok || off >= 0 && off < int64(len(stream)))
 		require.LessOrEqual(t, len(prefix), len(stream)*4)
 	})

@@ -17,8 +17,10 @@ type ts struct {
 	pmts   map[int]*table // by PID
 	order  []int          // PIDs of pmts
 	marked bool
-	since  int    // packets since the tables were known
-	prefix []byte // the tables as they came last; nil: to be made
+	since  int // packets since the tables were known
+
+	tables [][]byte    // as they came last; nil: to be listed
+	video  map[int]int // streams of pictures: how often they are named, by PID
 }
 
 // table is a section of programme information, in the packets that it came in.
@@ -39,7 +41,7 @@ func isTS(s *Scanner) (format, int) {
 	for first := range packet {
 		for n := 0; p[first+n*packet] == sync; {
 			if n++; n == inARow {
-				return &ts{pmts: map[int]*table{}}, 0
+				return &ts{pmts: map[int]*table{}, video: map[int]int{}}, 0
 			}
 			if first+n*packet >= len(p) {
 				return nil, first + n*packet + 1
@@ -60,13 +62,13 @@ func (f *ts) unit(s *Scanner, p []byte) int {
 	pid, starts := int(p[1]&0x1f)<<8|int(p[2]), p[1]&0x40 != 0
 	if pid == 0 {
 		if section := f.pat.add(p, starts); section != nil {
-			f.prefix = nil
+			f.tables = nil
 			f.readPAT(section)
 		}
 	} else if t := f.pmts[pid]; t != nil {
 		if section := t.add(p, starts); section != nil {
-			f.prefix = nil
-			t.readPMT(section)
+			f.tables = nil
+			f.readPMT(t, section)
 		}
 	}
 	f.judge(s, p, pid, starts)
@@ -80,25 +82,15 @@ func (f *ts) judge(s *Scanner, p []byte, pid int, starts bool) {
 	}
 	f.since++
 	random := p[3]&0x20 != 0 && p[4] > 0 && p[5]&0x40 != 0
-	pictures, ofThis := f.video(pid)
 	switch {
-	case ofThis && random:
+	case f.video[pid] > 0 && random:
 		f.marked = true
-	case !pictures && starts && pid != 0 && f.pmts[pid] == nil && pid != 0x1fff:
+	case len(f.video) == 0 && starts && pid != 0 && f.pmts[pid] == nil && pid != 0x1fff:
 	case !f.marked && f.since > unmarked:
 	default:
 		return
 	}
-	s.here(f.tables())
-}
-
-// video tells whether there are streams of pictures, and whether this is one.
-func (f *ts) video(pid int) (any, this bool) {
-	for _, t := range f.pmts {
-		any = any || len(t.video) > 0
-		this = this || slices.Contains(t.video, pid)
-	}
-	return any, this
+	s.here(f.listTables()...)
 }
 
 func (f *ts) complete() bool {
@@ -113,16 +105,15 @@ func (f *ts) complete() bool {
 	return true
 }
 
-// tables are the packets of all tables.
-func (f *ts) tables() []byte {
-	if f.prefix == nil {
-		all := [][]byte{f.pat.packets}
+// listTables lists the packets of all tables. The list does not change.
+func (f *ts) listTables() [][]byte {
+	if f.tables == nil {
+		f.tables = append(make([][]byte, 0, 1+len(f.order)), f.pat.packets)
 		for _, pid := range f.order {
-			all = append(all, f.pmts[pid].packets)
+			f.tables = append(f.tables, f.pmts[pid].packets)
 		}
-		f.prefix = clone(all...)
 	}
-	return f.prefix
+	return f.tables
 }
 
 // add takes in a packet, and returns the section that is whole with it, nil if none is.
@@ -175,15 +166,20 @@ func (f *ts) readPAT(section []byte) {
 	if order = slices.Compact(order); slices.Equal(order, f.order) {
 		return
 	}
-	f.order, f.pmts, f.marked, f.since = order, map[int]*table{}, false, 0
+	f.order, f.pmts, f.video, f.marked, f.since = order, map[int]*table{}, map[int]int{}, false, 0
 	for _, pid := range order {
 		f.pmts[pid] = &table{}
 	}
 }
 
-func (t *table) readPMT(section []byte) {
+func (f *ts) readPMT(t *table, section []byte) {
 	if section[0] != 2 || len(section) < 16 {
 		return
+	}
+	for _, pid := range t.video {
+		if f.video[pid]--; f.video[pid] == 0 {
+			delete(f.video, pid)
+		}
 	}
 	t.video = nil
 	streams := section[12 : len(section)-4]
@@ -193,6 +189,7 @@ func (t *table) readPMT(section []byte) {
 	for len(streams) >= 5 {
 		if pid := int(streams[1]&0x1f)<<8 | int(streams[2]); isVideo(streams[0]) {
 			t.video = append(t.video, pid)
+			f.video[pid]++
 		}
 		streams = streams[min(len(streams), 5+int(streams[3]&0x0f)<<8+int(streams[4])):]
 	}

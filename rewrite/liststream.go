@@ -1,0 +1,130 @@
+package rewrite
+
+import (
+	"bytes"
+	"io"
+	"slices"
+)
+
+// The pieces of a list that goes through as it comes.
+const (
+	listPiece = 256 << 10 // bytes that are read at a time, at most
+	listHead  = 1 << 20   // bytes that tell what it is; also of an entry, at most
+)
+
+// mayStream reports whether a list may be longer than what is held otherwise, and needs no look at the whole of it.
+func (d *document) mayStream() bool { return d.rw.MaxSize > maxSize && !d.rw.Window.isSet() }
+
+// streamList gives the response a body that is rewritten as it is read, if it is that of a list of more than listHead bytes.
+// If not, what was read of it is put back.
+func (d *document) streamList(s *source) (done bool, err error) {
+	s.done, s.seen = true, bytes.Buffer{}
+	head, err := readLimited(io.MultiReader(bytes.NewReader(s.first), s.plain), listHead, -1)
+	s.first = head
+	switch {
+	case err == nil: // that is all
+		return false, nil
+	case err != ErrTooLarge:
+		s.body.Close()
+		return false, s.failure(err)
+	case !looksLikePlaylist(head) || !isList(head) || lastEntry(head) == 0:
+		return false, nil
+	case d.resp.ContentLength > d.limit():
+		s.body.Close()
+		return false, badGateway("response is too large", ErrTooLarge)
+	}
+	b := &listBody{d: d, s: s, text: head, pass: d.pass(0)}
+	b.pass.piece = firstPiece
+	d.replace(nil)
+	d.resp.Body = b
+	d.describe(-1)
+	return true, nil
+}
+
+// listBody is the body of a list, rewritten some entries at a time.
+type listBody struct {
+	d    *document
+	s    *source
+	pass pass // for the next piece
+
+	text          []byte // read, and not rewritten yet
+	out           []byte // rewritten, and not taken yet
+	room          []byte // of out, to be used again
+	read, written int    // bytes so far
+	err           error  // that comes after out
+	ended         bool   // there is no more to read
+}
+
+// Read implements io.Reader.
+func (b *listBody) Read(p []byte) (int, error) {
+	for len(b.out) == 0 && b.err == nil {
+		b.err = b.next()
+	}
+	if len(b.out) == 0 {
+		return 0, b.err
+	}
+	n := copy(p, b.out)
+	b.out = b.out[n:]
+	return n, nil
+}
+
+// Close implements io.Closer.
+func (b *listBody) Close() error { return b.s.body.Close() }
+
+// next rewrites the entries that are there, or reads more.
+func (b *listBody) next() error {
+	n := lastEntry(b.text)
+	switch {
+	case b.ended && len(b.text) == 0:
+		return io.EOF
+	case b.ended:
+		n = len(b.text)
+	case n == 0 && len(b.text) > listHead:
+		return badGateway("an entry of the list is too large", ErrTooLarge)
+	case n == 0:
+		return b.more()
+	}
+	b.read += n
+	b.pass.most = b.d.most(b.read) - b.written
+	out, err := b.d.rw.append(b.pass, b.room[:0], b.text[:n])
+	if err != nil {
+		return err
+	}
+	b.pass.piece = laterPiece
+	b.written += len(out)
+	b.room, b.out = out, out
+	if cap(out) > 4*listHead { // one piece that grew large is not worth keeping
+		b.room = nil
+	}
+	b.text = b.text[:copy(b.text, b.text[n:])]
+	return nil
+}
+
+// more reads what there is.
+func (b *listBody) more() error {
+	had := len(b.text)
+	b.text = slices.Grow(b.text, listPiece)
+	n, err := b.s.plain.Read(b.text[had : had+listPiece])
+	b.text = b.text[:had+n]
+	switch {
+	case int64(b.read)+int64(len(b.text)) > b.d.limit():
+		return badGateway("response is too large", ErrTooLarge)
+	case err == io.EOF:
+		b.ended = true
+	case err != nil:
+		return b.s.failure(err)
+	}
+	return nil
+}
+
+// lastEntry is where the last line ends that is a URI and whose end is there; 0: there is none.
+func lastEntry(text []byte) int {
+	for end := bytes.LastIndexByte(text, '\n') + 1; end > 0; {
+		start := bytes.LastIndexByte(text[:end-1], '\n') + 1
+		if line := bytes.Trim(text[start:end], " \t\r\n"); len(line) > 0 && line[0] != '#' {
+			return end
+		}
+		end = start
+	}
+	return 0
+}
