@@ -3,10 +3,12 @@ package e2e
 import (
 	"html"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -71,9 +73,80 @@ func (s *server) form(t *testing.T, values url.Values) string {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
-	found := regexp.MustCompile(`>(/proxy/[^<]*)</a>`).FindSubmatch(body)
+	found := regexp.MustCompile(`>(/(?:proxy|s)/[^<]*)</a>`).FindSubmatch(body)
 	require.NotNil(t, found, "%s", body)
 	return html.UnescapeString(string(found[1]))
+}
+
+// private asks for what the maker of a link has said: on each request a Referer and a User-Agent, and on its own host a password,
+// a token and the cookie of the playlist. Segments of video it has elsewhere, where none of these three may come.
+func private(files http.Handler, faults func(string, *http.Request)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		cookie, _ := r.Cookie("sid")
+		host, port, _ := net.SplitHostPort(r.Host)
+		own, segment := host == "127.0.0.1", strings.HasPrefix(r.URL.Path, "/mv/video/seg")
+		fault := ""
+		switch {
+		case r.Header.Get("Referer") != "https://site.example/" || r.UserAgent() != "set-top/1":
+			fault = "without the fields"
+		case !own && (user != "" || cookie != nil || !segment):
+			fault = "more than is meant for another host"
+		case own && (user != "me" || password != "s3cret" || r.URL.Query().Get("token") != "abc"):
+			fault = "without password or token"
+		case own && r.URL.Path != "/mv/master.m3u8" && (cookie == nil || cookie.Value != "opened"):
+			fault = "without the cookie"
+		}
+		if fault != "" {
+			faults(fault, r)
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		if own && segment {
+			http.Redirect(w, r, "http://localhost:"+port+r.URL.Path, http.StatusFound)
+			return
+		}
+		http.SetCookie(w, &http.Cookie{Name: "sid", Value: "opened", Path: "/"})
+		files.ServeHTTP(w, r)
+	})
+}
+
+// A sealed link plays what nobody plays without it, in a browser and in a program.
+func TestCORSProxyPlaysPrivateStreams(t *testing.T) {
+	var mu sync.Mutex
+	var wrong []string
+	o := startOrigin(t, private(folder(media(t)), func(fault string, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		wrong = append(wrong, fault+": "+r.Host+r.URL.String())
+	}))
+	p := startExample(t, "corsproxy", "-allow", "127.0.0.0/8", "-key", "correct horse", "-cache", "64MiB")
+	stream := strings.Replace(o.URL, "//", "//me:s3cret@", 1) + "/mv/master.m3u8?token=abc"
+	bare := p.URL + p.form(t, url.Values{"url": {o.URL + "/mv/master.m3u8"}, "key": {"correct horse"}, "hide": {"on"}})
+	require.Contains(t, ffmpegFails(t, bare), "403")
+	mu.Lock()
+	require.NotEmpty(t, wrong, "the origin asks for it")
+	wrong = nil
+	mu.Unlock()
+
+	link := p.URL + p.form(t, url.Values{
+		"url": {stream}, "key": {"correct horse"}, "header": {"Referer: https://site.example/\nUser-Agent: set-top/1"}, "inherit": {"token"}, "cookies": {"on"},
+	})
+	for _, secret := range []string{"s3cret", "abc", "site.example", o.Listener.Addr().String()} {
+		require.NotContains(t, strings.TrimPrefix(link, p.URL), secret)
+	}
+	watched := play(t, link, false)
+	require.Equal(t, frames, packets(t, link))
+	ffmpegPlays(t, link)
+	watched.shows(3)
+	mu.Lock()
+	defer mu.Unlock()
+	require.Empty(t, wrong)
+	asked := map[bool]int{}
+	for _, r := range o.seen() {
+		asked[strings.HasPrefix(r.Host, "localhost:")]++
+	}
+	require.NotZero(t, asked[true], "a redirect led to another host")
 }
 
 func TestCORSProxyCredentials(t *testing.T) {

@@ -22,6 +22,7 @@ type options struct {
 	maxPlaylist int64
 	noVia       bool
 	downgrade   bool
+	trim        bool
 	key         serve.Key
 	ttl         time.Duration
 	cache       int64
@@ -64,6 +65,7 @@ func parse(args []string) (o options, ln serve.Listener, err error) {
 	flags.Size(&o.maxPlaylist, "max-playlist", "`SIZE` of a playlist at most (8MiB without it)")
 	flags.BoolVar(&o.noVia, "no-via", false, "do not tell origins that there is a proxy: some refuse it")
 	flags.BoolVar(&o.downgrade, "downgrade", false, "follow redirects from https to http")
+	flags.BoolVar(&o.trim, "trim", false, "take off what stands in front of MPEG-TS, such as a picture before each segment")
 	flags.Key(&o.key, "`SECRET` of the links; with it only signed links work")
 	flags.DurationVar(&o.ttl, "ttl", 12*time.Hour, "how long a signed link works")
 	flags.Size(&o.cache, "cache", "`SIZE` of the cache, such as 256MiB (none without it)")

@@ -2,6 +2,9 @@ package main
 
 import (
 	"errors"
+	"net/url"
+	"path"
+	"strings"
 
 	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
 	"github.com/hlsproxy/hlsproxy/rewrite"
@@ -36,6 +39,12 @@ func newLinks(o options) (*links, error) {
 	return l, err
 }
 
+// isList tells the URL of an IPTV list, whose entries say themselves what they are to be asked with.
+func isList(stream string) bool {
+	u, err := url.Parse(stream)
+	return err == nil && (path.Ext(u.Path) == ".m3u" || strings.HasPrefix(u.Query().Get("type"), "m3u"))
+}
+
 // to makes the link to a stream for who knows the key, if there is one. Hidden, it does not show where the stream is, and
 // carries what the origin wants to know.
 func (l *links) to(stream, key string, hidden bool, up sign.Upstream) (string, error) {
@@ -46,7 +55,7 @@ func (l *links) to(stream, key string, hidden bool, up sign.Upstream) (string, e
 	if !l.key.Is(key) {
 		return "", errKey
 	}
-	if hidden || len(up.Header) > 0 || len(up.Inherit) > 0 || up.Cookies {
+	if hidden || isList(stream) || len(up.Header) > 0 || len(up.Inherit) > 0 || up.Cookies {
 		public, err := l.sealed.URL(stream, up)
 		if err != nil {
 			return "", err

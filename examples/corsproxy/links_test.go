@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -64,6 +66,66 @@ func TestLinksCarryWhatTheOriginWants(t *testing.T) {
 	for _, header := range []string{"no colon", "Host: x", "Bad Name: x"} {
 		_, status = hiddenLink(t, base, url.Values{"url": {o.URL + "/a/index.m3u8"}, "key": {"correct horse"}, "header": {header}})
 		require.Equal(t, 400, status, header)
+	}
+}
+
+// A list goes to a player that knows lists. Its entries are asked for with what the list says of them, which nobody sees.
+func TestTheFormTakesAList(t *testing.T) {
+	var asked atomic.Pointer[http.Header]
+	o := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/get.php" {
+			io.WriteString(w, "#EXTM3U\n#EXTINF:-1 tvg-logo=\"http://"+r.Host+"/1.png\",One\nhttp://"+r.Host+"/1.m3u8|Referer=https://site.example/\n")
+			return
+		}
+		h := r.Header.Clone()
+		asked.Store(&h)
+		w.Header().Set("Content-Type", mpegurl.Get("Content-Type"))
+		io.WriteString(w, playlist)
+	}))
+	defer o.Close()
+	base := start(t, "-allow", "127.0.0.0/8", "-key", "correct horse")
+	resp, err := http.PostForm(base+"/", url.Values{"url": {o.URL + "/get.php?type=m3u_plus"}, "key": {"correct horse"}})
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	page, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NotContains(t, string(page), "<video", "a page cannot play a list")
+	link := regexp.MustCompile(`<a id="link">([^<]*)</a>`).FindStringSubmatch(string(page))
+	require.NotNil(t, link, "%s", page)
+	_, list := get(t, base+link[1])
+	require.NotContains(t, list, "site.example")
+	require.NotContains(t, list, o.URL)
+	require.Regexp(t, `tvg-logo="`+regexp.QuoteMeta(base)+`/s/`, list)
+	entry := regexp.MustCompile(`(?m)^http.*$`).FindString(list)
+	resp2, body := get(t, entry)
+	require.Equal(t, 200, resp2.StatusCode, body)
+	require.Equal(t, "https://site.example/", asked.Load().Get("Referer"))
+}
+
+// A picture before each segment goes with -trim, and only then.
+func TestTrim(t *testing.T) {
+	packet := append([]byte{0x47, 0x40, 0x00, 0x10}, make([]byte, 184)...)
+	media := bytes.Repeat(packet, 20)
+	junk := "GIF89a\x01" + strings.Repeat("\x00", 50) + ";"
+	o := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "image/gif")
+		http.ServeContent(w, r, "1.gif", time.Time{}, strings.NewReader(junk+string(media)))
+	}))
+	defer o.Close()
+	for _, trim := range []bool{false, true} {
+		args := []string{"-allow", "127.0.0.0/8", "-cache", "1MiB"}
+		want := junk + string(media)
+		if trim {
+			args, want = append(args, "-trim"), string(media)
+		}
+		base := start(t, args...)
+		for range 2 {
+			resp, body := get(t, base+"/proxy?url="+url.QueryEscape(o.URL+"/1.gif"))
+			require.Equal(t, 200, resp.StatusCode)
+			require.Equal(t, want, body)
+			require.Equal(t, trim, resp.Header.Get("Content-Type") == "video/mp2t")
+			require.EqualValues(t, len(want), resp.ContentLength)
+		}
 	}
 }
 

@@ -33,6 +33,9 @@ func newHandler(o options) (http.Handler, error) {
 		return nil, err
 	}
 	shared := &cache.Transport{Base: guard.Transport(), Idle: o.wait}
+	if o.trim {
+		shared.Base = origin.Trim(shared.Base, nil)
+	}
 	if o.cache > 0 {
 		shared.Store = cache.NewMemory(o.cache)
 	}
@@ -48,7 +51,7 @@ func newHandler(o options) (http.Handler, error) {
 		return nil, err
 	}
 	chain := func(urls rewrite.Mapper) http.Handler {
-		playlists := &rewrite.Rewriter{Map: urls, Public: o.public, MaxSize: o.maxPlaylist, Unmapped: rewrite.DropUnmapped}
+		playlists := &rewrite.Rewriter{Map: urls, Public: o.public, MaxSize: o.maxPlaylist, Unmapped: rewrite.DropUnmapped, Hints: true, Guides: true}
 		proxy := rangeserve.Handler(&origin.Proxy{
 			Upstream: urls.Upstream, Transport: shared, ModifyResponse: inert(playlists.ModifyResponse),
 			Header: append(origin.DefaultHeader(), o.header...), ResponseHeader: o.header,

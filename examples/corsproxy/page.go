@@ -22,7 +22,7 @@ var pageTemplate = template.Must(template.New("page").Parse(pageHTML))
 type page struct{ links *links }
 
 type pageData struct {
-	Signed, Hidden, Cookies           bool
+	Signed, Hidden, Cookies, List     bool
 	URL, Header, Inherit, Link, Error string
 }
 
@@ -56,6 +56,7 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if err == nil {
 			data.Link, err = p.links.to(data.URL, r.PostFormValue("key"), data.Hidden, up)
 		}
+		data.List = isList(data.URL)
 		switch {
 		case err == errField:
 			data.Error, status = "A header field is a name, a colon and a value.", http.StatusBadRequest
