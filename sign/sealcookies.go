@@ -88,12 +88,26 @@ func (j *jar) take(u *url.URL, lines []string) {
 	}
 }
 
-// isBelow reports whether a host may set cookies for a domain above it. A domain of one label belongs to nobody.
+// isBelow reports whether a host may set cookies for a domain above it.
 func isBelow(host, domain string) bool {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return false
 	}
-	return strings.HasSuffix(host, "."+domain) && strings.Contains(domain, ".")
+	return strings.HasSuffix(host, "."+domain) && !isEverybodys(domain)
+}
+
+// isEverybodys reports whether names below a domain belong to different people: one of one label, and those of two under
+// which most countries that do so sell names. There are others, which only a list of them all knows.
+func isEverybodys(domain string) bool {
+	name, country, found := strings.Cut(domain, ".")
+	if !found || len(country) != 2 {
+		return !found
+	}
+	switch name {
+	case "ac", "co", "com", "edu", "go", "gob", "gov", "gv", "in", "mil", "ne", "net", "nom", "or", "org", "sch":
+		return true
+	}
+	return false
 }
 
 func (j *jar) all() []cookie {

@@ -31,7 +31,8 @@ type Upstream struct {
 	Inherit []string
 
 	// Cookies seals what the origin sets on a playlist, or on the way to it, into the links in that playlist; a later value
-	// replaces an earlier one. They go where RFC 6265 lets them go. At most 16 of 2 KiB together are kept.
+	// replaces an earlier one. They go where RFC 6265 lets them go. Those for a domain of one label, or for one such as co.uk, are
+	// not taken; of other domains under which names are sold nothing is known. At most 16 of 2 KiB together are kept.
 	Cookies bool
 
 	// Hosts may have the credentials too: "cdn.example" (on any port), "cdn.example:8443", "*.cdn.example" (any name below).

@@ -202,6 +202,10 @@ func TestCookiesOfThePlaylistReachItsChildren(t *testing.T) {
 	received(v, "https://a.h.example/live/v.m3u8", "big="+strings.Repeat("x", 3<<10), "sid=3; Path=/")
 	require.Equal(t, "sid=2; lang=en", v.sent("https://a.h.example/live/1.ts").Get("Cookie"), "links stay short")
 
+	received(v, "https://tv.a.co.uk/v.m3u8", "suffix=x; Domain=co.uk; Path=/", "own=y; Domain=a.co.uk; Path=/")
+	require.Equal(t, "", v.sent("https://bank.co.uk/1.ts").Get("Cookie"))
+	require.Equal(t, "own=y", v.sent("https://edge.a.co.uk/1.ts").Get("Cookie"))
+
 	off := visitOf(t, s, must(s.URL("https://h/m.m3u8", sign.Upstream{Header: http.Header{"Referer": {"r"}}})))
 	received(off, "https://h/m.m3u8", "sid=1")
 	require.Empty(t, off.sent("https://h/1.ts").Get("Cookie"))
