@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
+	"github.com/hlsproxy/hlsproxy/internal/coding"
+	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
 // A body longer than MaxBody is kept in slices that begin at multiples of sliceSize, each an Entry of its own and fetched
@@ -29,7 +31,7 @@ func sliceable(resp *http.Response) bool {
 	h := resp.Header
 	name, _ := rules.Strong(h)
 	return resp.StatusCode == http.StatusOK && resp.ContentLength > 0 && h.Get("Accept-Ranges") != "none" &&
-		name != "" && h["Content-Encoding"] == nil
+		name != "" && !coding.Is(h)
 }
 
 // ask turns the header of a fill's request into that for the slice. With a strong validator the origin need not send what
@@ -43,10 +45,10 @@ func (s *slice) ask(h http.Header) {
 
 // check tells whether the origin's answer is the slice: of the same version, for the same viewers.
 func (s *slice) check(o *flight, resp *http.Response) error {
-	h, show := resp.Header, s.shown()
+	h := resp.Header
 	name, value := rules.Strong(s.head.Header)
-	same := resp.StatusCode == http.StatusPartialContent && h.Get("Content-Range") == show && h.Get(name) == value &&
-		h["Content-Encoding"] == nil
+	part, _ := httprange.ParseContentRange(h)
+	same := resp.StatusCode == http.StatusPartialContent && part.String() == s.shown() && h.Get(name) == value && !coding.Is(h)
 	for _, other := range [...]string{"Etag", "Last-Modified"} {
 		if now := h.Get(other); now != "" { // it may be missing (RFC 9110 section 15.3.7)
 			same = same && now == s.head.Header.Get(other)

@@ -222,6 +222,7 @@ func TestSlicesOfDifferentBodiesNeverMix(t *testing.T) {
 		"a tag, and a slice's cookie": {header: []string{"ETag", `"1"`}, part: []string{"ETag", `"1"`, "Set-Cookie", "a=b"}},
 		"a tag, and slices that vary": {header: []string{"ETag", `"1"`}, part: []string{"ETag", `"1"`, "Vary", "X-V"}},
 		"a tag, and an encoded slice": {header: []string{"ETag", `"1"`}, part: []string{"ETag", `"1"`, "Content-Encoding", "br"}},
+		"codings that are none":       {header: []string{"ETag", `"1"`, "Content-Encoding", "aws-chunked", "Vary", "X-V"}, slices: true},
 		"a strong date of variants":   {header: []string{"Last-Modified", old, "Date", "Sun, 01 Nov 2026 10:00:01 GMT", "Vary", "X-V"}, slices: true},
 		"a strong tag of variants":    {header: []string{"ETag", `"1"`, "Vary", "X-V"}, slices: true},
 	} {

@@ -19,6 +19,12 @@ func TestNewRefuses(t *testing.T) {
 		"star and another":              {corsmw.Config{Origins: []string{"*", "https://a.example"}}, "Origins"},
 		"null":                          origin("null"),
 		"null with credentials":         {corsmw.Config{Origins: []string{"null"}, Credentials: true, DangerouslyAllowNull: true}, "Origins"},
+		"local files":                   origin("file://"),
+		"local files with credentials":  {corsmw.Config{Origins: []string{"file://"}, Credentials: true, DangerouslyAllowNull: true}, "Origins"},
+		"path of an app":                origin("app://./"),
+		"blank in an app":               origin("app://a b"),
+		"empty host":                    origin("https://"),
+		"a dot for a host":              origin("https://."),
 		"pattern over http":             origin("http://*.example.com"),
 		"any port over http":            origin("http://example.com:*"),
 		"http with credentials":         {corsmw.Config{Origins: []string{"http://example.com"}, Credentials: true}, "Origins"},
@@ -140,6 +146,14 @@ func TestOrigins(t *testing.T) {
 		"public suffix by name": {corsmw.Config{Origins: []string{"https://*.github.io"}, DangerouslyAllowPublicSuffixes: true},
 			[]string{"https://me.github.io"}, []string{"https://github.io"}},
 		"app": {corsmw.Config{Origins: []string{"capacitor://localhost"}}, []string{"capacitor://localhost"}, []string{"http://localhost"}},
+		"apps of all makes": {corsmw.Config{Credentials: true, Origins: []string{"app://.", "app://", "ionic://localhost", "tauri://localhost", "app://obsidian.md",
+			"http://tauri.localhost", "chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb", "safari-web-extension://0A1B2C3D-0000", "vscode-webview://1a2b",
+			"ms-appx-web://Some.App", "capacitor://localhost:8080"}},
+			[]string{"app://.", "app://", "ionic://localhost", "tauri://localhost", "app://obsidian.md", "http://tauri.localhost",
+				"chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb", "safari-web-extension://0A1B2C3D-0000", "vscode-webview://1a2b", "ms-appx-web://Some.App", "capacitor://localhost:8080"},
+			[]string{"app://..", "app://./", "App://.", "ionic://", "file://", "null", "capacitor://localhost:8081"}},
+		"patterns of apps":    {corsmw.Config{Origins: []string{"app://*.example.com", "capacitor://localhost:*"}}, []string{"app://a.example.com", "capacitor://localhost:1"}, []string{"app://."}},
+		"local files by name": {corsmw.Config{Origins: []string{"file://"}, DangerouslyAllowNull: true}, []string{"file://"}, []string{"file:///", "null"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, err := corsmw.New(c.config)

@@ -29,12 +29,15 @@ type Config struct {
 	//	https://*.example.com      one label below example.com
 	//	https://**.example.com     one label or more below example.com
 	//	https://example.com:*      any port, the default one included; also with the two above
+	//	capacitor://localhost      the pages of an app, exactly as its web view names them: also app://., ionic://localhost,
+	//	                           tauri://localhost, chrome-extension://ID
+	//	null                       nobody's page, and so is file://: see DangerouslyAllowNull
 	//
 	// A pattern over the unencrypted network (http with * in its host, unless that host is this machine) and a pattern
 	// that spans unrelated owners (https://*.com, https://*.co.uk) are faults, unless the fields below allow them.
 	Origins []string
 
-	// Credentials lets pages send cookies and read the answers. Origins may not hold * or null then.
+	// Credentials lets pages send cookies and read the answers. Origins may not hold *, null or file:// then.
 	Credentials bool
 
 	// AllowHeaders are the request fields that a page may set. Nil: those that players send, which are Range, If-Range,
@@ -61,8 +64,8 @@ type Config struct {
 	// PrivateNetwork lets public pages reach this server when it has a private or loopback address.
 	PrivateNetwork bool
 
-	// DangerouslyAllowNull admits the origin "null" in Origins: any sandboxed frame and any local file of anyone. It is
-	// still a fault together with Credentials.
+	// DangerouslyAllowNull admits the origins "null" and "file://" in Origins: any sandboxed frame and any local file of
+	// anyone. They are still a fault together with Credentials.
 	DangerouslyAllowNull bool
 
 	// DangerouslyAllowInsecure admits http where it is otherwise a fault: patterns, and any http origin with Credentials.

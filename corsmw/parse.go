@@ -30,11 +30,11 @@ func (m *Middleware) addOrigin(c Config, s string) string {
 	case s == "*":
 		m.any = true
 		return ""
-	case s == "null" && c.Credentials:
-		return "with Credentials would let any sandboxed frame act for its visitors"
-	case s == "null" && !c.DangerouslyAllowNull:
+	case isNobody(s) && c.Credentials:
+		return "with Credentials would let any sandboxed frame or local file act for its visitors"
+	case isNobody(s) && !c.DangerouslyAllowNull:
 		return "is the origin of any sandboxed frame or local file, whoever wrote it"
-	case s == "null":
+	case isNobody(s):
 		m.origins.exact[s] = struct{}{}
 		return ""
 	}
@@ -53,6 +53,22 @@ func (m *Middleware) addOrigin(c Config, s string) string {
 	return ""
 }
 
+// isNobody reports what browsers send for frames and files that are nobody's; some web views call a file by its scheme.
+func isNobody(s string) bool { return s == "null" || s == "file://" }
+
+// isApp reports a scheme that only an app can have for its pages. What it calls a host is of its own making: app://. is one.
+func isApp(scheme string) bool { return scheme != "http" && scheme != "https" }
+
+// isAppHost reports a host as web views send it, with its port; it may be empty.
+func isAppHost(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !isAlnum(c) && (c < 'A' || c > 'Z') && strings.IndexByte("-._~!$&'()+,;=%:[]", c) < 0 {
+			return false
+		}
+	}
+	return len(s) <= maxHost
+}
+
 // parse splits an origin, with wildcards or without, and reports what no browser would send.
 func parse(s string) (p pattern, reason string) {
 	scheme, rest, ok := strings.Cut(s, "://")
@@ -60,6 +76,10 @@ func parse(s string) (p pattern, reason string) {
 		return p, "does not begin with a scheme in lower case and ://"
 	}
 	p.scheme = scheme + "://"
+	if isApp(scheme) && isAppHost(rest) {
+		p.host = rest
+		return p, ""
+	}
 	if strings.ContainsAny(rest, "/?#@\\") {
 		return p, "has more than scheme, host and port: browsers send no path, not even a final /"
 	}

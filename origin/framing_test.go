@@ -62,7 +62,9 @@ func TestFramingFaultsAtTheHeader(t *testing.T) {
 		"length and identity":         {faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: identity\r\n\r\nabc")}, 200, "abc"},
 		"more bytes than it said":     {faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcdef")}, 200, "abc"},
 		"until the connection closes": {faultorigin.Script{Raw: []byte("HTTP/1.0 200 OK\r\n\r\nabc")}, 200, "abc"},
-		"negative length":             {faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\nabc")}, 502, ""},
+		"negative length":             {faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\nabc")}, 200, "abc"},
+		"negative length and chunked": {faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\nContent-Length: -1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")}, 502, ""},
+		"a length and more":           {faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\nContent-Length: 3;\r\n\r\nabc")}, 200, "abc"},
 		"never answers":               {faultorigin.Script{Hang: true}, 504, ""},
 		"switches protocols":          {faultorigin.Script{Raw: []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")}, 502, ""},
 		"endless header": {faultorigin.Script{Func: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/internal/coding"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 	"github.com/hlsproxy/hlsproxy/internal/hop"
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
@@ -108,6 +109,7 @@ var errPartial = &statusError{status: http.StatusBadGateway, text: "upstream sen
 // the right ones. One that holds the whole body is a 200, whatever was asked for. Bytes of a part that does not say how many
 // there are get counted.
 func (f *fetch) checkPartial(resp *http.Response) error {
+	httprange.Mend(resp)
 	if resp.StatusCode == http.StatusOK {
 		delete(resp.Header, "Content-Range") // some servers send it with everything
 	}
@@ -115,9 +117,10 @@ func (f *fetch) checkPartial(resp *http.Response) error {
 		return nil
 	}
 	c, ok := httprange.ParseContentRange(resp.Header)
-	field, asked := httprange.Asked(f.sent)
+	field, _ := httprange.Asked(f.sent)
+	spec, asked := httprange.ParseOne(field)
 	known := resp.ContentLength >= 0
-	if ok && asked && isFor(c, field) && (!known || resp.ContentLength == c.Length()) {
+	if ok && asked && c.Answers(spec) && (!known || resp.ContentLength == c.Length()) {
 		if !known {
 			resp.Body = httprange.Exact(resp.Body, c.Length())
 		}
@@ -127,18 +130,6 @@ func (f *fetch) checkPartial(resp *http.Response) error {
 		return nil
 	}
 	return errPartial
-}
-
-// isFor reports a part that answers a Range.
-func isFor(c httprange.ContentRange, field string) bool {
-	asked, ok := httprange.ParseOne(field)
-	switch {
-	case !ok:
-		return false
-	case asked.First < 0:
-		return c.Size < 0 || c.Last == c.Size-1 && c.First == max(0, c.Size-asked.Last)
-	}
-	return c.First == asked.First && (asked.Last < 0 || c.Last <= asked.Last)
 }
 
 // insteadOfHead answers a HEAD that upstream refuses by way of a GET for one byte, as players that ask by HEAD first give
@@ -171,7 +162,7 @@ func (f *fetch) insteadOfHead(refused *http.Response) (*http.Response, error) {
 // patience.
 func refusesHead(status int) bool {
 	switch status {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
+	case http.StatusNoContent, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
 		http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusLengthRequired,
 		http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusNotImplemented:
 		return true
@@ -187,8 +178,10 @@ func headOf(resp *http.Response) *http.Response {
 	switch {
 	case resp.StatusCode == http.StatusOK:
 		length = resp.ContentLength
-	case resp.StatusCode == http.StatusPartialContent && ok:
-		length = c.Size
+	case resp.StatusCode == http.StatusPartialContent:
+		if ok {
+			length = c.Size
+		}
 	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && empty:
 		length = 0
 	default:
@@ -235,18 +228,10 @@ func (r *recently) has(host string) bool {
 // mendCoding takes content codings off the header that are none, or that the body does not have: players look at the bytes
 // (RFC 9110 section 8.4; origins write aws-chunked, utf-8, binary and worse). What may be there stays.
 func mendCoding(resp *http.Response) error {
-	lines := resp.Header["Content-Encoding"]
-	if len(lines) == 0 {
+	if len(resp.Header["Content-Encoding"]) == 0 {
 		return nil
 	}
-	var codings []string
-	for _, line := range lines {
-		for c := range strings.SplitSeq(line, ",") {
-			if c = strings.ToLower(strings.TrimSpace(c)); isCoding(c) {
-				codings = append(codings, c)
-			}
-		}
-	}
+	codings := coding.List(resp.Header)
 	if len(codings) > 0 && resp.Request.Method != http.MethodHead && hasBody(resp.StatusCode) && resp.StatusCode != http.StatusPartialContent {
 		first, err := peek(resp)
 		if err != nil && err != io.EOF {
@@ -254,21 +239,8 @@ func mendCoding(resp *http.Response) error {
 		}
 		codings = applied(codings, first)
 	}
-	if len(codings) == 0 {
-		delete(resp.Header, "Content-Encoding")
-	} else {
-		resp.Header["Content-Encoding"] = []string{strings.Join(codings, ", ")}
-	}
+	coding.Set(resp.Header, codings)
 	return nil
-}
-
-// isCoding reports the content codings of the IANA registry.
-func isCoding(c string) bool {
-	switch c {
-	case "gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd", "dcb", "dcz", "exi", "pack200-gzip", "aes128gcm":
-		return true
-	}
-	return false
 }
 
 // peeked is how many bytes are enough to tell what a body is.
@@ -309,7 +281,7 @@ func applied(codings []string, first []byte) []string {
 	if n < 0 {
 		return nil
 	}
-	isGzip := codings[n] == "gzip" || codings[n] == "x-gzip"
+	isGzip := codings[n] == "gzip"
 	switch {
 	case isGzip && !bytes.HasPrefix(first, []byte{0x1f, 0x8b}),
 		codings[n] == "zstd" && !bytes.HasPrefix(first, []byte{0x28, 0xb5, 0x2f, 0xfd}),

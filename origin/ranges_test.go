@@ -92,8 +92,10 @@ func TestWrongPartialAnswers(t *testing.T) {
 		ok           bool
 	}{
 		"nobody asked":        {"", "bytes 0-2/10", "abc", false},
-		"nobody asked, */3":   {"", "bytes 0-2/*", "abc", false},
-		"without a range":     {"bytes=0-2", "", "abc", false},
+		"without a range":     {"bytes=0-2", "", "abc", true},
+		"without, another":    {"bytes=0-3", "", "abc", false},
+		"misspelt":            {"bytes=5-7", "bytes=5-7/10", "abc", true},
+		"misspelt, other":     {"bytes=5-7", "4 - 6 / 10", "abc", false},
 		"other bytes":         {"bytes=5-7", "bytes 0-2/10", "abc", false},
 		"more than asked":     {"bytes=5-6", "bytes 5-7/10", "abc", false},
 		"length of another":   {"bytes=5-7", "bytes 5-7/10", "abcd", false},
@@ -192,6 +194,10 @@ func TestHeadThatUpstreamRefuses(t *testing.T) {
 		"not acceptable":     {406, faultorigin.Script{Ranges: true, Body: make([]byte, size)}, 200, size},
 		"wants a length":     {411, faultorigin.Script{Body: make([]byte, size)}, 200, size},
 		"wants a type":       {415, faultorigin.Script{Body: make([]byte, size)}, 200, size},
+		"has nothing to say": {204, faultorigin.Script{Ranges: true, Body: make([]byte, size)}, 200, size},
+		"misspelt range":     {405, faultorigin.Script{Status: 206, Header: http.Header{"Content-Range": {"bytes=0-0/1000"}}, Body: []byte("x")}, 200, size},
+		"unreadable range":   {405, faultorigin.Script{Status: 206, Header: http.Header{"Content-Range": {"x"}}, Body: []byte("x")}, 200, -1},
+		"really empty":       {204, faultorigin.Script{Status: 204}, 204, -2},
 		"breaks on HEAD":     {500, faultorigin.Script{Ranges: true, Body: make([]byte, size)}, 200, size},
 		"wants patience":     {429, faultorigin.Script{Body: make([]byte, size)}, 429, -2},
 		"overloaded":         {503, faultorigin.Script{Body: make([]byte, size)}, 503, -2},

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/hlsproxy/hlsproxy/internal/coding"
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
@@ -142,7 +143,7 @@ func (t *trim) whole(r *http.Request) (*http.Response, error) {
 
 // trimmed takes the prefix off a whole answer.
 func (t *trim) trimmed(r *http.Request, resp *http.Response) (*http.Response, error) {
-	if !httprange.MakeWhole(resp) || resp.StatusCode != http.StatusOK || isCoded(resp.Header) {
+	if !httprange.MakeWhole(resp) || resp.StatusCode != http.StatusOK || coding.Is(resp.Header) {
 		return resp, nil
 	}
 	size := resp.ContentLength
@@ -300,7 +301,7 @@ func (t *trim) probe(r *http.Request) (c *cutoff, resp *http.Response, err error
 		return nil, resp, nil
 	}
 	part, ok := httprange.ParseContentRange(resp.Header)
-	if !ok || part.First != 0 || part.Last != trimWindow-1 && part.Last != part.Size-1 || part.Last >= trimWindow || isCoded(resp.Header) {
+	if !ok || part.First != 0 || part.Last != trimWindow-1 && part.Last != part.Size-1 || part.Last >= trimWindow || coding.Is(resp.Header) {
 		return nil, nil, nil
 	}
 	_, found, err := t.look(resp, part.Length())
@@ -316,7 +317,7 @@ func (t *trim) probe(r *http.Request) (c *cutoff, resp *http.Response, err error
 // head answers a HEAD, by way of a GET where the body is not known.
 func (t *trim) head(r *http.Request) (*http.Response, error) {
 	resp, err := t.ask(r, http.MethodHead, nil)
-	if err != nil || !httprange.MakeWhole(resp) || resp.StatusCode != http.StatusOK || isCoded(resp.Header) {
+	if err != nil || !httprange.MakeWhole(resp) || resp.StatusCode != http.StatusOK || coding.Is(resp.Header) {
 		return resp, err
 	}
 	c, ok := t.known.get(r)

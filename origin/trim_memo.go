@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/hlsproxy/hlsproxy/internal/coding"
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
@@ -106,7 +107,7 @@ func (c cutoff) shift(s httprange.Spec) (httprange.Spec, error) {
 func (c cutoff) cut(resp *http.Response, asked httprange.Spec) bool {
 	part, ok := httprange.ParseContentRange(resp.Header)
 	if !ok || part.First != asked.First || asked.Last >= 0 && part.Last > asked.Last || part.Size >= 0 && c.size >= 0 && part.Size != c.size ||
-		!c.isOf(resp.Header) || isCoded(resp.Header) {
+		!c.isOf(resp.Header) || coding.Is(resp.Header) {
 		return false
 	}
 	length := part.Length()
@@ -146,18 +147,6 @@ func setLength(resp *http.Response, n int64) {
 	if n >= 0 {
 		resp.Header["Content-Length"] = []string{strconv.FormatInt(n, 10)}
 	}
-}
-
-// isCoded reports a content coding that is one: the body's first bytes are not the media's.
-func isCoded(h http.Header) bool {
-	for _, line := range h["Content-Encoding"] {
-		for c := range strings.SplitSeq(line, ",") {
-			if isCoding(strings.ToLower(strings.TrimSpace(c))) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // cutoffs remembers the last version of each URL, of the last few thousand.

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/hlsproxy/hlsproxy/internal/coding"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
@@ -179,8 +180,7 @@ func (c *cutter) finish() {
 
 // cuttable reports whether a 200 with this header may become a 206.
 func cuttable(h http.Header) bool {
-	encoding := field(h, "Content-Encoding")
-	return (encoding == "" || encoding == "identity") && len(h["Content-Range"]) == 0 && field(h, "Accept-Ranges") != "none"
+	return !coding.Is(h) && len(h["Content-Range"]) == 0 && field(h, "Accept-Ranges") != "none"
 }
 
 // ensureType sets a Content-Type where the inner handler leaves it to net/http, which would guess it from the bytes in

@@ -70,6 +70,17 @@ func TestHandlerLeavesWhole(t *testing.T) {
 	}
 }
 
+// TestHandlerCutsWhatIsNotEncoded: origins write there what is no content coding.
+func TestHandlerCutsWhatIsNotEncoded(t *testing.T) {
+	body := bodyOf(1000)
+	for _, none := range []string{"", "identity", "aws-chunked", "utf-8", "none"} {
+		a := ask(t, "GET", start(t, handled(body, 300, "Content-Type: video/mp4", "Content-Length: 1000", "Content-Encoding: "+none)), "Range: bytes=5-9")
+		require.NoError(t, a.err)
+		require.Equal(t, 206, a.StatusCode, none)
+		require.Equal(t, body[5:10], a.body)
+	}
+}
+
 // TestHandlerPasses: an answer that is no 200 is next's own affair.
 func TestHandlerPasses(t *testing.T) {
 	for _, c := range []struct {

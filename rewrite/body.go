@@ -8,40 +8,10 @@ import (
 	"compress/zlib"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
-	"strings"
 )
 
 const maxSize = 8 << 20
-
-// codings are the content codings of a response, without what is none: object stores and frameworks write there what they
-// like. gzip twice is how some middleware marks what it has passed on.
-func codings(h http.Header) (all []string) {
-	for coding := range strings.SplitSeq(strings.ToLower(strings.Join(h["Content-Encoding"], ",")), ",") {
-		switch coding = strings.TrimSpace(coding); coding {
-		case "x-gzip":
-			coding = "gzip"
-		case "gzip", "deflate", "br", "zstd", "compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip":
-		default:
-			continue
-		}
-		all = append(all, coding)
-	}
-	return all
-}
-
-// dropCodings takes what is no content coding out of the header.
-func (d *document) dropCodings() {
-	real := codings(d.resp.Header)
-	if len(real) == 0 {
-		d.resp.Header.Del("Content-Encoding")
-		return
-	}
-	if n := strings.Count(strings.Join(d.resp.Header["Content-Encoding"], ","), ",") + 1; n != len(real) {
-		d.resp.Header.Set("Content-Encoding", strings.Join(real, ", "))
-	}
-}
 
 // limit is the most bytes that a document may have.
 func (d *document) limit() int64 {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/hlsproxy/hlsproxy/internal/coding"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 	"github.com/hlsproxy/hlsproxy/internal/httpstatus"
 )
@@ -43,7 +44,7 @@ func (c *capture) WriteHeader(status int) {
 	c.status = status
 	c.doc.resp = &http.Response{StatusCode: status, Header: c.Header()}
 	c.hint = c.doc.hint()
-	coded := codings(c.Header())
+	coded := coding.List(c.Header())
 	switch {
 	case !hasDocument(status) || c.hint == mediaHint || c.hint == noHint && len(coded) > 0:
 		c.pass()

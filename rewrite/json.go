@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+
+	"github.com/hlsproxy/hlsproxy/internal/coding"
 )
 
 // rewriteJSON rewrites the response if it is an asset list or a steering manifest. Any other, also one that is too
@@ -28,7 +30,7 @@ func (d *document) rewriteJSON() error {
 // rewriteText rewrites a document by what its text is.
 func (d *document) rewriteText(raw []byte) (done bool, _ error) {
 	s := &source{body: io.NopCloser(bytes.NewReader(raw))}
-	plain, err := decoder(codings(d.resp.Header), s)
+	plain, err := decoder(coding.List(d.resp.Header), s)
 	if err != nil {
 		return false, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hlsproxy/hlsproxy/internal/coding"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
@@ -20,10 +21,10 @@ import (
 //
 // Only a response with status 200 is looked at. Its first bytes decide what it is; the Content-Type and the extension are
 // hints. It is a playlist if it begins with #EXTM3U, behind a byte order mark and blanks. Where a playlist is expected, by
-// type or by the extension .m3u8 or .m3u, it also is one if #EXTM3U comes later in a text, or if it is a list of absolute
-// URLs, one a line (then it keeps its type). What is media, a key or captions by its first bytes passes as it came, under
-// a type of its own. A body is read no further than its first byte that differs, and not at all if both its type and its
-// extension say that it is media.
+// type or by the extension .m3u8 or .m3u, it also is one if #EXTM3U comes later in a text, or if it is a list of URLs or
+// of names of media, one a line (then it keeps its type). What is media, a key or captions by its first bytes passes as it
+// came, under a type of its own, and so does any other text that only its type calls a playlist. A body is read no further
+// than its first byte that differs.
 //
 // A WebVTT track whose first cue is the URL of a picture ("a.jpg#xywh=0,0,160,90") is one of thumbnails: its pictures are
 // rewritten like the URIs of a playlist, their fragments stay. Captions keep every byte.
@@ -33,8 +34,8 @@ import (
 // the response has the type application/vnd.apple.mpegurl, the length of the new body, and none of the header fields that
 // described the old one; a response to HEAD has the same, without a length.
 //
-// The error has status 502 where a playlist was expected and HTML, JSON or a text that is none came (the error says how it
-// begins), or one that is larger than MaxSize, or in an unknown encoding; other errors are those of reading the body and
+// The error has status 502 where a playlist was expected and HTML, JSON or, by its extension, a text that is none came (the
+// error says how it begins), or one that is larger than MaxSize, or in an unknown encoding; other errors are those of reading the body and
 // of Append.
 func (rw *Rewriter) ModifyResponse(resp *http.Response) error {
 	d := &document{rw: rw, resp: resp, ctx: context.Background(), relation: mapped}
@@ -43,9 +44,12 @@ func (rw *Rewriter) ModifyResponse(resp *http.Response) error {
 		d.path = req.URL.Path
 	}
 	if len(resp.Header["Content-Encoding"]) > 0 {
-		d.dropCodings()
+		coding.Set(resp.Header, coding.List(resp.Header))
 	}
-	if !hasDocument(resp.StatusCode) || d.hint() == mediaHint && len(resp.Header["Content-Encoding"]) == 0 {
+	if !hasDocument(resp.StatusCode) {
+		return nil
+	}
+	if d.hint() == mediaHint && len(resp.Header["Content-Encoding"]) == 0 && (req != nil && req.Method == http.MethodHead || !d.look()) {
 		return nil // nearly all there is, and worth no more work
 	}
 	if req != nil {
@@ -95,7 +99,7 @@ type document struct {
 func (d *document) modify() error {
 	hint := d.hint()
 	if hint == mediaHint {
-		hint = noHint // it has a Content-Encoding
+		hint = noHint // it has a Content-Encoding, or begins as a playlist may
 	}
 	switch {
 	case d.head:
@@ -144,8 +148,15 @@ func (d *document) rewritePlaylist(s *source) error {
 	}
 	list := false
 	if !looksLikePlaylist(text) {
-		if list = hls.Sniff(text, true) == hls.List; !list {
+		k := hls.Sniff(text, true)
+		if list = k == hls.List; !list && (d.namesPlaylist() || k.IsDocument()) {
 			return wrong(text)
+		}
+		if !list { // whatever it is, it is labelled as a playlist
+			d.replace(text)
+			d.relabel(len(text))
+			d.resp.Header.Set("Content-Type", otherType(d.path, text))
+			return nil
 		}
 	}
 	const growth = 2 // a guess that spares most playlists a second allocation
@@ -157,11 +168,16 @@ func (d *document) rewritePlaylist(s *source) error {
 	label := d.resp.Header.Get("Content-Type")
 	d.replace(out)
 	d.describe(len(out))
-	if list && hls.ByType(label) == hls.Playlist {
-		d.resp.Header.Set("Content-Type", label) // players tell lists by it from what they take for HLS
+	if list { // players tell lists by their label from what they take for HLS
+		if hls.ByType(label) != hls.Playlist {
+			label = listType
+		}
+		d.resp.Header.Set("Content-Type", label)
 	}
 	return nil
 }
+
+const listType = "audio/x-mpegurl"
 
 // pass is what is to be known for a text of that length.
 func (d *document) pass(length int) pass {

@@ -96,7 +96,10 @@ func TestModifyResponseRecognisesPlaylists(t *testing.T) {
 		"as deflate":            {at + "x.m3u8", "", "deflate", small, smallMapped, 0},
 		"a list":                {at + "x.m3u", "audio/x-mpegurl", "", "https://cdn.example/live/1.mp3\n", "/p/1.mp3\n", 0},
 		"a list, with comments": {at + "x.m3u", "", "", "# my radio\nhttps://cdn.example/live/1.mp3\r\n2.mp3\r\n", "# my radio\n/p/1.mp3\r\n/p/ch1/2.mp3\r\n", 0},
-		"audio":                 {at + "x.aac", "audio/aac", "", small, small, 0},
+		"a list of names":       {at + "x.m3u", "", "", "#EXTINF:5,\xe9t\xe9\n1 - one.mp3\r\n\r\n/live/b/2.ogg?x=1\n", "#EXTINF:5,\xe9t\xe9\n/p/ch1/1%20-%20one.mp3\r\n\r\n/p/b/2.ogg?x=1\n", 0},
+		"as its own media":      {at + "x.aac", "audio/aac", "", small, smallMapped, 0},
+		"as a segment":          {at + "x.ts", "video/mp2t", "", "\n" + small, "\n" + smallMapped, 0},
+		"nearly a segment":      {at + "x.ts", "video/mp2t", "", "#EXTM3", "#EXTM3", 0},
 		"html":                  {at + "x", "text/html", "", "<html>" + small, "<html>" + small, 0},
 		"nearly":                {at + "x", "text/plain", "", "#EXTM3", "#EXTM3", 0},
 		"nearly, half BOM":      {at + "x", "text/plain", "", "\xef\xbb#EXTM3U", "\xef\xbb#EXTM3U", 0},
@@ -143,9 +146,11 @@ func TestModifyResponseRecognisesPlaylists(t *testing.T) {
 				require.Equal(t, before, resp.Header)
 				return
 			}
-			if c.mediaType != "audio/x-mpegurl" {
-				require.Equal(t, "application/vnd.apple.mpegurl", resp.Header.Get("Content-Type"))
+			want := "application/vnd.apple.mpegurl"
+			if strings.HasPrefix(name, "a list") {
+				want = "audio/x-mpegurl"
 			}
+			require.Equal(t, want, resp.Header.Get("Content-Type"))
 			require.Empty(t, resp.Header.Get("Content-Encoding"))
 			require.EqualValues(t, len(body), resp.ContentLength)
 		})

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"strings"
 
+	"github.com/hlsproxy/hlsproxy/internal/coding"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
@@ -16,7 +16,7 @@ const (
 	noHint       hint = iota
 	playlistHint      // of a document that is rewritten
 	jsonHint          // of one that may be
-	mediaHint         // by label and by name: not worth a look
+	mediaHint         // by label and by name: worth a look at the first byte
 )
 
 func (d *document) hint() hint {
@@ -36,6 +36,9 @@ func (d *document) hint() hint {
 func (d *document) namesMedia() bool {
 	return isMediaPath(d.path)
 }
+
+// namesPlaylist tells whether by its name a body is a playlist.
+func (d *document) namesPlaylist() bool { return hls.ByName(d.path) == hls.Playlist }
 
 // verdict is what the first bytes of a body say of it.
 type verdict uint8
@@ -61,15 +64,15 @@ func (d *document) judge(hint hint, first []byte, whole bool) verdict {
 		return isCaptions
 	case hint != playlistHint:
 		return isOther
-	case d.namesMedia() && len(first) > 0:
+	case d.namesMedia():
 		return isOther // under the label of a playlist
 	}
 	switch k := hls.Sniff(first, whole); {
 	case k == hls.List:
 		return isPlaylist
-	case k.IsMedia(), k == hls.Key && !isPrintable(first):
+	case k.IsMedia(), k == hls.Key && !isPrintable(first), k == hls.Key && !d.namesPlaylist():
 		return isOther
-	case k.IsDocument(), len(first) == 0:
+	case k.IsDocument():
 		return isWrong
 	case k == hls.Unknown && !whole && len(first) < hls.SniffLen:
 		return undecided
@@ -122,7 +125,7 @@ func (d *document) sniff(s *source, hint hint) (verdict, error) {
 		return isOther, nil
 	}
 	var err error
-	if s.plain, err = decoder(codings(d.resp.Header), s); err != nil {
+	if s.plain, err = decoder(coding.List(d.resp.Header), s); err != nil {
 		return undecided, err
 	}
 	buf := make([]byte, min(step, hls.SniffLen))
@@ -149,7 +152,7 @@ func (d *document) putBack(s *source) {
 	if to, ok := s.body.(io.WriterTo); ok {
 		d.resp.Body = &rewoundWriterTo{r, to}
 	}
-	real := codings(d.resp.Header)
+	real := coding.List(d.resp.Header)
 	if len(real) > 0 && real[len(real)-1] == "gzip" && s.seen.Len() > 1 && !bytes.HasPrefix(s.seen.Bytes(), []byte(gzipMagic)) {
 		d.resp.Header.Del("Content-Encoding")
 	}
@@ -161,26 +164,75 @@ func wrong(first []byte) error {
 	return badGateway(fmt.Sprintf("response is no playlist: it begins with %q", first[:min(len(first), words)]), nil)
 }
 
+// look looks at the first byte of a body that by label and name is media, and tells whether a playlist can begin so.
+func (d *document) look() bool {
+	resp := d.resp
+	if resp.Body == nil || resp.ContentLength > d.limit() || resp.ContentLength >= 0 && resp.ContentLength < int64(len(magic)) {
+		return false
+	}
+	l := &looked{body: resp.Body}
+	for l.left == 0 && l.err == nil {
+		l.left, l.err = l.body.Read(l.first[:])
+	}
+	if l.err == io.EOF {
+		l.err = nil
+	}
+	resp.Body = l
+	if _, ok := l.body.(io.WriterTo); ok {
+		resp.Body = (*lookedWriterTo)(l)
+	}
+	return l.left > 0 && hls.MayStartPlaylist(l.first[0])
+}
+
+// looked is a body whose first byte has been read.
+type looked struct {
+	body  io.ReadCloser
+	err   error
+	left  int // of first
+	first [1]byte
+}
+
+func (l *looked) Read(p []byte) (int, error) {
+	if l.left > 0 && len(p) > 0 {
+		l.left = 0
+		return copy(p, l.first[:]), nil
+	}
+	if l.err != nil {
+		return 0, l.err
+	}
+	return l.body.Read(p)
+}
+
+func (l *looked) Close() error { return l.body.Close() }
+
+// lookedWriterTo is to looked what rewoundWriterTo is to rewound.
+type lookedWriterTo looked
+
+func (l *lookedWriterTo) Read(p []byte) (int, error) { return (*looked)(l).Read(p) }
+
+func (l *lookedWriterTo) Close() error { return l.body.Close() }
+
+func (l *lookedWriterTo) WriteTo(w io.Writer) (n int64, err error) {
+	if l.left > 0 {
+		l.left = 0
+		if _, err = w.Write(l.first[:]); err != nil {
+			return 0, err
+		}
+		n = 1
+	}
+	if l.err != nil {
+		return n, l.err
+	}
+	m, err := l.body.(io.WriterTo).WriteTo(w)
+	return n + m, err
+}
+
 // otherType is the label of what came with that of a playlist.
 func otherType(path string, first []byte) string {
 	if isMediaPath(path) {
 		return hls.TypeByName(path)
 	}
-	switch hls.Sniff(first, false) {
-	case hls.Video:
-		if first[0] == 0x47 {
-			return "video/mp2t"
-		}
-		return "video/mp4"
-	case hls.Audio:
-		if strings.HasPrefix(string(first), "ID3") {
-			return "audio/mpeg"
-		}
-		return "audio/aac"
-	case hls.Captions:
-		return "text/vtt"
-	}
-	return hls.DefaultType
+	return hls.TypeOf(first)
 }
 
 // rewound is a body whose beginning has been read.

@@ -13,10 +13,10 @@ type Kind uint8
 const (
 	Unknown  Kind = iota // nothing tells
 	Playlist             // an HLS playlist
-	List                 // a plain list of absolute URLs, without #EXTM3U: the other file called .m3u
+	List                 // a plain list of URLs or names of media, without #EXTM3U: the other file called .m3u
 	Video                // a segment, a section, a film
 	Audio
-	Captions // WebVTT, TTML, SRT
+	Captions // WebVTT, TTML, SRT, ASS
 	Image    // a picture, which can be a segment too: thumbnails
 	Data     // by its name a segment or a key
 	Key      // a decryption key

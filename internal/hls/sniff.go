@@ -34,6 +34,39 @@ func StartsPlaylist(first []byte) (is, known bool) {
 	return false, len(first) >= SniffLen
 }
 
+// TypeOf is the media type of a body by its first bytes, or DefaultType.
+func TypeOf(first []byte) string {
+	text := skipBlank(first)
+	switch k := Sniff(first, false); {
+	case k == Video && startsTS(first):
+		return "video/mp2t"
+	case k == Video:
+		return "video/mp4"
+	case k == Audio && (bytes.HasPrefix(first, []byte("ID3")) || startsMPEGAudio(first)):
+		return "audio/mpeg"
+	case k == Audio:
+		return "audio/aac"
+	case k == Captions && bytes.HasPrefix(text, []byte("WEBVTT")):
+		return "text/vtt"
+	case k == Captions && text[0] == '<':
+		return "application/ttml+xml"
+	case k == Captions && text[0] == '[':
+		return "text/x-ssa"
+	case k == Captions:
+		return "application/x-subrip"
+	}
+	return DefaultType
+}
+
+// MayStartPlaylist tells of which first bytes StartsPlaylist wants to see more.
+func MayStartPlaylist(first byte) bool {
+	switch first {
+	case magic[0], bom[0], ' ', '\t', '\r', '\n', '\f':
+		return true
+	}
+	return false
+}
+
 // skipBlank takes a byte order mark, blanks and blank lines off.
 func skipBlank(text []byte) []byte {
 	return bytes.TrimLeft(bytes.TrimPrefix(text, []byte(bom)), " \t\r\n\f")
@@ -51,10 +84,24 @@ func Sniff(first []byte, whole bool) Kind {
 		return Playlist
 	case whole && (len(first) == 16 || len(first) == 32):
 		return keyOr(first, text)
-	case !isText(first, whole):
-		return binaryKind(first)
+	case isText(first, whole):
+		return textKind(text, whole)
 	}
-	return textKind(text, whole)
+	k := binaryKind(first)
+	if k == Unknown && isPrintable(first) && startsList(text, whole) {
+		return List // in Latin-1, as .m3u once was
+	}
+	return k
+}
+
+// isPrintable reports bytes without control characters other than blanks.
+func isPrintable(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' && c != '\n' && c != '\r' && c != '\t' && c != '\f' || c == 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 // keyOr tells a body that is as long as a key from a text of that length. Some keys are all letters.
@@ -96,13 +143,13 @@ func textKind(text []byte, whole bool) Kind {
 	switch {
 	case len(text) == 0:
 		return Unknown
-	case bytes.HasPrefix(text, []byte("WEBVTT")):
+	case bytes.HasPrefix(text, []byte("WEBVTT")), bytes.HasPrefix(text, []byte("[Script Info]")), startsSRT(text):
 		return Captions
 	case text[0] == '<':
 		return markup(text)
 	case startsJSON(text):
 		return JSON
-	case startsList(text):
+	case startsList(text, whole):
 		return List
 	case !whole && len(text) < 8:
 		return Unknown
@@ -150,16 +197,54 @@ func startsJSON(text []byte) bool {
 	return false
 }
 
-// startsList reports a text whose first line, comments aside, is an absolute URL.
-func startsList(text []byte) bool {
-	for len(text) > 0 && text[0] == '#' {
+// startsSRT reports SubRip captions: a number, and in the next line when they are shown.
+func startsSRT(text []byte) bool {
+	n := 0
+	for n < len(text) && text[n]-'0' <= 9 {
+		n++
+	}
+	line := skipBlank(text[n:])
+	end := bytes.IndexAny(line, "\r\n")
+	if end < 0 {
+		end = len(line)
+	}
+	from, _, shown := bytes.Cut(line[:end], []byte("-->"))
+	return n > 0 && len(line) < len(text)-n && shown && len(from) > 0 && from[0]-'0' <= 9 && bytes.IndexByte(from, ':') > 0
+}
+
+// startsList reports a text whose first line, comments aside, is an absolute URL, or whose lines are names of media
+// up to such a URL.
+func startsList(text []byte, whole bool) bool {
+	named := false
+	for len(text) > 0 {
 		end := bytes.IndexAny(text, "\r\n")
 		if end < 0 {
-			return false
+			end = len(text)
 		}
+		line, isWhole := bytes.TrimRight(text[:end], " \t\f"), end < len(text) || whole
 		text = skipBlank(text[end:])
+		switch {
+		case line[0] == '#':
+		case hasPrefixFold(line, "http://"), hasPrefixFold(line, "https://"):
+			return true
+		case !isWhole:
+			return named
+		case !namesEntry(line):
+			return false
+		default:
+			named = true
+		}
 	}
-	return hasPrefixFold(text, "http://") || hasPrefixFold(text, "https://")
+	return named
+}
+
+// namesEntry reports a line of a list that is a name or a URL of media or of a playlist. Sentences can end like one.
+func namesEntry(line []byte) bool {
+	if i := bytes.IndexAny(line, "?#|"); i > 0 {
+		line = line[:i]
+	}
+	k := ByName(line)
+	return k.IsMedia() || k == Playlist && bytes.IndexByte(line, ' ') < 0
 }
 
 func binaryKind(b []byte) Kind {

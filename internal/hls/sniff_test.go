@@ -71,7 +71,17 @@ func TestSniff(t *testing.T) {
 		{"JSON of 16 bytes", `{"error":"nope"}`, hls.JSON},
 		{"JSON array", "[{\"ASSETS\":1}]", hls.JSON},
 		{"empty JSON", "{}", hls.JSON},
-		{"subtitles that begin like an array", "[Script Info]\nTitle: x\n", hls.Plain},
+		{"subtitles that begin like an array", "[Script Info]\nTitle: x\n", hls.Captions},
+		{"SubRip", "1\r\n00:00:01,000 --> 00:00:02,000\r\nHi\r\n", hls.Captions},
+		{"SubRip without hours, cut short", "\ufeff12\n00:01.0 -->", hls.Captions},
+		{"a number and an arrow", "12 --> 13\n", hls.Plain},
+		{"a number and another", "12\n13 --> 14\n", hls.Plain},
+		{"list of names", "a.mp3\r\nb/c.ts?x=1\n\n01 - d.ogg", hls.List},
+		{"list of names in Latin-1", "#EXTINF:1,\xe9\n\xe9t\xe9.mp3\n", hls.List},
+		{"list of playlists", "low.m3u8\nhigh.m3u8\n", hls.List},
+		{"list of a name and a URL", "a.mp3\nhttps://h/b\n", hls.List},
+		{"text that names media", "a.mp3\nis missing\n", hls.Plain},
+		{"text about a playlist", "cannot find a.m3u8\n", hls.Plain},
 		{"JPEG", "\xff\xd8\xff\xe0\x00\x10JFIF\x00", hls.Image},
 		{"PNG", "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00", hls.Image},
 		{"GIF", "GIF89a\x01\x00\x01\x00", hls.Image},
@@ -96,6 +106,9 @@ func TestSniffOfABeginning(t *testing.T) {
 	require.Equal(t, hls.Unknown, hls.Sniff([]byte("<?x"[:0]), false))
 	require.Equal(t, hls.Plain, hls.Sniff([]byte("télévisions é"[:len("télévisions é")-1]), false), "cut within a character")
 	require.Equal(t, hls.Unknown, hls.Sniff([]byte("télévisions é"[:len("télévisions é")-1]), true))
+	require.Equal(t, hls.List, hls.Sniff([]byte("a.mp3\nb"), false), "cut within a line")
+	require.Equal(t, hls.Plain, hls.Sniff([]byte("a.mp3 and"), false))
+	require.Equal(t, hls.Plain, hls.Sniff([]byte("a.mp3.html"), false), "more of the line may follow")
 	require.Equal(t, hls.Unknown, hls.Sniff([]byte(strings.Repeat(" ", 2*hls.SniffLen)+"#EXTM3U"), true))
 }
 
@@ -125,6 +138,10 @@ func FuzzSniff(f *testing.F) {
 		require.Equal(t, is, hls.Sniff(body, true) == hls.Playlist)
 		require.Equal(t, is, hls.Sniff(body, false) == hls.Playlist)
 		require.True(t, known || !is && len(body) < hls.SniffLen)
+		if len(body) > 0 {
+			_, known := hls.StartsPlaylist(body[:1])
+			require.Equal(t, !known, hls.MayStartPlaylist(body[0]))
+		}
 		for i := range body {
 			if earlier, known := hls.StartsPlaylist(body[:i]); known {
 				require.Equal(t, is, earlier, "at %d", i)

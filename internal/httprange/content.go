@@ -17,6 +17,14 @@ type ContentRange struct{ First, Last, Size int64 }
 // Length is how many bytes the part has.
 func (c ContentRange) Length() int64 { return c.Last - c.First + 1 }
 
+// Answers reports a part that is what s asks for, or less of it.
+func (c ContentRange) Answers(s Spec) bool {
+	if s.First < 0 {
+		return c.Size < 0 || c.Last == c.Size-1 && c.First == max(0, c.Size-s.Last)
+	}
+	return c.First == s.First && (s.Last < 0 || c.Last <= s.Last)
+}
+
 // Range is the part as a Range.
 func (c ContentRange) Range() Range { return Range{Start: c.First, Length: c.Length()} }
 
@@ -25,29 +33,56 @@ func (r Range) Of(size int64) ContentRange {
 	return ContentRange{First: r.Start, Last: r.End() - 1, Size: size}
 }
 
-// ParseContentRange reads the one Content-Range field of a header. It is not ok for a header without one or with
-// several, for another unit than bytes, for positions that contradict each other or the size, for numbers beyond int64,
-// and for "bytes */size", which names no part.
+// ParseContentRange reads the Content-Range field of a header, also as servers misspell it: "bytes=0-9/10", "0-9/10", without a
+// size, with blanks in it, or twice the same. It is not ok for a header without one, for another unit than bytes, for positions
+// that contradict each other or the size, for numbers beyond int64, and for "bytes */size", which names no part.
 func ParseContentRange(h http.Header) (c ContentRange, ok bool) {
-	const unit = "bytes "
 	lines := h["Content-Range"]
-	if len(lines) != 1 || len(lines[0]) < len(unit) || !strings.EqualFold(lines[0][:len(unit)], unit) {
+	if len(lines) == 0 || len(lines) > 1 && !allEqual(lines) {
 		return ContentRange{}, false
 	}
-	first, rest := cutDigits(trimOWS(lines[0][len(unit):]))
-	last, rest := cutDigits(strings.TrimPrefix(rest, "-"))
-	size, found := strings.CutPrefix(rest, "/")
-	c = ContentRange{First: position(first), Last: position(last), Size: Unknown}
-	if size != "*" {
-		digits, more := cutDigits(size)
-		c.Size = position(digits)
-		found = found && more == "" && c.Size >= 0
-	}
-	ok = found && len(first) > 0 && len(last) > 0 && c.First >= 0 && c.First <= c.Last && (size == "*" || c.Last < c.Size)
-	if !ok {
+	first, rest := cutDigits(afterUnit(lines[0]))
+	rest, dashed := strings.CutPrefix(trimOWS(rest), "-")
+	last, rest := cutDigits(trimOWS(rest))
+	size, known := sizeOf(trimOWS(rest))
+	c = ContentRange{First: position(first), Last: position(last), Size: size}
+	if !dashed || !known || c.First < 0 || c.Last < c.First || c.Size != Unknown && c.Last >= c.Size {
 		return ContentRange{}, false
 	}
 	return c, true
+}
+
+// sizeOf reads "/size", which may be missing or unknown.
+func sizeOf(s string) (size int64, ok bool) {
+	rest, slash := strings.CutPrefix(s, "/")
+	switch rest = trimOWS(rest); {
+	case rest == "", slash && rest == "*":
+		return Unknown, true
+	case !slash:
+		return Unknown, false
+	}
+	digits, more := cutDigits(rest)
+	size = position(digits)
+	return size, more == "" && size >= 0
+}
+
+// afterUnit is what follows "bytes", and what stands between it and the positions.
+func afterUnit(field string) string {
+	const unit = "bytes"
+	field = trimOWS(field)
+	if len(field) >= len(unit) && strings.EqualFold(field[:len(unit)], unit) {
+		return strings.TrimLeft(field[len(unit):], " \t=:")
+	}
+	return field
+}
+
+func allEqual(lines []string) bool {
+	for _, line := range lines {
+		if line != lines[0] {
+			return false
+		}
+	}
+	return true
 }
 
 // position is the value of digits that fit, else -1.

@@ -88,28 +88,37 @@ func TestContentRange(t *testing.T) {
 		{[]string{"Bytes 5-9/*"}, httprange.ContentRange{First: 5, Last: 9, Size: -1}, true},
 		{[]string{"bytes 5-5/6"}, httprange.ContentRange{First: 5, Last: 5, Size: 6}, true},
 		{lines: nil},
-		{lines: []string{"bytes 0-9/10", "bytes 0-9/10"}},
+		{[]string{"bytes 0-9/10", "bytes 0-9/10"}, httprange.ContentRange{First: 0, Last: 9, Size: 10}, true},
+		{[]string{"bytes=0-9/10"}, httprange.ContentRange{First: 0, Last: 9, Size: 10}, true},
+		{[]string{"bytes: 0 - 9 / 10 "}, httprange.ContentRange{First: 0, Last: 9, Size: 10}, true},
+		{[]string{"0-9/10"}, httprange.ContentRange{First: 0, Last: 9, Size: 10}, true},
+		{[]string{"bytes 5-9"}, httprange.ContentRange{First: 5, Last: 9, Size: -1}, true},
+		{[]string{"bytes 5-9/"}, httprange.ContentRange{First: 5, Last: 9, Size: -1}, true},
+		{lines: []string{"bytes 0-9/10", "bytes 0-8/10"}},
 		{lines: []string{"bytes */10"}},
 		{lines: []string{"bytes 5-4/10"}},
 		{lines: []string{"bytes 5-10/10"}},
-		{lines: []string{"bytes 5-9"}},
 		{lines: []string{"bytes 59/10"}},
 		{lines: []string{"bytes 5-/10"}},
 		{lines: []string{"bytes -5/10"}},
-		{lines: []string{"bytes 5-9/"}},
 		{lines: []string{"bytes 5-9/x"}},
 		{lines: []string{"bytes 5-9/10x"}},
 		{lines: []string{"bytes 5-9/**"}},
 		{lines: []string{"bytes 5-" + huge + "/*"}},
 		{lines: []string{"bytes 5-9/" + huge}},
 		{lines: []string{"items 0-9/10"}},
-		{lines: []string{"bytes=0-9/10"}},
+		{lines: []string{"bytes 5-9 10"}},
+		{lines: []string{"bytes 5-9*"}},
+		{lines: []string{"bytes -"}},
+		{lines: []string{""}},
 	} {
 		got, ok := httprange.ParseContentRange(http.Header{"Content-Range": c.lines})
 		require.Equal(t, c.ok, ok, c.lines)
 		require.Equal(t, c.want, got, c.lines)
 		if ok {
-			require.True(t, strings.EqualFold(c.lines[0], got.String()))
+			again, ok := httprange.ParseContentRange(http.Header{"Content-Range": {got.String()}})
+			require.True(t, ok)
+			require.Equal(t, got, again)
 			require.Equal(t, got, got.Range().Of(got.Size))
 		}
 	}

@@ -9,36 +9,98 @@ import (
 )
 
 // MakeWhole makes a 200 of a 206 that holds the whole body, asked for or not, as players take it for one. It reports
-// whether the answer is not one of a part, now. The length that the Content-Range gives is held.
+// whether the answer is not one of a part, now. The length that the Content-Range gives is held. What nobody asked for a part of
+// is the whole unless it says that it is not.
 func MakeWhole(resp *http.Response) bool {
 	if resp.StatusCode != http.StatusPartialContent {
 		return true
 	}
-	if unasked(resp) {
-		resp.StatusCode, resp.Status = http.StatusOK, "200 OK"
-		return true
-	}
-	c, ok := ParseContentRange(resp.Header)
-	if !ok || c.First != 0 || c.Size < 0 || c.Last != c.Size-1 || resp.ContentLength >= 0 && resp.ContentLength != c.Size && !bodiless(resp) {
+	size, ok := wholeSize(resp)
+	if !ok || size >= 0 && resp.ContentLength >= 0 && resp.ContentLength != size && !bodiless(resp) {
 		return false
-	}
-	if resp.ContentLength < 0 && !bodiless(resp) {
-		resp.Body = Exact(resp.Body, c.Size)
 	}
 	resp.StatusCode, resp.Status = http.StatusOK, "200 OK"
 	resp.Header.Del("Content-Range")
-	if resp.ContentLength != c.Size {
-		resp.ContentLength = c.Size
-		resp.Header.Set("Content-Length", strconv.FormatInt(c.Size, 10))
+	if size < 0 || resp.ContentLength == size {
+		return true
 	}
+	if resp.ContentLength < 0 && !bodiless(resp) {
+		resp.Body = Exact(resp.Body, size)
+	}
+	resp.ContentLength = size
+	resp.Header.Set("Content-Length", strconv.FormatInt(size, 10))
 	return true
 }
 
-// unasked tells whether a 206 answers a request without a Range and says of no range: there is nothing that it could be but
-// the whole.
-func unasked(resp *http.Response) bool {
-	return resp.Request != nil && len(resp.Request.Header["Range"]) == 0 && len(resp.Header["Content-Range"]) == 0 &&
-		!strings.HasPrefix(strings.ToLower(resp.Header.Get("Content-Type")), "multipart/")
+// wholeSize is how many bytes a 206 has that holds the whole, or Unknown. It is not ok for a part.
+func wholeSize(resp *http.Response) (size int64, ok bool) {
+	unasked := resp.Request != nil && len(resp.Request.Header["Range"]) == 0 && !isMultipart(resp)
+	c, ok := ParseContentRange(resp.Header)
+	switch {
+	case ok && c.Size >= 0:
+		return c.Size, c.First == 0 && c.Last == c.Size-1
+	case ok:
+		return c.Last + 1, unasked && c.First == 0
+	case !unasked:
+		return Unknown, false
+	}
+	return Unknown, saysNothing(resp.Header["Content-Range"], resp.ContentLength)
+}
+
+// saysNothing reports fields that cannot be read and that do not speak against a whole of the given length: they name no number,
+// or from zero on none that is greater, and one that is it or the last position of it.
+func saysNothing(lines []string, length int64) bool {
+	first, most, n := int64(-1), int64(-1), 0
+	for _, line := range lines {
+		for line = trimToDigit(line); line != ""; line = trimToDigit(line) {
+			var digits string
+			digits, line = cutDigits(line)
+			if n++; n == 1 {
+				first = number(digits)
+			}
+			most = max(most, number(digits))
+		}
+	}
+	return n == 0 || length >= 0 && (most == length || most == length-1) && (first == 0 || n == 1)
+}
+
+func trimToDigit(s string) string {
+	return strings.TrimLeftFunc(s, func(c rune) bool { return c < '0' || c > '9' })
+}
+
+func isMultipart(resp *http.Response) bool {
+	return strings.HasPrefix(strings.ToLower(resp.Header.Get("Content-Type")), "multipart/")
+}
+
+// Mend gives a part the status and the Content-Range of one, where its length and what was asked for leave no doubt: a 206 whose
+// Content-Range is missing or misspelt, and a 200 that names the part in it.
+func Mend(resp *http.Response) {
+	if resp.Request == nil || resp.StatusCode != http.StatusPartialContent && (resp.StatusCode != http.StatusOK || len(resp.Header["Content-Range"]) == 0) {
+		return
+	}
+	field, _ := Asked(resp.Request)
+	asked, ok := ParseOne(field)
+	if !ok || isMultipart(resp) {
+		return
+	}
+	c, said := ParseContentRange(resp.Header)
+	switch {
+	case resp.StatusCode == http.StatusOK:
+		if !said || !c.Answers(asked) || c.Length() != resp.ContentLength || c.First == 0 && c.Last == c.Size-1 {
+			return
+		}
+		resp.StatusCode, resp.Status = http.StatusPartialContent, "206 Partial Content"
+	case !said && len(resp.Header["Content-Range"]) == 0:
+		if c = (ContentRange{First: asked.First, Last: asked.Last, Size: Unknown}); !asked.Bounded() || c.Length() != resp.ContentLength {
+			return
+		}
+	case !said:
+		return
+	}
+	var buf [64]byte
+	if lines, field := resp.Header["Content-Range"], c.Append(buf[:0]); len(lines) != 1 || lines[0] != string(field) {
+		resp.Header["Content-Range"] = []string{string(field)}
+	}
 }
 
 func bodiless(resp *http.Response) bool {

@@ -70,11 +70,11 @@ func WellFormed(header []byte) bool {
 			return false
 		}
 		if name, value := line[:colon], line[colon+1:]; isFraming(name) {
-			if bytes.IndexByte(value, ',') >= 0 || isName(name, transferEncoding) && !isChunked(value) {
+			te := isName(name, transferEncoding)
+			if te && !isChunked(value) || !te && !isNumber(value) {
 				return false
 			}
-			coded = coded || isName(name, transferEncoding)
-			length = length || !isName(name, transferEncoding)
+			coded, length = coded || te, length || !te
 		}
 	}
 	return !length || !coded
@@ -153,6 +153,17 @@ func isFraming(name []byte) bool {
 
 func isChunked(value []byte) bool {
 	return bytes.EqualFold(bytes.Trim(value, " \t"), []byte("chunked"))
+}
+
+// isNumber reports a length as it should be.
+func isNumber(value []byte) bool {
+	value = bytes.Trim(value, " \t")
+	for _, c := range value {
+		if !isDigit(c) {
+			return false
+		}
+	}
+	return len(value) > 0
 }
 
 func isDigit(c byte) bool { return c-'0' <= 9 }

@@ -8,11 +8,14 @@ import "bytes"
 //   - A line without a colon, or with a name that is none, is left out, together with lines that continue it. A second status
 //     line is such a line.
 //   - Blanks before a colon go, as RFC 9112 section 5.1 wants it, and control characters become blanks (RFC 9110 section 5.5).
-//   - "identity" is no Transfer-Encoding, and a Content-Length that says the same twice says it once.
+//   - A Transfer-Encoding that is none ("identity", "none", "binary") goes, and a Content-Length that says the same twice says it
+//     once. If that is the only field that frames the body, "+3", "3;" and "3.0" are 3, and what is no number is no length: the
+//     body then ends with the connection.
 //
 // A line that only looks like one of the two fields that frame a body stays: to leave it out would be a guess.
 func AppendTidy(dst, header []byte) []byte {
 	line, rest := cutLine(header[blankLines(header):])
+	alone := framed(rest) == 1
 	dst = append(appendStatusLine(dst, line), "\r\n"...)
 	kept := false // the last line; what continues it is kept, too
 	for len(rest) > 0 {
@@ -26,7 +29,11 @@ func AppendTidy(dst, header []byte) []byte {
 			continue
 		}
 		before := len(dst)
-		dst = appendField(dst, line)
+		if len(rest) > 0 && (rest[0] == ' ' || rest[0] == '\t') && looksLikeFraming(nameOf(line)) {
+			dst = appendClean(dst, line) // it is half of a value
+		} else {
+			dst = appendField(dst, line, alone)
+		}
 		if kept = len(dst) > before; kept {
 			dst = append(dst, "\r\n"...)
 		}
@@ -60,8 +67,36 @@ func appendStatusLine(dst, line []byte) []byte {
 	return appendClean(dst, bytes.TrimLeft(reason, " "))
 }
 
-// appendField leaves out what is no field.
-func appendField(dst, line []byte) []byte {
+// framed counts the lines that frame the body, or look like it, and those that continue them.
+func framed(rest []byte) (n int) {
+	before := false
+	for len(rest) > 0 {
+		var line []byte
+		line, rest = cutLine(rest)
+		if len(line) == 0 || line[0] != ' ' && line[0] != '\t' {
+			before = frames(line)
+		}
+		if before {
+			n++
+		}
+	}
+	return n
+}
+
+// frames reports a line that may say where the body ends.
+func frames(line []byte) bool {
+	name := nameOf(line)
+	_, value, _ := bytes.Cut(line, []byte{':'})
+	return looksLikeFraming(name) && !(isName(name, transferEncoding) && len(codings(value)) == 0)
+}
+
+func nameOf(line []byte) []byte {
+	name, _, _ := bytes.Cut(line, []byte{':'})
+	return bytes.TrimRight(name, " \t")
+}
+
+// appendField leaves out what is no field. alone says that no more than one line frames the body.
+func appendField(dst, line []byte, alone bool) []byte {
 	name, value, found := bytes.Cut(line, []byte{':'})
 	if !found {
 		return dst
@@ -75,13 +110,34 @@ func appendField(dst, line []byte) []byte {
 	}
 	switch {
 	case isName(name, transferEncoding):
-		if value = withoutIdentity(value); len(value) == 0 {
+		if value = codings(value); len(value) == 0 {
 			return dst
 		}
 	case isName(name, contentLength):
-		value = once(value)
+		if value = once(value); alone && bytes.IndexByte(value, ',') < 0 {
+			if value = length(value); len(value) == 0 {
+				return dst
+			}
+		}
 	}
 	return appendClean(append(append(dst, name...), ": "...), bytes.Trim(value, " \t"))
+}
+
+// length is the number that a value begins with, if no more than an end follows it that is none of a number; nil: it has none.
+func length(value []byte) []byte {
+	value = bytes.TrimPrefix(bytes.Trim(value, " \t"), []byte{'+'})
+	n := 0
+	for n < len(value) && isDigit(value[n]) {
+		n++
+	}
+	number, end := value[:n], value[n:]
+	if rest, ok := bytes.CutPrefix(end, []byte{'.'}); ok {
+		end = bytes.TrimLeft(rest, "0")
+	}
+	if n == 0 || n > 18 || len(end) > 0 && end[0] != ';' && end[0] != ' ' && end[0] != '\t' {
+		return nil
+	}
+	return number
 }
 
 // looksLikeFraming compares letters and hyphens only.
@@ -100,14 +156,24 @@ func looksLikeFraming(name []byte) bool {
 	return isFraming(letters)
 }
 
-func withoutIdentity(value []byte) []byte {
+// codings takes out of a Transfer-Encoding what is no coding. What may be a misspelt "chunked" stays.
+func codings(value []byte) []byte {
 	var kept [][]byte
 	for member := range bytes.SplitSeq(value, []byte{','}) {
-		if member = bytes.Trim(member, " \t"); len(member) > 0 && !bytes.EqualFold(member, []byte("identity")) {
+		if member = bytes.Trim(member, " \t"); !isNone(member) {
 			kept = append(kept, member)
 		}
 	}
 	return bytes.Join(kept, []byte(", "))
+}
+
+func isNone(member []byte) bool {
+	for _, none := range [...]string{"", "identity", "none", "binary", "7bit", "8bit", "utf-8"} {
+		if bytes.EqualFold(member, []byte(none)) {
+			return true
+		}
+	}
+	return false
 }
 
 // once makes one number of a list of the same number (RFC 9110 section 8.6). Any other value stays.
