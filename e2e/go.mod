@@ -2,6 +2,11 @@ module github.com/hlsproxy/hlsproxy/e2e
 
 go 1.26.0
 
-require github.com/stretchr/testify v1.12.1
+replace github.com/hlsproxy/hlsproxy => ../
+
+require (
+	github.com/hlsproxy/hlsproxy v0.0.0-00010101000000-000000000000
+	github.com/stretchr/testify v1.12.1
+)
 
 require go.yaml.in/yaml/v3 v3.0.5 // indirect

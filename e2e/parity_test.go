@@ -9,10 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/internal/faultorigin"
 	"github.com/stretchr/testify/require"
 )
 
-// What plays directly plays through corsproxy: each row of sloppies in each player, from the origin itself and through
+// What plays directly plays through corsproxy: each row of habits in each player, from the origin itself and through
 // the proxy. CI plays them in ffmpeg and hls.js, and with HLSPROXY_MATRIX=full all players do. -update writes
 // docs/origins.md.
 func TestParity(t *testing.T) {
@@ -21,11 +22,11 @@ func TestParity(t *testing.T) {
 	plain := []string{"-allow", "127.0.0.0/8", "-allow", "::1/128", "-cache", "256MiB"}
 	shared := startExample(t, "corsproxy", plain...)
 	var cells sync.WaitGroup
-	for _, row := range sloppies {
-		there := sloppyOrigin(t, media(t), row)
+	for _, row := range habits() {
+		there := faultorigin.Sloppy(t, os.DirFS(media(t)), row)
 		p := shared
-		if row.flags != nil {
-			p = startExample(t, "corsproxy", slices.Concat(plain, row.flags)...)
+		if row.Flags != nil {
+			p = startExample(t, "corsproxy", append(slices.Clone(plain), strings.Split(strings.ReplaceAll(strings.Join(row.Flags, " "), "ORIGIN", there), " ")...)...)
 		}
 		for _, pl := range players {
 			if !parityPlayers[pl.name] && !full {
@@ -34,11 +35,11 @@ func TestParity(t *testing.T) {
 			cells.Go(func() {
 				pl.lane <- struct{}{}
 				defer func() { <-pl.lane }()
-				t.Run(row.group+"/"+row.name+"/"+pl.name, func(t *testing.T) {
+				t.Run(row.Group+"/"+row.Name+"/"+pl.name, func(t *testing.T) {
 					requirePlayer(t, pl)
-					c := cell{shape: shapes[0], seek: pl.lane != processes, link: func(playlist string) string { return there + "/" + playlist }} // browsers play in real time
-					direct := playsCell(t, pl, c, 25*time.Second)                                                                                 // what it hangs at it does not play
-					c.link = func(playlist string) string { return p.proxied(there + "/" + playlist) }
+					c := cell{shape: shapes[0], seek: pl.lane != processes, link: func(playlist string) string { return there + "/" + called(row, playlist) }} // browsers play in real time
+					direct := playsCell(t, pl, c, 25*time.Second)                                                                                              // what it hangs at it does not play
+					c.link = func(playlist string) string { return p.proxied(there + "/" + called(row, playlist)) }
 					through := playsCell(t, pl, c, patience(limit{}))
 					table.set(row, pl, direct, through)
 					if direct == nil {
@@ -54,6 +55,19 @@ func TestParity(t *testing.T) {
 	}
 }
 
+// habits are those that a player can meet: none asks by HEAD.
+func habits() []faultorigin.Habit {
+	return slices.DeleteFunc(slices.Clone(faultorigin.Habits), func(h faultorigin.Habit) bool { return h.Group == "HEAD" })
+}
+
+// called is what a row calls the playlist.
+func called(row faultorigin.Habit, playlist string) string {
+	if row.As != "" {
+		return row.As
+	}
+	return playlist
+}
+
 var allPlayers = players
 
 // parityPlayers are those of CI.
@@ -65,7 +79,7 @@ type parities struct {
 	marks map[[2]string]string
 }
 
-func (p *parities) set(row sloppy, pl player, direct, through error) {
+func (p *parities) set(row faultorigin.Habit, pl player, direct, through error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	mark := "plays"
@@ -77,7 +91,7 @@ func (p *parities) set(row sloppy, pl player, direct, through error) {
 	case through != nil:
 		mark = "FAILS"
 	}
-	p.marks[[2]string{row.group + "/" + row.name, pl.name}] = mark
+	p.marks[[2]string{row.Group + "/" + row.Name, pl.name}] = mark
 }
 
 func (p *parities) write(t *testing.T) {
@@ -85,27 +99,28 @@ func (p *parities) write(t *testing.T) {
 	page, err := pages.ReadFile("testdata/origins.md")
 	require.NoError(t, err)
 	var b strings.Builder
+	rows := habits()
 	var players []player // that have played
 	for _, pl := range allPlayers {
-		if p.marks[[2]string{sloppies[0].group + "/" + sloppies[0].name, pl.name}] != "" {
+		if p.marks[[2]string{rows[0].Group + "/" + rows[0].Name, pl.name}] != "" {
 			players = append(players, pl)
 		}
 	}
-	for i, row := range sloppies {
-		if i == 0 || row.group != sloppies[i-1].group {
-			fmt.Fprintf(&b, "\n## %s%s\n\n| |", strings.ToUpper(row.group[:1]), row.group[1:])
+	for i, row := range rows {
+		if i == 0 || row.Group != rows[i-1].Group {
+			fmt.Fprintf(&b, "\n## %s%s\n\n| |", strings.ToUpper(row.Group[:1]), row.Group[1:])
 			for _, pl := range players {
 				fmt.Fprintf(&b, " %s |", pl.name)
 			}
 			b.WriteString("\n|---|" + strings.Repeat("---|", len(players)) + "\n")
 		}
-		name := row.name
-		if row.flags != nil {
-			name += " (`" + strings.Join(row.flags, " ") + "`)"
+		name := row.Name
+		if row.Flags != nil {
+			name += " (`" + strings.ReplaceAll(strings.Join(row.Flags, " "), "ORIGIN", "http://HOST:PORT") + "`)"
 		}
 		fmt.Fprintf(&b, "| %s |", name)
 		for _, pl := range players {
-			mark := p.marks[[2]string{row.group + "/" + row.name, pl.name}]
+			mark := p.marks[[2]string{row.Group + "/" + row.Name, pl.name}]
 			if mark == "" {
 				mark = "not run"
 			}
@@ -120,10 +135,10 @@ func (p *parities) write(t *testing.T) {
 // The rows have names of their own, and there are enough.
 func TestSloppyRows(t *testing.T) {
 	var names []string
-	for _, row := range sloppies {
-		names = append(names, row.group+"/"+row.name)
+	for _, row := range faultorigin.Habits {
+		names = append(names, row.Group+"/"+row.Name)
 	}
 	require.GreaterOrEqual(t, len(names), 40)
 	slices.Sort(names)
-	require.Len(t, slices.Compact(names), len(sloppies))
+	require.Len(t, slices.Compact(names), len(faultorigin.Habits))
 }

@@ -232,7 +232,7 @@ func isRedirect(resp *http.Response) bool {
 
 // whole makes a whole answer of a redirect to nowhere that has a body: it is what it carries, and players take it.
 func whole(resp *http.Response) {
-	if isRedirect(resp) && len(resp.Header["Location"]) == 0 && resp.ContentLength != 0 {
+	if isRedirect(resp) && resp.Header.Get("Location") == "" && len(resp.Header["Location"]) <= 1 && resp.ContentLength != 0 {
 		resp.StatusCode, resp.Status = http.StatusOK, "200 OK"
 	}
 }
@@ -241,7 +241,7 @@ func whole(resp *http.Response) {
 // downgrade.
 func location(resp *http.Response, u *url.URL, downgrade bool) (*url.URL, error) {
 	lines := resp.Header["Location"]
-	if len(lines) != 1 || lines[0] == "" {
+	if len(lines) == 0 || lines[0] == "" || slices.ContainsFunc(lines, func(line string) bool { return line != lines[0] }) {
 		return nil, errLocation
 	}
 	next, err := u.Parse(sendable(lines[0]))

@@ -158,12 +158,24 @@ func isChunked(value []byte) bool {
 // isNumber reports a length as it should be.
 func isNumber(value []byte) bool {
 	value = bytes.Trim(value, " \t")
-	for _, c := range value {
-		if !isDigit(c) {
-			return false
+	n := digits(value)
+	return n > 0 && n == len(value)
+}
+
+// digits is how many digits a value begins with, or 0 for a number that is too large for a length.
+func digits(value []byte) (n int) {
+	const most = 18
+	zeros := 0
+	for n < len(value) && isDigit(value[n]) {
+		if n == zeros && value[n] == '0' {
+			zeros++
 		}
+		n++
 	}
-	return len(value) > 0
+	if n-zeros > most {
+		return 0
+	}
+	return n
 }
 
 func isDigit(c byte) bool { return c-'0' <= 9 }

@@ -73,6 +73,8 @@ func TestWhatPlayersTakeForAnAnswer(t *testing.T) {
 		"a length in words":      {"HTTP/1.1 200 OK\r\nContent-Length: three\r\n\r\nabc", "HTTP/1.1 200 OK\r\n\r\nabc"},
 		"a length in hex":        {"HTTP/1.1 200 OK\r\nContent-Length: 0x3\r\n\r\nabc", "HTTP/1.1 200 OK\r\n\r\nabc"},
 		"half a byte":            {"HTTP/1.1 200 OK\r\nContent-Length: 3.5\r\n\r\nabc", "HTTP/1.1 200 OK\r\n\r\nabc"},
+		"beyond all, well":       {"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nabc", "HTTP/1.1 200 OK\r\n\r\nabc"},
+		"many zeros":             {"HTTP/1.1 200 OK\r\nContent-Length: 0000000000000000000000003\r\n\r\nabc", "HTTP/1.1 200 OK\r\nContent-Length: 0000000000000000000000003\r\n\r\nabc"},
 		"a length beyond all":    {"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615;\r\n\r\nabc", "HTTP/1.1 200 OK\r\n\r\nabc"},
 		"line feeds":             {"ICY 200 OK\nA:b\n\nabc", "HTTP/1.0 200 OK\r\nA: b\r\n\r\nabc"},
 	} {
@@ -142,7 +144,7 @@ func FuzzTidy(f *testing.F) {
 		"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", "ICY 200 OK\r\nA:b\r\n\r\nx", "HTTP/1.1 200 OK\r\nA\r\n B: c\r\nTransfer-Encoding: identity\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 3, 3\r\nContent-Length: 4\r\n\r\nabc", "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n3\r\nabc\r\n0\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length:\r\n 3\r\n\r\nabc", "HTTP/1.1 200 OK\r\nContent-Length: +3;\r\nTransfer-Encoding: none\r\n\r\nabc",
-		"\r\n\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\tc\r\n\r\n", "HTTP/1.0 302 \r\nTransfer-Encoding: chunked\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 000000000000000000003\r\n\r\nabc", "\r\n\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\tc\r\n\r\n", "HTTP/1.0 302 \r\nTransfer-Encoding: chunked\r\n\r\n",
 	} {
 		f.Add([]byte(s))
 	}

@@ -126,15 +126,12 @@ func appendField(dst, line []byte, alone bool) []byte {
 // length is the number that a value begins with, if no more than an end follows it that is none of a number; nil: it has none.
 func length(value []byte) []byte {
 	value = bytes.TrimPrefix(bytes.Trim(value, " \t"), []byte{'+'})
-	n := 0
-	for n < len(value) && isDigit(value[n]) {
-		n++
-	}
+	n := digits(value)
 	number, end := value[:n], value[n:]
 	if rest, ok := bytes.CutPrefix(end, []byte{'.'}); ok {
 		end = bytes.TrimLeft(rest, "0")
 	}
-	if n == 0 || n > 18 || len(end) > 0 && end[0] != ';' && end[0] != ' ' && end[0] != '\t' {
+	if n == 0 || len(end) > 0 && end[0] != ';' && end[0] != ' ' && end[0] != '\t' {
 		return nil
 	}
 	return number

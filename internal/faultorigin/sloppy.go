@@ -1,0 +1,162 @@
+package faultorigin
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
+)
+
+// Habit is something that origins do although no standard lets them, or although few expect it.
+type Habit struct {
+	Group, Name string
+	Does        func(*Answer)
+	As          string   // the name that the playlist has, in place of its own; "": its own
+	Flags       []string // that corsproxy needs for it; ORIGIN stands for the origin's URL
+}
+
+// Answer is what an origin would say, before a Habit has its way with it.
+type Answer struct {
+	Request  *http.Request
+	Name     string // of the file, without the leading slash
+	Playlist bool
+	Status   string   // the line, without its end
+	Fields   []string // lines
+	Body     []byte   // all of the file
+	EOL      string   // behind each line of the header
+	Pause    time.Duration
+	Chunks   func(body []byte) []byte // puts the body in chunks; nil: it stays as it is
+	Length   string                   // of the Content-Length; "-": there is none; "": the true one
+}
+
+// Field sets a header field, or takes it out.
+func (a *Answer) Field(name, value string) {
+	kept := a.Fields[:0]
+	for _, line := range a.Fields {
+		if n, _, _ := strings.Cut(line, ":"); !strings.EqualFold(n, name) {
+			kept = append(kept, line)
+		}
+	}
+	if a.Fields = kept; value != "" {
+		a.Fields = append(a.Fields, name+": "+value)
+	}
+}
+
+// Sloppy serves a file system as a Habit has it, on a connection for each answer, until the test ends. It is its own proxy, too:
+// it takes a request for a whole URL for one for a file. It returns its URL.
+func Sloppy(tb testing.TB, files fs.FS, habit Habit) string {
+	tb.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				conn.SetDeadline(time.Now().Add(time.Minute))
+				r, err := readRequest(conn)
+				if err != nil {
+					conn.Write([]byte("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
+					return
+				}
+				conn.Write(habit.answerTo(files, r))
+			}()
+		}
+	}()
+	return "http://" + ln.Addr().String()
+}
+
+// readRequest takes no request line with a blank in its target, as servers do.
+func readRequest(conn net.Conn) (*http.Request, error) {
+	r, err := http.ReadRequest(bufio.NewReader(conn))
+	if err == nil && strings.ContainsAny(r.RequestURI, " \"<>") {
+		err = fmt.Errorf("request target %q", r.RequestURI)
+	}
+	return r, err
+}
+
+func (habit Habit) answerTo(files fs.FS, r *http.Request) []byte {
+	name := strings.TrimPrefix(path.Clean(r.URL.Path), "/")
+	file := name
+	if name == habit.As {
+		file = path.Join(path.Dir(name), "index.m3u8")
+	}
+	body, err := fs.ReadFile(files, file)
+	if err != nil {
+		return []byte("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\nAccess-Control-Allow-Origin: *\r\n\r\n")
+	}
+	a := &Answer{Request: r, Name: name, Playlist: path.Ext(file) == ".m3u8", Status: "HTTP/1.1 200 OK", Body: body, EOL: "\r\n"}
+	a.Fields = []string{"Content-Type: " + hls.TypeByName(name), "Connection: close", "Access-Control-Allow-Origin: *"}
+	habit.Does(a)
+	if a.Status == "HTTP/1.1 200 OK" && !strings.Contains(strings.Join(a.Fields, "\n"), "Accept-Ranges: none") {
+		a.cut()
+	}
+	switch {
+	case a.Length == "":
+		a.Fields = append(a.Fields, "Content-Length: "+strconv.Itoa(len(a.Body)))
+	case a.Length != "-":
+		a.Fields = append(a.Fields, "Content-Length: "+strings.TrimSpace(strings.ReplaceAll(a.Length, "N", strconv.Itoa(len(a.Body)))))
+	}
+	if a.Chunks != nil {
+		a.Body = a.Chunks(a.Body)
+	}
+	time.Sleep(a.Pause)
+	head := a.Status + a.EOL + strings.Join(a.Fields, a.EOL) + a.EOL + a.EOL
+	if r.Method == http.MethodHead {
+		return []byte(head)
+	}
+	return append([]byte(head), a.Body...)
+}
+
+var oneRange = regexp.MustCompile(`^bytes=(\d+)-(\d*)$`)
+
+// cut answers a range.
+func (a *Answer) cut() {
+	m := oneRange.FindStringSubmatch(a.Request.Header.Get("Range"))
+	if m == nil {
+		return
+	}
+	from, _ := strconv.Atoi(m[1])
+	to, err := strconv.Atoi(m[2])
+	if err != nil || to >= len(a.Body) {
+		to = len(a.Body) - 1
+	}
+	if from > to {
+		return
+	}
+	a.Status = "HTTP/1.1 206 Partial Content"
+	a.Field("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to, len(a.Body)))
+	a.Body = a.Body[from : to+1]
+}
+
+// chunked puts a body in chunks of 64 KiB, with what a format makes of each length and of each chunk.
+func chunked(size, end, last string) func([]byte) []byte {
+	return func(body []byte) []byte {
+		var out bytes.Buffer
+		for len(body) > 0 {
+			n := min(len(body), 64<<10)
+			fmt.Fprintf(&out, size, n)
+			out.Write(body[:n])
+			out.WriteString(end)
+			body = body[n:]
+		}
+		out.WriteString(last)
+		return out.Bytes()
+	}
+}
