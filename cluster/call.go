@@ -48,7 +48,7 @@ const (
 // nodeFault is what another node is to blame for.
 type nodeFault struct {
 	gone  bool // it does not run, or is about to stop
-	busy  bool // it works, but has enough to do
+	busy  bool // it works, but does not take this request
 	cause error
 }
 
@@ -96,8 +96,16 @@ func (n *Node) call(ctx context.Context, p *peer, method, target string, h http.
 			return nil, "", &nodeFault{cause: errRefused}
 		}
 		why := resp.Header.Get(fieldWhy)
-		return nil, "", &nodeFault{gone: why == whyLeave, busy: why == whyBusy, cause: fmt.Errorf("status %d", resp.StatusCode)}
+		return nil, "", &nodeFault{
+			gone: why == whyLeave, busy: why == whyBusy || isTooLong(resp.StatusCode), cause: fmt.Errorf("status %d", resp.StatusCode),
+		}
 	}
+}
+
+// isTooLong tells whether it is the request that a server does not take. A viewer writes much of that, and must not be able to
+// have a node taken for a broken one.
+func isTooLong(status int) bool {
+	return status == http.StatusRequestHeaderFieldsTooLarge || status == http.StatusRequestURITooLong
 }
 
 // refused tells whether an error says that nobody listens there, or that who did has ended.

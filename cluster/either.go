@@ -36,6 +36,7 @@ func (q *question) either(ctx context.Context, first, second ask) (resp *http.Re
 	}
 	came := make(chan result, 1)
 	timer := time.AfterFunc(wait, func() {
+		q.n.count.hedged.Add(1)
 		resp, err := caught(second, ctx2)
 		came <- result{resp, err}
 		if err == nil {

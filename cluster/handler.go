@@ -19,7 +19,8 @@ const (
 )
 
 // Handler answers other nodes. It is for a listener that only nodes reach: what has no valid proof gets a 403 before
-// anything is done, but it is given time and memory. Which addresses a node's request may lead to is up to Config.Base.
+// anything is done, but it is given the time and memory that the server has for headers: set its ReadHeaderTimeout. Which
+// addresses a node's request may lead to is up to Config.Base.
 func (n *Node) Handler() http.Handler { return http.HandlerFunc(n.serve) }
 
 func (n *Node) serve(w http.ResponseWriter, r *http.Request) {
@@ -89,6 +90,10 @@ func (n *Node) serveFetch(w http.ResponseWriter, r *http.Request, code string, c
 		return
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode < 200 || resp.StatusCode > 999 {
+		n.answerFault(w, code, cache.ErrBroken) // or the node that asks would think that we are
+		return
+	}
 	n.count.toNodes.Add(1)
 	h := w.Header()
 	wrap(h, resp)

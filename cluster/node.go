@@ -177,13 +177,14 @@ type Stats struct {
 	ToNodes       uint64 // questions of other nodes that were answered
 	Takeovers     uint64 // keys that were taken from a node that failed
 	Alone         uint64 // questions that Parent was asked since neither a node nor the directory was of help
+	Hedged        uint64 // questions that went another way, too, since no header came within Patience
 	Unheard       uint64 // questions that a ValkeyDirectory answered without its engine
 	Resumed       uint64 // bodies that went on from another node
 	Refused       uint64 // requests to Handler without a valid proof
 }
 
 type counters struct {
-	fromNodes, fromNodeBytes, toNodes, takeovers, alone, resumed, refused atomic.Uint64
+	fromNodes, fromNodeBytes, toNodes, takeovers, alone, hedged, resumed, refused atomic.Uint64
 }
 
 // Stats returns the counters as they are now.
@@ -192,7 +193,8 @@ func (n *Node) Stats() Stats {
 	s := Stats{
 		Edge: n.edge.Stats(), Parent: n.parent.Stats(),
 		FromNodes: c.fromNodes.Load(), FromNodeBytes: c.fromNodeBytes.Load(), ToNodes: c.toNodes.Load(),
-		Takeovers: c.takeovers.Load(), Alone: c.alone.Load(), Resumed: c.resumed.Load(), Refused: c.refused.Load(),
+		Takeovers: c.takeovers.Load(), Alone: c.alone.Load(), Hedged: c.hedged.Load(),
+		Resumed: c.resumed.Load(), Refused: c.refused.Load(),
 	}
 	if d, ok := n.directory.(*ValkeyDirectory); ok {
 		s.Unheard = d.lost.Load()

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/cluster/internal/proof"
 )
 
 // peers are the other nodes, as this one knows them.
@@ -31,13 +33,15 @@ const (
 	downFor   = 2 * time.Second // how long a node that failed is not tried at all
 	pingLimit = 500 * time.Millisecond
 	dialLimit = 500 * time.Millisecond
+	// How long a header is that is read from a node: longer than any Base takes, or an origin could break the way between nodes.
+	mostHeader = 16 << 20
 )
 
 func newTransport() *http.Transport {
 	return &http.Transport{
 		DialContext:            (&net.Dialer{Timeout: dialLimit, KeepAlive: 5 * time.Second}).DialContext,
 		TLSHandshakeTimeout:    2 * dialLimit,
-		MaxResponseHeaderBytes: 512 << 10,
+		MaxResponseHeaderBytes: mostHeader,
 		MaxIdleConnsPerHost:    128,
 		IdleConnTimeout:        90 * time.Second,
 		DisableCompression:     true,
@@ -139,10 +143,10 @@ func (p *peer) learn(id, used string) bool {
 func (n *Node) ping(ctx context.Context, p *peer) bool {
 	ctx, cancel := context.WithTimeout(ctx, pingLimit)
 	defer cancel()
-	resp, _, err := n.call(ctx, p, http.MethodGet, pathPing, http.Header{})
+	resp, code, err := n.call(ctx, p, http.MethodGet, pathPing, http.Header{})
 	if err != nil {
 		return false
 	}
 	resp.Body.Close()
-	return true
+	return n.keeper.IsReply(resp.Header.Get(proof.Answer), code, "") // something else may be at that address by now
 }

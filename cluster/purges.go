@@ -25,7 +25,7 @@ func (p purge) String() string {
 func purgeIn(s string) (p purge, ok bool) {
 	v, err := url.ParseQuery(s)
 	p = purge{id: v.Get("id"), text: v.Get("text"), prefix: v.Get("prefix") == "true"}
-	return p, err == nil && p.id != ""
+	return p, err == nil && p.id != "" && len(p.id) <= mostID
 }
 
 func newPurge(text string, prefix bool) purge {
@@ -56,6 +56,7 @@ const (
 	purgeFor   = time.Hour
 	mostPurges = 1000
 	mostDone   = 1 << 16
+	mostID     = 64 // bytes
 )
 
 // begin notes a purge that is about to be carried out: who is asked from now on hears of it.

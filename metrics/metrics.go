@@ -37,7 +37,7 @@ func (f CacheStats) Stats() cache.Stats { return f() }
 // NodeStats are those counters of cluster.Stats that have series, under their names there.
 type NodeStats struct {
 	// Each has counted since the node began.
-	FromNodes, FromNodeBytes, ToNodes, Takeovers, Alone, Resumed, Refused uint64
+	FromNodes, FromNodeBytes, ToNodes, Takeovers, Alone, Hedged, Unheard, Resumed, Refused uint64
 }
 
 // Collector is a prometheus.Collector. It may be used concurrently.
@@ -138,6 +138,8 @@ var (
 	audienceBlind = desc("audience_lost_total", "Requests of viewers that there was no room to count.")
 
 	nodeQuestions = desc("node_questions_total", "Questions by who answered: nodes answered this one, this one answered nodes, or it went alone.", "way")
+	nodeHedged    = desc("node_hedged_total", "Questions that went another way, too, since the origin was silent.")
+	nodeUnheard   = desc("node_unheard_total", "Questions that the engine did not answer.")
 	nodeBytes     = desc("node_bytes_total", "Bytes of bodies that other nodes gave to this one.")
 	nodeTakeovers = desc("node_takeovers_total", "Keys taken from a node that failed.")
 	nodeResumed   = desc("node_resumed_total", "Bodies that went on from another node.")
@@ -153,7 +155,7 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 		cacheRequests, cacheBytes, cacheConfirmed, cacheStored, cacheEvicted, cacheFailed, cacheLeft, cacheFills,
 		originUp, originRequests, originErrors, originInFlight, originLatency,
 		viewers, streams, streamBytes, stalled, audienceOut, audienceBlind,
-		nodeQuestions, nodeBytes, nodeTakeovers, nodeResumed, nodeRefused,
+		nodeQuestions, nodeHedged, nodeUnheard, nodeBytes, nodeTakeovers, nodeResumed, nodeRefused,
 	} {
 		ch <- d
 	}
@@ -251,6 +253,7 @@ func (c *Collector) audienceValues(s audience.Snapshot) []value {
 func nodeValues(s NodeStats) []value {
 	return []value{
 		count(nodeQuestions, s.FromNodes, "from_nodes"), count(nodeQuestions, s.ToNodes, "to_nodes"), count(nodeQuestions, s.Alone, "alone"),
-		count(nodeBytes, s.FromNodeBytes), count(nodeTakeovers, s.Takeovers), count(nodeResumed, s.Resumed), count(nodeRefused, s.Refused),
+		count(nodeHedged, s.Hedged), count(nodeUnheard, s.Unheard), count(nodeBytes, s.FromNodeBytes),
+		count(nodeTakeovers, s.Takeovers), count(nodeResumed, s.Resumed), count(nodeRefused, s.Refused),
 	}
 }

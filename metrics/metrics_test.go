@@ -54,7 +54,7 @@ func watching(t *testing.T, streams int) *audience.Audience {
 func everything(t *testing.T) *metrics.Collector {
 	c := metrics.New(metrics.Config{
 		Cache: metrics.CacheStats(func() cache.Stats { return cache.Stats{Hits: 5, Misses: 2, StoreBytes: 100, Fills: 1} }),
-		Pool:  pool{}, Audience: watching(t, 3), Node: func() metrics.NodeStats { return metrics.NodeStats{FromNodes: 4} },
+		Pool:  pool{}, Audience: watching(t, 3), Node: func() metrics.NodeStats { return metrics.NodeStats{FromNodes: 4, Hedged: 7, Unheard: 8} },
 	})
 	c.OnFill(cache.Fill{Wait: 20 * time.Millisecond})
 	c.OnFill(cache.Fill{Wait: time.Second, Err: errors.New("x")})
@@ -78,7 +78,8 @@ func TestCollect(t *testing.T) {
 		`hlsproxy_origin_up{origin="http://a.example"} 1`, `hlsproxy_origin_up{origin="http://b.example"} 0`, `hlsproxy_origin_errors_total{origin="http://b.example"} 3`,
 		`hlsproxy_origin_latency_seconds{origin="http://a.example"} 0.03`,
 		`hlsproxy_audience_viewers{stream="/live/s02/"} 3`, `hlsproxy_audience_stalls{stream="/live/s02/"} 3`, `hlsproxy_audience_streams 3`,
-		`hlsproxy_node_questions_total{way="from_nodes"} 4`, `hlsproxy_origin_wait_seconds_count{result="failed"} 1`,
+		`hlsproxy_node_questions_total{way="from_nodes"} 4`, `hlsproxy_node_hedged_total 7`, `hlsproxy_node_unheard_total 8`,
+		`hlsproxy_origin_wait_seconds_count{result="failed"} 1`,
 		`hlsproxy_first_byte_seconds_bucket{cache="hit",kind="segment",le="0.005"} 1`, `hlsproxy_viewer_bytes_total{kind="segment",status="2xx"} 1000`,
 		`hlsproxy_viewer_requests_total{kind="playlist",status="broken"} 1`,
 	} {

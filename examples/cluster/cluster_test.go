@@ -57,23 +57,25 @@ func TestManyViewersOfOneColdSegment(t *testing.T) {
 	}
 }
 
-// most is how many fetches there may be: the bar, but on a machine on which neither engine nor nodes come to run for so long that
-// they were given up, one for each node.
+// most is how many fetches there may be: the bar, and one more for each time that another way was tried since engine, node or
+// origin did not come to run on this machine, but not more than one for each of four nodes.
 func most(t *testing.T, bar int, nodes ...*node) int {
+	tried := 0
 	for _, n := range nodes {
-		if s := n.stats(); s.Alone+s.Takeovers+s.Unheard > 0 {
-			t.Log("this machine is overloaded")
-			return bar * 4
-		}
+		s := n.stats()
+		tried += int(s.Alone + s.Takeovers + s.Unheard + s.Hedged)
 	}
-	return bar
+	if tried > 0 {
+		t.Logf("this machine is overloaded: %d times another way was tried", tried)
+	}
+	return bar + min(tried, 3*bar)
 }
 
 func logStats(t *testing.T, nodes []*node) {
 	for _, n := range nodes {
 		s := n.stats()
-		t.Logf("from nodes %d, to nodes %d, takeovers %d, alone %d, resumed %d, refused %d, unheard %d",
-			s.FromNodes, s.ToNodes, s.Takeovers, s.Alone, s.Resumed, s.Refused, s.Unheard)
+		t.Logf("from nodes %d, to nodes %d, takeovers %d, alone %d, hedged %d, resumed %d, refused %d, unheard %d",
+			s.FromNodes, s.ToNodes, s.Takeovers, s.Alone, s.Hedged, s.Resumed, s.Refused, s.Unheard)
 	}
 }
 
@@ -82,7 +84,7 @@ func TestManyObjectsOnAllNodesAtOnce(t *testing.T) {
 	nodes := startNodes(t, 4, o, newEngine(t), "-cache", "1GiB")
 	seeded(t, func(t *testing.T, rng *rand.Rand, seed int) {
 		film := fmt.Sprintf("/%d/0/film%d.mp4", 200<<20, seed)
-		filmBody := bodyOf(film, "1", 200<<20)
+		filmBody := o.film(film, 200<<20)
 		all(200, func(i int) {
 			size := 1000 + i*997
 			path := fmt.Sprintf("/%d/20/s%d-%d.ts", size, seed, i)

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -169,13 +168,12 @@ type source struct {
 	mu      sync.Mutex
 	asked   map[string]int // by method, URL and Range
 	version string
-	filmOf  string
-	film    []byte
+	films   map[string][]byte   // by path: what takes too long to make while a viewer waits
 	tag     func(string) string // nil: a strong one
 }
 
 func newSource(t *testing.T) *source {
-	o := &source{asked: map[string]int{}, version: "1"}
+	o := &source{asked: map[string]int{}, films: map[string][]byte{}, version: "1"}
 	o.Server = httptest.NewServer(o)
 	t.Cleanup(o.Close)
 	return o
@@ -188,7 +186,7 @@ func (o *source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		key += " " + v
 	}
 	o.asked[key]++
-	version, tag := o.version, o.tag
+	version, tag, body := o.version, o.tag, o.films[r.URL.Path]
 	o.mu.Unlock()
 	parts := strings.SplitN(strings.Trim(r.URL.Path, "/"), "/", 3)
 	size, err := strconv.Atoi(parts[0])
@@ -197,7 +195,9 @@ func (o *source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	took, _ := strconv.Atoi(parts[1])
-	body := o.body(r.URL.Path, version, size)
+	if body == nil {
+		body = bodyOf(r.URL.Path, version, size)
+	}
 	etag := fmt.Sprintf(`"%x"`, sha256.Sum256(body[:min(len(body), 4096)]))
 	if tag != nil {
 		etag = tag(etag)
@@ -209,17 +209,13 @@ func (o *source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, &paced{Reader: bytes.NewReader(body), size: size, took: time.Duration(took) * time.Millisecond, w: w})
 }
 
-// body is bodyOf, which takes its time for a film.
-func (o *source) body(path, version string, size int) []byte {
-	if size < 8<<20 {
-		return bodyOf(path, version, size)
-	}
+// film has a body made now.
+func (o *source) film(path string, size int) []byte {
+	body := bodyOf(path, "1", size)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.filmOf != path+version {
-		o.filmOf, o.film = path+version, bodyOf(path, version, size)
-	}
-	return o.film
+	o.films[path] = body
+	return body
 }
 
 // special answers other things than media.
@@ -303,13 +299,9 @@ func (o *source) most(part string) (n int) {
 
 // bodyOf is what a path has, in a version.
 func bodyOf(path, version string, size int) []byte {
-	sum := sha256.Sum256([]byte(path + " " + version))
-	rng := rand.New(rand.NewPCG(binary.LittleEndian.Uint64(sum[:]), 1))
-	b := make([]byte, (size+7)/8*8)
-	for i := 0; i < len(b); i += 8 {
-		binary.LittleEndian.PutUint64(b[i:], rng.Uint64())
-	}
-	return b[:size]
+	b := make([]byte, size)
+	_, _ = rand.NewChaCha8(sha256.Sum256([]byte(path + " " + version))).Read(b)
+	return b
 }
 
 // viewers have connections of their own, and so many as they like.

@@ -1,0 +1,228 @@
+package cluster_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/hlsproxy/hlsproxy/cluster"
+	"github.com/hlsproxy/hlsproxy/cluster/internal/proof"
+	hlsorigin "github.com/hlsproxy/hlsproxy/origin"
+	"github.com/stretchr/testify/require"
+)
+
+// peer makes proofs as a node does. There is one, since a node remembers a bounded number of them.
+var peer = proof.New(secret)
+
+// recorder keeps the last status: a node may say 102 before.
+type recorder struct{ *httptest.ResponseRecorder }
+
+func (r recorder) WriteHeader(status int) {
+	if status >= 200 {
+		r.ResponseRecorder.WriteHeader(status)
+	}
+}
+
+// askAsPeer asks as a node does.
+func askAsPeer(h http.Handler, method, target string, header http.Header) recorder {
+	rec := recorder{httptest.NewRecorder()}
+	h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/", nil))
+	if header == nil {
+		header = http.Header{}
+	}
+	peer.Sign(method, target, header, rec.Header().Get(proof.Node))
+	r := httptest.NewRequest(method, target, nil)
+	r.Header = header
+	rec = recorder{httptest.NewRecorder()}
+	h.ServeHTTP(rec, r)
+	return rec
+}
+
+func fetchTarget(of string) string { return "/hlsproxy/fetch?url=" + url.QueryEscape(of) }
+
+// Who has the secret may ask for anything, but where that leads to is decided by the guard of the node that is asked.
+func TestTheGuardOfTheNodeThatDialsDecides(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	var dials atomic.Int64
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			dials.Add(1)
+			c.Close()
+		}
+	}()
+	guard, err := hlsorigin.NewGuard(hlsorigin.GuardConfig{Hosts: []string{"origin.example"}})
+	require.NoError(t, err)
+	n := start(t, 1, static, func(_ int, c *cluster.Config) { c.Base = guard.Transport() })[0]
+	_, port, err := net.SplitHostPort(ln.Addr().String())
+	require.NoError(t, err)
+	for _, of := range []string{
+		"http://127.0.0.1:" + port + "/a.ts", "http://localhost:" + port + "/", "http://[::1]:" + port + "/", "http://u:p@127.0.0.1:" + port + "/",
+		"http://169.254.169.254/latest/", "http://origin.example:" + port + "/", "file:///etc/passwd", "gopher://127.0.0.1:" + port + "/",
+		"", "/", "//", "x", "http://", "http:opaque", "http://%zz/", "\x00",
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			for _, header := range []http.Header{nil, {"Hlsproxy-Host": {"127.0.0.1:" + port}}, {"Hlsproxy-Slice": {"0-2097152/9999999"}, "Hlsproxy-Whole-Etag": {`"1"`}}} {
+				rec := askAsPeer(n.Handler(), method, fetchTarget(of), header.Clone())
+				if rec.Code == http.StatusOK {
+					require.Equal(t, "1", rec.Header().Get("Hlsproxy-Error"), of)
+				} else {
+					require.Equal(t, http.StatusBadRequest, rec.Code, of)
+				}
+				require.NotContains(t, rec.Body.String(), port)
+			}
+		}
+	}
+	require.Zero(t, dials.Load())
+}
+
+// What a viewer sends and what an origin answers must not have a node taken for a broken one.
+func TestOthersCannotHaveANodeTakenForABrokenOne(t *testing.T) {
+	o := origin(t, file(noise(1000, 70), `"1"`))
+	d := &always{}
+	var status atomic.Int64
+	nodes := start(t, 2, func(_ int, urls []string) cluster.Directory {
+		d.holder = func() string { return urls[0] }
+		return d
+	}, func(_ int, c *cluster.Config) {
+		c.Transport = nil
+		c.Base = trip(func(r *http.Request) (*http.Response, error) {
+			if !strings.Contains(r.URL.Path, "odd") {
+				return http.DefaultTransport.RoundTrip(r)
+			}
+			h := http.Header{"Content-Type": {"video/mp2t"}}
+			if strings.Contains(r.URL.Path, "long") {
+				h.Set("X-Long", strings.Repeat("x", 2<<20))
+			}
+			return &http.Response{
+				StatusCode: int(status.Load()), Header: h, Body: io.NopCloser(strings.NewReader("x")), ContentLength: 1, Request: r,
+				Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+			}, nil
+		})
+	})
+	works := func() {
+		t.Helper()
+		before := nodes[1].Stats().FromNodes
+		fetch(t, nodes[1], fmt.Sprintf("%s/%d.ts", o.URL, time.Now().UnixNano()))
+		require.Equal(t, before+1, nodes[1].Stats().FromNodes, "the other node is asked still")
+	}
+	works()
+	// Escaped once more, it is more than a server takes.
+	_, got := fetch(t, nodes[1], o.URL+"/"+strings.Repeat("%2f", 250<<10)+".ts")
+	require.Len(t, got, 1000)
+	require.EqualValues(t, 1, nodes[1].Stats().Alone)
+	works()
+	for i, code := range []int64{0, 1, 99, 100, 101, 199, 200, 304, 416, 599, 999, 1000} {
+		for _, kind := range []string{"odd", "odd-long"} {
+			status.Store(code)
+			resp, _, err := do(nodes[1], request(t, fmt.Sprintf("%s/%s%d.ts", o.URL, kind, i)))
+			require.True(t, err != nil || resp.StatusCode == int(code), "%v", err)
+			works()
+		}
+	}
+	require.Zero(t, nodes[1].Stats().Takeovers)
+}
+
+type trip func(*http.Request) (*http.Response, error)
+
+func (f trip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// Something else may listen at the address of a node that is gone. What it answers is no sign of life.
+func TestSomethingElseAtTheAddressOfANodeIsNoNode(t *testing.T) {
+	o := origin(t, file([]byte("right"), `"1"`))
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/hlsproxy/fetch" {
+			<-r.Context().Done()
+		}
+	}))
+	defer other.Close()
+	d := &always{holder: func() string { return other.URL }}
+	n := start(t, 1, func(int, []string) cluster.Directory { return d }, func(_ int, c *cluster.Config) {
+		c.Silence, c.Patience, c.Cache.Idle = 200*time.Millisecond, -1, 3*time.Second
+	})[0]
+	_, got := fetch(t, n, o.URL+"/a.ts")
+	require.Equal(t, "right", string(got))
+}
+
+// In a bubble it is the year 2000. The node there is refused by the others, says why, and serves on alone.
+func TestClocksThatDiffer(t *testing.T) {
+	o := origin(t, file([]byte("media"), `"1"`))
+	there := start(t, 1, static, nil)[0]
+	fetch(t, there, o.URL+"/a.ts")
+	synctest.Test(t, func(t *testing.T) {
+		var said atomic.Value
+		base := &http.Transport{DisableKeepAlives: true}
+		n, err := cluster.New(cluster.Config{
+			Self: "http://127.0.0.1:1", Directory: &always{holder: func() string { return there.url }}, Secret: secret,
+			Base: base, Transport: base, Cache: &cache.Transport{Store: cache.NewMemory(1 << 20)},
+			OnFailure: func(err error) { said.Store(err.Error()) },
+		})
+		require.NoError(t, err)
+		_, got := fetch(t, n, o.URL+"/b.ts")
+		require.Equal(t, "media", string(got))
+		require.Contains(t, said.Load(), "do secrets or clocks differ?")
+		require.Zero(t, n.Stats().FromNodes)
+		require.NoError(t, n.Leave(t.Context()))
+	})
+	require.NotZero(t, there.Stats().Refused)
+	require.Equal(t, 1, o.count("GET /b.ts"))
+}
+
+func TestAPurgeHasAShortName(t *testing.T) {
+	n := start(t, 1, static, nil)[0]
+	for length, want := range map[int]int{0: 400, 1: 200, 64: 200, 65: 400, 100_000: 400} {
+		target := "/hlsproxy/purge?prefix=false&text=a&id=" + strings.Repeat("x", length)
+		rec := askAsPeer(n.Handler(), http.MethodPost, target, nil)
+		require.Equal(t, want, rec.Code, length)
+	}
+}
+
+// FuzzPeer has a node answer whatever one that has the secret may ask. It need not make sense, but must be answered.
+func FuzzPeer(f *testing.F) {
+	n, err := cluster.New(cluster.Config{
+		Self: "http://127.0.0.1:1", Directory: cluster.Rendezvous(cluster.Static("http://127.0.0.1:1")), Secret: secret,
+		Cache: &cache.Transport{Store: cache.NewMemory(1 << 20)},
+		Base: trip(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{
+				StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"video/mp2t"}, "Etag": {`"1"`}}, Body: http.NoBody, Request: r,
+			}, nil
+		}),
+	})
+	require.NoError(f, err)
+	h := n.Handler()
+	f.Add("http://o.example/a.ts", "", "", "", "")
+	f.Add("http://o.example/a.mp4", "0-2097152/5000000", `"1"`, "30000", "o.example:81")
+	f.Add("http://o.example/a.mp4", "2097152-1/-1", `W/"1"`, "-1", "")
+	f.Add("//", "9223372036854775807-0/1", "\x00", "99999999999999999999", "id=1&text=&prefix=true")
+	f.Fuzz(func(t *testing.T, of, slice, tag, wait, more string) {
+		header := http.Header{}
+		for name, v := range map[string]string{
+			"Hlsproxy-Slice": slice, "Hlsproxy-Whole-Etag": tag, "Hlsproxy-Wait": wait, "Hlsproxy-Host": more, "Hlsproxy-Purged": more,
+			"Range": more, "Hlsproxy-Eager": slice,
+		} {
+			if v != "" {
+				header[name] = []string{v}
+			}
+		}
+		rec := askAsPeer(h, http.MethodGet, fetchTarget(of), header)
+		require.Contains(t, []int{http.StatusOK, http.StatusBadRequest}, rec.Code)
+		if rec.Code == http.StatusOK {
+			require.NotEmpty(t, rec.Header().Get("Hlsproxy-Status"))
+			require.NotEmpty(t, rec.Header().Get("Hlsproxy-Answer"))
+		}
+	})
+}
