@@ -9,7 +9,7 @@ import (
 )
 
 // crowd is a number of simulated viewers: each plays a picture and a sound rendition in real time over HTTP and throws
-// the bytes away. They differ in their User-Agent, by which the demo counts viewers.
+// the bytes away. They differ in their User-Agent, by which package audience tells them apart.
 type crowd struct {
 	ramp time.Duration // over which newcomers arrive
 	want chan int

@@ -105,7 +105,7 @@ func TestTheOriginIsAskedOncePerSegmentAndPlaylistChange(t *testing.T) {
 				require.Equal(t, 1, times, answer)
 				require.Contains(t, answer, " 200 ")
 			}
-			require.Equal(t, 20, s.meter.viewers(time.Now()))
+			require.Equal(t, 20, s.meter.viewers())
 			counts := s.meter.cached()
 			require.NotZero(t, counts.Joins)
 			require.Greater(t, counts.Hits+counts.Joins, 5*counts.Misses)

@@ -3,12 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"hash/maphash"
-	"net"
 	"net/http"
 	"sync"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/audience"
 	"github.com/hlsproxy/hlsproxy/cache"
 )
 
@@ -32,37 +31,26 @@ type sample struct {
 
 // meter knows how the demo is doing.
 type meter struct {
-	served traffic
-	cached func() cache.Stats
-	origin func() counts
+	served   traffic
+	audience audience.Audience
+	cached   func() cache.Stats
+	origin   func() counts
 
 	mu      sync.Mutex
-	seed    maphash.Seed
-	seen    map[uint64]time.Time // viewers, by a hash of address and User-Agent: what they send is not kept
-	samples []sample             // oldest first
-	noted   string               // for the next sample
+	samples []sample // oldest first
+	noted   string   // for the next sample
 }
 
 func newMeter(cached func() cache.Stats, origin func() counts) *meter {
-	return &meter{cached: cached, origin: origin, seed: maphash.MakeSeed(), seen: map[uint64]time.Time{}}
+	return &meter{cached: cached, origin: origin, audience: audience.Audience{
+		Stream: func(*http.Request) string { return "demo" }, // whoever plays it twice in one browser is one viewer
+		Idle:   present, Sessions: crowded,
+	}}
 }
 
 // watch wraps the public side of the chain. What asks there is a viewer.
 func (m *meter) watch(next http.Handler) http.Handler {
-	next = m.served.count(next)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host, _, _ := net.SplitHostPort(r.RemoteAddr)
-		m.saw(maphash.String(m.seed, host+" "+r.UserAgent()), time.Now())
-		next.ServeHTTP(w, r)
-	})
-}
-
-func (m *meter) saw(viewer uint64, now time.Time) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if _, known := m.seen[viewer]; known || len(m.seen) < crowded {
-		m.seen[viewer] = now
-	}
+	return m.audience.Handler(m.served.count(next))
 }
 
 // run takes a sample every second until ctx ends.
@@ -71,7 +59,7 @@ func (m *meter) run(ctx context.Context) {
 	for wait(ctx, time.Second) {
 		now, nowOrigin, nowServed := m.cached(), m.origin(), m.served.counts()
 		m.add(sample{
-			Viewers: m.viewers(time.Now()), Requests: nowServed.requests() - lastServed.requests(),
+			Viewers: m.viewers(), Requests: nowServed.requests() - lastServed.requests(),
 			Hits: now.Hits - last.Hits, Joins: now.Joins - last.Joins, Origin: nowOrigin.requests() - lastOrigin.requests(),
 			Refused: nowServed.Refused - lastServed.Refused, Failed: nowServed.Failed - lastServed.Failed,
 		})
@@ -96,16 +84,12 @@ func (m *meter) add(s sample) {
 	}
 }
 
-// viewers counts those who are present and forgets the others.
-func (m *meter) viewers(now time.Time) int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for viewer, at := range m.seen {
-		if now.Sub(at) > present {
-			delete(m.seen, viewer)
-		}
+// viewers counts those who are present.
+func (m *meter) viewers() (n int) {
+	for range m.audience.All() {
+		n++
 	}
-	return len(m.seen)
+	return n
 }
 
 func (m *meter) history() []sample {
@@ -131,7 +115,7 @@ func (d *demo) stats(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	json.NewEncoder(w).Encode(map[string]any{
-		"viewers":   d.meter.viewers(time.Now()),
+		"viewers":   d.meter.viewers(),
 		"simulated": d.crowd.size(),
 		"cache":     !d.past.off.Load(),
 		"hits":      cached.Hits,   // answered from what is stored
