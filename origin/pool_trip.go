@@ -309,12 +309,12 @@ const outsideField = "Hlsproxy-Outside"
 // translate makes a redirect of the origin that answered one of the origin that was named, so that it means the same to
 // whoever resolves it against the URL that was asked for.
 func translate(resp *http.Response, s *set, named *member, tail string) {
-	location := resp.Header["Location"]
+	location, leads := place(resp)
 	body, ok := resp.Body.(*callBody)
-	if len(location) != 1 || location[0] == "" || !ok || !isRedirect(resp) {
+	if !leads || !ok || !isRedirect(resp) {
 		return
 	}
-	u, err := body.call.member.at(tail, resp.Request.URL).Parse(location[0])
+	u, err := body.call.member.at(tail, resp.Request.URL).Parse(location)
 	if err != nil {
 		return // whoever follows it will say so
 	}

@@ -237,14 +237,23 @@ func whole(resp *http.Response) {
 	}
 }
 
+// place is what a redirect names, if it names one place, be it twice.
+func place(resp *http.Response) (string, bool) {
+	lines := resp.Header["Location"]
+	if len(lines) == 0 || slices.ContainsFunc(lines, func(line string) bool { return line != lines[0] }) {
+		return "", false
+	}
+	return lines[0], lines[0] != ""
+}
+
 // location is where a redirect of what was fetched from u leads: to http or https, but from https to http only as a
 // downgrade.
 func location(resp *http.Response, u *url.URL, downgrade bool) (*url.URL, error) {
-	lines := resp.Header["Location"]
-	if len(lines) == 0 || lines[0] == "" || slices.ContainsFunc(lines, func(line string) bool { return line != lines[0] }) {
+	where, ok := place(resp)
+	if !ok {
 		return nil, errLocation
 	}
-	next, err := u.Parse(sendable(lines[0]))
+	next, err := u.Parse(sendable(where))
 	if err != nil {
 		return nil, errLocation
 	}

@@ -67,8 +67,10 @@ func TestRedirectsThatAreNotFollowed(t *testing.T) {
 		"malformed":       {[]string{"http://%zz/"}, 502},
 		"no host":         {[]string{"http:///x"}, 502},
 		"none":            {nil, 502},
-		"empty":           {[]string{""}, 502},
-		"two":             {[]string{"/end.ts", "/end.ts"}, 502},
+		"empty":           {[]string{""}, 502}, // and nothing in it
+		"two":             {[]string{"/end.ts", "/end.ts?b"}, 502},
+		"one, and none":   {[]string{"/end.ts", ""}, 502},
+		"two inside":      {[]string{"http://10.0.0.1/x", "http://10.0.0.1/x"}, 403},
 		"itself":          {[]string{"/a.ts"}, 502},
 		"backslashes":     {[]string{`http:\\10.0.0.1\`}, 502},
 		"upper-case file": {[]string{"FILE:///etc/passwd"}, 502},
@@ -241,14 +243,16 @@ func TestRedirectsOfAPoolThatAreNotFollowed(t *testing.T) {
 	require.NoError(t, err)
 	f.proxy.Transport = pool
 	f.origin.Handle("/end.ts", video("abc"))
-	for name, locations := range map[string][]string{"two": {"/end.ts", "/end.ts"}, "empty": {""}} {
+	for name, locations := range map[string][]string{"two": {"/end.ts", "/end.ts?b"}, "one, and none": {"/end.ts", ""}} {
 		f.origin.Handle("/a.ts", to(302, locations...))
 		resp, _ := f.get(t, "/a.ts")
 		require.Equal(t, 502, resp.StatusCode, name)
 	}
-	f.origin.Handle("/a.ts", to(302, "/end.ts"))
-	_, body := f.get(t, "/a.ts")
-	require.Equal(t, "abc", body)
+	for _, locations := range [][]string{{"/end.ts"}, {"/end.ts", "/end.ts"}, {f.origin.URL + "/end.ts", f.origin.URL + "/end.ts"}} {
+		f.origin.Handle("/a.ts", to(302, locations...))
+		_, body := f.get(t, "/a.ts")
+		require.Equal(t, "abc", body)
+	}
 }
 
 // A redirect to nowhere is what it carries.
@@ -256,7 +260,11 @@ func TestRedirectsThatCarryTheMedia(t *testing.T) {
 	f := newFront(t, &origin.Proxy{})
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for _, chunked := range []bool{false, true} {
-			f.origin.Handle("/a.ts", faultorigin.Script{Status: status, Header: http.Header{"Content-Type": {"video/mp2t"}}, Body: []byte("media"), Chunked: chunked})
+			h := http.Header{"Content-Type": {"video/mp2t"}}
+			if chunked {
+				h["Location"] = []string{""}
+			}
+			f.origin.Handle("/a.ts", faultorigin.Script{Status: status, Header: h, Body: []byte("media"), Chunked: chunked})
 			resp, body := f.get(t, "/a.ts")
 			require.Equal(t, 200, resp.StatusCode)
 			require.Equal(t, "media", body)
