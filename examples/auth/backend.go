@@ -50,9 +50,10 @@ func newBackend(s *sessions, playlist string) http.Handler {
 		done(w, r, s.list())
 	})
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		serve.PageHeader(w, "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'")
+		serve.PageHeader(w, "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'")
 		page.Execute(w, map[string]any{"Sessions": s.list(), "Playlist": playlist})
 	})
+	mux.HandleFunc("GET /style.css", serve.Style)
 	return serve.OnLoopback(private(http.NewCrossOriginProtection().Handler(mux)))
 }
 

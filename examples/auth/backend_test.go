@@ -54,7 +54,7 @@ func TestThePageMakesAndRevokes(t *testing.T) {
 	require.Contains(t, request(t, h, "GET", "/", "").Body.String(), "192.0.2.1")
 	require.Equal(t, http.StatusSeeOther, request(t, h, "POST", "/revoke", "id=1", "Accept", "text/html").Code)
 	require.Equal(t, 403, ask(sign.Question{Token: token, Name: "live/a b"}))
-	require.Contains(t, request(t, h, "GET", "/", "").Body.String(), `class="revoked"`)
+	require.Contains(t, request(t, h, "GET", "/", "").Body.String(), `>Revoked<`)
 }
 
 func TestTheBackendRefuses(t *testing.T) {

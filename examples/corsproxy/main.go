@@ -74,6 +74,7 @@ func newHandler(o options) (http.Handler, error) {
 		mux.Handle("/s/", chain(links.sealed))
 	}
 	mux.Handle("/{$}", &page{links: links})
+	mux.HandleFunc("GET /style.css", serve.Style)
 	return mux, nil
 }
 

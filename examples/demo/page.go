@@ -53,6 +53,7 @@ func (d *demo) site(hlsjs string, lowLatency bool) (http.Handler, error) {
 			"HLSJS": source, "Distance": distance.Milliseconds(), "LowLatency": lowLatency, "Local": isLocal(r),
 		})
 	})
+	mux.HandleFunc("GET /style.css", serve.Style)
 	for _, name := range []string{"page.css", "page.js", "player.js", "mse.js", "chain.js", "chart.js"} {
 		mux.Handle("GET /"+name, http.FileServerFS(assets))
 	}

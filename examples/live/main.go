@@ -69,7 +69,7 @@ func newHandler(o options, urls *links) (http.Handler, error) {
 	if o.kick {
 		mux.Handle("/sessions", sessions(watch))
 	}
-	mux.Handle("/", pages(o.static))
+	mux.Handle("/", pages(o))
 	return mux, nil
 }
 

@@ -267,6 +267,10 @@ func TestPages(t *testing.T) {
 	resp, body := get(t, base+"/")
 	require.Equal(t, 200, resp.StatusCode)
 	require.Contains(t, body, "<video")
+	require.Contains(t, body, `<button value="/live/index.m3u8">`)
+	base, _ = start(t, "-origin", o.URL, "-key", "SECRET")
+	_, body = get(t, base+"/")
+	require.NotContains(t, body, "/live/index.m3u8", "whoever sees the page could watch by a signed link")
 
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "index.html"), []byte("mine"), 0o644))
@@ -325,7 +329,7 @@ func TestThePoolsStateNamesNoAddress(t *testing.T) {
 	resp, body := get(t, base+"/pool")
 	require.Equal(t, 200, resp.StatusCode)
 	require.Equal(t, "no-store", resp.Header.Get("Cache-Control"))
-	require.Regexp(t, `^\[{"name":"origin 1","state":"is left alone",.*},{"name":"origin 2","state":"works",.*}\]\n$`, body)
+	require.Regexp(t, `^\[{"name":"origin 1","state":"left alone",.*},{"name":"origin 2","state":"healthy",.*}\]\n$`, body)
 	require.NotContains(t, body, "127.0.0.1")
 }
 

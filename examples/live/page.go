@@ -2,27 +2,32 @@ package main
 
 import (
 	_ "embed"
-	"io"
-	"io/fs"
+	"html/template"
 	"net/http"
 
 	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
 )
 
 //go:embed index.html
-var player string
+var playerHTML string
 
-// pages are those of a folder, or the player.
-func pages(static fs.FS) http.Handler {
-	if static != nil {
-		return http.FileServerFS(static)
+var player = template.Must(template.New("player").Parse(playerHTML))
+
+// pages are those of a folder, or the player. That lists the streams unless their links are signed: whoever sees the page
+// could watch by those.
+func pages(o options) http.Handler {
+	if o.static != nil {
+		return http.FileServerFS(o.static)
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/" {
-			http.NotFound(w, r)
-			return
-		}
+	var links []string
+	if o.key == "" {
+		links = o.links
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/style.css", serve.Style)
+	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) {
 		serve.PageHeader(w, "")
-		io.WriteString(w, player)
+		player.Execute(w, map[string]any{"Links": links})
 	})
+	return mux
 }

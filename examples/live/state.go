@@ -27,14 +27,14 @@ func state(pool *origin.Pool) http.Handler {
 		var list []originState
 		for i, o := range pool.State() {
 			s := originState{
-				Name: fmt.Sprint("origin ", i+1), State: "works", Latency: float64(o.Latency.Microseconds()) / 1000,
+				Name: fmt.Sprint("origin ", i+1), State: "healthy", Latency: float64(o.Latency.Microseconds()) / 1000,
 				Requests: o.Requests, Errors: o.Errors, InFlight: o.InFlight,
 			}
 			switch {
 			case !o.Healthy && time.Now().Before(o.Until):
-				s.State = "is left alone"
+				s.State = "left alone"
 			case !o.Healthy:
-				s.State = "is tried again"
+				s.State = "being tried"
 			}
 			list = append(list, s)
 		}

@@ -92,8 +92,10 @@ func newHandler(ctx context.Context, o options, s *store, links *serve.Links) (h
 	}
 	sameSite := http.NewCrossOriginProtection()
 	mux.Handle("GET /{$}", links.Gate(page))
+	mux.HandleFunc("GET /style.css", serve.Style)
 	mux.Handle("POST /upload", sameSite.Handler(links.Gate(upload)))
 	mux.Handle("GET /jobs", links.Gate(upload.Watch()))
+	mux.Handle("GET /jobs/{id}/picture", links.Gate(http.HandlerFunc(upload.Picture)))
 	mux.Handle("DELETE /jobs/{id}", sameSite.Handler(links.Gate(http.HandlerFunc(upload.Cancel))))
 	mux.Handle("DELETE /titles/{key...}", sameSite.Handler(links.Gate(http.HandlerFunc(site.remove))))
 	return mux, nil

@@ -109,6 +109,15 @@ func TestFilmsBecomeHLS(t *testing.T) {
 			require.Equal(t, row.rungs, strings.Join(sizes, " "))
 			require.Equal(t, row.args == nil || row.args[0] != "-an", strings.Contains(variants[0]["CODECS"], "mp4a"))
 			require.InDelta(t, float64(row.seconds), seconds(output(t, "ffprobe", "-show_entries", "format=duration", "-of", "csv=p=0", base+resp.Header.Get("Location"))), 0.3)
+
+			list := shown(t, base)
+			last := list[len(list)-1]
+			require.Equal(t, uploads.Done, last.State)
+			require.InDelta(t, row.seconds, last.Seconds, 1)
+			require.Greater(t, last.Bytes, int64(1000))
+			pictured, jpeg := do(t, "GET", fmt.Sprintf("%s/jobs/%d/picture", base, last.ID))
+			require.Equal(t, row.rungs != "", last.Picture)
+			require.Equal(t, last.Picture, pictured.StatusCode == http.StatusOK && strings.HasPrefix(jpeg, "\xff\xd8\xff"))
 		})
 	}
 	_, page := do(t, "GET", base+"/")

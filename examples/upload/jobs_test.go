@@ -246,7 +246,7 @@ func TestJobsNeedTheKey(t *testing.T) {
 	defer leave()
 	go upload(t, ctx, base, "film.mp4", mp4, key...)
 	running(t, parent)
-	for _, request := range [][2]string{{"GET", "/jobs"}, {"DELETE", "/jobs/1"}} {
+	for _, request := range [][2]string{{"GET", "/jobs"}, {"GET", "/jobs/1/picture"}, {"DELETE", "/jobs/1"}} {
 		resp, body := do(t, request[0], base+request[1])
 		require.Equal(t, http.StatusUnauthorized, resp.StatusCode)
 		require.NotContains(t, body, "film")

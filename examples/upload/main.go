@@ -67,8 +67,10 @@ func newHandler(ctx context.Context, o options, links *serve.Links) (http.Handle
 	mux := http.NewServeMux()
 	mux.Handle("/vod/", cors.Handler(links.Handler(playlists.Handler(http.StripPrefix("/vod", o.folder)))))
 	mux.Handle("GET /{$}", links.Gate(page))
+	mux.HandleFunc("GET /style.css", serve.Style)
 	mux.Handle("POST /upload", sameSite.Handler(links.Gate(upload)))
 	mux.Handle("GET /jobs", links.Gate(upload.Watch()))
+	mux.Handle("GET /jobs/{id}/picture", links.Gate(http.HandlerFunc(upload.Picture)))
 	mux.Handle("DELETE /jobs/{id}", sameSite.Handler(links.Gate(http.HandlerFunc(upload.Cancel))))
 	return mux, nil
 }

@@ -49,6 +49,7 @@ func newHandler(o options, links *serve.Links) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/vod/", cors.Handler(vod))
 	mux.Handle("GET /{$}", links.Gate(page))
+	mux.HandleFunc("GET /style.css", serve.Style)
 	return mux, nil
 }
 

@@ -23,15 +23,15 @@ const (
 // Convert makes HLS of the film in a folder. The demuxer is that of Demuxer, so that a "film" which is really a list of
 // other files or URLs opens nothing. Segments are those of a transport stream or, fragmented, of MP4. percent is told how
 // far it is.
-func (t Tools) Convert(ctx context.Context, folder, demuxer string, fragmented bool, percent func(int)) error {
+func (t Tools) Convert(ctx context.Context, folder, demuxer string, fragmented bool, percent func(int)) (Made, error) {
 	film, err := t.probe(ctx, folder, demuxer)
 	if err != nil {
-		return err
+		return Made{}, err
 	}
 	renditions := film.renditions()
 	for _, r := range renditions {
 		if err := os.MkdirAll(filepath.Join(folder, HLSFolder, r.folder), 0o755); err != nil {
-			return err
+			return Made{}, err
 		}
 	}
 	args := []string{"-nostdin", "-hide_banner", "-v", "error", "-progress", "pipe:1", "-stats_period", "0.25"}
@@ -42,9 +42,12 @@ func (t Tools) Convert(ctx context.Context, folder, demuxer string, fragmented b
 		args = append(args, film.output(i, r, fragmented)...)
 	}
 	if err := t.run(ctx, film.patience(), folder, &progress{of: film.duration, percent: percent}, t.ffmpeg, args...); err != nil {
-		return err
+		return Made{}, err
 	}
-	return writeMultivariant(filepath.Join(folder, HLSFolder), renditions)
+	if err := writeMultivariant(filepath.Join(folder, HLSFolder), renditions); err != nil {
+		return Made{}, err
+	}
+	return t.describe(ctx, folder, renditions)
 }
 
 // input names the film to ffmpeg and ffprobe. The bound of the pixels holds for every picture that is decoded, whatever

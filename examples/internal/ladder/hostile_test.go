@@ -119,7 +119,7 @@ func TestHostileFilms(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			folder := t.TempDir()
 			require.NoError(t, os.WriteFile(filepath.Join(folder, FilmFile), row.film, 0o600))
-			err := tools.Convert(t.Context(), folder, row.demuxer, false, func(int) {})
+			_, err := tools.Convert(t.Context(), folder, row.demuxer, false, func(int) {})
 			if row.ok {
 				require.NoError(t, err)
 				return

@@ -125,6 +125,7 @@ func TestFilmsThatSayTooMuch(t *testing.T) {
 	tools.ffprobe = program
 	folder := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(folder, FilmFile), nil, 0o600))
-	require.Equal(t, errTalkative, tools.Convert(t.Context(), folder, "mov", false, nil))
+	_, err := tools.Convert(t.Context(), folder, "mov", false, nil)
+	require.Equal(t, errTalkative, err)
 	require.Equal(t, 422, errTalkative.HTTPStatus())
 }

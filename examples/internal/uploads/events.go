@@ -56,3 +56,17 @@ func (u *Uploads) Cancel(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
+
+// Picture sends that of the job whose number is the {id} of the path.
+func (u *Uploads) Picture(w http.ResponseWriter, r *http.Request) {
+	id, _ := strconv.Atoi(r.PathValue("id"))
+	jpeg := u.jobs.picture(id)
+	if jpeg == nil {
+		http.Error(w, "There is no picture of it.", http.StatusNotFound)
+		return
+	}
+	w.Header().Set("Content-Type", "image/jpeg")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Write(jpeg)
+}

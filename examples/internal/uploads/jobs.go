@@ -4,6 +4,9 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/examples/internal/ladder"
 )
 
 // jobs are the films on their way and the last that came to an end, in the order of their uploads. One at a time has
@@ -46,7 +49,11 @@ type Job struct {
 	Ahead   int    `json:"ahead,omitempty"`   // films to be converted before this one
 	Message string `json:"message,omitempty"` // why it failed
 	Link    string `json:"link,omitempty"`    // where it plays
+	Seconds int    `json:"seconds,omitempty"` // how long it is, once it is converted
+	Bytes   int64  `json:"bytes,omitempty"`   // that it takes
+	Picture bool   `json:"picture,omitempty"` // there is one of it
 
+	jpeg   []byte
 	client string
 	gone   bool // it has lost its place, and ends soon
 	inLine int  // when it began to wait
@@ -127,6 +134,26 @@ func (q *jobs) progress(j *Job, percent int) {
 		j.Percent = percent
 		q.tell()
 	}
+}
+
+// describe tells what was made of a film.
+func (q *jobs) describe(j *Job, made ladder.Made) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	j.Seconds, j.Bytes, j.Picture, j.jpeg = int(made.Length.Round(time.Second).Seconds()), made.Bytes, made.Picture != nil, made.Picture
+	q.tell()
+}
+
+// picture is that of a film; nil: there is none.
+func (q *jobs) picture(id int) []byte {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, j := range q.list {
+		if j.ID == id {
+			return j.jpeg
+		}
+	}
+	return nil
 }
 
 // wait returns when it is j's turn, which lasts until j is stored or ends, or with the cause of ctx's end.

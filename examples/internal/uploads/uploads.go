@@ -120,9 +120,11 @@ func (u *Uploads) take(ctx context.Context, w http.ResponseWriter, r *http.Reque
 		return "", err
 	}
 	percent := func(n int) { u.jobs.progress(j, n) }
-	if err := u.tools.Convert(ctx, work, film.demuxer, film.fragmented, percent); err != nil {
+	made, err := u.tools.Convert(ctx, work, film.demuxer, film.fragmented, percent)
+	if err != nil {
 		return "", err
 	}
+	u.jobs.describe(j, made)
 	u.jobs.store(j)
 	link, err = u.c.Publish(ctx, Film{
 		Title: film.title, File: filepath.Join(work, ladder.FilmFile), Ext: ladder.Ext(film.demuxer), Folder: filepath.Join(work, ladder.HLSFolder),

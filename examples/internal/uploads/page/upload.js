@@ -42,6 +42,8 @@
       row.cancel.hidden = over
       row.play.hidden = j.state !== 'done'
       row.play.value = j.link ?? ''
+      if (row.image.hidden = !j.picture || j.state !== 'done') row.image.removeAttribute('src')
+      else if (!row.image.src) row.image.src = url(`/jobs/${j.id}/picture`)
       row.bar.hidden = over || j.state === 'waiting'
       if (j.percent) row.bar.value = j.percent
       else row.bar.removeAttribute('value')
@@ -51,7 +53,7 @@
   }
   function add(id) {
     const li = document.querySelector('template').content.firstElementChild.cloneNode(true)
-    const row = {li, title: li.querySelector('b'), bar: li.querySelector('progress'), text: li.querySelector('small'), cancel: li.querySelector('.cancel'), play: li.querySelector('.play')}
+    const row = {li, image: li.querySelector('img'), title: li.querySelector('b'), bar: li.querySelector('progress'), text: li.querySelector('small'), cancel: li.querySelector('.cancel'), play: li.querySelector('.play')}
     row.play.onclick = () => choose(row.title.textContent, row.play.value)
     row.cancel.onclick = () => {
       row.cancel.disabled = true
@@ -67,10 +69,12 @@
       case 'waiting': return `waiting for ${j.ahead} other film${j.ahead > 1 ? 's' : ''}`
       case 'converting': return j.percent ? `being converted, ${j.percent} %` : 'being converted'
       case 'storing': return j.percent ? `being stored, ${j.percent} %` : 'being stored'
-      case 'done': return 'done'
+      case 'done': return `done: ${length(j.seconds ?? 0)}, ${(j.bytes / 1e6).toFixed(1)} MB in all sizes`
     }
     return j.message
   }
+  const two = n => String(n).padStart(2, '0')
+  const length = s => (s >= 3600 ? Math.floor(s / 3600) + ':' + two(Math.floor(s / 60) % 60) : Math.floor(s / 60)) + ':' + two(s % 60)
   // refresh takes the list of films from a new page, so that what plays plays on.
   async function refresh() {
     const text = await (await fetch(url('/'))).text()
