@@ -72,8 +72,9 @@ func openPage(t testing.TB, url string) *page {
 	var attached struct{ SessionID string }
 	d.call("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
 	d.session = attached.SessionID
+	d.call("Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true}, &struct{}{})
 	p := &page{t: t, driver: d}
-	p.shows("location.protocol + document.readyState", "http:complete")
+	p.shows("document.readyState", "complete")
 	return p
 }
 
@@ -118,7 +119,11 @@ func (d *devTools) call(method string, params map[string]any, result any) {
 
 func (d *devTools) open(url string) {
 	d.t.Helper()
+	d.eval("window.before = true")
 	d.call("Page.navigate", map[string]any{"url": url}, &struct{}{})
+	for wait := time.Now().Add(time.Minute); d.eval("!window.before && document.readyState") != "complete" && time.Now().Before(wait); {
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 func (d *devTools) eval(js string) string {
@@ -154,6 +159,9 @@ func (d *devTools) key(name string) {
 		text = ""
 	}
 }
+
+// in is p as a part of the test sees it.
+func (p *page) in(t testing.TB) *page { return &page{t, p.driver} }
 
 // press clicks on an element.
 func (p *page) press(selector string) {
