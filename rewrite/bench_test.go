@@ -54,18 +54,27 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-// BenchmarkWindow cuts 500 segments to 6, next to rewriting 50.
+// BenchmarkWindow cuts 500 segments to 6, next to rewriting 50: one playlist for many viewers, and a new one each time.
 func BenchmarkWindow(b *testing.B) {
 	for _, c := range []struct {
 		name     string
 		segments int
 		window   rewrite.Window
-	}{{"500 to 6", 500, rewrite.Window{Segments: 6}}, {"50", 50, rewrite.Window{}}} {
+		fresh    bool
+	}{
+		{"500 to 6", 500, rewrite.Window{Segments: 6}, false}, {"500 to 6, new each time", 500, rewrite.Window{Segments: 6}, true},
+		{"50", 50, rewrite.Window{}, false},
+	} {
 		b.Run(c.name, func(b *testing.B) {
 			text := playlists.VOD(c.segments).Text
 			rw := &rewrite.Rewriter{Map: rewrite.Query("/proxy", "url"), Window: c.window}
+			last := bytes.LastIndexByte(text, '-') + 1
+			b.ReportAllocs()
 			var dst []byte
 			for b.Loop() {
+				if c.fresh {
+					text[last] = '0' + (text[last]-'0'+1)%10
+				}
 				dst, _ = rw.Append(context.Background(), dst[:0], text, playlists.Base)
 			}
 			sink += len(dst)

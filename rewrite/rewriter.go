@@ -158,11 +158,13 @@ func (rw *Rewriter) run(st *state, p pass, dst, playlist []byte) ([]byte, error)
 		st.restart(st.filter(playlist))
 	}
 	if rw.Window.isSet() {
-		cut, err := rw.Window.cut(st.src)
+		cut, err := st.window.cut(&rw.Window, st.src)
 		if err != nil {
 			return dst, err
 		}
+		segment := st.segment // the same in all states of the playlist, whatever is cut off
 		st.restart(cut)
+		st.segment = segment
 	}
 	if st.plan.prepare(rw, &st.base); st.list {
 		st.plan.mapper = nil

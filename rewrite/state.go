@@ -20,6 +20,7 @@ type state struct {
 	choice choice // what of it is the client's
 
 	heritage inheritance
+	window   windowed
 
 	given  given // what the playlist's URL gives to variables
 	public struct {
@@ -113,6 +114,10 @@ func (st *state) free() {
 	if cap(st.abs) > keep || cap(st.text) > keep || cap(st.read) > keep || cap(st.base.text) > keep || cap(st.entryText) > keep {
 		return
 	}
+	if st.window.isLarge() {
+		st.window = windowed{}
+	}
+	st.window.Window, st.window.src = nil, nil
 	st.scan = scanner{}
 	st.vars, st.given, st.public.given, st.pace = variables{}, given{}, given{}, pace{}
 	st.heritage.take(nil, "", "")

@@ -237,6 +237,10 @@ func TestWindow(t *testing.T) {
 		"parts in ranges": {rewrite.Window{Segments: 1}, "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PART:DURATION=1,URI=\"f\",BYTERANGE=\"10@0\"\n" + s + "a\n#EXT-X-PART:DURATION=1,URI=\"f\",BYTERANGE=\"5\"\n#EXT-X-PART:DURATION=1,URI=\"f\",BYTERANGE=\"6\"\n" + s + "b\n", ""},
 		"variables and dates stay": {rewrite.Window{Segments: 1}, "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:1\n" + s + "a\n#EXT-X-DEFINE:NAME=\"a\",VALUE=\"b\"\n#EXT-X-DATERANGE:ID=\"1\",START-DATE=\"2026-01-01T00:00:00Z\"\n# note\n" + s + "b\n" + s + "c\n",
 			"#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:3\n#EXT-X-DEFINE:NAME=\"a\",VALUE=\"b\"\n#EXT-X-DATERANGE:ID=\"1\",START-DATE=\"2026-01-01T00:00:00Z\"\n" + s + "c\n"},
+		"one key is the other": {rewrite.Window{Segments: 1}, "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-KEY:METHOD=AES-128,URI=\"1\",KEYFORMAT=\"identity\"\n" + s + "a\n#EXT-X-KEY:METHOD=AES-128,URI=\"2\"\n" + s + "b\n" + s + "c\n",
+			"#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:3\n#EXT-X-KEY:METHOD=AES-128,URI=\"2\"\n" + s + "c\n"},
+		"a key for each": {rewrite.Window{Segments: 1}, "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-KEY:METHOD=AES-128,URI=\"1\"\n" + s + "a\n#EXT-X-KEY:METHOD=AES-128,URI=\"2\"\n#EXT-X-KEY:METHOD=AES-128,URI=\"3\",KEYFORMAT=\"x\"\n" + s + "b\n#EXT-X-KEY:METHOD=AES-128,URI=\"4\"\n" + s + "c\n" + s + "d\n",
+			"#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:4\n#EXT-X-KEY:METHOD=AES-128,URI=\"4\"\n#EXT-X-KEY:METHOD=AES-128,URI=\"3\",KEYFORMAT=\"x\"\n" + s + "d\n"},
 		"a multivariant playlist": {rewrite.Window{Segments: 1}, ladder, ladder},
 		"no playlist":             {rewrite.Window{Segments: 1}, "a\nb\n", "b\n"},
 	} {
@@ -294,7 +298,96 @@ func FuzzWindow(f *testing.F) {
 			return
 		}
 		require.LessOrEqual(t, len(out), 3*len(text)+300)
+		if strings.Contains(text, "\r") {
+			return
+		}
+		// Lines that end otherwise are read another way.
+		other, err := rw.Append(t.Context(), nil, []byte(strings.ReplaceAll(text, "\n", "\r\n")), "")
+		require.NoError(t, err)
+		require.Equal(t, string(out), strings.ReplaceAll(string(other), "\r", ""))
 	})
+}
+
+// Lines that are as long as those before them, or end where those did, and are others all the same.
+func TestAWindowOfLinesOfOneLength(t *testing.T) {
+	head, pair := "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:1\n", "#EXTINF:4.0,\nseg_1.ts\n"
+	for name, odd := range map[string]string{
+		"two URIs in the place of one": "#EXTINF:4.0,\nse\n_1.ts\n", "a title in two lines": "#EXTINF:\n#4,\nseg_1.ts\n", "an empty line": "#EXTINF:4.0,\n\neg_1.ts\n",
+		"a URI without EXTINF": "seg_1.ts\n", "a key as long as an EXTINF": "#EXT-X-KEY:\nseg_1.ts\n", "no URI": "#EXTINF:4.0,\n", "a short end": "#EXTINF:4.0,\nseg_1.",
+		"a carriage return": "#EXTINF:4.0,\nse\r_1.ts\n", "blanks": "#EXTINF:4.0,\n seg_1.t\n", "a comment": "#EXTINF:4.0,\n#eg_1.ts\nx\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := head + strings.Repeat(pair, 5) + odd + strings.Repeat(pair, 3)
+			want := 0
+			for range rewrite.Refs([]byte(text), "") {
+				want++
+			}
+			out := window(t, rewrite.Window{Segments: 2}, text)
+			require.Contains(t, out, fmt.Sprintf("#EXT-X-MEDIA-SEQUENCE:%d\n", 1+want-2))
+			left := 0
+			for range rewrite.Refs([]byte(out), "") {
+				left++
+			}
+			require.Equal(t, 2, left)
+		})
+	}
+}
+
+// What is said of a date range that may go on stays; of one that has ended, nothing does.
+func TestDateRangesOfAWindow(t *testing.T) {
+	const date, s = "#EXT-X-PROGRAM-DATE-TIME:2026-11-29T12:00:00.000Z\n", "#EXTINF:10,\ns\n"
+	for name, c := range map[string]struct {
+		lines string // among the two segments that go, which take from 12:00:00 to 12:00:20
+		stay  bool
+	}{
+		"ended by its duration":      {"ID=\"1\",START-DATE=\"2026-11-29T12:00:01Z\",DURATION=19", false},
+		"goes on by its duration":    {"ID=\"1\",START-DATE=\"2026-11-29T12:00:01Z\",DURATION=19.001", true},
+		"ended by its end":           {"ID=\"1\",START-DATE=\"2026-11-29T12:00:01Z\",END-DATE=\"2026-11-29T13:00:19+01:00\"", false},
+		"goes on by its end":         {"ID=\"1\",START-DATE=\"2026-11-29T12:00:01Z\",END-DATE=\"2026-11-29T12:00:20.5Z\"", true},
+		"without an end":             {"ID=\"1\",START-DATE=\"2026-11-29T12:00:01Z\",PLANNED-DURATION=5", true},
+		"without a start":            {"ID=\"1\",DURATION=1", true},
+		"before the first frame":     {"ID=\"1\",START-DATE=\"2026-11-29T12:00:01Z\",DURATION=1,CUE=\"PRE,ONCE\"", true},
+		"ended by the next":          {"ID=\"1\",CLASS=\"a\",START-DATE=\"2026-11-29T12:00:01Z\",END-ON-NEXT=YES\n#EXT-X-DATERANGE:ID=\"2\",CLASS=\"a\",START-DATE=\"2026-11-29T12:00:02Z\",DURATION=1", false},
+		"the next is of another":     {"ID=\"1\",CLASS=\"a\",START-DATE=\"2026-11-29T12:00:01Z\",END-ON-NEXT=YES\n#EXT-X-DATERANGE:ID=\"1\",START-DATE=\"2026-11-29T12:00:01Z\"", true},
+		"its end in another tag":     {"ID=\"1\",START-DATE=\"2026-11-29T12:00:01Z\"\n#EXT-X-DATERANGE:ID=\"1\",DURATION=3", false},
+		"a later end in another tag": {"ID=\"1\",START-DATE=\"2026-11-29T12:00:01Z\",PLANNED-DURATION=1\n#EXT-X-DATERANGE:ID=\"1\",DURATION=60", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lines := "#EXT-X-DATERANGE:" + c.lines + "\n"
+			for _, other := range []string{"", "#EXT-X-DATERANGE:ID=\"9\",START-DATE=\"2026-11-29T12:00:00Z\"\n"} {
+				text := "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:1\n" + date + s + lines + other + s + s + "#EXT-X-ENDLIST\n"
+				want := "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:3\n" + other + "#EXT-X-PROGRAM-DATE-TIME:2026-11-29T12:00:20.000Z\n" + s + "#EXT-X-ENDLIST\n"
+				if c.stay {
+					want = strings.Replace(want, other+"#EXT-X-PROG", lines+other+"#EXT-X-PROG", 1)
+				}
+				require.Equal(t, want, window(t, rewrite.Window{Segments: 1}, text))
+				undated := strings.Replace(text, date, "", 1)
+				require.Contains(t, window(t, rewrite.Window{Segments: 1}, undated), lines, "when they are is not known")
+				own := strings.Replace(undated, s+"#EXT-X-ENDLIST", strings.Replace(date, ":00.000", ":20.000", 1)+s+"#EXT-X-ENDLIST", 1)
+				require.Equal(t, c.stay, strings.Contains(window(t, rewrite.Window{Segments: 1}, own), lines), "by the date of what stays")
+			}
+		})
+	}
+}
+
+// One Rewriter cuts what another has cut, and another playlist, as if it had cut nothing before.
+func TestWindowsDoNotRemember(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(5, 5))
+	var texts []string
+	for i := range 4 {
+		texts = append(texts, "#EXTM3U\n"+strings.Join(stream(rnd, 5+i), ""))
+	}
+	texts = append(texts, ladder, "", texts[0]+"#EXT-X-SKIP:SKIPPED-SEGMENTS=3\n")
+	want := map[string]string{}
+	for range 300 {
+		text, w := texts[rnd.IntN(len(texts))], rewrite.Window{Segments: 1 + rnd.IntN(3)}
+		key := fmt.Sprint(w, text)
+		got := window(t, w, text)
+		if first, ok := want[key]; ok {
+			require.Equal(t, first, got)
+		}
+		want[key] = got
+	}
 }
 
 // Players get the last three segments of a long live playlist.

@@ -1,0 +1,313 @@
+package rewrite
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// carried is what segments that are gone say of those that follow.
+type carried struct {
+	*windowed
+	keys, keysOfMap []heldKey
+	plain           []byte // the METHOD of the last key, if it had no KEYFORMAT
+	section         []byte // EXT-X-MAP
+	bitrate         []byte
+	discontinuities int
+	date            time.Time // at which the first segment that stays begins, by those that are gone; zero: they do not tell
+	begin           time.Time // the same, by itself too
+
+	ranged  rangeEnd         // of the last segment with a byte range
+	parts   map[string]int64 // where those since end, by URI
+	offsets map[string]int64 // where a byte range that names none begins, by URI
+}
+
+// heldKey is an EXT-X-KEY that holds.
+type heldKey struct{ format, line []byte }
+
+// rangeEnd is where a byte range of a resource ends.
+type rangeEnd struct {
+	uri []byte
+	at  int64
+}
+
+// read goes over the lines of the segments.
+func (c *carried) read() {
+	var dated *windowMark
+	length, from, of := int64(-1), int64(-1), 0 // the byte range of a segment
+	gone := c.marks[:c.marksFrom(c.first)]
+	for i := range gone {
+		m := &gone[i]
+		if m.segment != of {
+			c.endRange(of, length, from)
+			length, from, of = -1, -1, m.segment
+		}
+		switch line := c.src[m.start:m.end]; m.scope {
+		case ofRange:
+			length, from = parseRange(valueOf(line))
+		case ofPart:
+			c.part(line)
+		case ofDiscontinuity:
+			c.discontinuities++
+			dated = nil
+		case ofKey:
+			c.key(line)
+		case ofSection:
+			c.section, c.keysOfMap = line, slices.Clone(c.keys)
+		case ofBitrate:
+			c.bitrate = line
+		case ofDate:
+			dated = m
+		}
+	}
+	c.endRange(of, length, from)
+	c.offsets = c.parts
+	if c.ranged.uri != nil {
+		if c.offsets == nil {
+			c.offsets = map[string]int64{}
+		}
+		if _, further := c.offsets[string(c.ranged.uri)]; !further {
+			c.offsets[string(c.ranged.uri)] = c.ranged.at
+		}
+	}
+	if dated != nil {
+		if date, ok := c.dateOf(dated); ok {
+			c.date = date.Add(c.lengthOf(c.segments[dated.segment:c.first]))
+		}
+	}
+	c.begin = c.date
+	for i := len(gone); i < len(c.marks) && c.marks[i].segment == c.first; i++ {
+		switch m := &c.marks[i]; m.scope {
+		case ofDiscontinuity:
+			c.begin = time.Time{}
+		case ofDate:
+			c.begin, _ = c.dateOf(m)
+		}
+	}
+}
+
+// valueOf is what follows the name of a tag.
+func valueOf(line []byte) []byte { return line[min(until(line, 0, len(line), ':')+1, len(line)):] }
+
+// marksFrom is the first mark of a segment or one behind it.
+func (p *windowed) marksFrom(segment int) int {
+	i, _ := slices.BinarySearchFunc(p.marks, segment, func(m windowMark, segment int) int { return m.segment - segment })
+	return i
+}
+
+func (p *windowed) dateOf(m *windowMark) (time.Time, bool) {
+	return parseDate(string(bytes.TrimSpace(valueOf(p.src[m.start:m.end]))))
+}
+
+// endRange takes in where the byte range of a segment ends.
+func (c *carried) endRange(segment int, length, from int64) {
+	if length < 0 {
+		return
+	}
+	s := c.segments[segment]
+	uri := bytes.TrimSpace(c.src[s.uri:s.end])
+	if from < 0 {
+		from = c.endOf(uri)
+	}
+	clear(c.parts)
+	c.ranged = rangeEnd{uri, from + length}
+}
+
+// endOf is where the last range of a resource ends.
+func (c *carried) endOf(uri []byte) int64 {
+	if end, ok := c.parts[string(uri)]; ok || !bytes.Equal(uri, c.ranged.uri) {
+		return end
+	}
+	return c.ranged.at
+}
+
+// part takes in where the byte range of a part ends.
+func (c *carried) part(line []byte) {
+	at, uri := partRange(attrList{src: line, pos: min(len("#EXT-X-PART:"), len(line)), end: len(line)})
+	length, from := parseRange(line[at.start:at.end])
+	if length < 0 {
+		return
+	}
+	if from < 0 {
+		from = c.endOf([]byte(uri))
+	}
+	if c.parts == nil {
+		c.parts = map[string]int64{}
+	}
+	c.parts[uri] = from + length
+}
+
+func (c *carried) key(line []byte) {
+	value := valueOf(line)
+	method, _, _ := bytes.Cut(value, []byte{','})
+	plain := bytes.HasPrefix(method, []byte("METHOD=")) &&
+		(bytes.IndexByte(value, 'K') < 0 || !bytes.Contains(value, []byte("KEYFORMAT")))
+	if n := len(c.keys) - 1; plain && n >= 0 && bytes.Equal(method, c.plain) && c.keys[n].format == nil {
+		c.keys[n].line = line // the next of many
+		return
+	}
+	c.plain = nil
+	if plain {
+		c.plain = method
+	}
+	attrs := attrList{src: value, end: len(value)}
+	if method, _ := attrs.lookup("METHOD"); string(method) == "NONE" {
+		c.keys = c.keys[:0]
+		return
+	}
+	format, _ := attrs.lookup("KEYFORMAT")
+	if !isForeign(format) {
+		format = nil
+	}
+	if i := slices.IndexFunc(c.keys, func(k heldKey) bool { return bytes.Equal(k.format, format) }); i >= 0 {
+		c.keys[i].line = line
+		return
+	}
+	c.keys = append(c.keys, heldKey{format, line})
+}
+
+// append appends what still holds, as far as the first segment that stays does not say otherwise.
+func (c *carried) append(out []byte) []byte {
+	own := func(tag scope) bool {
+		for i := c.marksFrom(c.first); i < len(c.marks) && c.marks[i].segment == c.first; i++ {
+			if c.marks[i].scope == tag {
+				return true
+			}
+		}
+		return false
+	}
+	if c.section != nil && !own(ofSection) {
+		out = appendKeys(out, c.keysOfMap)
+		out = append(append(out, c.section...), '\n')
+		if !sameKeys(c.keys, c.keysOfMap) {
+			if len(c.keysOfMap) > 0 {
+				out = append(out, "#EXT-X-KEY:METHOD=NONE\n"...)
+			}
+			out = appendKeys(out, c.keys)
+		}
+	} else {
+		out = appendKeys(out, c.keys)
+	}
+	if c.bitrate != nil && !own(ofBitrate) {
+		out = append(append(out, c.bitrate...), '\n')
+	}
+	if !c.date.IsZero() && !own(ofDate) && !own(ofDiscontinuity) {
+		out = append(c.date.AppendFormat(append(out, "#EXT-X-PROGRAM-DATE-TIME:"...), "2006-01-02T15:04:05.000Z07:00"), '\n')
+	}
+	return out
+}
+
+func appendKeys(out []byte, keys []heldKey) []byte {
+	for _, k := range keys {
+		out = append(append(out, k.line...), '\n')
+	}
+	return out
+}
+
+// sameKeys tells whether the same keys hold, in whatever order.
+func sameKeys(a, b []heldKey) bool {
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(k heldKey) bool {
+		return !slices.ContainsFunc(b, func(l heldKey) bool { return bytes.Equal(k.line, l.line) })
+	})
+}
+
+// parseRange reads "length@offset"; -1: not there.
+func parseRange(text []byte) (length, offset int64) {
+	n, o, _ := bytes.Cut(bytes.Trim(text, "\" \t"), []byte{'@'})
+	length, offset = -1, -1
+	if v, err := strconv.ParseInt(string(n), 10, 53); err == nil && v >= 0 {
+		length = v
+	}
+	if v, err := strconv.ParseInt(string(o), 10, 53); err == nil && v >= 0 {
+		offset = v
+	}
+	return length, offset
+}
+
+func parseDate(text string) (time.Time, bool) {
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700", "2006-01-02T15:04:05.999999999Z07"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
+}
+
+const dateRangePrefix = "#EXT-X-DATERANGE:"
+
+// dateRange is what the tags with one ID say together (section 4.4.5.1 of the HLS draft).
+type dateRange struct {
+	start, end time.Time // zero: not said
+	class      string
+	duration   time.Duration // -1: not said
+	onNext     bool          // it ends where the next of its class starts
+	cued       bool          // before the first frame or behind the last, whatever its dates
+}
+
+// read takes in what a tag says.
+func (r *dateRange) read(list []byte) {
+	for attrs := (attrList{src: list, end: len(list)}); attrs.next(); {
+		switch value := attrs.value(); string(attrs.name()) {
+		case "START-DATE":
+			r.start, _ = parseDate(string(value))
+		case "END-DATE":
+			r.end, _ = parseDate(string(value))
+		case "DURATION":
+			r.duration = parseSeconds(value)
+		case "CLASS":
+			r.class = string(value)
+		case "END-ON-NEXT":
+			r.onNext = string(value) == "YES"
+		case "CUE":
+			r.cued = bytes.Contains(value, []byte("PRE")) || bytes.Contains(value, []byte("POST"))
+		}
+	}
+}
+
+// dateRanges are all that the playlist names, by ID.
+func (p *windowed) dateRanges() map[string]*dateRange {
+	ranges := map[string]*dateRange{}
+	for _, line := range p.head {
+		list, ok := bytes.CutPrefix(bytes.TrimSpace(p.src[line.start:line.end]), []byte(dateRangePrefix))
+		if !ok {
+			continue
+		}
+		id := rangeID(list)
+		r := ranges[string(id)]
+		if r == nil {
+			r = &dateRange{duration: -1}
+			ranges[string(id)] = r
+		}
+		r.read(list)
+	}
+	return ranges
+}
+
+func rangeID(list []byte) []byte {
+	id, _ := attrList{src: list, end: len(list)}.lookup("ID")
+	return id
+}
+
+// endedRanges makes a function that tells, by the attributes of a date range, whether it ended at a time or before.
+func (p *windowed) endedRanges(at time.Time) func(list []byte) bool {
+	ranges := p.dateRanges()
+	last := map[string]time.Time{} // the last start of each class at that time or before
+	for _, r := range ranges {
+		if !r.start.After(at) && r.start.After(last[r.class]) {
+			last[r.class] = r.start
+		}
+	}
+	return func(list []byte) bool {
+		r := ranges[string(rangeID(list))]
+		switch {
+		case r == nil || r.cued || r.start.IsZero():
+			return false
+		case !r.end.IsZero():
+			return !r.end.After(at)
+		case r.duration >= 0:
+			return !r.start.Add(r.duration).After(at)
+		}
+		return r.onNext && r.start.Before(last[r.class])
+	}
+}

@@ -1,0 +1,223 @@
+package rewrite
+
+import (
+	"bytes"
+	"math"
+	"slices"
+	"strconv"
+)
+
+// read finds the segments. false: it is no media playlist.
+//
+// Most playlists have lines like those before them, of the same length: where one ends is guessed, and looked for only if no line
+// end is there. That a guess has passed over one shows in their number.
+func (p *windowed) read() bool {
+	begin := playlistStart(p.src)
+	if bytes.IndexByte(p.src[begin:], '\r') < 0 {
+		if ends, media := p.guess(begin); !media || ends == bytes.Count(p.src[begin:], newline) {
+			return media && len(p.segments) > 0
+		}
+		p.segments, p.head, p.marks, p.tail, p.skipped = p.segments[:0], p.head[:0], p.marks[:0], 0, 0
+	}
+	s := scanner{}
+	s.reset(p.src)
+	l := windowLines{windowed: p, start: -1}
+	for s.pos < len(p.src) {
+		from := s.pos
+		end := s.lineEnd()
+		if !l.take(from, end, s.pos) {
+			return false
+		}
+	}
+	return len(p.segments) > 0
+}
+
+var newline = []byte{'\n'}
+
+// guess reads lines that end in LF, and returns how many of these it has met. media is false where it is no media playlist: as
+// far as that can be told with guesses.
+func (p *windowed) guess(at int) (ends int, media bool) {
+	l := windowLines{windowed: p, start: -1}
+	src := p.src
+	inf, uri := 0, 0 // the lengths of the last such lines
+	for at < len(src) {
+		if l.start < 0 && inf > 0 && uri > 0 {
+			at, ends = l.repeat(at, ends, inf, inf+uri+2)
+			if at == len(src) {
+				break
+			}
+		}
+		from := at
+		switch c := src[from]; {
+		case c == '#' && len(src)-from >= word && load(src, from) == infWord:
+			end := until(src, from, len(src), '\n')
+			inf = end - from
+			at = end + 1
+			if l.start < 0 {
+				l.start = from
+			}
+			l.inf = from + len(infTag)
+		case c > '#' && c < 0x7f:
+			end := until(src, from, len(src), '\n')
+			uri = end - from
+			at = min(end+1, len(src))
+			l.takeURI(from, at)
+		default:
+			end := until(src, from, len(src), '\n')
+			at = min(end+1, len(src))
+			if !l.take(from, end, at) {
+				return 0, false
+			}
+		}
+		ends++
+	}
+	if ends > 0 && src[len(src)-1] != '\n' {
+		ends--
+	}
+	return ends, true
+}
+
+// repeat takes in segments of two lines as long as the last ones, an EXTINF of a length and a URI.
+func (l *windowLines) repeat(at, ends, inf, both int) (next, met int) {
+	src, begin, n := l.src, at, len(l.segments)
+	most := (len(src) - at) / both
+	if most == 0 || src[at] != '#' {
+		return at, ends
+	}
+	all := slices.Grow(l.segments, most)[:n+most]
+	for most = n + most; n < most; n++ {
+		s := src[at : at+both : at+both]
+		if load(s, 0) != infWord || s[inf] != '\n' || s[both-1] != '\n' || s[inf+1]-'$' >= 0x7f-'$' {
+			break
+		}
+		all[n] = windowSegment{span{at, at + both}, at + inf + 1, at + len(infTag)}
+		at += both
+	}
+	if at > begin {
+		ends += 2 * (n - len(l.segments))
+		l.segments, l.tail = all[:n], at
+	}
+	return at, ends
+}
+
+const infTag = "#EXTINF:"
+
+var infWord = load([]byte(infTag), 0)
+
+// windowLines takes in the lines of a media playlist.
+type windowLines struct {
+	*windowed
+	start int // where the next segment begins; -1: it has not begun
+	inf   int // where its length stands; 0: it has none
+
+	name  []byte // of the last tag that was looked up, with its colon
+	scope scope  // of that
+}
+
+// takeURI takes in a line with the URI of a segment.
+func (l *windowLines) takeURI(from, next int) {
+	if l.start < 0 {
+		l.start = from
+	}
+	l.segments = append(l.segments, windowSegment{span{l.start, next}, from, l.inf})
+	l.tail, l.start, l.inf = next, -1, 0
+}
+
+// take takes in any line, the next beginning at next. false: this is no media playlist.
+func (l *windowLines) take(from, end, next int) bool {
+	start, end := trimBlanks(l.src, from, end)
+	whole, line := span{from, next}, l.src[start:end]
+	switch {
+	case len(line) == 0:
+		return true
+	case line[0] != '#':
+		l.takeURI(from, next)
+		return true
+	}
+	if len(l.name) == 0 || !bytes.HasPrefix(line, l.name) {
+		l.name = line[:until(line, 0, len(line), ':')]
+		l.scope = tagScope(l.name)
+		if len(l.name) < len(line) {
+			l.name = line[:len(l.name)+1] // with the colon: no longer name begins like it
+		} else {
+			l.name = nil
+		}
+	}
+	scope := l.scope
+	switch scope {
+	case ofMultivariant:
+		return false
+	case ofPlaylist:
+		l.head = append(l.head, whole)
+		if list, ok := bytes.CutPrefix(line, []byte("#EXT-X-SKIP:")); ok {
+			attrs := attrList{src: list, end: len(list)}
+			n, _ := attrs.lookup("SKIPPED-SEGMENTS")
+			skipped, _ := strconv.Atoi(string(n))
+			l.skipped = min(skipped, math.MaxInt32)
+		}
+		return true
+	case unscoped:
+		if l.start < 0 && len(l.segments) == 0 {
+			return true // a comment in the head
+		}
+	}
+	if l.start < 0 {
+		l.start = from
+	}
+	switch {
+	case scope == ofLength:
+		l.inf = start + min(len(infTag), len(line))
+	case scope > ofSegment:
+		l.marks = append(l.marks, windowMark{span{start, end}, scope, len(l.segments)})
+	}
+	return true
+}
+
+// scope is what a tag belongs to.
+type scope uint8
+
+const (
+	unscoped scope = iota // a comment, or a tag that is not known: what it stands before
+	ofPlaylist
+	ofMultivariant
+	ofSegment // and, from here on, what it says of it
+	ofLength
+	ofRange
+	ofPart
+	ofKey
+	ofSection
+	ofDate
+	ofBitrate
+	ofDiscontinuity
+)
+
+func tagScope(name []byte) scope {
+	switch string(name) {
+	case "#EXTINF":
+		return ofLength
+	case "#EXT-X-BYTERANGE":
+		return ofRange
+	case "#EXT-X-PART":
+		return ofPart
+	case "#EXT-X-KEY":
+		return ofKey
+	case "#EXT-X-MAP":
+		return ofSection
+	case "#EXT-X-PROGRAM-DATE-TIME":
+		return ofDate
+	case "#EXT-X-BITRATE":
+		return ofBitrate
+	case "#EXT-X-DISCONTINUITY":
+		return ofDiscontinuity
+	case "#EXT-X-GAP", "#EXT-X-CUE-OUT", "#EXT-X-CUE-IN", "#EXT-X-CUE-OUT-CONT", "#EXT-OATCLS-SCTE35", "#EXT-X-SCTE35":
+		return ofSegment
+	case "#EXTM3U", "#EXT-X-VERSION", "#EXT-X-TARGETDURATION", "#EXT-X-MEDIA-SEQUENCE", "#EXT-X-DISCONTINUITY-SEQUENCE", "#EXT-X-ENDLIST",
+		"#EXT-X-PLAYLIST-TYPE", "#EXT-X-I-FRAMES-ONLY", "#EXT-X-PART-INF", "#EXT-X-SERVER-CONTROL", "#EXT-X-SKIP", "#EXT-X-START",
+		"#EXT-X-INDEPENDENT-SEGMENTS", "#EXT-X-DEFINE", "#EXT-X-ALLOW-CACHE", "#EXT-X-DATERANGE", "#EXT-X-RENDITION-REPORT",
+		"#EXT-X-PRELOAD-HINT", "#EXT-X-PREFETCH", "#EXT-X-TWITCH-PREFETCH", "#EXT-X-IMAGES-ONLY":
+		return ofPlaylist
+	case "#EXT-X-STREAM-INF", "#EXT-X-MEDIA", "#EXT-X-I-FRAME-STREAM-INF", "#EXT-X-SESSION-DATA", "#EXT-X-SESSION-KEY", "#EXT-X-CONTENT-STEERING":
+		return ofMultivariant
+	}
+	return unscoped
+}
