@@ -11,7 +11,15 @@ import (
 func (st *state) substitute(t *token) (_ []byte, ok bool) {
 	text := t.text(st.src)
 	st.choice = nothing
-	if bytes.IndexByte(text, '{') < 0 || !hasVariable(text) {
+	if bytes.IndexByte(text, '{') < 0 {
+		return text, true
+	}
+	if len(st.vars.values) == 0 {
+		st.vars.full = false
+		st.vars.missed, _, _ = reference(text)
+		return text, st.vars.missed == nil
+	}
+	if !hasVariable(text) {
 		return text, true
 	}
 	if t.form == bare {
@@ -43,8 +51,9 @@ func (st *state) foreign() bool {
 	if !hasVariable(st.scan.format) {
 		return true
 	}
-	format, ok := st.vars.expand(nil, st.scan.format, &st.vars.left)
-	return !ok || isForeign(format)
+	var ok bool
+	st.text, ok = st.vars.expand(st.text[:0], st.scan.format, &st.vars.left)
+	return !ok || isForeign(st.text)
 }
 
 // appendDefinition appends what an EXT-X-DEFINE tag becomes, and returns how much of the playlist that covers.
@@ -85,6 +94,9 @@ func (st *state) lookAhead() bool {
 		return false
 	}
 	st.looked = true
+	if !bytes.Contains(st.src, []byte("STREAM-INF")) && !bytes.Contains(st.src, []byte("#"+mediaTag.name+":")) {
+		return true // it has no children
+	}
 	all, ahead := variables{}, scanner{}
 	all.reset(&st.given, len(st.src))
 	ahead.reset(st.src)

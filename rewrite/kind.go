@@ -63,12 +63,17 @@ func segmentExtension(playlist []byte) string {
 		head, first = playlist[:i], bytes.TrimLeft(playlist[i+len("#EXTINF:"):], " ")
 	}
 	switch {
-	case bytes.HasPrefix(first, []byte{'-'}), bytes.Contains(head, []byte("#EXT-X-IMAGES-ONLY")):
+	case bytes.HasPrefix(first, []byte{'-'}), hasTag(head, "IMAGES-ONLY"):
 		return ""
-	case bytes.Contains(head, []byte("#EXT-X-SKIP:")):
+	case hasTag(head, "SKIP:"):
 		return "m4s"
 	}
 	return "ts"
+}
+
+// hasTag looks for what is rare in the name of a tag, before it looks for the name.
+func hasTag(text []byte, name string) bool {
+	return bytes.Contains(text, []byte(name)) && bytes.Contains(text, []byte(tagPrefix+name))
 }
 
 // initializes takes in the initialization section that the segments behind it have.

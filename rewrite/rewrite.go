@@ -57,8 +57,12 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 			st.initializes(t.text(st.src))
 		}
 		at, short := len(dst), false
+		if isAnotherScheme(t.text(st.src)) {
+			dst = append(dst, t.text(st.src)...)
+			continue
+		}
 		var w mapping
-		if st.plan.mapper != nil && t.form != bare && !t.tag.absolute && (!t.tag.report || st.Sign == nil) && st.fragmentFor(&t) == "" {
+		if st.plan.mapper != nil && st.src[t.start] != '{' && t.form != bare && !t.tag.absolute && (!t.tag.report || st.Sign == nil) && st.fragmentFor(&t) == "" {
 			dst, short = st.plan.append(dst, st.src[t.start:t.end], st.extensionOf(&t), &w)
 		}
 		if !short {
@@ -81,6 +85,12 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 			return dst, err
 		}
 	}
+}
+
+// isAnotherScheme tells at a glance that a reference has another scheme than http and https.
+func isAnotherScheme(ref []byte) bool {
+	n := schemeLen(ref)
+	return n > 0 && httpScheme(ref) == 0 && bytes.IndexByte(ref, '{') < 0
 }
 
 // prune begins again with the playlist without what is dropped.

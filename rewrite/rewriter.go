@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 
@@ -155,10 +156,12 @@ func (rw *Rewriter) run(st *state, p pass, dst, playlist []byte) ([]byte, error)
 		st.list, st.segment = true, ""
 	}
 	if rw.Variant != nil || rw.Rendition != nil {
-		st.restart(st.filter(playlist))
+		if bytes.Contains(playlist, []byte("#"+streamInf.name+":")) {
+			st.restart(st.filter(playlist))
+		}
 	}
 	if rw.Window.isSet() {
-		cut, err := st.window.cut(&rw.Window, st.src)
+		cut, err := st.window.cut(&rw.Window, &st.pace, st.src)
 		if err != nil {
 			return dst, err
 		}

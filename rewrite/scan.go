@@ -66,6 +66,10 @@ func (s *scanner) next(t *token) bool {
 		if s.pos >= len(s.src) || s.pos-s.counted >= perCount && !s.count() {
 			return false
 		}
+		if c := s.src[s.pos]; c == '\n' || c == '\r' {
+			s.pos++ // an empty line, or half of a line end
+			continue
+		}
 		start := s.pos
 		end := s.lineEnd()
 		for start < end && (s.src[start] == ' ' || s.src[start] == '\t') {
@@ -161,8 +165,11 @@ func playlistStart(src []byte) int {
 			return start
 		}
 		at += n
-		before := bytes.TrimRight(src[:at], " \t")
-		if len(before) > 0 && (before[len(before)-1] == '\n' || before[len(before)-1] == '\r') && isMagicLine(src[at:]) {
+		before := at
+		for before > 0 && (src[before-1] == ' ' || src[before-1] == '\t') {
+			before--
+		}
+		if before > 0 && (src[before-1] == '\n' || src[before-1] == '\r') && isMagicLine(src[at:]) {
 			return at
 		}
 		at += len(magic)

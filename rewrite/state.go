@@ -117,7 +117,7 @@ func (st *state) free() {
 	if st.window.isLarge() {
 		st.window = windowed{}
 	}
-	st.window.Window, st.window.src = nil, nil
+	st.window.Window, st.window.src, st.window.pace = nil, nil, nil
 	st.scan = scanner{}
 	st.vars, st.given, st.public.given, st.pace = variables{}, given{}, given{}, pace{}
 	st.heritage.take(nil, "", "")

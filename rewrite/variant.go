@@ -22,12 +22,9 @@ type stream struct {
 	dropped     bool
 }
 
-// filter returns the playlist without the variants that the hook refuses and without what belonged to them alone.
+// filter returns the multivariant playlist without the variants that the hook refuses and without what belonged to them alone.
 func (st *state) filter(playlist []byte) []byte {
-	if !bytes.Contains(playlist, []byte("#"+streamInf.name+":")) {
-		return playlist
-	}
-	c := &catalogue{state: st}
+	c := &catalogue{state: st, left: maxAttributes}
 	c.collect()
 	if !c.decide() {
 		return playlist
@@ -48,6 +45,9 @@ type catalogue struct {
 	variants, iframes, renditions []*stream
 	groups                        map[string][]*m3u8.Alternative // by type and group, of those that stay
 	edits                         []edit
+
+	buf  []byte // values of attributes
+	left int    // bytes that variables may still add to them
 }
 
 // collect goes over the lines.
@@ -138,6 +138,7 @@ func (c *catalogue) located(v *stream) *stream {
 
 // attributes are those of one of many streams, which has so many before it.
 func (c *catalogue) attributes(at span, before int) map[string]string {
+	c.pace.soon() // to understand them takes as long as to rewrite hundreds of lines
 	values := map[string]string{}
 	if at.end-at.start > maxAttributes || before >= maxStreams {
 		return values
@@ -146,11 +147,21 @@ func (c *catalogue) attributes(at span, before int) map[string]string {
 	for list.next() {
 		value := list.value()
 		if list.quoted {
-			value, _ = c.vars.expand(nil, value, &c.vars.left)
+			value = c.expanded(value)
 		}
 		values[string(list.name())] = string(value)
 	}
 	return values
+}
+
+// expanded is the value of an attribute with its variables replaced, as far as that does not make much of it.
+func (c *catalogue) expanded(value []byte) []byte {
+	if !hasVariable(value) {
+		return value
+	}
+	start := len(c.buf)
+	c.buf, _ = c.vars.expand(c.buf, value, &c.left)
+	return c.buf[start:]
 }
 
 // groupAttrs are the attributes by which a variant refers to renditions, each named after the TYPE of those.

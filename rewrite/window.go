@@ -40,6 +40,7 @@ func (w *Window) isSet() bool {
 type windowed struct {
 	*Window
 	src      []byte
+	pace     *pace
 	segments []windowSegment
 	head     []span       // lines that hold for the playlist, wherever they stand
 	marks    []windowMark // lines that say something of segments beside EXTINF, wherever they stand
@@ -72,22 +73,25 @@ var errDelta = errors.New("delta update of a playlist that is cut by time")
 
 // cut returns the part of a playlist that a player sees; it is valid until the next cut. A multivariant playlist is returned
 // as it is. What many viewers ask for is cut once.
-func (p *windowed) cut(w *Window, playlist []byte) ([]byte, error) {
+func (p *windowed) cut(w *Window, pace *pace, playlist []byte) ([]byte, error) {
 	if p.done && p.by == *w && bytes.Equal(p.whole, playlist) {
 		return p.text, nil
 	}
 	*p = windowed{
-		Window: w, src: playlist, by: *w, whole: p.whole[:0],
+		Window: w, src: playlist, pace: pace, by: *w, whole: p.whole[:0],
 		segments: p.segments[:0], head: p.head[:0], marks: p.marks[:0], text: p.text[:0],
 	}
 	if !p.read() {
-		return playlist, nil
+		return playlist, pace.err
 	}
 	if p.skipped > 0 && (w.Last > 0 || w.From > 0 || w.To > 0) {
 		return nil, badGateway("playlist cannot be cut", errDelta)
 	}
 	p.choose()
 	p.write()
+	if pace.err != nil {
+		return nil, pace.err
+	}
 	if len(playlist) <= maxWhole {
 		p.whole, p.done = append(p.whole, playlist...), true
 	}

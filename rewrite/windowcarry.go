@@ -39,6 +39,9 @@ func (c *carried) read() {
 	gone := c.marks[:c.marksFrom(c.first)]
 	for i := range gone {
 		m := &gone[i]
+		if !c.pace.work(perToken) {
+			return
+		}
 		if m.segment != of {
 			c.endRange(of, length, from)
 			length, from, of = -1, -1, m.segment
@@ -270,7 +273,7 @@ func (p *windowed) dateRanges() map[string]*dateRange {
 	ranges := map[string]*dateRange{}
 	for _, line := range p.head {
 		list, ok := bytes.CutPrefix(bytes.TrimSpace(p.src[line.start:line.end]), []byte(dateRangePrefix))
-		if !ok {
+		if !ok || !p.pace.work(perToken) {
 			continue
 		}
 		id := rangeID(list)

@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// read finds the segments. false: it is no media playlist.
+// read finds the segments. false: it is no media playlist, or nobody waits for it any longer.
 //
 // Most playlists have lines like those before them, of the same length: where one ends is guessed, and looked for only if no line
 // end is there. That a guess has passed over one shows in their number.
@@ -22,7 +22,12 @@ func (p *windowed) read() bool {
 	s := scanner{}
 	s.reset(p.src)
 	l := windowLines{windowed: p, start: -1}
-	for s.pos < len(p.src) {
+	for look := 0; s.pos < len(p.src); {
+		if s.pos >= look {
+			if look = s.pos + perCount; !p.pace.work(perCount) {
+				return false
+			}
+		}
 		from := s.pos
 		end := s.lineEnd()
 		if !l.take(from, end, s.pos) {
@@ -40,7 +45,12 @@ func (p *windowed) guess(at int) (ends int, media bool) {
 	l := windowLines{windowed: p, start: -1}
 	src := p.src
 	inf, uri := 0, 0 // the lengths of the last such lines
-	for at < len(src) {
+	for look := 0; at < len(src); {
+		if at >= look {
+			if look = at + perCount; !p.pace.work(perCount) {
+				return 0, false
+			}
+		}
 		if l.start < 0 && inf > 0 && uri > 0 {
 			at, ends = l.repeat(at, ends, inf, inf+uri+2)
 			if at == len(src) {
