@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/examples/internal/serve/servetest"
@@ -277,4 +278,35 @@ func TestPagesMaySendAndReadTheFieldsThatArePassedOn(t *testing.T) {
 	exposed := ask(http.MethodGet, http.Header{}).Get("Access-Control-Expose-Headers")
 	require.Contains(t, exposed, "X-Api-Key")
 	require.Contains(t, exposed, "Content-Range")
+}
+
+// What an origin needs a flag for is refused without it, and plays with it.
+func TestEachFlagOpensWhatItIsFor(t *testing.T) {
+	files := fstest.MapFS{"ts/index.m3u8": {Data: []byte("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nseg000.ts\n")}, "ts/seg000.ts": {Data: make([]byte, 188)}}
+	for _, habit := range faultorigin.Habits {
+		if habit.Flags == nil {
+			continue
+		}
+		t.Run(habit.Name, func(t *testing.T) {
+			t.Parallel()
+			o := faultorigin.Sloppy(t, files, habit)
+			get := func(flags ...string) (int, string) {
+				base := start(t, append([]string{"-allow", "127.0.0.0/8"}, flags...)...)
+				resp, err := http.Get(base + "/proxy?url=" + url.QueryEscape(o+"/ts/index.m3u8"))
+				require.NoError(t, err)
+				defer resp.Body.Close()
+				text, err := io.ReadAll(resp.Body)
+				require.NoError(t, err)
+				return resp.StatusCode, string(text)
+			}
+			status, text := get(strings.Split(strings.ReplaceAll(strings.Join(habit.Flags, " "), "ORIGIN", o), " ")...)
+			require.Equal(t, 200, status)
+			require.Contains(t, text, "/proxy/seg000.ts?url=")
+			if flag := habit.Flags[0]; flag == "-port" || flag == "-via-proxy" {
+				return // what -allow opens is open on any port, and without a proxy
+			}
+			status, _ = get()
+			require.GreaterOrEqual(t, status, 400)
+		})
+	}
 }

@@ -38,6 +38,10 @@ func habitChain(t *testing.T, habit faultorigin.Habit, at string, cached bool) s
 			guard.Via = must(url.Parse(at))
 		case "-no-via":
 			proxy.NoVia = true
+		case "-insecure":
+			guard.Insecure = []string{habit.Flags[i+1]}
+		case "-downgrade":
+			proxy.Downgrade = true
 		case "-wait":
 			proxy.Wait = must(time.ParseDuration(habit.Flags[i+1]))
 		case "-max-playlist":

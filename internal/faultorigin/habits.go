@@ -28,6 +28,9 @@ func (habit Habit) as(name string) Habit { habit.As = name; return habit }
 // needs names the flags of corsproxy without which it refuses.
 func (habit Habit) needs(flags ...string) Habit { habit.Flags = flags; return habit }
 
+// secure has the origin speak https.
+func (habit Habit) secure() Habit { habit.Secure = true; return habit }
+
 func nothing(*Answer) {}
 
 // only has a row do something to playlists, or to segments.

@@ -190,6 +190,13 @@ var cacheHabits = []Habit{
 var wayHabits = []Habit{
 	h("a port of its own", nothing).needs("-port", "all"),
 	h("behind an HTTP proxy", nothing).needs("-via-proxy", "ORIGIN"),
+	h("a certificate that nobody vouches for", nothing).secure().needs("-insecure", "127.0.0.1"),
+	h("https that leads to http", func(a *Answer) {
+		if a.Request.TLS != nil {
+			a.Status, a.Body = "HTTP/1.1 302 Found", nil
+			a.Field("Location", a.Plain+a.Request.URL.Path)
+		}
+	}).secure().needs("-insecure", "127.0.0.1", "-downgrade"),
 	h("no Via is borne", func(a *Answer) {
 		if a.Request.Header["Via"] != nil {
 			a.Status, a.Body = "HTTP/1.1 403 Forbidden", nil

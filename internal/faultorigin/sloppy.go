@@ -3,10 +3,12 @@ package faultorigin
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io/fs"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"path"
 	"regexp"
 	"strconv"
@@ -23,12 +25,14 @@ type Habit struct {
 	Does        func(*Answer)
 	As          string   // the name that the playlist has, in place of its own; "": its own
 	Flags       []string // that corsproxy needs for it; ORIGIN stands for the origin's URL
+	Secure      bool     // it speaks https, with a certificate that nobody vouches for
 }
 
 // Answer is what an origin would say, before a Habit has its way with it.
 type Answer struct {
-	Request  *http.Request
-	Name     string // of the file, without the leading slash
+	Request  *http.Request // its TLS is set where it came by https
+	Plain    string        // the URL of the same origin by http
+	Name     string        // of the file, without the leading slash
 	Playlist bool
 	Status   string   // the line, without its end
 	Fields   []string // lines
@@ -56,42 +60,62 @@ func (a *Answer) Field(name, value string) {
 // it takes a request for a whole URL for one for a file. It returns its URL.
 func Sloppy(tb testing.TB, files fs.FS, habit Habit) string {
 	tb.Helper()
+	plain := listen(tb)
+	url := "http://" + plain.Addr().String()
+	go habit.serve(plain, files, url)
+	if !habit.Secure {
+		return url
+	}
+	donor := httptest.NewTLSServer(nil)
+	donor.Close()
+	secure := listen(tb)
+	go habit.serve(tls.NewListener(secure, &tls.Config{Certificates: donor.TLS.Certificates}), files, url)
+	return "https://" + secure.Addr().String()
+}
+
+func listen(tb testing.TB) net.Listener {
+	tb.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			conn, err := ln.Accept()
+	return ln
+}
+
+func (habit Habit) serve(ln net.Listener, files fs.FS, plain string) {
+	for {
+		conn, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(time.Minute))
+			r, err := readRequest(conn)
 			if err != nil {
+				conn.Write([]byte("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
 				return
 			}
-			go func() {
-				defer conn.Close()
-				conn.SetDeadline(time.Now().Add(time.Minute))
-				r, err := readRequest(conn)
-				if err != nil {
-					conn.Write([]byte("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
-					return
-				}
-				conn.Write(habit.answerTo(files, r))
-			}()
-		}
-	}()
-	return "http://" + ln.Addr().String()
+			conn.Write(habit.answerTo(files, r, plain))
+		}()
+	}
 }
 
 // readRequest takes no request line with a blank in its target, as servers do.
 func readRequest(conn net.Conn) (*http.Request, error) {
 	r, err := http.ReadRequest(bufio.NewReader(conn))
+	if secure, ok := conn.(*tls.Conn); ok && err == nil {
+		state := secure.ConnectionState()
+		r.TLS = &state
+	}
 	if err == nil && strings.ContainsAny(r.RequestURI, " \"<>") {
 		err = fmt.Errorf("request target %q", r.RequestURI)
 	}
 	return r, err
 }
 
-func (habit Habit) answerTo(files fs.FS, r *http.Request) []byte {
+func (habit Habit) answerTo(files fs.FS, r *http.Request, plain string) []byte {
 	name := strings.TrimPrefix(path.Clean(r.URL.Path), "/")
 	file := name
 	if name == habit.As {
@@ -101,7 +125,7 @@ func (habit Habit) answerTo(files fs.FS, r *http.Request) []byte {
 	if err != nil {
 		return []byte("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\nAccess-Control-Allow-Origin: *\r\n\r\n")
 	}
-	a := &Answer{Request: r, Name: name, Playlist: path.Ext(file) == ".m3u8", Status: "HTTP/1.1 200 OK", Body: body, EOL: "\r\n"}
+	a := &Answer{Request: r, Plain: plain, Name: name, Playlist: path.Ext(file) == ".m3u8", Status: "HTTP/1.1 200 OK", Body: body, EOL: "\r\n"}
 	a.Fields = []string{"Content-Type: " + hls.TypeByName(name), "Connection: close", "Access-Control-Allow-Origin: *"}
 	habit.Does(a)
 	if a.Status == "HTTP/1.1 200 OK" && !strings.Contains(strings.Join(a.Fields, "\n"), "Accept-Ranges: none") {
