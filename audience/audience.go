@@ -102,7 +102,8 @@ func (a *Audience) init() {
 func (a *Audience) clock() int64 { return a.epoch + int64(time.Since(a.begun)) }
 
 // Handler counts the requests that pass to next. Of other methods than GET and HEAD, and of pages, scripts and style
-// sheets by their names, it takes no notice. The ResponseWriter that next gets implements Unwrap, Flush and ReadFrom; next
+// sheets, it takes no notice. A request by the name of one counts if its answer is something else, and breaks off there if
+// it is to be refused. The ResponseWriter that next gets implements Unwrap, Flush and ReadFrom; next
 // reaches the rest with http.ResponseController.
 func (a *Audience) Handler(next http.Handler) http.Handler {
 	a.init()

@@ -168,6 +168,62 @@ func TestRefusedPlaylistsAreNoVariants(t *testing.T) {
 	require.Equal(t, "low/v.m3u8", a.Snapshot().Sessions[0].Variant)
 }
 
+// Where the name of a request leads to nothing, a stream can be asked for by the name of a page.
+func TestTheNameOfAPageHidesNoStream(t *testing.T) {
+	byQuery := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.RawQuery {
+		case "playlist":
+			w.Header().Set("Content-Type", "application/vnd.apple.mpegurl")
+		case "segment":
+			w.Header().Set("Content-Type", "application/octet-stream")
+		case "missing":
+			w.Header().Set("Content-Type", "video/mp2t")
+			w.WriteHeader(404)
+		default:
+			w.Header().Set("Content-Type", "text/html")
+		}
+		io.WriteString(w, "#EXTM3U\n#EXT-X-TARGETDURATION:4\n")
+	})
+	var served []audience.Served
+	a := &audience.Audience{Limit: func(string) int { return 1 }}
+	for range 2 { // with a log and without
+		h := a.Handler(byQuery)
+		code := func(path string, lines ...string) (code int) {
+			defer func() {
+				if v := recover(); v != nil {
+					require.Equal(t, http.ErrAbortHandler, v)
+					code = 0
+				}
+			}()
+			return ask(h, "192.0.2.1", path, lines...).Code
+		}
+		for _, page := range []string{"/p/x.html", "/p/x.js", "/p/x.html?missing"} {
+			code(page)
+		}
+		require.Empty(t, a.Snapshot().Sessions)
+		require.Empty(t, served)
+		require.Equal(t, 200, code("/p/x.html?playlist"))
+		require.Equal(t, 200, code("/p/x.css?segment"))
+		s := a.Snapshot()
+		require.Len(t, s.Sessions, 1)
+		require.EqualValues(t, 2, s.Sessions[0].Requests)
+		require.EqualValues(t, 64, s.Sessions[0].Bytes)
+		require.Equal(t, "x.html", s.Sessions[0].Variant)
+		require.Equal(t, 0, code("/p/x.html?segment", "User-Agent: another"), "beyond the limit")
+		require.Equal(t, 200, code("/p/x.html", "User-Agent: another"), "a page is a page")
+		require.True(t, a.Kick(s.Sessions[0].ID))
+		require.Equal(t, 0, code("/p/x.html?segment"))
+		require.Equal(t, 403, code("/p/x.ts?segment"))
+		require.Equal(t, 200, code("/p/x.html"))
+		if a.OnServed != nil {
+			require.Len(t, served, 5)
+			require.NotEmpty(t, served[0].Session)
+			require.True(t, served[2].Broken)
+		}
+		a = &audience.Audience{Limit: a.Limit, OnServed: func(s audience.Served) { served = append(served, s) }}
+	}
+}
+
 // combined writes a line as docs/watch.md does.
 func combined(out io.Writer, s audience.Served) {
 	fmt.Fprintf(out, "%s - - [%s] %q %d %d %q %q\n", s.Addr, s.At.Format("02/Jan/2006:15:04:05 -0700"),

@@ -1,7 +1,6 @@
 package audience
 
 import (
-	"fmt"
 	"hash/maphash"
 	"math/bits"
 	"net/http"
@@ -152,7 +151,11 @@ func parseAddr(s string) netip.Addr {
 }
 
 func (s *session) publicID() string {
-	return fmt.Sprintf("%016x-%s", uint64(s.id), strconv.FormatUint(s.serial, 36))
+	var b [16 + 1 + 13]byte
+	for i := range 16 {
+		b[i] = "0123456789abcdef"[s.id>>(60-4*i)&15]
+	}
+	return string(strconv.AppendUint(append(b[:16], '-'), s.serial, 36))
 }
 
 func parseID(s string) (who id, serial uint64, ok bool) {

@@ -73,12 +73,6 @@ func (a *Audience) serveLogged(next http.Handler, w *writer, r *http.Request, wh
 		At: now, Name: shown(who.name, maxName), Method: r.Method, Path: Redact(r.URL.Path), Proto: r.Proto,
 		Addr: who.network(), Agent: shown(r.UserAgent(), maxAgent), Referer: RedactURL(r.Referer()),
 	}
-	if s := w.session; s != nil {
-		sh := a.shardOf(s.id)
-		sh.Lock()
-		out.Session, out.Stream = s.publicID(), s.stream.name
-		sh.Unlock()
-	}
 	returned := false
 	defer func() {
 		end := time.Unix(0, a.clock())
@@ -96,10 +90,18 @@ func (a *Audience) serveLogged(next http.Handler, w *writer, r *http.Request, wh
 		if w.broken.Load() {
 			out.Err = errKicked
 		}
-		h := w.Header()
+		if s := w.session; s != nil {
+			sh := a.shardOf(s.id)
+			sh.Lock()
+			out.Session, out.Stream = s.publicID(), s.stream.name
+			sh.Unlock()
+		}
+		h, page := w.Header(), w.page != nil
 		out.Kind, out.Cache = kindOf(r.URL.Path, h), cacheStatus(h)
 		a.finish(w, returned)
-		hook(func() { a.OnServed(out) })
+		if !page {
+			hook(func() { a.OnServed(out) })
+		}
 	}()
 	next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), failureKey{a}, why)))
 	returned = true

@@ -18,10 +18,11 @@ import (
 type writer struct {
 	http.ResponseWriter
 	a       *Audience
-	session *session // nil: not counted
-	path    string   // of a playlist whose answer has not begun; empty: none
-	stream  *stream  // whose target duration a playlist may tell; nil: none
-	status  int      // 0: no header yet
+	session *session      // nil: not counted
+	path    string        // of a playlist whose answer has not begun; empty: none
+	stream  *stream       // whose target duration a playlist may tell; nil: none
+	page    *http.Request // whose name is that of a page, while its answer may be one; nil: no such
+	status  int           // 0: no header yet
 	first   time.Time
 	bytes   atomic.Int64
 	broken  atomic.Bool // its session was ended
@@ -33,9 +34,13 @@ type writer struct {
 var writers = sync.Pool{New: func() any { return new(writer) }}
 
 func (a *Audience) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
-	kind := hls.ByName(r.URL.Path)
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || kind == hls.HTML || kind == hls.Plain {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		next.ServeHTTP(w, r)
+		return
+	}
+	kind := hls.ByName(r.URL.Path)
+	if kind == hls.HTML || kind == hls.Plain {
+		a.servePage(next, w, r)
 		return
 	}
 	var told cmcd.Data
@@ -74,6 +79,54 @@ func (a *Audience) serve(next http.Handler, w http.ResponseWriter, r *http.Reque
 	returned = true
 }
 
+// servePage is for names of pages, scripts and style sheets. Where a name leads to nothing, as with a rewrite.Query, a viewer may
+// give that of a page to a stream: so the answer has the last word.
+func (a *Audience) servePage(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	out := writers.Get().(*writer)
+	out.ResponseWriter, out.a, out.page = w, a, r
+	if a.OnServed != nil {
+		var told cmcd.Data
+		var who viewer
+		told.Read(r)
+		a.identify(&who, r, &told)
+		a.serveLogged(next, out, r, &who, a.clock())
+		return
+	}
+	returned := false
+	defer func() { a.finish(out, returned) }()
+	next.ServeHTTP(out, r)
+	returned = true
+}
+
+// join counts a request with the name of a page whose answer is none. It breaks off what must not be answered.
+func (w *writer) join(label string) {
+	kind := hls.ByType(label)
+	if label == "" || kind == hls.HTML || strings.HasPrefix(label, "text/") || strings.Contains(label, "javascript") {
+		return
+	}
+	a, r := w.a, w.page
+	w.page = nil
+	var told cmcd.Data
+	told.Read(r)
+	name := ""
+	if a.Stream != nil {
+		name = a.Stream(r)
+	}
+	var who viewer
+	a.identify(&who, r, &told)
+	switch a.admit(r, &who, &told, name, w, a.clock()) {
+	case beyond, kicked:
+		a.refused.Add(1)
+		panic(http.ErrAbortHandler)
+	case uncounted:
+		a.lost.Add(1)
+	case admitted:
+		if kind == hls.Playlist {
+			w.path = r.URL.Path
+		}
+	}
+}
+
 // note keeps the name of a playlist that a session gets, and gives its stream.
 func (a *Audience) note(s *session, urlPath string) *stream {
 	sh := a.shardOf(s.id)
@@ -107,7 +160,7 @@ func (a *Audience) finish(w *writer, returned bool) {
 		}
 	}
 	if returned {
-		w.ResponseWriter, w.a, w.path, w.stream, w.status, w.first, w.err = nil, nil, "", nil, 0, time.Time{}, nil
+		w.ResponseWriter, w.a, w.page, w.path, w.stream, w.status, w.first, w.err = nil, nil, nil, "", nil, 0, time.Time{}, nil
 		if w.bytes.Load() != 0 { // to store costs more than to look
 			w.bytes.Store(0)
 		}
@@ -142,6 +195,9 @@ func (w *writer) header(status int) {
 		return
 	}
 	w.status = status
+	if w.page != nil && status < 400 {
+		w.join(w.Header().Get("Content-Type"))
+	}
 	s := w.session
 	if s == nil || status >= 400 {
 		return
