@@ -21,6 +21,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/hlsproxy/hlsproxy/examples/internal/films/filmstest"
 	"github.com/hlsproxy/hlsproxy/examples/internal/serve/servetest"
 	"github.com/hlsproxy/hlsproxy/examples/internal/uploads"
 	"github.com/minio/minio-go/v7"
@@ -57,10 +58,7 @@ func listed(t *testing.T, base string) (links, names []string) {
 	t.Helper()
 	status, page := get(t, base)
 	require.Equal(t, 200, status, page)
-	for _, m := range regexp.MustCompile(`<button value="([^"]*)">([^<]*)</button>`).FindAllStringSubmatch(page, -1) {
-		links, names = append(links, html.UnescapeString(m[1])), append(names, html.UnescapeString(m[2]))
-	}
-	return links, names
+	return filmstest.Links(page), filmstest.Names(page)
 }
 
 // crawl plays a playlist: it fetches all that it names, and returns the bodies of what is no playlist.
@@ -448,9 +446,9 @@ func TestThousandsOfTitles(t *testing.T) {
 	for next := "/"; next != ""; pages++ {
 		status, page := get(t, base+next)
 		require.Equal(t, 200, status)
-		for _, m := range regexp.MustCompile(`<button value="[^"]*">([^<]*)</button>`).FindAllStringSubmatch(page, -1) {
-			require.False(t, seen[m[1]], m[1])
-			seen[m[1]] = true
+		for _, name := range filmstest.Names(page) {
+			require.False(t, seen[name], name)
+			seen[name] = true
 		}
 		next = ""
 		if m := regexp.MustCompile(`<a href="(/\?after=[^"]*)">`).FindStringSubmatch(page); m != nil {

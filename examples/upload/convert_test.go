@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hlsproxy/hlsproxy/examples/internal/films/filmstest"
 	"github.com/hlsproxy/hlsproxy/examples/internal/uploads"
 	"github.com/stretchr/testify/require"
 )
@@ -95,7 +96,7 @@ func TestFilmsBecomeHLS(t *testing.T) {
 			require.Equal(t, http.StatusCreated, resp.StatusCode)
 			require.Equal(t, "/vod/"+row.name+"/index.m3u8", resp.Header.Get("Location"))
 
-			_, playlist := do(t, "GET", base+resp.Header.Get("Location"))
+			_, playlist := filmstest.Do(t, "GET", base+resp.Header.Get("Location"))
 			uris, variants := offered(t, playlist)
 			sizes, cuts := []string{}, []string{}
 			for i, uri := range uris {
@@ -115,13 +116,13 @@ func TestFilmsBecomeHLS(t *testing.T) {
 			require.Equal(t, uploads.Done, last.State)
 			require.InDelta(t, row.seconds, last.Seconds, 1)
 			require.Greater(t, last.Bytes, int64(1000))
-			pictured, jpeg := do(t, "GET", fmt.Sprintf("%s/jobs/%d/picture", base, last.ID))
+			pictured, jpeg := filmstest.Do(t, "GET", fmt.Sprintf("%s/jobs/%d/picture", base, last.ID))
 			require.Equal(t, row.rungs != "", last.Picture)
 			require.Equal(t, last.Picture, pictured.StatusCode == http.StatusOK && strings.HasPrefix(jpeg, "\xff\xd8\xff"))
 		})
 	}
-	_, page := do(t, "GET", base+"/")
-	require.Len(t, listed(t, page), 7, "renditions are not films of their own")
+	_, page := filmstest.Do(t, "GET", base+"/")
+	require.Len(t, filmstest.Links(page), 7, "renditions are not films of their own")
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Len(t, entries, 7)
@@ -196,7 +197,7 @@ func TestProgress(t *testing.T) {
 	require.Equal(t, "film", last.Title)
 	require.Equal(t, 100, last.Percent)
 	require.Contains(t, states, uploads.Converting)
-	resp, _ := do(t, "GET", base+last.Link)
+	resp, _ := filmstest.Do(t, "GET", base+last.Link)
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 }
 
@@ -237,7 +238,7 @@ func TestCancelEndsFFmpeg(t *testing.T) {
 	watch(t, base, func(list []uploads.Job) bool {
 		return len(list) == 1 && list[0].State == uploads.Converting && list[0].Percent > 0
 	})
-	resp, _ := do(t, "DELETE", base+"/jobs/1")
+	resp, _ := filmstest.Do(t, "DELETE", base+"/jobs/1")
 	require.Equal(t, http.StatusNoContent, resp.StatusCode)
 	require.Contains(t, <-answer, "The film was cancelled.")
 	nothingIn(t, dir)

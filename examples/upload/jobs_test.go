@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/examples/internal/films/filmstest"
 	"github.com/hlsproxy/hlsproxy/examples/internal/uploads"
 	"github.com/stretchr/testify/require"
 )
@@ -94,7 +95,7 @@ func TestQueue(t *testing.T) {
 
 	list := shown(t, base)
 	require.Equal(t, "second", list[1].Title)
-	resp, _ = do(t, "DELETE", base+"/jobs/"+strconv.Itoa(list[1].ID))
+	resp, _ = filmstest.Do(t, "DELETE", base+"/jobs/"+strconv.Itoa(list[1].ID))
 	require.Equal(t, http.StatusNoContent, resp.StatusCode)
 	require.Contains(t, <-order, "The film was cancelled.")
 	watch(t, base, func(list []uploads.Job) bool {
@@ -117,9 +118,9 @@ func TestCancelledWhileConverting(t *testing.T) {
 	for name, how := range map[string]func(t *testing.T, base string, leave func()){
 		"uploader leaves": func(_ *testing.T, _ string, leave func()) { leave() },
 		"button": func(t *testing.T, base string, _ func()) {
-			resp, _ := do(t, "DELETE", base+"/jobs/1", "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example")
+			resp, _ := filmstest.Do(t, "DELETE", base+"/jobs/1", "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example")
 			require.Equal(t, http.StatusForbidden, resp.StatusCode, "a page of another site")
-			resp, _ = do(t, "DELETE", base+"/jobs/1", "Sec-Fetch-Site", "same-origin", "Origin", base)
+			resp, _ = filmstest.Do(t, "DELETE", base+"/jobs/1", "Sec-Fetch-Site", "same-origin", "Origin", base)
 			require.Equal(t, http.StatusNoContent, resp.StatusCode)
 		},
 	} {
@@ -146,7 +147,7 @@ func TestCancelledWhileConverting(t *testing.T) {
 			watch(t, base, func(list []uploads.Job) bool {
 				return list[0].State == uploads.Failed && strings.Contains(list[0].Message, "was cancelled")
 			})
-			resp, _ := do(t, "DELETE", base+"/jobs/1")
+			resp, _ := filmstest.Do(t, "DELETE", base+"/jobs/1")
 			require.Equal(t, http.StatusNotFound, resp.StatusCode)
 		})
 	}
@@ -178,7 +179,7 @@ func TestCancelledWhileArriving(t *testing.T) {
 	watch(t, base, func(list []uploads.Job) bool {
 		return len(list) == 1 && list[0].Percent > 30 && list[0].Title == "film"
 	})
-	resp, _ := do(t, "DELETE", base+"/jobs/1")
+	resp, _ := filmstest.Do(t, "DELETE", base+"/jobs/1")
 	require.Equal(t, http.StatusNoContent, resp.StatusCode)
 	require.Contains(t, <-answer, "409 Conflict "+"The film was cancelled.")
 	nothingIn(t, dir)
@@ -247,13 +248,13 @@ func TestJobsNeedTheKey(t *testing.T) {
 	go upload(t, ctx, base, "film.mp4", mp4, key...)
 	running(t, parent)
 	for _, request := range [][2]string{{"GET", "/jobs"}, {"GET", "/jobs/1/picture"}, {"DELETE", "/jobs/1"}} {
-		resp, body := do(t, request[0], base+request[1])
+		resp, body := filmstest.Do(t, request[0], base+request[1])
 		require.Equal(t, http.StatusUnauthorized, resp.StatusCode)
 		require.NotContains(t, body, "film")
 	}
 	watch(t, base, func(list []uploads.Job) bool { return list[0].Title == "film" }, key...)
-	resp, _ := do(t, "DELETE", base+"/jobs/1", key...)
+	resp, _ := filmstest.Do(t, "DELETE", base+"/jobs/1", key...)
 	require.Equal(t, http.StatusNoContent, resp.StatusCode)
-	resp, _ = do(t, "DELETE", base+"/jobs/x", key...)
+	resp, _ = filmstest.Do(t, "DELETE", base+"/jobs/x", key...)
 	require.Equal(t, http.StatusNotFound, resp.StatusCode)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/examples/internal/films"
+	"github.com/hlsproxy/hlsproxy/examples/internal/films/filmstest"
 	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
 	"github.com/stretchr/testify/require"
 )
@@ -89,7 +90,7 @@ func TestUploadsThatAreRefused(t *testing.T) {
 		require.NotContains(t, body, dir, name)
 		nothingIn(t, dir)
 	}
-	resp, _ := do(t, "GET", base+"/upload")
+	resp, _ := filmstest.Do(t, "GET", base+"/upload")
 	require.Equal(t, http.StatusMethodNotAllowed, resp.StatusCode)
 	require.LessOrEqual(t, len(shown(t, base)), 5, "what has ended is forgotten in the end")
 }
@@ -105,7 +106,7 @@ func TestUploadWithAKeyAsksForIt(t *testing.T) {
 	resp, body, err := upload(t, t.Context(), base, "film.mp4", mp4, "Authorization", "Basic bWU6aw==") // me:k
 	require.NoError(t, err)
 	require.Equal(t, http.StatusCreated, resp.StatusCode, body)
-	resp, body = do(t, "GET", base+strings.TrimSpace(body))
+	resp, body = filmstest.Do(t, "GET", base+strings.TrimSpace(body))
 	require.Equal(t, http.StatusOK, resp.StatusCode, body)
 }
 
@@ -126,11 +127,11 @@ func TestUploadCutOff(t *testing.T) {
 
 func TestWithoutFFmpegTheRestWorks(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	base := start(t, "-dir", folder(t))
-	_, page := do(t, "GET", base+"/")
+	base := start(t, "-dir", filmstest.Folder(t))
+	_, page := filmstest.Do(t, "GET", base+"/")
 	require.Contains(t, page, "ffmpeg is not installed")
 	require.NotContains(t, page, "<form")
-	require.Len(t, listed(t, page), 3)
+	require.Len(t, filmstest.Links(page), 3)
 	resp, _, err := upload(t, t.Context(), base, "film.mp4", mp4)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusNotImplemented, resp.StatusCode)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"html"
 	"io"
 	"net/http"
 	"os"
@@ -10,87 +9,43 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hlsproxy/hlsproxy/examples/internal/films/filmstest"
 	"github.com/hlsproxy/hlsproxy/examples/internal/serve/servetest"
 	"github.com/stretchr/testify/require"
 )
 
 func start(t *testing.T, args ...string) string { return servetest.Start(t, run, args...).URL }
 
-// do asks as a page of another origin does.
-func do(t *testing.T, method, target string, header ...string) (*http.Response, string) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, target, nil)
-	require.NoError(t, err)
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
-		if header[i] == "Host" {
-			r.Host = header[i+1]
-		}
-	}
-	resp, err := http.DefaultTransport.RoundTrip(r)
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	return resp, string(body)
-}
-
-const playlist = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-KEY:METHOD=AES-128,URI=\"key.key\"\n#EXTINF:4,\nseg-1.ts\n#EXT-X-ENDLIST\n"
-
-// folder is a folder of things to serve.
-func folder(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for name, text := range map[string]string{
-		"show/index.m3u8": playlist, "show/seg-1.ts": "a segment", "show/key.key": "0123456789abcdef", "film, the 2nd's (cut).mp4": "a film",
-		"two/master.m3u8": "#EXTM3U\n", "two/a.m3u8": playlist, "two/low/index.m3u8": playlist, "notes.txt": "notes", ".hidden/film.mp4": "hidden",
-	} {
-		require.NoError(t, os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755))
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
-	}
-	return dir
-}
-
-// listed are the links that the page holds.
-func listed(t *testing.T, page string) []string {
-	t.Helper()
-	var links []string
-	for _, m := range regexp.MustCompile(`<button value="([^"]*)"`).FindAllStringSubmatch(page, -1) {
-		links = append(links, html.UnescapeString(m[1]))
-	}
-	return links
-}
-
 func TestFilmsAndPlaylists(t *testing.T) {
-	base := start(t, "-dir", folder(t))
-	resp, page := do(t, "GET", base+"/")
+	base := start(t, "-dir", filmstest.Folder(t))
+	resp, page := filmstest.Do(t, "GET", base+"/")
 	require.Equal(t, 200, resp.StatusCode)
-	require.Equal(t, []string{"/vod/film,%20the%202nd%27s%20%28cut%29.mp4", "/vod/show/index.m3u8", "/vod/two/master.m3u8"}, listed(t, page))
+	require.Equal(t, []string{"/vod/film,%20the%202nd%27s%20%28cut%29.mp4", "/vod/show/index.m3u8", "/vod/two/master.m3u8"}, filmstest.Links(page))
 	require.Contains(t, page, ">show</button>")
-	for _, link := range listed(t, page) {
-		resp, _ := do(t, "GET", base+link)
+	for _, link := range filmstest.Links(page) {
+		resp, _ := filmstest.Do(t, "GET", base+link)
 		require.Equal(t, 200, resp.StatusCode, link)
 	}
 
-	resp, body := do(t, "GET", base+"/vod/show/index.m3u8", "Origin", "https://page.example", "Range", "bytes=0-")
+	resp, body := filmstest.Do(t, "GET", base+"/vod/show/index.m3u8", "Origin", "https://page.example", "Range", "bytes=0-")
 	require.Equal(t, 200, resp.StatusCode)
 	require.Equal(t, "*", resp.Header.Get("Access-Control-Allow-Origin"))
 	require.Equal(t, "application/vnd.apple.mpegurl", resp.Header.Get("Content-Type"))
 	require.Contains(t, body, "#EXT-X-ENDLIST\n")
-	resp, body = do(t, "GET", base+"/vod/show/seg-1.ts", "Range", "bytes=2-4")
+	resp, body = filmstest.Do(t, "GET", base+"/vod/show/seg-1.ts", "Range", "bytes=2-4")
 	require.Equal(t, 206, resp.StatusCode)
 	require.Equal(t, "bytes 2-4/9", resp.Header.Get("Content-Range"))
 	require.Equal(t, "video/mp2t", resp.Header.Get("Content-Type"))
 	require.Equal(t, "seg", body)
 
 	for _, path := range []string{"/vod/", "/vod/show", "/vod/none.ts", "/vod/.hidden/film.mp4", "/vod/%2ehidden/film.mp4", "/vod/%2e%2e/x", "/other"} {
-		resp, _ := do(t, "GET", base+path)
+		resp, _ := filmstest.Do(t, "GET", base+path)
 		require.Equal(t, 404, resp.StatusCode, path)
 	}
 }
 
 func TestSignedLinks(t *testing.T) {
-	base := start(t, "-dir", folder(t), "-key", "correct horse")
+	base := start(t, "-dir", filmstest.Folder(t), "-key", "correct horse")
 	for _, password := range []string{"", "wrong"} {
 		r, err := http.NewRequestWithContext(t.Context(), "GET", base+"/", nil)
 		require.NoError(t, err)
@@ -106,25 +61,25 @@ func TestSignedLinks(t *testing.T) {
 		require.Contains(t, resp.Header.Get("WWW-Authenticate"), "Basic")
 		require.NotContains(t, string(body), "/vod/")
 	}
-	_, page := do(t, "GET", base+"/", "Authorization", "Basic bWU6Y29ycmVjdCBob3JzZQ==") // me:correct horse
-	links := listed(t, page)
+	_, page := filmstest.Do(t, "GET", base+"/", "Authorization", "Basic bWU6Y29ycmVjdCBob3JzZQ==") // me:correct horse
+	links := filmstest.Links(page)
 	require.Len(t, links, 3)
 	for _, link := range links {
-		resp, body := do(t, "GET", base+link)
+		resp, body := filmstest.Do(t, "GET", base+link)
 		require.Equal(t, 200, resp.StatusCode, "%s: %s", link, body)
 		path, _, signed := strings.Cut(link, "?")
 		require.True(t, signed)
-		resp, _ = do(t, "GET", base+path, "Origin", "https://page.example")
+		resp, _ = filmstest.Do(t, "GET", base+path, "Origin", "https://page.example")
 		require.Equal(t, 401, resp.StatusCode, path)
 		require.Equal(t, "*", resp.Header.Get("Access-Control-Allow-Origin"))
 	}
-	_, body := do(t, "GET", base+links[1])
+	_, body := filmstest.Do(t, "GET", base+links[1])
 	children := regexp.MustCompile(`/vod/show/(?:key\.key|seg-1\.ts)\?[^"\n]+`).FindAllString(body, -1)
 	require.Len(t, children, 2, body)
 	for _, child := range children {
-		resp, _ := do(t, "GET", base+child)
+		resp, _ := filmstest.Do(t, "GET", base+child)
 		require.Equal(t, 200, resp.StatusCode, child)
-		resp, _ = do(t, "GET", base+strings.Replace(child, "/show/", "/two/low/", 1))
+		resp, _ = filmstest.Do(t, "GET", base+strings.Replace(child, "/show/", "/two/low/", 1))
 		require.Equal(t, 403, resp.StatusCode, "a link opens what it names only")
 	}
 }
@@ -141,8 +96,8 @@ func TestInterstitialsAreNamedByWholeURLs(t *testing.T) {
 			if public == "" {
 				public = base
 			}
-			_, page := do(t, "GET", base+"/", "Authorization", "Basic bWU6aw==") // me:k
-			_, body := do(t, "GET", base+listed(t, page)[0])
+			_, page := filmstest.Do(t, "GET", base+"/", "Authorization", "Basic bWU6aw==") // me:k
+			_, body := filmstest.Do(t, "GET", base+filmstest.Links(page)[0])
 			require.Contains(t, body, `X-ASSET-URI="`+public+`/vod/ad/index.m3u8`)
 			require.Contains(t, body, "\n/vod/seg-1.ts")
 		}
@@ -161,9 +116,9 @@ func TestBadFlags(t *testing.T) {
 
 // A page elsewhere whose name was made to lead here must not read what there is.
 func TestPagesOfOtherNamesCannotReachALoopbackServer(t *testing.T) {
-	base := start(t, "-dir", folder(t))
+	base := start(t, "-dir", filmstest.Folder(t))
 	for host, status := range map[string]int{"rebound.example": 403, "rebound.example:80": 403, "localhost:80": 200, "127.0.0.1": 200, "[::1]:80": 200} {
-		resp, body := do(t, "GET", base+"/", "Host", host)
+		resp, body := filmstest.Do(t, "GET", base+"/", "Host", host)
 		require.Equal(t, status, resp.StatusCode, host)
 		require.Equal(t, status == 200, strings.Contains(body, "/vod/"), host)
 	}
