@@ -16,8 +16,10 @@ import (
 const (
 	// restedLong is how long a connection may be idle before it is doubted.
 	restedLong = 5 * time.Second
-	// silentLong is how long one that is doubted may bring nothing.
-	silentLong = 3 * time.Second
+	// silentLong is how long one that is doubted may bring nothing: twice as long as the server has ever taken, and at least so long.
+	silentLong = 5 * time.Second
+	// gaveUp is after which time a caller who has left casts doubt on the other connections to that server.
+	gaveUp = 3 * time.Second
 )
 
 var (
@@ -35,6 +37,16 @@ var (
 type upstream struct {
 	conns      int // under Guard.mu
 	generation atomic.Int64
+	slowest    atomic.Int64 // the longest time until an answer began, in nanoseconds, that of blocking reloads left out
+}
+
+// took takes note of how long a server took.
+func (u *upstream) took(d time.Duration) {
+	for old := u.slowest.Load(); int64(d) > old; old = u.slowest.Load() {
+		if u.slowest.CompareAndSwap(old, int64(d)) {
+			return
+		}
+	}
 }
 
 // watch puts a conn around a connection to an address.
@@ -88,6 +100,7 @@ type conn struct {
 	head    bool      // the last request was for a header alone
 	waiting bool      // for the header of an answer
 	doubted bool      // since it has rested, and has brought nothing yet
+	sent    time.Time // when the last request was; zero: its answer has begun, or says nothing of the server's pace
 	used    time.Time // when bytes last passed
 
 	header []byte // what is read of a header that is not whole
@@ -127,9 +140,12 @@ func (c *conn) begin(p []byte) error {
 	if again && (c.generation != c.upstream.generation.Load() || !c.until.IsZero() && now.After(c.until)) {
 		return errOld
 	}
-	again = again && !isBlockingTarget(target)
+	c.sent = now
+	if isBlockingTarget(target) {
+		again, c.sent = false, time.Time{}
+	}
 	if c.doubted = again && rested >= restedLong; c.doubted {
-		_ = c.Conn.SetReadDeadline(now.Add(silentLong))
+		_ = c.Conn.SetReadDeadline(now.Add(max(silentLong, 2*time.Duration(c.upstream.slowest.Load()))))
 	}
 	c.asked, c.again, c.waiting, c.head = true, again, true, string(method) == "HEAD"
 	return nil
@@ -191,6 +207,10 @@ func (c *conn) came(p []byte, n int, err error) (again bool, _ int, _ error) {
 	defer c.mu.Unlock()
 	if n > 0 {
 		c.used = time.Now()
+		if !c.sent.IsZero() {
+			c.upstream.took(c.used.Sub(c.sent))
+			c.sent = time.Time{}
+		}
 	}
 	if c.doubted {
 		if c.doubted = false; n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
@@ -269,7 +289,7 @@ func (c *conn) tidy() bool {
 func (c *conn) Close() error {
 	c.closed.Do(func() {
 		c.mu.Lock()
-		if c.waiting && c.again && time.Since(c.used) >= silentLong {
+		if c.waiting && c.again && time.Since(c.used) >= gaveUp {
 			c.upstream.generation.Add(1)
 		}
 		c.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,23 +17,158 @@ import (
 
 // Under load a connection is never idle, so it needs another end: after a change in the DNS requests go to the new place.
 func TestConnectionsHaveALongestLife(t *testing.T) {
-	for _, h2 := range []bool{false, true} {
-		var conns sync.Map
-		s := serveTLS(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { conns.Store(r.RemoteAddr, true) }), h2)
-		ask := func(life time.Duration, requests int) (n int) {
-			conns.Clear()
-			tr := transportOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.0/8"), Life: life, TLS: s.Client().Transport.(*http.Transport).TLSClientConfig})
-			for range requests {
-				status, err := fetch(t, tr, s.URL)
-				require.NoError(t, err)
-				require.Equal(t, 200, status)
+	protocols := func(set func(*http.Protocols, bool)) *http.Protocols {
+		p := new(http.Protocols)
+		set(p, true)
+		return p
+	}
+	for name, row := range map[string]struct {
+		secure, h2 bool
+		protocols  *http.Protocols
+	}{
+		"HTTP/1":             {},
+		"HTTP/1 over TLS":    {secure: true},
+		"HTTP/2 over TLS":    {secure: true, h2: true},
+		"HTTP/2 in the open": {protocols: protocols((*http.Protocols).SetUnencryptedHTTP2)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var conns sync.Map
+			s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { conns.Store(r.RemoteAddr, true) }))
+			s.EnableHTTP2, s.Config.Protocols = row.h2, row.protocols
+			c := origin.GuardConfig{Allow: prefixes("127.0.0.0/8"), Protocols: row.protocols}
+			if row.secure {
+				s.StartTLS()
+				c.TLS = s.Client().Transport.(*http.Transport).TLSClientConfig
+			} else {
+				s.Start()
 			}
-			conns.Range(func(any, any) bool { n++; return true })
-			return n
+			defer s.Close()
+			ask := func(life time.Duration, requests int) (n int) {
+				conns.Clear()
+				c.Life = life
+				tr := transportOf(t, c)
+				for range requests {
+					status, err := fetch(t, tr, s.URL)
+					require.NoError(t, err)
+					require.Equal(t, 200, status)
+				}
+				conns.Range(func(any, any) bool { n++; return true })
+				return n
+			}
+			require.Equal(t, 1, ask(0, 30), "one for all")
+			require.Equal(t, 1, ask(-1, 30), "no limit")
+			require.GreaterOrEqual(t, ask(time.Nanosecond, 30), 10)
+		})
+	}
+}
+
+// Of several HTTP/2 connections to one server, each has its end.
+func TestEachOfSeveralConnectionsEnds(t *testing.T) {
+	var conns sync.Map
+	together, arrived := make(chan bool), make(chan bool)
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conns.Store(r.RemoteAddr, true)
+		if r.URL.Path == "/wait" {
+			arrived <- true
+			<-together
 		}
-		require.Equal(t, 1, ask(0, 30), "h2 %v: one for all", h2)
-		require.Equal(t, 1, ask(-1, 30), "h2 %v: no limit", h2)
-		require.GreaterOrEqual(t, ask(time.Nanosecond, 30), 10, "h2 %v", h2)
+	}))
+	s.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 1}
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	defer s.Close()
+	const life = 200 * time.Millisecond
+	tr := transportOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.0/8"), Life: life, TLS: s.Client().Transport.(*http.Transport).TLSClientConfig})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			_, err := fetch(t, tr, s.URL+"/wait")
+			require.NoError(t, err)
+		})
+		<-arrived
+	}
+	close(together)
+	wg.Wait()
+	old := map[any]bool{}
+	conns.Range(func(addr, _ any) bool { old[addr] = true; return true })
+	require.Len(t, old, 4)
+	time.Sleep(life)
+	for range 2 * len(old) {
+		_, err := fetch(t, tr, s.URL)
+		require.NoError(t, err)
+	}
+	conns.Clear()
+	for range 2 * len(old) {
+		_, err := fetch(t, tr, s.URL)
+		require.NoError(t, err)
+	}
+	conns.Range(func(addr, _ any) bool {
+		require.NotContains(t, old, addr)
+		return true
+	})
+}
+
+// A server that takes one request at a time, and few of them on one connection, is asked for each thing once, and by no more
+// connections than it takes.
+func TestAServerThatTakesOneRequestAtATime(t *testing.T) {
+	const requests = 100
+	var asked, conns atomic.Int64
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1)%10 == 0 {
+			w.Header().Set("Connection", "close") // GOAWAY
+		}
+		time.Sleep(10 * time.Millisecond)
+		io.WriteString(w, r.URL.Path)
+	}))
+	s.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 1}
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			conns.Add(1)
+		}
+	}
+	s.EnableHTTP2 = true
+	s.Config.ErrorLog = quiet()
+	s.StartTLS()
+	defer s.Close()
+	tr := transportOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.0/8"), TLS: s.Client().Transport.(*http.Transport).TLSClientConfig})
+	_, err := fetch(t, tr, s.URL+"/first")
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	for range requests {
+		wg.Go(func() {
+			_, err := fetch(t, tr, s.URL)
+			require.NoError(t, err)
+		})
+	}
+	wg.Wait()
+	require.EqualValues(t, requests+1, asked.Load())
+	require.LessOrEqual(t, conns.Load(), int64(3*requests))
+}
+
+// A server that is slow and alive is asked once, where it has shown before how slow it is, and where it is not too slow.
+func TestASlowServerIsAskedOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes twenty seconds")
+	}
+	t.Parallel()
+	for name, row := range map[string]struct{ before, after time.Duration }{
+		"slow after a rest": {0, 3500 * time.Millisecond}, "always slow": {3 * time.Second, 5500 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newCounted(t, "127.0.0.1:0", func(_ http.ResponseWriter, r *http.Request) {
+				d, _ := time.ParseDuration(r.URL.Query().Get("d"))
+				time.Sleep(d)
+			})
+			tr := transportOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.0/8")})
+			for _, d := range []time.Duration{row.before, row.after} {
+				_, err := fetch(t, tr, s.URL+"?d="+d.String())
+				require.NoError(t, err)
+				time.Sleep(5100 * time.Millisecond)
+			}
+			require.EqualValues(t, 2, s.requests.Load())
+			require.EqualValues(t, 1, s.conns.Load())
+		})
 	}
 }
 
@@ -112,7 +248,7 @@ func newHop(t *testing.T, to string) *hop {
 // Twenty connections die where nobody hears of it. That costs one slow answer.
 func TestSilentlyDeadConnections(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes eight seconds")
+		t.Skip("it takes ten seconds")
 	}
 	t.Parallel()
 	together := make(chan bool)

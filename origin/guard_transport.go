@@ -1,13 +1,8 @@
 package origin
 
 import (
-	"crypto/tls"
-	"errors"
 	"net/http"
 	"net/url"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -28,8 +23,8 @@ const (
 // Over HTTP/1 it reads what players take for an answer as well: a status line of a radio server (ICY 200 OK), lines
 // without a colon, control characters, "Transfer-Encoding: identity". What says two things about its length is refused.
 //
-// A connection that was idle for 5 s or more and then brings nothing for 3 s is given up, with all idle ones to that
-// server, and a GET or HEAD goes out once more on a fresh one.
+// A connection that was idle for 5 s or more and then brings nothing for 5 s, or for twice as long as the server has ever taken, is
+// given up, with all idle ones to that server, and a GET or HEAD goes out once more on a fresh one.
 //
 // Set its fields, TLSClientConfig among them, on what Transport returns, before the first request, and not on a clone.
 func (g *Guard) Transport() *http.Transport {
@@ -54,8 +49,8 @@ func (g *Guard) Transport() *http.Transport {
 	if g.via != nil {
 		t.Proxy = g.proxy
 	}
-	if g.protocols == nil || g.protocols.HTTP2() && !g.protocols.UnencryptedHTTP2() {
-		renew(t, or(g.life, defaultLife))
+	if p := g.protocols; p == nil || p.HTTP2() || p.UnencryptedHTTP2() {
+		multiplex(t, or(g.life, defaultLife))
 	}
 	return t
 }
@@ -76,97 +71,3 @@ func (g *Guard) proxy(r *http.Request) (*url.URL, error) {
 func (g *Guard) tunnels() bool {
 	return g.viaResolve || g.via.Scheme != "http" && g.via.Scheme != "https"
 }
-
-// multiplexed hands HTTP/2 connections to net/http, which would use one for as long as requests keep coming, and ends them
-// after their life: a request then tells its connection to take no more.
-type multiplexed struct {
-	life  time.Duration // negative: no limit
-	inner http.Transport
-	once  sync.Once
-	h2    atomic.Pointer[http.RoundTripper] // nil: there was no HTTP/2 connection yet
-
-	mu   sync.Mutex
-	born map[string]time.Time // of the last connection to each host
-}
-
-// alternate has the one exported field by which http.Transport finds an implementation of HTTP/2 to close.
-type alternate struct{ HTTP2 *multiplexed }
-
-func (a alternate) RoundTrip(r *http.Request) (*http.Response, error) { return a.HTTP2.RoundTrip(r) }
-
-// maxBorn is how many hosts are kept in mind.
-const maxBorn = 4096
-
-// renew gives the HTTP/2 connections of t a longest life.
-func renew(t *http.Transport, life time.Duration) {
-	m := &multiplexed{life: life, born: map[string]time.Time{}}
-	t.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{"h2": func(authority string, c *tls.Conn) http.RoundTripper {
-		m.once.Do(func() { m.init(t) })
-		h2 := m.inner.TLSNextProto["h2"](authority, c)
-		m.h2.CompareAndSwap(nil, &h2)
-		m.note(authority)
-		return h2
-	}}
-	t.RegisterProtocol("https", alternate{m})
-}
-
-// init takes over what matters to HTTP/2. Closing what is not there is what makes net/http set HTTP/2 up.
-func (m *multiplexed) init(t *http.Transport) {
-	m.inner.ResponseHeaderTimeout = t.ResponseHeaderTimeout
-	m.inner.MaxResponseHeaderBytes = t.MaxResponseHeaderBytes
-	m.inner.IdleConnTimeout = t.IdleConnTimeout
-	m.inner.DisableCompression = t.DisableCompression
-	m.inner.DisableKeepAlives = t.DisableKeepAlives
-	m.inner.HTTP2 = t.HTTP2
-	m.inner.CloseIdleConnections()
-}
-
-func (m *multiplexed) note(authority string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.born) >= maxBorn {
-		clear(m.born) // those that are forgotten live until they are idle
-	}
-	m.born[strings.ToLower(authority)] = time.Now()
-}
-
-// expired reports, once, that a host's connection is to take no more requests.
-func (m *multiplexed) expired(u *url.URL) bool {
-	if m.life < 0 {
-		return false
-	}
-	host := hostOf(u)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	born, known := m.born[host]
-	if !known || time.Since(born) < m.life {
-		return false
-	}
-	delete(m.born, host)
-	return true
-}
-
-// RoundTrip uses the connections that are there. Where there is none, t makes one.
-func (m *multiplexed) RoundTrip(r *http.Request) (*http.Response, error) {
-	h2 := m.h2.Load()
-	if h2 == nil {
-		return nil, http.ErrSkipAltProtocol
-	}
-	sent := r
-	if m.expired(r.URL) {
-		sent = r.WithContext(r.Context())
-		sent.Close = true
-	}
-	resp, err := (*h2).RoundTrip(sent)
-	var none interface{ IsHTTP2NoCachedConnError() }
-	if errors.As(err, &none) {
-		return nil, http.ErrSkipAltProtocol
-	}
-	if resp != nil {
-		resp.Request = r
-	}
-	return resp, err
-}
-
-// CloseIdleConnections is for http.Transport.
-func (m *multiplexed) CloseIdleConnections() { m.inner.CloseIdleConnections() }

@@ -1,0 +1,334 @@
+package origin
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// multiplexed hands HTTP/2 connections to net/http, and says how they are used. net/http alone would use one for as long as
+// requests keep coming; this ends each after its life. Where a server takes few requests at a time, net/http would put up to a
+// hundred on each new connection before it has heard of that, and let all others make a connection each, most of them in vain.
+type multiplexed struct {
+	life  time.Duration // negative: no limit
+	inner http.Transport
+	once  sync.Once
+	h2    atomic.Pointer[http.RoundTripper] // nil: there was no connection yet
+
+	mu    sync.Mutex
+	peers map[string]*peer // by host and port
+}
+
+// peer is what is known of one server. All but dials is under multiplexed.mu.
+type peer struct {
+	born    []time.Time   // of its connections, the oldest first
+	settled chan struct{} // closed when the first request on a new connection has its answer; nil: there is no new one
+	fresh   time.Time     // since when
+	begun   bool          // the first request was sent
+	dials   chan struct{} // holds one for each connection that is being made
+}
+
+const (
+	maxPeers     = 4096
+	maxBorn      = 256 // connections of one server, whose births are kept in mind
+	dialsAtATime = 4   // to one server that has connections, of which none takes one more request
+	// settling is how long a server may take to say how many requests a new connection takes. It does so at once.
+	settling = 100 * time.Millisecond
+	// dialTurn is how long it takes at most until another connection is made.
+	dialTurn = time.Second
+)
+
+// The protocols by the names that net/http has for them in TLSNextProto.
+const (
+	overTLS = "h2"
+	plain   = "unencrypted_http2"
+)
+
+// alternate has the one exported field by which http.Transport finds an implementation of HTTP/2 to close.
+type alternate struct{ HTTP2 *multiplexed }
+
+func (a alternate) RoundTrip(r *http.Request) (*http.Response, error) { return a.HTTP2.RoundTrip(r) }
+
+// multiplex puts a multiplexed in charge of the HTTP/2 connections of t.
+func multiplex(t *http.Transport, life time.Duration) {
+	m := &multiplexed{life: life, peers: map[string]*peer{}}
+	t.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+	t.DialTLSContext = m.watch(t.DialTLSContext)
+	if t.Protocols == nil || t.Protocols.HTTP2() {
+		t.TLSNextProto[overTLS] = m.next(t, overTLS)
+	}
+	if t.Protocols != nil && t.Protocols.UnencryptedHTTP2() {
+		t.TLSNextProto[plain] = m.next(t, plain)
+		t.DialContext = m.watch(t.DialContext)
+	}
+	t.RegisterProtocol("https", alternate{m})
+}
+
+// next takes in connections of a protocol.
+func (m *multiplexed) next(t *http.Transport, protocol string) func(string, *tls.Conn) http.RoundTripper {
+	return func(authority string, c *tls.Conn) http.RoundTripper {
+		m.once.Do(func() { m.init(t) })
+		h2 := m.inner.TLSNextProto[protocol](authority, c)
+		if _, failed := h2.(interface{ RoundTripErr() error }); failed {
+			m.dialed(authority)
+			return h2
+		}
+		if protocol == overTLS {
+			m.h2.CompareAndSwap(nil, &h2)
+		}
+		m.note(authority)
+		return &connection{m: m, h2: h2}
+	}
+}
+
+// init takes over what matters to HTTP/2. Closing what is not there is what makes net/http set HTTP/2 up.
+func (m *multiplexed) init(t *http.Transport) {
+	m.inner.ResponseHeaderTimeout = t.ResponseHeaderTimeout
+	m.inner.MaxResponseHeaderBytes = t.MaxResponseHeaderBytes
+	m.inner.IdleConnTimeout = t.IdleConnTimeout
+	m.inner.DisableCompression = t.DisableCompression
+	m.inner.DisableKeepAlives = t.DisableKeepAlives
+	m.inner.HTTP2 = t.HTTP2
+	m.inner.CloseIdleConnections()
+}
+
+type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
+
+// watch hears of what is dialled in vain.
+func (m *multiplexed) watch(dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := dial(ctx, network, address)
+		if err != nil {
+			m.dialed(address)
+		}
+		return c, err
+	}
+}
+
+// dialed lets the next connection to a server be made.
+func (m *multiplexed) dialed(authority string) {
+	m.mu.Lock()
+	p := m.peers[strings.ToLower(authority)]
+	m.mu.Unlock()
+	if p != nil {
+		p.dialed()
+	}
+}
+
+// note takes note of a new connection.
+func (m *multiplexed) note(authority string) {
+	host := strings.ToLower(authority)
+	m.mu.Lock()
+	p := m.peers[host]
+	if p == nil {
+		if len(m.peers) >= maxPeers {
+			clear(m.peers) // the connections of those that are forgotten live until they are idle
+		}
+		p = &peer{dials: make(chan struct{}, dialsAtATime)}
+		m.peers[host] = p
+	}
+	p.born = append(p.born, time.Now())
+	p.born = p.born[max(len(p.born)-maxBorn, 0):]
+	if p.settled == nil {
+		p.settled, p.fresh, p.begun = make(chan struct{}), time.Now(), false
+	}
+	m.mu.Unlock()
+	m.dialed(host)
+}
+
+func (m *multiplexed) peer(u *url.URL) *peer {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.peers[hostOf(u)]
+}
+
+// expired reports, once for each connection whose life is over, that one is to take no more requests.
+func (m *multiplexed) expired(p *peer) bool {
+	if m.life < 0 || p == nil {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(p.born) == 0 || time.Since(p.born[0]) < m.life {
+		return false
+	}
+	p.born = p.born[1:]
+	return true
+}
+
+// RoundTrip uses the connections that are there. Where none takes the request, http.Transport makes one.
+func (m *multiplexed) RoundTrip(r *http.Request) (*http.Response, error) {
+	h2 := m.h2.Load()
+	if h2 == nil {
+		return nil, http.ErrSkipAltProtocol
+	}
+	resp, err := m.send(*h2, r, true)
+	if isUncached(err) {
+		return nil, http.ErrSkipAltProtocol
+	}
+	return resp, err
+}
+
+// CloseIdleConnections is for http.Transport.
+func (m *multiplexed) CloseIdleConnections() { m.inner.CloseIdleConnections() }
+
+// connection is what http.Transport has of one that it has made.
+type connection struct {
+	m    *multiplexed
+	h2   http.RoundTripper
+	used atomic.Bool
+}
+
+// RoundTrip is for the request that the connection was made for, and for those that find it in the list of idle ones. The latter have
+// had their turn, and http.Transport looks on in its list where the connection takes no more.
+func (c *connection) RoundTrip(r *http.Request) (*http.Response, error) {
+	return c.m.send(c.h2, r, !c.used.Swap(true))
+}
+
+// isUncached reports that no connection takes one more request.
+func isUncached(err error) bool {
+	var none interface{ IsHTTP2NoCachedConnError() }
+	return errors.As(err, &none)
+}
+
+// send gives a request to a connection that takes one more. It fails with an error that isUncached when there is none, and it is
+// this request's turn to make one, if turns says so.
+func (m *multiplexed) send(h2 http.RoundTripper, r *http.Request, turns bool) (*http.Response, error) {
+	p := m.peer(r.URL)
+	for n := 0; ; n++ {
+		resp, err := m.sendOnce(h2, r, p, turns)
+		if !errors.Is(err, errTurnedAway) || n == mostTurnedAway {
+			return resp, err
+		}
+	}
+}
+
+func (m *multiplexed) sendOnce(h2 http.RoundTripper, r *http.Request, p *peer, turns bool) (*http.Response, error) {
+	done, err := m.settle(r.Context(), p)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := m.try(h2, r, p)
+	done()
+	if !isUncached(err) || p == nil || !turns {
+		return resp, err
+	}
+	if err := p.turn(r.Context()); err != nil {
+		return nil, err
+	}
+	if resp, err = m.try(h2, r, p); !isUncached(err) {
+		p.dialed()
+	}
+	return resp, err
+}
+
+// mostTurnedAway is how often a request may be turned away by connections that end.
+const mostTurnedAway = 16
+
+var errTurnedAway = errors.New("origin: the connection ended before the server took the request")
+
+// try sends a request once. net/http would wait for seconds, and then for minutes, before it sends what was turned away again.
+func (m *multiplexed) try(h2 http.RoundTripper, r *http.Request, p *peer) (*http.Response, error) {
+	ctx, cancel := r.Context(), context.CancelCauseFunc(func(error) {})
+	if repeatable(r) {
+		ctx, cancel = context.WithCancelCause(ctx)
+		conns := 0
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
+			if conns++; conns == 2 { // it is about to be sent again
+				cancel(errTurnedAway)
+			}
+		}})
+	}
+	sent := r.WithContext(ctx)
+	sent.Close = sent.Close || m.expired(p)
+	resp, err := h2.RoundTrip(sent)
+	if err != nil {
+		if r.Context().Err() == nil && context.Cause(ctx) == errTurnedAway {
+			err = errTurnedAway
+		}
+		cancel(nil)
+		return nil, err
+	}
+	resp.Request = r
+	resp.Body = &streamBody{resp.Body, cancel}
+	return resp, nil
+}
+
+// streamBody is the body of an answer, with what is to be let go of after it.
+type streamBody struct {
+	io.ReadCloser
+	cancel context.CancelCauseFunc
+}
+
+func (b *streamBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.cancel(nil)
+	return err
+}
+
+// settle lets one request go first on a new connection. By the time of its answer the server has told how many it takes. What settle
+// returns is called then.
+func (m *multiplexed) settle(ctx context.Context, p *peer) (done func(), err error) {
+	done = func() {}
+	if p == nil {
+		return done, nil
+	}
+	m.mu.Lock()
+	settled, first := p.settled, !p.begun
+	p.begun = true
+	wait := time.Duration(0)
+	if settled != nil {
+		wait = time.Until(p.fresh.Add(settling))
+	}
+	m.mu.Unlock()
+	switch {
+	case settled != nil && first:
+		return func() {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			p.settled = nil
+			close(settled)
+		}, nil
+	case wait <= 0:
+		return done, nil
+	}
+	late := time.NewTimer(wait)
+	defer late.Stop()
+	select {
+	case <-settled:
+	case <-late.C:
+	case <-ctx.Done():
+		return done, context.Cause(ctx)
+	}
+	return done, nil
+}
+
+// turn waits until a request may have a connection made.
+func (p *peer) turn(ctx context.Context) error {
+	late := time.NewTimer(dialTurn)
+	defer late.Stop()
+	select {
+	case p.dials <- struct{}{}:
+	case <-late.C: // in place of one of which nobody has heard
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// dialed ends a turn.
+func (p *peer) dialed() {
+	select {
+	case <-p.dials:
+	default:
+	}
+}
