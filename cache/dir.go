@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,15 +17,18 @@ import (
 // Dir is a Store in files, bounded by bytes, that survives a restart. Each Entry is one file, which appears under its name
 // when it is whole: a process that is killed leaves no half entries. What it drops, and what it refuses (a file that was
 // changed behind its back), it asks the origin for again. An Entry that is dropped stays whole for those who read it. Its
-// methods may be called concurrently. A directory belongs to one Dir at a time, and as long as the process lives to no other
-// process. One that is to overlap with its successor hands over its listener, or has a directory of its own.
+// methods may be called concurrently. A directory belongs to one Dir at a time, until [Dir.Close] or the end of the process. A process
+// that is to overlap with its successor hands over its listener, or has a directory of its own.
 //
 // Bodies are read from their files, by sendfile where the response and the system allow it.
 type Dir struct {
-	dir string
-	max int64
+	dir     string
+	max     int64
+	lock    io.Closer
+	writing sync.WaitGroup // calls of Put
 
 	mu      sync.Mutex
+	closed  bool
 	policy  *evict.Policy[*Entry]
 	size    int64 // of files, those being written included
 	evicted uint64
@@ -37,11 +41,11 @@ const (
 	tempSuffix = ".hlsproxy-tmp"
 )
 
-// ErrDirInUse is what NewDir fails with where another process uses the directory. The system forgets that process when it ends,
-// however it ends.
-var ErrDirInUse = errors.New("another process uses the directory")
+// ErrDirInUse is what NewDir fails with where another Dir uses the directory, of this process or of another. The system forgets a
+// process when it ends, however it ends.
+var ErrDirInUse = errors.New("another cache uses the directory")
 
-// lockName is a file of no bytes that a process has locked while it uses the directory.
+// lockName is a file of no bytes that a Dir has locked while it uses the directory.
 const lockName = "hlsproxy.lock"
 
 // NewDir returns a Dir that takes at most maxBytes, in whole blocks of 4 KiB a file, headers included, and has what is left of
@@ -51,12 +55,15 @@ func NewDir(dir string, maxBytes int64) (*Dir, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
-	if err := lockDir(dir); err != nil {
+	lock, err := lockDir(dir)
+	if err != nil {
 		return nil, fmt.Errorf("cache: %s: %w", dir, err)
 	}
-	d := &Dir{dir: dir, max: max(maxBytes, 0), policy: evict.New(max(maxBytes, 0), func(**Entry) bool { return false })}
+	d := &Dir{dir: dir, max: max(maxBytes, 0), lock: lock}
+	d.policy = d.newPolicy()
 	files, err := os.ReadDir(dir)
 	if err != nil {
+		_ = lock.Close()
 		return nil, fmt.Errorf("cache: %w", err)
 	}
 	for _, f := range files {
@@ -69,6 +76,28 @@ func NewDir(dir string, maxBytes int64) (*Dir, error) {
 		}
 	}
 	return d, nil
+}
+
+func (d *Dir) newPolicy() *evict.Policy[*Entry] {
+	return evict.New(d.max, func(**Entry) bool { return false })
+}
+
+// Close leaves the directory, with all that is in it, to the next Dir. It waits for what is being written. A closed Dir has nothing and
+// keeps nothing: Put fails with fs.ErrClosed. Who reads the body of one of its entries reads on, or fails where the next Dir has dropped
+// it. A second Close does nothing.
+func (d *Dir) Close() error {
+	d.mu.Lock()
+	if d.closed {
+		d.mu.Unlock()
+		return nil
+	}
+	d.closed = true
+	d.mu.Unlock()
+	d.writing.Wait()
+	d.mu.Lock()
+	d.policy, d.size = d.newPolicy(), 0
+	d.mu.Unlock()
+	return d.lock.Close()
 }
 
 // load takes over the file of an earlier Dir.
@@ -98,7 +127,10 @@ func (d *Dir) load(name string) {
 // says.
 func (d *Dir) Get(_ context.Context, key string) (*Entry, error) {
 	d.mu.Lock()
-	it := d.policy.Get(key)
+	var it *evict.Item[*Entry]
+	if !d.closed {
+		it = d.policy.Get(key)
+	}
 	d.mu.Unlock()
 	if it == nil {
 		return nil, nil
@@ -127,6 +159,12 @@ func (d *Dir) Put(_ context.Context, key string, e *Entry) error {
 	}
 	total := fileRoom(int64(len(head)) + e.size())
 	d.mu.Lock()
+	if d.closed {
+		d.mu.Unlock()
+		return fmt.Errorf("cache: %s: %w", d.dir, fs.ErrClosed)
+	}
+	d.writing.Add(1)
+	defer d.writing.Done()
 	if old := d.policy.Peek(key); old != nil && old.Value.Body != e.Body {
 		d.drop(old) // else the new file is made of the old one
 	}

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,11 +19,52 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// opened is the last Dir of each directory.
+var opened sync.Map
+
+// openDir opens a directory, as after a restart if it was opened before.
 func openDir(t *testing.T, dir string, maxBytes int64) *cache.Dir {
 	t.Helper()
+	if last, ok := opened.Load(dir); ok {
+		require.NoError(t, last.(*cache.Dir).Close())
+	}
 	d, err := cache.NewDir(dir, maxBytes)
 	require.NoError(t, err)
+	opened.Store(dir, d)
+	t.Cleanup(func() { _ = d.Close() })
 	return d
+}
+
+// A Dir that is closed leaves all to the next one, and touches nothing any more.
+func TestAClosedDir(t *testing.T) {
+	dir := t.TempDir()
+	o := numbered(100_000)
+	first := openDir(t, dir, 1<<20)
+	c := &cache.Transport{Base: o, Store: first}
+	_, want := fetch(t, c, segURL)
+	_, err := cache.NewDir(dir, 1<<20)
+	require.ErrorIs(t, err, cache.ErrDirInUse)
+	under, err := c.RoundTrip(request(t, t.Context(), segURL))
+	require.NoError(t, err)
+
+	second := openDir(t, dir, 1<<20)
+	got, err := io.ReadAll(under.Body)
+	require.NoError(t, err)
+	require.True(t, want == string(got))
+	under.Body.Close()
+	require.Zero(t, first.Len())
+	require.Zero(t, first.Size())
+	n, err := first.Purge(t.Context(), func(string) bool { return true })
+	require.NoError(t, err)
+	require.Zero(t, n)
+	require.ErrorIs(t, first.Put(t.Context(), "key", &cache.Entry{}), fs.ErrClosed)
+	_, got2 := fetch(t, c, segURL)
+	require.True(t, want == got2, "the origin is asked")
+	require.EqualValues(t, 2, o.asked.Load())
+	require.NoError(t, first.Close())
+	require.Equal(t, 1, second.Len())
+	resp, _ := fetch(t, &cache.Transport{Base: o, Store: second}, segURL)
+	require.Equal(t, "hlsproxy; hit", resp.Header.Get("Cache-Status"))
 }
 
 // numbered is an origin whose segments differ by path.

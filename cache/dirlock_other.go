@@ -1,6 +1,8 @@
-//go:build !unix && !windows
+//go:build !darwin && !dragonfly && !freebsd && !illumos && !linux && !netbsd && !openbsd && !windows
 
 package cache
 
-// lockDir does nothing where the system knows no locks.
-func lockDir(string) error { return nil }
+import "io"
+
+// lockDir does nothing where the system knows no lock of an open file.
+func lockDir(string) (io.Closer, error) { return io.NopCloser(nil), nil }

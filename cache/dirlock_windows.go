@@ -2,20 +2,26 @@ package cache
 
 import (
 	"errors"
+	"io"
+	"os"
 	"path/filepath"
 	"syscall"
 )
 
-// lockDir opens a file that nobody else can open, until this process ends.
-func lockDir(dir string) error {
-	name, err := syscall.UTF16PtrFromString(filepath.Join(dir, lockName))
+// lockDir opens a file that nobody else can open, until what it returns is closed, or the process ends.
+func lockDir(dir string) (io.Closer, error) {
+	path := filepath.Join(dir, lockName)
+	name, err := syscall.UTF16PtrFromString(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	const sharingViolation = syscall.Errno(32)
-	_, err = syscall.CreateFile(name, syscall.GENERIC_READ|syscall.GENERIC_WRITE, 0, nil, syscall.OPEN_ALWAYS, syscall.FILE_ATTRIBUTE_NORMAL, 0)
+	h, err := syscall.CreateFile(name, syscall.GENERIC_READ|syscall.GENERIC_WRITE, 0, nil, syscall.OPEN_ALWAYS, syscall.FILE_ATTRIBUTE_NORMAL, 0)
 	if errors.Is(err, sharingViolation) {
-		return ErrDirInUse
+		err = ErrDirInUse
 	}
-	return err
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(h), path), nil
 }

@@ -63,11 +63,7 @@ func (g *Guard) watch(c net.Conn, address string, proxied bool) net.Conn {
 	}
 	u.conns++
 	now := time.Now()
-	w := &conn{Conn: c, guard: g, address: address, upstream: u, generation: u.generation.Load(), proxied: proxied, used: now}
-	if life := or(g.life, defaultLife); life > 0 {
-		w.until = now.Add(life)
-	}
-	return w
+	return &conn{Conn: c, guard: g, address: address, upstream: u, generation: u.generation.Load(), proxied: proxied, born: now, used: now}
 }
 
 func (g *Guard) forget(address string) {
@@ -88,8 +84,8 @@ type conn struct {
 	address    string
 	upstream   *upstream
 	generation int64
-	proxied    bool      // it ends at Guard.Via, where requests name their whole URL
-	until      time.Time // zero: no limit
+	proxied    bool // it ends at Guard.Via, where requests name their whole URL
+	born       time.Time
 	closed     sync.Once
 
 	mu      sync.Mutex
@@ -137,7 +133,7 @@ func (c *conn) begin(p []byte) error {
 	}
 	plain := string(method) == "GET" || string(method) == "HEAD"
 	again := c.asked && plain
-	if again && (c.generation != c.upstream.generation.Load() || !c.until.IsZero() && now.After(c.until)) {
+	if again && (c.generation != c.upstream.generation.Load() || c.isOld(now)) {
 		return errOld
 	}
 	c.sent = now
@@ -149,6 +145,12 @@ func (c *conn) begin(p []byte) error {
 	}
 	c.asked, c.again, c.waiting, c.head = true, again, true, string(method) == "HEAD"
 	return nil
+}
+
+// isOld reports that the life of the connection is over.
+func (c *conn) isOld(now time.Time) bool {
+	life := or(c.guard.life, defaultLife)
+	return life > 0 && now.Sub(c.born) >= life
 }
 
 // requestLine takes the first line of a request of HTTP/1 apart.

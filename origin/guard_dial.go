@@ -116,7 +116,7 @@ func (d secureDialer) dial(ctx context.Context, network, address string) (net.Co
 		c.ServerName = name
 	}
 	c.NextProtos = nextProtos(t)
-	secure, err := handshake(ctx, tls.Client(conn, c), t.TLSHandshakeTimeout)
+	secure, err := handshake(ctx, tls.Client(&aged{conn, time.Now()}, c), t.TLSHandshakeTimeout)
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,6 @@ type multiplexed struct {
 
 // peer is what is known of one server. All but dials is under multiplexed.mu.
 type peer struct {
-	born    []time.Time   // of its connections, the oldest first
 	settled chan struct{} // closed when the first request on a new connection has its answer; nil: there is no new one
 	fresh   time.Time     // since when
 	begun   bool          // the first request was sent
@@ -39,12 +38,11 @@ type peer struct {
 
 const (
 	maxPeers     = 4096
-	maxBorn      = 256 // connections of one server, whose births are kept in mind
-	dialsAtATime = 4   // to one server that has connections, of which none takes one more request
+	dialsAtATime = 4 // to one server that has connections, of which none takes one more request
 	// settling is how long a server may take to say how many requests a new connection takes. It does so at once.
 	settling = 100 * time.Millisecond
-	// dialTurn is how long it takes at most until another connection is made.
-	dialTurn = time.Second
+	// dialTurn is how long a request waits at most until a connection is made for it: any other is made by then, or is not.
+	dialTurn = dialLimit + tlsLimit
 )
 
 // The protocols by the names that net/http has for them in TLSNextProto.
@@ -131,13 +129,11 @@ func (m *multiplexed) note(authority string) {
 	p := m.peers[host]
 	if p == nil {
 		if len(m.peers) >= maxPeers {
-			clear(m.peers) // the connections of those that are forgotten live until they are idle
+			clear(m.peers)
 		}
 		p = &peer{dials: make(chan struct{}, dialsAtATime)}
 		m.peers[host] = p
 	}
-	p.born = append(p.born, time.Now())
-	p.born = p.born[max(len(p.born)-maxBorn, 0):]
 	if p.settled == nil {
 		p.settled, p.fresh, p.begun = make(chan struct{}), time.Now(), false
 	}
@@ -151,19 +147,29 @@ func (m *multiplexed) peer(u *url.URL) *peer {
 	return m.peers[hostOf(u)]
 }
 
-// expired reports, once for each connection whose life is over, that one is to take no more requests.
-func (m *multiplexed) expired(p *peer) bool {
-	if m.life < 0 || p == nil {
-		return false
+// isOld reports that a connection is to take no more requests.
+func (m *multiplexed) isOld(c net.Conn) bool {
+	if secure, ok := c.(*tls.Conn); ok {
+		c = secure.NetConn()
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(p.born) == 0 || time.Since(p.born[0]) < m.life {
-		return false
+	var born time.Time
+	switch c := c.(type) {
+	case *aged:
+		born = c.born
+	case *conn:
+		born = c.born
 	}
-	p.born = p.born[1:]
-	return true
+	return m.life > 0 && !born.IsZero() && time.Since(born) >= m.life
 }
+
+// aged is a connection that knows its age.
+type aged struct {
+	net.Conn
+	born time.Time
+}
+
+// NetConn is for those that look for the connection below.
+func (a *aged) NetConn() net.Conn { return a.Conn }
 
 // RoundTrip uses the connections that are there. Where none takes the request, http.Transport makes one.
 func (m *multiplexed) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -191,7 +197,12 @@ type connection struct {
 // RoundTrip is for the request that the connection was made for, and for those that find it in the list of idle ones. The latter have
 // had their turn, and http.Transport looks on in its list where the connection takes no more.
 func (c *connection) RoundTrip(r *http.Request) (*http.Response, error) {
-	return c.m.send(c.h2, r, !c.used.Swap(true))
+	isOfList := c.used.Swap(true)
+	resp, err := c.m.send(c.h2, r, !isOfList)
+	if isOfList && !isUncached(err) {
+		c.m.dialed(hostOf(r.URL)) // no connection is made
+	}
+	return resp, err
 }
 
 // isUncached reports that no connection takes one more request.
@@ -217,7 +228,7 @@ func (m *multiplexed) sendOnce(h2 http.RoundTripper, r *http.Request, p *peer, t
 	if err != nil {
 		return nil, err
 	}
-	resp, err := m.try(h2, r, p)
+	resp, err := m.try(h2, r)
 	done()
 	if !isUncached(err) || p == nil || !turns {
 		return resp, err
@@ -225,7 +236,7 @@ func (m *multiplexed) sendOnce(h2 http.RoundTripper, r *http.Request, p *peer, t
 	if err := p.turn(r.Context()); err != nil {
 		return nil, err
 	}
-	if resp, err = m.try(h2, r, p); !isUncached(err) {
+	if resp, err = m.try(h2, r); !isUncached(err) {
 		p.dialed()
 	}
 	return resp, err
@@ -237,19 +248,15 @@ const mostTurnedAway = 16
 var errTurnedAway = errors.New("origin: the connection ended before the server took the request")
 
 // try sends a request once. net/http would wait for seconds, and then for minutes, before it sends what was turned away again.
-func (m *multiplexed) try(h2 http.RoundTripper, r *http.Request, p *peer) (*http.Response, error) {
-	ctx, cancel := r.Context(), context.CancelCauseFunc(func(error) {})
-	if repeatable(r) {
-		ctx, cancel = context.WithCancelCause(ctx)
-		conns := 0
-		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
-			if conns++; conns == 2 { // it is about to be sent again
-				cancel(errTurnedAway)
-			}
-		}})
-	}
-	sent := r.WithContext(ctx)
-	sent.Close = sent.Close || m.expired(p)
+func (m *multiplexed) try(h2 http.RoundTripper, r *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(r.Context())
+	sent, conns := new(http.Request), 0
+	*sent = *r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		if conns++; conns == 2 && repeatable(r) { // it is about to be sent again
+			cancel(errTurnedAway)
+		}
+		sent.Close = sent.Close || m.isOld(info.Conn)
+	}}))
 	resp, err := h2.RoundTrip(sent)
 	if err != nil {
 		if r.Context().Err() == nil && context.Cause(ctx) == errTurnedAway {
