@@ -8,6 +8,7 @@ import (
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/join"
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
 const (
@@ -67,13 +68,22 @@ func (f *fill) hear(p []byte) {
 	}
 	f.t.mu.Lock()
 	defer f.t.mu.Unlock()
-	kind := rules.MediaType(f.entry.Header)
-	if !f.inTime() || !known && !strings.HasPrefix(kind, "video/") && !strings.HasPrefix(kind, "audio/") {
+	if !f.inTime() || !known && !f.isStream() {
 		f.air = nil
 		return
 	}
 	a.on = true
 	f.body.Nudge() // for those who wait for its end
+}
+
+// isStream tells whether what nobody can join in the middle may be media all the same: all but text.
+func (f *fill) isStream() bool {
+	if kind := rules.MediaType(f.entry.Header); strings.HasPrefix(kind, "video/") || strings.HasPrefix(kind, "audio/") {
+		return true
+	}
+	var start [hls.SniffLen]byte
+	kind := hls.Sniff(start[:f.body.Start(start[:])], false)
+	return kind == hls.Unknown || kind == hls.Video || kind == hls.Audio
 }
 
 // inTime tells whether the bytes come as they are made: nearly all of the time they are waited for. What comes faster than its

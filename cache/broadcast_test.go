@@ -173,24 +173,72 @@ func TestASlowViewerOfABroadcastIsCutOff(t *testing.T) {
 
 // Of what nobody can join in the middle each late viewer has a stream of its own, from its beginning.
 func TestWhatCannotBeJoinedIsNotBroadcast(t *testing.T) {
-	for name, contentType := range map[string]string{"matroska": "video/webm", "text": "text/plain"} {
+	for name, row := range map[string]struct {
+		contentType, start string
+		asked              int64 // by two viewers
+	}{
+		"matroska":           {"video/webm", "\x1a\x45\xdf\xa3", 2},
+		"Ogg":                {"application/ogg", "OggS\x00\x02", 2},
+		"Ogg without a type": {"", "OggS\x00\x02", 2},
+		"Ogg, any type":      {"application/octet-stream", "OggS\x00\x02", 2},
+		"unknown":            {"application/x-stream", "\x00\x01\x02\xff", 2},
+		"text":               {"text/plain", "", 1},
+		"JSON":               {"application/json", "{", 1},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				o := onAir(20*time.Millisecond, contentType, func(n int) []byte { return fmt.Appendf(nil, "%09d ", n) })
+				o := onAir(20*time.Millisecond, row.contentType, func(n int) []byte {
+					if n == 0 {
+						return []byte(row.start + "begins.")
+					}
+					return fmt.Appendf(nil, "%09d ", n)
+				})
 				c := &cache.Transport{Base: o, Store: store(t)}
 				first := tune(t, c, "http://o/stream")
 				go io.Copy(io.Discard, first)
 				time.Sleep(time.Minute)
 				late := tune(t, c, "http://o/stream")
-				require.Equal(t, "000000000 ", string(listen(t, late, 10)))
-				if strings.HasPrefix(contentType, "video/") {
-					require.EqualValues(t, 2, o.asked.Load())
-				}
+				require.Equal(t, row.start+"begins.", string(listen(t, late, len(row.start)+7)))
+				require.EqualValues(t, row.asked, o.asked.Load())
 				late.Close()
 				first.Close()
 			})
 		})
 	}
+}
+
+// Who asks for the titles of a radio gets a stream of its own; all others share one without.
+func TestTitlesOfARadioAreNotMixed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &scripted{}
+		o.answer = func(r *http.Request, _ int64) reply {
+			body := &station{ctx: r.Context(), every: 20 * time.Millisecond, unit: frame}
+			h := head("Content-Type", "audio/aac")
+			if strings.Contains(r.Header.Get("Icy-MetaData"), "1") {
+				h.Set("Icy-Metaint", "8192")
+			}
+			return reply{header: h, body: io.NopCloser(body), length: -1}
+		}
+		c := &cache.Transport{Base: o, Store: store(t)}
+		tuneIn := func(wants ...string) *http.Response {
+			r := request(t, t.Context(), "http://o/radio")
+			if wants != nil {
+				r.Header.Set("Icy-MetaData", wants[0])
+			}
+			resp, err := c.RoundTrip(r)
+			require.NoError(t, err)
+			t.Cleanup(func() { resp.Body.Close() })
+			go io.Copy(io.Discard, resp.Body)
+			time.Sleep(10 * time.Second)
+			return resp
+		}
+		require.Equal(t, "8192", tuneIn("1").Header.Get("Icy-Metaint"))
+		require.Empty(t, tuneIn().Header.Get("Icy-Metaint"))
+		require.Empty(t, tuneIn("0").Header.Get("Icy-Metaint"))
+		require.Equal(t, "8192", tuneIn(" 1").Header.Get("Icy-Metaint"))
+		require.Empty(t, tuneIn().Header.Get("Icy-Metaint"))
+		require.EqualValues(t, 3, o.asked.Load())
+	})
 }
 
 // A long file without a length that comes faster than its viewers take it is no broadcast: a slow viewer gets it all.

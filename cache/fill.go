@@ -31,6 +31,7 @@ type fill struct {
 	keep  bool          // the header allows to store what comes
 	aged  bool          // it was old when it came
 	wait  time.Duration // how long the header took
+	pause time.Duration // how long the origin may be silent
 
 	list   bool                  // it is to be a playlist
 	judged atomic.Pointer[Entry] // the whole, with its TTL, before the body ends
@@ -70,9 +71,9 @@ func newFill(o *flight, resp *http.Response) (*fill, bool) {
 	}
 	f := &fill{
 		t: o.t, o: o, how: how, entry: e, src: resp.Body, ctx: o.req.Context(), wait: time.Since(o.asked),
-		body: o.t.pool().NewBuffer(length),
-		keep: o.t.Store != nil && (isSlice || keepable(resp, c) || o.leadsToMedia(resp)) && !streamed(resp),
-		aged: resp.Header["Age"] != nil || resp.Header[rules.ExactAge] != nil,
+		body:  o.t.pool().NewBuffer(length),
+		keep:  o.t.Store != nil && (isSlice || keepable(resp, c) || o.leadsToMedia(resp)) && !streamed(resp),
+		pause: o.t.pause(o.req.Context()), aged: resp.Header["Age"] != nil || resp.Header[rules.ExactAge] != nil,
 	}
 	f.list = hls.IsPlaylist(resp.Header.Get("Content-Type"), o.req.URL.Path)
 	f.air = f.newBroadcast()

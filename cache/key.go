@@ -27,8 +27,20 @@ func shareable(r *http.Request) bool {
 			return false
 		}
 	}
+	if _, ok := r.Header[icy]; ok && wantsIcy(r.Header) {
+		return false
+	}
 	_, ok := r.Header["Cache-Control"]
 	return !ok || !rules.ParseControl(r.Header).NoStore
+}
+
+// icy asks a radio for titles between the bytes of its stream.
+const icy = "Icy-Metadata"
+
+// wantsIcy tells whether a viewer wants them: those who do not must not get its stream.
+func wantsIcy(h http.Header) bool {
+	v := strings.Trim(h.Get(icy), " \t")
+	return v != "" && v != "0"
 }
 
 // why is the reason for going around the cache, in the words of RFC 9211 section 2.2.
@@ -157,7 +169,7 @@ func sharedQuery(raw string, but []string) string {
 // viewerFields are those of a request that concern its sender alone. A fill asks for the whole, plain and unconditionally.
 var viewerFields = [...]string{
 	"Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since",
-	"Cookie", "Authorization", "Cache-Control", "Pragma", "Accept-Encoding", tierField,
+	"Cookie", "Authorization", "Cache-Control", "Pragma", "Accept-Encoding", tierField, icy,
 }
 
 // Two Transports in a row tell each other the age of an answer to the millisecond, since Age counts whole seconds: the outer one's

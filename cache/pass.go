@@ -48,7 +48,7 @@ func (t *Transport) single(ctx context.Context, cancel context.CancelCauseFunc, 
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return resp // its Body is also a Writer
 	}
-	resp.Body = &single{t: t, src: resp.Body, length: resp.ContentLength, ctx: ctx, cancel: cancel}
+	resp.Body = &single{t: t, src: resp.Body, length: resp.ContentLength, ctx: ctx, cancel: cancel, pause: t.pause(ctx)}
 	return resp
 }
 
@@ -59,6 +59,7 @@ type single struct {
 	length int64
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	pause  time.Duration
 	idle   *time.Timer
 
 	size   int64         // so far
@@ -71,9 +72,9 @@ func (s *single) Read(p []byte) (int, error) {
 		return 0, errDrips
 	}
 	if s.idle == nil {
-		s.idle = time.AfterFunc(s.t.idle(), func() { s.cancel(&fault{reason: ErrIdle}); s.t.close(s.src) })
+		s.idle = time.AfterFunc(s.pause, func() { s.cancel(&fault{reason: ErrIdle}); s.t.close(s.src) })
 	} else {
-		s.idle.Reset(s.t.idle())
+		s.idle.Reset(s.pause)
 	}
 	asked := time.Now()
 	n, err := s.src.Read(p)

@@ -15,7 +15,7 @@ var errDrips = &fault{ErrIdle, errors.New("it drips")}
 // be committed.
 func (f *fill) pump() (last int, err error) {
 	defer f.t.recovered(&err)
-	idle := time.AfterFunc(f.t.idle(), func() {
+	idle := time.AfterFunc(f.pause, func() {
 		// A Body that does not heed its context must not hold the viewers.
 		err := &fault{reason: ErrIdle}
 		f.fail(err)
@@ -66,12 +66,12 @@ func (f *fill) pump() (last int, err error) {
 // stalls tells whether the origin has been silent for half its time: who comes now had better ask anew than see the other
 // half, and a body that breaks off.
 func (f *fill) stalls() bool {
-	return time.Since(f.o.asked)-time.Duration(f.silent.Load()) > f.t.idle()/2
+	return time.Since(f.o.asked)-time.Duration(f.silent.Load()) > f.pause/2
 }
 
 // read is one Read of the origin's body, within the idle limit.
 func (f *fill) read(p []byte, idle *time.Timer) (int, error) {
-	idle.Reset(f.t.idle())
+	idle.Reset(f.pause)
 	n, err := f.src.Read(p)
 	if !idle.Stop() {
 		return 0, &fault{reason: ErrIdle}

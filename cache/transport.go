@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"context"
 	"iter"
 	"math"
 	"net/http"
@@ -38,7 +39,7 @@ type Transport struct {
 	Key func(*http.Request) string
 	// Idle is how long the origin may be silent: before the header (but at least 60 s for a blocking playlist reload,
 	// recognised by _HLS_msn in the URL, and for what a playlist hints at, and no less than the Wait of an origin.Proxy in
-	// front) and between any two reads of the body. Zero: 10 s. Negative: no limit.
+	// front) and between any two reads of the body (no less than the Idle of that Proxy). Zero: 10 s. Negative: no limit.
 	Idle time.Duration
 	// MaxBody is the longest body that is shared or kept in one piece, in bytes. A longer one is fetched and kept in slices
 	// of 2 MiB, if there is a Store and the origin gives its length, a strong validator, and ranges; else it is streamed to
@@ -64,7 +65,7 @@ type Transport struct {
 	// Negative: not at all.
 	StaleIfGone time.Duration
 	// StaleWhileRevalidate is how long past its TTL an answer is served at once while the origin is asked for a new one,
-	// under the same conditions (stale-while-revalidate). Zero: only where the origin says so.
+	// under the same conditions (stale-while-revalidate). Zero or negative: only where the origin says so.
 	StaleWhileRevalidate time.Duration
 	// MaxFills is how many answers may be fetched at a time; a request that would need one more fails with ErrBusy.
 	// Zero: 1024. Negative: no limit.
@@ -86,9 +87,11 @@ type Transport struct {
 	// on for 5 s, comes as it is made, and is media but no segment of a playlist. All viewers of its key share one question to the
 	// origin, however long. One who comes later begins at the newest point where a decoder can (MPEG-TS, FLV, ADTS and MPEG audio;
 	// of anything else with a question of its own), whatever Range is asked for, and one who is slower than the ring is cut off. At most
-	// 10 s are kept, and an eighth of what a Memory may take. Zero: 8 MiB. Negative: nothing is broadcast, and each body is taken for one with an end.
+	// 10 s are kept, and an eighth of what a Memory may take. Who comes in the first 5 s begins with the first byte. A viewer who asks
+	// for the titles of a radio (Icy-MetaData) gets a question of its own. Zero: 8 MiB. Negative: nothing is broadcast, and each body is
+	// taken for one with an end.
 	Ring int64
-	// Linger is how long a broadcast goes on when its last viewer has left. Zero: it ends at once.
+	// Linger is how long a broadcast goes on when its last viewer has left. Zero or negative: it ends at once.
 	Linger time.Duration
 	// Name is what Cache-Status calls this cache (RFC 9211), to tell it from others on the way. "": hlsproxy.
 	Name string
@@ -180,9 +183,14 @@ func (t *Transport) idle() time.Duration {
 	return t.Idle
 }
 
+// pause is how long the body of an answer may pause that is asked for on ctx.
+func (t *Transport) pause(ctx context.Context) time.Duration {
+	return max(t.idle(), min(waits.Idle(ctx), noLimit))
+}
+
 // patience is how long the header of r's answer may take: never less than the one who asks is ready to wait.
 func (t *Transport) patience(r *http.Request) time.Duration {
-	d := max(t.idle(), waits.Header(r.Context()))
+	d := max(t.idle(), min(waits.Header(r.Context()), noLimit))
 	if hls.IsBlocking(r.URL.RawQuery) {
 		return max(d, blockingIdle)
 	}

@@ -2,6 +2,7 @@ package origin
 
 import (
 	"bytes"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -36,25 +37,25 @@ type PoolConfig struct {
 
 	// Rarely needed:
 
-	// Failures in a row take an origin out. 0: 3. A refused or broken connection is a failure of the origin. No header in
+	// Failures in a row take an origin out. 0: 3. Negative: however many, it stays in. A refused or broken connection is a failure of the origin. No header in
 	// time, a body that breaks, and the statuses 500, 502, 503 and 504 are failures of the stream: so many take the origin
 	// out for that stream, and for all when they were of several streams. To a blocking reload they say that the stream
 	// stands still: they are passed on, not counted, and tried nowhere else.
 	Failures int
 	// Cooldown is how long an origin is left alone, ± 20 %, before one request tries it again. It doubles with each
-	// failure of that, up to 60 s. 0: 5 s. A Retry-After of a 503 counts, too, up to 60 s.
+	// failure of that, up to 60 s. 0: 5 s. Negative: the next request tries it again. A Retry-After of a 503 counts, too, up to 60 s.
 	Cooldown time.Duration
 	// Patience is how long a header may take while there is another origin to ask. 0: 4 s. Negative: no limit. Each
 	// informational answer (102, 103) gives it anew. A blocking playlist reload may take 60 s, and is tried nowhere else.
 	Patience time.Duration
 	// Retries is how many more origins one request may try. 0: 2. Negative: none.
 	Retries int
-	// Budget is how many retries there may be for each request, on average over all. 0: 0.25. Another 10 a second are
+	// Budget is how many retries there may be for each request, on average over all. 0: 0.25. Negative: no limit. Another 10 a second are
 	// free, so that a quiet pool fails over, too; 1000 are saved up at most. Retries after a failure, second opinions on a
 	// 404 and hedges each have a budget of this size, so that none of them uses up another's.
 	Budget float64
 	// Hedge is how long a first header may take before a second origin is asked as well; the first good answer counts,
-	// and the other request is cancelled. It spends a Budget of its own. 0: never. Blocking playlist reloads are not hedged.
+	// and the other request is cancelled. It spends a Budget of its own. 0 or negative: never. Blocking playlist reloads are not hedged.
 	Hedge time.Duration
 	// Outlier is how many times slower than the typical other origin one may be, by the time until the header comes and
 	// by half a second at least, before it is taken out like one that fails. 0: 8. Negative: any.
@@ -112,9 +113,12 @@ func NewPool(c PoolConfig) (*Pool, error) {
 		return nil, err
 	}
 	p := &Pool{
-		base: c.Base, key: c.Key, failures: orInt(c.Failures, defaultFailures), cooldown: or(c.Cooldown, defaultCooldown),
+		base: c.Base, key: c.Key, failures: orInt(c.Failures, defaultFailures), cooldown: max(or(c.Cooldown, defaultCooldown), 0),
 		patience: or(c.Patience, defaultPatience), retries: max(orInt(c.Retries, defaultRetries), 0),
 		hedge: c.Hedge, outlier: c.Outlier, resume: c.Resume,
+	}
+	if p.failures < 0 {
+		p.failures = math.MaxInt
 	}
 	if p.outlier == 0 {
 		p.outlier = defaultOutlier

@@ -157,7 +157,7 @@ func (b *budgets) earn(now time.Time) {
 // budget keeps retries a fraction of the requests, so that origins in trouble are not finished off by them.
 type budget struct {
 	mu     sync.Mutex
-	share  float64 // earned by each request
+	share  float64 // earned by each request; negative: there is no limit
 	tokens float64
 	last   time.Time
 }
@@ -181,13 +181,13 @@ func (b *budget) earn(now time.Time) {
 		b.tokens += now.Sub(b.last).Seconds() * freeRetries
 	}
 	b.last = now
-	b.tokens = min(b.tokens+b.share, maxRetries)
+	b.tokens = min(b.tokens+max(b.share, 0), maxRetries)
 }
 
 func (b *budget) spend() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.tokens < 1 {
+	if b.tokens < 1 && b.share >= 0 {
 		return false
 	}
 	b.tokens--

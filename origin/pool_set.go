@@ -78,12 +78,6 @@ func (s *set) remember(old *set) {
 
 func checkConfig(c PoolConfig, err error) error {
 	faults := []error{err}
-	if c.Failures < 0 {
-		faults = append(faults, errors.New("origin: Failures is negative"))
-	}
-	if c.Cooldown < 0 {
-		faults = append(faults, errors.New("origin: Cooldown is negative"))
-	}
 	if host, port, err := splitHostPort(c.Host); c.Host != "" {
 		_, isName := canonicalName(host)
 		_, noPort := parsePort(port)
@@ -91,16 +85,13 @@ func checkConfig(c PoolConfig, err error) error {
 			faults = append(faults, fmt.Errorf("origin: Host: %q is neither NAME nor NAME:PORT", c.Host))
 		}
 	}
-	if c.Hedge < 0 {
-		faults = append(faults, errors.New("origin: Hedge is negative"))
-	}
 	if c.Sticky != nil && len(c.Sticky) < 16 {
 		faults = append(faults, errors.New("origin: Sticky has less than 16 bytes"))
 	}
 	if math.IsNaN(c.Outlier) {
 		faults = append(faults, errors.New("origin: Outlier is no number"))
 	}
-	if !(c.Budget >= 0 && c.Budget <= math.MaxFloat32) {
+	if math.IsNaN(c.Budget) || c.Budget > math.MaxFloat32 {
 		faults = append(faults, errors.New("origin: Budget is no number of retries"))
 	}
 	return errors.Join(faults...)

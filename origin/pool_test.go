@@ -121,13 +121,13 @@ func order(t *testing.T, stream string) []string {
 
 func TestPoolConfigFaultsAreReportedTogether(t *testing.T) {
 	_, err := origin.NewPool(origin.PoolConfig{
-		Origins:  []string{"http://a", "ftp://b", "http://u:p@c", "http://d?x", "http:///e", "%zz", "http://A:80/", "f"},
-		Weights:  []float64{1, -1, math.NaN()},
-		Failures: -1, Cooldown: -1, Budget: -1,
+		Origins: []string{"http://a", "ftp://b", "http://u:p@c", "http://d?x", "http:///e", "%zz", "http://A:80/", "f"},
+		Weights: []float64{1, -1, math.NaN()},
+		Budget:  math.NaN(), Outlier: math.NaN(),
 	})
 	require.Error(t, err)
 	for _, want := range []string{"origin 2", "origin 3", "origin 4", "origin 5", "origin 6", "origin 7: twice", "origin 8", "3 weights for 8", "weight 2", "weight 3",
-		"Failures", "Cooldown", "Budget"} {
+		"Budget", "Outlier"} {
 		require.ErrorContains(t, err, want)
 	}
 	require.NotContains(t, err.Error(), "origin 1")
@@ -136,6 +136,51 @@ func TestPoolConfigFaultsAreReportedTogether(t *testing.T) {
 	require.ErrorContains(t, err, "at least one")
 	_, err = origin.NewPool(origin.PoolConfig{Origins: []string{"http://a"}})
 	require.NoError(t, err)
+}
+
+// Zero stands for the default, and what is negative for no limit, or for not at all.
+func TestNegativeSettingsOfAPool(t *testing.T) {
+	first := order(t, "/s/x.ts")
+	for name, row := range map[string]struct {
+		config origin.PoolConfig
+		first  func(*http.Request) (*http.Response, error) // what the stream's own origin does
+		asks   int
+		log    map[string]int // how often each was asked
+		out    bool
+	}{
+		"default":      {origin.PoolConfig{}, refuses, 9, map[string]int{first[0]: 3, first[1]: 9}, true},
+		"no Failures":  {origin.PoolConfig{Failures: -1}, refuses, 9, map[string]int{first[0]: 9, first[1]: 9}, false},
+		"no Cooldown":  {origin.PoolConfig{Cooldown: -1}, refuses, 9, map[string]int{first[0]: 9, first[1]: 9}, true},
+		"no Hedge":     {origin.PoolConfig{Hedge: -1}, after(3*time.Second, says(200)), 9, map[string]int{first[0]: 9}, false},
+		"no Retries":   {origin.PoolConfig{Retries: -1, Failures: -1}, refuses, 9, map[string]int{first[0]: 9}, false},
+		"no Patience":  {origin.PoolConfig{Patience: -1, Outlier: -1}, after(time.Hour, says(200)), 2, map[string]int{first[0]: 2}, false},
+		"no Outlier":   {origin.PoolConfig{Outlier: -1}, after(3*time.Second, says(200)), 40, map[string]int{first[0]: 40}, false},
+		"usual Budget": {origin.PoolConfig{Failures: -1}, refuses, 3000, map[string]int{first[0]: 3000, first[1]: 1749}, false},
+		"no Budget":    {origin.PoolConfig{Failures: -1, Budget: -1}, refuses, 3000, map[string]int{first[0]: 3000, first[1]: 3000}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, p := newNetwork(t, row.config)
+				n.set(first[0], row.first)
+				for range row.asks {
+					_, _, _ = ask(t, p, "http://a/s/x.ts")
+				}
+				log := map[string]int{}
+				for _, host := range n.take() {
+					log[host]++
+				}
+				for host, want := range row.log {
+					require.InDelta(t, want, log[host], 2, host)
+				}
+				require.Len(t, log, len(row.log))
+				healthy := true
+				for _, s := range p.State() {
+					healthy = healthy && s.Healthy
+				}
+				require.Equal(t, row.out, !healthy)
+			})
+		})
+	}
 }
 
 func TestStreamsStayAndSpread(t *testing.T) {

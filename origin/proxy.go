@@ -86,7 +86,8 @@ type Proxy struct {
 	// the one field to set for origins that take their time: a cache.Transport below waits no less for a header, and a
 	// guarded transport up to 10 minutes.
 	Wait time.Duration
-	// Idle is how long the upstream body may pause. 0: 10 s. Negative: no limit. There is no limit to its total time.
+	// Idle is how long the upstream body may pause. 0: 10 s. Negative: no limit. There is no limit to its total time. A
+	// cache.Transport below waits no less for what it shares.
 	Idle time.Duration
 	// Stall is how long a viewer may take nothing of what is written to it. 0: 30 s. Negative: no limit. Over HTTP/2 it
 	// ends a stream; a client that no longer reads the whole connection is up to the server's HTTP2.WriteByteTimeout.
@@ -172,6 +173,9 @@ func (f *fetch) open(w http.ResponseWriter) (err error) {
 	ctx := f.viewer.Context()
 	if p.Wait != 0 {
 		ctx = waits.With(ctx, waitOf(p.Wait))
+	}
+	if p.Idle != 0 {
+		ctx = waits.WithIdle(ctx, waitOf(p.Idle))
 	}
 	f.clock.begin(ctx, or(p.Idle, defaultIdle))
 	f.clock.alike = len(p.abroad) == len(p.allow) && !p.Forwarded

@@ -1,6 +1,8 @@
 package chaintest_test
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -22,6 +24,61 @@ func (d slowBase) RoundTrip(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"video/mp2t"}}, Body: http.NoBody, Request: r}, nil
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
+	}
+}
+
+// slowBody is an origin whose body pauses.
+type slowBody time.Duration
+
+func (d slowBody) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, w := io.Pipe()
+	go func() {
+		io.WriteString(w, "one")
+		time.Sleep(time.Duration(d))
+		io.WriteString(w, "two")
+		w.Close()
+	}()
+	context.AfterFunc(r.Context(), func() { body.CloseWithError(context.Cause(r.Context())) })
+	return &http.Response{StatusCode: 200, ContentLength: 6, Header: http.Header{"Content-Type": {"video/mp2t"}}, Body: body, Request: r}, nil
+}
+
+// So is its Idle.
+func TestOneIdleForAll(t *testing.T) {
+	for name, row := range map[string]struct {
+		proxy, cache, pause time.Duration
+		whole               bool
+	}{
+		"defaults":       {0, 0, 15 * time.Second, false},
+		"the proxy's":    {30 * time.Second, 0, 15 * time.Second, true},
+		"over the cache": {30 * time.Second, time.Second, 15 * time.Second, true},
+		"no limit":       {-1, 0, time.Hour, true},
+		"less":           {2 * time.Second, 0, 5 * time.Second, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, private := range []string{"", "private"} {
+				synctest.Test(t, func(t *testing.T) {
+					base := roundTrip(func(r *http.Request) (*http.Response, error) {
+						resp, err := slowBody(row.pause).RoundTrip(r)
+						resp.Header.Set("Cache-Control", private)
+						return resp, err
+					})
+					p := &origin.Proxy{
+						Idle: row.proxy, OnFailure: func(*http.Request, error) {},
+						Upstream:  func(*url.URL) (string, error) { return "http://a.example/x.ts", nil },
+						Transport: &cache.Transport{Idle: row.cache, MinRate: -1, Base: base},
+					}
+					w := httptest.NewRecorder()
+					serve := func() { p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x.ts", nil)) }
+					if row.whole {
+						serve()
+						require.Equal(t, "onetwo", w.Body.String())
+					} else {
+						require.Panics(t, serve, "the connection breaks")
+					}
+					time.Sleep(2 * time.Hour) // what goes on without viewers
+				})
+			}
+		})
 	}
 }
 

@@ -8,6 +8,19 @@ import (
 
 type key struct{}
 
+type idleKey struct{}
+
+// WithIdle says how long the body of an answer may pause.
+func WithIdle(ctx context.Context, idle time.Duration) context.Context {
+	return context.WithValue(ctx, idleKey{}, idle)
+}
+
+// Idle is what an outer block allows for a pause of the body, or zero where none says.
+func Idle(ctx context.Context) time.Duration {
+	d, _ := ctx.Value(idleKey{}).(time.Duration)
+	return d
+}
+
 // With says how long the header of an answer may take.
 func With(ctx context.Context, header time.Duration) context.Context {
 	return context.WithValue(ctx, key{}, header)
