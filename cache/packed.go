@@ -119,7 +119,7 @@ func (t *unpacker) header(more int, all []string) (h http.Header, room []string)
 		return nil, nil
 	}
 	h = make(http.Header, fields-1+more)
-	if values := t.number() + more; len(all) < values {
+	if values := t.number() + more; all == nil || len(all) < values {
 		all = make([]string, values)
 	}
 	for range fields - 1 {
