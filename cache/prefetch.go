@@ -2,17 +2,22 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"net/http"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 )
 
 // mostPrefetches is how many answers are prefetched at a time, by all calls together: viewers come first.
 const mostPrefetches = 16
 
+var errDetached = errors.New("cache: too long to be kept")
+
 // Prefetch fetches what the first n of urls name into the Store, one after the other, and returns how many of them were
 // not there yet and are now. A viewer who asks for one of them meanwhile joins its fill; what is being fetched already is
-// left alone, and so is what cannot be shared. It ends early when ctx does, and at once while 16 others are at it: call it
+// left alone, and so is what cannot be shared or proves too long to be kept. It ends early when ctx does, and at once while 16 others are at it: call it
 // in a goroutine of its own, with the segments that a playlist just served names and a context that ends with the service.
 func (t *Transport) Prefetch(ctx context.Context, urls iter.Seq[string], n int) (fetched int) {
 	if t.Store == nil {
@@ -54,11 +59,18 @@ func (t *Transport) prefetch(ctx context.Context, url string) bool {
 		return false
 	}
 	defer resp.Body.Close()
-	if _, shared := resp.Body.(*viewer); !shared || resp.StatusCode != http.StatusOK {
-		return false
+	v, shared := resp.Body.(*viewer)
+	return shared && resp.StatusCode == http.StatusOK && v.readOut() == io.EOF
+}
+
+// readOut reads to the end, unless it is of what turns out not to be kept, which may have none.
+func (v *viewer) readOut() error {
+	for v.fill == nil || !v.fill.isDetached() {
+		if _, err := io.CopyN(io.Discard, v, body.LargeChunk); err != nil {
+			return err
+		}
 	}
-	_, err = io.Copy(io.Discard, resp.Body)
-	return err == nil
+	return errDetached
 }
 
 func (t *Transport) isRunning(key string) bool {

@@ -98,3 +98,16 @@ func ExampleTransport_Prefetch() {
 	fmt.Println(shared.Prefetch(context.Background(), slices.Values(newestFirst), 2))
 	// Output: 2
 }
+
+// What has no end is not prefetched for ever: it is left when it proves too long to be kept.
+func TestPrefetchLeavesWhatHasNoEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		piece := make([]byte, 64<<10)
+		o := onAir(10*time.Millisecond, "video/mp2t", func(int) []byte { return piece })
+		c := &cache.Transport{Base: o, Store: cache.NewMemory(256 << 20)}
+		require.Zero(t, c.Prefetch(t.Context(), slices.Values([]string{"http://o/1.ts"}), 1))
+		synctest.Wait()
+		require.Zero(t, c.Stats().Fills)
+		require.Less(t, c.Stats().OriginBytes, uint64(64<<20))
+	})
+}

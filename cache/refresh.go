@@ -2,13 +2,11 @@ package cache
 
 import (
 	"context"
-	"io"
 	"math"
 	"net/http"
 	"strconv"
 	"time"
 
-	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
 
@@ -88,9 +86,7 @@ func (f *fill) toStore(ctx context.Context) {
 	v := &viewer{ctx: ctx}
 	f.show(v, 0, math.MaxInt64, true)
 	defer v.Close()
-	for err := error(nil); err == nil && !f.isDetached(); {
-		_, err = io.CopyN(io.Discard, v, body.LargeChunk)
-	}
+	_ = v.readOut()
 }
 
 // A key is remembered for one to two times so long.
