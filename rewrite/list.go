@@ -17,9 +17,9 @@ func isList(playlist []byte) bool {
 	return !bytes.Contains(head, []byte("#EXT-X-TARGETDURATION")) && !bytes.Contains(head, []byte("#EXT-X-STREAM-INF"))
 }
 
-// appendEntry appends the lines before an entry of an IPTV list, and its URI. What is said about requests for it goes to the
-// Mapper, or stays for a player that asks the origin itself.
-func (st *state) appendEntry(dst []byte, t *token) (_ []byte, err error) {
+// appendEntry appends the lines before an entry of an IPTV list, and its URI, to what begins at begin. What is said about requests
+// for it goes to the Mapper, or stays for a player that asks the origin itself.
+func (st *state) appendEntry(dst []byte, begin int, t *token) (_ []byte, err error) {
 	end := t.end
 	hints := st.cutHints(t)
 	if st.Hints {
@@ -32,7 +32,7 @@ func (st *state) appendEntry(dst []byte, t *token) (_ []byte, err error) {
 	if err != nil {
 		return dst, err
 	}
-	if dst, err = st.appendBefore(dst, t.start, reached && st.hinted != nil); err != nil {
+	if dst, err = st.appendBefore(dst, begin, t.start, reached && st.hinted != nil); err != nil {
 		return dst, err
 	}
 	dst = append(dst, st.entryText...)
@@ -176,7 +176,7 @@ func linesOf(text []byte) func(yield func([]byte) bool) {
 }
 
 // appendBefore appends what stands before an entry, without its hints if they are taken.
-func (st *state) appendBefore(dst []byte, end int, taken bool) (_ []byte, err error) {
+func (st *state) appendBefore(dst []byte, begin, end int, taken bool) (_ []byte, err error) {
 	at := st.done
 	for line := range linesOf(st.src[st.done:end]) {
 		var h hints
@@ -186,7 +186,7 @@ func (st *state) appendBefore(dst []byte, end int, taken bool) (_ []byte, err er
 			continue
 		}
 		if st.Guides {
-			if dst, err = st.appendGuides(dst, start, at); err != nil {
+			if dst, err = st.appendGuides(dst, begin, start, at); err != nil {
 				return dst, err
 			}
 			continue
@@ -202,7 +202,7 @@ var (
 )
 
 // appendGuides appends a line with the URLs of pictures and guides mapped.
-func (st *state) appendGuides(dst []byte, start, end int) (_ []byte, err error) {
+func (st *state) appendGuides(dst []byte, begin, start, end int) (_ []byte, err error) {
 	line := bytes.TrimLeft(bytes.TrimPrefix(st.src[start:end], []byte(bom)), " \t")
 	var tag *tag
 	switch {
@@ -232,11 +232,14 @@ func (st *state) appendGuides(dst []byte, start, end int) (_ []byte, err error) 
 			if t.start < t.end {
 				dst = append(dst, st.src[done:t.start]...)
 				done = t.end
-				out, err := st.appendURI(dst, &t)
-				switch {
-				case err == nil:
-					dst = out
-				case err != errDrop:
+				at := len(dst)
+				if dst, err = st.appendURI(dst, &t); err == errDrop {
+					dst, err = dst[:at], nil
+				}
+				if err == nil {
+					err = st.check(len(dst)-begin, len(dst)-at)
+				}
+				if err != nil {
 					return dst, err
 				}
 			}

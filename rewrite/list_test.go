@@ -1,6 +1,8 @@
 package rewrite_test
 
 import (
+	"bytes"
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -123,6 +125,27 @@ func TestGuides(t *testing.T) {
 			require.Equal(t, c.out, rewritten(t, rw, c.in, base))
 		})
 	}
+}
+
+// One line may name any number of guides. It is no way around the bound of what a list may become.
+func TestGuidesOfOneLineAreBounded(t *testing.T) {
+	mapped := 0
+	long := bytes.Repeat([]byte{'a'}, 1000)
+	m := mapperFunc(func(dst, _ []byte) ([]byte, error) {
+		mapped++
+		return append(append(dst, '/'), long...), nil
+	})
+	list := "#EXTM3U x-tvg-url=\"" + strings.Repeat("g,", 256<<10) + "\"\n#EXTINF:-1,A\nhttps://h/1\n"
+	_, err := (&rewrite.Rewriter{Map: m, Guides: true}).Append(t.Context(), nil, []byte(list), base)
+	require.ErrorIs(t, err, rewrite.ErrTooLarge)
+	require.Less(t, mapped, 20<<10)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	mapped = 0
+	_, err = (&rewrite.Rewriter{Map: m, Guides: true}).Append(ctx, nil, []byte(list), base)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Less(t, mapped, 2000)
 }
 
 func FuzzLists(f *testing.F) {

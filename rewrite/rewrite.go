@@ -36,7 +36,7 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 		}
 		if st.list && t.form == line {
 			at := len(dst)
-			if dst, err = st.appendEntry(dst, &t); err == errDrop {
+			if dst, err = st.appendEntry(dst, start, &t); err == errDrop {
 				dst = dst[:start]
 				if err = st.prune(); err == nil {
 					continue
