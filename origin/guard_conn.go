@@ -100,6 +100,7 @@ type conn struct {
 	used    time.Time // when bytes last passed
 
 	header []byte // what is read of a header that is not whole
+	blank  int    // bytes of blank lines that stood before it
 	ready  []byte // what is to be read before anything else
 }
 
@@ -227,13 +228,15 @@ func (c *conn) came(p []byte, n int, err error) (again bool, _ int, _ error) {
 	if len(c.header) == 0 && sloppy.End(p[:n]) > 0 && c.well(p[:n]) {
 		return false, n, err
 	}
-	c.header = append(c.header, p[:n]...)
+	if !c.gather(p[:n]) && err == nil && len(c.header)+c.blank <= headerBytes {
+		return true, 0, nil
+	}
 	if !c.tidy() {
 		return false, 0, errTwoEnds
 	}
-	if err != nil || len(c.header) > headerBytes {
+	if err != nil || len(c.header)+c.blank > headerBytes {
 		c.waiting = false // net/http will say what is wrong
-		c.ready, c.header = append(c.ready, c.header...), nil
+		c.ready, c.header, c.blank = append(c.ready, c.header...), nil, 0
 	}
 	if len(c.ready) == 0 && err == nil {
 		return true, 0, nil
@@ -242,6 +245,18 @@ func (c *conn) came(p []byte, n int, err error) (again bool, _ int, _ error) {
 		err = nil // it will come again
 	}
 	return false, n, err
+}
+
+// gather adds bytes to those of a header, and reports whether it may be whole now. It looks at each byte once, as a header may come
+// byte by byte.
+func (c *conn) gather(p []byte) bool {
+	had := len(c.header)
+	c.header = append(c.header, p...)
+	text := bytes.TrimLeft(c.header, "\r\n")
+	blank := len(c.header) - len(text)
+	c.header, c.blank = text, c.blank+blank
+	added := text[max(had-blank-2, 0):]
+	return bytes.Contains(added, []byte("\n\n")) || bytes.Contains(added, []byte("\n\r\n"))
 }
 
 // well reports answers that are as they should be: informational ones first, if there are any.
@@ -281,7 +296,7 @@ func (c *conn) tidy() bool {
 		}
 	}
 	if !c.waiting {
-		c.ready, c.header = append(c.ready, c.header...), nil
+		c.ready, c.header, c.blank = append(c.ready, c.header...), nil, 0
 	}
 	return true
 }

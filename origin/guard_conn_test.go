@@ -135,6 +135,7 @@ func TestSloppyOrigins(t *testing.T) {
 			"two equal lengths":   "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: audio/mpeg\r\nContent-Length: 5\r\n\r\nmedia",
 			"two in a line":       "HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\nContent-Type: audio/mpeg\r\n\r\nmedia",
 			"hints first":         "HTTP/1.1 103 Early Hints\r\nNo colon\r\n\r\nHTTP/1.1 200 OK\r\nNo colon\r\nContent-Type: audio/mpeg\r\nContent-Length: 5\r\n\r\nmedia",
+			"blank lines":         "HTTP/1.1 103 Early Hints\r\nNo colon\r\n\r\n\r\n\n\r\nHTTP/1.1 200 OK\nContent-Type: audio/mpeg\nContent-Length: 5\n\nmedia",
 			"a long header":       "HTTP/1.1 200 OK\r\nNo colon\r\nX: " + strings.Repeat("x", 9000) + "\r\nContent-Type: audio/mpeg\r\nContent-Length: 5\r\n\r\nmedia",
 			"chunked":             "HTTP/1.1 200 OK\r\nNo colon\r\nContent-Type: audio/mpeg\r\nTransfer-Encoding: identity, chunked\r\n\r\n5\r\nmedia\r\n0\r\n\r\n",
 			"302 without a place": "HTTP/1.1 302 Found\r\nContent-Type: audio/mpeg\r\nContent-Length: 5\r\n\r\nmedia",
@@ -158,6 +159,7 @@ func TestSloppyOrigins(t *testing.T) {
 			"odd lengths":      "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length : 3\r\n\r\nmedia",
 			"half a header":    "HTTP/1.1 200 OK\r\nNo colon\r\nContent-Le",
 			"nothing like it":  "SSH-2.0-OpenSSH_9\r\n\r\n",
+			"no header":        strings.Repeat("\r\n", 200_000),
 			"no end of header": "HTTP/1.1 200 OK\r\nNo colon\r\n" + strings.Repeat("X: y\r\n", 100_000),
 		} {
 			t.Run(fmt.Sprint(name, secure), func(t *testing.T) {
