@@ -72,8 +72,8 @@ type Proxy struct {
 	// Downgrade follows redirects from https to http as well. What a playlist on https names by http is fetched either way.
 	Downgrade bool
 	// HoldRedirects is for how long a playlist that was found by redirect is asked for where it was found, for the same
-	// viewer (as Client names it) with the same credentials: origins that open a session with a redirect then have one for each viewer, not one for
-	// each reload. A 401, 403, 404 or 410 there ends it at once. A redirect that sets a cookie which the
+	// viewer (as Client names it) with the same fields, but for conditions and CMCD: origins that open a session with a redirect then
+	// have one for each viewer, not one for each reload. A 401, 403, 404 or 410 there ends it at once. A redirect that sets a cookie which the
 	// link carries on is followed each time. Zero: not at all.
 	HoldRedirects time.Duration
 	// NoVia leaves Via out of what is sent upstream, for origins that refuse what comes through a proxy. A request that goes

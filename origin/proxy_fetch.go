@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -345,16 +346,21 @@ func (f *fetch) find(u *url.URL) (*http.Response, error) {
 	return resp, err
 }
 
-// holdKey names a playlist and all that upstream may tell viewers apart by. A player adds directives from reload to reload.
+// holdKey names a playlist and all that upstream may tell viewers apart by. A player changes directives, conditions and what it says
+// of its own state from reload to reload.
 func (f *fetch) holdKey(u *url.URL) (string, error) {
 	name, err := nameOf(f.viewer, f.proxy.Client)
 	plain := *u
 	plain.RawQuery = withDirectives(u.RawQuery, "")
-	names := []string{"Authorization", "Cookie"}
-	if m := maker.FromContext(f.viewer.Context()); m != nil {
-		names = append(names, m.Credentials(u)...)
+	h := f.header(u, f.proxy.allow, true)
+	names := make([]string, 0, len(h))
+	for name := range h {
+		if name != "Range" && name != "If-Range" && !slices.Contains(conditional, name) && !strings.HasPrefix(name, "Cmcd-") {
+			names = append(names, name)
+		}
 	}
-	return name + "\x00" + plain.String() + "\x00" + maker.Digest(f.header(u, f.proxy.allow, true), names), err
+	slices.Sort(names)
+	return name + "\x00" + plain.String() + "\x00" + maker.Digest(h, names), err
 }
 
 func endsHold(status int) bool {
