@@ -19,8 +19,8 @@ func shareable(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != "" {
 		return false
 	}
-	if r.Body != nil && r.Body != http.NoBody || r.URL == nil {
-		return false
+	if r.Body != nil && r.Body != http.NoBody || r.URL == nil || r.URL.Opaque != "" || r.URL.User != nil {
+		return false // the key is made of neither
 	}
 	for _, name := range [...]string{"Authorization", "Cookie", "Upgrade"} {
 		if _, ok := r.Header[name]; ok && !slices.Contains(maker.Credentials(r), name) {

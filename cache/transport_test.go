@@ -73,6 +73,8 @@ func TestNeverStored(t *testing.T) {
 		"vary by everything":   {answer: text("x", append(media, "Vary", "Accept, *")...)},
 		"authorization":        {request: []string{"Authorization", "Bearer x"}, answer: text("x", media...)},
 		"cookie":               {request: []string{"Cookie", "id=1"}, answer: text("x", media...)},
+		"user information":     {url: "http://u:p@o.example/a.ts", answer: text("x", media...)},
+		"opaque URL":           {url: "http:a.ts", answer: text("x", media...)},
 		"no-store asked":       {request: []string{"Cache-Control", "no-store"}, answer: text("x", media...)},
 		"AES-128 key":          {url: "http://o.example/k", answer: text("0123456789abcdef")},
 		"key by name":          {url: "http://o.example/a.KEY", answer: text("x", "Cache-Control", "max-age=60")},
