@@ -75,6 +75,7 @@ type viewer struct {
 	err   error     // of the last Write
 }
 
+//go:noinline
 func (v *viewer) init(w http.ResponseWriter, f *fetch) {
 	v.ResponseWriter, v.out, v.resp, v.clock = w, stall.New(w, f.viewer, f.proxy.Stall), f.resp, &f.clock
 }
@@ -132,13 +133,15 @@ func (v *viewer) FlushError() error {
 
 func (v *viewer) Write(p []byte) (n int, err error) {
 	v.open()
-	if v.clock.waiting {
+	waiting := v.clock.waiting
+	if waiting {
 		v.clock.stop()
-		defer v.clock.start()
 	}
-	n, err = v.out.Write(p)
-	if err != nil {
+	if n, err = v.out.Write(p); err != nil {
 		v.err = err
+	}
+	if waiting {
+		v.clock.start()
 	}
 	return n, err
 }
