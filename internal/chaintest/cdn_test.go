@@ -1,6 +1,7 @@
 package chaintest_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -39,11 +40,23 @@ func TestNoPlaylistFailsForOneURI(t *testing.T) {
 	for _, name := range golden {
 		texts[filepath.Base(name)] = must(os.ReadFile(name))
 	}
-	for signer, s := range signers {
-		for name, text := range texts {
-			out, err := (&rewrite.Rewriter{Sign: s}).Append(t.Context(), nil, text, playlists.Base)
+	var out []byte
+	for name, text := range texts {
+		text = beginning(text)
+		for signer, s := range signers {
+			var err error
+			out, err = (&rewrite.Rewriter{Sign: s}).Append(t.Context(), out[:0], text, playlists.Base)
 			require.NoError(t, err, "%s: %s", signer, name)
-			require.NotEqual(t, string(text), string(out))
+			require.False(t, bytes.Equal(text, out), "%s: %s", signer, name)
 		}
 	}
+}
+
+// beginning is some of the lines of a playlist, all of which are like these if there are more.
+func beginning(text []byte) []byte {
+	const most = 32 << 10
+	if len(text) <= most {
+		return text
+	}
+	return text[:bytes.LastIndexByte(text[:most], '\n')+1]
 }
