@@ -22,39 +22,48 @@ func startsVTT(first []byte) (is, known bool) {
 	return n == len(vttMagic), n == len(vttMagic)
 }
 
-// payloads calls f with each line of each cue of a WebVTT text (W3C WebVTT section 4.1), until f gives false. whole: the text
-// does not go on; the last line may not be one yet otherwise.
-func payloads(text []byte, whole bool, f func(start, end int) bool) {
-	const (
-		header = iota // of the text, or a block that is no cue
-		between
-		identifier
-		payload
-	)
-	at := header
-	s := scanner{src: text, lf: -1}
+// cues goes through a WebVTT text (W3C WebVTT section 4.1) that may still grow. The zero value is at its beginning.
+type cues struct {
+	at  vttPlace
+	pos int // where the next line begins
+}
+
+type vttPlace uint8
+
+const (
+	inHeader vttPlace = iota // of the text, or in a block that is no cue
+	betweenCues
+	inIdentifier
+	inPayload
+)
+
+// payloads calls f with each line of each cue from where it stopped, until f gives false. whole: the text does not go on; the last
+// line may not be one yet otherwise.
+func (c *cues) payloads(text []byte, whole bool, f func(start, end int) bool) {
+	s := scanner{src: text, pos: c.pos, lf: -1}
 	for s.pos < len(text) {
 		from := s.pos
 		end := s.lineEnd()
-		if s.pos == len(text) && end == len(text) && !whole {
+		if s.pos == len(text) && !whole && (end == len(text) || text[len(text)-1] == '\r') {
 			return
 		}
+		c.pos = s.pos
 		start, end := trimBlanks(text, from, end)
 		line := text[start:end]
 		switch {
 		case len(line) == 0:
-			at = between
-		case at == payload:
+			c.at = betweenCues
+		case c.at == inPayload:
 			if !f(start, end) {
 				return
 			}
-		case at == header:
+		case c.at == inHeader:
 		case bytes.Contains(line, []byte("-->")):
-			at = payload
-		case at == between && isVTTBlock(line):
-			at = header
+			c.at = inPayload
+		case c.at == betweenCues && isVTTBlock(line):
+			c.at = inHeader
 		default:
-			at = identifier
+			c.at = inIdentifier
 		}
 	}
 }
@@ -81,10 +90,11 @@ func isPicture(line []byte) bool {
 func (d *document) rewriteVTT(s *source) error {
 	const most = 64 << 10
 	var err error
+	var c cues
 	buf := make([]byte, 4<<10)
 	for {
 		decided, pictures := false, false
-		payloads(s.first, err == io.EOF, func(start, end int) bool {
+		c.payloads(s.first, err == io.EOF, func(start, end int) bool {
 			decided, pictures = true, isPicture(s.first[start:end])
 			return false
 		})
@@ -122,7 +132,7 @@ func (rw *Rewriter) appendThumbnails(p pass, dst, text []byte) (_ []byte, err er
 	st.open(rw, p)
 	st.begin(text, p.base)
 	done, begin := 0, len(dst)
-	payloads(text, true, func(start, end int) bool {
+	new(cues).payloads(text, true, func(start, end int) bool {
 		if !isPicture(text[start:end]) {
 			return true
 		}

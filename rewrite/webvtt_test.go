@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/hlsproxy/hlsproxy/rewrite"
 	"github.com/stretchr/testify/require"
@@ -82,6 +83,8 @@ func ExampleRewriter_thumbnails() {
 
 func FuzzThumbnails(f *testing.F) {
 	f.Add(thumbnails)
+	f.Add(strings.ReplaceAll(thumbnails, "\n", "\r"))
+	f.Add(strings.ReplaceAll(thumbnails, "\n", "\r\n"))
 	f.Fuzz(func(t *testing.T, text string) {
 		resp := response("https://cdn.example/live/ch1/x.vtt", "text/vtt", text)
 		require.NoError(t, (&rewrite.Rewriter{Map: identity{}}).ModifyResponse(resp))
@@ -90,5 +93,11 @@ func FuzzThumbnails(f *testing.F) {
 		if !strings.Contains(string(got), "https://cdn.example/") {
 			require.Equal(t, text, string(got))
 		}
+		slow := response("https://cdn.example/live/ch1/x.vtt", "text/vtt", "")
+		slow.Body = io.NopCloser(iotest.OneByteReader(strings.NewReader(text)))
+		require.NoError(t, (&rewrite.Rewriter{Map: identity{}}).ModifyResponse(slow))
+		same, err := io.ReadAll(slow.Body)
+		require.NoError(t, err)
+		require.Equal(t, string(got), string(same))
 	})
 }
