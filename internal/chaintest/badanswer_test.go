@@ -15,7 +15,7 @@ import (
 
 // Whatever an origin does, a player gets a status that it can read, or a body that breaks, and the next one gets the truth.
 func TestBadAnswersAreToldAndNotKept(t *testing.T) {
-	ch := newChain(t, chainConfig{})
+	ch := newChain(t, chainConfig{idle: time.Minute}) // to look into a bomb takes a machine under load a while
 	const mpegurl, small = "application/vnd.apple.mpegurl", "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nseg.ts\n"
 	raw := func(head string, body string) faultorigin.Script {
 		return faultorigin.Script{Raw: []byte("HTTP/1.1 " + head + "\r\n\r\n" + body)}
