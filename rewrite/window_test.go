@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -387,6 +388,37 @@ func TestWindowsDoNotRemember(t *testing.T) {
 			require.Equal(t, first, got)
 		}
 		want[key] = got
+	}
+}
+
+// What a playlist makes a window remember grows with its bytes, and not with their square.
+func TestAWindowTakesNoMoreThanItsPlaylist(t *testing.T) {
+	const n = 4000
+	const head, end = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n", "#EXTINF:1,\na\n#EXTINF:1,\nb\n"
+	var keys, turns, parts strings.Builder
+	for i := range n {
+		key := fmt.Sprintf("#EXT-X-KEY:METHOD=A,KEYFORMAT=\"%d\"\n", i)
+		keys.WriteString(key)
+		turns.WriteString(key + "#EXT-X-MAP:URI=\"a\"\n")
+		fmt.Fprintf(&parts, "#EXT-X-PART:BYTERANGE=\"1\",URI=\"%d\"\n", i)
+	}
+	for name, text := range map[string]string{
+		"keys of many formats": keys.String() + strings.Repeat("#EXT-X-MAP:URI=\"a\"\n", n),
+		"keys and sections":    turns.String(),
+		"dated segments":       strings.Repeat("#EXTINF:1,\n#EXT-X-PROGRAM-DATE-TIME:2020-01-01T00:00:00Z\na\n", n),
+		"parts and ranges":     parts.String() + strings.Repeat("#EXTINF:1,\n#EXT-X-BYTERANGE:1\na\n", n),
+		"starts":               strings.Repeat("#EXT-X-START:TIME-OFFSET=1\n", n) + strings.Repeat("#EXTINF:1,\na\n", n),
+	} {
+		t.Run(name, func(t *testing.T) {
+			text = head + text + end
+			rw := &rewrite.Rewriter{Window: rewrite.Window{Segments: 1}}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := rw.Append(t.Context(), nil, []byte(text), "https://a/b.m3u8")
+			runtime.ReadMemStats(&after)
+			require.NoError(t, err)
+			require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(100*len(text)))
+		})
 	}
 }
 

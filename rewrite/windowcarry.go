@@ -57,7 +57,7 @@ func (c *carried) read() {
 		case ofKey:
 			c.key(line)
 		case ofSection:
-			c.section, c.keysOfMap = line, slices.Clone(c.keys)
+			c.section, c.keysOfMap = line, append(c.keysOfMap[:0], c.keys...)
 		case ofBitrate:
 			c.bitrate = line
 		case ofDate:
@@ -113,7 +113,7 @@ func (c *carried) endRange(segment int, length, from int64) {
 	if from < 0 {
 		from = c.endOf(uri)
 	}
-	clear(c.parts)
+	c.parts = nil // to clear it would take as long as it has once been large
 	c.ranged = rangeEnd{uri, from + length}
 }
 
@@ -167,8 +167,13 @@ func (c *carried) key(line []byte) {
 		c.keys[i].line = line
 		return
 	}
-	c.keys = append(c.keys, heldKey{format, line})
+	if len(c.keys) < mostFormats {
+		c.keys = append(c.keys, heldKey{format, line})
+	}
 }
+
+// mostFormats is how many formats of keys hold at a time. There are hardly ten, and each key is looked for among them.
+const mostFormats = 64
 
 // append appends what still holds, as far as the first segment that stays does not say otherwise.
 func (c *carried) append(out []byte) []byte {

@@ -14,6 +14,9 @@ type windowHead struct {
 	discontinuities int // that are gone with them
 
 	sequence, discontinuity, start bool // were there
+
+	measured       bool
+	before, behind time.Duration // what is cut off
 }
 
 // append appends what a line becomes.
@@ -67,10 +70,14 @@ func (h *windowHead) appendStart(out, text, value []byte) []byte {
 		}
 		return append(out, text...)
 	}
+	if !h.measured {
+		h.measured = true
+		h.before, h.behind = h.lengthOf(h.segments[:h.first]), h.lengthOf(h.segments[h.last:])
+	}
 	if offset >= 0 {
-		offset -= h.lengthOf(h.segments[:h.first]).Seconds()
+		offset -= h.before.Seconds()
 	} else {
-		offset = min(offset+h.lengthOf(h.segments[h.last:]).Seconds(), 0)
+		offset = min(offset+h.behind.Seconds(), 0)
 	}
 	switch {
 	case offset < 0 && written[0] != '-':

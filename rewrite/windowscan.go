@@ -91,13 +91,13 @@ func (p *windowed) guess(at int) (ends int, media bool) {
 func (l *windowLines) repeat(at, ends, inf, both int) (next, met int) {
 	src, begin, n := l.src, at, len(l.segments)
 	most := (len(src) - at) / both
-	if most == 0 || src[at] != '#' {
-		return at, ends
+	if most == 0 || !isSegment(src[at:at+both:at+both], inf) {
+		return at, ends // and no room is made for what may never come
 	}
 	all := slices.Grow(l.segments, most)[:n+most]
 	for most = n + most; n < most; n++ {
 		s := src[at : at+both : at+both]
-		if load(s, 0) != infWord || s[inf] != '\n' || s[both-1] != '\n' || s[inf+1]-'$' >= 0x7f-'$' {
+		if !isSegment(s, inf) {
 			break
 		}
 		all[n] = windowSegment{span{at, at + both}, at + inf + 1, at + len(infTag)}
@@ -108,6 +108,11 @@ func (l *windowLines) repeat(at, ends, inf, both int) (next, met int) {
 		l.segments, l.tail = all[:n], at
 	}
 	return at, ends
+}
+
+// isSegment tells whether s is two such lines.
+func isSegment(s []byte, inf int) bool {
+	return load(s, 0) == infWord && s[inf] == '\n' && s[len(s)-1] == '\n' && s[inf+1]-'$' < 0x7f-'$'
 }
 
 const infTag = "#EXTINF:"
