@@ -20,8 +20,8 @@ import (
 // and kind of request the backend is asked once in a while whether it is good. Its Handler stands where that of a Signer
 // would, and its Sign is the hook that gives the token to the links in a playlist.
 //
-// Set URL or Decide; with neither, everything is refused. The fields must not change after the first use, nor may an Ask
-// be copied then.
+// Set URL or Decide; with neither, everything is refused. At most 4,096 questions are under way at a time; a viewer who needs
+// one more gets 503. The fields must not change after the first use, nor may an Ask be copied then.
 type Ask struct {
 	// URL is asked by POST with a Question in JSON. 200 admits, 401 and 403 refuse; any other answer, none within Timeout
 	// and a redirect count as a failure, and the viewer gets 503.
@@ -77,6 +77,7 @@ type Ask struct {
 
 	mu      sync.Mutex
 	answers map[askKey]*answer
+	asking  int // questions under way
 }
 
 const (
@@ -168,8 +169,12 @@ type answer struct {
 	header  http.Header
 }
 
-// mostAnswers bounds what is remembered: a stranger can ask any number of questions.
-const mostAnswers = 1 << 14
+// mostAnswers bounds what is remembered, and mostAsking what is asked at a time: a stranger can ask any number of questions, and go
+// before they are answered.
+const (
+	mostAnswers = 1 << 14
+	mostAsking  = 1 << 12
+)
 
 // answer returns the answer that holds, or asks. Any number of viewers wait for the same one, and none of them ends it by
 // leaving.
@@ -179,6 +184,11 @@ func (a *Ask) answer(ctx context.Context, q *Question) *answer {
 	a.mu.Lock()
 	got := a.answers[key]
 	if got == nil || !got.expires.IsZero() && !time.Now().Before(got.expires) {
+		if a.asking == mostAsking {
+			a.mu.Unlock()
+			return &answer{status: http.StatusServiceUnavailable}
+		}
+		a.asking++
 		got = &answer{done: make(chan struct{})}
 		a.makeRoom()
 		a.answers[key] = got
@@ -247,6 +257,7 @@ func (a *Ask) ask(ctx context.Context, key askKey, q Question, got *answer) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.asking--
 	got.status, got.header = res.status, res.header
 	got.expires = time.Now().Add(a.holds(got.status))
 	if a.answers[key] == got && !time.Now().Before(got.expires) {

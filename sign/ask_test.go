@@ -202,6 +202,36 @@ func TestAskIsBoundedInTime(t *testing.T) {
 	})
 }
 
+// Who asks with ever new tokens, and does not wait, makes the backend no more work at a time than there is a number for.
+func TestAskHasSoManyQuestionsUnderWay(t *testing.T) {
+	const most = 4096
+	synctest.Test(t, func(t *testing.T) {
+		var asked, under, peak atomic.Int64
+		a := &sign.Ask{Decide: func(context.Context, sign.Question) error {
+			asked.Add(1)
+			peak.Store(max(peak.Load(), under.Add(1)))
+			time.Sleep(time.Second)
+			under.Add(-1)
+			return nil
+		}}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		for i := range most + 100 {
+			w, _ := admit(a, request(fmt.Sprintf("/live/1.ts?token=%d", i)).WithContext(gone))
+			require.Equal(t, 503, w.Code)
+		}
+		synctest.Wait()
+		require.EqualValues(t, most, asked.Load())
+		w, _ := admit(a, request("/live/1.ts?token=x"))
+		require.Equal(t, 503, w.Code)
+		w, _ = admit(a, request("/live/1.ts?token=7"))
+		require.Equal(t, 200, w.Code, "what is being asked is waited for")
+		w, _ = admit(a, request("/live/1.ts?token=x"))
+		require.Equal(t, 200, w.Code)
+		require.LessOrEqual(t, peak.Load(), int64(most))
+	})
+}
+
 func TestAskAnswersAreSharedAndEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int64
