@@ -48,10 +48,15 @@ func (s *Sealer) AppendPublicWith(dst, upstream []byte, header http.Header) ([]b
 // isHint reports whether a list may set a field.
 func isHint(name string) bool {
 	switch name {
-	case "Forwarded", "X-Real-Ip", "X-Original-Url", "X-Rewrite-Url", "X-Method-Override", "Metadata", "Metadata-Flavor", "Set-Cookie":
+	case "Forwarded", "X-Host", "X-Azure-Clientip", "X-Method-Override", "Metadata", "Metadata-Flavor", "Set-Cookie":
 		return false
 	}
-	for _, begin := range []string{"X-Forwarded-", "X-Http-Method", "X-Aws-Ec2-Metadata-", "Cmcd-", "Content-"} {
+	if strings.HasSuffix(name, "-Ip") { // X-Real-Ip, True-Client-Ip, and what others call it
+		return false
+	}
+	for _, begin := range []string{
+		"X-Forwarded-", "X-Original-", "X-Rewrite-", "X-Remote-", "Remote-", "X-Goog-Authenticated-", "X-Http-Method", "X-Aws-Ec2-Metadata-", "Cmcd-", "Content-",
+	} {
 		if strings.HasPrefix(name, begin) {
 			return false
 		}

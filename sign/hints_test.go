@@ -43,7 +43,8 @@ func TestWhatAListMayNotAskFor(t *testing.T) {
 	for _, name := range []string{
 		"Host", "Connection", "Transfer-Encoding", "Te", "Upgrade", "Proxy-Authorization", "Content-Length", "Content-Type", "Range", "If-None-Match", "Forwarded",
 		"X-Forwarded-Host", "X-Forwarded-For", "X-Real-Ip", "X-Http-Method-Override", "X-Method-Override", "Metadata-Flavor", "X-Aws-Ec2-Metadata-Token", "Set-Cookie", "", "A b", "a\r\nB",
-		"x-forwarded-proto",
+		"x-forwarded-proto", "True-Client-IP", "cf-connecting-ip", "X-Client-Ip", "X-Original-URL", "X-Rewrite-Url", "X-Remote-User", "Remote-User",
+		"X-Goog-Authenticated-User-Email", "X-Host",
 	} {
 		h[name] = []string{"1"}
 	}
