@@ -8,6 +8,16 @@ type text interface{ string | []byte }
 // parse goes through "key=value,key,key="string"". A comma within a string or a list ends no member.
 func parse[T text](d *Data, s T) {
 	for i := 0; i < len(s); i++ {
+		if c := s[i]; c-'a' < 26 && !counts(c, s[min(i+1, len(s)-1)]) { // as most do not
+			j := i
+			for j < len(s) && special[s[j]]&inMember == 0 {
+				j++
+			}
+			if j == len(s) || s[j] == ',' {
+				d.Said, i = true, j
+				continue
+			}
+		}
 		start, key := i, uint32(0)
 		for i < len(s) && s[i] > '=' {
 			key = key<<8 | uint32(s[i])
@@ -48,14 +58,17 @@ func parse[T text](d *Data, s T) {
 	}
 }
 
-// special are the bytes that end what parse goes over in a string, and in a number or token. What has them elsewhere than
+// special are the bytes that end what parse goes over in a string, in a number or token, and in a member that does not count. What has them elsewhere than
 // at its end is rare, and goes another way.
 var special = func() (table [256]uint8) {
 	for c := range table {
 		if c < ' ' || c == 0x7f || c == '"' || c == '\\' {
 			table[c] |= inString
 		}
-		if c <= ',' || c == '=' || c == '\\' || c == 0x7f {
+		if c <= ',' || c == '\\' || c == 0x7f {
+			table[c] |= inMember | inToken
+		}
+		if c == '=' {
 			table[c] |= inToken
 		}
 	}
@@ -65,7 +78,19 @@ var special = func() (table [256]uint8) {
 const (
 	inString = 1 << iota
 	inToken
+	inMember
 )
+
+// counts reports whether a key may count, by its first two bytes: sid and su, br and bs, msd.
+func counts(first, second byte) bool {
+	switch first {
+	case 's':
+		return second == 'i' || second == 'u'
+	case 'b':
+		return second == 'r' || second == 's'
+	}
+	return first == 'm' && second == 's'
+}
 
 // anyMember is for the rest: lists, escapes, spaces.
 func anyMember[T text](s T, end int) (key, value, rest T) {

@@ -56,10 +56,10 @@ func TypeByName[T string | []byte](path T) string {
 
 func named[T string | []byte](path T) (Kind, string) {
 	var lower [8]byte
-	name := base(path)
-	if k, t := byExtension(lowerExtension(&lower, name)); k != Unknown || t != "" {
+	if k, t := byExtension(lowerExtension(&lower, path)); k != Unknown || t != "" {
 		return k, t
 	}
+	name := base(path)
 	for i := range len(name) {
 		if name[i] == ';' {
 			return byExtension(lowerExtension(&lower, name[:i]))
@@ -78,11 +78,13 @@ func base[T string | []byte](path T) T {
 	return path
 }
 
-// lowerExtension writes what follows the last dot of a name, in lower case, or nothing where there is none or more than fits.
+// lowerExtension writes what follows the last dot of the last element of a path, in lower case, or nothing where there is none or more than fits.
 func lowerExtension[T string | []byte](dst *[8]byte, name T) []byte {
 	dot := len(name)
 	for dot > 0 && name[dot-1] != '.' {
-		dot--
+		if dot--; name[dot] == '/' {
+			return nil
+		}
 	}
 	n := len(name) - dot
 	if dot == 0 || n > len(dst) {
