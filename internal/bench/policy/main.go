@@ -1,8 +1,9 @@
 // Command policy tells how well what cache.Memory keeps is chosen: synthetic traces go through it, and the share of
 // requests that it answers is set beside what knowing the future would have answered (Belady), and beside LRU. Sizes are
-// real, the bodies hollow: they take room in the Memory, but their pages are never touched.
+// real, the bodies hollow: they take room in the Memory, but their pages are never touched. The last two traces are those that
+// nothing was tuned on.
 //
-//	go run ./policy [-requests 600000] [-only mixed] [-seed 1]
+//	go run ./policy [-requests 600000] [-only mixed] [-seed 1] [-time 10s]
 //
 // Then it measures what a request costs at two goroutines, next to an LRU under a mutex.
 package main

@@ -58,6 +58,8 @@ func traces(seed uint64, n int) []trace {
 		build("mixed", func(r *rand.Rand) []weighted {
 			return []weighted{{.4, channels(r, 300)}, {.4, films(r, 1000, 200)}, {.2, scan(r)}}
 		}),
+		build("series (not tuned on)", func(r *rand.Rand) []weighted { return []weighted{{.9, series(r, 400, 300)}, {.1, scan(r)}} }),
+		build("event (not tuned on)", func(r *rand.Rand) []weighted { return []weighted{{.7, event(r, 400)}, {.3, series(r, 400, 100)}} }),
 	}
 }
 

@@ -1,11 +1,13 @@
-// Package ratio compares contenders by turns, so that whatever else the machine does meets all of them alike. On a machine
-// that is busy otherwise, many short rounds and the least of them tell more than the medians of a few long ones.
+// Package ratio compares contenders by turns, so that whatever else the machine does meets all of them alike, and by the
+// processor time of this process, so that waiting for a processor that others use is nobody's cost. On a machine that is busy
+// otherwise, many short rounds and the least of them tell more than the medians of a few long ones.
 package ratio
 
 import (
 	"fmt"
 	"io"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -21,24 +23,33 @@ type Result struct {
 	Median, Min time.Duration
 }
 
+// spent is the processor time of this process so far.
+func spent() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 // Compare lets the contenders take turns for so many rounds, each of about the time given.
 func Compare(rounds int, round time.Duration, contenders ...Contender) []Result {
 	times := make([][]time.Duration, len(contenders))
 	runs := make([]int, len(contenders))
 	for i, c := range contenders {
 		c.Run() // buffers grow once
-		start := time.Now()
-		for runs[i] = 0; time.Since(start) < round; runs[i]++ {
+		start := spent()
+		for runs[i] = 0; spent()-start < round; runs[i]++ {
 			c.Run()
 		}
 	}
 	for range rounds {
 		for i, c := range contenders {
-			start := time.Now()
+			start := spent()
 			for range runs[i] {
 				c.Run()
 			}
-			times[i] = append(times[i], time.Since(start)/time.Duration(runs[i]))
+			times[i] = append(times[i], (spent()-start)/time.Duration(runs[i]))
 		}
 	}
 	var results []Result
