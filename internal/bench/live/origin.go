@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"log"
+	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 )
@@ -12,6 +15,24 @@ const (
 	size     = 200 << 10
 )
 
+var segment = make([]byte, size)
+
+const bareRole = "BENCH_LIVE_BARE"
+
+// serveBare is for the beginning of main: where this program was started as the server with nothing on net/http but the origin's
+// handler, it is that and does not return.
+func serveBare() {
+	if os.Getenv(bareRole) == "" {
+		return
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(l.Addr())
+	log.Fatal(http.Serve(l, origin{time.Now()}))
+}
+
 // origin is a live stream that began at some time.
 type origin struct{ began time.Time }
 
@@ -20,7 +41,7 @@ func (o origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "video/mp2t")
 		w.Header().Set("Cache-Control", "max-age=3600")
 		w.Header().Set("Content-Length", fmt.Sprint(size))
-		w.Write(make([]byte, size))
+		w.Write(segment)
 		return
 	}
 	w.Header().Set("Content-Type", "application/vnd.apple.mpegurl")
