@@ -30,7 +30,7 @@ type Memory struct {
 	pool    *body.Pool // all that is counted
 	windows windows
 
-	mu      sync.Mutex
+	mu      sync.RWMutex // viewers of what is there only read
 	policy  *evict.Policy[kept]
 	evicted uint64
 }
@@ -101,11 +101,16 @@ func (m *Memory) get(key string, more int) *reply {
 
 // find is get for a key that is a string only if there is something under it.
 func (m *Memory) find(key []byte, more int) (*reply, string) {
-	m.mu.Lock()
-	it := m.policy.Find(key)
-	m.mu.Unlock()
+	m.mu.RLock()
+	it, late := m.policy.Find(key)
+	m.mu.RUnlock()
 	if it == nil {
 		return nil, string(key)
+	}
+	if late {
+		m.mu.Lock()
+		m.policy.Renew(it)
+		m.mu.Unlock()
 	}
 	return it.Value.reply(it.Key, more), it.Key
 }

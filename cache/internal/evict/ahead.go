@@ -16,7 +16,7 @@ func (p *Policy[V]) awaited(it *Item[V]) bool {
 	at, end := number(it.Key)
 	for n := 1; n <= farthest && at < end; n *= 2 {
 		if last := p.passed(it, at, end, n); last > 0 {
-			it.last = last
+			it.last.Store(last)
 			return true
 		}
 	}
@@ -33,10 +33,14 @@ func (p *Policy[V]) passed(it *Item[V], at, end, n int) (when uint64) {
 			return 0
 		}
 		before := p.peek(key)
-		if before == nil || before.last <= it.last || before.last >= later {
+		if before == nil {
 			return 0
 		}
-		later = before.last
+		last := before.last.Load()
+		if last <= it.last.Load() || last >= later {
+			return 0
+		}
+		later = last
 		when = max(when, later)
 	}
 	return when

@@ -3,6 +3,7 @@ package evict_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/evict"
@@ -114,6 +115,48 @@ func TestWhatIsBusyIsNoVictim(t *testing.T) {
 	require.Nil(t, c.Peek("idle"))
 }
 
+// Viewers of what is there look at the same time. Which item of a live playlist was asked for last is told now and then by one
+// who is alone.
+func TestManyMayFindAtATime(t *testing.T) {
+	c := newCache(4)
+	for _, key := range []string{"a", "b", "c", "d"} {
+		c.Name(evict.Hash(key), 1, false)
+		c.put(key, 1, false)
+	}
+	require.Equal(t, "a", c.Victim().Key, "it came first")
+	var mu sync.RWMutex
+	var viewers sync.WaitGroup
+	for range 8 {
+		viewers.Go(func() {
+			for range 100 {
+				mu.RLock()
+				it, late := c.Find([]byte("a"))
+				mu.RUnlock()
+				if late {
+					mu.Lock()
+					c.Renew(it)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	viewers.Wait()
+	require.Equal(t, "b", c.Victim().Key, "the other was asked for since")
+	late := 0
+	for range 100 {
+		it, isLate := c.Find([]byte("b"))
+		if isLate {
+			c.Renew(it)
+			late++
+		}
+	}
+	require.Equal(t, 100/5, late, "once in more requests than there are items of its kind")
+	gone := c.Peek("c")
+	c.Remove(gone)
+	c.Renew(gone)
+	require.Nil(t, c.Peek("c"), "what was dropped meanwhile stays away")
+}
+
 // Whatever is done, each item that was not removed is there, and there is a victim as long as one is left.
 func FuzzPolicy(f *testing.F) {
 	f.Add(uint64(1))
@@ -139,7 +182,10 @@ func FuzzPolicy(f *testing.F) {
 			case 3:
 				p.Name(evict.Hash(key), int32(1-2*rng.IntN(2)), rng.IntN(2) == 0)
 			default:
-				it := p.Find([]byte(key))
+				it, late := p.Find([]byte(key))
+				if late {
+					p.Renew(it)
+				}
 				value, had := want[key]
 				require.Equal(t, had, it != nil)
 				require.True(t, !had || it.Value == value)

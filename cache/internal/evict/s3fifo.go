@@ -4,6 +4,7 @@ package evict
 import (
 	"hash/maphash"
 	"iter"
+	"sync/atomic"
 )
 
 // Policy is S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", 2023). New items go to a small queue;
@@ -13,7 +14,7 @@ import (
 //
 // What a live playlist names stands apart, in a queue of its own that knows which item was asked for last.
 //
-// A Policy is not safe for concurrent use.
+// A Policy is not safe for concurrent use, but for Find.
 type Policy[V any] struct {
 	max         int64
 	busy        func(*V) bool
@@ -23,7 +24,7 @@ type Policy[V any] struct {
 	over        queue[V] // left their live playlist: they go first
 	naming      map[uint64]int32
 	ghosts      ghosts
-	clock       uint64 // requests and new items
+	clock       atomic.Uint64 // requests and new items
 }
 
 // Item is what is kept under a key.
@@ -34,9 +35,10 @@ type Item[V any] struct {
 
 	hash       uint64
 	prev, next *Item[V]
-	last       uint64 // by Policy.clock: when it was asked for, or came
-	windows    int32  // live playlists that name it
-	asked      uint8  // at most 3
+	last       atomic.Uint64 // by Policy.clock: when it was asked for, or came
+	moved      uint64        // likewise: when it came to the beginning of the live queue
+	asked      atomic.Uint32 // at most 3
+	windows    int32         // live playlists that name it
 	inMain     bool
 	over       bool
 }
@@ -87,34 +89,50 @@ func (p *Policy[V]) peek(key []byte) *Item[V] {
 }
 
 // Get is Peek for somebody who wants what the item holds.
-func (p *Policy[V]) Get(key string) *Item[V] { return p.ask(p.Peek(key)) }
-
-// Find is Get for a key that need not become a string.
-func (p *Policy[V]) Find(key []byte) *Item[V] { return p.ask(p.peek(key)) }
-
-func (p *Policy[V]) ask(it *Item[V]) *Item[V] {
-	if it == nil {
-		return nil
-	}
-	it.asked = min(it.asked+1, 3)
-	p.touch(it)
-	if it.windows > 0 {
-		p.live.remove(it)
-		p.live.push(it)
+func (p *Policy[V]) Get(key string) *Item[V] {
+	it := p.Peek(key)
+	if p.ask(it) {
+		p.Renew(it)
 	}
 	return it
 }
 
-func (p *Policy[V]) touch(it *Item[V]) {
-	p.clock++
-	it.last = p.clock
+// Find is Get for a key that need not become a string. Any number of callers may use it at a time, while nobody calls another
+// method. late asks for Renew: it is for items of live playlists, and for each of them once in as many requests as there are
+// items of that kind, since who calls Renew must be alone.
+func (p *Policy[V]) Find(key []byte) (it *Item[V], late bool) {
+	it = p.peek(key)
+	return it, p.ask(it)
 }
+
+func (p *Policy[V]) ask(it *Item[V]) (late bool) {
+	if it == nil {
+		return false
+	}
+	if n := it.asked.Load(); n < 3 {
+		it.asked.Store(n + 1) // of two at a time one may be lost
+	}
+	p.touch(it)
+	return it.windows > 0 && it.last.Load()-it.moved > uint64(p.live.items)
+}
+
+// Renew puts an item of a live playlist, if it still is one, where it goes last.
+func (p *Policy[V]) Renew(it *Item[V]) {
+	if it.windows > 0 && p.items[it.hash] == it {
+		p.live.remove(it)
+		p.live.push(it)
+		it.moved = it.last.Load()
+	}
+}
+
+func (p *Policy[V]) touch(it *Item[V]) { it.last.Store(p.clock.Add(1)) }
 
 // Insert takes an item in, and returns the one whose place it takes, nil if there is none.
 func (p *Policy[V]) Insert(it *Item[V]) (old *Item[V]) {
 	it.hash = Hash(it.Key)
 	if old = p.items[it.hash]; old != nil {
-		it.inMain, it.asked = old.inMain, old.asked
+		it.inMain = old.inMain
+		it.asked.Store(old.asked.Load())
 		p.Remove(old)
 	} else {
 		it.inMain = p.ghosts.take(it.hash)
@@ -177,15 +195,15 @@ func (p *Policy[V]) leastAsked() (last *Item[V]) {
 		}
 		switch {
 		case busy:
-		case it.asked == 0 && !p.awaited(it):
+		case it.asked.Load() == 0 && !p.awaited(it):
 			if !it.inMain {
 				p.ghosts.add(it.hash, len(p.items))
 			}
 			return it
 		case it.inMain:
-			it.asked = max(it.asked, 1) - 1
+			it.asked.Store(max(it.asked.Load(), 1) - 1)
 		default:
-			it.asked = 0
+			it.asked.Store(0)
 		}
 		p.queueOf(it).remove(it)
 		it.inMain = true
@@ -230,6 +248,7 @@ func (p *Policy[V]) Name(hash uint64, more int32, over bool) {
 // queue is a list with its weight; items come in first and leave last.
 type queue[V any] struct {
 	first, last *Item[V]
+	items       int
 	weight      int64
 }
 
@@ -241,6 +260,7 @@ func (q *queue[V]) push(it *Item[V]) {
 		q.last = it
 	}
 	q.first = it
+	q.items++
 	q.weight += it.Weight
 }
 
@@ -256,5 +276,6 @@ func (q *queue[V]) remove(it *Item[V]) {
 		q.last = it.prev
 	}
 	it.prev, it.next = nil, nil
+	q.items--
 	q.weight -= it.Weight
 }
