@@ -27,13 +27,13 @@ func (d *document) streamList(s *source) (done bool, err error) {
 	case err != ErrTooLarge:
 		s.body.Close()
 		return false, s.failure(err)
-	case !looksLikePlaylist(head) || !isList(head) || lastEntry(head) == 0:
+	case !looksLikePlaylist(head) || !isList(head) || defines(head) || lastEntry(head, 0) == 0:
 		return false, nil
 	case d.resp.ContentLength > d.limit():
 		s.body.Close()
 		return false, badGateway("response is too large", ErrTooLarge)
 	}
-	b := &listBody{d: d, s: s, text: head, pass: d.pass(0)}
+	b := &listBody{d: d, s: s, text: head, fresh: true, pass: d.pass(0)}
 	b.pass.piece = firstPiece
 	d.replace(nil)
 	d.resp.Body = b
@@ -48,6 +48,8 @@ type listBody struct {
 	pass pass // for the next piece
 
 	text          []byte // read, and not rewritten yet
+	looked        int    // how much of it is lines that are no URIs
+	fresh         bool   // there are more lines than were looked at
 	out           []byte // rewritten, and not taken yet
 	room          []byte // of out, to be used again
 	read, written int    // bytes so far
@@ -73,7 +75,11 @@ func (b *listBody) Close() error { return b.s.body.Close() }
 
 // next rewrites the entries that are there, or reads more.
 func (b *listBody) next() error {
-	n := lastEntry(b.text)
+	n := 0
+	if b.fresh {
+		n, b.fresh = lastEntry(b.text, b.looked), false
+		b.looked = bytes.LastIndexByte(b.text, '\n') + 1
+	}
 	switch {
 	case b.ended && len(b.text) == 0:
 		return io.EOF
@@ -83,6 +89,9 @@ func (b *listBody) next() error {
 		return badGateway("an entry of the list is too large", ErrTooLarge)
 	case n == 0:
 		return b.more()
+	}
+	if defines(b.text[:n]) {
+		return badGateway("a list defines variables behind its first MiB", ErrUndefined)
 	}
 	b.read += n
 	b.pass.most = b.d.most(b.read) - b.written
@@ -97,8 +106,12 @@ func (b *listBody) next() error {
 		b.room = nil
 	}
 	b.text = b.text[:copy(b.text, b.text[n:])]
+	b.looked = max(b.looked-n, 0)
 	return nil
 }
+
+// defines tells whether there is a variable, which a player would put into all entries behind it, while each piece is rewritten alone.
+func defines(text []byte) bool { return bytes.Contains(text, []byte("#EXT-X-DEFINE")) }
 
 // more reads what there is.
 func (b *listBody) more() error {
@@ -106,6 +119,7 @@ func (b *listBody) more() error {
 	b.text = slices.Grow(b.text, listPiece)
 	n, err := b.s.plain.Read(b.text[had : had+listPiece])
 	b.text = b.text[:had+n]
+	b.fresh = bytes.IndexByte(b.text[had:], '\n') >= 0
 	switch {
 	case int64(b.read)+int64(len(b.text)) > b.d.limit():
 		return badGateway("response is too large", ErrTooLarge)
@@ -117,10 +131,10 @@ func (b *listBody) more() error {
 	return nil
 }
 
-// lastEntry is where the last line ends that is a URI and whose end is there; 0: there is none.
-func lastEntry(text []byte) int {
-	for end := bytes.LastIndexByte(text, '\n') + 1; end > 0; {
-		start := bytes.LastIndexByte(text[:end-1], '\n') + 1
+// lastEntry is where the last line ends that is a URI and whose end is there, of those behind from; 0: there is none.
+func lastEntry(text []byte, from int) int {
+	for end := bytes.LastIndexByte(text, '\n') + 1; end > from; {
+		start := from + bytes.LastIndexByte(text[from:end-1], '\n') + 1
 		if line := bytes.Trim(text[start:end], " \t\r\n"); len(line) > 0 && line[0] != '#' {
 			return end
 		}

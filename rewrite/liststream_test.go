@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/hlsproxy/hlsproxy/rewrite"
 	"github.com/stretchr/testify/require"
@@ -99,6 +100,7 @@ func TestLongListsAreTheSame(t *testing.T) {
 func TestLongListsEndAsTheyShould(t *testing.T) {
 	list := channels(2<<20, "\n")
 	broken := errors.New("reset")
+	const variable = "#EXT-X-DEFINE:NAME=\"h\",VALUE=\"https://other.example\"\n#EXTINF:-1,x\n"
 	for name, c := range map[string]struct {
 		body    io.Reader
 		length  int
@@ -114,6 +116,9 @@ func TestLongListsEndAsTheyShould(t *testing.T) {
 		"without a larger MaxSize":    {bytes.NewReader(bytes.Repeat(list, 5)), -1, 0, rewrite.ErrTooLarge, nil, false},
 		"an entry without an end":     {io.MultiReader(bytes.NewReader(list), bytes.NewReader(bytes.Repeat([]byte{'a'}, 2<<20))), -1, 64 << 20, nil, rewrite.ErrTooLarge, false},
 		"an entry with much before":   {io.MultiReader(bytes.NewReader(list), strings.NewReader(strings.Repeat("\n#", 1<<20))), -1, 64 << 20, nil, rewrite.ErrTooLarge, false},
+		"a variable":                  {io.MultiReader(strings.NewReader("#EXTM3U\n"+variable), bytes.NewReader(list)), -1, 64 << 20, nil, nil, true},
+		"a variable further down":     {io.MultiReader(bytes.NewReader(list), strings.NewReader(variable+"{$h}/x\n")), -1, 64 << 20, nil, rewrite.ErrUndefined, false},
+		"byte by byte":                {io.MultiReader(bytes.NewReader(list), iotest.OneByteReader(strings.NewReader(strings.Repeat("\n#", 1<<18)))), -1, 64 << 20, nil, nil, false},
 		"a short one":                 {bytes.NewReader(list[:1000]), -1, 64 << 20, nil, nil, true},
 		"a playlist of HLS":           {bytes.NewReader(append([]byte("#EXTM3U\n#EXT-X-TARGETDURATION:4\n"), list...)), -1, 64 << 20, nil, nil, true},
 		"lines that end with CR only": {bytes.NewReader(channels(2<<20, "\r")), -1, 64 << 20, nil, nil, true},

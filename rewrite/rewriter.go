@@ -81,7 +81,8 @@ type Rewriter struct {
 	// A [HintMapper] gets them with the URL of the entry that follows, and they leave the list; with another Mapper only what
 	// follows "|" does. An entry that is not mapped keeps them. At most 16 fields of 2 KiB together count for an entry. A list
 	// is a playlist without EXT-X-TARGETDURATION and EXT-X-STREAM-INF; its URIs get Public. Of one that goes through as it comes,
-	// the first MiB tells, an entry with what stands before it has at most 1 MiB, and a variable or a key counts for some entries only.
+	// the first MiB tells, an entry with what stands before it has at most 1 MiB, a key counts for some entries only, and it breaks off
+	// at an EXT-X-DEFINE; with one in the first MiB it is held as a whole.
 	Hints bool
 
 	// Guides also maps the pictures and the guides that an IPTV list names: tvg-logo, x-tvg-url, url-tvg and tvg-url.
