@@ -237,28 +237,53 @@ func (t *Transport) namesOf(r *http.Request, e *Entry) (keys, hints []string) {
 	}
 	all, _ := io.ReadAll(io.LimitReader(text, maxPlaylist))
 	var refs []string
+	seen := map[string]bool{}
 	hinted := map[string]bool{}
 	for ref, hint := range hls.Refs(all) {
 		if refs = append(refs, ref); hint && len(hinted) < 4 {
 			hinted[ref] = true
 		}
 	}
-	for _, ref := range refs[max(len(refs)-mostListed, 0):] {
+	for _, ref := range t.withHook(refs[max(len(refs)-mostListed, 0):], all, e.URL) {
 		u, err := base.Parse(ref)
 		if err != nil {
 			continue
 		}
 		u.Fragment = ""
-		key, err := t.key(named(r, u, http.Header{}))
+		key, err := t.key(listed(r, u))
 		if err != nil {
 			return nil, nil
 		}
+		if seen[key] {
+			continue
+		}
+		seen[key] = true
 		keys = append(keys, key)
 		if hinted[ref] {
 			hints = append(hints, key)
 		}
 	}
 	return keys, hints
+}
+
+// withHook puts behind what a playlist names what Refs makes of it: names with variables, and with parameters that they inherit.
+func (t *Transport) withHook(refs []string, playlist []byte, base string) []string {
+	if t.Refs == nil {
+		return refs
+	}
+	all, err := func() (all []string, err error) {
+		defer t.recovered(&err)
+		for ref := range t.Refs(playlist, base) {
+			if all = append(all, ref); len(all) >= 2*mostListed {
+				all = all[mostListed:]
+			}
+		}
+		return all, nil
+	}()
+	if err != nil {
+		return refs
+	}
+	return append(refs, all[max(len(all)-mostListed, 0):]...)
 }
 
 // outdate makes what is stored under keys be asked about before it is served again, if it is older than the time beside its key, and

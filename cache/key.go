@@ -135,7 +135,15 @@ func appendMaker(key []byte, r *http.Request) []byte {
 	return key
 }
 
-// named is a request for u, which an answer to r names, as its viewers will send it, as far as the key goes. It takes h.
+// listed is a request for u, which a playlist names, the answer to r, as its viewers will send it, as far as the key goes.
+func listed(r *http.Request, u *url.URL) *http.Request {
+	if m := maker.FromContext(r.Context()); m != nil {
+		u = m.Inherited(u)
+	}
+	return named(r, u, http.Header{})
+}
+
+// named is a request for u, which an answer to r leads to, as its viewers will send it, as far as the key goes. It takes h.
 func named(r *http.Request, u *url.URL, h http.Header) *http.Request {
 	q := &http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: h}
 	m := maker.FromContext(r.Context())

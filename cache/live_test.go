@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"strconv"
 	"strings"
@@ -153,11 +154,13 @@ func TestAnEncoderThatBeginsAgain(t *testing.T) {
 		ends       bool
 		validators bool
 		vary       string
+		inherits   string // behind each name
 	}{
 		"counts from 0":                    {},
 		"counts from 0, with tags":         {validators: true},
 		"counts from 0, variants":          {vary: "Accept-Language"},
 		"grows from 0":                     {growing: true},
+		"names inherit a parameter":        {inherits: "?token=1"},
 		"ends between, and goes on":        {ends: true, first: 5},
 		"ends between, and counts from 0":  {ends: true, validators: true},
 		"counts from 5, its window is new": {first: 5, growing: true},
@@ -166,6 +169,17 @@ func TestAnEncoderThatBeginsAgain(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := &encoder{validators: row.validators, vary: row.vary}
 				c := &cache.Transport{Base: e, Store: store(t)}
+				if row.inherits != "" {
+					c.Refs = func(list []byte, _ string) iter.Seq[string] {
+						return func(yield func(string) bool) {
+							for ref := range lines(list, listURL) {
+								if !yield(ref + row.inherits) {
+									return
+								}
+							}
+						}
+					}
+				}
 				e.set(1, row.first, 3, "")
 				ctx, stop := context.WithCancel(t.Context())
 				var wg sync.WaitGroup
@@ -182,7 +196,7 @@ func TestAnEncoderThatBeginsAgain(t *testing.T) {
 								if strings.HasPrefix(line, "#") {
 									continue
 								}
-								_, body := fetch(t, c, "http://origin.example/live/"+strings.TrimSpace(line), "Accept-Language", lang)
+								_, body := fetch(t, c, "http://origin.example/live/"+strings.TrimSpace(line)+row.inherits, "Accept-Language", lang)
 								require.GreaterOrEqual(t, body, newest, "%s after a playlist of generation %s", line, newest)
 							}
 							time.Sleep(time.Duration(300+i*7) * time.Millisecond)

@@ -46,6 +46,8 @@ func (l link) Credentials(u *url.URL) []string {
 	return nil
 }
 
+func (l link) Inherited(u *url.URL) *url.URL { return u }
+
 func (l link) Received(*url.URL, http.Header) {}
 
 // context is that of a viewer who has the link, and of whom the origin learns nothing.

@@ -63,7 +63,7 @@ func (t *Transport) names(r *http.Request, e *Entry, most int) (names []uint64, 
 		if err != nil {
 			continue
 		}
-		key, err := t.key(named(r, u, http.Header{}))
+		key, err := t.key(listed(r, u))
 		if err != nil {
 			return nil, err
 		}

@@ -46,9 +46,10 @@ type Transport struct {
 	// each viewer on its own, with its own Range. Zero: 64 MiB. Negative: no limit. A body of undeclared length may have no
 	// end: it is kept for others only up to 8 MiB while a single viewer follows it.
 	MaxBody int64
-	// Refs lists the absolute upstream URLs of the segments that a playlist names; base is the playlist's own URL. A
-	// Memory then keeps what live playlists name, and drops first what they name no more. Nil: the cache
-	// does not look into playlists beyond their duration.
+	// Refs lists the absolute upstream URLs of the segments that a playlist names, as they will be asked for; base is the playlist's own
+	// URL. A Memory then keeps what live playlists name, and drops first what they name no more. What a playlist names is a segment, and
+	// is asked about when its encoder begins again; without Refs the cache knows no name in which there are variables (EXT-X-DEFINE) or
+	// that inherits parameters. Nil: the cache looks no further.
 	Refs func(playlist []byte, base string) iter.Seq[string]
 	// OnFill is told how each question to the origin ended, but for those whose answers could not be shared. It is called
 	// concurrently, in goroutines of the cache. Nil: nobody is told.

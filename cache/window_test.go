@@ -137,5 +137,5 @@ func TestAWindowWithoutViewersOrEndProtectsNothing(t *testing.T) {
 func TestAPanicInRefsIsCounted(t *testing.T) {
 	c := &cache.Transport{Base: &stream{edge: 10}, Store: store(t), Refs: func([]byte, string) iter.Seq[string] { panic("bang") }}
 	fetch(t, c, listURL)
-	require.EqualValues(t, 1, c.Stats().Errors)
+	require.EqualValues(t, 2, c.Stats().Errors)
 }

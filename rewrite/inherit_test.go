@@ -38,6 +38,12 @@ func TestURLsInheritParameters(t *testing.T) {
 			lines := strings.Split(rewritten(t, rw, text, at), "\n")
 			require.Equal(t, want, upstreamOf(t, m, strings.Split(lines[1], "\"")[1]))
 			require.Equal(t, want, upstreamOf(t, m, lines[3]))
+			for ref, err := range rw.Refs([]byte(text), at) {
+				require.NoError(t, err)
+				if !strings.Contains(written, "@") {
+					require.Equal(t, want, ref.URL)
+				}
+			}
 			rw.Map = nil
 			if !strings.Contains(written, "@") {
 				require.Equal(t, want, strings.Split(rewritten(t, rw, text, at), "\n")[3])

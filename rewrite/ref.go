@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"bytes"
 	"fmt"
 	"iter"
 )
@@ -43,11 +44,19 @@ type Ref struct {
 // playlist must not change during the iteration. A reference that uses an undefined variable comes as it is written,
 // with an error that wraps ErrUndefined; the iteration goes on after it. It ends with ErrTooLarge where the URLs together
 // have more bytes than [Rewriter.Append] would write.
-func Refs(playlist []byte, base string) iter.Seq2[Ref, error] {
+func Refs(playlist []byte, base string) iter.Seq2[Ref, error] { return refs(playlist, base, nil) }
+
+// Refs is [Refs], with the parameters that URLs inherit: what upstream is asked for. It calls no hook.
+func (rw *Rewriter) Refs(playlist []byte, base string) iter.Seq2[Ref, error] {
+	return refs(playlist, base, rw.Inherit)
+}
+
+func refs(playlist []byte, base string, inherit []string) iter.Seq2[Ref, error] {
 	return func(yield func(Ref, error) bool) {
 		st := newState()
 		defer st.free()
 		st.begin(playlist, base)
+		st.heritage.take(inherit, base, "")
 		var t token
 		left := max(maxOutput, mostGrowth*len(playlist))
 		for st.scan.next(&t) {
@@ -65,6 +74,7 @@ func Refs(playlist []byte, base string) iter.Seq2[Ref, error] {
 				ref.URL = string(t.text(playlist))
 			} else {
 				st.abs = st.base.appendResolved(st.abs[:0], text)
+				st.inherit()
 				if left -= len(st.abs); left < 0 {
 					yield(Ref{}, ErrTooLarge)
 					return
@@ -76,4 +86,15 @@ func Refs(playlist []byte, base string) iter.Seq2[Ref, error] {
 			}
 		}
 	}
+}
+
+// inherit gives the URL that was resolved last what it inherits, in front of its fragment.
+func (st *state) inherit() {
+	end := bytes.IndexByte(st.abs, '#')
+	if end < 0 {
+		end = len(st.abs)
+	}
+	fragment := string(st.abs[end:])
+	st.abs, _ = st.heritage.append(st.abs[:end], st.base.text)
+	st.abs = append(st.abs, fragment...)
 }

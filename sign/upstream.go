@@ -214,6 +214,18 @@ func (v *visit) Apply(h http.Header, u *url.URL) {
 	}
 }
 
+// Inherited implements maker.Fields.
+func (v *visit) Inherited(u *url.URL) *url.URL {
+	if len(v.fields.inherit) == 0 {
+		return u
+	}
+	full, err := url.Parse(string(v.fields.inherited([]byte(u.String()))))
+	if err != nil {
+		return u
+	}
+	return full
+}
+
 // Credentials implements maker.Fields.
 func (v *visit) Credentials(u *url.URL) []string {
 	var names []string

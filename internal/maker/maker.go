@@ -21,6 +21,8 @@ type Fields interface {
 	// Credentials names those of them that are credentials, in their canonical form and in order. An answer is not for others
 	// than those who have the same. SetCookie is among them where a cookie that the answer sets is wanted.
 	Credentials(u *url.URL) []string
+	// Inherited is what is asked for where a playlist names u.
+	Inherited(u *url.URL) *url.URL
 	// Received hears the header of each answer, that of a redirect too.
 	Received(u *url.URL, h http.Header)
 }
