@@ -26,6 +26,8 @@ func (l link) Credentials(*url.URL) []string {
 	return nil
 }
 
+func (link) Inherited(u *url.URL) *url.URL { return u }
+
 func (l link) Received(*url.URL, http.Header) {}
 
 // Another node cannot tell the credentials of links apart: what came with them stays on the node that asked, which shares it among

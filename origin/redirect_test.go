@@ -337,6 +337,8 @@ func (v *visit) Apply(h http.Header, _ *url.URL) {
 	}
 }
 
+func (*visit) Inherited(u *url.URL) *url.URL { return u }
+
 func (v *visit) Credentials(*url.URL) []string { return []string{"Cookie", maker.SetCookie} }
 
 func (v *visit) Received(_ *url.URL, h http.Header) { v.cookie = cmp.Or(h.Get("Set-Cookie"), v.cookie) }
