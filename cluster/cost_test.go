@@ -1,10 +1,13 @@
 package cluster_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache"
 	"github.com/hlsproxy/hlsproxy/cluster"
@@ -61,6 +64,21 @@ func BenchmarkCost(b *testing.B) {
 			}
 		})
 	}
+	b.Run("question/engine", func(b *testing.B) { // what a miss costs more, once in 30 s for each key
+		d := newEngine(b).directory(0, nil)
+		alone, err := cluster.New(cluster.Config{Self: self, Directory: d, Secret: secret})
+		require.NoError(b, err)
+		b.Cleanup(func() { _ = alone.Leave(context.Background()) })
+		require.Eventually(b, func() bool {
+			_, err := d.Holder(b.Context(), "key", self)
+			return err == nil
+		}, 20*time.Second, 10*time.Millisecond)
+		n := 0
+		for b.Loop() {
+			n++
+			_, _ = d.Holder(b.Context(), strconv.Itoa(n), self)
+		}
+	})
 	n := 0
 	for _, c := range []struct {
 		name string

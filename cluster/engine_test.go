@@ -26,7 +26,7 @@ type engine struct {
 	args []string
 }
 
-func newEngine(t *testing.T, args ...string) *engine {
+func newEngine(t testing.TB, args ...string) *engine {
 	t.Helper()
 	e := &engine{args: args}
 	if _, err := exec.LookPath("redis-server"); err != nil {
@@ -50,7 +50,7 @@ func (e *engine) real(t *testing.T) {
 	}
 }
 
-func (e *engine) run(t *testing.T) {
+func (e *engine) run(t testing.TB) {
 	_, port, err := net.SplitHostPort(e.addr)
 	require.NoError(t, err)
 	e.cmd = exec.Command("redis-server", append([]string{

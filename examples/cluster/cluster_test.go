@@ -219,16 +219,26 @@ func TestAHolderThatEndsMidwayCutsNobodyElse(t *testing.T) {
 }
 
 func TestWithoutAStrongETagABodyBreaksLoudly(t *testing.T) {
-	o := newSource(t)
-	o.tag = func(string) string { return "" }
-	nodes := startNodes(t, 4, o, newEngine(t))
-	path := fmt.Sprintf("/%d/2000/a.ts", 4<<20)
-	go view(nodes[0].url + "/live" + path)
-	one, others := holder(t, nodes)
-	time.AfterFunc(700*time.Millisecond, one.kill)
-	want := bodyOf(path, "1", 4<<20)
-	all(12, func(i int) {
-		s := view(others[i%3].url + "/live" + path)
-		assert.True(t, s.err != nil || bytes.Equal(want, s.body), "an end that looks well")
-	})
+	tags := map[string]func(string) string{"weak": func(tag string) string { return "W/" + tag }, "none": func(string) string { return "" }}
+	for kind, tag := range tags {
+		for name, s := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "hangs": syscall.SIGSTOP} {
+			for _, e := range []*engine{newEngine(t), nil} {
+				t.Run(fmt.Sprintf("%s, %s, engine %v", kind, name, e != nil), func(t *testing.T) {
+					o := newSource(t)
+					o.tag = tag
+					nodes := startNodes(t, 4, o, e)
+					path := fmt.Sprintf("/%d/2000/a.ts", 4<<20)
+					go view(nodes[0].url + "/live" + path)
+					one, others := holder(t, nodes)
+					time.AfterFunc(700*time.Millisecond, func() { one.signal(s) })
+					want := bodyOf(path, "1", 4<<20)
+					all(12, func(i int) {
+						s := view(others[i%3].url + "/live" + path)
+						assert.True(t, s.err != nil || bytes.Equal(want, s.body), "an end that looks well")
+					})
+					look(t, others, path, "1")
+				})
+			}
+		}
+	}
 }

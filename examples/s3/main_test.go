@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"html"
@@ -457,4 +458,36 @@ func TestThousandsOfTitles(t *testing.T) {
 	}
 	require.Len(t, seen, many)
 	require.Equal(t, (many+onePage-1)/onePage, pages)
+}
+
+func TestTheDocumentsOfThePageAreRight(t *testing.T) {
+	page, err := os.ReadFile("../../docs/object-store.md")
+	require.NoError(t, err)
+	blocks := regexp.MustCompile("(?s)```json\n(.*?)```").FindAllSubmatch(page, -1)
+	require.Len(t, blocks, 4)
+	actions := map[string]bool{}
+	for _, b := range blocks {
+		var doc struct {
+			Version   string
+			Statement []struct {
+				Effect, Resource string
+				Action           any
+			}
+			Rules []struct{ ID, Status string }
+		}
+		require.NoError(t, json.Unmarshal(b[1], &doc), "%s", b[1])
+		require.True(t, len(doc.Rules) == 1 || doc.Version == "2012-10-17" && len(doc.Statement) > 0, "%s", b[1])
+		for _, s := range doc.Statement {
+			require.Equal(t, "Allow", s.Effect)
+			require.Regexp(t, `^arn:aws:s3:::films(/\*)?$`, s.Resource)
+			if list, ok := s.Action.([]any); ok {
+				for _, a := range list {
+					actions[a.(string)] = true
+				}
+			}
+		}
+	}
+	for _, a := range []string{"ListBucket", "GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"} { // which store.go needs
+		require.True(t, actions["s3:"+a], a)
+	}
 }
