@@ -62,6 +62,10 @@ const players = {
     video.src = job.url
     play()
   },
+  'native, CORS': async () => {
+    video.crossOrigin = 'anonymous'
+    players.native()
+  },
   'native': async () => {
     report.version = navigator.userAgent.match(/Chrom\w+\/[\d.]+/)?.[0]
     video.onerror = () => fails(true, 'media', -1, video.error.message)
