@@ -208,5 +208,7 @@ var wayHabits = []Habit{
 		}
 	}),
 	h("a header after twelve seconds", playlists(func(a *Answer) { a.Pause = 12 * time.Second })).needs("-wait", "30s"),
-	h("a playlist of nine megabytes", text(func(s string) string { return s + strings.Repeat("# nothing\n", 9<<20/10) })).needs("-max-playlist", "16MiB"),
+	h("a playlist of nine megabytes", text(func(s string) string {
+		return s + strings.Repeat("# "+strings.Repeat("nothing ", 125)+"\n", 9<<20/1000)
+	})).needs("-max-playlist", "16MiB"),
 }
