@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hlsproxy/hlsproxy/rangeserve"
 	"github.com/stretchr/testify/require"
@@ -33,7 +34,10 @@ func TestFilesFaststart(t *testing.T) {
 	want, err := io.ReadAll(io.NewSectionReader(v, 0, size))
 	require.NoError(t, err)
 	for _, name := range []string{"a.mp4", "a.MOV", "a.m4v", "a.m4a"} {
-		root := openRoot(t, writeFilm(t, slow, name))
+		dir := writeFilm(t, slow, name)
+		past := time.Now().Add(-time.Hour) // a time of this second is told of only when the second is over
+		require.NoError(t, os.Chtimes(filepath.Join(dir, name), past, past))
+		root := openRoot(t, dir)
 		plain := ask(t, "GET", start(t, settled(&rangeserve.Files{Root: root}))+"/"+name)
 		require.True(t, bytes.Equal(slow, plain.body))
 		address := start(t, settled(&rangeserve.Files{Root: root, Faststart: true})) + "/" + name
