@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"iter"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
 // Plain reports whether a path means the same to every reader, so that "below this directory" means something: it has no
@@ -25,22 +27,21 @@ func Plain(path []byte) bool {
 }
 
 func isPlainSegment(s []byte) bool {
-	if isDots(s) || bytes.IndexByte(s, '\\') >= 0 {
+	if wire.Climbs(s) || bytes.IndexByte(s, '\\') >= 0 {
 		return false
 	}
 	if !HasOdd(s, &outOfASCII) {
 		return true
 	}
-	layer := s
 	for range mostLayers {
-		next, found := UnescapeOnce(layer)
+		next, found := UnescapeOnce(s)
 		if !found {
-			return !hasHiddenDots(layer)
+			return true
 		}
-		if isDots(next) || bytes.ContainsAny(next, "/\\\x00") || hasOverlong(next) || hasHiddenDots(next) {
+		if bytes.ContainsAny(next, "/\\\x00") || hasOverlong(next) {
 			return false
 		}
-		layer = next
+		s = next
 	}
 	return false
 }
@@ -50,44 +51,6 @@ var outOfASCII = Not(Unreserved + "!$&'()*+,;=:@[]")
 
 // mostLayers of escaping are looked through; each proxy in a row adds one. More serve only to keep a server busy.
 const mostLayers = 8
-
-// isDots reports whether s is a dot segment, also one with path parameters or what would be a query if it were not escaped,
-// which servers cut off first, or with blanks and control characters, which parsers of URLs drop (WHATWG URL, section 4.4) and file systems trim.
-func isDots(s []byte) bool {
-	if len(s) == 0 || s[0] > '.' && s[0] < 0x7f || !bytes.ContainsRune(s, '.') {
-		return false
-	}
-	if i := bytes.IndexAny(s, ";?#"); i >= 0 {
-		s = s[:i]
-	}
-	dots := 0
-	for _, c := range s {
-		switch {
-		case c == '.':
-			dots++
-		case c > ' ' && c != 0x7f:
-			return false
-		}
-	}
-	return dots == 1 || dots == 2
-}
-
-// lookalikes turns what compatibility forms of Unicode make dots and slashes (NFKC, UAX #15) into those, and takes blanks out.
-var lookalikes = strings.NewReplacer("\uff0e", ".", "\u2024", ".", "\u2025", "..", "\ufe52", ".", "\uff0f", "/", "\uff3c", "/", "\ufe68", "/",
-	"\u00a0", "", "\u00ad", "", "\u200b", "", "\u3000", "", "\ufeff", "")
-
-// hasHiddenDots reports dot segments that appear when lookalikes are replaced. Such slashes alone are letters of names.
-func hasHiddenDots(s []byte) bool {
-	if bytes.IndexFunc(s, func(r rune) bool { return r >= 0x80 }) < 0 {
-		return false
-	}
-	for segment := range strings.SplitSeq(lookalikes.Replace(string(s)), "/") {
-		if isDots([]byte(segment)) {
-			return true
-		}
-	}
-	return false
-}
 
 // UnescapeOnce takes one layer of percent-encoding off; what is not an escape stays.
 func UnescapeOnce(s []byte) (out []byte, found bool) {
