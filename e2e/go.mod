@@ -9,4 +9,11 @@ require (
 	github.com/stretchr/testify v1.12.1
 )
 
-require go.yaml.in/yaml/v3 v3.0.5 // indirect
+require github.com/Eyevinn/hls-m3u8 v0.6.5 // indirect
+
+require (
+	github.com/hlsproxy/hlsproxy v0.0.0-00010101000000-000000000000
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+)
+
+replace github.com/hlsproxy/hlsproxy => ../
