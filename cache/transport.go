@@ -18,9 +18,19 @@ import (
 // Transport is an http.RoundTripper that asks Base once and shares the answer. The zero value works: it joins running
 // fetches and keeps nothing. Its fields must not change after first use; its methods may be called concurrently.
 //
-// Only GET and HEAD without Authorization, Cookie, a body, or user information in the URL are shared; all other requests go to
-// Base as they are. What an answer's Cache-Control forbids to share (private, no-store), what sets a cookie, what varies by more
-// than 64 fields and what may be a key goes to the viewer whose request was sent and to nobody else.
+// Only GET and HEAD without Authorization, Cookie, a body, or user information in the URL are shared; all other requests go
+// to Base as they are. An answer goes to the viewer whose request was sent, and to nobody else, if
+//
+//   - its Cache-Control forbids to share it (private, no-store),
+//   - it sets a cookie,
+//   - it varies by more than 64 fields,
+//   - or it may be a decryption key.
+//
+// What the cache itself has to say is an error that knows its status:
+//
+//   - 502: the answer broke off or is none to the question ([ErrBroken]), or a hook panicked ([ErrHook]).
+//   - 503: MaxFills answers are being fetched already ([ErrBusy]).
+//   - 504: the origin sent nothing for Idle, or too little for MinRate ([ErrIdle]).
 type Transport struct {
 	// Base asks the origin. Nil: http.DefaultTransport, which no guard keeps from addresses inside a network: where viewers
 	// have a say in the URL, give one that is guarded. A fill asks with the header of the viewer who came first, but for its

@@ -16,14 +16,25 @@ import (
 // Proxy is an [http.Handler] that fetches what a viewer asks for from upstream and passes it on as it comes. It is not
 // an HTTP proxy in the sense of RFC 9110 section 3.7 but a gateway: which URL a request means is up to Upstream.
 //
-// It takes GET and HEAD (405 otherwise), passes statuses on as they are, and follows redirects itself, so that each
-// goes through Transport like any other request and no Location reaches the viewer. It sends no cookies and no
-// credentials, and passes no header on that would let an upstream server act in the name of the page's own domain.
-// What goes wrong before the header is an answer of 400, 403, 405, 502, 503, 504 or 508, of 500 if a hook panics, or of
-// the status that the error of a hook has; what goes wrong after it breaks the connection (panic with
-// [http.ErrAbortHandler]), never ends cleanly. A viewer who leaves cancels the request upstream. Informational answers
-// and trailers are not passed on. Proxy names itself in Via (RFC 9110 section 7.6.3), by a random mark, and answers 508
-// to what has come through itself or through ten of its kind.
+// It takes GET and HEAD, passes statuses on as they are, and follows redirects itself, so that each goes through Transport
+// like any other request and no Location reaches the viewer. It sends no cookies and no credentials, and passes no header
+// on that would let an upstream server act in the name of the page's own domain. A viewer who leaves cancels the request
+// upstream. Informational answers and trailers are not passed on.
+//
+// What goes wrong before the header is an answer of Proxy's own:
+//
+//   - 400: Upstream gave an error without a status, or a URL that cannot be asked for.
+//   - 403: the guard does not allow the target ([ForbiddenError]).
+//   - 405: the method is neither GET nor HEAD.
+//   - 500: a hook panicked, or set a status out of range.
+//   - 502: no answer, one that is broken, or a redirect that may not be followed (Redirects, Downgrade).
+//   - 503: MaxRequests or MaxPerClient is reached.
+//   - 504: no header in time (Wait).
+//   - 508: the request has come through this Proxy already, or through ten of its kind.
+//   - any other: the error of a hook or of Transport says so by a method HTTPStatus() int.
+//
+// What goes wrong after the header breaks the connection (panic with [http.ErrAbortHandler]): the body never ends cleanly.
+// Proxy names itself in Via (RFC 9110 section 7.6.3), by a random mark.
 //
 // Byte ranges: "bytes=0-" is sent upstream as a plain GET, since many players put it on everything, and so are lists of
 // ranges. A playlist (a path that ends in .m3u8 or .m3u, or the Content-Type of one) is always fetched whole and
@@ -59,28 +70,6 @@ type Proxy struct {
 	// caching. Nil: none. Set-Cookie, Content-Security-Policy, CORS fields and those of the connection never are.
 	ResponseHeader []string
 
-	// Rarely needed:
-
-	// Forwarded tells the first host for whom a request is: the address of the connection in Forwarded (RFC 7239) and
-	// X-Forwarded-For, after what the request itself says there if Header lists these. Of no use below a cache that
-	// shares answers.
-	Forwarded bool
-	// Sticky names a query parameter of public URLs in which [Stick] writes the origin of a [Pool] that a playlist came from.
-	// It is taken off before Upstream sees the URL, reaches no cache key and no origin, and one that is unknown is as good
-	// as none. Empty: there is none, and a parameter of any name belongs to upstream.
-	Sticky string
-	// Downgrade follows redirects from https to http as well. What a playlist on https names by http is fetched either way.
-	Downgrade bool
-	// HoldRedirects is for how long a playlist that was found by redirect is asked for where it was found, for the same
-	// viewer (as Client names it) with the same fields, but for conditions and CMCD: origins that open a session with a redirect then
-	// have one for each viewer, not one for each reload. A 401, 403, 404 or 410 there ends it at once. A redirect that sets a cookie which the
-	// link carries on is followed each time. Zero: not at all.
-	HoldRedirects time.Duration
-	// NoVia leaves Via out of what is sent upstream, for origins that refuse what comes through a proxy. A request that goes
-	// in circles is then told by what it brings to the last Proxy with a Via on its way, if there is one.
-	NoVia bool
-	// Redirects are followed at most so often. 0: 5. Negative: none. One more is a 502.
-	Redirects int
 	// Wait is how long the header of an answer may take, redirects included. 0: 10 s. Negative: no limit. A blocking
 	// playlist reload (the directive _HLS_msn, draft-pantos-hls-rfc8216bis-22 section 6.2.5.2) may take at least 60 s. It is
 	// the one field to set for origins that take their time: a cache.Transport below waits no less for a header, and a
@@ -98,6 +87,29 @@ type Proxy struct {
 	MaxPerClient int
 	// Client names a client for MaxPerClient. Nil: the address of the connection, IPv6 by its /64.
 	Client func(*http.Request) string
+
+	// Rarely needed:
+
+	// Forwarded tells the first host which client a request is for: the address of the connection in Forwarded (RFC 7239) and
+	// X-Forwarded-For, after what the request itself says there if Header lists these. Of no use below a cache that
+	// shares answers.
+	Forwarded bool
+	// Sticky names a query parameter of public URLs in which [Stick] writes the origin of a [Pool] that a playlist came from.
+	// It is taken off before Upstream sees the URL, reaches no cache key and no origin, and one that is unknown is as good
+	// as none. Empty: there is none, and a parameter of any name belongs to upstream.
+	Sticky string
+	// Downgrade follows redirects from https to http as well. What a playlist on https names by http is fetched either way.
+	Downgrade bool
+	// HoldRedirects is for how long a playlist that was found by redirect is asked for where it was found, for the same
+	// viewer (as Client names it) with the same fields, but for conditions and CMCD: origins that open a session with a redirect then
+	// have one for each viewer, not one for each reload. A 401, 403, 404 or 410 there ends it at once. A redirect that sets a cookie which the
+	// link carries on is followed each time. Zero: not at all.
+	HoldRedirects time.Duration
+	// NoVia leaves Via out of what is sent upstream, for origins that refuse what comes through a proxy. A request that goes
+	// in circles is then told by what it brings to the last Proxy with a Via on its way, if there is one.
+	NoVia bool
+	// Redirects is how many redirects are followed. 0: 5. Negative: none. One more is a 502.
+	Redirects int
 
 	once   sync.Once
 	shared http.RoundTripper
