@@ -90,6 +90,12 @@ func newProfile(t testing.TB) string {
 // call does what the protocol calls a method. Events are passed over.
 func (d *devTools) call(method string, params map[string]any, result any) {
 	d.t.Helper()
+	require.Empty(d.t, d.try(method, params, result), method)
+}
+
+// try returns what went wrong, if anything did.
+func (d *devTools) try(method string, params map[string]any, result any) (failed string) {
+	d.t.Helper()
 	id := d.last + 1
 	d.last = id
 	message := map[string]any{"id": id, "method": method, "params": params}
@@ -110,9 +116,10 @@ func (d *devTools) call(method string, params map[string]any, result any) {
 		}
 		require.NoError(d.t, json.Unmarshal(text[:len(text)-1], &answer))
 		if answer.ID == id {
-			require.Empty(d.t, string(answer.Error), method)
-			require.NoError(d.t, json.Unmarshal(answer.Result, result))
-			return
+			if answer.Error == nil {
+				require.NoError(d.t, json.Unmarshal(answer.Result, result))
+			}
+			return string(answer.Error)
 		}
 	}
 }
@@ -129,7 +136,8 @@ func (d *devTools) open(url string) {
 func (d *devTools) eval(js string) string {
 	d.t.Helper()
 	var got struct{ Result struct{ Value any } }
-	d.call("Runtime.evaluate", map[string]any{"expression": "Promise.resolve(" + js + ").then(String)", "userGesture": true, "awaitPromise": true}, &got)
+	// It fails as well while the page gives way to another.
+	d.try("Runtime.evaluate", map[string]any{"expression": "Promise.resolve(" + js + ").then(String)", "userGesture": true, "awaitPromise": true}, &got)
 	if text, ok := got.Result.Value.(string); ok {
 		return text
 	}
