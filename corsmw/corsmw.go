@@ -69,7 +69,7 @@ type Config struct {
 	DangerouslyAllowNull bool
 
 	// DangerouslyAllowInsecure admits http where it is otherwise a fault: patterns, and any http origin with Credentials.
-	// Whoever sits on the network can speak for such an origin.
+	// Anybody on the network can speak for such an origin.
 	DangerouslyAllowInsecure bool
 
 	// DangerouslyAllowPublicSuffixes admits patterns such as https://*.github.io, below which anyone can have a page.

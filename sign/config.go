@@ -32,7 +32,7 @@ type Config struct {
 	// a session ends with its link.
 	Renew time.Duration
 
-	// Claims returns what the viewer of a request must keep, such as a session id or the prefix of the client
+	// Claims returns the property of the viewer that a link is bound to, such as a session id or the prefix of the client
 	// address: see ClientPrefix, UserAgent and AllOf. A token opens only for requests whose Claims are those it was made
 	// with. They are not visible in the token. Entry links need URLFor then. Nil: links are
 	// anybody's. Called concurrently.

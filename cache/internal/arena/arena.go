@@ -4,7 +4,7 @@ package arena
 
 import "runtime"
 
-// Memory is cut into slabs of 512 pages, so that eight words say which of them are free. Who asks gets runs of pages: one
+// Memory is cut into slabs of 512 pages, so that eight words say which of them are free. A caller gets runs of pages: one
 // where there is room in one piece, several where there is not. Pages that are given back are used again and never given
 // to the garbage collector, which would hold as much again in reserve.
 const (
