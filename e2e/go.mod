@@ -2,8 +2,6 @@ module github.com/hlsproxy/hlsproxy/e2e
 
 go 1.26.0
 
-replace github.com/hlsproxy/hlsproxy => ../
-
 require (
 	github.com/hlsproxy/hlsproxy v0.0.0-00010101000000-000000000000
 	github.com/stretchr/testify v1.12.1
@@ -11,9 +9,6 @@ require (
 
 require github.com/Eyevinn/hls-m3u8 v0.6.5 // indirect
 
-require (
-	github.com/hlsproxy/hlsproxy v0.0.0-00010101000000-000000000000
-	go.yaml.in/yaml/v3 v3.0.5 // indirect
-)
+require go.yaml.in/yaml/v3 v3.0.5 // indirect
 
 replace github.com/hlsproxy/hlsproxy => ../

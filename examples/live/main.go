@@ -26,7 +26,7 @@ import (
 func main() { serve.Main(run) }
 
 // newHandler is the whole chain. It never connects to the address that it is served on.
-func newHandler(o options, urls *links) (http.Handler, error) {
+func newHandler(o options, urls *links, store cache.Store) (http.Handler, error) {
 	guard, err := origin.NewGuard(origin.GuardConfig{Hosts: o.origins.Hosts(), Allow: o.allow, Ports: o.origins.Ports(), Self: []netip.AddrPort{o.self}})
 	if err != nil {
 		return nil, err
@@ -35,15 +35,7 @@ func newHandler(o options, urls *links) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	shared := &cache.Transport{Base: pool, Refs: segments}
-	if o.dir != "" {
-		shared.Store, err = cache.NewDir(o.dir, o.cache)
-	} else if o.cache > 0 {
-		shared.Store = cache.NewMemory(o.cache)
-	}
-	if err != nil {
-		return nil, err
-	}
+	shared := &cache.Transport{Base: pool, Refs: segments, Store: store}
 	cors, err := corsmw.New(corsmw.Config{
 		Origins: o.cors, Credentials: o.credentials,
 		AllowHeaders: append(corsmw.DefaultAllowHeaders(), o.header...), ExposeHeaders: append(corsmw.DefaultExposeHeaders(), o.header...),
@@ -84,7 +76,19 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	h, err := newHandler(o, urls)
+	var store cache.Store
+	switch {
+	case o.dir != "":
+		dir, err := cache.NewDir(o.dir, o.cache)
+		if err != nil {
+			return err
+		}
+		defer dir.Close()
+		store = dir
+	case o.cache > 0:
+		store = cache.NewMemory(o.cache)
+	}
+	h, err := newHandler(o, urls, store)
 	if err != nil {
 		return err
 	}
