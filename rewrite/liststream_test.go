@@ -79,7 +79,7 @@ func TestLongListsAreTheSame(t *testing.T) {
 		"signed": {Map: seen, Guides: true, Sign: rewrite.SignFunc(tokens)},
 	} {
 		for _, eol := range []string{"\n", "\r\n"} {
-			text := channels(3<<20, eol)
+			text := channels(1<<20, eol)
 			want, err := rw.Append(t.Context(), nil, text, "http://list.example/all.m3u")
 			require.NoError(t, err)
 			rw.MaxSize = 64 << 20

@@ -355,7 +355,8 @@ func TestModifyResponseDefaultLimits(t *testing.T) {
 		"compressed, too large":       {8*mib + 1, true, "gzip", false},
 		"more than 8 MiB, compressed": {64 * mib, true, "gzip", false},
 	} {
-		text := "#EXTM3U\n" + strings.Repeat("#\n", (c.size-len("#EXTM3U\n"))/2)
+		const line = 1 << 10
+		text := "#EXTM3U\n" + strings.Repeat("#"+strings.Repeat(" ", line-2)+"\n", (c.size-len("#EXTM3U\n"))/line)
 		text += strings.Repeat("\n", c.size-len(text))
 		body := text
 		if c.encoding != "" {
