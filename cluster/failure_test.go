@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"sync"
@@ -199,21 +198,8 @@ func TestABodyThatTheOriginBreaksIsBroken(t *testing.T) {
 
 func TestANodeThatIsGoneIsAskedNoMore(t *testing.T) {
 	o := origin(t, file(noise(1000, 11), `"1"`))
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	var dials atomic.Int64
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			dials.Add(1)
-			c.Close()
-		}
-	}()
-	defer ln.Close()
-	d := &always{holder: func() string { return "http://" + ln.Addr().String() }}
+	addr, dials := hangsUp(t)
+	d := &always{holder: func() string { return "http://" + addr }}
 	nodes := start(t, 1, func(int, []string) cluster.Directory { return d }, nil)
 	for i := range 50 {
 		fetch(t, nodes[0], fmt.Sprintf("%s/%d.ts", o.URL, i))

@@ -51,24 +51,11 @@ func fetchTarget(of string) string { return "/hlsproxy/fetch?url=" + url.QueryEs
 
 // Who has the secret may ask for anything, but where that leads to is decided by the guard of the node that is asked.
 func TestTheGuardOfTheNodeThatDialsDecides(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer ln.Close()
-	var dials atomic.Int64
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			dials.Add(1)
-			c.Close()
-		}
-	}()
+	addr, dials := hangsUp(t)
 	guard, err := hlsorigin.NewGuard(hlsorigin.GuardConfig{Hosts: []string{"origin.example"}})
 	require.NoError(t, err)
 	n := start(t, 1, static, func(_ int, c *cluster.Config) { c.Base = guard.Transport() })[0]
-	_, port, err := net.SplitHostPort(ln.Addr().String())
+	_, port, err := net.SplitHostPort(addr)
 	require.NoError(t, err)
 	for _, of := range []string{
 		"http://127.0.0.1:" + port + "/a.ts", "http://localhost:" + port + "/", "http://[::1]:" + port + "/", "http://u:p@127.0.0.1:" + port + "/",

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -61,6 +62,26 @@ func startExample(t testing.TB, name string, args ...string) *server {
 	require.True(t, ok, "%s said first: %s", name, first)
 	s.URL = url
 	return s
+}
+
+// startListening starts a program that runs until the test ends, and waits until it listens on addr.
+func startListening(t testing.TB, cmd *exec.Cmd, addr string) {
+	t.Helper()
+	var said lines
+	cmd.Stdout, cmd.Stderr = &said, &said
+	exited, err := spawn(cmd)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		<-exited
+	})
+	require.Eventually(t, func() bool {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	}, time.Minute, 20*time.Millisecond, "%s", said.text())
 }
 
 // link waits until the server has printed a URL of its own that begins with this path.

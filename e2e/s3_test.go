@@ -52,21 +52,7 @@ func newBucket(t *testing.T, program string) (url, folder string) {
 	ln.Close()
 	cmd := exec.Command(program, "--port", addr, "--access", "AKIATEST", "--secret", "the secret of the test", "--region", "us-east-1",
 		"--quiet", "posix", "--sidecar", filepath.Join(root, "meta"), filepath.Join(root, "data"))
-	var said lines
-	cmd.Stdout, cmd.Stderr = &said, &said
-	exited, err := spawn(cmd)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		<-exited
-	})
-	require.Eventually(t, func() bool {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	}, time.Minute, 20*time.Millisecond, "%s", said.text())
+	startListening(t, cmd, addr)
 	return "http://" + addr, folder
 }
 

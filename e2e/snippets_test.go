@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -137,18 +136,6 @@ func runProgram(t *testing.T, doc string, o *origin, page string, env ...string)
 	require.NoError(t, err, "%s", said)
 	cmd := exec.Command(binary)
 	cmd.Env = append(withoutProxy(), env...)
-	exited, err := spawn(cmd)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		<-exited
-	})
-	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	}, time.Minute, 20*time.Millisecond)
+	startListening(t, cmd, address)
 	return "http://" + address
 }

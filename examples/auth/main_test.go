@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -37,17 +36,7 @@ func get(t *testing.T, target string, header ...string) (*http.Response, string)
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
-	return do(t, r)
-}
-
-func do(t *testing.T, r *http.Request) (*http.Response, string) {
-	t.Helper()
-	resp, err := http.DefaultTransport.RoundTrip(r)
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	return resp, string(body)
+	return servetest.Answer(t, r)
 }
 
 func post(t *testing.T, target string, form url.Values) string {
@@ -55,7 +44,7 @@ func post(t *testing.T, target string, form url.Values) string {
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, target, strings.NewReader(form.Encode()))
 	require.NoError(t, err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, body := do(t, r)
+	resp, body := servetest.Answer(t, r)
 	require.Equal(t, 200, resp.StatusCode, body)
 	return body
 }

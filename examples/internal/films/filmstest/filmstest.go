@@ -3,13 +3,13 @@ package filmstest
 
 import (
 	"html"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
 
+	"github.com/hlsproxy/hlsproxy/examples/internal/serve/servetest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -56,10 +56,5 @@ func Do(t testing.TB, method, target string, header ...string) (*http.Response, 
 			r.Host = header[i+1]
 		}
 	}
-	resp, err := http.DefaultTransport.RoundTrip(r)
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	return resp, string(body)
+	return servetest.Answer(t, r)
 }

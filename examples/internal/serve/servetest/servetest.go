@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -85,4 +86,37 @@ func Fails(t testing.TB, run func(context.Context, []string, io.Writer) error, a
 	err := run(ctx, args, io.Discard)
 	require.Error(t, err, "%v", args)
 	return err.Error()
+}
+
+// Answer sends a request and returns the answer with its body. It follows no redirect.
+func Answer(t testing.TB, r *http.Request) (*http.Response, string) {
+	t.Helper()
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp, string(body)
+}
+
+// RequirePassedOn requires that a page of another site may send a field to this URL, and read it in the answer.
+func RequirePassedOn(t testing.TB, target, field string) {
+	t.Helper()
+	ask := func(method string, header http.Header) http.Header {
+		r, err := http.NewRequestWithContext(t.Context(), method, target, nil)
+		require.NoError(t, err)
+		r.Header = header
+		r.Header.Set("Origin", "https://page.example")
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		require.NoError(t, err)
+		resp.Body.Close()
+		return resp.Header
+	}
+	preflight := http.Header{"Access-Control-Request-Method": {"GET"}, "Access-Control-Request-Headers": {strings.ToLower(field)}}
+	allowed := ask(http.MethodOptions, preflight).Get("Access-Control-Allow-Headers")
+	require.Contains(t, allowed, field)
+	require.Contains(t, allowed, "Range")
+	exposed := ask(http.MethodGet, http.Header{}).Get("Access-Control-Expose-Headers")
+	require.Contains(t, exposed, field)
+	require.Contains(t, exposed, "Content-Range")
 }
