@@ -43,31 +43,16 @@ func (a *Audience) serve(next http.Handler, w http.ResponseWriter, r *http.Reque
 		a.servePage(next, w, r)
 		return
 	}
-	var told cmcd.Data
-	told.Read(r)
-	name := ""
-	if a.Stream != nil {
-		name = a.Stream(r)
-	}
 	var who viewer
-	a.identify(&who, r, &told)
 	now := a.clock()
 	out := writers.Get().(*writer)
 	out.ResponseWriter, out.a = w, a
-	switch a.admit(r, &who, &told, name, out, now) {
+	switch a.count(out, r, kind, &who, now) {
 	case beyond:
-		a.refused.Add(1)
 		w.Header().Set("Retry-After", strconv.Itoa(int(minIdle/time.Second)))
 		next = refusal(http.StatusTooManyRequests)
 	case kicked:
-		a.refused.Add(1)
 		next = refusal(http.StatusForbidden)
-	case uncounted:
-		a.lost.Add(1)
-	case admitted:
-		if kind == hls.Playlist {
-			out.path = r.URL.Path
-		}
 	}
 	if a.OnServed != nil {
 		a.serveLogged(next, out, r, &who, now)
@@ -104,20 +89,28 @@ func (w *writer) join(label string) {
 	if label == "" || kind == hls.HTML || strings.HasPrefix(label, "text/") || strings.Contains(label, "javascript") {
 		return
 	}
-	a, r := w.a, w.page
+	r := w.page
 	w.page = nil
+	var who viewer
+	switch w.a.count(w, r, kind, &who, w.a.clock()) {
+	case beyond, kicked:
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// count finds or begins the session of a request, which w then belongs to, and tells who asks.
+func (a *Audience) count(w *writer, r *http.Request, kind hls.Kind, who *viewer, at int64) verdict {
 	var told cmcd.Data
 	told.Read(r)
 	name := ""
 	if a.Stream != nil {
 		name = a.Stream(r)
 	}
-	var who viewer
-	a.identify(&who, r, &told)
-	switch a.admit(r, &who, &told, name, w, a.clock()) {
+	a.identify(who, r, &told)
+	v := a.admit(r, who, &told, name, w, at)
+	switch v {
 	case beyond, kicked:
 		a.refused.Add(1)
-		panic(http.ErrAbortHandler)
 	case uncounted:
 		a.lost.Add(1)
 	case admitted:
@@ -125,6 +118,7 @@ func (w *writer) join(label string) {
 			w.path = r.URL.Path
 		}
 	}
+	return v
 }
 
 // note keeps the name of a playlist that a session gets, and gives its stream.
