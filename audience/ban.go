@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// ban keeps whoever is at the place of a session that was ended from beginning another one of that stream, under whatever
-// session id. It does not last longer since somebody asks: others may be at that place.
+// ban lets no viewer at the place of an ended session begin another session of that stream, whatever session id it gives. A
+// request does not make it last longer: other viewers may be at that place.
 type ban struct {
 	key, prefix string // of the stream
 	until       int64

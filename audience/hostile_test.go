@@ -19,7 +19,7 @@ import (
 
 func sid(id string) string { return `Cmcd-Session: sid="` + id + `"` }
 
-// An account of which all players give the same session id is not one viewer.
+// The players of one account may all give the same session id. They are not one viewer.
 func TestPlayersWithOneSessionIDAreLimited(t *testing.T) {
 	a := &audience.Audience{Limit: func(string) int { return 1 }, Key: func(*http.Request) string { return "account" }}
 	h := a.Handler(stream)
@@ -35,7 +35,7 @@ func TestPlayersWithOneSessionIDAreLimited(t *testing.T) {
 	require.Len(t, a.Snapshot().Sessions, 1)
 }
 
-// Who knows the session id of another is not taken for it where sessions are limited.
+// Where sessions are limited, a viewer that gives another's session id is not taken for the other.
 func TestASessionIDOfAnotherOpensNothing(t *testing.T) {
 	a := &audience.Audience{Limit: func(string) int { return 1 }}
 	h := a.Handler(stream)
@@ -93,16 +93,16 @@ func TestAKickIsNotEvaded(t *testing.T) {
 		second []string
 		want   int
 	}{
-		"by another session id":        {[]string{"/a/v.m3u8", sid("x")}, []string{"/a/v.m3u8", sid("y")}, 403},
-		"by none":                      {[]string{"/a/v.m3u8", sid("x")}, []string{"/a/v.m3u8"}, 403},
-		"by a first one":               {[]string{"/a/v.m3u8"}, []string{"/a/1.ts", sid("y")}, 403},
-		"by the playlist above":        {[]string{"/a/low/v.m3u8"}, []string{"/a/master.m3u8"}, 403},
-		"by it and another session id": {[]string{"/a/low/v.m3u8", sid("x")}, []string{"/a/master.m3u8", sid("y")}, 403},
-		"another stream is not meant":  {[]string{"/a/v.m3u8", sid("x")}, []string{"/b/v.m3u8", sid("x")}, 200},
-		"another player is not meant":  {[]string{"/a/v.m3u8", sid("x")}, []string{"/a/v.m3u8", sid("y"), "User-Agent: another"}, 200},
-		"another name is not meant":    {[]string{"/a/v.m3u8", sid("x")}, []string{"/a/v.m3u8", "Name: y"}, 200},
-		"of a name others may come":    {[]string{"/a/v.m3u8", "Name: x"}, []string{"/a/v.m3u8", "Name: y"}, 200},
-		"one who is in stays in":       {[]string{"/a/v.m3u8", sid("x")}, []string{"/a/v.m3u8", sid("in")}, 200},
+		"by another session id":         {[]string{"/a/v.m3u8", sid("x")}, []string{"/a/v.m3u8", sid("y")}, 403},
+		"by none":                       {[]string{"/a/v.m3u8", sid("x")}, []string{"/a/v.m3u8"}, 403},
+		"by a first one":                {[]string{"/a/v.m3u8"}, []string{"/a/1.ts", sid("y")}, 403},
+		"by the playlist above":         {[]string{"/a/low/v.m3u8"}, []string{"/a/master.m3u8"}, 403},
+		"by it and another session id":  {[]string{"/a/low/v.m3u8", sid("x")}, []string{"/a/master.m3u8", sid("y")}, 403},
+		"another stream is not meant":   {[]string{"/a/v.m3u8", sid("x")}, []string{"/b/v.m3u8", sid("x")}, 200},
+		"another player is not meant":   {[]string{"/a/v.m3u8", sid("x")}, []string{"/a/v.m3u8", sid("y"), "User-Agent: another"}, 200},
+		"another name is not meant":     {[]string{"/a/v.m3u8", sid("x")}, []string{"/a/v.m3u8", "Name: y"}, 200},
+		"of a name others may come":     {[]string{"/a/v.m3u8", "Name: x"}, []string{"/a/v.m3u8", "Name: y"}, 200},
+		"a session that is in stays in": {[]string{"/a/v.m3u8", sid("x")}, []string{"/a/v.m3u8", sid("in")}, 200},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			a := &audience.Audience{Session: byName, Idle: 30 * time.Second}
