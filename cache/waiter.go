@@ -105,14 +105,17 @@ func (a *asker) take() *http.Response {
 func (o *flight) leave(mine *asker) {
 	t := o.t
 	t.mu.Lock()
-	f, last := o.fill, o.waiters == 1 && !o.landed
+	o.waiters-- // under the same lock as what follows from it: of two who leave at once, one is the last
+	f, last := o.fill, o.waiters == 0 && !o.landed
 	if mine != nil {
 		o.asker = nil // a private answer that comes now is for nobody
 	}
 	if last = last && !o.abandon(); last {
 		o.bar()
 	}
+	e := o.done()
 	t.mu.Unlock()
+	giveBack(e)
 	if f != nil {
 		f.leave(1)
 	}
@@ -126,7 +129,6 @@ func (o *flight) leave(mine *asker) {
 		default:
 		}
 	}
-	o.served()
 }
 
 // mostOrphans is how many questions that nobody waits for are left to go on, of one host.
