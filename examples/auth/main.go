@@ -68,7 +68,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	g, ctx := errgroup.WithContext(ctx)
 	hint := fmt.Sprintf("play %s/live/PATH?token=TOKEN with a token that %s admits", ln.URL(), o.ask)
 	if o.ask == "" {
-		inside, err := serve.Listen("127.0.0.1:0")
+		inside, err := serve.Listen("addr", "127.0.0.1:0")
 		if err != nil {
 			return err
 		}

@@ -59,8 +59,8 @@ func parse(args []string) (o options, err error) {
 	if o.secret, err = pbkdf2.Key(sha256.New, *secret, []byte("hlsproxy nodes"), 100_000, 32); err != nil {
 		return o, err
 	}
-	if o.nodes, err = serve.Listen(*node); err != nil {
-		return o, fmt.Errorf("-node: %w", err)
+	if o.nodes, err = serve.Listen("node", *node); err != nil {
+		return o, err
 	}
 	if o.self, err = address(*node, o.nodes); err == nil {
 		err = o.direct(*engine, members)

@@ -112,9 +112,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer ln.Close()
-	private, err := serve.Listen(o.inside)
+	private, err := serve.Listen("inside", o.inside)
 	if err != nil {
-		return fmt.Errorf("-inside: %w", err)
+		return err
 	}
 	defer private.Close()
 	spans := sdk.NewTracerProvider()

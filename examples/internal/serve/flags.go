@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Flags are the flags of a program. An error quotes the flag and its value and says what to write instead; no usage
@@ -40,7 +41,7 @@ func (f *Flags) Parse(args []string) error {
 	case err != nil && strings.Contains(err.Error(), "not defined"):
 		return fmt.Errorf("%w (-help lists the flags)", err)
 	case err != nil:
-		return err
+		return f.explained(err)
 	case f.NArg() > 0:
 		return fmt.Errorf("%q belongs to no flag: write -FLAG VALUE, and quote values that have blanks", f.Arg(0))
 	}
@@ -52,8 +53,30 @@ func (f *Flags) Parse(args []string) error {
 	return nil
 }
 
+// explained says what to write where package flag has only "parse error".
+func (f *Flags) explained(err error) error {
+	before, bad := strings.CutSuffix(err.Error(), ": parse error")
+	if !bad {
+		return err
+	}
+	name := before[strings.LastIndex(before, " -")+2:]
+	var value any
+	if one := f.Lookup(name); one != nil {
+		if getter, ok := one.Value.(flag.Getter); ok {
+			value = getter.Get()
+		}
+	}
+	switch value.(type) {
+	case bool:
+		return fmt.Errorf("%s: write -%s for yes, or -%[2]s=false", before, name)
+	case time.Duration:
+		return fmt.Errorf("%s: a duration is written like 90s, 15m or 12h", before)
+	}
+	return fmt.Errorf("%s: a number is written in digits, such as 25", before)
+}
+
 // Listen listens where -addr says.
-func (f *Flags) Listen() (Listener, error) { return Listen(f.addr) }
+func (f *Flags) Listen() (Listener, error) { return Listen("addr", f.addr) }
 
 // Strings is a flag that can be given several times.
 func (f *Flags) Strings(to *[]string, name, usage string) {

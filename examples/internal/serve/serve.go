@@ -32,11 +32,11 @@ func Main(run func(ctx context.Context, args []string, out io.Writer) error) {
 // Listener listens on a TCP address.
 type Listener struct{ net.Listener }
 
-// Listen listens on HOST:PORT. Port 0 is any free one.
-func Listen(addr string) (Listener, error) {
+// Listen listens on HOST:PORT, which the flag of that name says. Port 0 is any free one.
+func Listen(flag, addr string) (Listener, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
-		return Listener{}, fmt.Errorf("-addr %q: give HOST:PORT with a free port, such as 127.0.0.1:8080: %w", addr, err)
+		return Listener{}, fmt.Errorf("-%s %q: give HOST:PORT with a free port, such as 127.0.0.1:8080: %w", flag, addr, err)
 	}
 	return Listener{ln}, nil
 }

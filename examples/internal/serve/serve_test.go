@@ -20,7 +20,7 @@ import (
 )
 
 func TestRunLetsAnswersFinish(t *testing.T) {
-	ln, err := serve.Listen("127.0.0.1:0")
+	ln, err := serve.Listen("addr", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer ln.Close()
 	require.True(t, ln.Local())
@@ -60,14 +60,14 @@ func errorText(err error) string {
 }
 
 func TestRunTellsOfAListenerThatEnds(t *testing.T) {
-	ln, err := serve.Listen("127.0.0.1:0")
+	ln, err := serve.Listen("addr", "127.0.0.1:0")
 	require.NoError(t, err)
 	ln.Close()
 	require.Error(t, serve.Run(t.Context(), ln, http.NotFoundHandler()))
 }
 
 func TestAnAddressOnAllIsAlsoOnLocalhost(t *testing.T) {
-	ln, err := serve.Listen("0.0.0.0:0")
+	ln, err := serve.Listen("addr", "0.0.0.0:0")
 	require.NoError(t, err)
 	defer ln.Close()
 	require.False(t, ln.Local())
@@ -99,6 +99,9 @@ func parse(args ...string) (o options, err error) {
 	flags.Size(&o.size, "size", "`SIZE`")
 	flags.Key(&o.key, "`SECRET`")
 	flags.Public(&o.public)
+	flags.Bool("quick", false, "")
+	flags.Duration("wait", 0, "")
+	flags.Int("viewers", 0, "")
 	flags.Strings(&o.names, "name", "`NAME`")
 	return o, flags.Parse(args)
 }
@@ -121,6 +124,10 @@ func TestErrorsOfFlags(t *testing.T) {
 		"-key=":                     {"-key", "variable of the shell"},
 		"-key-file /does/not/exist": {"-key-file", `"/does/not/exist"`},
 		"-key k -key-file /x":       {"-key", "-key-file"},
+		"-quick=perhaps":            {"-quick", `"perhaps"`, "-quick=false"},
+		"-wait soon":                {"-wait", `"soon"`, "90s"},
+		"-wait 5":                   {"-wait", `"5"`, "90s"},
+		"-viewers many":             {"-viewers", `"many"`, "25"},
 		"-nonsense":                 {"-nonsense", "-help"},
 		"stray":                     {`"stray"`, "-FLAG VALUE"},
 	} {
@@ -131,8 +138,8 @@ func TestErrorsOfFlags(t *testing.T) {
 		}
 		require.NotContains(t, err.Error(), "\n", "no usage follows")
 	}
-	_, err := serve.Listen("8080")
-	require.ErrorContains(t, err, `-addr "8080": give HOST:PORT`)
+	_, err := serve.Listen("inside", "8080")
+	require.ErrorContains(t, err, `-inside "8080": give HOST:PORT`)
 	_, err = parse("-help")
 	require.ErrorIs(t, err, flag.ErrHelp)
 }
