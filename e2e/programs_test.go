@@ -62,22 +62,28 @@ var mpvStatus = regexp.MustCompile(`at (\d+\.\d+)\.`)
 
 // mpv has to begin at first seconds or later and to reach last.
 func (c cell) mpv(ctx context.Context, url string, first, last float64, options ...string) error {
+	begin, end, err := mpvSpan(ctx, url, options...)
+	if err == nil && (begin < first || end < last) {
+		err = fmt.Errorf("mpv plays from %g to %g s", begin, end)
+	}
+	return err
+}
+
+// mpvSpan is from where to where mpv plays, in seconds.
+func mpvSpan(ctx context.Context, url string, options ...string) (begin, end float64, err error) {
 	args := append([]string{"--no-config", "--ytdl=no", "--vo=null", "--ao=null", "--ao-null-untimed=yes", "--untimed",
 		"--msg-level=all=warn,statusline=status", "--term-status-msg=at ${=time-pos}."}, options...)
 	out, err := output(ctx, nil, "mpv", append(args, url)...)
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
 	said := mpvStatus.FindAllSubmatch(out, -1)
 	if len(said) == 0 {
-		return fmt.Errorf("mpv shows nothing: %.300q", out)
+		return 0, 0, fmt.Errorf("mpv shows nothing: %.300q", out)
 	}
-	begin, _ := strconv.ParseFloat(string(said[0][1]), 64)
-	end, _ := strconv.ParseFloat(string(said[len(said)-1][1]), 64)
-	if begin < first || end < last {
-		return fmt.Errorf("mpv plays from %g to %g s", begin, end)
-	}
-	return nil
+	begin, _ = strconv.ParseFloat(string(said[0][1]), 64)
+	end, _ = strconv.ParseFloat(string(said[len(said)-1][1]), 64)
+	return begin, end, nil
 }
 
 func vlcCell(ctx context.Context, c cell) error {
@@ -118,16 +124,21 @@ func vlcPasses(ctx context.Context, url string, pictures int, wait time.Duration
 	if err != nil && (wait == 0 || short.Err() == nil) {
 		return err
 	}
-	count, err := output(ctx, out, "ffprobe", "-v", "fatal", "-select_streams", "v:0", "-count_packets",
-		"-show_entries", "stream=nb_read_packets", "-of", "csv=p=0", "pipe:0")
-	if err != nil {
-		return fmt.Errorf("VLC passes on %d bytes: %w", len(out), err)
-	}
-	got, err := strconv.Atoi(strings.Trim(strings.Fields(string(count) + " none")[0], ","))
+	got, err := packetsIn(ctx, out, "v:0")
 	if err != nil || got < pictures {
-		return fmt.Errorf("VLC passes on %q pictures, not %d", count, pictures)
+		return fmt.Errorf("VLC passes on %d bytes and %d pictures, not %d: %w", len(out), got, pictures, err)
 	}
 	return nil
+}
+
+// packetsIn counts those of one stream of a file.
+func packetsIn(ctx context.Context, file []byte, stream string) (int, error) {
+	count, err := output(ctx, file, "ffprobe", "-v", "fatal", "-select_streams", stream, "-count_packets",
+		"-show_entries", "stream=nb_read_packets", "-of", "csv=p=0", "pipe:0")
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.Trim(strings.Fields(string(count) + " none")[0], ","))
 }
 
 func gstreamerCell(ctx context.Context, c cell) error {
