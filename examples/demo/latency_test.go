@@ -81,7 +81,8 @@ func TestLatencyThroughTheChain(t *testing.T) {
 // openLatencyPage opens two players until the test ends, straight at an origin and through the chain.
 func openLatencyPage(t *testing.T, script string, reports chan<- []behind) {
 	t.Helper()
-	live, err := newLiveOrigin(time.Now, true).handler()
+	stream := newLiveOrigin(time.Now, true)
+	live, err := stream.handler()
 	require.NoError(t, err)
 	d, err := newDemo(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*") // for the player that comes without the chain
@@ -89,7 +90,7 @@ func openLatencyPage(t *testing.T, script string, reports chan<- []behind) {
 	}))
 	require.NoError(t, err)
 	t.Cleanup(d.kill)
-	front, err := d.site("", true)
+	front, err := d.site("", stream)
 	require.NoError(t, err)
 	public := httptest.NewServer(front)
 	t.Cleanup(public.Close)

@@ -60,7 +60,8 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	defer ln.Close()
-	live, err := newLiveOrigin(time.Now, o.ll).handler()
+	stream := newLiveOrigin(time.Now, o.ll)
+	live, err := stream.handler()
 	if err != nil {
 		return err
 	}
@@ -73,7 +74,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		defer cancel()
 		err = errors.Join(err, d.close(late))
 	}()
-	front, err := d.site(o.hlsjs, o.ll)
+	front, err := d.site(o.hlsjs, stream)
 	if err != nil {
 		return err
 	}

@@ -61,13 +61,14 @@ type stage struct {
 
 func newStage(t *testing.T, lowLatency bool) *stage {
 	t.Helper()
-	live, err := newLiveOrigin(time.Now, lowLatency).handler()
+	stream := newLiveOrigin(time.Now, lowLatency)
+	live, err := stream.handler()
 	require.NoError(t, err)
 	s := &stage{origin: &witness{next: live, gave: map[string]int{}}}
 	s.demo, err = newDemo(s.origin)
 	require.NoError(t, err)
 	t.Cleanup(s.kill)
-	front, err := s.site("", lowLatency)
+	front, err := s.site("", stream)
 	require.NoError(t, err)
 	public := httptest.NewServer(front)
 	t.Cleanup(public.Close)

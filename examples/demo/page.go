@@ -18,8 +18,8 @@ var pageFiles embed.FS
 const cdn = "https://cdn.jsdelivr.net/npm/hls.js@1"
 
 // site is everything the demo listens for: the page, its counters and controls, and the stream, for all below /hls/ and
-// by signed links below /signed/.
-func (d *demo) site(hlsjs string, lowLatency bool) (http.Handler, error) {
+// by signed links below /signed/. It says to the page when the segments of the stream begin.
+func (d *demo) site(hlsjs string, stream *liveOrigin) (http.Handler, error) {
 	index, err := template.ParseFS(pageFiles, "page/index.html")
 	if err != nil {
 		return nil, err
@@ -50,7 +50,8 @@ func (d *demo) site(hlsjs string, lowLatency bool) (http.Handler, error) {
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		serve.PageHeader(w, "default-src 'self'; script-src 'self' https://cdn.jsdelivr.net; worker-src blob:; media-src 'self' blob:; img-src data:")
 		index.Execute(w, map[string]any{
-			"HLSJS": source, "Distance": distance.Milliseconds(), "LowLatency": lowLatency, "Local": isLocal(r),
+			"HLSJS": source, "Distance": distance.Milliseconds(), "LowLatency": stream.lowLatency, "Local": isLocal(r),
+			"Epoch": stream.epoch.UnixMilli(), "Segment": segmentTime.Milliseconds(),
 		})
 	})
 	mux.HandleFunc("GET /style.css", serve.Style)

@@ -2,7 +2,7 @@
 import * as mse from "./mse.js";
 
 const $ = (selector) => document.querySelector(selector);
-const video = $("#video"), { hlsjs, lowLatency } = $("main").dataset;
+const video = $("#video"), { hlsjs, lowLatency, epoch, segment } = $("main").dataset;
 const forced = new URLSearchParams(location.search).get("player"); // "native", "hls.js" or "own": for those who compare
 const native = () => video.canPlayType("application/vnd.apple.mpegurl");
 let name = "", player = null, turn = {}, problem = "", script = null;
@@ -20,7 +20,8 @@ function loaded() {
 export async function play(url) {
   const mine = turn = { url };
   player?.destroy();
-  player = null;
+  player = began = null;
+  newest = 0;
   problem = "";
   // Of the browsers with an HLS of their own some know no low latency.
   const first = native() && (lowLatency !== "true" || !mse.supported()) ? "native" : "hls.js";
@@ -89,11 +90,32 @@ export function buffered() {
   return 0;
 }
 
+// Safari says when the camera saw what is shown, and Chromium's own HLS does not. It is told by the newest segment that was
+// loaded, which ends where the buffer ends: so it is noted once nothing has been loaded for a while.
+let newest = 0, loadedAt = 0, began = null; // a segment, when, and the date at which the time of the video is zero
+if (window.PerformanceObserver) {
+  new PerformanceObserver((list) => {
+    for (const { initiatorType, name, responseStatus, responseEnd } of list.getEntries()) {
+      const number = /\/v\d\/(\d+)\.(m4s|ts)/.exec(new URL(name).pathname)?.[1];
+      if (initiatorType !== "video" || !number || responseStatus >= 400) continue;
+      [newest, loadedAt] = [+number, responseEnd];
+    }
+  }).observe({ type: "resource" });
+}
+
+function playingDate() {
+  if (player) return player.playingDate;
+  if (video.getStartDate) return new Date(video.getStartDate().getTime() + video.currentTime * 1000);
+  const left = buffered(), quiet = performance.now() - loadedAt > 700;
+  if (newest && quiet && left) began = +epoch + (newest + 1) * segment - (video.currentTime + left) * 1000;
+  return began && new Date(began + video.currentTime * 1000);
+}
+
 // describe says what is being played, how far behind the camera.
 export function describe() {
   if (problem && !buffered()) return "nothing plays";
   if (!video.videoHeight) return `starting with ${name}`;
-  const shown = player?.playingDate ?? (video.getStartDate ? new Date(video.getStartDate().getTime() + video.currentTime * 1000) : null);
+  const shown = playingDate();
   const behind = shown && !isNaN(shown) ? ` · ${((Date.now() - shown) / 1000).toFixed(1)} s behind live` : "";
   return `${video.videoWidth} × ${video.videoHeight}${behind} · ${name}`;
 }
