@@ -9,6 +9,7 @@ import (
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/internal/ignored"
 	"github.com/hlsproxy/hlsproxy/internal/maker"
 )
 
@@ -145,6 +146,11 @@ func listed(r *http.Request, u *url.URL) *http.Request {
 
 // named is a request for u, which an answer to r leads to, as its viewers will send it, as far as the key goes. It takes h.
 func named(r *http.Request, u *url.URL, h http.Header) *http.Request {
+	if query := ignored.Strip(u.RawQuery, ignored.Names(r.Context())); query != u.RawQuery {
+		plain := *u
+		plain.RawQuery = query
+		u = &plain
+	}
 	q := &http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: h}
 	m := maker.FromContext(r.Context())
 	if m == nil {

@@ -87,7 +87,9 @@ type Transport struct {
 	// of that will do.
 	MinRate int64
 	// Ignore lists query parameters, as they are spelled, that differ between viewers but not between answers, such as those that get
-	// around caches ("_", "cachebust"). They are left out of keys, not of requests. It has no effect beside a Key.
+	// around caches ("_", "cachebust"). They are left out of keys, not of requests: whoever chooses the URL chooses what the origin makes of them for all. The Ignore
+	// of an origin.Proxy or of a sign.Config in front holds here too, leaves them out of requests, and is the better place for what
+	// viewers may add. It has no effect beside a Key.
 	Ignore []string
 	// PerViewer keeps segments and playlists apart that are said to be for one viewer by no more than a cookie of the origin, or by
 	// Vary: User-Agent. Below an origin.Proxy that passes on nothing by which the origin could know a viewer (whose Header is nil

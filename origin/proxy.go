@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/internal/httpstatus"
+	"github.com/hlsproxy/hlsproxy/internal/ignored"
 	"github.com/hlsproxy/hlsproxy/internal/waits"
 )
 
@@ -98,6 +99,12 @@ type Proxy struct {
 	// It is taken off before Upstream sees the URL, reaches no cache key and no origin, and one that is unknown is as good
 	// as none. Empty: there is none, and a parameter of any name belongs to upstream.
 	Sticky string
+	// Ignore lists query parameters, as they are spelled, that no answer depends on, such as those by which players get around caches
+	// ("_", "cachebust"), and "CMCD" if the origin does not want it. They are taken off each URL before it is asked for, whether a viewer,
+	// a playlist or a redirect has put them there, so that a cache.Transport below knows one URL, and nobody chooses by them what
+	// others get. An origin whose own signature covers one of them must be sent it. Directives (_HLS_) are never ignored. Those of a
+	// sign.Config in front are ignored as well. Nil: none.
+	Ignore []string
 	// Downgrade follows redirects from https to http as well. What a playlist on https names by http is fetched either way.
 	Downgrade bool
 	// HoldRedirects is for how long a playlist that was found by redirect is asked for where it was found, for the same
@@ -182,7 +189,9 @@ func (f *fetch) open(w http.ResponseWriter) (err error) {
 	if err != nil {
 		return err
 	}
+	f.ignore(target)
 	ctx := f.viewer.Context()
+	ctx = ignored.With(ctx, p.Ignore)
 	if p.Wait != 0 {
 		ctx = waits.With(ctx, waitOf(p.Wait))
 	}

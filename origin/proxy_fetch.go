@@ -161,6 +161,7 @@ func (f *fetch) followFrom(u *url.URL, first bool) (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
+		f.ignore(next)
 		if hops--; hops < 0 {
 			return nil, errRedirects
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 	"github.com/hlsproxy/hlsproxy/internal/hop"
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
+	"github.com/hlsproxy/hlsproxy/internal/ignored"
 	"github.com/hlsproxy/hlsproxy/internal/maker"
 	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
@@ -34,6 +35,15 @@ func (f *fetch) target() (*url.URL, error) {
 		return nil, &statusError{status: http.StatusBadRequest, text: why}
 	}
 	return u, nil // with its fragment, which is never sent: ModifyResponse may have put it there
+}
+
+// ignore takes off a URL what no answer depends on.
+func (f *fetch) ignore(u *url.URL) {
+	names := f.proxy.Ignore
+	if more := ignored.Names(f.viewer.Context()); len(more) > 0 {
+		names = slices.Concat(names, more)
+	}
+	u.RawQuery = ignored.Strip(u.RawQuery, names)
 }
 
 // sendable escapes in the query of a URL what a browser would escape: a blank there would end the request line.

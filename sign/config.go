@@ -61,6 +61,12 @@ type Config struct {
 	// private windows, drop cookies of another site without it. For http.SameSiteNoneMode only.
 	Partitioned bool
 
+	// Ignore lists query parameters that no answer depends on, such as those by which players get around caches ("_", "cachebust").
+	// Signatures do not cover them: a viewer may add, change or leave them out. Handler takes them off, whoever put them into the URL,
+	// and an origin.Proxy behind it takes them off what is asked for as well, so that a cache knows one URL. They are compared as they
+	// are spelled; letters, digits, - and _, and neither Param nor a directive (_HLS_). Nil: none.
+	Ignore []string
+
 	// Gone answers a link that has expired with 410 instead of 403.
 	Gone bool
 }
@@ -111,6 +117,11 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Partitioned && c.Cookies != http.SameSiteNoneMode {
 		errs = append(errs, errors.New("sign: Partitioned is for Cookies with http.SameSiteNoneMode"))
+	}
+	for _, name := range c.Ignore {
+		if !link.IsName(name) || hls.IsDirective(name) || name == c.Param {
+			errs = append(errs, fmt.Errorf("sign: Ignore %q is not a name of letters, digits, - and _ that is free", name))
+		}
 	}
 	for _, a := range c.Alone {
 		if a == "" || strings.Trim(a, link.Unreserved) != "" {

@@ -179,7 +179,7 @@ func (s *Signer) forAnyone() (*session, error) {
 func (s *Signer) signUnder(in *session, public []byte) ([]byte, error) {
 	byCookie := in.admittedByCookie(s)
 	if s.config.Scope == Exact && !byCookie {
-		if p, ok := link.SplitPlainly(public, s.config.Param); ok {
+		if p, ok := link.SplitPlainly(public, s.config.Param); ok && (len(s.config.Ignore) == 0 || p.IsBare()) {
 			return s.signExact(in, &p, p.Path(), true), nil
 		}
 	}
@@ -195,7 +195,7 @@ func (s *Signer) signUnder(in *session, public []byte) ([]byte, error) {
 		return public, ErrURL
 	}
 	query, _ := p.Query()
-	whole := link.IsWhole(query, s.config.Param)
+	whole := link.IsWhole(query, s.config.Param) && (len(query) == 0 || len(s.config.Ignore) == 0)
 	if !whole && link.MeansParam(query, s.config.Param) {
 		p.KeepParam(s.config.Param)
 		query, _ = p.Query()
@@ -222,7 +222,7 @@ func (s *Signer) signExact(in *session, p *link.URL, path []byte, whole bool) []
 	if query, hasQuery := p.Query(); whole {
 		m.message = appendWhole(m.message, path, query, hasQuery)
 	} else {
-		m.message = appendExact(m.message, path, query, hasQuery, s.config.Param)
+		m.message = appendExact(m.message, path, query, hasQuery, &s.config)
 	}
 	if p.IsEnd() {
 		signed := m.appendParam(p.Separate(), &b.start)

@@ -155,11 +155,11 @@ func appendDirectory(dst, dir []byte) []byte {
 const queryRoom = 256
 
 // appendExact adds a path and those parameters of a query that count.
-func appendExact(dst, path, query []byte, hasQuery bool, param string) []byte {
+func appendExact(dst, path, query []byte, hasQuery bool, c *Config) []byte {
 	var room [queryRoom]byte
 	counted := room[:0]
 	if hasQuery {
-		counted = link.AppendQuery(counted, query, param)
+		counted = link.AppendQuery(counted, query, c.Param, c.Ignore)
 	}
 	dst = append(appendLen(dst, len(path)), path...)
 	return append(appendLen(dst, len(counted)), counted...)

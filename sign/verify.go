@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/internal/ignored"
 	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
@@ -75,7 +76,7 @@ func (s *Signer) verifyToken(r *http.Request, text string) (*session, error) {
 	if head.directory {
 		m.message = appendDirectory(m.message, path)
 	} else {
-		m.message = appendExact(m.message, path, []byte(r.URL.RawQuery), r.URL.RawQuery != "", s.config.Param)
+		m.message = appendExact(m.message, path, []byte(r.URL.RawQuery), r.URL.RawQuery != "", &s.config)
 	}
 	if !hmac.Equal(m.authenticate(), mac) || head.directory && !link.Plain(whole) {
 		return nil, ErrBadToken
@@ -121,7 +122,7 @@ func (s *Signer) ownToken(head *header, dir []byte, text string) *directoryToken
 }
 
 // Handler admits requests with a valid token to next, which sees neither the token nor its parameter in URL and
-// RequestURI, but all other bytes as they were, and finds the grant by FromContext. Others are answered 401 if there is no
+// RequestURI, nor what Config.Ignore lists, but all other bytes as they were, and finds the grant by FromContext. Others are answered 401 if there is no
 // token, 403 if it is not valid or has expired (410 if Config.Gone is set), 405 if it is for reading and the method is not;
 // always with Cache-Control: no-store. Mount it inside the CORS middleware: preflights carry no token.
 func (s *Signer) Handler(next http.Handler) http.Handler {
@@ -141,9 +142,11 @@ func (s *Signer) Handler(next http.Handler) http.Handler {
 
 // strip returns a copy of r without the token.
 func (s *Signer) strip(r *http.Request, in *session) *http.Request {
-	out := stripRequest(r.WithContext(in.into(r.Context())), s.config.Param)
+	ctx := ignored.With(in.into(r.Context()), s.config.Ignore)
+	out := stripRequest(r.WithContext(ctx), s.config.Param)
+	setQuery(out, ignored.Strip(out.URL.RawQuery, s.config.Ignore))
 	if in.own == nil { // under a token of a directory the query is free
-		dropUnknown(out)
+		setQuery(out, hls.WithoutUnknown(out.URL.RawQuery)) // what no player adds can only be meant to split a cache's key
 	}
 	out.Header = s.stripCookie(r.Header)
 	return out
@@ -162,9 +165,9 @@ func stripRequest(r *http.Request, param string) *http.Request {
 	return r
 }
 
-// dropUnknown takes off what a signature does not cover and no player adds: it can only be meant to split a cache's key.
-func dropUnknown(r *http.Request) {
-	if query := hls.WithoutUnknown(r.URL.RawQuery); query != r.URL.RawQuery {
+// setQuery gives r, whose URL is its own, another query.
+func setQuery(r *http.Request, query string) {
+	if query != r.URL.RawQuery {
 		r.URL.RawQuery, r.URL.ForceQuery = query, false
 		path, _, _ := strings.Cut(r.RequestURI, "?")
 		if query != "" {

@@ -3,25 +3,26 @@ package link
 import (
 	"bytes"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
 // AppendQuery appends the parameters of raw that a signature covers, each with an & in front, so that no parameter and an
-// empty one differ.
-func AppendQuery(dst, raw []byte, param string) []byte {
+// empty one differ. It covers neither param nor what ignore lists.
+func AppendQuery(dst, raw []byte, param string, ignore []string) []byte {
 	for more := true; more; {
 		var p []byte
 		p, raw, more = bytes.Cut(raw, []byte{'&'})
-		if name, _, _ := bytes.Cut(p, []byte{'='}); !addedByPlayer(name) && string(name) != param {
+		if name, _, _ := bytes.Cut(p, []byte{'='}); !addedByPlayer(name) && string(name) != param && !slices.Contains(ignore, string(name)) {
 			dst = appendEscaped(append(dst, '&'), p)
 		}
 	}
 	return dst
 }
 
-// IsWhole reports whether AppendQuery keeps all of raw, for sure, so that there is nothing to look for.
+// IsWhole reports whether AppendQuery keeps all of raw, for sure, if it has nothing to ignore.
 func IsWhole(raw []byte, param string) bool {
 	return !HasOdd(raw, &oddInParam) && (len(raw) == 0 || raw[0] != '_' && raw[0] != 'C' && raw[0] != '%' && raw[0] != param[0])
 }

@@ -74,6 +74,9 @@ func schemeLen(u []byte) int {
 // HasHost reports whether the URL names a host, with a scheme or without.
 func (p *URL) HasHost() bool { return p.path > 0 }
 
+// IsBare reports whether the URL has no query.
+func (p *URL) IsBare() bool { return p.query == p.end }
+
 // IsAbsolute reports whether the URL begins with a scheme.
 func (p *URL) IsAbsolute() bool { return p.path > 0 && p.Text[0] != '/' }
 

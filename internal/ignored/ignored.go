@@ -1,0 +1,61 @@
+// Package ignored carries the names of query parameters that do not count, in the context of a request, from the block that was
+// told to the inner ones. What is left out of a key is left out of what is sent as well: nobody can then choose an answer for others
+// by a parameter that their key does not show.
+package ignored
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
+)
+
+type contextKey struct{}
+
+// With adds names to those in ctx.
+func With(ctx context.Context, names []string) context.Context {
+	if len(names) == 0 {
+		return ctx
+	}
+	return context.WithValue(ctx, contextKey{}, slices.Concat(Names(ctx), names))
+}
+
+// Names are those in ctx.
+func Names(ctx context.Context) []string {
+	names, _ := ctx.Value(contextKey{}).([]string)
+	return names
+}
+
+// Strip takes the parameters of these names, as they are spelled, out of a query, and leaves all other bytes as they are. Delivery
+// directives stay: answers depend on them.
+func Strip(query string, names []string) string {
+	if !has(query, names) {
+		return query
+	}
+	var kept []string
+	for pair := range strings.SplitSeq(query, "&") {
+		if !is(pair, names) {
+			kept = append(kept, pair)
+		}
+	}
+	return strings.Join(kept, "&")
+}
+
+func has(query string, names []string) bool {
+	if len(names) == 0 || query == "" {
+		return false
+	}
+	for pair := range strings.SplitSeq(query, "&") {
+		if is(pair, names) {
+			return true
+		}
+	}
+	return false
+}
+
+// is reports whether "name" or "name=value" has one of these names.
+func is(pair string, names []string) bool {
+	name, _, _ := strings.Cut(pair, "=")
+	return slices.Contains(names, name) && !hls.IsDirective(name)
+}
