@@ -26,10 +26,24 @@ func edited(text []byte, edits []edit) []byte {
 	return append(out, text[done:]...)
 }
 
-// group is the renditions of one TYPE and GROUP-ID.
+// groupID names the renditions of one TYPE and GROUP-ID.
+type groupID struct{ kind, id string }
+
+// group is those renditions.
 type group struct {
-	kind, id string
-	members  []*stream
+	groupID
+	members []*stream
+	offers  []*m3u8.Alternative // those that stay
+}
+
+// join makes a rendition a member of its group.
+func (c *catalogue) join(r *stream) {
+	id := groupID{r.attrs.get("TYPE"), r.attrs.get("GROUP-ID")}
+	if r.group = c.groups[id]; r.group == nil {
+		r.group = &group{groupID: id}
+		c.groups[id] = r.group
+	}
+	r.group.members = append(r.group.members, r)
 }
 
 // askRenditions lets the hook decide about each rendition, and tells whether anything changes.
@@ -37,24 +51,18 @@ func (c *catalogue) askRenditions() (changed bool) {
 	if c.Rendition == nil {
 		return false
 	}
-	groups := map[string]*group{}
 	for _, r := range c.renditions {
 		r.dropped = r.alternative != nil && !c.Rendition(r.alternative)
-		key := r.attrs["TYPE"] + " " + r.attrs["GROUP-ID"]
-		if groups[key] == nil {
-			groups[key] = &group{kind: r.attrs["TYPE"], id: r.attrs["GROUP-ID"]}
-		}
-		groups[key].members = append(groups[key].members, r)
 	}
-	lost := map[string]bool{}
-	for key, g := range groups {
+	lost := map[groupID]bool{}
+	for id, g := range c.groups {
 		if !slices.ContainsFunc(g.members, isDropped) {
 			continue
 		}
 		changed = true
 		if !slices.ContainsFunc(g.members, stays) {
 			if g.kind == "SUBTITLES" || g.kind == "CLOSED-CAPTIONS" {
-				lost[key] = true
+				lost[id] = true
 				continue
 			}
 			g.spare()
@@ -72,7 +80,7 @@ func (c *catalogue) askRenditions() (changed bool) {
 func isDropped(s *stream) bool { return s.dropped }
 func stays(s *stream) bool     { return !s.dropped }
 
-func isYes(s *stream, attr string) bool { return s.attrs[attr] == "YES" }
+func isYes(s *stream, attr string) bool { return s.attrs.get(attr) == "YES" }
 
 // spare brings a rendition back: variants that have no sound without it are worse than one too many.
 func (g *group) spare() {
@@ -105,23 +113,23 @@ func (c *catalogue) promote(g *group) {
 	}
 	if was && !is {
 		c.setAttr(next, "DEFAULT", "YES")
-		if next.attrs["AUTOSELECT"] == "NO" {
+		if next.attrs.get("AUTOSELECT") == "NO" {
 			c.setAttr(next, "AUTOSELECT", "YES")
 		}
 	}
 }
 
 // forget takes out of a variant what it says of groups that are gone.
-func (c *catalogue) forget(v *stream, lost map[string]bool) {
+func (c *catalogue) forget(v *stream, lost map[groupID]bool) {
 	var names []string
 	for _, kind := range []string{"SUBTITLES", "CLOSED-CAPTIONS"} {
-		if id, ok := v.attrs[kind]; ok && lost[kind+" "+id] {
+		if id, ok := v.attrs.lookup(kind); ok && lost[groupID{kind, id}] {
 			names = append(names, kind)
 		}
 	}
 	c.removeAttrs(v, names)
 	captions := slices.Contains(names, "SUBTITLES")
-	if codecs, ok := v.attrs["CODECS"]; ok && captions {
+	if codecs, ok := v.attrs.lookup("CODECS"); ok && captions {
 		kept := slices.DeleteFunc(strings.Split(codecs, ","), func(codec string) bool {
 			codec, _, _ = strings.Cut(strings.TrimSpace(codec), ".")
 			return codec == "wvtt" || codec == "stpp"
@@ -166,8 +174,10 @@ func (c *catalogue) removeAttrs(s *stream, names []string) {
 // alternativesLeft are the renditions that a variant may choose from.
 func (c *catalogue) alternativesLeft(v *stream) (all []*m3u8.Alternative) {
 	for _, attr := range groupAttrs {
-		if id, ok := v.attrs[attr]; ok {
-			all = append(all, c.groups[attr+" "+id]...)
+		if id, ok := v.attrs.lookup(attr); ok {
+			if g := c.groups[groupID{attr, id}]; g != nil {
+				all = append(all, g.offers...)
+			}
 		}
 	}
 	return slices.Clip(all)

@@ -154,7 +154,7 @@ func (rw *Rewriter) run(st *state, p pass, dst, playlist []byte) ([]byte, error)
 	st.open(rw, p)
 	st.begin(playlist, p.base)
 	if (rw.Hints || rw.Guides) && (p.piece != entire || isList(playlist)) {
-		st.list, st.segment = true, ""
+		st.list, st.usual, st.segment = true, "", ""
 	}
 	if rw.Variant != nil || rw.Rendition != nil {
 		if bytes.Contains(playlist, []byte("#"+streamInf.name+":")) {
@@ -166,9 +166,7 @@ func (rw *Rewriter) run(st *state, p pass, dst, playlist []byte) ([]byte, error)
 		if err != nil {
 			return dst, err
 		}
-		segment := st.segment // the same in all states of the playlist, whatever is cut off
 		st.restart(cut)
-		st.segment = segment
 	}
 	if st.plan.prepare(rw, &st.base); st.list {
 		st.plan.mapper = nil

@@ -31,7 +31,8 @@ type state struct {
 	*Rewriter             // nil for Refs
 	alike     AlikeSigner // the Rewriter's, if it is one
 	kinds     KindMapper  // the Rewriter's, if it is one
-	segment   string      // the extension of the segments that come next, for that
+	usual     string      // the extension of segments, for that: the same whatever of the playlist is left
+	segment   string      // of those that come next
 	hinted    HintMapper  // the Rewriter's, if it is one
 	hints     http.Header // what the list says about requests for the current reference
 	list      bool        // it is an IPTV list, and is read as one
@@ -77,6 +78,9 @@ func (st *state) begin(playlist []byte, base string) {
 	st.given = given{url: base, vouched: st.Rewriter != nil && signsVariables(st.Sign)}
 	st.public.given, st.public.asked = given{}, false
 	st.list, st.hints = false, nil
+	if st.usual = ""; st.kinds != nil {
+		st.usual = segmentExtension(playlist)
+	}
 	st.restart(playlist)
 	st.report = carriedBy(base)
 	st.pruned = false
@@ -93,9 +97,7 @@ func (st *state) restart(playlist []byte) {
 	st.resetScan(&st.scan)
 	st.scan.pace = &st.pace
 	st.vars.reset(&st.given, len(playlist))
-	if st.kinds != nil && !st.list {
-		st.segment = segmentExtension(playlist)
-	}
+	st.segment = st.usual
 }
 
 // resetScan begins with what is at hand. Only a document as a whole, or its first piece, may have text before the playlist.

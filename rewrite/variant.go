@@ -13,26 +13,28 @@ type span struct{ start, end int }
 
 // stream is a variant, an I-frame variant, or a rendition, with the lines that it consists of.
 type stream struct {
-	lines       []span
-	list        span              // of its attributes
-	attrs       map[string]string // the values without quotes, variables substituted
-	rating      *m3u8.Variant     // nil: a rendition, or what could not be understood
+	line, uri   span // its lines; one whose URI is an attribute has no second
+	list        span // of its attributes
+	attrs       attributes
+	rating      *m3u8.Variant     // nil: a rendition, or one more than are looked at
 	alternative *m3u8.Alternative // nil: no rendition, or not understood
+	group       *group            // of a rendition
 	excess      bool              // one more than are looked at
 	dropped     bool
 }
 
 // filter returns the multivariant playlist without the variants that the hook refuses and without what belonged to them alone.
 func (st *state) filter(playlist []byte) []byte {
-	c := &catalogue{state: st, left: maxAttributes}
+	c := &catalogue{state: st, groups: map[groupID]*group{}, left: maxAttributes}
 	c.collect()
 	if !c.decide() {
 		return playlist
 	}
 	for _, s := range slices.Concat(c.variants, c.iframes, c.renditions) {
 		if s.dropped {
-			for _, line := range s.lines {
-				c.edits = append(c.edits, edit{span: line})
+			c.edits = append(c.edits, edit{span: s.line})
+			if s.uri.end > 0 {
+				c.edits = append(c.edits, edit{span: s.uri})
 			}
 		}
 	}
@@ -43,11 +45,12 @@ func (st *state) filter(playlist []byte) []byte {
 type catalogue struct {
 	*state
 	variants, iframes, renditions []*stream
-	groups                        map[string][]*m3u8.Alternative // by type and group, of those that stay
+	groups                        map[groupID]*group
 	edits                         []edit
 
-	buf  []byte // values of attributes
-	left int    // bytes that variables may still add to them
+	room []stream // for those to come
+	buf  []byte   // a value
+	left int      // bytes that variables may still add to them
 }
 
 // collect goes over the lines.
@@ -75,15 +78,16 @@ func (c *catalogue) collect() {
 			attrs := span{start + len(name) + 1, end}
 			switch string(name[1:]) {
 			case streamInf.name:
-				open = &stream{lines: []span{whole}, list: attrs, attrs: c.attributes(attrs, len(c.variants))}
+				open = c.stream(whole, attrs, len(c.variants))
 			case iframeTag.name:
-				v := &stream{lines: []span{whole}, list: attrs, attrs: c.attributes(attrs, len(c.iframes))}
+				v := c.stream(whole, attrs, len(c.iframes))
 				if v.excess = len(c.iframes) >= maxStreams; !v.excess {
-					v.rating = typed(iframeTag.name, v.attrs, "")
+					v.rating = typedVariant(v.attrs, "")
+					v.rating.Iframe = true
 				}
 				c.iframes = append(c.iframes, c.located(v))
 			case mediaTag.name:
-				c.addRendition(&stream{lines: []span{whole}, list: attrs, attrs: c.attributes(attrs, len(c.renditions))})
+				c.addRendition(c.stream(whole, attrs, len(c.renditions)))
 			case defineTag.name:
 				c.vars.define(s.src, &token{start: attrs.start, end: end})
 			}
@@ -93,11 +97,9 @@ func (c *catalogue) collect() {
 
 // listAlternatives tells each variant what it may choose from.
 func (c *catalogue) listAlternatives() {
-	c.groups = map[string][]*m3u8.Alternative{}
 	for _, r := range c.renditions {
 		if r.alternative != nil && !r.dropped {
-			key := r.attrs["TYPE"] + " " + r.attrs["GROUP-ID"]
-			c.groups[key] = append(c.groups[key], r.alternative)
+			r.group.offers = append(r.group.offers, r.alternative)
 		}
 	}
 	left := maxAlternatives
@@ -110,7 +112,7 @@ func (c *catalogue) listAlternatives() {
 }
 
 // maxAlternatives limits how often renditions are listed, as each of many variants may refer to each of many.
-const maxAlternatives = 1 << 17
+const maxAlternatives = 1 << 15
 
 // maxStreams limits how many variants the hook is asked about; those behind them go. Each has to be understood, which takes
 // hundreds of times as long as to read it. maxAttributes limits the bytes of one.
@@ -120,10 +122,10 @@ const (
 )
 
 func (c *catalogue) closeVariant(v *stream, line span, t token) {
-	v.lines = append(v.lines, line)
+	v.uri = line
 	if v.excess = len(c.variants) >= maxStreams; !v.excess {
 		uri, _ := c.substitute(&t)
-		v.rating = typed(streamInf.name, v.attrs, string(uri))
+		v.rating = typedVariant(v.attrs, string(uri))
 	}
 	c.variants = append(c.variants, c.located(v))
 }
@@ -131,37 +133,52 @@ func (c *catalogue) closeVariant(v *stream, line span, t token) {
 // located makes the URI of a variant absolute.
 func (c *catalogue) located(v *stream) *stream {
 	if v.rating != nil && v.rating.URI != "" {
-		v.rating.URI = string(c.base.appendResolved(nil, []byte(v.rating.URI)))
+		c.buf = c.base.appendResolved(c.buf[:0], []byte(v.rating.URI))
+		v.rating.URI = string(c.buf)
 	}
 	return v
 }
 
-// attributes are those of one of many streams, which has so many before it.
-func (c *catalogue) attributes(at span, before int) map[string]string {
-	c.pace.soon() // to understand them takes as long as to rewrite hundreds of lines
-	values := map[string]string{}
-	if at.end-at.start > maxAttributes || before >= maxStreams {
-		return values
+// stream makes room for one of many, which has so many before it.
+func (c *catalogue) stream(line, list span, before int) *stream {
+	if len(c.room) == 0 {
+		c.room = make([]stream, min(before+1, 64))
 	}
+	s := &c.room[0]
+	c.room = c.room[1:]
+	*s = stream{line: line, list: list, attrs: c.attributes(list, before)}
+	return s
+}
+
+// attributes are those of one of many streams, which has so many before it.
+func (c *catalogue) attributes(at span, before int) (all attributes) {
+	if at.end-at.start > maxAttributes || before >= maxStreams {
+		return nil
+	}
+	text := string(c.src[at.start:at.end])
 	list := attrList{src: c.src, pos: at.start, end: at.end}
+	all = make(attributes, 0, min(bytes.Count(c.src[at.start:at.end], comma)+1, 16))
 	for list.next() {
-		value := list.value()
+		name, value := text[list.nameFrom-at.start:list.nameTo-at.start], text[list.from-at.start:list.to-at.start]
 		if list.quoted {
 			value = c.expanded(value)
 		}
-		values[string(list.name())] = string(value)
+		if isLookedAt(name) {
+			all = all.set(name, value)
+		}
 	}
-	return values
+	return all
 }
 
+var comma = []byte{','}
+
 // expanded is the value of an attribute with its variables replaced, as far as that does not make much of it.
-func (c *catalogue) expanded(value []byte) []byte {
-	if !hasVariable(value) {
+func (c *catalogue) expanded(value string) string {
+	if strings.IndexByte(value, '{') < 0 || !hasVariable([]byte(value)) {
 		return value
 	}
-	start := len(c.buf)
-	c.buf, _ = c.vars.expand(c.buf, value, &c.left)
-	return c.buf[start:]
+	c.buf, _ = c.vars.expand(c.buf[:0], []byte(value), &c.left)
+	return string(c.buf)
 }
 
 // groupAttrs are the attributes by which a variant refers to renditions, each named after the TYPE of those.
@@ -170,62 +187,9 @@ var groupAttrs = []string{"AUDIO", "VIDEO", "SUBTITLES", "CLOSED-CAPTIONS"}
 func (c *catalogue) addRendition(r *stream) {
 	if len(c.renditions) < maxStreams {
 		r.alternative = typedRendition(r.attrs)
+		c.join(r)
 	}
 	c.renditions = append(c.renditions, r)
-}
-
-// typed is the typed view of one variant. It is made from that variant alone, so that no other can spoil it; nil means
-// that it cannot be made.
-func typed(tag string, attrs map[string]string, uri string) *m3u8.Variant {
-	master := decoded("#" + tag + ":" + attributeList(attrs) + "\n" + uri + "\n")
-	if master == nil || len(master.Variants) != 1 {
-		return nil
-	}
-	return master.Variants[0]
-}
-
-func typedRendition(attrs map[string]string) *m3u8.Alternative {
-	group := `BANDWIDTH=1,AUDIO="g",VIDEO="g",SUBTITLES="g",CLOSED-CAPTIONS="g"`
-	id := attrs["GROUP-ID"]
-	group = strings.ReplaceAll(group, `"g"`, `"`+id+`"`)
-	master := decoded("#EXT-X-MEDIA:" + attributeList(attrs) + "\n#EXT-X-STREAM-INF:" + group + "\nx\n")
-	if master == nil || len(master.Variants) != 1 || len(master.Variants[0].Alternatives) != 1 {
-		return nil
-	}
-	return master.Variants[0].Alternatives[0]
-}
-
-// decoded reads a multivariant playlist; nil: it cannot be read. The decoder can panic on what it does not expect.
-func decoded(lines string) (master *m3u8.MasterPlaylist) {
-	defer func() {
-		if recover() != nil {
-			master = nil
-		}
-	}()
-	p, _, err := m3u8.DecodeFrom(strings.NewReader("#EXTM3U\n"+lines), false)
-	if err != nil {
-		return nil
-	}
-	master, _ = p.(*m3u8.MasterPlaylist)
-	return master
-}
-
-// unquotedAttrs are the attributes of variants and renditions whose values stand without quotes.
-var unquotedAttrs = []string{
-	"BANDWIDTH", "AVERAGE-BANDWIDTH", "SCORE", "RESOLUTION", "FRAME-RATE", "HDCP-LEVEL", "VIDEO-RANGE", "PROGRAM-ID",
-	"TYPE", "DEFAULT", "AUTOSELECT", "FORCED", "BIT-DEPTH", "SAMPLE-RATE",
-}
-
-func attributeList(attrs map[string]string) string {
-	var list []string
-	for name, value := range attrs {
-		if !slices.Contains(unquotedAttrs, name) && (name != "CLOSED-CAPTIONS" || value != "NONE") {
-			value = `"` + value + `"`
-		}
-		list = append(list, name+"="+value)
-	}
-	slices.Sort(list)
-	return strings.Join(list, ",")
 }
 
 // decide marks what is to be dropped, and tells whether there is anything.
@@ -246,13 +210,13 @@ func (c *catalogue) decide() bool {
 	for _, attr := range []string{"RESOLUTION", "VIDEO", "PATHWAY-ID"} {
 		orphaned := c.orphans(attr)
 		for _, v := range c.iframes {
-			v.dropped = v.dropped || orphaned[v.attrs[attr]]
+			v.dropped = v.dropped || orphaned[v.attrs.get(attr)]
 		}
 	}
 	for _, attr := range groupAttrs {
 		orphaned := c.orphans(attr)
 		for _, r := range c.renditions {
-			r.dropped = r.dropped || r.attrs["TYPE"] == attr && orphaned[r.attrs["GROUP-ID"]]
+			r.dropped = r.dropped || r.attrs.get("TYPE") == attr && orphaned[r.attrs.get("GROUP-ID")]
 		}
 	}
 	return true
@@ -290,7 +254,7 @@ func (c *catalogue) spareOne() {
 func (c *catalogue) orphans(attr string) map[string]bool {
 	orphans := map[string]bool{}
 	for _, v := range c.variants {
-		value, ok := v.attrs[attr]
+		value, ok := v.attrs.lookup(attr)
 		if !ok {
 			continue
 		}

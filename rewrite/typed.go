@@ -1,0 +1,148 @@
+package rewrite
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/Eyevinn/hls-m3u8/m3u8"
+)
+
+// attribute is one of a stream, its value without quotes and with variables substituted.
+type attribute struct{ name, value string }
+
+// attributes are those of a stream that are looked at. Of several with one name, the last is there.
+type attributes []attribute
+
+func (a attributes) lookup(name string) (value string, ok bool) {
+	for i := range a {
+		if a[i].name == name {
+			return a[i].value, true
+		}
+	}
+	return "", false
+}
+
+func (a attributes) get(name string) string {
+	value, _ := a.lookup(name)
+	return value
+}
+
+func (a attributes) set(name, value string) attributes {
+	for i := range a {
+		if a[i].name == name {
+			a[i].value = value
+			return a
+		}
+	}
+	return append(a, attribute{name, value})
+}
+
+// isLookedAt knows the attributes of which something is made here: a list may have any number of others.
+func isLookedAt(name string) bool {
+	switch name {
+	case "BANDWIDTH", "AVERAGE-BANDWIDTH", "SCORE", "CODECS", "SUPPLEMENTAL-CODECS", "RESOLUTION", "FRAME-RATE", "HDCP-LEVEL", "ALLOWED-CPC",
+		"VIDEO-RANGE", "REQ-VIDEO-LAYOUT", "STABLE-VARIANT-ID", "AUDIO", "VIDEO", "SUBTITLES", "CLOSED-CAPTIONS", "PATHWAY-ID", "URI", "NAME",
+		"PROGRAM-ID", "TYPE", "GROUP-ID", "LANGUAGE", "ASSOC-LANGUAGE", "STABLE-RENDITION-ID", "DEFAULT", "AUTOSELECT", "FORCED",
+		"INSTREAM-ID", "BIT-DEPTH", "SAMPLE-RATE", "CHARACTERISTICS", "CHANNELS":
+		return true
+	}
+	return false
+}
+
+// typedVariant is what hls-m3u8 makes of these attributes and a line with a URI, if there is one. To let it do so for each line
+// takes ten times as long.
+func typedVariant(attrs attributes, uri string) *m3u8.Variant {
+	if uri == "" {
+		uri = attrs.get("URI")
+	}
+	v := &m3u8.Variant{URI: uri, VariantParams: m3u8.VariantParams{
+		Bandwidth:          uint32(integer(attrs.get("BANDWIDTH"))),
+		AverageBandwidth:   uint32(integer(attrs.get("AVERAGE-BANDWIDTH"))),
+		Score:              decimal(attrs.get("SCORE")),
+		Codecs:             attrs.get("CODECS"),
+		SupplementalCodecs: attrs.get("SUPPLEMENTAL-CODECS"),
+		Resolution:         attrs.get("RESOLUTION"),
+		FrameRate:          decimal(attrs.get("FRAME-RATE")),
+		HDCPLevel:          attrs.get("HDCP-LEVEL"),
+		AllowedCPC:         attrs.get("ALLOWED-CPC"),
+		VideoRange:         attrs.get("VIDEO-RANGE"),
+		ReqVideoLayout:     attrs.get("REQ-VIDEO-LAYOUT"),
+		StableVariantId:    attrs.get("STABLE-VARIANT-ID"),
+		Audio:              attrs.get("AUDIO"),
+		Video:              attrs.get("VIDEO"),
+		Subtitles:          attrs.get("SUBTITLES"),
+		Captions:           attrs.get("CLOSED-CAPTIONS"),
+		PathwayId:          attrs.get("PATHWAY-ID"),
+		Name:               attrs.get("NAME"),
+	}}
+	if id, ok := attrs.lookup("PROGRAM-ID"); ok {
+		n := integer(id)
+		v.ProgramId = &n
+	}
+	return v
+}
+
+// integer reads a number as far as hls-m3u8 does: 0 if it is none, the nearest if it is too large.
+func integer(text string) int {
+	if text == "" {
+		return 0
+	}
+	n, _ := strconv.Atoi(text)
+	return n
+}
+
+// decimal is integer for a fraction.
+func decimal(text string) float64 {
+	if text == "" {
+		return 0
+	}
+	n, _ := strconv.ParseFloat(text, 64)
+	return n
+}
+
+// typedRendition is what hls-m3u8 makes of the attributes of an EXT-X-MEDIA that a variant refers to; nil: nothing.
+func typedRendition(attrs attributes) *m3u8.Alternative {
+	get := func(name string) string { return strings.Trim(attrs.get(name), ` "`) }
+	isYes := func(name string) bool { return strings.ToUpper(get(name)) == "YES" }
+	a := &m3u8.Alternative{
+		Type:              get("TYPE"),
+		URI:               get("URI"),
+		GroupId:           get("GROUP-ID"),
+		Language:          get("LANGUAGE"),
+		AssocLanguage:     get("ASSOC-LANGUAGE"),
+		Name:              get("NAME"),
+		StableRenditionId: get("STABLE-RENDITION-ID"),
+		Default:           isYes("DEFAULT"),
+		Autoselect:        isYes("AUTOSELECT"),
+		Forced:            isYes("FORCED"),
+		InstreamId:        get("INSTREAM-ID"),
+		Characteristics:   get("CHARACTERISTICS"),
+	}
+	valid := slices.Contains(groupAttrs, a.Type) && a.GroupId != "" && a.GroupId == attrs.get("GROUP-ID")
+	for _, name := range []string{"BIT-DEPTH", "SAMPLE-RATE", "CHANNELS"} {
+		if _, ok := attrs.lookup(name); !ok {
+			continue
+		}
+		amount, kinds, _ := strings.Cut(get(name), "/")
+		n, err := strconv.Atoi(amount)
+		valid = valid && err == nil
+		switch name {
+		case "BIT-DEPTH":
+			a.BitDepth, valid = byte(n), valid && amount == get(name)
+		case "SAMPLE-RATE":
+			a.SampleRate, valid = uint32(n), valid && amount == get(name)
+		default:
+			spatial, usage, has := strings.Cut(kinds, "/")
+			a.Channels = &m3u8.Channels{Amount: n, SpatialAudioIdentifiers: spatial}
+			if has && !strings.Contains(usage, "/") {
+				a.Channels.ChannelUsageIndicators = usage
+				valid = valid && spatial != ""
+			}
+		}
+	}
+	if !valid {
+		return nil
+	}
+	return a
+}
