@@ -58,10 +58,7 @@ func (a *Audience) serve(next http.Handler, w http.ResponseWriter, r *http.Reque
 		a.serveLogged(next, out, r, &who, now)
 		return
 	}
-	returned := false
-	defer func() { a.finish(out, returned) }()
-	next.ServeHTTP(out, r)
-	returned = true
+	a.pass(next, out, r)
 }
 
 // servePage is for names of pages, scripts and style sheets. Where a name leads to nothing, as with a rewrite.Query, a viewer may
@@ -77,9 +74,14 @@ func (a *Audience) servePage(next http.Handler, w http.ResponseWriter, r *http.R
 		a.serveLogged(next, out, r, &who, a.clock())
 		return
 	}
+	a.pass(next, out, r)
+}
+
+// pass lets next answer, and ends the count.
+func (a *Audience) pass(next http.Handler, w *writer, r *http.Request) {
 	returned := false
-	defer func() { a.finish(out, returned) }()
-	next.ServeHTTP(out, r)
+	defer func() { a.finish(w, returned) }()
+	next.ServeHTTP(w, r)
 	returned = true
 }
 
