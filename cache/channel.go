@@ -220,6 +220,9 @@ func (t *Transport) notice(o *flight, e *Entry, list hls.Info) {
 	var hints []string
 	v.keys, hints = t.namesOf(o.req, e)
 	t.channels.note(v.keys, hints)
+	if t.leads() {
+		t.outline(o, e, list)
+	}
 	if !e.Live {
 		return
 	}

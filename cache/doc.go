@@ -37,8 +37,24 @@
 //
 // What was purged, given up or displaced by a later answer is barred: it is never stored (purge.go).
 //
+// # What is fetched ahead
+//
+// With [Transport.Ahead], a request for a segment that is there, or has come, leads to the next segments of its playlist (ahead.go,
+// outline.go): those behind it, or behind the one that the player names (nor and nrr of CMCD, CTA-5004), and the sections that they need.
+// Where parts are asked for, parts are fetched, but none that is only hinted at. A new version of a live playlist leads on from the newest
+// that was asked for within three target durations. When nobody asks for more, no more is fetched.
+//
+// A segment is asked for with the fields and the link of the viewer who was last, and only if its key is that of the viewer's own next
+// request: on the same scheme, host and port, and named by a playlist that this link has led to. What a viewer says chooses among
+// those. Of a byte range of a body that is kept in slices, its slices are fetched. Keys, gaps and playlists never are. What cannot be
+// shared or kept, or is not 200, is not kept, and ends it for this playlist for 10 s. Each segment is tried once a minute at most. The next
+// one waits until the one before it has come, or for half a second where the origin has not begun to answer.
+//
+// At most a quarter of MaxFills (or of 1024) is fetched ahead at a time, and a sixteenth of it from one host; viewers are refused for
+// none of that. What playlists name is known from their answers since the process began, of up to 8192 segments of each, and in 16 MiB.
+//
 // # Locks
 //
-// Transport.mu comes first, then the lock of a body, then that of a Memory; channels.mu is taken alone. No hook and no Store is called
+// Transport.mu comes first, then the lock of a body, then that of a Memory; channels.mu and ahead.mu are taken alone. No hook and no Store is called
 // under any of them, but for the match of a [Purger].
 package cache

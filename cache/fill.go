@@ -75,6 +75,9 @@ func newFill(o *flight, resp *http.Response) (*fill, bool) {
 		keep:  o.t.Store != nil && (isSlice || keepable(resp, c) || o.leadsToMedia(resp)) && !streamed(resp),
 		pause: o.t.pause(o.req.Context()), aged: resp.Header["Age"] != nil || resp.Header[rules.ExactAge] != nil,
 	}
+	if o.early && !isSlice && resp.StatusCode != http.StatusOK {
+		f.keep = false // what is not there yet may be when a viewer asks
+	}
 	f.list = hls.IsPlaylist(resp.Header.Get("Content-Type"), o.req.URL.Path)
 	f.air = f.newBroadcast()
 	f.silent.Store(int64(f.wait))
@@ -125,6 +128,9 @@ func (f *fill) settle() {
 	if !f.settled {
 		f.settled = true
 		f.t.filling--
+		if f.o.early {
+			f.t.earlyFills--
+		}
 	}
 }
 
@@ -191,6 +197,9 @@ func (f *fill) store(last int) bool {
 	}
 	f.t.count.stored.Add(1)
 	f.t.watch(f.o.req, &whole)
+	if f.t.leads() {
+		f.t.came(f.o)
+	}
 	return true
 }
 

@@ -22,6 +22,7 @@ type flight struct {
 	asked        time.Time
 	asks         bool        // req asks whether kept still holds
 	anonymous    bool        // req tells nothing of its viewer
+	early        bool        // no viewer has asked for it yet
 	barred       atomic.Bool // what comes is not stored: it was purged, given up, or displaced by a later answer
 
 	// Below Transport.mu.
@@ -68,7 +69,7 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 			t.mu.Unlock()
 			return t.passAlone(r)
 		}
-		if len(t.flights)+t.filling >= t.maxFills() {
+		if t.isFull() {
 			t.mu.Unlock()
 			t.count.errors.Add(1)
 			return nil, &fault{reason: ErrBusy}
@@ -98,6 +99,9 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 		return nil, context.Cause(r.Context())
 	}
 }
+
+// isFull tells whether viewers have all the places there are. The caller holds Transport.mu.
+func (t *Transport) isFull() bool { return len(t.flights)+t.filling-t.earlyFills >= t.maxFills() }
 
 // newFlight lists a flight that asks with the request of r. The caller holds Transport.mu.
 func (t *Transport) newFlight(r *http.Request, have lookupResult) *flight {
@@ -302,6 +306,9 @@ func (o *flight) land(out outcome) outcome {
 	if f := out.fill; f != nil {
 		o.fill, f.shares = f, o.waiters
 		t.filling++
+		if o.early {
+			t.earlyFills++
+		}
 		if !o.barred.Load() {
 			f.enlist()
 		}
@@ -316,6 +323,9 @@ func (o *flight) land(out outcome) outcome {
 func (o *flight) delist() {
 	if o.t.flights[o.key] == o {
 		delete(o.t.flights, o.key)
+		if o.early {
+			o.t.earlyFills--
+		}
 		o.t.group.Forget(o.key)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
@@ -34,6 +35,9 @@ func (o *flight) confirmed(resp *http.Response) outcome {
 	stored := err == nil && e.TTL >= 0 && o.store(e) == nil
 	t.count.revalidations.Add(1)
 	out := o.land(outcome{entry: e, how: statusConfirmed})
+	if stored && t.leads() {
+		t.came(o)
+	}
 	o.report(Fill{Status: http.StatusNotModified, Stored: stored})
 	return out
 }
@@ -57,7 +61,7 @@ func (o *flight) rescued(status int) (out outcome, ok bool) {
 // renew asks the origin in the background for what was just served stale, unless somebody does already.
 func (t *Transport) renew(r *http.Request, have lookupResult) {
 	t.mu.Lock()
-	if t.flights[have.key] != nil || t.fills[have.key] != nil || len(t.flights)+t.filling >= t.maxFills() ||
+	if t.flights[have.key] != nil || t.fills[have.key] != nil || t.isFull() ||
 		t.failing.has(have.key, time.Now(), failingFor) {
 		t.mu.Unlock()
 		return
@@ -85,6 +89,7 @@ func (t *Transport) renew(r *http.Request, have lookupResult) {
 func (f *fill) toStore(ctx context.Context) {
 	v := &viewer{ctx: ctx}
 	f.show(v, 0, math.MaxInt64, true)
+	v.sent = new(atomic.Uint64) // to nobody
 	defer v.Close()
 	_ = v.readOut()
 }

@@ -16,6 +16,9 @@ type Stats struct {
 	FillBytes   uint64 // body bytes given to viewers from running fills
 	OriginBytes uint64 // body bytes that fills read from the origin
 
+	Prefetched     uint64 // segments that were fetched before a viewer asked for them, for Transport.Ahead
+	PrefetchedUsed uint64 // those of them that a viewer has asked for since
+
 	Fills     int    // answers being fetched now, from the question to the last byte
 	Stored    uint64 // entries put into the Store
 	Abandoned uint64 // fills stopped because everybody had left
@@ -29,6 +32,7 @@ type counters struct {
 	revalidations, stale               atomic.Uint64
 	storeBytes, fillBytes, originBytes atomic.Uint64
 	stored, abandoned, errors          atomic.Uint64
+	prefetched, prefetchedUsed         atomic.Uint64
 }
 
 // Stats returns the counters as they are now. It may be called at any time.
@@ -38,6 +42,7 @@ func (t *Transport) Stats() Stats {
 		Hits: c.hits.Load(), Misses: c.misses.Load(), Joins: c.joins.Load(), Passed: c.passed.Load(),
 		Revalidations: c.revalidations.Load(), Stale: c.stale.Load(),
 		StoreBytes: c.storeBytes.Load(), FillBytes: c.fillBytes.Load(), OriginBytes: c.originBytes.Load(),
+		Prefetched: c.prefetched.Load(), PrefetchedUsed: c.prefetchedUsed.Load(),
 		Stored: c.stored.Load(), Abandoned: c.abandoned.Load(), Errors: c.errors.Load(),
 	}
 	t.mu.Lock()

@@ -61,6 +61,10 @@ type Transport struct {
 	// is asked about when its encoder begins again; without Refs the cache knows no name in which there are variables (EXT-X-DEFINE) or
 	// that inherits parameters. Nil: the cache looks no further.
 	Refs func(playlist []byte, base string) iter.Seq[string]
+	// Ahead is how many of the next segments of a rendition that is being watched are fetched before they are asked for; where parts
+	// are asked for, parts. The package documentation says what is fetched, and when. Zero or negative: none. It has no effect without a
+	// Store.
+	Ahead int
 	// OnFill is told how each question to the origin ended, but for those whose answers could not be shared. It is called
 	// concurrently, in goroutines of the cache. Nil: nobody is told.
 	OnFill func(Fill)
@@ -79,7 +83,7 @@ type Transport struct {
 	// under the same conditions (stale-while-revalidate). Zero or negative: only where the origin says so.
 	StaleWhileRevalidate time.Duration
 	// MaxFills is how many answers may be fetched at a time; a request that would need one more fails with ErrBusy.
-	// Zero: 1024. Negative: no limit.
+	// What is fetched ahead takes none of these places from viewers. Zero: 1024. Negative: no limit.
 	MaxFills int
 	// MinRate is the lowest average rate, in bytes a second, at which a body of declared length may arrive. It is checked
 	// after a minute of waiting; below it the fill fails with ErrIdle. It stops an origin that drips a byte now and then.
@@ -117,12 +121,14 @@ type Transport struct {
 	ownPool     sync.Once
 	heap        *body.Pool // of running fills, where the Store is no Memory
 	channels    channels
+	ahead       ahead
 
 	mu          sync.Mutex
 	flights     map[string]*flight // by key: the question was asked, there is no answer yet
 	fills       map[string]*fill   // by key: running, and open to joiners
 	orphans     map[string]int     // by host: flights that nobody waits for
 	filling     int                // fills that run, those closed to joiners included
+	earlyFills  int                // those of flights and of filling that no viewer has begun
 	unshareable keySet             // keys whose answers proved impossible to share
 	failing     keySet             // keys for which the origin failed while there was something stale to serve
 }
@@ -151,8 +157,12 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch {
 	case have.entry == nil:
 	case t.isFresh(r, have.entry):
+		is := have.entry.Status == http.StatusOK
 		if resp := t.serve(r, have, statusHit); resp != nil {
 			t.count.hits.Add(1)
+			if t.leads() && is {
+				t.lead(r, have.primary, true)
+			}
 			return resp, nil
 		}
 	case t.mayWait(have):
@@ -166,8 +176,18 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	// A HEAD costs the origin less than the whole body would.
 	alone := have.entry == nil && r.Method == http.MethodHead || t.isUnshareable(have.key)
-	return t.join(r, have, !alone)
+	if !t.leads() {
+		return t.join(r, have, !alone)
+	}
+	t.lead(r, have.primary, false)
+	resp, err := t.join(r, have, !alone)
+	if err == nil && IsSliced(resp) {
+		t.lead(r, have.primary, true) // each slice is a fill of its own
+	}
+	return resp, err
 }
+
+func (t *Transport) leads() bool { return t.Ahead > 0 && t.Store != nil }
 
 func (t *Transport) base() http.RoundTripper {
 	if t.Base == nil {

@@ -24,6 +24,7 @@ func (n *Node) tiers(pattern *cache.Transport) {
 	n.edge.OnFill = nil // which is about questions to the origin
 	// The edge's viewers need not wait, whatever the parent does; and two tiers must not be stale one after the other.
 	n.parent.StaleWhileRevalidate = 0
+	n.parent.Ahead = 0 // nor must each tier run ahead of the other
 	n.key = pattern.Key
 	if n.key == nil {
 		n.key = cache.Key

@@ -3,8 +3,9 @@ package rewrite
 import (
 	"bytes"
 	"slices"
-	"strconv"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
 // carried is what segments that are gone say of those that follow.
@@ -48,7 +49,7 @@ func (c *carried) read() {
 		}
 		switch line := c.src[m.start:m.end]; m.scope {
 		case ofRange:
-			length, from = parseRange(valueOf(line))
+			length, from = hls.ByteRange(valueOf(line))
 		case ofPart:
 			c.part(line)
 		case ofDiscontinuity:
@@ -128,7 +129,7 @@ func (c *carried) endOf(uri []byte) int64 {
 // part takes in where the byte range of a part ends.
 func (c *carried) part(line []byte) {
 	at, uri := partRange(attrList{src: line, pos: min(len("#EXT-X-PART:"), len(line)), end: len(line)})
-	length, from := parseRange(line[at.start:at.end])
+	length, from := hls.ByteRange(line[at.start:at.end])
 	if length < 0 {
 		return
 	}
@@ -218,19 +219,6 @@ func sameKeys(a, b []heldKey) bool {
 	return len(a) == len(b) && !slices.ContainsFunc(a, func(k heldKey) bool {
 		return !slices.ContainsFunc(b, func(l heldKey) bool { return bytes.Equal(k.line, l.line) })
 	})
-}
-
-// parseRange reads "length@offset"; -1: not there.
-func parseRange(text []byte) (length, offset int64) {
-	n, o, _ := bytes.Cut(bytes.Trim(text, "\" \t"), []byte{'@'})
-	length, offset = -1, -1
-	if v, err := strconv.ParseInt(string(n), 10, 53); err == nil && v >= 0 {
-		length = v
-	}
-	if v, err := strconv.ParseInt(string(o), 10, 53); err == nil && v >= 0 {
-		offset = v
-	}
-	return length, offset
 }
 
 func parseDate(text string) (time.Time, bool) {

@@ -56,6 +56,29 @@ func TestReadOfWhatIsMalformed(t *testing.T) {
 	require.Equal(t, `a%2`, d.Session.String())
 }
 
+func TestNext(t *testing.T) {
+	for text, want := range map[string][2]string{
+		`nor="..%2F300kbps%2Ftrack.m4v",nrr="12323-48763"`: {"../300kbps/track.m4v", "12323-48763"},
+		`bl=1,nor="a,b.ts",su`:                             {"a,b.ts"},
+		`nor=bare.ts`:                                      {"bare.ts"},
+		`nor="100%.ts"`:                                    {"100%.ts"},
+		`nor=("a.ts";r="1-2" "b.ts")`:                      {"a.ts"},
+		`nrr="-5"`:                                         {"", "-5"},
+		`nor`:                                              {},
+		`nor="`:                                            {},
+		`minor="x",nork="y",bl=5`:                          {},
+		``:                                                 {},
+		strings.Repeat("x,", 1500) + `nor="late"`: {},
+	} {
+		r := &http.Request{URL: &url.URL{}, Header: http.Header{"Cmcd-Request": {text}}}
+		object, part := cmcd.Next(r)
+		require.Equal(t, want, [2]string{object, part}, "%.60s", text)
+		r = &http.Request{URL: &url.URL{RawQuery: "a=b&CMCD=" + url.QueryEscape(text) + "&c=d"}}
+		object, part = cmcd.Next(r)
+		require.Equal(t, want, [2]string{object, part}, "%.60s in the query", text)
+	}
+}
+
 func TestReadAllocatesNothing(t *testing.T) {
 	r := &http.Request{URL: &url.URL{RawQuery: "CMCD=br%3D3200%2Csid%3D%226e2fb550%22"}, Header: http.Header{"Cmcd-Status": {"bs"}}}
 	require.Zero(t, testing.AllocsPerRun(100, func() {
@@ -68,6 +91,8 @@ func FuzzRead(f *testing.F) {
 	f.Add("CMCD=br%3D3200%2Cbs%2Csid%3D%22x%22", `sid="a\"b",br=(1 2)`)
 	f.Fuzz(func(t *testing.T, query, line string) {
 		d := read(query, http.Header{"Cmcd-Session": {line}})
+		object, part := cmcd.Next(&http.Request{URL: &url.URL{RawQuery: query}, Header: http.Header{"Cmcd-Session": {line}}})
+		require.LessOrEqual(t, len(object)+len(part), 2*cmcd.MaxLength)
 		require.True(t, d.Bitrate >= 0 && d.StartDelay >= 0 && len(d.Session.Bytes()) <= 64)
 	})
 }

@@ -3,12 +3,129 @@ package hls
 import (
 	"bytes"
 	"iter"
+	"strconv"
 )
+
+// Piece is what one line or tag of a media playlist names to be fetched as media.
+type Piece struct {
+	// Ref is the name as it stands there. It may hold variables.
+	Ref  string
+	Kind PieceKind
+	// From is where it begins in what Ref leads to, -1 where that is not known, and Length how long it is; 0: it is the whole.
+	From, Length int64
+	// Gap: the playlist says that it is not there.
+	Gap bool
+}
+
+// PieceKind says what a Piece is.
+type PieceKind uint8
+
+// The kinds of pieces.
+const (
+	OfSegment PieceKind = iota
+	OfPart
+	OfSection // a media initialization section
+	OfHint    // what will be there, and blocks until then
+)
+
+// HasVariables reports whether the name is not known before variables are put in.
+func (p *Piece) HasVariables() bool { return hasVariables(p.Ref) }
+
+func hasVariables[T string | []byte](ref T) bool {
+	for i := 1; i < len(ref); i++ {
+		if ref[i] == '$' && ref[i-1] == '{' {
+			return true
+		}
+	}
+	return false
+}
 
 // Refs lists what a media playlist names to be fetched as media, as it stands there: segments, parts, sections, and what it hints at,
 // of which hint is true. Names that hold variables are left out.
 func Refs(playlist []byte) iter.Seq2[string, bool] {
 	return func(yield func(ref string, hint bool) bool) {
+		for line := range lines(playlist) {
+			if ref, kind, _ := refOf(line); len(ref) > 0 && !hasVariables(ref) && !yield(string(ref), kind == OfHint) {
+				return
+			}
+		}
+	}
+}
+
+// Pieces lists what Refs lists, and what holds variables, with what else is said of it (draft-pantos-hls-rfc8216bis-22 sections 4.4.4
+// and 4.4.5).
+func Pieces(playlist []byte) iter.Seq[Piece] {
+	return func(yield func(Piece) bool) {
+		var ends [OfHint + 1]end // of a kind
+		var next Piece           // the segment that tags are of
+		for line := range lines(playlist) {
+			ref, kind, attrs := refOf(line)
+			if len(ref) == 0 {
+				switch name, value, _ := bytes.Cut(line, []byte(":")); string(name) {
+				case "#EXT-X-BYTERANGE":
+					next.Length, next.From = ByteRange(value)
+				case "#EXT-X-GAP":
+					next.Gap = true
+				}
+				continue
+			}
+			p := Piece{Kind: kind}
+			switch kind {
+			case OfSegment:
+				p, next = next, Piece{}
+			case OfPart, OfSection:
+				if text := quoted(attrs, "BYTERANGE"); text != nil {
+					p.Length, p.From = ByteRange(text)
+				}
+				p.Gap = string(quoted(attrs, "GAP")) == "YES"
+			}
+			p.Ref = string(ref)
+			ends[kind].place(&p)
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// end is where the range of a piece ended: that of the next one of the same resource begins there, if it says nothing else.
+type end struct {
+	ref string
+	at  int64
+}
+
+func (e *end) place(p *Piece) {
+	switch {
+	case p.Length <= 0:
+		p.From, p.Length = 0, 0
+		*e = end{}
+		return
+	case p.From < 0 && p.Kind == OfSection:
+		p.From = 0 // section 4.4.4.5
+	case p.From < 0 && e.ref == p.Ref:
+		p.From = e.at
+	}
+	if *e = (end{}); p.From >= 0 {
+		*e = end{p.Ref, p.From + p.Length}
+	}
+}
+
+// ByteRange reads "length@offset", in quotes or not; -1: not there (section 4.4.4.2).
+func ByteRange(text []byte) (length, offset int64) {
+	n, o, _ := bytes.Cut(bytes.Trim(text, "\" \t"), []byte{'@'})
+	length, offset = -1, -1
+	if v, err := strconv.ParseInt(string(n), 10, 53); err == nil && v >= 0 {
+		length = v
+	}
+	if v, err := strconv.ParseInt(string(o), 10, 53); err == nil && v >= 0 {
+		offset = v
+	}
+	return length, offset
+}
+
+// lines are those of a playlist that have anything on them, without the space around it.
+func lines(playlist []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
 		for len(playlist) > 0 {
 			end := bytes.IndexAny(playlist, "\r\n")
 			line := playlist
@@ -17,30 +134,32 @@ func Refs(playlist []byte) iter.Seq2[string, bool] {
 			} else {
 				playlist = nil
 			}
-			ref, hint := refOf(bytes.TrimSpace(bytes.TrimPrefix(line, []byte(bom))))
-			if len(ref) > 0 && !bytes.Contains(ref, []byte("{$")) && !yield(string(ref), hint) {
+			line = bytes.TrimSpace(bytes.TrimPrefix(line, []byte(bom)))
+			if len(line) > 0 && !yield(line) {
 				return
 			}
 		}
 	}
 }
 
-func refOf(line []byte) (ref []byte, hint bool) {
-	if len(line) == 0 || line[0] != '#' {
-		return line, false
+func refOf(line []byte) (ref []byte, kind PieceKind, attrs []byte) {
+	if line[0] != '#' {
+		return line, OfSegment, nil
 	}
 	name, list, _ := bytes.Cut(line, []byte(":"))
 	switch string(name) {
-	case "#EXT-X-PART", "#EXT-X-MAP":
-		return quoted(list), false
+	case "#EXT-X-PART":
+		return quoted(list, "URI"), OfPart, list
+	case "#EXT-X-MAP":
+		return quoted(list, "URI"), OfSection, list
 	case "#EXT-X-PRELOAD-HINT":
-		return quoted(list), true
+		return quoted(list, "URI"), OfHint, list
 	}
-	return nil, false
+	return nil, OfSegment, nil
 }
 
-// quoted is the value of the attribute URI.
-func quoted(list []byte) []byte {
+// quoted is the value of an attribute, nil where there is none.
+func quoted(list []byte, of string) []byte {
 	for len(list) > 0 {
 		name, rest, ok := bytes.Cut(list, []byte("="))
 		if !ok {
@@ -57,7 +176,7 @@ func quoted(list []byte) []byte {
 		} else {
 			value, list, _ = bytes.Cut(rest, []byte(","))
 		}
-		if string(bytes.TrimSpace(name)) == "URI" {
+		if string(bytes.TrimSpace(name)) == of {
 			return bytes.TrimSpace(value)
 		}
 	}

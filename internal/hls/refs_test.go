@@ -25,11 +25,45 @@ func TestRefs(t *testing.T) {
 	}
 }
 
+func TestPieces(t *testing.T) {
+	const list = "#EXTM3U\n#EXT-X-MAP:URI=\"all\",BYTERANGE=\"9\"\n#EXT-X-BYTERANGE:10@9\n#EXTINF:4,\nall\n#EXTINF:4,\n#EXT-X-BYTERANGE:5 \nall\n" +
+		"#EXT-X-PART:BYTERANGE=\"3@0\",URI=\"p\"\n#EXT-X-PART:BYTERANGE=\"4\",URI=\"p\",GAP=YES\n#EXT-X-BYTERANGE:7\n#EXT-X-GAP\n{$x}\n" +
+		"#EXT-X-BYTERANGE:7\nall\nplain\n#EXT-X-BYTERANGE:x@y\nall\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"p\",BYTERANGE-START=7\n"
+	var all []hls.Piece
+	for p := range hls.Pieces([]byte(list)) {
+		all = append(all, p)
+	}
+	require.Equal(t, []hls.Piece{
+		{Ref: "all", Kind: hls.OfSection, Length: 9},
+		{Ref: "all", From: 9, Length: 10},
+		{Ref: "all", From: 19, Length: 5},
+		{Ref: "p", Kind: hls.OfPart, Length: 3},
+		{Ref: "p", Kind: hls.OfPart, From: 3, Length: 4, Gap: true},
+		{Ref: "{$x}", From: -1, Length: 7, Gap: true},
+		{Ref: "all", From: -1, Length: 7},
+		{Ref: "plain"},
+		{Ref: "all"},
+		{Ref: "p", Kind: hls.OfHint},
+	}, all)
+	for range hls.Pieces([]byte(list)) {
+		break
+	}
+}
+
 func FuzzRefs(f *testing.F) {
 	f.Add([]byte("#EXTM3U\n#EXT-X-MAP:URI=\"a\"\nb"))
 	f.Fuzz(func(t *testing.T, list []byte) {
+		var refs, pieces []string
 		for ref := range hls.Refs(list) {
 			require.NotEmpty(t, ref)
+			refs = append(refs, ref)
 		}
+		for p := range hls.Pieces(list) {
+			require.True(t, p.Length > 0 && p.From >= -1 || p.Length == 0 && p.From == 0, "%+v", p)
+			if !p.HasVariables() {
+				pieces = append(pieces, p.Ref)
+			}
+		}
+		require.Equal(t, refs, pieces)
 	})
 }

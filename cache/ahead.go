@@ -1,0 +1,385 @@
+package cache
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/evict"
+	"github.com/hlsproxy/hlsproxy/internal/cmcd"
+	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/internal/httprange"
+	"github.com/hlsproxy/hlsproxy/internal/maker"
+)
+
+// ahead fetches what viewers are about to ask for: what they asked for is there, and a playlist says what follows it. Nothing else
+// decides what is fetched, and it is fetched as the viewer's next request would be.
+type ahead struct {
+	mu sync.Mutex
+	outlines
+	hosts   map[string]int // by scheme and host: what is being fetched now
+	running int
+}
+
+const (
+	// A share of MaxFills is fetched ahead at a time, and less than that from one host.
+	aheadShare     = 4
+	aheadHostShare = 16
+
+	tryAgainAfter = time.Minute            // a piece
+	pausedFor     = 10 * time.Second       // a playlist of which something could not be had
+	headAwaited   = 500 * time.Millisecond // before the next one is asked for
+	leastWatched  = 10 * time.Second       // a playlist is watched for so long after something of it was asked for, or
+	mostWatched   = time.Minute            // for three target durations, up to this
+)
+
+// errand is a piece to be fetched, as the playlist had it.
+type errand struct {
+	p            *piece
+	key          uint64
+	base         *url.URL
+	ref          string
+	from, length int64
+}
+
+// lead is told what viewers ask for, and fetches what follows it if that is there already. Else it is called again when that has come.
+func (t *Transport) lead(r *http.Request, key string, there bool) {
+	if r.Method == http.MethodHead || r.Header[tierField] != nil {
+		return
+	}
+	a := &t.ahead
+	now := time.Now()
+	names := [2]uint64{1: evict.Hash(key)}
+	if field, ok := httprange.Asked(r); ok {
+		if s, ok := httprange.ParseOne(field); ok && s.First >= 0 {
+			names[0] = nameOf(key, s.First, 1)
+		}
+	}
+	var jump []uint64
+	if object, part := cmcd.Next(r); object != "" || part != "" {
+		if a.known(names) {
+			jump = t.jumps(r, object, part)
+		}
+	}
+	a.mu.Lock()
+	p := a.first(names[:])
+	if p == nil {
+		a.mu.Unlock()
+		return
+	}
+	host := originOf(r.URL)
+	if p.asked = now; p.here && !p.used {
+		p.used = true
+		t.count.prefetchedUsed.Add(1)
+	}
+	p.of.reach(p, host, now)
+	p.jump = a.first(jump)
+	var todo []errand
+	if there || p.here {
+		todo = a.following(p, t.Ahead, now)
+	}
+	a.mu.Unlock()
+	t.start(r, host, todo)
+}
+
+// came is told of what was stored. What was fetched ahead leads on only if a viewer came for it meanwhile.
+func (t *Transport) came(o *flight) {
+	if o.part != nil {
+		return
+	}
+	a, host := &t.ahead, originOf(o.req.URL)
+	var todo []errand
+	a.mu.Lock()
+	if p := a.find(evict.Hash(o.primary)); p != nil && (!o.early || !p.asked.Before(o.asked)) {
+		todo = a.following(p, t.Ahead, time.Now())
+	}
+	a.mu.Unlock()
+	t.start(o.req, host, todo)
+}
+
+// outline takes in a version of a playlist, and fetches what is new behind what viewers have asked for of late.
+func (t *Transport) outline(o *flight, e *Entry, list hls.Info) {
+	l := t.outlineOf(o.req, e, list)
+	if l == nil {
+		return
+	}
+	l.list = evict.Hash(listOf(keyOf(o.primary, e)))
+	a, now := &t.ahead, time.Now()
+	var todo []errand
+	a.mu.Lock()
+	a.outlined(l, strings.Contains(e.URL, "_HLS_skip="))
+	if l.front != nil && now.Sub(l.asked) < min(max(3*list.Target, leastWatched), mostWatched) {
+		todo = a.following(l.front, t.Ahead, now)
+	}
+	host := l.host
+	a.mu.Unlock()
+	t.start(o.req, host, todo)
+}
+
+func (a *ahead) known(names [2]uint64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.first(names[:]) != nil
+}
+
+// first is the first of names that is known.
+func (o *outlines) first(names []uint64) *piece {
+	for _, name := range names {
+		if p := o.find(name); p != nil {
+			return p
+		}
+	}
+	return nil
+}
+
+// jumps are the names, if they are any, of what a player says that it will ask for next.
+func (t *Transport) jumps(r *http.Request, object, part string) (names []uint64) {
+	from := int64(-1)
+	if s, ok := httprange.ParseOne("bytes=" + part); ok && part != "" {
+		from = s.First
+	}
+	u, err := r.URL.Parse(object)
+	if err != nil {
+		return nil
+	}
+	plain := *u
+	plain.RawQuery = "" // a token of the public URL may stand there
+	for _, u := range [...]*url.URL{u, &plain} {
+		u.Fragment = ""
+		key, err := t.key(listed(r, u))
+		if err != nil {
+			return nil
+		}
+		if from >= 0 {
+			names = append(names, nameOf(key, from, 1))
+		}
+		names = append(names, evict.Hash(key))
+	}
+	return names
+}
+
+// reach notes how far viewers are.
+func (l *outline) reach(p *piece, host string, now time.Time) {
+	if p.kind == hls.OfSection {
+		return
+	}
+	if l.front == nil || p.at >= l.front.at || now.Sub(l.asked) > leastWatched {
+		l.front, l.host, l.asked = p, host, now
+	}
+}
+
+// following is what is to be fetched of what follows p, up to n pieces and what they need. The caller holds ahead.mu.
+func (a *ahead) following(p *piece, n int, now time.Time) (todo []errand) {
+	add := func(p *piece) {
+		if p.gap || p.kind == hls.OfHint || now.Sub(p.tried) < tryAgainAfter {
+			return
+		}
+		p.tried, p.here, p.used = now, false, false
+		todo = append(todo, errand{p, p.key, p.of.base, p.ref, p.from, p.length})
+	}
+	next, section := p.next, p.section
+	if p.jump != nil && p.jump != p && p.jump.kind != hls.OfSection {
+		next, p.jump = p.jump, nil
+	}
+	if p.kind == hls.OfSection || now.Sub(p.of.paused) < pausedFor {
+		return nil
+	}
+	for ; next != nil && n > 0; next, n = next.next, n-1 {
+		if next.section != nil && next.section != section {
+			section = next.section
+			add(section)
+		}
+		add(next)
+	}
+	return todo
+}
+
+// start fetches pieces with the fields of r, which viewers have sent.
+func (t *Transport) start(r *http.Request, host string, todo []errand) {
+	if len(todo) == 0 {
+		return
+	}
+	q := r.WithContext(context.WithoutCancel(r.Context()))
+	q.Method, q.Header = http.MethodGet, fillHeader(r)
+	for _, name := range hls.CMCDHeaders {
+		delete(q.Header, name) // which is of another request
+	}
+	go t.walk(q, host, todo)
+}
+
+// walk fetches pieces one after the other, as a viewer needs them, but does not wait for an origin that thinks about one for long.
+func (t *Transport) walk(r *http.Request, host string, todo []errand) {
+	for i, e := range todo {
+		if !t.ahead.enter(host, t.maxFills()) {
+			t.ahead.retract(todo[i:])
+			return
+		}
+		done := make(chan struct{})
+		var headed atomic.Bool
+		go func() {
+			defer close(done)
+			defer t.ahead.exit(host)
+			if !t.fetchAhead(r, host, e, &headed) {
+				t.ahead.pause(e.p)
+			}
+		}()
+		late := time.NewTimer(headAwaited)
+		select {
+		case <-done:
+		case <-late.C:
+			if headed.Load() {
+				<-done
+			}
+		}
+		late.Stop()
+		if t.ahead.isPaused(e.p) {
+			t.ahead.retract(todo[i+1:])
+			return
+		}
+	}
+}
+
+// enter takes one of the places for what is fetched ahead.
+func (a *ahead) enter(host string, most int) bool {
+	most = min(most, defaultMaxFills)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.running >= max(most/aheadShare, 1) || a.hosts[host] >= max(most/aheadHostShare, 1) {
+		return false
+	}
+	if a.hosts == nil {
+		a.hosts = map[string]int{}
+	}
+	a.running++
+	a.hosts[host]++
+	return true
+}
+
+func (a *ahead) exit(host string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.running--
+	if a.hosts[host]--; a.hosts[host] == 0 {
+		delete(a.hosts, host)
+	}
+}
+
+// retract says that pieces were not tried.
+func (a *ahead) retract(todo []errand) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, e := range todo {
+		e.p.tried = time.Time{}
+	}
+}
+
+func (a *ahead) pause(p *piece) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p.of.paused = time.Now()
+}
+
+func (a *ahead) isPaused(p *piece) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return time.Since(p.of.paused) < pausedFor
+}
+
+// fetchAhead fetches one piece, as viewers with the fields of r will ask for it. It is false if it could not be had. What others fetch
+// already, and what they would not ask for in this way, is left to them.
+func (t *Transport) fetchAhead(r *http.Request, host string, e errand, headed *atomic.Bool) bool {
+	u, err := e.base.Parse(e.ref)
+	if err != nil {
+		return true
+	}
+	u.Fragment = ""
+	if m := maker.FromContext(r.Context()); m != nil {
+		u = m.Inherited(u)
+	}
+	if originOf(u) != host || e.length > t.maxBody() {
+		return true
+	}
+	q := named(r, u, r.Header.Clone()).WithContext(r.Context())
+	key, err := t.key(q)
+	if err != nil || evict.Hash(key) != e.key || !shareable(q) {
+		return true
+	}
+	have, asked := t.lookup(q, key), false
+	if have.entry == nil || !have.entry.fresh() {
+		if asked = !t.isUnshareable(have.key) && t.early(q, have, headed); !asked {
+			return true
+		}
+		have = t.lookup(q, key)
+	}
+	if have.entry == nil || have.entry.Status != http.StatusOK || !have.entry.fresh() {
+		return !asked
+	}
+	if have.entry.Sliced > 0 {
+		if e.length == 0 {
+			return true
+		}
+		if asked = t.earlySlices(q, have, e, headed); !asked {
+			return true
+		}
+	}
+	if asked {
+		t.ahead.mu.Lock()
+		t.count.prefetched.Add(1)
+		if e.p.here = true; !e.p.asked.Before(e.p.tried) && !e.p.used {
+			e.p.used = true
+			t.count.prefetchedUsed.Add(1)
+		}
+		t.ahead.mu.Unlock()
+	}
+	return true
+}
+
+// earlySlices fetches the slices of a range, and reports whether there was anything to do.
+func (t *Transport) earlySlices(r *http.Request, whole lookupResult, e errand, headed *atomic.Bool) (asked bool) {
+	end := min(e.from+e.length, whole.entry.Sliced)
+	for off := e.from - e.from%sliceSize; off < end; off += sliceSize {
+		part := &slice{head: whole.entry, off: off, end: min(off+sliceSize, whole.entry.Sliced)}
+		part.to = part.end - off
+		key := part.key(whole.key)
+		if t.lookup(r, key).entry != nil {
+			continue
+		}
+		if !t.early(r, lookupResult{primary: key, key: key, part: part}, headed) {
+			return asked
+		}
+		asked = true
+	}
+	return asked
+}
+
+// early asks the origin before a viewer does, and reads what comes to its end; false if somebody does already, or there is no place.
+func (t *Transport) early(r *http.Request, have lookupResult, headed *atomic.Bool) bool {
+	t.mu.Lock()
+	if t.flights[have.key] != nil || t.fills[have.key] != nil || len(t.flights)+t.filling >= t.maxFills() {
+		t.mu.Unlock()
+		return false
+	}
+	o := t.newFlight(r, have)
+	o.early = true
+	t.earlyFills++
+	o.waiters++
+	landed := t.group.DoChan(have.key, o.run)
+	t.mu.Unlock()
+	defer o.served()
+	res := <-landed
+	headed.Store(true)
+	if out, _ := res.Val.(outcome); res.Err == nil && out.fill != nil {
+		out.fill.toStore(r.Context())
+	}
+	return true
+}
+
+// originOf is scheme and host of a URL.
+func originOf(u *url.URL) string {
+	scheme := strings.ToLower(u.Scheme)
+	return scheme + "://" + hostOf(scheme, u.Host)
+}

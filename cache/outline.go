@@ -1,0 +1,295 @@
+package cache
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/evict"
+	"github.com/hlsproxy/hlsproxy/internal/hls"
+)
+
+// outlines knows what follows what in the playlists that viewers asked for of late. It is kept in two generations, so that no sweep is
+// needed. What Ahead needs of it is below Transport.lead.mu.
+type outlines struct {
+	young, old generation
+}
+
+type generation struct {
+	lists  map[uint64]*outline // by the hash of the playlist's key
+	names  map[uint64]*piece   // by that of a piece
+	weight int
+}
+
+const (
+	generationWeight = 8 << 20 // bytes, about
+	mostOutlined     = 8192    // pieces of a playlist
+	outlineWeight    = generationWeight / 4
+	pieceWeight      = 256
+	longestRef       = 4096 // bytes
+)
+
+// outline is one playlist.
+type outline struct {
+	list   uint64
+	base   *url.URL
+	pieces []*piece // in their order
+	weight int
+
+	front  *piece    // that is furthest of those that viewers have asked for of late
+	asked  time.Time // when
+	host   string    // scheme and host of it
+	paused time.Time // since when nothing is fetched, as something could not be had
+}
+
+// piece is a segment or a part, or the section that they need.
+type piece struct {
+	of           *outline
+	name         uint64 // the hash of its key, and of where it begins if it is a range
+	key          uint64 // the hash of its key
+	ref          string
+	from, length int64 // length 0: the whole
+	at           int   // in the outline
+	kind         hls.PieceKind
+	gap          bool
+	next         *piece // of its kind
+	section      *piece
+
+	jump  *piece    // what a player has said that it goes on with
+	asked time.Time // by a viewer
+	tried time.Time // to fetch it ahead
+	here  bool      // since then
+	used  bool      // and a viewer asked for it
+}
+
+func nameOf(key string, from, length int64) uint64 {
+	if length > 0 {
+		key += ofPart + strconv.FormatInt(from, 10)
+	}
+	return evict.Hash(key)
+}
+
+// find is the piece of a name. Its playlist is not forgotten soon.
+func (o *outlines) find(name uint64) *piece {
+	if p := o.young.names[name]; p != nil {
+		return p
+	}
+	p := o.old.names[name]
+	if p != nil {
+		o.old.remove(p.of)
+		o.put(p.of)
+	}
+	return p
+}
+
+// take takes the outline of a playlist out, nil if it is not known.
+func (o *outlines) take(list uint64) *outline {
+	for _, g := range [...]*generation{&o.young, &o.old} {
+		if l := g.lists[list]; l != nil {
+			g.remove(l)
+			return l
+		}
+	}
+	return nil
+}
+
+func (o *outlines) put(l *outline) {
+	if o.young.weight+l.weight > generationWeight || o.young.lists == nil {
+		o.old, o.young = o.young, generation{lists: map[uint64]*outline{}, names: map[uint64]*piece{}}
+	}
+	o.young.lists[l.list] = l
+	o.young.weight += l.weight
+	for _, p := range l.pieces {
+		o.young.names[p.name] = p
+	}
+}
+
+func (g *generation) remove(l *outline) {
+	delete(g.lists, l.list)
+	g.weight -= l.weight
+	for _, p := range l.pieces {
+		if g.names[p.name] == p {
+			delete(g.names, p.name)
+		}
+	}
+}
+
+// outlineOf is what a playlist names, the answer to r, in its order; nil: nothing.
+func (t *Transport) outlineOf(r *http.Request, e *Entry, list hls.Info) *outline {
+	text, _, ok := open(e)
+	base, err := url.Parse(e.URL)
+	if !ok || err != nil {
+		return nil
+	}
+	all, _ := io.ReadAll(io.LimitReader(text, maxPlaylist))
+	l := &outline{base: base, weight: 2*pieceWeight + len(e.URL)}
+	known := map[uint64]*piece{}
+	skip := 0
+	if !list.Ended() { // what viewers are about to ask for
+		skip = max(int(list.Segments+list.Parts)-mostOutlined, 0)
+	}
+	var section *piece
+	asked := t.askedFor(all, e.URL)
+	for one := range hls.Pieces(all) {
+		ref, ok := asked(one)
+		if one.Kind == hls.OfSegment && skip > 0 {
+			skip--
+			continue
+		}
+		if !ok || len(ref) > longestRef || one.Length > 0 && one.From < 0 {
+			continue
+		}
+		if len(l.pieces) == mostOutlined || l.weight > outlineWeight {
+			break
+		}
+		u, err := base.Parse(ref)
+		if err != nil {
+			continue
+		}
+		key, err := t.key(listed(r, u))
+		if err != nil {
+			return nil
+		}
+		p := &piece{
+			of: l, name: nameOf(key, one.From, one.Length), key: evict.Hash(key), ref: ref,
+			from: one.From, length: one.Length, kind: one.Kind, gap: one.Gap, section: section,
+		}
+		old := known[p.name]
+		if one.Kind == hls.OfSection {
+			if section = old; old == nil || old.kind != hls.OfSection {
+				section = p
+			}
+		}
+		if old != nil {
+			continue
+		}
+		known[p.name] = p
+		l.weight += pieceWeight + len(ref)
+		l.pieces = append(l.pieces, p)
+	}
+	return l
+}
+
+// outlined takes in a new version of a playlist. What is known of a piece stays.
+func (o *outlines) outlined(l *outline, partial bool) {
+	old := o.take(l.list)
+	if old == nil {
+		l.link()
+		o.put(l)
+		return
+	}
+	before := make(map[uint64]*piece, len(old.pieces))
+	for _, p := range old.pieces {
+		before[p.name] = p
+	}
+	l.front, l.asked, l.host, l.paused = old.front, old.asked, old.host, old.paused
+	known := func(p *piece) *piece {
+		q := before[p.name]
+		if q == nil {
+			return p
+		}
+		q.of, q.ref, q.kind, q.gap, q.section = l, p.ref, p.kind, p.gap, p.section
+		return q
+	}
+	for i, p := range l.pieces {
+		if p.section != nil {
+			p.section = known(p.section)
+		}
+		l.pieces[i] = known(p)
+	}
+	if partial && len(l.pieces) > 0 { // a delta update leaves out what was there
+		if first := before[l.pieces[0].name]; first != nil {
+			for _, p := range old.pieces[:first.at] {
+				p.of = l
+				l.weight += pieceWeight + len(p.ref)
+			}
+			l.pieces = append(old.pieces[:first.at:first.at], l.pieces...)
+		}
+		for len(l.pieces) > mostOutlined || l.weight > outlineWeight {
+			l.weight -= pieceWeight + len(l.pieces[0].ref)
+			l.pieces = l.pieces[1:]
+		}
+	}
+	l.link()
+	if l.front != nil && (l.front.at >= len(l.pieces) || l.pieces[l.front.at] != l.front) {
+		l.front = nil
+	}
+	o.put(l)
+}
+
+// link says what follows what.
+func (l *outline) link() {
+	var last [hls.OfHint + 1]*piece
+	for i, p := range l.pieces {
+		p.at, p.next, p.jump = i, nil, nil
+		if before := last[p.kind]; before != nil {
+			before.next = p
+		}
+		last[p.kind] = p
+	}
+}
+
+// askedFor returns the name under which viewers ask for a piece, if it is known: Refs knows variables, and parameters that are
+// inherited.
+func (t *Transport) askedFor(playlist []byte, base string) func(hls.Piece) (string, bool) {
+	var all []string
+	if t.Refs != nil {
+		_ = func() (err error) {
+			defer t.recovered(&err)
+			left := maxPlaylist
+			for ref := range t.Refs(playlist, base) {
+				if left -= len(ref) + pieceWeight; left < 0 {
+					break
+				}
+				all = append(all, ref)
+			}
+			return nil
+		}()
+	}
+	return func(p hls.Piece) (string, bool) {
+		for i, ref := range all[:min(len(all), farthest)] {
+			if stands(p.Ref, ref) {
+				all = all[i+1:]
+				return ref, true
+			}
+		}
+		return p.Ref, !p.HasVariables()
+	}
+}
+
+// farthest is how many other names, of keys and reports, Refs may list between two pieces.
+const farthest = 16
+
+// stands tells whether a URL is what a name in a playlist stands for: it ends with the name, but for what variables have put into that,
+// and for parameters behind it.
+func stands(name, u string) bool {
+	for _, up := range [...]string{"./", "../"} {
+		for strings.HasPrefix(name, up) {
+			name = name[len(up):]
+		}
+	}
+	first := true
+	for {
+		text, rest, more := strings.Cut(name, "{$")
+		at := strings.Index(u, text)
+		for first && at > 0 && text[0] != '/' && u[at-1] != '/' {
+			next := strings.Index(u[at+1:], text)
+			if next < 0 {
+				return false
+			}
+			at += 1 + next
+		}
+		if at < 0 {
+			return false
+		}
+		u = u[at+len(text):]
+		if !more {
+			return text == "" || u == "" || strings.ContainsAny(u[:1], "?&#")
+		}
+		_, name, _ = strings.Cut(rest, "}")
+		first = false
+	}
+}

@@ -1,0 +1,61 @@
+package cmcd
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/hls"
+)
+
+// Next reads what a player says that it will ask for next: an object (nor), relative to the URL of r, and a range of it (nrr), as in
+// "bytes=" of a Range. "": it does not say. It is the player's word, of up to MaxLength bytes.
+func Next(r *http.Request) (object, part string) {
+	left := MaxLength
+	for _, name := range hls.CMCDHeaders {
+		for _, line := range r.Header[name] {
+			line = line[:min(len(line), left)]
+			left -= len(line)
+			next(line, &object, &part)
+		}
+	}
+	for raw := r.URL.RawQuery; strings.Contains(raw, hls.CMCD); {
+		var param string
+		param, raw, _ = strings.Cut(raw, "&")
+		if hls.IsCMCD(param) && len(param) > len(hls.CMCD) {
+			next(string(unescape(nil, param[len(hls.CMCD)+1:], left)), &object, &part)
+			break
+		}
+	}
+	return object, part
+}
+
+func next(line string, object, part *string) {
+	if !strings.Contains(line, "nor") && !strings.Contains(line, "nrr") {
+		return
+	}
+	for len(line) > 0 {
+		var name, value string
+		name, value, line = anyMember(line, 0)
+		switch name {
+		case "nor":
+			*object = firstString(value)
+			if plain, err := url.PathUnescape(*object); err == nil { // CTA-5004 has it escaped once more
+				*object = plain
+			}
+		case "nrr":
+			*part = firstString(value)
+		}
+	}
+}
+
+// firstString is a string without its quotes, the first one of a list, as version 2 has it.
+func firstString(value string) string {
+	value = strings.TrimPrefix(value, "(")
+	rest, ok := strings.CutPrefix(value, `"`)
+	if !ok {
+		return strings.TrimSuffix(value, ")")
+	}
+	text, _, _ := strings.Cut(rest, `"`)
+	return text
+}
