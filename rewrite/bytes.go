@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"slices"
+
+	"github.com/hlsproxy/hlsproxy/rewrite/internal/swar"
 )
 
 // escapes holds what a Query makes of each byte: up to three bytes, the first lowest, their number above them, and what the
@@ -29,6 +31,18 @@ const classAt = 32
 
 func escapedLen(e uint64) int { return int(uint32(e) >> 24) }
 
+// escapedLens is how long a Query makes each byte that it escapes. 0: it does not.
+var escapedLens = lens()
+
+func lens() (t [256]uint8) {
+	for c := range t {
+		if class[c]&escaped != 0 {
+			t[c] = uint8(escapedLen(escapes[c]))
+		}
+	}
+	return t
+}
+
 // shape is what the plan wants to know of a reference, found out in one pass.
 type shape struct {
 	class     uint16 // the meanings of the bytes that a Query escapes
@@ -50,12 +64,12 @@ func (sh *shape) put(buf, s []byte) int {
 	*sh = shape{query: len(s)}
 	var all uint64
 	n, i := 0, 0
-	for i+word <= len(s) {
-		w := load(s, i)
-		store(buf, n, w)
-		odd := toEscape(w)
+	for i+swar.Size <= len(s) {
+		w := swar.Load(s, i)
+		swar.Store(buf, n, w)
+		odd := swar.ToEscape(w)
 		if odd == 0 {
-			i, n = i+word, n+word
+			i, n = i+swar.Size, n+swar.Size
 			continue
 		}
 		k := bits.TrailingZeros64(odd) / 8
@@ -90,15 +104,15 @@ func putByte(buf []byte, n int, c byte) uint64 {
 func (sh *shape) look(s []byte) {
 	*sh = shape{query: len(s)}
 	i := 0
-	for i+word <= len(s) {
+	for i+swar.Size <= len(s) {
 		var odd uint64
-		if w := load(s, i); sh.query == len(s) {
-			odd = toEscape(w)
+		if w := swar.Load(s, i); sh.query == len(s) {
+			odd = swar.ToEscape(w)
 		} else {
-			odd = oddInQuery(w)
+			odd = swar.OddInQuery(w)
 		}
 		if odd == 0 {
-			i += word
+			i += swar.Size
 			continue
 		}
 		i += bits.TrailingZeros64(odd) / 8

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/hlsproxy/hlsproxy/internal/wire"
+	"github.com/hlsproxy/hlsproxy/rewrite/internal/swar"
 )
 
 // Public URLs of Prefix and HostPath repeat the upstream path and query as they are sent. What something between here and
@@ -198,13 +199,13 @@ func plainlyHarmless(u []byte, form form) bool {
 // ordinary tells whether there is nothing in s that harmless would escape anywhere but at the beginning of a URL; it may
 // be wrong about what is.
 func ordinary(s []byte) bool {
-	for i := 0; i+word <= len(s); i += word {
-		if extraordinary(load(s, i)) {
+	for i := 0; i+swar.Size <= len(s); i += swar.Size {
+		if extraordinary(swar.Load(s, i)) {
 			return false
 		}
 	}
-	if len(s) >= word {
-		return !extraordinary(load(s, len(s)-word))
+	if len(s) >= swar.Size {
+		return !extraordinary(swar.Load(s, len(s)-swar.Size))
 	}
 	for _, c := range s {
 		if c <= '"' || c == '{' {
@@ -214,7 +215,7 @@ func ordinary(s []byte) bool {
 	return true
 }
 
-func extraordinary(w uint64) bool { return below(w, '"'+1)|below(w^'{'*ones, 1) != 0 }
+func extraordinary(w uint64) bool { return swar.Below(w, '"'+1)|swar.Below(w^'{'*swar.Ones, 1) != 0 }
 
 func anyHarmful(u []byte, form form) bool {
 	for i := range u {

@@ -3,6 +3,8 @@ package rewrite
 import (
 	"bytes"
 	"slices"
+
+	"github.com/hlsproxy/hlsproxy/rewrite/internal/memo"
 )
 
 // plan is what can be mapped once for all the references of a playlist: its directory and those above. Only the Mappers
@@ -18,8 +20,8 @@ type plan struct {
 	top    int    // the same for the top; -2: not known
 	dir    []byte
 	root   int // scheme and host are dir[:root]
-	units  units
-	learnt Mapper // that the units are of
+	memo   memo.Memo
+	learnt Mapper // that the memo is of
 	turn   int    // counts the plans made
 
 	segment string // the extension of segments, of a Query
@@ -45,7 +47,7 @@ func (p *plan) prepare(rw *Rewriter, b *base) {
 		return
 	}
 	if p.learnt != mapper {
-		p.units.forget()
+		p.memo.Forget()
 	}
 	p.learnt = mapper
 	p.turn++
@@ -67,13 +69,24 @@ func (p *plan) prepare(rw *Rewriter, b *base) {
 
 // mapping is how a reference became its public URL.
 type mapping struct {
-	lead   int  // bytes before what is below the directory: "../", "/", or none
-	rest   int  // where in the URL what is below the directory stands
-	query  bool // and is escaped as in a query
-	free   int  // how many bytes of it may be replaced by others without a meaning
-	name   span // the file name in it
-	second int  // where in the URL the file name stands once more; 0: nowhere
-	known  bool // false: nothing can be said of a reference with other digits
+	memo.Mapping
+	known bool // false: nothing can be said of a reference with other digits
+}
+
+// learn remembers lines whose URI became url.
+func (p *plan) learn(lines []byte, t *token, uri memo.Span, url []byte, w *mapping) {
+	note := memo.Note{Form: uint8(t.form), Kind: uint8(t.kind), Child: t.tag.child, Init: t.tag == &mapTag, Turn: p.turn}
+	p.memo.Learn(lines, uri, url, &w.Mapping, note)
+}
+
+// renew makes what a unit becomes that of this directory; it was that of another one. false: the URI leads elsewhere now.
+func (p *plan) renew(u *memo.Unit, buf []byte) ([]byte, bool) {
+	var w mapping
+	url, ok := p.append(buf[:0], u.Learned(), Kind(u.Note.Kind).extension(p.segment), &w)
+	if ok = ok && w.known && u.Remap(url, &w.Mapping); ok {
+		u.Note.Turn, u.Note.Pass = p.turn, 0
+	}
+	return url, ok
 }
 
 // append appends the public URL of a reference; false: the reference has to go the long way.
@@ -82,8 +95,9 @@ func (p *plan) append(dst, ref []byte, ext string, w *mapping) ([]byte, bool) {
 	if len(stem) == 0 {
 		return dst, false
 	}
-	w.lead, w.query = len(ref)-len(rest), p.query
+	w.Lead, w.Escapes = len(ref)-len(rest), nil
 	if p.query {
+		w.Escapes = &escapedLens
 		return p.appendQuery(dst, stem, rest, ext, w)
 	}
 	return p.appendTree(dst, stem, rest, w)
@@ -95,11 +109,11 @@ func (p *plan) appendTree(dst, stem, rest []byte, w *mapping) ([]byte, bool) {
 	if sh.unusual(rest) || sh.escapes || sh.directive || sh.class&(oddPath|oddQuery) != 0 {
 		return dst, false
 	}
-	w.rest, w.name, w.second = len(stem), span{}, 0
+	w.Rest, w.Name, w.Second = len(stem), memo.Span{}, 0
 	w.known = sh.class&percent == 0 // other digits could make another escape
-	w.free = sh.query
+	w.Free = sh.query
 	if sh.class&colon != 0 {
-		w.free = 0
+		w.Free = 0
 	}
 	return append(append(dst, stem...), rest...), true
 }
@@ -126,10 +140,10 @@ func (p *plan) appendQuery(dst, stem, rest []byte, ext string, w *mapping) ([]by
 	at = len(appendExtension(name, at, ext))
 	at += copy(free[at:], p.mid)
 	at += copy(free[at:], stem)
-	w.rest, w.name, w.second = at, span{sh.name, sh.query}, len(p.head)
-	w.free = len(rest)
+	w.Rest, w.Name, w.Second = at, memo.Span{Start: sh.name, End: sh.query}, len(p.head)
+	w.Free = len(rest)
 	if sh.class&colon != 0 {
-		w.free = 0
+		w.Free = 0
 	}
 	at += copy(free[at:], tail)
 	return dst[:start+at], true

@@ -3,6 +3,8 @@ package rewrite
 import (
 	"bytes"
 	"slices"
+
+	"github.com/hlsproxy/hlsproxy/rewrite/internal/memo"
 )
 
 // rewrite appends the playlist with its URIs rewritten.
@@ -74,7 +76,7 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 			}
 		} else {
 			if lines && w.known && !t.foreign && st.scan.lineDone() && !st.scan.variant && !st.scan.related {
-				st.plan.units.learn(st.src[from:st.scan.pos], &t, span{t.start - from, t.end - from}, dst[at:], &w, st.plan.turn)
+				st.plan.learn(st.src[from:st.scan.pos], &t, memo.Span{Start: t.start - from, End: t.end - from}, dst[at:], &w)
 			}
 			dst, err = st.signHarmless(dst, at, t.form)
 		}
@@ -137,36 +139,37 @@ func (st *state) repeat(dst []byte) (_ []byte, err error) {
 	for start, mark := len(dst), len(dst); ; {
 		st.plan.expect(st.segment)
 		lines := st.src[st.scan.pos:]
-		u, differ, loose := st.plan.units.find(lines)
+		u, differ := st.plan.memo.Match(lines)
 		if u == nil {
 			return dst, nil
 		}
-		if u.turn != st.plan.turn {
+		if u.Note.Turn != st.plan.turn {
 			var ok bool
-			if st.abs, ok = u.renew(&st.plan, st.abs); !ok {
+			if st.abs, ok = st.plan.renew(u, st.abs); !ok {
 				return dst, nil
 			}
 		}
-		signed, err := st.signedAhead(u, lines, differ, loose)
+		signed, err := st.signedAhead(u, lines, differ)
 		if err != nil {
 			return dst, err
 		}
-		st.children = st.children || u.child
-		if u.isMap {
-			st.initializes(lines[u.token.start:u.token.end])
+		uri, url := u.URI(), u.URL()
+		st.children = st.children || u.Note.Child
+		if u.Note.Init {
+			st.initializes(lines[uri.Start:uri.End])
 		}
 		dst = append(dst, st.src[st.done:st.scan.pos]...)
 		at := len(dst)
-		dst = u.append(dst, lines, differ)
+		dst = u.Append(dst, lines, differ)
 		if st.Sign != nil && !signed {
-			if dst, err = st.signHarmless(dst[:at+u.url.end], at+u.url.start, u.form); err != nil {
+			if dst, err = st.signHarmless(dst[:at+url.End], at+url.Start, form(u.Note.Form)); err != nil {
 				return dst, err
 			}
-			dst = append(dst, lines[u.token.end:len(u.src)]...)
+			dst = append(dst, lines[uri.End:u.Len()]...)
 			asked = true // a Signer may take its time
 			st.pace.soon()
 		}
-		st.scan.pos += len(u.src)
+		st.scan.pos += u.Len()
 		st.done = st.scan.pos
 		if asked || len(dst)-mark > often || len(dst)-start > st.most {
 			if err = st.check(len(dst)-start, len(dst)-mark); err != nil {

@@ -3,6 +3,8 @@ package rewrite
 import (
 	"bytes"
 	"context"
+
+	"github.com/hlsproxy/hlsproxy/rewrite/internal/memo"
 )
 
 // A Signer extends the public URLs in playlists, for instance by a token. Its methods are called concurrently.
@@ -136,4 +138,36 @@ func (st *state) signHarmless(dst []byte, start int, form form) ([]byte, error) 
 		return dst, nil
 	}
 	return harmless(harmless(dst, start, quoted), start, form), nil
+}
+
+// signedAhead tells whether what a unit makes of lines, which match, is signed. Sign is called for the first URL, if it signs others
+// alike.
+func (st *state) signedAhead(u *memo.Unit, lines []byte, differ memo.Difference) (bool, error) {
+	if u.Note.Pass != st.pass {
+		u.Note.Pass = st.pass
+		u.Sign(nil)
+		if st.alike != nil && !u.Note.Varied && u.IsAlike(lines, differ) {
+			return st.signAhead(u, lines, differ)
+		}
+	}
+	if u.IsSigned() && !u.IsAlike(lines, differ) {
+		u.Note.Varied = true
+		u.Sign(nil)
+	}
+	return u.IsSigned(), nil
+}
+
+func (st *state) signAhead(u *memo.Unit, lines []byte, differ memo.Difference) (bool, error) {
+	url := u.URL()
+	st.text = u.Append(st.text[:0], lines, differ)
+	st.abs = append(st.abs[:0], st.text[url.Start:url.End]...) // the hook may write to what it is given
+	signed, err := st.Sign.Sign(st.ctx, st.text[url.Start:url.End:url.End])
+	if err != nil {
+		return false, err
+	}
+	appended, ok := bytes.CutPrefix(signed, st.abs)
+	if ok && ordinary(appended) && st.alike.SignAlike(st.ctx, st.abs) {
+		u.Sign(appended)
+	}
+	return u.IsSigned(), nil
 }

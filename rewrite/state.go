@@ -88,7 +88,7 @@ func (st *state) begin(playlist []byte, base string) {
 		st.heritage.take(st.Inherit, base, st.entry)
 	}
 	st.looked, st.carry, st.choice = false, "", nothing
-	st.plan.units.begin()
+	st.plan.memo.Begin()
 	st.pass++
 }
 

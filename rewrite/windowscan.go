@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
+
+	"github.com/hlsproxy/hlsproxy/rewrite/internal/swar"
 )
 
 // read finds the segments. false: it is no media playlist, or nobody waits for it any longer.
@@ -59,7 +61,7 @@ func (p *windowed) guess(at int) (ends int, media bool) {
 		}
 		from := at
 		switch c := src[from]; {
-		case c == '#' && len(src)-from >= word && load(src, from) == infWord:
+		case c == '#' && len(src)-from >= swar.Size && swar.Load(src, from) == infWord:
 			end := until(src, from, len(src), '\n')
 			inf = end - from
 			at = end + 1
@@ -112,12 +114,12 @@ func (l *windowLines) repeat(at, ends, inf, both int) (next, met int) {
 
 // isSegment tells whether s is two such lines.
 func isSegment(s []byte, inf int) bool {
-	return load(s, 0) == infWord && s[inf] == '\n' && s[len(s)-1] == '\n' && s[inf+1]-'$' < 0x7f-'$'
+	return swar.Load(s, 0) == infWord && s[inf] == '\n' && s[len(s)-1] == '\n' && s[inf+1]-'$' < 0x7f-'$'
 }
 
 const infTag = "#EXTINF:"
 
-var infWord = load([]byte(infTag), 0)
+var infWord = swar.Load([]byte(infTag), 0)
 
 // windowLines takes in the lines of a media playlist.
 type windowLines struct {

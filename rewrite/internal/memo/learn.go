@@ -1,0 +1,158 @@
+package memo
+
+import (
+	"bytes"
+
+	"github.com/hlsproxy/hlsproxy/rewrite/internal/swar"
+)
+
+// A Mapping is how a URI became the URL in its place: what is below some directory stands in the URL as well, byte for byte or
+// escaped.
+type Mapping struct {
+	Lead   int  // the bytes of the URI before what is below the directory: "../", "/", or none
+	Rest   int  // where in the URL what is below the directory begins
+	Free   int  // how many bytes of what is below may be replaced by others without a meaning
+	Name   Span // the file name in what is below, if Second is set or its extension decides what the URL is
+	Second int  // where in the URL the file name stands once more; 0: nowhere
+
+	// Escapes is how long each byte is in the URL of those that are escaped there. 0: it is not. nil: none is.
+	Escapes *[256]uint8
+}
+
+// learn makes the unit one of these lines.
+func (u *Unit) learn(lines []byte, uri Span, url []byte, how *Mapping) {
+	u.uri = uri
+	u.src = append(u.room.src[:0], lines...)
+	u.below = uri.Start + how.Lead
+	u.name = Span{u.below + how.Name.Start, u.below + how.Name.End}
+	u.moved = nil
+	if how.Escapes != nil {
+		u.moved = u.room.moved[:0]
+		moved := 0
+		for _, c := range u.src[u.below:uri.End] {
+			u.moved = append(u.moved, uint16(moved))
+			moved += max(int(how.Escapes[c]), 1) - 1
+		}
+	}
+	u.words = u.room.words[:0]
+	free, hex, fixed := Span{u.below, u.below + how.Free}, hexNumber(u.src, uri.End), u.extension()
+	for at := 0; at < len(lines); at += swar.Size {
+		u.words = append(u.words, u.wordAt(min(at, len(lines)-swar.Size), how.Escapes, free, hex, fixed))
+	}
+	u.tellApart()
+	u.fill(url, how)
+}
+
+// extension is where the file name has an extension that decides what the URL is.
+func (u *Unit) extension() Span {
+	dot := bytes.LastIndexByte(u.src[u.name.Start:u.name.End], '.')
+	if dot < 0 {
+		return Span{}
+	}
+	return Span{u.name.Start + dot, u.name.End}
+}
+
+// Remap replaces what became of the lines: their URI is the same, but leads elsewhere now. false: that is not to be had by what
+// is known of them.
+func (u *Unit) Remap(url []byte, how *Mapping) bool {
+	if u.uri.Start+how.Lead != u.below || !fits(len(u.src), len(url)) {
+		return false
+	}
+	u.fill(url, how)
+	return true
+}
+
+// fill makes out of what became of the URI.
+func (u *Unit) fill(url []byte, how *Mapping) {
+	if u.out == nil {
+		u.out = u.room.out[:0]
+	}
+	u.out = append(append(append(u.out[:0], u.src[:u.uri.Start]...), url...), u.src[u.uri.End:]...)
+	u.url = Span{u.uri.Start, u.uri.Start + len(url)}
+	if u.second = how.Second; u.second > 0 {
+		u.second += u.uri.Start
+	}
+	u.rest = u.url.Start + how.Rest
+	u.signed = false
+	u.place()
+}
+
+// place finds where in out the words are.
+func (u *Unit) place() {
+	shift := [...]int{within: u.rest - u.below, behind: len(u.out) - len(u.src)}
+	for k := range u.words {
+		w := &u.words[k]
+		if w.part != torn {
+			w.to = uint16(int(w.at) + u.movedBy(int(w.at)) + shift[w.part])
+			continue
+		}
+		for i := range w.each {
+			at := int(w.at) + i
+			w.each[i] = uint16(at + u.movedBy(at) + shift[u.partOf(at)])
+		}
+	}
+}
+
+// partOf is the part that a byte of src is in. One that is in none of them never differs.
+func (u *Unit) partOf(i int) part {
+	switch {
+	case i < u.uri.Start:
+		return before
+	case i >= u.uri.End:
+		return behind
+	case i >= u.below:
+		return within
+	}
+	return torn
+}
+
+// movedBy is how much further than the part that it is in a byte of src is in out.
+func (u *Unit) movedBy(i int) int {
+	if u.moved == nil || i < u.below || i >= u.uri.End {
+		return 0
+	}
+	return int(u.moved[i-u.below])
+}
+
+// wordAt finds out what is to be known of the eight bytes from i on. Those of free may differ in more than digits, those of fixed
+// may not differ at all.
+func (u *Unit) wordAt(i int, escapes *[256]uint8, free, hex, fixed Span) word {
+	text := swar.Load(u.src, i)
+	w := word{
+		at:     uint16(i),
+		digits: swar.Digits(text) >> 7 * 0x0f &^ swar.Between(i, u.uri.Start, u.below) &^ swar.Between(i, fixed.Start, fixed.End),
+		free:   swar.Plain(text) & swar.Between(i, free.Start, free.End) &^ swar.Between(i, fixed.Start, fixed.End),
+		hex:    swar.High & swar.Between(i, hex.Start, hex.End),
+	}
+	if w.part = u.partOf(i); u.partOf(i+swar.Size-1) != w.part || w.part == within && anyEscaped(escapes, u.src[i:i+swar.Size]) {
+		w.part = torn
+	}
+	return w
+}
+
+func anyEscaped(escapes *[256]uint8, s []byte) bool {
+	if escapes == nil {
+		return false
+	}
+	for _, c := range s {
+		if escapes[c] > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// hexNumber finds the hexadecimal digits of the first attribute behind a place that is a number of such. Neither the
+// name of an attribute that is looked for nor a value that has a meaning is made of them.
+func hexNumber(src []byte, from int) Span {
+	n := bytes.Index(src[from:], []byte("=0x"))
+	if n < 0 {
+		return Span{}
+	}
+	start := from + n + len("=0x")
+	end := start
+	for end < len(src) && swar.HexDigits(uint64(src[end])) != 0 {
+		end++
+	}
+	return Span{start, end}
+}
