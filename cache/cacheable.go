@@ -38,9 +38,10 @@ func (o *flight) forAll(h http.Header) bool {
 	return o.anonymous && !maker.WantsCookies(o.req) && (o.isMedia(h) || hls.IsPlaylist(h.Get("Content-Type"), o.req.URL.Path))
 }
 
-// isMedia goes by what the answer is called, and by what playlists name.
+// isMedia goes by what the answer is called, and by what playlists of its host name: one of another host may be anybody's, and must not
+// make an answer be for all that would be for the one who asked alone.
 func (o *flight) isMedia(h http.Header) bool {
-	return hls.ByType(h.Get("Content-Type")).IsMedia() || hls.ByName(o.req.URL.Path).IsMedia() || o.t.channels.isNamed(o.primary)
+	return hls.ByType(h.Get("Content-Type")).IsMedia() || hls.ByName(o.req.URL.Path).IsMedia() || o.t.channels.isOwn(o.primary)
 }
 
 // varyOf returns the fields of r that an answer with the header h varies by. Credentials of a link's maker are not among them: the

@@ -21,6 +21,7 @@ type channels struct {
 	seed       maphash.Seed
 	young, old map[uint64]*channel // two generations, so that no sweep is needed
 	named      keySet              // keys that playlists name
+	own        keySet              // those of them that playlists of the same host name
 	hinted     keySet              // keys that playlists hint at
 }
 
@@ -152,6 +153,13 @@ func (c *channels) isNamed(key string) bool {
 	return c.named.has(key, time.Now(), namedFor)
 }
 
+// isOwn tells whether a playlist of the same host names a key. Anybody can write a playlist that names what others serve.
+func (c *channels) isOwn(key string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.own.has(key, time.Now(), namedFor)
+}
+
 func (c *channels) isHinted(key string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -159,14 +167,17 @@ func (c *channels) isHinted(key string) bool {
 }
 
 // note remembers what a playlist names.
-func (c *channels) note(keys []string, hints []string) {
+func (c *channels) note(n names) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	for _, key := range keys[max(len(keys)-keySetSize/2, 0):] {
+	for _, key := range n.all[max(len(n.all)-keySetSize/2, 0):] {
 		c.named.add(key, now, namedFor)
 	}
-	for _, key := range hints {
+	for _, key := range n.own[max(len(n.own)-keySetSize/2, 0):] {
+		c.own.add(key, now, namedFor)
+	}
+	for _, key := range n.hints {
 		c.hinted.add(key, now, namedFor)
 	}
 }
@@ -217,9 +228,9 @@ func (t *Transport) notice(o *flight, e *Entry, list hls.Info) {
 		return
 	}
 	v := version{info: list, partial: strings.Contains(e.URL, "_HLS_skip=")}
-	var hints []string
-	v.keys, hints = t.namesOf(o.req, e)
-	t.channels.note(v.keys, hints)
+	n := t.namesOf(o.req, e)
+	v.keys = n.all
+	t.channels.note(n)
 	if t.leads() {
 		t.outline(o, e, list)
 	}
@@ -231,12 +242,15 @@ func (t *Transport) notice(o *flight, e *Entry, list hls.Info) {
 	}
 }
 
-// namesOf lists the keys of what a playlist names, the answer to r, the last ones of a long one, and of what it hints at.
-func (t *Transport) namesOf(r *http.Request, e *Entry) (keys, hints []string) {
+// names are the keys of what a playlist names: of all, of what is on its own host, and of what it hints at.
+type names struct{ all, own, hints []string }
+
+// namesOf lists what a playlist names, the answer to r, the last ones of a long one.
+func (t *Transport) namesOf(r *http.Request, e *Entry) (n names) {
 	text, _, ok := open(e)
 	base, err := url.Parse(e.URL)
 	if !ok || err != nil {
-		return nil, nil
+		return n
 	}
 	all, _ := io.ReadAll(io.LimitReader(text, maxPlaylist))
 	var refs []string
@@ -255,18 +269,27 @@ func (t *Transport) namesOf(r *http.Request, e *Entry) (keys, hints []string) {
 		u.Fragment = ""
 		key, err := t.key(listed(r, u))
 		if err != nil {
-			return nil, nil
+			return names{}
 		}
 		if seen[key] {
 			continue
 		}
 		seen[key] = true
-		keys = append(keys, key)
+		n.all = append(n.all, key)
+		if isOneOrigin(u, base) {
+			n.own = append(n.own, key)
+		}
 		if hinted[ref] {
-			hints = append(hints, key)
+			n.hints = append(n.hints, key)
 		}
 	}
-	return keys, hints
+	return n
+}
+
+// isOneOrigin compares scheme, host and port (RFC 6454 section 4).
+func isOneOrigin(a, b *url.URL) bool {
+	scheme := strings.ToLower(a.Scheme)
+	return strings.EqualFold(scheme, b.Scheme) && hostOf(scheme, a.Host) == hostOf(scheme, b.Host)
 }
 
 // withHook puts behind what a playlist names what Refs makes of it: names with variables, and with parameters that they inherit.

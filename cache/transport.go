@@ -98,7 +98,8 @@ type Transport struct {
 	// PerViewer keeps segments and playlists apart that are said to be for one viewer by no more than a cookie of the origin, or by
 	// Vary: User-Agent. Below an origin.Proxy that passes on nothing by which the origin could know a viewer (whose Header is nil
 	// or lists no more), these are shared otherwise: there the cookie is that of a load balancer, and reaches nobody. It is not
-	// kept. Elsewhere, and for keys and what is private, they are always kept apart.
+	// kept. Elsewhere, and for keys and what is private, they are always kept apart. A segment is here what is media by its name or type,
+	// or what a playlist of the same scheme, host and port names.
 	PerViewer bool
 	// Ring is how many bytes of a broadcast are kept for viewers who are slower than others: of a body without a length that goes
 	// on for 5 s, comes as it is made, and is media but no segment of a playlist. All viewers of its key share one question to the

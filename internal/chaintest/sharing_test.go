@@ -27,6 +27,7 @@ func TestABalancersCookieDoesNotSwitchSharingOff(t *testing.T) {
 		proxy      *origin.Proxy
 		perViewer  bool
 		reverse    bool
+		elsewhere  bool // the playlist that names it is another host's
 		asked      int64
 	}{
 		"segment":                      {path: "/1.ts", header: http.Header{"Set-Cookie": {"lb=1"}}, asked: 1},
@@ -34,6 +35,10 @@ func TestABalancersCookieDoesNotSwitchSharingOff(t *testing.T) {
 		"segment by type":              {path: "/1", header: http.Header{"Set-Cookie": {"lb=1"}, "Content-Type": {"video/mp4"}}, asked: 1},
 		"playlist":                     {path: "/1.m3u8", body: list, header: http.Header{"Set-Cookie": {"lb=1"}}, asked: 1},
 		"what a playlist names":        {path: "/page.html", header: http.Header{"Set-Cookie": {"lb=1"}, "Content-Type": {"text/html"}}, asked: 1},
+		"what another host's names":    {path: "/page.html", header: http.Header{"Set-Cookie": {"session=1"}, "Content-Type": {"text/html"}}, elsewhere: true, asked: 20},
+		"and it varies by the player":  {path: "/page.html", header: http.Header{"Vary": {"User-Agent"}, "Cache-Control": {"max-age=60"}}, elsewhere: true, asked: 20},
+		"and it leads on":              {path: "/302", header: http.Header{"Set-Cookie": {"session=1"}}, elsewhere: true, asked: 40},
+		"media on another host":        {path: "/1.ts", header: http.Header{"Set-Cookie": {"lb=1"}}, elsewhere: true, asked: 1},
 		"too long for one piece":       {path: "/long.mp4", body: strings.Repeat("0123456789abcdef", 200_000), header: http.Header{"Set-Cookie": {"lb=1"}, "Vary": {"User-Agent"}, "Etag": {`"1"`}}, asked: 1 + 2},
 		"no media":                     {path: "/other.html", header: http.Header{"Set-Cookie": {"lb=1"}}, asked: 20},
 		"key":                          {path: "/1", body: "0123456789abcdef", header: http.Header{"Set-Cookie": {"lb=1"}, "Content-Type": {"application/octet-stream"}}, asked: 20},
@@ -57,8 +62,8 @@ func TestABalancersCookieDoesNotSwitchSharingOff(t *testing.T) {
 				for name, v := range row.header {
 					w.Header()[name] = v
 				}
-				if r.URL.Path == "/302.ts" {
-					http.Redirect(w, r, fmt.Sprint("/of", n, ".ts"), http.StatusFound)
+				if strings.HasPrefix(r.URL.Path, "/302") {
+					http.Redirect(w, r, strings.Replace(r.URL.Path, "302", fmt.Sprint("of", n), 1), http.StatusFound)
 					return
 				}
 				body := row.body
@@ -75,7 +80,17 @@ func TestABalancersCookieDoesNotSwitchSharingOff(t *testing.T) {
 			if p == nil {
 				p = new(origin.Proxy)
 			}
-			p.Upstream, p.Transport = func(u *url.URL) (string, error) { return upstream.URL + u.RequestURI(), nil }, c
+			anybodys := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				io.WriteString(w, strings.Replace(list, "page.html", upstream.URL+row.path, 1))
+			}))
+			defer anybodys.Close()
+			p.Transport = c
+			p.Upstream = func(u *url.URL) (string, error) {
+				if row.elsewhere && u.Path == "/list.m3u8" {
+					return anybodys.URL + u.Path, nil
+				}
+				return upstream.URL + u.RequestURI(), nil
+			}
 			var h http.Handler = p
 			if row.reverse {
 				u := must(url.Parse(upstream.URL))
