@@ -3,6 +3,7 @@ package origin
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"net"
 	"os"
 	"sync"
@@ -20,6 +21,8 @@ const (
 	silentLong = 5 * time.Second
 	// gaveUp is after which time a caller who has left casts doubt on the other connections to that server.
 	gaveUp = 3 * time.Second
+	// mostUpstreams is how many servers are known, but for those with connections.
+	mostUpstreams = 4096
 )
 
 var (
@@ -27,6 +30,8 @@ var (
 	errOld = errors.New("origin: this connection is not used any longer")
 	// errSilent makes net/http ask again on another connection.
 	errSilent = errors.New("origin: this connection is silent")
+	// errBeyond ends a connection on which more came than the answer to a HEAD: what comes next could not be told from it.
+	errBeyond = errors.New("origin: the answer to a HEAD has a body")
 	// errTwoEnds refuses an answer that could be read in two ways.
 	errTwoEnds = errors.New("origin: the answer has a Content-Length and a Transfer-Encoding")
 	// errProxy ends what would lead past the guard: nobody looks at where a proxy goes.
@@ -37,6 +42,7 @@ var (
 type upstream struct {
 	conns      int // under Guard.mu
 	generation atomic.Int64
+	asksAgain  atomic.Bool  // what a silent connection was asked is asked on another one, which has not answered yet
 	slowest    atomic.Int64 // the longest time until an answer began, in nanoseconds, that of blocking reloads left out
 }
 
@@ -69,10 +75,17 @@ func (g *Guard) watch(c net.Conn, address string, proxied bool) net.Conn {
 func (g *Guard) forget(address string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if u := g.upstream[address]; u != nil {
-		if u.conns--; u.conns == 0 {
-			delete(g.upstream, address)
-		}
+	u := g.upstream[address]
+	if u == nil {
+		return
+	}
+	if u.conns--; u.conns > 0 {
+		return
+	}
+	if len(g.upstream) > mostUpstreams {
+		maps.DeleteFunc(g.upstream, func(_ string, u *upstream) bool { return u.conns == 0 })
+	} else if 2*time.Duration(u.slowest.Load()) <= silentLong && !u.asksAgain.Load() {
+		delete(g.upstream, address) // nothing that a new connection has to know
 	}
 }
 
@@ -94,6 +107,8 @@ type conn struct {
 	asked   bool      // there was a request
 	again   bool      // the last request is not the first, and one that may be sent twice
 	head    bool      // the last request was for a header alone
+	behind  bool      // the one before was
+	beyond  bool      // more than a header came for it
 	waiting bool      // for the header of an answer
 	doubted bool      // since it has rested, and has brought nothing yet
 	sent    time.Time // when the last request was; zero: its answer has begun, or says nothing of the server's pace
@@ -134,7 +149,7 @@ func (c *conn) begin(p []byte) error {
 	}
 	plain := string(method) == "GET" || string(method) == "HEAD"
 	again := c.asked && plain
-	if again && (c.generation != c.upstream.generation.Load() || c.isOld(now)) {
+	if c.beyond || again && (c.generation != c.upstream.generation.Load() || c.isOld(now)) {
 		return errOld
 	}
 	c.sent = now
@@ -144,7 +159,7 @@ func (c *conn) begin(p []byte) error {
 	if c.doubted = again && rested >= restedLong; c.doubted {
 		_ = c.Conn.SetReadDeadline(now.Add(max(silentLong, 2*time.Duration(c.upstream.slowest.Load()))))
 	}
-	c.asked, c.again, c.waiting, c.head = true, again, true, string(method) == "HEAD"
+	c.asked, c.again, c.waiting, c.behind, c.head = true, again, true, c.head, string(method) == "HEAD"
 	return nil
 }
 
@@ -208,16 +223,24 @@ func (c *conn) take(p []byte) int {
 func (c *conn) came(p []byte, n int, err error) (again bool, _ int, _ error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.beyond || n > 0 && c.head && !c.waiting || n > 0 && c.behind && c.waiting && len(c.header) == 0 && !sloppy.Begins(p[:n]) {
+		c.beyond = true
+		return false, 0, errBeyond
+	}
 	if n > 0 {
 		c.used = time.Now()
 		if !c.sent.IsZero() {
 			c.upstream.took(c.used.Sub(c.sent))
 			c.sent = time.Time{}
+			if !c.again {
+				c.upstream.asksAgain.Store(false)
+			}
 		}
 	}
 	if c.doubted {
 		if c.doubted = false; n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
 			c.upstream.generation.Add(1)
+			c.upstream.asksAgain.Store(true)
 			return false, 0, errSilent
 		}
 		_ = c.Conn.SetReadDeadline(time.Time{})
@@ -225,8 +248,10 @@ func (c *conn) came(p []byte, n int, err error) (again bool, _ int, _ error) {
 	if !c.waiting || n == 0 && len(c.header) == 0 {
 		return false, n, err
 	}
-	if len(c.header) == 0 && sloppy.End(p[:n]) > 0 && c.well(p[:n]) {
-		return false, n, err
+	if len(c.header) == 0 && sloppy.End(p[:n]) > 0 {
+		if most, ok := c.well(p[:n]); ok {
+			return false, most, err
+		}
 	}
 	if !c.gather(p[:n]) && err == nil && len(c.header)+c.blank <= headerBytes {
 		return true, 0, nil
@@ -259,20 +284,29 @@ func (c *conn) gather(p []byte) bool {
 	return bytes.Contains(added, []byte("\n\n")) || bytes.Contains(added, []byte("\n\r\n"))
 }
 
-// well reports answers that are as they should be: informational ones first, if there are any.
-func (c *conn) well(answer []byte) bool {
-	for len(answer) > 0 {
-		n := sloppy.End(answer)
-		if n == 0 || !sloppy.WellFormed(answer[:n]) {
-			return false
+// well reports answers that are as they should be: informational ones first, if there are any. So many of the bytes are to be read.
+func (c *conn) well(answer []byte) (most int, ok bool) {
+	for most < len(answer) {
+		n := sloppy.End(answer[most:])
+		if n == 0 || !sloppy.WellFormed(answer[most:most+n]) {
+			return 0, false
 		}
-		if status := sloppy.Status(answer[:n]); status/100 != 1 || status == 101 {
+		status := sloppy.Status(answer[most : most+n])
+		if most += n; status/100 != 1 || status == 101 {
 			c.waiting = false
-			return true
+			return most + c.rest(len(answer)-most), true
 		}
-		answer = answer[n:]
 	}
-	return true
+	return most, true
+}
+
+// rest is how many of n bytes behind a header are to be read.
+func (c *conn) rest(n int) int {
+	if c.head && n > 0 {
+		c.beyond = true
+		return 0
+	}
+	return n
 }
 
 // tidy makes what has come of a header ready, and what follows it. It reports false if nobody can tell where the body ends.
@@ -296,7 +330,7 @@ func (c *conn) tidy() bool {
 		}
 	}
 	if !c.waiting {
-		c.ready, c.header, c.blank = append(c.ready, c.header...), nil, 0
+		c.ready, c.header, c.blank = append(c.ready, c.header[:c.rest(len(c.header))]...), nil, 0
 	}
 	return true
 }
@@ -308,6 +342,9 @@ func (c *conn) Close() error {
 		c.mu.Lock()
 		if c.waiting && c.again && time.Since(c.used) >= gaveUp {
 			c.upstream.generation.Add(1)
+		}
+		if !c.again && !c.sent.IsZero() && time.Since(c.sent) >= gaveUp && c.upstream.asksAgain.Swap(false) {
+			c.upstream.took(time.Since(c.sent)) // and more: it is the server that is slow, and no connection that is dead
 		}
 		c.mu.Unlock()
 		c.guard.forget(c.address)

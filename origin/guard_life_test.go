@@ -146,33 +146,6 @@ func TestAServerThatTakesOneRequestAtATime(t *testing.T) {
 	require.LessOrEqual(t, conns.Load(), int64(3*requests))
 }
 
-// A server that is slow and alive is asked once, where it has shown before how slow it is, and where it is not too slow.
-func TestASlowServerIsAskedOnce(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes twenty seconds")
-	}
-	t.Parallel()
-	for name, row := range map[string]struct{ before, after time.Duration }{
-		"slow after a rest": {0, 3500 * time.Millisecond}, "always slow": {3 * time.Second, 5500 * time.Millisecond},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newCounted(t, "127.0.0.1:0", func(_ http.ResponseWriter, r *http.Request) {
-				d, _ := time.ParseDuration(r.URL.Query().Get("d"))
-				time.Sleep(d)
-			})
-			tr := transportOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.0/8")})
-			for _, d := range []time.Duration{row.before, row.after} {
-				_, err := fetch(t, tr, s.URL+"?d="+d.String())
-				require.NoError(t, err)
-				time.Sleep(5100 * time.Millisecond)
-			}
-			require.EqualValues(t, 2, s.requests.Load())
-			require.EqualValues(t, 1, s.conns.Load())
-		})
-	}
-}
-
 // An answer that is under way outlives its connection's life.
 func TestTheEndOfALifeCutsNothing(t *testing.T) {
 	for _, h2 := range []bool{false, true} {

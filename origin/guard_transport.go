@@ -24,7 +24,9 @@ const (
 // without a colon, control characters, "Transfer-Encoding: identity". What says two things about its length is refused.
 //
 // A connection that was idle for 5 s or more and then brings nothing for 5 s, or for twice as long as the server has ever taken, is
-// given up, with all idle ones to that server, and a GET or HEAD goes out once more on a fresh one.
+// given up, with all idle ones to that server, and a GET or HEAD goes out once more on a fresh one. If that one is as silent, the
+// server is slow: next time it has twice as long, so a slow answer is asked for twice once, and not each time. A connection
+// on which the answer to a HEAD has a body is not used again.
 //
 // Set its fields, TLSClientConfig among them, on what Transport returns, before the first request, and not on a clone.
 func (g *Guard) Transport() *http.Transport {
