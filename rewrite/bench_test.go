@@ -3,6 +3,7 @@ package rewrite_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/hlsproxy/hlsproxy/internal/playlists"
@@ -54,28 +55,36 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-// BenchmarkWindow cuts 500 segments to 6, next to rewriting 50: one playlist for many viewers, and a new one each time.
+// BenchmarkWindow cuts 500 segments to 6, next to rewriting 50: one playlist for many viewers, one with another end each time,
+// and one that moves on by a segment.
 func BenchmarkWindow(b *testing.B) {
+	inf := []byte("#EXTINF:")
+	parts := bytes.SplitAfter(playlists.VOD(600).Text, inf)
+	moving := make([][]byte, 90)
+	for i := range moving {
+		head := bytes.Replace(parts[0], []byte("VOD\n"), fmt.Appendf(nil, "EVENT\n#EXT-X-MEDIA-SEQUENCE:%d\n", 100+i), 1)
+		moving[i] = bytes.TrimSuffix(append(head, bytes.Join(parts[1+i:501+i], nil)...), inf)
+	}
+	text := playlists.VOD(500).Text
+	last := bytes.LastIndexByte(text, '-') + 1
+	fifty, next := playlists.VOD(50).Text, 0
+	six := rewrite.Window{Segments: 6}
 	for _, c := range []struct {
-		name     string
-		segments int
-		window   rewrite.Window
-		fresh    bool
+		name   string
+		window rewrite.Window
+		text   func() []byte
 	}{
-		{"500 to 6", 500, rewrite.Window{Segments: 6}, false}, {"500 to 6, new each time", 500, rewrite.Window{Segments: 6}, true},
-		{"50", 50, rewrite.Window{}, false},
+		{"500 to 6", six, func() []byte { return text }},
+		{"500 to 6, another end each time", six, func() []byte { text[last] = '0' + (text[last]-'0'+1)%10; return text }},
+		{"500 to 6, moving on", six, func() []byte { next = (next + 1) % len(moving); return moving[next] }},
+		{"50", rewrite.Window{}, func() []byte { return fifty }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			text := playlists.VOD(c.segments).Text
 			rw := &rewrite.Rewriter{Map: rewrite.Query("/proxy", "url"), Window: c.window}
-			last := bytes.LastIndexByte(text, '-') + 1
 			b.ReportAllocs()
 			var dst []byte
 			for b.Loop() {
-				if c.fresh {
-					text[last] = '0' + (text[last]-'0'+1)%10
-				}
-				dst, _ = rw.Append(context.Background(), dst[:0], text, playlists.Base)
+				dst, _ = rw.Append(context.Background(), dst[:0], c.text(), playlists.Base)
 			}
 			sink += len(dst)
 		})

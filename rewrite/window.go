@@ -48,9 +48,10 @@ type windowed struct {
 	skipped  int          // by a delta update
 	text     []byte       // what is left
 
-	whole []byte // a copy of the playlist that text was made of
+	whole []byte // a copy of the playlist that text was made of, if it is not too long
 	by    Window // and how
 	done  bool   // and it was made
+	plain bool   // and it begins with EXTM3U and its lines end in LF, so that what they mean does not depend on those behind
 
 	first, last int // the segments that stay
 }
@@ -67,6 +68,7 @@ type windowMark struct {
 	span
 	scope
 	segment int
+	plain   int // of a key: see plainKey
 }
 
 var errDelta = errors.New("delta update of a playlist that is cut by time")
@@ -74,14 +76,21 @@ var errDelta = errors.New("delta update of a playlist that is cut by time")
 // cut returns the part of a playlist that a player sees; it is valid until the next cut. A multivariant playlist is returned
 // as it is. What many viewers ask for is cut once.
 func (p *windowed) cut(w *Window, pace *pace, playlist []byte) ([]byte, error) {
-	if p.done && p.by == *w && bytes.Equal(p.whole, playlist) {
+	known := commonPrefix(p.whole, playlist)
+	if p.done && p.by == *w && known == len(playlist) && known == len(p.whole) {
 		return p.text, nil
 	}
-	*p = windowed{
-		Window: w, src: playlist, pace: pace, by: *w, whole: p.whole[:0],
-		segments: p.segments[:0], head: p.head[:0], marks: p.marks[:0], text: p.text[:0],
+	p.Window, p.pace, p.by, p.done = w, pace, *w, false
+	p.text, p.first, p.last = p.text[:0], 0, 0
+	begin := p.resume(known)
+	p.src, p.whole = playlist, p.whole[:known]
+	if len(playlist) <= maxWhole {
+		p.whole = append(p.whole, playlist[known:]...)
+	} else {
+		p.whole = p.whole[:0]
 	}
-	if !p.read() {
+	if !p.read(begin) {
+		p.whole = p.whole[:0]
 		return playlist, pace.err
 	}
 	if p.skipped > 0 && (w.Last > 0 || w.From > 0 || w.To > 0) {
@@ -92,13 +101,44 @@ func (p *windowed) cut(w *Window, pace *pace, playlist []byte) ([]byte, error) {
 	if pace.err != nil {
 		return nil, pace.err
 	}
-	if len(playlist) <= maxWhole {
-		p.whole, p.done = append(p.whole, playlist...), true
-	}
+	p.done = len(p.whole) > 0
 	return p.text, nil
 }
 
 const maxWhole = 256 << 10 // bytes of a playlist that is remembered
+
+// commonPrefix is how many bytes two texts have in common at the least, from their beginning on.
+func commonPrefix(a, b []byte) int {
+	const piece = 1 << 10
+	n := 0
+	for len(a)-n >= piece && len(b)-n >= piece && bytes.Equal(a[n:n+piece], b[n:n+piece]) {
+		n += piece
+	}
+	if len(a) == len(b) && bytes.Equal(a[n:], b[n:]) {
+		return len(a)
+	}
+	return n
+}
+
+// resume forgets what was not read in so many of the first bytes, and returns where to go on.
+func (p *windowed) resume(known int) (begin int) {
+	n := len(p.segments)
+	for n > 0 && (p.segments[n-1].end > known || p.whole[p.segments[n-1].end-1] != '\n') {
+		n--
+	}
+	if n == 0 || !p.plain || p.skipped > 0 {
+		p.forget()
+		return 0
+	}
+	begin = p.segments[n-1].end
+	p.marks, p.head = p.marks[:p.marksFrom(n)], p.head[:p.headFrom(begin)]
+	p.segments, p.tail = p.segments[:n], begin
+	return begin
+}
+
+func (p *windowed) forget() {
+	p.segments, p.head, p.marks, p.tail, p.skipped = p.segments[:0], p.head[:0], p.marks[:0], 0, 0
+}
 
 // isLarge tells whether it holds more memory than is worth keeping.
 func (p *windowed) isLarge() bool {

@@ -309,6 +309,39 @@ func FuzzWindow(f *testing.F) {
 	})
 }
 
+// FuzzNextWindow cuts playlists that begin like the last one, of which what was read is kept.
+func FuzzNextWindow(f *testing.F) {
+	rnd := rand.New(rand.NewPCG(1, 1))
+	long := "#EXTM3U\n" + strings.Join(stream(rnd, 60), "")
+	for _, at := range []int{10, len(long) / 2, len(long) - 1, len(long)} {
+		f.Add(false, "", "", at, 3)
+		f.Add(false, strings.Join(stream(rnd, 2), ""), "x\n#EXT-X-DISCONTINUITY\n", at, 5)
+		f.Add(false, "#EXTINF:1,\na", "b\n", at, 5)
+		f.Add(false, "#EXT-X-STREAM-INF:BANDWIDTH=1\na\n", "#EXT-X-SKIP:SKIPPED-SEGMENTS=3\n", at, 100)
+		f.Add(true, "", "#EXTM3U\nx\n", at, 5)
+	}
+	f.Fuzz(func(t *testing.T, bare bool, end, edit string, at, segments int) {
+		text := long + end
+		if bare {
+			text = strings.TrimPrefix(text, "#EXTM3U\n")
+		}
+		if strings.Contains(text+edit, "\r") || at < 0 || at > len(text) {
+			return
+		}
+		rw := &rewrite.Rewriter{Map: identity{}, Window: rewrite.Window{Segments: segments}}
+		var all, cut []string
+		for _, next := range []string{text, text[:at] + edit + text[at:], text[:at] + edit, text[:at], text, text + edit} {
+			all = append(all, next)
+			cut = append(cut, rewritten(t, rw, next, ""))
+		}
+		for i, next := range all {
+			// Lines that end otherwise are all read again.
+			other := rewritten(t, rw, strings.ReplaceAll(next, "\n", "\r\n"), "")
+			require.Equal(t, cut[i], strings.ReplaceAll(other, "\r", ""))
+		}
+	})
+}
+
 // Lines that are as long as those before them, or end where those did, and are others all the same.
 func TestAWindowOfLinesOfOneLength(t *testing.T) {
 	head, pair := "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:1\n", "#EXTINF:4.0,\nseg_1.ts\n"

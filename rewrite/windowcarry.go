@@ -12,7 +12,8 @@ import (
 type carried struct {
 	*windowed
 	keys, keysOfMap []heldKey
-	plain           []byte // the METHOD of the last key, if it had no KEYFORMAT
+	plain           []byte // how the last key begins, if it is plain
+	plainAt         int    // which one that is
 	section         []byte // EXT-X-MAP
 	bitrate         []byte
 	discontinuities int
@@ -35,16 +36,19 @@ type rangeEnd struct {
 
 // read goes over the lines of the segments.
 func (c *carried) read() {
+	const often = 64
 	var dated *windowMark
 	length, from, of := int64(-1), int64(-1), 0 // the byte range of a segment
 	gone := c.marks[:c.marksFrom(c.first)]
 	for i := range gone {
 		m := &gone[i]
-		if !c.pace.work(perToken) {
+		if i%often == often-1 && !c.pace.work(often*perToken) {
 			return
 		}
 		if m.segment != of {
-			c.endRange(of, length, from)
+			if length >= 0 {
+				c.endRange(of, length, from)
+			}
 			length, from, of = -1, -1, m.segment
 		}
 		switch line := c.src[m.start:m.end]; m.scope {
@@ -56,7 +60,7 @@ func (c *carried) read() {
 			c.discontinuities++
 			dated = nil
 		case ofKey:
-			c.key(line)
+			c.key(line, m.plain)
 		case ofSection:
 			c.section, c.keysOfMap = line, append(c.keysOfMap[:0], c.keys...)
 		case ofBitrate:
@@ -65,7 +69,9 @@ func (c *carried) read() {
 			dated = m
 		}
 	}
-	c.endRange(of, length, from)
+	if length >= 0 {
+		c.endRange(of, length, from)
+	}
 	c.offsets = c.parts
 	if c.ranged.uri != nil {
 		if c.offsets == nil {
@@ -106,9 +112,6 @@ func (p *windowed) dateOf(m *windowMark) (time.Time, bool) {
 
 // endRange takes in where the byte range of a segment ends.
 func (c *carried) endRange(segment int, length, from int64) {
-	if length < 0 {
-		return
-	}
 	s := c.segments[segment]
 	uri := bytes.TrimSpace(c.src[s.uri:s.end])
 	if from < 0 {
@@ -142,19 +145,13 @@ func (c *carried) part(line []byte) {
 	c.parts[uri] = from + length
 }
 
-func (c *carried) key(line []byte) {
-	value := valueOf(line)
-	method, _, _ := bytes.Cut(value, []byte{','})
-	plain := bytes.HasPrefix(method, []byte("METHOD=")) &&
-		(bytes.IndexByte(value, 'K') < 0 || !bytes.Contains(value, []byte("KEYFORMAT")))
-	if n := len(c.keys) - 1; plain && n >= 0 && bytes.Equal(method, c.plain) && c.keys[n].format == nil {
-		c.keys[n].line = line // the next of many
+func (c *carried) key(line []byte, plain int) {
+	if plain > 0 && bytes.Equal(line[:plain], c.plain) {
+		c.keys[c.plainAt].line = line // the next of many
 		return
 	}
 	c.plain = nil
-	if plain {
-		c.plain = method
-	}
+	value := valueOf(line)
 	attrs := attrList{src: value, end: len(value)}
 	if method, _ := attrs.lookup("METHOD"); string(method) == "NONE" {
 		c.keys = c.keys[:0]
@@ -164,13 +161,31 @@ func (c *carried) key(line []byte) {
 	if !isForeign(format) {
 		format = nil
 	}
-	if i := slices.IndexFunc(c.keys, func(k heldKey) bool { return bytes.Equal(k.format, format) }); i >= 0 {
+	i := slices.IndexFunc(c.keys, func(k heldKey) bool { return bytes.Equal(k.format, format) })
+	switch {
+	case i >= 0:
 		c.keys[i].line = line
+	case len(c.keys) < mostFormats:
+		i = len(c.keys)
+		c.keys = append(c.keys, heldKey{format, line})
+	default:
 		return
 	}
-	if len(c.keys) < mostFormats {
-		c.keys = append(c.keys, heldKey{format, line})
+	c.plain, c.plainAt = line[:plain], i
+}
+
+// plainKey is how long the beginning of a key is that a key with the same beginning replaces: with its METHOD, if it names no
+// KEYFORMAT and has more than a METHOD; or else 0.
+func plainKey(line []byte) int {
+	const name = "#EXT-X-KEY:METHOD="
+	if !bytes.HasPrefix(line, []byte(name)) {
+		return 0
 	}
+	n := len(name) + bytes.IndexByte(line[len(name):], ',') + 1
+	if rest := line[n:]; n == len(name) || bytes.IndexByte(rest, 'K') >= 0 && bytes.Contains(rest, []byte("KEYFORMAT")) {
+		return 0
+	}
+	return n
 }
 
 // mostFormats is how many formats of keys hold at a time. There are hardly ten, and each key is looked for among them.

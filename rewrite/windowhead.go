@@ -48,11 +48,13 @@ func (h *windowHead) append(out []byte, line span) []byte {
 }
 
 func appendNumbered(out, text, value []byte, more int) []byte {
-	n, err := strconv.ParseUint(string(bytes.TrimSpace(value)), 10, 64)
+	number := bytes.TrimSpace(value)
+	n, err := strconv.ParseUint(string(number), 10, 64)
 	if err != nil || more == 0 {
 		return append(out, text...)
 	}
-	return append(out, bytes.Replace(text, bytes.TrimSpace(value), strconv.AppendUint(nil, n+uint64(more), 10), 1)...)
+	before, after, _ := bytes.Cut(text, number)
+	return append(strconv.AppendUint(append(out, before...), n+uint64(more), 10), after...)
 }
 
 // appendStart moves the place where players begin along with the playlist.

@@ -12,15 +12,19 @@ import (
 // read finds the segments. false: it is no media playlist, or nobody waits for it any longer.
 //
 // Most playlists have lines like those before them, of the same length: where one ends is guessed, and looked for only if no line
-// end is there. That a guess has passed over one shows in their number.
-func (p *windowed) read() bool {
-	begin := playlistStart(p.src)
+// end is there. That a guess has passed over one shows in their number. What stands before begin has been read.
+func (p *windowed) read(begin int) bool {
+	if begin == 0 {
+		begin = playlistStart(p.src)
+		p.plain = isMagicLine(p.src[begin:])
+	}
 	if bytes.IndexByte(p.src[begin:], '\r') < 0 {
 		if ends, media := p.guess(begin); !media || ends == bytes.Count(p.src[begin:], newline) {
 			return media && len(p.segments) > 0
 		}
-		p.segments, p.head, p.marks, p.tail, p.skipped = p.segments[:0], p.head[:0], p.marks[:0], 0, 0
 	}
+	p.plain = false
+	p.forget()
 	s := scanner{}
 	s.reset(p.src)
 	l := windowLines{windowed: p, start: -1}
@@ -46,7 +50,7 @@ var newline = []byte{'\n'}
 func (p *windowed) guess(at int) (ends int, media bool) {
 	l := windowLines{windowed: p, start: -1}
 	src := p.src
-	inf, uri := 0, 0 // the lengths of the last such lines
+	inf, uri, same := 0, 0, 0 // the lengths of the last such lines, and of the last of another kind
 	for look := 0; at < len(src); {
 		if at >= look {
 			if look = at + perCount; !p.pace.work(perCount) {
@@ -62,7 +66,7 @@ func (p *windowed) guess(at int) (ends int, media bool) {
 		from := at
 		switch c := src[from]; {
 		case c == '#' && len(src)-from >= swar.Size && swar.Load(src, from) == infWord:
-			end := until(src, from, len(src), '\n')
+			end := guessedEnd(src, from, inf)
 			inf = end - from
 			at = end + 1
 			if l.start < 0 {
@@ -70,13 +74,18 @@ func (p *windowed) guess(at int) (ends int, media bool) {
 			}
 			l.inf = from + len(infTag)
 		case c > '#' && c < 0x7f:
-			end := until(src, from, len(src), '\n')
+			end := guessedEnd(src, from, uri)
 			uri = end - from
 			at = min(end+1, len(src))
 			l.takeURI(from, at)
+		case l.scope > ofLength && len(l.name) > 0 && bytes.HasPrefix(src[from:], l.name):
+			end := guessedEnd(src, from, same)
+			same = end - from
+			at = min(end+1, len(src))
+			l.takeMark(trimBlanks(src, from, end))
 		default:
 			end := until(src, from, len(src), '\n')
-			at = min(end+1, len(src))
+			at, same = min(end+1, len(src)), end-from
 			if !l.take(from, end, at) {
 				return 0, false
 			}
@@ -87,6 +96,14 @@ func (p *windowed) guess(at int) (ends int, media bool) {
 		ends--
 	}
 	return ends, true
+}
+
+// guessedEnd is where a line ends: at a length, if there is a line end.
+func guessedEnd(src []byte, from, length int) int {
+	if end := from + length; length > 0 && end < len(src) && src[end] == '\n' {
+		return end
+	}
+	return until(src, from, len(src), '\n')
 }
 
 // repeat takes in segments of two lines as long as the last ones, an EXTINF of a length and a URI.
@@ -185,9 +202,21 @@ func (l *windowLines) take(from, end, next int) bool {
 	case scope == ofLength:
 		l.inf = start + min(len(infTag), len(line))
 	case scope > ofSegment:
-		l.marks = append(l.marks, windowMark{span{start, end}, scope, len(l.segments)})
+		l.takeMark(start, end)
 	}
 	return true
+}
+
+// takeMark takes in a line of the tag that was looked up last.
+func (l *windowLines) takeMark(start, end int) {
+	if l.start < 0 {
+		l.start = start
+	}
+	plain := 0
+	if l.scope == ofKey {
+		plain = plainKey(l.src[start:end])
+	}
+	l.marks = append(l.marks, windowMark{span{start, end}, l.scope, len(l.segments), plain})
 }
 
 // scope is what a tag belongs to.
