@@ -50,7 +50,7 @@
 // shared or kept, or is not 200, is not kept, and ends it for this playlist for 10 s. Each segment is tried once a minute at most. The next
 // one waits until the one before it has come, or for half a second where the origin has not begun to answer.
 //
-// At most a quarter of MaxFills (or of 1024) is fetched ahead at a time, and a sixteenth of it from one host; viewers are refused for
+// At most a quarter of MaxFills (or of 1024) is fetched ahead at a time, and a sixteenth from one host; viewers are refused for
 // none of that. What playlists name is known from their answers since the process began, of up to 8192 segments of each, and in 16 MiB.
 //
 // # Locks

@@ -122,6 +122,8 @@ var (
 	cacheEvicted   = desc("cache_evictions_total", "Entries dropped to make room.")
 	cacheFailed    = desc("cache_errors_total", "Fills that failed, and failures of hooks and of the store.")
 	cacheLeft      = desc("cache_abandoned_total", "Fills stopped since everybody had left.")
+	cacheAhead     = desc("cache_prefetched_total", "Segments fetched before a viewer asked for them.")
+	cacheUsed      = desc("cache_prefetched_used_total", "Segments fetched before a viewer asked for them that one has asked for since.")
 	cacheFills     = desc("cache_fills", "Answers that are being fetched now.")
 
 	originUp       = desc("origin_up", "Whether an origin is asked: 1, or 0 while it is out or drained.", "origin")
@@ -152,7 +154,7 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 		h.Describe(ch)
 	}
 	for _, d := range []*prometheus.Desc{
-		cacheRequests, cacheBytes, cacheConfirmed, cacheStored, cacheEvicted, cacheFailed, cacheLeft, cacheFills,
+		cacheRequests, cacheBytes, cacheConfirmed, cacheStored, cacheEvicted, cacheFailed, cacheLeft, cacheAhead, cacheUsed, cacheFills,
 		originUp, originRequests, originErrors, originInFlight, originLatency,
 		viewers, streams, streamBytes, stalled, audienceOut, audienceBlind,
 		nodeQuestions, nodeHedged, nodeUnheard, nodeBytes, nodeTakeovers, nodeResumed, nodeRefused,
@@ -198,7 +200,8 @@ func cacheValues(s cache.Stats) []value {
 		count(cacheRequests, s.Joins, "join"), count(cacheRequests, s.Passed, "pass"),
 		count(cacheBytes, s.StoreBytes, "store"), count(cacheBytes, s.FillBytes, "fill"), count(cacheBytes, s.OriginBytes, "origin"),
 		count(cacheConfirmed, s.Revalidations), count(cacheStored, s.Stored), count(cacheEvicted, s.Evictions),
-		count(cacheFailed, s.Errors), count(cacheLeft, s.Abandoned), gauge(cacheFills, float64(s.Fills)),
+		count(cacheFailed, s.Errors), count(cacheLeft, s.Abandoned), count(cacheAhead, s.Prefetched),
+		count(cacheUsed, s.PrefetchedUsed), gauge(cacheFills, float64(s.Fills)),
 	}
 }
 

@@ -53,8 +53,10 @@ func watching(t *testing.T, streams int) *audience.Audience {
 
 func everything(t *testing.T) *metrics.Collector {
 	c := metrics.New(metrics.Config{
-		Cache: metrics.CacheStats(func() cache.Stats { return cache.Stats{Hits: 5, Misses: 2, StoreBytes: 100, Fills: 1} }),
-		Pool:  pool{}, Audience: watching(t, 3), Node: func() metrics.NodeStats { return metrics.NodeStats{FromNodes: 4, Hedged: 7, Unheard: 8} },
+		Cache: metrics.CacheStats(func() cache.Stats {
+			return cache.Stats{Hits: 5, Misses: 2, StoreBytes: 100, Fills: 1, Prefetched: 7, PrefetchedUsed: 6}
+		}),
+		Pool: pool{}, Audience: watching(t, 3), Node: func() metrics.NodeStats { return metrics.NodeStats{FromNodes: 4, Hedged: 7, Unheard: 8} },
 	})
 	c.OnFill(cache.Fill{Wait: 20 * time.Millisecond})
 	c.OnFill(cache.Fill{Wait: time.Second, Err: errors.New("x")})
@@ -75,6 +77,7 @@ func TestCollect(t *testing.T) {
 	text := scrape(t, c)
 	for _, line := range []string{
 		`hlsproxy_cache_requests_total{result="hit"} 5`, `hlsproxy_cache_bytes_total{from="store"} 100`, `hlsproxy_cache_fills 1`,
+		`hlsproxy_cache_prefetched_total 7`, `hlsproxy_cache_prefetched_used_total 6`,
 		`hlsproxy_origin_up{origin="http://a.example"} 1`, `hlsproxy_origin_up{origin="http://b.example"} 0`, `hlsproxy_origin_errors_total{origin="http://b.example"} 3`,
 		`hlsproxy_origin_latency_seconds{origin="http://a.example"} 0.03`,
 		`hlsproxy_audience_viewers{stream="/live/s02/"} 3`, `hlsproxy_audience_stalls{stream="/live/s02/"} 3`, `hlsproxy_audience_streams 3`,

@@ -4,8 +4,9 @@
 //
 //	go run ./examples/demo -viewers 100
 //	go run ./examples/demo -ll
+//	go run ./examples/demo -ahead 2
 //
-// The second has the fMP4 in low latency. What to copy is in chain.go.
+// The second has the fMP4 in low latency, and the third fetches segments before they are asked for. What to copy is in chain.go.
 package main
 
 import (
@@ -25,6 +26,7 @@ type options struct {
 	viewers int
 	hlsjs   string
 	ll      bool
+	ahead   int
 }
 
 func parse(args []string) (o options, ln serve.Listener, err error) {
@@ -32,6 +34,7 @@ func parse(args []string) (o options, ln serve.Listener, err error) {
 	flags.IntVar(&o.viewers, "viewers", 25, "simulated viewers, each a player over HTTP")
 	flags.StringVar(&o.hlsjs, "hlsjs", "", "`FILE` to serve hls.js from in place of a CDN")
 	flags.BoolVar(&o.ll, "ll", false, "low latency: the fMP4 comes in parts of a third of a second")
+	flags.IntVar(&o.ahead, "ahead", 0, "how many next segments or parts the cache fetches before they are asked for")
 	if err := flags.Parse(args); err != nil {
 		return o, ln, err
 	}
@@ -69,6 +72,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	d.up.shared.Ahead = o.ahead
 	defer func() {
 		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()

@@ -50,7 +50,7 @@ func (d *demo) site(hlsjs string, stream *liveOrigin) (http.Handler, error) {
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		serve.PageHeader(w, "default-src 'self'; script-src 'self' https://cdn.jsdelivr.net; worker-src blob:; media-src 'self' blob:; img-src data:")
 		index.Execute(w, map[string]any{
-			"HLSJS": source, "Distance": distance.Milliseconds(), "LowLatency": stream.lowLatency, "Local": isLocal(r),
+			"HLSJS": source, "Distance": distance.Milliseconds(), "LowLatency": stream.lowLatency, "Local": isLocal(r), "Ahead": d.up.shared.Ahead > 0,
 			"Epoch": stream.epoch.UnixMilli(), "Segment": segmentTime.Milliseconds(),
 		})
 	})

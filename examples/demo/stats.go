@@ -24,6 +24,7 @@ type sample struct {
 	Hits     uint64 `json:"hits"`
 	Joins    uint64 `json:"joins"`
 	Origin   int64  `json:"origin"`
+	Ahead    uint64 `json:"ahead"` // fetched before it was asked for
 	Refused  int64  `json:"refused"`
 	Failed   int64  `json:"failed"`
 	Note     string `json:"note,omitempty"` // what somebody did
@@ -61,6 +62,7 @@ func (m *meter) run(ctx context.Context) {
 		m.add(sample{
 			Viewers: m.viewers(), Requests: nowServed.requests() - lastServed.requests(),
 			Hits: now.Hits - last.Hits, Joins: now.Joins - last.Joins, Origin: nowOrigin.requests() - lastOrigin.requests(),
+			Ahead:   now.Prefetched - last.Prefetched,
 			Refused: nowServed.Refused - lastServed.Refused, Failed: nowServed.Failed - lastServed.Failed,
 		})
 		last, lastOrigin, lastServed = now, nowOrigin, nowServed
@@ -118,9 +120,11 @@ func (d *demo) stats(w http.ResponseWriter, r *http.Request) {
 		"viewers":   d.meter.viewers(),
 		"simulated": d.crowd.size(),
 		"cache":     !d.past.off.Load(),
-		"hits":      cached.Hits,   // answered from what is stored
-		"joins":     cached.Joins,  // answered from a fetch that was running already
-		"misses":    cached.Misses, // fetches begun
+		"hits":      cached.Hits,           // answered from what is stored
+		"joins":     cached.Joins,          // answered from a fetch that was running already
+		"misses":    cached.Misses,         // fetches begun
+		"ahead":     cached.Prefetched,     // fetched before a viewer asked
+		"used":      cached.PrefetchedUsed, // of these, what viewers have asked for since
 		"served":    d.meter.served.counts(),
 		"origin":    d.fromOrigins(),
 		"origins":   origins,

@@ -21,15 +21,18 @@ func answer(body string) http.Handler {
 
 func TestMeterSamplesRatesEverySecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var hits, joins atomic.Uint64
+		var hits, joins, ahead atomic.Uint64
 		var origin traffic
-		m := newMeter(func() cache.Stats { return cache.Stats{Hits: hits.Load(), Joins: joins.Load()} }, origin.counts)
+		m := newMeter(func() cache.Stats {
+			return cache.Stats{Hits: hits.Load(), Joins: joins.Load(), Prefetched: ahead.Load()}
+		}, origin.counts)
 		hits.Store(1000) // before the first sample
 		ctx, cancel := context.WithCancel(t.Context())
 		go m.run(ctx)
 		synctest.Wait()
 		hits.Store(1007)
 		joins.Store(2)
+		ahead.Store(3)
 		get(origin.count(answer("x")), "/live/v0/1.m4s")
 		get(m.served.count(answer("x")), "/hls/live/v0/index.m3u8")
 		m.note("cache off")
@@ -38,7 +41,7 @@ func TestMeterSamplesRatesEverySecond(t *testing.T) {
 		time.Sleep(time.Second)
 		cancel()
 		synctest.Wait()
-		require.Equal(t, []sample{{Requests: 1, Hits: 7, Joins: 2, Origin: 1, Note: "cache off"}, {Hits: 3}}, m.samples)
+		require.Equal(t, []sample{{Requests: 1, Hits: 7, Joins: 2, Origin: 1, Ahead: 3, Note: "cache off"}, {Hits: 3}}, m.samples)
 	})
 }
 
@@ -109,7 +112,7 @@ func TestStatsAreJSON(t *testing.T) {
 		return counts
 	}
 	require.Equal(t, map[string]any{
-		"viewers": 1.0, "simulated": 0.0, "cache": true, "hits": 0.0, "joins": 0.0, "misses": 0.0,
+		"viewers": 1.0, "simulated": 0.0, "cache": true, "hits": 0.0, "joins": 0.0, "misses": 0.0, "ahead": 0.0, "used": 0.0,
 		"served":  traffic(1, 3, 8, 1, 1),
 		"origin":  traffic(0, 1, 2, 0, 0),
 		"origins": []any{of("A", false, traffic(0, 0, 0, 0, 0)), of("B", true, traffic(0, 1, 2, 0, 0))},

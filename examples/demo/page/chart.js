@@ -1,7 +1,7 @@
 // A line chart of /stats' history, drawn anew each second. One axis for everything: a logarithmic one, since the point
 // of the picture is that two of the lines are in the hundreds while the origin's stays below ten.
-const lines = ["viewers", "hits", "joins", "origin"];
-const names = { viewers: "viewers", hits: "hits/s", joins: "joins/s", origin: "origin requests/s" };
+export const lines = ["viewers", "hits", "joins", "origin", "ahead"].filter((name) => document.querySelector(`[data-line=${name}]`));
+const names = { viewers: "viewers", hits: "hits/s", joins: "joins/s", origin: "origin requests/s", ahead: "fetched ahead/s" };
 const span = 120, smooth = 6; // seconds
 const box = document.querySelector("#chart"), read = document.querySelector("#read"), hint = read.textContent;
 const shown = (name) => document.querySelector(`[data-line=${name}]`).ariaPressed === "true";
@@ -11,7 +11,7 @@ let samples = [], cursor = null; // seconds before now
 const averages = (history) => history.map((at, i) => {
   const part = history.slice(Math.max(0, i - smooth + 1), i + 1);
   const mean = (name) => part.reduce((sum, s) => sum + s[name], 0) / part.length;
-  return { viewers: at.viewers, requests: mean("requests"), hits: mean("hits"), joins: mean("joins"), origin: mean("origin"), note: at.note };
+  return { viewers: at.viewers, requests: mean("requests"), hits: mean("hits"), joins: mean("joins"), origin: mean("origin"), ahead: mean("ahead"), note: at.note };
 });
 
 // draw shows a history of one sample a second, oldest first, and returns the newest as drawn.

@@ -1,5 +1,5 @@
 import * as chain from "./chain.js";
-import { draw, listen } from "./chart.js";
+import { draw, lines, listen } from "./chart.js";
 import { buffered, describe, play, trouble as unplayable } from "./player.js";
 
 const $ = (selector) => document.querySelector(selector);
@@ -59,7 +59,7 @@ async function poll() {
     const stats = await (await fetch("/stats", { cache: "no-store" })).json();
     const now = draw(stats.history);
     chain.show(stats, now);
-    for (const name of ["viewers", "hits", "joins", "origin"]) {
+    for (const name of lines) {
       $(`[data-line=${name}] b`).textContent = name === "viewers" ? stats.viewers : chain.rate(now?.[name] ?? 0);
     }
     const before = dead;
