@@ -110,7 +110,7 @@ func TestNoPlaylistMakesMuchWork(t *testing.T) {
 
 // What a playlist becomes, and what Refs makes of it, is a few times what it is, whatever its variables say.
 func TestVariablesExpandWithinBounds(t *testing.T) {
-	const size = 1 << 20
+	const size = 128 << 10
 	for name, c := range hostile(size) {
 		if strings.Contains(name, "base") || strings.Contains(name, "parents") || strings.Contains(name, "long") {
 			continue
@@ -144,7 +144,7 @@ func TestRefsEndWhereAppendWould(t *testing.T) {
 
 func TestDefinitionsTakeLittleMemory(t *testing.T) {
 	for _, name := range []string{"QUERYPARAM, long query", "QUERYPARAMs, long query", "IMPORT, long fragment", "growing values", "definitions"} {
-		c := hostile(2 << 20)[name]
+		c := hostile(512 << 10)[name]
 		rw := &rewrite.Rewriter{Map: rewrite.Query("/q", "u")}
 		dst := make([]byte, 0, 2*len(c[0]))
 		var before, after runtime.MemStats

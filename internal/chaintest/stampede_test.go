@@ -148,7 +148,7 @@ func TestStampedeOnADyingOrigin(t *testing.T) {
 	body := segment()
 	for name, chunked := range map[string]bool{"length known": false, "length unknown": true} {
 		t.Run(name, func(t *testing.T) {
-			ch := newChain(t, chainConfig{idle: time.Minute})
+			ch := newChain(t, chainConfig{idle: time.Minute, ring: -1}) // as above
 			tr := newTrickler(body, chunked, true)
 			ch.origin.Handle("/seg.ts", faultorigin.Script{Func: tr},
 				faultorigin.Script{Header: http.Header{"Content-Type": {"video/mp2t"}}, Body: body})
