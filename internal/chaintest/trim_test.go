@@ -1,4 +1,4 @@
-package hlsproxy_test
+package chaintest_test
 
 import (
 	"bytes"
