@@ -117,8 +117,8 @@ type wish struct {
 
 type wishKey struct{}
 
-// A link says what fits its viewer: /live/show/index.m3u8?max-height=720&lang=en. The signature covers the query, so nobody can wish
-// for more. The origin does not see these parameters, and the cache has one playlist for all wishes.
+// A link says what fits its viewer: /live/show/index.m3u8?max-height=720&lang=en. The signature covers the query, so nobody can
+// wish for more. The origin does not see these parameters, and the cache has one playlist for all wishes.
 func Example_filterByQuery() {
 	media := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "#EXTM3U\n"+

@@ -30,8 +30,8 @@ func (link) Inherited(u *url.URL) *url.URL { return u }
 
 func (l link) Received(*url.URL, http.Header) {}
 
-// Another node cannot tell the credentials of links apart: what came with them stays on the node that asked, which shares it among
-// those who have the link.
+// Another node cannot tell the credentials of links apart: what came with them stays on the node that asked, which shares it
+// among those who have the link.
 func TestNodesShareNothingOfALinksCredentials(t *testing.T) {
 	o := origin(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "video/mp2t")

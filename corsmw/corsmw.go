@@ -20,7 +20,8 @@ import (
 	"time"
 )
 
-// A Config sets which pages may read answers, and which fields they may send and read. [New] checks it and reports all its faults at once.
+// A Config sets which pages may read answers, and which fields they may send and read. [New] checks it and reports all its
+// faults at once.
 type Config struct {
 	// Origins are the pages that may read. Required. Each is one of
 	//
@@ -42,7 +43,8 @@ type Config struct {
 
 	// AllowHeaders are the request fields that a page may set. Nil: those that players send, which are Range, If-Range,
 	// If-None-Match, If-Modified-Since, Authorization, Cache-Control, Pragma and the four of CMCD (CTA-5004), as
-	// [DefaultAllowHeaders] lists them. Empty: none beyond those that need no leave. "*" stands for all but Authorization, and not with Credentials.
+	// [DefaultAllowHeaders] lists them. Empty: none beyond those that need no leave. "*" stands for all but Authorization, and
+	// not with Credentials.
 	AllowHeaders []string
 
 	// ExposeHeaders are the response fields that a page may read beyond those of Fetch's safelist. Nil: Content-Length,

@@ -78,8 +78,8 @@ func (s *server) form(t *testing.T, values url.Values) string {
 	return html.UnescapeString(string(found[1]))
 }
 
-// private asks for what the maker of a link has said: on each request a Referer and a User-Agent, and on its own host a password,
-// a token and the cookie of the playlist. Segments of video it has elsewhere, where none of these three may come.
+// private asks for what the maker of a link has said: on each request a Referer and a User-Agent, and on its own host a
+// password, a token and the cookie of the playlist. Segments of video it has elsewhere, where none of these three may come.
 func private(files http.Handler, faults func(string, *http.Request)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, password, _ := r.BasicAuth()

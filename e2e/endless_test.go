@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Everybody who plays a stream without an end shares one connection to its origin. Who is there when it begins sees all of it, and
-// who comes later begins near its live edge.
+// Everybody who plays a stream without an end shares one connection to its origin. Who is there when it begins sees all of it,
+// and who comes later begins near its live edge.
 func TestEndlessStreamsPlay(t *testing.T) {
 	t.Parallel()
 	for name, s := range map[string]*station{"stream.ts": television(t), "radio.mp3": radio(t)} {
@@ -57,7 +57,8 @@ func TestEndlessStreamsPlay(t *testing.T) {
 	}
 }
 
-// A station sends a programme without a length, as it is made, from its beginning. It ends between two units when it is told to.
+// A station sends a programme without a length, as it is made, from its beginning. It ends between two units when it is told
+// to.
 type station struct {
 	contentType string
 	pictures    bool

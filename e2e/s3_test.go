@@ -142,8 +142,8 @@ func (s *server) also(t *testing.T, key, way string) string {
 	return s.URL + html.UnescapeString(string(m[1]))
 }
 
-// A film goes into a private bucket through the page, and comes out in three ways: through the server, from the edge by links that
-// are made with the playlist, and as it was uploaded, by ranges.
+// A film goes into a private bucket through the page, and comes out in three ways: through the server, from the edge by links
+// that are made with the playlist, and as it was uploaded, by ranges.
 func TestFilmsOfAPrivateBucketPlay(t *testing.T) {
 	film := filepath.Join(media(t), "src.mp4")
 	gateway, err := s3Programs()

@@ -45,8 +45,8 @@ func hostilePath(rnd *rand.Rand) string {
 	return b.String()
 }
 
-// No public path leads out of the tree that is mapped, and no token for a directory opens what is outside of it: by the URL standard
-// (node's own reading) as by RFC 3986 (package path).
+// No public path leads out of the tree that is mapped, and no token for a directory opens what is outside of it: by the URL
+// standard (node's own reading) as by RFC 3986 (package path).
 func TestNoPathLeavesItsTree(t *testing.T) {
 	node := requireTool(t, "node")
 	const tree, directory, paths = "https://origin.example/a/b/", "/v/title1/", 300_000

@@ -214,8 +214,8 @@ func FuzzWork(f *testing.F) {
 	})
 }
 
-// BenchmarkHostile prints what a byte costs, at the best of all runs, and how many times that of an ordinary playlist it is, which
-// takes turns with it. Where a tiny line becomes a long one, a byte that is written counts as one that is read.
+// BenchmarkHostile prints what a byte costs, at the best of all runs, and how many times that of an ordinary playlist it is,
+// which takes turns with it. Where a tiny line becomes a long one, a byte that is written counts as one that is read.
 func BenchmarkHostile(b *testing.B) {
 	const size = 256 << 10
 	vod := string(playlists.VOD(2500).Text)

@@ -17,8 +17,8 @@ func isList(playlist []byte) bool {
 	return !bytes.Contains(head, []byte("#EXT-X-TARGETDURATION")) && !bytes.Contains(head, []byte("#EXT-X-STREAM-INF"))
 }
 
-// appendEntry appends the lines before an entry of an IPTV list, and its URI, to what begins at begin. What is said about requests
-// for it goes to the Mapper, or stays for a player that asks the origin itself.
+// appendEntry appends the lines before an entry of an IPTV list, and its URI, to what begins at begin. What is said about
+// requests for it goes to the Mapper, or stays for a player that asks the origin itself.
 func (st *state) appendEntry(dst []byte, begin int, t *token) (_ []byte, err error) {
 	end := t.end
 	hints := st.cutHints(t)

@@ -110,7 +110,8 @@ func (b *listBody) next() error {
 	return nil
 }
 
-// defines tells whether there is a variable, which a player would put into all entries behind it, while each piece is rewritten alone.
+// defines tells whether there is a variable, which a player would put into all entries behind it, while each piece is rewritten
+// alone.
 func defines(text []byte) bool { return bytes.Contains(text, []byte("#EXT-X-DEFINE")) }
 
 // more reads what there is.

@@ -35,8 +35,8 @@ import (
 // described the old one; a response to HEAD has the same, without a length.
 //
 // The error has status 502 where a playlist was expected and HTML, JSON or, by its extension, a text that is none came (the
-// error says how it begins), or one that is larger than MaxSize, or in an unknown encoding; other errors are those of reading the body and
-// of Append.
+// error says how it begins), or one that is larger than MaxSize, or in an unknown encoding; other errors are those of reading
+// the body and of Append.
 func (rw *Rewriter) ModifyResponse(resp *http.Response) error {
 	d := &document{rw: rw, resp: resp, ctx: context.Background(), relation: mapped}
 	req := resp.Request

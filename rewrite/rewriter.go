@@ -76,13 +76,13 @@ type Rewriter struct {
 	// HLS draft). They are messages to a DRM system, so by default they stay as they are.
 	ForeignKeys bool
 
-	// Hints reads what an IPTV list says about requests for its entries: "URL|Referer=...&User-Agent=...", #EXTVLCOPT:http-referrer=
-	// (http-user-agent=, http-origin=) and #KODIPROP:inputstream.adaptive.stream_headers= (common_headers=, manifest_headers=).
-	// A [HintMapper] gets them with the URL of the entry that follows, and they leave the list; with another Mapper only what
-	// follows "|" does. An entry that is not mapped keeps them. At most 16 fields of 2 KiB together count for an entry. A list
-	// is a playlist without EXT-X-TARGETDURATION and EXT-X-STREAM-INF; its URIs get Public. Of one that goes through as it comes,
-	// the first MiB tells, an entry with what stands before it has at most 1 MiB, a key counts for some entries only, and it breaks off
-	// at an EXT-X-DEFINE; with one in the first MiB it is held as a whole.
+	// Hints reads what an IPTV list says about requests for its entries: "URL|Referer=...&User-Agent=...",
+	// #EXTVLCOPT:http-referrer= (http-user-agent=, http-origin=) and #KODIPROP:inputstream.adaptive.stream_headers=
+	// (common_headers=, manifest_headers=). A [HintMapper] gets them with the URL of the entry that follows, and they leave the
+	// list; with another Mapper only what follows "|" does. An entry that is not mapped keeps them. At most 16 fields of 2 KiB
+	// together count for an entry. A list is a playlist without EXT-X-TARGETDURATION and EXT-X-STREAM-INF; its URIs get Public.
+	// Of one that goes through as it comes, the first MiB tells, an entry with what stands before it has at most 1 MiB, a key
+	// counts for some entries only, and it breaks off at an EXT-X-DEFINE; with one in the first MiB it is held as a whole.
 	Hints bool
 
 	// Guides also maps the pictures and the guides that an IPTV list names: tvg-logo, x-tvg-url, url-tvg and tvg-url.
@@ -103,10 +103,10 @@ type Rewriter struct {
 // Text that is no playlist is not refused. The error is one of Map or Sign (an URL that Map does not cover is no
 // error), that of ctx, or wraps ErrUndefined or ErrTooLarge; dst is then returned with its contents unchanged.
 //
-// What a playlist can take is bounded, whoever wrote it. What it becomes has at most 16 MiB, or eight times its bytes if
-// that is more. Variables may have 1 MiB of values, may add 64 KiB to one reference, and to
-// all of them 32 times the bytes of the playlist or 8 MiB, whichever is less; a reference that goes beyond is one to an undefined variable. Time grows with the bytes read and written. Append
-// ends soon after ctx does.
+// What a playlist can take is bounded, whoever wrote it. What it becomes has at most 16 MiB, or eight times its bytes if that
+// is more. Variables may have 1 MiB of values, may add 64 KiB to one reference, and to all of them 32 times the bytes of the
+// playlist or 8 MiB, whichever is less; a reference that goes beyond is one to an undefined variable. Time grows with the bytes
+// read and written. Append ends soon after ctx does.
 func (rw *Rewriter) Append(ctx context.Context, dst, playlist []byte, base string) ([]byte, error) {
 	return rw.append(pass{ctx: ctx, base: base, relation: mapped, most: max(maxOutput, mostGrowth*len(playlist))}, dst, playlist)
 }

@@ -100,8 +100,8 @@ func (st *state) sign(dst []byte, start int) ([]byte, error) {
 	return harmless(append(dst[:start], signed...), start, quoted), nil
 }
 
-// signReport is sign without what the hook appends. Nobody asks for the URL of a report: players look whether it begins that of a
-// variant, of which the hook may have changed the path, too.
+// signReport is sign without what the hook appends. Nobody asks for the URL of a report: players look whether it begins that of
+// a variant, of which the hook may have changed the path, too.
 func (st *state) signReport(dst []byte, start int) ([]byte, error) {
 	plain := bytes.Clone(dst[start:])
 	dst, err := st.sign(dst, start)
@@ -140,8 +140,8 @@ func (st *state) signHarmless(dst []byte, start int, form form) ([]byte, error) 
 	return harmless(harmless(dst, start, quoted), start, form), nil
 }
 
-// signedAhead tells whether what a unit makes of lines, which match, is signed. Sign is called for the first URL, if it signs others
-// alike.
+// signedAhead tells whether what a unit makes of lines, which match, is signed. Sign is called for the first URL, if it signs
+// others alike.
 func (st *state) signedAhead(u *memo.Unit, lines []byte, differ memo.Difference) (bool, error) {
 	if u.Note.Pass != st.pass {
 		u.Note.Pass = st.pass

@@ -30,7 +30,8 @@ w.m3u8
 // plainList is an attribute list by the grammar of section 4.2 of the HLS draft.
 var plainList = regexp.MustCompile(`^#EXT-X-(?:MEDIA|STREAM-INF|I-FRAME-STREAM-INF):[A-Z0-9-]+=(?:"[^"{]*"|[^" ,{=\t]+)(?:,[A-Z0-9-]+=(?:"[^"{]*"|[^" ,{=\t]+))*$`)
 
-// quotedAs tells whether the quotes of a value that is looked at are where they should be: hls-m3u8 keeps those that should not.
+// quotedAs tells whether the quotes of a value that is looked at are where they should be: hls-m3u8 keeps those that should
+// not.
 var (
 	unquoted = regexp.MustCompile(`[:,](?:BANDWIDTH|AVERAGE-BANDWIDTH|SCORE|RESOLUTION|FRAME-RATE|HDCP-LEVEL|VIDEO-RANGE|PROGRAM-ID)="`)
 	name     = regexp.MustCompile(`[:,]([A-Z0-9-]+)=(?:"[^"]*"|[^,]*)`)

@@ -37,8 +37,8 @@ const (
 	inPayload
 )
 
-// payloads calls f with each line of each cue from where it stopped, until f gives false. whole: the text does not go on; the last
-// line may not be one yet otherwise.
+// payloads calls f with each line of each cue from where it stopped, until f gives false. whole: the text does not go on; the
+// last line may not be one yet otherwise.
 func (c *cues) payloads(text []byte, whole bool, f func(start, end int) bool) {
 	s := scanner{src: text, pos: c.pos, lf: -1}
 	for s.pos < len(text) {

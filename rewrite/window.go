@@ -13,11 +13,11 @@ import (
 // left of a programme. Where several are set, all hold. Segments stay whole: the one in which From lies is the first, the
 // one before which To lies the last.
 //
-// Segments keep their numbers, their keys, initialization sections, dates and byte ranges. An EXT-X-DATERANGE among the segments
-// that go stays, unless all that is said of its ID shows that it ended before the first segment that stays begins.
-// EXT-X-PLAYLIST-TYPE:EVENT goes with the first segment, EXT-X-ENDLIST comes with To, and EXT-X-START moves along. Delta updates
-// are not offered; one that comes all the same is cut right if only Segments is set, and fails with status 502 otherwise. A
-// live playlist should keep three target durations at least (section 6.2.2 of the HLS draft).
+// Segments keep their numbers, their keys, initialization sections, dates and byte ranges. An EXT-X-DATERANGE among the
+// segments that go stays, unless all that is said of its ID shows that it ended before the first segment that stays begins.
+// EXT-X-PLAYLIST-TYPE:EVENT goes with the first segment, EXT-X-ENDLIST comes with To, and EXT-X-START moves along. Delta
+// updates are not offered; one that comes all the same is cut right if only Segments is set, and fails with status 502
+// otherwise. A live playlist should keep three target durations at least (section 6.2.2 of the HLS draft).
 type Window struct {
 	Segments int           // at most so many, the last. 0 or less: all
 	Last     time.Duration // so many of the last that they have at least this length together. 0 or less: all
@@ -162,8 +162,8 @@ func (p *windowed) lengthOf(segments []windowSegment) (sum time.Duration) {
 	return sum
 }
 
-// parseSeconds reads a decimal number of seconds exactly, so that sums do not depend on where they begin. What is behind it does
-// not matter.
+// parseSeconds reads a decimal number of seconds exactly, so that sums do not depend on where they begin. What is behind it
+// does not matter.
 func parseSeconds(text []byte) time.Duration {
 	text = bytes.TrimLeft(text, " \t")
 	seconds, at := time.Duration(0), 0

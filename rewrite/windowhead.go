@@ -123,8 +123,8 @@ func (h *windowHead) appendMissing(out []byte) []byte {
 	return out
 }
 
-// appendAmong appends the lines of the playlist as a whole that stand among segments that are gone, but not what is said of date
-// ranges that ended before begin.
+// appendAmong appends the lines of the playlist as a whole that stand among segments that are gone, but not what is said of
+// date ranges that ended before begin.
 func (h *windowHead) appendAmong(out []byte, gone span, begin time.Time) []byte {
 	var ended func(list []byte) bool
 	for _, line := range h.head[h.headFrom(gone.start):h.headFrom(gone.end)] {

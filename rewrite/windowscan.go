@@ -11,8 +11,8 @@ import (
 
 // read finds the segments. false: it is no media playlist, or nobody waits for it any longer.
 //
-// Most playlists have lines like those before them, of the same length: where one ends is guessed, and looked for only if no line
-// end is there. That a guess has passed over one shows in their number. What stands before begin has been read.
+// Most playlists have lines like those before them, of the same length: where one ends is guessed, and looked for only if no
+// line end is there. That a guess has passed over one shows in their number. What stands before begin has been read.
 func (p *windowed) read(begin int) bool {
 	if begin == 0 {
 		begin = playlistStart(p.src)

@@ -169,8 +169,8 @@ type answer struct {
 	header  http.Header
 }
 
-// mostAnswers bounds what is remembered, and mostAsking what is asked at a time: a stranger can ask any number of questions, and go
-// before they are answered.
+// mostAnswers bounds what is remembered, and mostAsking what is asked at a time: a stranger can ask any number of questions,
+// and go before they are answered.
 const (
 	mostAnswers = 1 << 14
 	mostAsking  = 1 << 12

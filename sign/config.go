@@ -61,10 +61,11 @@ type Config struct {
 	// private windows, drop cookies of another site without it. For http.SameSiteNoneMode only.
 	Partitioned bool
 
-	// Ignore lists query parameters that no answer depends on, such as those by which players get around caches ("_", "cachebust").
-	// Signatures do not cover them: a viewer may add, change or leave them out. Handler takes them off, whoever put them into the URL,
-	// and an origin.Proxy behind it takes them off what is asked for as well, so that a cache knows one URL. They are compared as they
-	// are spelled; letters, digits, - and _, and neither Param nor a directive (_HLS_). Nil: none.
+	// Ignore lists query parameters that no answer depends on, such as those by which players get around caches ("_",
+	// "cachebust"). Signatures do not cover them: a viewer may add, change or leave them out. Handler takes them off, whoever
+	// put them into the URL, and an origin.Proxy behind it takes them off what is asked for as well, so that a cache knows one
+	// URL. They are compared as they are spelled; letters, digits, - and _, and neither Param nor a directive (_HLS_). Nil:
+	// none.
 	Ignore []string
 
 	// Gone answers a link that has expired with 410 instead of 403.

@@ -121,10 +121,10 @@ func (s *Signer) ownToken(head *header, dir []byte, text string) *directoryToken
 	return c
 }
 
-// Handler admits requests with a valid token to next, which sees neither the token nor its parameter in URL and
-// RequestURI, nor what Config.Ignore lists, but all other bytes as they were, and finds the grant by FromContext. Others are answered 401 if there is no
-// token, 403 if it is not valid or has expired (410 if Config.Gone is set), 405 if it is for reading and the method is not;
-// always with Cache-Control: no-store. Mount it inside the CORS middleware: preflights carry no token.
+// Handler admits requests with a valid token to next, which sees neither the token nor its parameter in URL and RequestURI, nor
+// what Config.Ignore lists, but all other bytes as they were, and finds the grant by FromContext. Others are answered 401 if
+// there is no token, 403 if it is not valid or has expired (410 if Config.Gone is set), 405 if it is for reading and the method
+// is not; always with Cache-Control: no-store. Mount it inside the CORS middleware: preflights carry no token.
 func (s *Signer) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.config.Cookies != 0 {

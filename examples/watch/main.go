@@ -1,5 +1,5 @@
-// Command watch is examples/live for those who operate it: beside the streams it serves /metrics for Prometheus, GET
-// /sessions and POST /kick?session=ID on an address of their own, and makes OpenTelemetry spans of what viewers, cache and origins do.
+// Command watch is examples/live for those who operate it: beside the streams it serves /metrics for Prometheus, GET /sessions
+// and POST /kick?session=ID on an address of their own, and makes OpenTelemetry spans of what viewers, cache and origins do.
 //
 //	go run . -origin http://a.example -inside localhost:9090 -trace
 package main

@@ -92,8 +92,8 @@ func asked(t *testing.T, method, u, field string) (*http.Response, []byte) {
 	return resp, data
 }
 
-// What plays directly plays through: the playlist is read, and what it names comes as it lies there, by GET, by HEAD and in parts,
-// for the first viewer and for the second.
+// What plays directly plays through: the playlist is read, and what it names comes as it lies there, by GET, by HEAD and in
+// parts, for the first viewer and for the second.
 func TestSloppyOrigins(t *testing.T) {
 	files := habitFiles()
 	for _, habit := range faultorigin.Habits {

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A handler around the chain may write over every value of the header and add to it. That is its own viewer's answer alone, also
-// where all viewers get one stored answer.
+// A handler around the chain may write over every value of the header and add to it. That is its own viewer's answer alone,
+// also where all viewers get one stored answer.
 func TestWhatIsDoneToOneAnswersHeaderIsInNoOther(t *testing.T) {
 	ch := newChain(t, chainConfig{})
 	ch.origin.Handle("/seg1.ts", faultorigin.Script{

@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Said at one place, in the outermost block that knows it, query parameters that no answer depends on reach neither the key of a cache
-// nor the origin, whether a viewer, a playlist or a redirect has put them into a URL.
+// Said at one place, in the outermost block that knows it, query parameters that no answer depends on reach neither the key of
+// a cache nor the origin, whether a viewer, a playlist or a redirect has put them into a URL.
 func TestIgnoredParametersAreSaidOnce(t *testing.T) {
 	ignore := []string{"_", "ts"}
 	keys := []sign.Key{{ID: "1", Secret: []byte("0123456789abcdef0123456789abcdef")}}

@@ -87,8 +87,8 @@ func sealedChain(t *testing.T) (*sign.Sealer, http.Handler) {
 	return sealer, h
 }
 
-// Two tenants, a hundred viewers each: every child plays, the origin is asked once for each tenant, no one gets another's answer, and
-// credentials reach no other host.
+// Two tenants, a hundred viewers each: every child plays, the origin is asked once for each tenant, no one gets another's
+// answer, and credentials reach no other host.
 func TestViewersOfOneLinkShareAndTenantsDoNot(t *testing.T) {
 	o := newPrivate(t)
 	sealer, h := sealedChain(t)

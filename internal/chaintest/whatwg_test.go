@@ -50,8 +50,8 @@ func hostilePath(r *rand.Rand) string {
 	return b.String()
 }
 
-// Whatever a token of a directory admits, and whatever a mapper takes, lies in its tree for a parser of RFC 3986 (net/url) and for one
-// of WHATWG (node).
+// Whatever a token of a directory admits, and whatever a mapper takes, lies in its tree for a parser of RFC 3986 (net/url) and
+// for one of WHATWG (node).
 func TestNoPathLeavesItsTree(t *testing.T) {
 	node, err := exec.LookPath("node")
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-// Next reads what a player says that it will ask for next: an object (nor), relative to the URL of r, and a range of it (nrr), as in
-// "bytes=" of a Range. "": it does not say. It is the player's word, of up to MaxLength bytes.
+// Next reads what a player says that it will ask for next: an object (nor), relative to the URL of r, and a range of it (nrr),
+// as in "bytes=" of a Range. "": it does not say. It is the player's word, of up to MaxLength bytes.
 func Next(r *http.Request) (object, part string) {
 	left := MaxLength
 	for _, name := range hls.CMCDHeaders {

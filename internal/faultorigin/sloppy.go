@@ -56,8 +56,8 @@ func (a *Answer) Field(name, value string) {
 	}
 }
 
-// Sloppy serves a file system as a Habit has it, on a connection for each answer, until the test ends. It is its own proxy, too:
-// it takes a request for a whole URL for one for a file. It returns its URL.
+// Sloppy serves a file system as a Habit has it, on a connection for each answer, until the test ends. It is its own proxy,
+// too: it takes a request for a whole URL for one for a file. It returns its URL.
 func Sloppy(tb testing.TB, files fs.FS, habit Habit) string {
 	tb.Helper()
 	plain := listen(tb)

@@ -78,7 +78,8 @@ func base[T string | []byte](path T) T {
 	return path
 }
 
-// lowerExtension writes what follows the last dot of the last element of a path, in lower case, or nothing where there is none or more than fits.
+// lowerExtension writes what follows the last dot of the last element of a path, in lower case, or nothing where there is none
+// or more than fits.
 func lowerExtension[T string | []byte](dst *[8]byte, name T) []byte {
 	dot := len(name)
 	for dot > 0 && name[dot-1] != '.' {

@@ -40,8 +40,8 @@ func hasVariables[T string | []byte](ref T) bool {
 	return false
 }
 
-// Refs lists what a media playlist names to be fetched as media, as it stands there: segments, parts, sections, and what it hints at,
-// of which hint is true. Names that hold variables are left out.
+// Refs lists what a media playlist names to be fetched as media, as it stands there: segments, parts, sections, and what it
+// hints at, of which hint is true. Names that hold variables are left out.
 func Refs(playlist []byte) iter.Seq2[string, bool] {
 	return func(yield func(ref string, hint bool) bool) {
 		for line := range lines(playlist) {
@@ -52,8 +52,8 @@ func Refs(playlist []byte) iter.Seq2[string, bool] {
 	}
 }
 
-// Pieces lists what Refs lists, and what holds variables, with what else is said of it (draft-pantos-hls-rfc8216bis-22 sections 4.4.4
-// and 4.4.5).
+// Pieces lists what Refs lists, and what holds variables, with what else is said of it (draft-pantos-hls-rfc8216bis-22 sections
+// 4.4.4 and 4.4.5).
 func Pieces(playlist []byte) iter.Seq[Piece] {
 	return func(yield func(Piece) bool) {
 		var ends [OfHint + 1]end // of a kind

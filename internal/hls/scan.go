@@ -40,8 +40,8 @@ func (i Info) Holds(r Reload) bool {
 // Ended reports whether the playlist says that it will not change. One of type VOD without EXT-X-ENDLIST still grows.
 func (i Info) Ended() bool { return i.EndList }
 
-// IsChannel reports whether the playlist is that of a live stream: it goes on, or it has ended after older segments had left it,
-// so that another stream may begin under its name. Films are numbered from 0 or 1.
+// IsChannel reports whether the playlist is that of a live stream: it goes on, or it has ended after older segments had left
+// it, so that another stream may begin under its name. Films are numbered from 0 or 1.
 func (i Info) IsChannel() bool {
 	return !i.Multivariant && (!i.EndList || !i.VOD && i.MediaSequence > 1)
 }

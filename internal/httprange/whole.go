@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// MakeWhole makes a 200 of a 206 that holds the whole body, asked for or not, as players take it for one. It reports
-// whether the answer is not one of a part, now. The length that the Content-Range gives is held. What nobody asked for a part of
-// is the whole unless it says that it is not.
+// MakeWhole makes a 200 of a 206 that holds the whole body, asked for or not, as players take it for one. It reports whether
+// the answer is not one of a part, now. The length that the Content-Range gives is held. What nobody asked for a part of is the
+// whole unless it says that it is not.
 func MakeWhole(resp *http.Response) bool {
 	if resp.StatusCode != http.StatusPartialContent {
 		return true
@@ -47,8 +47,8 @@ func wholeSize(resp *http.Response) (size int64, ok bool) {
 	return Unknown, saysNothing(resp.Header["Content-Range"], resp.ContentLength)
 }
 
-// saysNothing reports fields that cannot be read and that do not speak against a whole of the given length: they name no number,
-// or from zero on none that is greater, and one that is it or the last position of it.
+// saysNothing reports fields that cannot be read and that do not speak against a whole of the given length: they name no
+// number, or from zero on none that is greater, and one that is it or the last position of it.
 func saysNothing(lines []string, length int64) bool {
 	first, most, n := int64(-1), int64(-1), 0
 	for _, line := range lines {
@@ -72,8 +72,8 @@ func isMultipart(resp *http.Response) bool {
 	return strings.HasPrefix(strings.ToLower(resp.Header.Get("Content-Type")), "multipart/")
 }
 
-// Mend gives a part the status and the Content-Range of one, where its length and what was asked for leave no doubt: a 206 whose
-// Content-Range is missing or misspelt, and a 200 that names the part in it.
+// Mend gives a part the status and the Content-Range of one, where its length and what was asked for leave no doubt: a 206
+// whose Content-Range is missing or misspelt, and a 200 that names the part in it.
 func Mend(resp *http.Response) {
 	if resp.Request == nil || resp.StatusCode != http.StatusPartialContent && (resp.StatusCode != http.StatusOK || len(resp.Header["Content-Range"]) == 0) {
 		return

@@ -1,6 +1,6 @@
 // Package ignored carries the names of query parameters that do not count, in the context of a request, from the block that was
-// told to the inner ones. What is left out of a key is left out of what is sent as well: nobody can then choose an answer for others
-// by a parameter that their key does not show.
+// told to the inner ones. What is left out of a key is left out of what is sent as well: nobody can then choose an answer for
+// others by a parameter that their key does not show.
 package ignored
 
 import (
@@ -27,8 +27,8 @@ func Names(ctx context.Context) []string {
 	return names
 }
 
-// Strip takes the parameters of these names, as they are spelled, out of a query, and leaves all other bytes as they are. Delivery
-// directives stay: answers depend on them.
+// Strip takes the parameters of these names, as they are spelled, out of a query, and leaves all other bytes as they are.
+// Delivery directives stay: answers depend on them.
 func Strip(query string, names []string) string {
 	if !has(query, names) {
 		return query

@@ -66,7 +66,8 @@ func (w *Writer) Flush() error {
 	return w.rc.Flush()
 }
 
-// Write writes p in pieces, each with time of its own. It stands below net/http on the stack of each viewer, so it is as small as can be.
+// Write writes p in pieces, each with time of its own. It stands below net/http on the stack of each viewer, so it is as small
+// as can be.
 func (w *Writer) Write(p []byte) (n int, err error) {
 	for err == nil {
 		w.Arm()

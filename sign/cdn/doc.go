@@ -1,6 +1,6 @@
 // Package cdn makes links that a content delivery network, another server or an object store hands out files by and checks
-// itself: [CloudFront], [Akamai], [MediaCDN], [Bunny], [Fastly], [Nginx] and [S3]. Each constructor gives a [Signer], whose Sign
-// is for the Sign field of a playlist rewriter, where segments are fetched from the network and not through the proxy.
+// itself: [CloudFront], [Akamai], [MediaCDN], [Bunny], [Fastly], [Nginx] and [S3]. Each constructor gives a [Signer], whose
+// Sign is for the Sign field of a playlist rewriter, where segments are fetched from the network and not through the proxy.
 //
 //	network, err := cdn.CloudFront(cdn.CloudFrontConfig{
 //		KeyPairID: "K2JCJMDEHXQW5F",

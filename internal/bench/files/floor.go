@@ -13,8 +13,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/bench/hammer"
 )
 
-// floor is the least that a handler of net/http can do: it knows the answers beforehand, and gives one of them with one Write of
-// the bytes or one sendfile from an open file. What it costs is net/http and the kernel; what is above is ours.
+// floor is the least that a handler of net/http can do: it knows the answers beforehand, and gives one of them with one Write
+// of the bytes or one sendfile from an open file. What it costs is net/http and the kernel; what is above is ours.
 func floor(mux *http.ServeMux, dir string) {
 	for _, l := range memory {
 		b := body(l)

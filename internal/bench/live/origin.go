@@ -19,8 +19,8 @@ var segment = make([]byte, size)
 
 const bareRole = "BENCH_LIVE_BARE"
 
-// serveBare is for the beginning of main: where this program was started as the server with nothing on net/http but the origin's
-// handler, it is that and does not return.
+// serveBare is for the beginning of main: where this program was started as the server with nothing on net/http but the
+// origin's handler, it is that and does not return.
 func serveBare() {
 	if os.Getenv(bareRole) == "" {
 		return

@@ -114,8 +114,8 @@ func (u *Unit) movedBy(i int) int {
 	return int(u.moved[i-u.below])
 }
 
-// wordAt finds out what is to be known of the eight bytes from i on. Those of free may differ in more than digits, those of fixed
-// may not differ at all.
+// wordAt finds out what is to be known of the eight bytes from i on. Those of free may differ in more than digits, those of
+// fixed may not differ at all.
 func (u *Unit) wordAt(i int, escapes *[256]uint8, free, hex, fixed Span) word {
 	text := swar.Load(u.src, i)
 	w := word{

@@ -1,11 +1,11 @@
 // Package memo remembers what lines of a playlist became, so that lines like them need not be read again.
 //
-// The lines of a playlist count up: the next ones are often the same but for digits, and then what they become is a copy with these
-// digits replaced. Nothing else has to be looked at: digits end no line and no attribute, are in no name that is looked for,
-// and need no escaping. Within the URI other bytes without a meaning may differ too.
+// The lines of a playlist count up: the next ones are often the same but for digits, and then what they become is a copy with
+// these digits replaced. Nothing else has to be looked at: digits end no line and no attribute, are in no name that is looked
+// for, and need no escaping. Within the URI other bytes without a meaning may differ too.
 //
-// The package knows neither tags nor Mappers. Its caller says by a [Mapping] how a URI became another one, and keeps what else it
-// has to know of the lines in a [Note].
+// The package knows neither tags nor Mappers. Its caller says by a [Mapping] how a URI became another one, and keeps what else
+// it has to know of the lines in a [Note].
 package memo
 
 // maxUnits is as many as a low-latency playlist has different ones, and some.
@@ -17,8 +17,8 @@ const (
 	minPatience = 2 * effort
 )
 
-// A Memo holds the units that it learned last. They outlive their playlist: its next state has the same lines, and so have others
-// like it. It is not for concurrent use. Call Forget before anything else.
+// A Memo holds the units that it learned last. They outlive their playlist: its next state has the same lines, and so have
+// others like it. It is not for concurrent use. Call Forget before anything else.
 type Memo struct {
 	all    []Unit
 	ends   [maxUnits]uint16 // where each of them has its last LF
@@ -45,8 +45,8 @@ func (m *Memo) Forget() {
 // Begin prepares for a playlist. After one in which nothing matched, little is learned until something does.
 func (m *Memo) Begin() { m.patience, m.hope = max(m.patience, minPatience), maxHope/2 }
 
-// Match finds the unit whose lines text begins with, but for what may differ. nil: there is none. The unit that followed last time
-// is tried first.
+// Match finds the unit whose lines text begins with, but for what may differ. nil: there is none. The unit that followed last
+// time is tried first.
 func (m *Memo) Match(text []byte) (*Unit, Difference) {
 	if m.last == nil {
 		return nil, Difference{}
@@ -86,8 +86,8 @@ func (m *Memo) found(u *Unit) {
 	m.hope = min(m.hope+effort, maxHope)
 }
 
-// Learn remembers lines that no unit matched. uri is where in them their only URI stands, and url is what became of it. Lines are
-// learned if lines as long were missed before: what does not come twice is not worth it, and neither is a playlist in which
+// Learn remembers lines that no unit matched. uri is where in them their only URI stands, and url is what became of it. Lines
+// are learned if lines as long were missed before: what does not come twice is not worth it, and neither is a playlist in which
 // hardly anything does. Learn copies what it keeps.
 func (m *Memo) Learn(lines []byte, uri Span, url []byte, how *Mapping, note Note) {
 	if m.patience < effort || m.hope < 0 || !fits(len(lines), len(url)) || lines[len(lines)-1] != '\n' || !m.missedBefore(len(lines)) {

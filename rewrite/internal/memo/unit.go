@@ -176,8 +176,8 @@ func (u *Unit) Sign(appended []byte) {
 // IsSigned reports whether Sign was given something.
 func (u *Unit) IsSigned() bool { return u.signed }
 
-// IsAlike reports whether the URL of lines that have matched differs from the one learned in nothing but digits of its file name
-// before the extension, or of its query.
+// IsAlike reports whether the URL of lines that have matched differs from the one learned in nothing but digits of its file
+// name before the extension, or of its query.
 func (u *Unit) IsAlike(text []byte, d Difference) bool {
 	if d.loose&u.inURI != 0 {
 		return false

@@ -19,9 +19,9 @@ func Load(s []byte, at int) uint64 { return binary.LittleEndian.Uint64(s[at : at
 // Store writes a word from s[at] on.
 func Store(s []byte, at int, w uint64) { binary.LittleEndian.PutUint64(s[at:at+Size:at+Size], w) }
 
-// ToEscape finds the bytes that are escaped in the value of a query parameter: all but letters, digits, "-", "." and "_". Each sum
-// has the upper bit of a byte set where the byte is not below some bound. Within the ranges that need no escaping an odd number of
-// bounds has been passed.
+// ToEscape finds the bytes that are escaped in the value of a query parameter: all but letters, digits, "-", "." and "_". Each
+// sum has the upper bit of a byte set where the byte is not below some bound. Within the ranges that need no escaping an odd
+// number of bounds has been passed.
 func ToEscape(w uint64) uint64 {
 	l := w &^ High
 	low := l | 0x20*Ones
