@@ -19,11 +19,11 @@ func New(upstream string) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	guard, err := origin.NewGuard(origin.GuardConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	base, err := Transport()
 	if err != nil {
 		return nil, err
 	}
-	pool, err := origin.NewPool(origin.PoolConfig{Origins: []string{upstream}, Base: guard.Transport()})
+	pool, err := origin.NewPool(origin.PoolConfig{Origins: []string{upstream}, Base: base})
 	if err != nil {
 		return nil, err
 	}
@@ -36,6 +36,15 @@ func New(upstream string) (http.Handler, error) {
 		Upstream: tree.Upstream, ModifyResponse: playlists.ModifyResponse,
 		Transport: &cache.Transport{Base: pool, Store: cache.NewMemory(1 << 30), Refs: segments},
 	})), nil
+}
+
+// Transport is guarded and may reach the loopback.
+func Transport() (*http.Transport, error) {
+	guard, err := origin.NewGuard(origin.GuardConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	if err != nil {
+		return nil, err
+	}
+	return guard.Transport(), nil
 }
 
 // segments are what a live playlist names.
