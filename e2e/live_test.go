@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,4 +107,37 @@ func TestLivePassesFLVOn(t *testing.T) {
 	close(arrived)
 	require.Equal(t, frames, packets(t, p.URL+"/live/stream.flv"))
 	ffmpegPlays(t, p.URL+"/live/stream.flv")
+}
+
+// The page plays streams without an end: MPEG-TS by a script from a CDN, whose digest it knows, and MP3 by the browser itself.
+func TestLivePagePlaysStreamsWithoutAnEnd(t *testing.T) {
+	t.Parallel()
+	mux := http.NewServeMux()
+	mux.Handle("/tv.ts", television(t))
+	mux.Handle("/radio.mp3", radio(t))
+	o := startOrigin(t, mux)
+	s := startExample(t, "live", "-origin", o.URL, "-allow", "127.0.0.0/8", "-cache", "64MiB", "-link", "/live/tv.ts", "-link", "/live/radio.mp3")
+	const plays = "document.querySelector('#trouble').innerText === '' && document.querySelector('video').currentTime > 2"
+	p := openPageWith(t, withCDN(t), s.URL)
+	p.shows("!!document.querySelector('#pool td')", "true") // its script has run
+	p.press("#streams button[value='/live/tv.ts']")
+	p.shows(plays+" && document.querySelector('video').videoWidth", "320")
+	require.NoError(t, os.WriteFile("/tmp/live/tv.png", p.shot(), 0o644))
+	p.press("#streams button[value='/live/radio.mp3']")
+	p.shows(plays+" && document.querySelector('video').videoWidth", "0")
+	require.NoError(t, os.WriteFile("/tmp/live/radio.png", p.shot(), 0o644))
+	openFirefox(t, s.URL+"/#/live/radio.mp3").shows(plays, "true")
+}
+
+// withCDN are the options of a Chromium for which this machine is the CDN of the pages.
+func withCDN(t *testing.T) []string {
+	cdn := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name, file, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/npm/"), "/")
+		name, _, _ = strings.Cut(name, "@")
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		http.ServeFile(w, r, filepath.Join("node_modules", name, file))
+	}))
+	t.Cleanup(cdn.Close)
+	at := strings.TrimPrefix(cdn.URL, "https://")
+	return []string{"--ignore-certificate-errors", "--host-resolver-rules=MAP cdn.jsdelivr.net " + at + " , MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"}
 }

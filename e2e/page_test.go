@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,10 +46,20 @@ type devTools struct {
 // openPage opens a URL in a Chromium of its own until the test ends.
 func openPage(t testing.TB, url string) *page {
 	t.Helper()
+	return openPageWith(t, nil, url)
+}
+
+// openPageWith gives Chromium other options, or more.
+func openPageWith(t testing.TB, options []string, url string) *page {
+	t.Helper()
 	profile := newProfile(t)
 	cmd, err := chromium(requireTool(t, "chromium"), profile, "about:blank")
 	require.NoError(t, err)
-	cmd.Args = append([]string{cmd.Args[0], "--remote-debugging-pipe"}, cmd.Args[1:]...)
+	for _, option := range options { // in place of those of the same name
+		name, _, _ := strings.Cut(option, "=")
+		cmd.Args = slices.DeleteFunc(cmd.Args, func(arg string) bool { return strings.HasPrefix(arg, name+"=") })
+	}
+	cmd.Args = slices.Concat(cmd.Args[:1], []string{"--remote-debugging-pipe"}, options, cmd.Args[1:])
 	cmd.Env = append(withoutProxy(), "HOME="+profile, "TMPDIR="+profile)
 	theirIn, in, err := os.Pipe()
 	require.NoError(t, err)
