@@ -55,7 +55,7 @@ func TestViewersOfOneSliceMayAskInDifferentWays(t *testing.T) {
 }
 
 func TestRenewingAFilmFetchesNoMoreOfIt(t *testing.T) {
-	a := newArchive(t, 20*mib)
+	a := newArchive(t, 5*mib)
 	a.control = "max-age=1, stale-while-revalidate=100"
 	c := &cache.Transport{Base: base(t), Store: store(t), MaxBody: mib}
 	probe := func() {
