@@ -2,9 +2,9 @@ package rewrite
 
 import "bytes"
 
-// attrList walks an attribute list (section 4.2 of the HLS draft), more patient than the grammar: blanks around names
-// and values, values without quotes, and a missing closing quote are put up with, as some player does with each. Quotes
-// enclose a value only if it begins with one, for all players: elsewhere they are bytes like others.
+// attrList walks an attribute list (section 4.2 of the HLS draft). It is more patient than the grammar: it takes blanks around
+// names and values, values without quotes, and a missing closing quote, since some player takes each of these. For all players,
+// quotes enclose a value only if the value begins with one; elsewhere they are ordinary bytes.
 type attrList struct {
 	src      []byte
 	pos, end int // what is left
@@ -68,8 +68,8 @@ func until(src []byte, from, end int, c byte) int {
 	return end
 }
 
-// nextURI finds the next attribute URI in what is left, as next and a look at the name would, but faster. Players know
-// no other way to spell it than right behind a comma; if it is not, found is false and the list is as it was.
+// nextURI finds the next attribute URI in what is left. It finds what next would, but faster. All players want the name right
+// behind a comma; if it stands elsewhere, found is false and the list is as it was.
 func (a *attrList) nextURI() (found, sure bool) {
 	if a.pos == a.end {
 		return false, true

@@ -46,8 +46,8 @@ func (s *source) failure(err error) error {
 	return badGateway("reading the response", err)
 }
 
-// readLimited reads a body of at most limit bytes. length is how many it says it has, -1: it does not. What came before an
-// error comes with it.
+// readLimited reads a body of at most limit bytes. length is how many it announces; -1: none. What came before an error comes
+// with it.
 func readLimited(r io.Reader, limit, length int64) ([]byte, error) {
 	text, err := gather(io.LimitReader(r, limit+1), min(length, limit))
 	if err == nil && int64(len(text)) > limit {
@@ -88,8 +88,8 @@ func readFull(r io.Reader, p []byte) ([]byte, error) {
 	return p, nil
 }
 
-// decoder takes the codings off body. One that the first bytes show not to be there is left out, and so is one that cannot
-// be decoded, if they show a text. It waits for two bytes.
+// decoder takes the codings off body. A coding is left out if the first bytes show that the body does not have it. So is one
+// that cannot be decoded, if they show a text. It waits for two bytes.
 func decoder(codings []string, body io.Reader) (io.Reader, error) {
 	for _, coding := range slices.Backward(codings) {
 		r := bufio.NewReader(body)

@@ -160,7 +160,7 @@ func appendEscaped(dst, s []byte) []byte {
 	return dst[:n+sh.put(dst[n:cap(dst)], s)]
 }
 
-// What a byte means to the code that maps URLs. One table answers all questions at one look per byte.
+// What a byte means to the code that maps URLs. One table answers all questions with one look at each byte.
 const (
 	escaped     = 1 << iota // a Query escapes it: what url.QueryEscape does, and "~", which some players escape on their own
 	colon                   // may end a scheme

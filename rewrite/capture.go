@@ -88,7 +88,7 @@ func (c *capture) Write(p []byte) (int, error) {
 	return c.body.Write(p)
 }
 
-// wonder decides by the first bytes, of which p are the next, as soon as these are enough.
+// wonder takes the next of the first bytes, and decides by them as soon as they are enough.
 func (c *capture) wonder(p []byte) error {
 	held := c.body.Len()
 	start := append(bytes.Clone(c.body.Bytes()), p[:min(len(p), max(hls.SniffLen-held, 0))]...)
@@ -170,7 +170,7 @@ func (c *capture) finish(r *http.Request) {
 	io.Copy(c.ResponseWriter, resp.Body)
 }
 
-// isShort tells whether the answer has fewer bytes than it announced, by which net/http tells one that broke off.
+// isShort tells whether the answer has fewer bytes than it announced. net/http tells a broken answer by that.
 func (c *capture) isShort() bool {
 	n, err := strconv.ParseInt(c.Header().Get("Content-Length"), 10, 64)
 	return err == nil && n > int64(c.body.Len())

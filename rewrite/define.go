@@ -23,7 +23,7 @@ func (st *state) substitute(t *token) (_ []byte, ok bool) {
 		return text, true
 	}
 	if t.form == bare {
-		// Section 4.3 names quoted strings only, so there is nothing that a client would replace here.
+		// Section 4.3 names quoted strings only, so a client replaces nothing here.
 		st.vars.full, st.vars.missed = false, []byte("outside of quotes")
 		return text, false
 	}
@@ -32,7 +32,7 @@ func (st *state) substitute(t *token) (_ []byte, ok bool) {
 	return st.text, ok
 }
 
-// maySign tells whether the URL in st.abs is the playlist's choice. What a client can choose does not decide which
+// maySign tells whether the playlist alone has chosen the URL in st.abs. What a client can choose must not decide which
 // directory is signed for it.
 func (st *state) maySign() bool {
 	switch st.choice {

@@ -12,8 +12,8 @@ const directivePrefix = hls.Reserved
 // isDirective tells whether a query parameter is a delivery directive.
 func isDirective(param []byte) bool { return hls.IsDirective(param) }
 
-// isPlaylistPath tells whether delivery directives may reach a URL with this path: they go to playlists and steering
-// manifests only, which often have no telling extension, so it is the segments and keys that are known by theirs.
+// isPlaylistPath tells whether delivery directives may reach a URL with this path: they go to playlists and steering manifests
+// only. These often have no telling extension, so segments and keys are recognised by theirs.
 func isPlaylistPath(path []byte) bool { return !isMediaPath(path) }
 
 // extension is what follows the last dot of the last element of a path.

@@ -98,7 +98,7 @@ func appendOddFragment(dst, fragment []byte) []byte {
 	return dst
 }
 
-// oddPercent tells whether the percent sign that s begins with is none of a valid escape, or could be taken for one of ours.
+// oddPercent tells whether the percent sign at the beginning of s begins no valid escape, or could be taken for one of ours.
 func oddPercent(s []byte) bool { return !isEscape(s) || s[1] == '2' && s[2] == '5' }
 
 func isEscape(s []byte) bool { return len(s) > 2 && isHex(s[1]) && isHex(s[2]) }

@@ -16,8 +16,8 @@ import (
 //
 // Methods other than GET and HEAD, and upgrades, are left alone.
 //
-// Range and the conditional fields are taken from requests for the extensions .m3u8, .m3u and .json before next sees
-// them, as they speak of bytes that next has never sent; HEAD for these is answered by way of GET.
+// Requests for the extensions .m3u8, .m3u and .json reach next without Range and the conditional fields, which speak of bytes
+// that next has never sent. A HEAD for these is answered by way of GET.
 func (rw *Rewriter) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ext := strings.ToLower(path.Ext(r.URL.Path))

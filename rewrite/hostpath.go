@@ -11,9 +11,9 @@ import (
 // HostPath spells the upstream URL as a path: with HostPath("/x/") the public URL of https://cdn.example:8443/a/seg1.ts
 // is /x/https/cdn.example:8443/a/seg1.ts. prefix is an absolute path; it gets a final slash if it has none.
 //
-// hosts are the hosts that are mapped: "cdn.example" (on any port), "cdn.example:8443" (on this one), "*.cdn.example"
-// (any name below it, with or without a port as before); IPv6 addresses stand in brackets. None means any host, and
-// then something else has to decide where requests may go. Case is ignored when comparing, and kept.
+// hosts are the hosts that are mapped: "cdn.example" (on any port), "cdn.example:8443" (on this one), "*.cdn.example" (any name
+// below it, with or without a port as before); IPv6 addresses stand in brackets. None means any host; something else then has
+// to decide where requests may go. Case is ignored when comparing, and kept.
 //
 // The host never is the last element: a URL without a path gets a final slash. In a directory of hosts, a token for one
 // would be a token for all.

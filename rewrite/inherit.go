@@ -15,7 +15,8 @@ type inheritance struct {
 	names  []string // of these
 }
 
-// take finds them in the URL of the playlist, or else in the one that was asked for first, if that is on the same host.
+// take finds them in the URL of the playlist. What it lacks comes from the URL that was asked for first, if that is on the same
+// host.
 func (in *inheritance) take(names []string, base, entry string) {
 	in.params, in.names = in.params[:0], in.names[:0]
 	if len(names) == 0 {
@@ -47,8 +48,8 @@ func nameOf(param string) string {
 	return name
 }
 
-// append appends to an upstream URL without a fragment the parameters that it has not. root is the scheme and host of the
-// playlist: a token for these is not for others.
+// append appends the parameters that an upstream URL without a fragment lacks. root is the scheme and host of the playlist: a
+// token for these is not for others.
 func (in *inheritance) append(u, root []byte) (_ []byte, grew bool) {
 	if len(in.params) == 0 || !sameRoot(u, root) {
 		return u, false

@@ -228,9 +228,10 @@ func (e *edits) steering(at int) {
 	})
 }
 
-// isCloneDropped tells which pathway clones go: those that a player would make by putting another host name or more query
-// parameters into the URLs that it has (section 7.3), since those are ours: it would ask the wrong host, or us for a URL that
-// means nothing. Players pass over the pathways that they do not know. Clones that name their URIs stay, if these are mapped.
+// isCloneDropped tells which pathway clones go. A player makes some clones by putting another host name or more query
+// parameters into the URLs that it has (section 7.3). These URLs are ours: it would ask the wrong host, or ask us for a URL
+// that means nothing. Players pass over the pathways that they do not know. Clones that name their URIs stay, if these are
+// mapped.
 func (e *edits) isCloneDropped(start int) bool {
 	return e.Map != nil && e.replacesHost(start) || e.isDropped(start, e.cloneURIs)
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-// extension is the one that names of a kind have, those of segments being segment.
+// extension is the one that names of this kind have. segment is that of segments.
 func (k Kind) extension(segment string) string {
 	switch k {
 	case Playlist:
@@ -55,8 +55,8 @@ func (st *state) appendMapped(dst []byte, t *token) ([]byte, error) {
 	return st.kinds.AppendPublicOf(dst, st.abs, t.kind.String(), ext)
 }
 
-// segmentExtension is the extension of the segments of a playlist before its first EXT-X-MAP. The whole playlist has to
-// agree on it, and all states of it: a player knows segments by their URLs.
+// segmentExtension is the extension of the segments of a playlist before its first EXT-X-MAP. It has to be the same in the
+// whole playlist and in all states of it: a player knows segments by their URLs.
 func segmentExtension(playlist []byte) string {
 	head, first := playlist, []byte(nil)
 	if i := bytes.Index(playlist, []byte("#EXTINF:")); i >= 0 {

@@ -69,7 +69,7 @@ func (h *hints) set(name, value string) {
 	h.count, h.size = h.count+1, h.size+size
 }
 
-// isFieldName knows the names of fields but those with "|", behind which Kodi has the next.
+// isFieldName knows the names of fields. One with "|" is none here: Kodi puts the next field behind it.
 func isFieldName(name string) bool {
 	for i := range len(name) {
 		if c := name[i]; class[c]&escaped != 0 && strings.IndexByte("!#$%&'*+^`~", c) < 0 {

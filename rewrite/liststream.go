@@ -12,7 +12,7 @@ const (
 	listHead  = 1 << 20   // bytes that tell what it is; also of an entry, at most
 )
 
-// mayStream reports whether a list may be longer than what is held otherwise, and needs no look at the whole of it.
+// mayStream reports whether a list may be longer than what is otherwise held. It can be if no option has to see all of it.
 func (d *document) mayStream() bool { return d.rw.MaxSize > maxSize && !d.rw.Window.isSet() }
 
 // streamList gives the response a body that is rewritten as it is read, if it is that of a list of more than listHead bytes.
@@ -110,7 +110,7 @@ func (b *listBody) next() error {
 	return nil
 }
 
-// defines tells whether there is a variable, which a player would put into all entries behind it, while each piece is rewritten
+// defines tells whether there is a variable. A player would put it into all entries behind it, but each piece is rewritten
 // alone.
 func defines(text []byte) bool { return bytes.Contains(text, []byte("#EXT-X-DEFINE")) }
 
@@ -132,7 +132,7 @@ func (b *listBody) more() error {
 	return nil
 }
 
-// lastEntry is where the last line ends that is a URI and whose end is there, of those behind from; 0: there is none.
+// lastEntry is where the last complete line behind from ends that is a URI; 0: there is none.
 func lastEntry(text []byte, from int) int {
 	for end := bytes.LastIndexByte(text, '\n') + 1; end > from; {
 		start := from + bytes.LastIndexByte(text[from:end-1], '\n') + 1

@@ -55,9 +55,9 @@ type KindMapper interface {
 type HintMapper interface {
 	Mapper
 
-	// AppendPublicWith is AppendPublic for an entry with header fields, of which there are some. The names are in canonical
-	// form, and may be any: a list is not to be trusted. What it asks for must reach requests for this entry and what is below
-	// it only, and no answer to them may be given to others. header must be neither kept nor changed.
+	// AppendPublicWith is AppendPublic for an entry with at least one header field. The names are in canonical form, and may be
+	// any: a list is not to be trusted. What it asks for may reach only requests for this entry and for what is below it, and
+	// nobody else may get an answer to them. header must be neither kept nor changed.
 	AppendPublicWith(dst, upstream []byte, header http.Header) ([]byte, error)
 }
 
@@ -65,7 +65,7 @@ type HintMapper interface {
 // URL absolute and unsigned. An error with a method Unmapped() bool that gives true stands for the same.
 var ErrUnmapped = errors.New("rewrite: URL is not covered by the mapper")
 
-// isUnmapped also takes the word of an error that knows: a Mapper of another package need not import this one.
+// isUnmapped also asks the error itself: a Mapper of another package need not import this one.
 func isUnmapped(err error) bool {
 	if err == nil {
 		return false // before known costs an allocation

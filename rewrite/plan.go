@@ -7,9 +7,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/rewrite/internal/memo"
 )
 
-// plan is what can be mapped once for all the references of a playlist: its directory and those above. Only the Mappers
-// of this package have one, and only references without anything unusual in them take this way; the result is the same
-// as that of the long way.
+// plan is what is mapped once for all references of a playlist: its directory and those above. Only the Mappers of this package
+// have a plan, and only references without anything unusual in them go by it. The result is the same as that of the long way.
 type plan struct {
 	mapper Mapper // nil: no plan
 	query  bool   // of a Query
@@ -124,7 +123,7 @@ func (sh *shape) unusual(ref []byte) bool {
 }
 
 func (p *plan) appendQuery(dst, stem, rest []byte, ext string, w *mapping) ([]byte, bool) {
-	// The name comes first and is known last, so what follows it is written at a distance and moved.
+	// The name stands first but is known last. So what follows is written further behind and moved.
 	start, before := len(dst), len(p.head)+maxName+maxExtension+len(p.mid)+len(stem)
 	dst = slices.Grow(dst, before+3*len(rest)+slack)
 	free := dst[start:cap(dst)]

@@ -110,7 +110,7 @@ func isRaw(value string) bool {
 	return n > 0 && strings.HasPrefix(value[n:], "//")
 }
 
-// unescapeValue undoes the escapes of the parameter. A plus is a blank only where whoever wrote it escaped the rest as well.
+// unescapeValue undoes the escapes of the parameter. A plus is a blank only if the rest is escaped as well.
 func unescapeValue(value string) (string, error) {
 	if isRaw(value) {
 		return url.PathUnescape(value)

@@ -64,7 +64,8 @@ func (rw *Rewriter) ModifyResponse(resp *http.Response) error {
 	return d.modify()
 }
 
-// hasDocument tells of which answers players take the body for what they asked for: 203 and others of its kind as well.
+// hasDocument tells whether players take the body of this answer for what they asked for. They do with 203 and some others,
+// too.
 func hasDocument(status int) bool {
 	return status >= 200 && status < 300 && status != http.StatusNoContent && status != http.StatusResetContent && status != http.StatusPartialContent
 }

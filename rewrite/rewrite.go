@@ -110,7 +110,7 @@ func (st *state) prune() error {
 	return nil
 }
 
-// check ends what has grown too large, or has lost those who wait for it. grown is how many bytes were written just now.
+// check ends what has grown too large, or what nobody waits for. grown is how many bytes were written just now.
 func (st *state) check(written, grown int) error {
 	st.pace.done += grown + perToken
 	if written <= st.most && st.pace.done < st.pace.look {

@@ -103,10 +103,10 @@ type Rewriter struct {
 // Text that is no playlist is not refused. The error is one of Map or Sign (an URL that Map does not cover is no
 // error), that of ctx, or wraps ErrUndefined or ErrTooLarge; dst is then returned with its contents unchanged.
 //
-// What a playlist can take is bounded, whoever wrote it. What it becomes has at most 16 MiB, or eight times its bytes if that
-// is more. Variables may have 1 MiB of values, may add 64 KiB to one reference, and to all of them 32 times the bytes of the
-// playlist or 8 MiB, whichever is less; a reference that goes beyond is one to an undefined variable. Time grows with the bytes
-// read and written. Append ends soon after ctx does.
+// The work and memory that a playlist can take are bounded. What it becomes has at most 16 MiB, or eight times its bytes if
+// that is more. Variables may have 1 MiB of values, may add 64 KiB to one reference, and to all of them 32 times the bytes of
+// the playlist or 8 MiB, whichever is less; a reference that goes beyond is one to an undefined variable. Time grows with the
+// bytes read and written. Append ends soon after ctx does.
 func (rw *Rewriter) Append(ctx context.Context, dst, playlist []byte, base string) ([]byte, error) {
 	return rw.append(pass{ctx: ctx, base: base, relation: mapped, most: max(maxOutput, mostGrowth*len(playlist))}, dst, playlist)
 }
@@ -135,7 +135,7 @@ type pass struct {
 	piece    piece
 }
 
-// piece is which piece of a document is at hand.
+// piece says which piece of a document is being rewritten.
 type piece uint8
 
 const (

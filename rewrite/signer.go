@@ -30,9 +30,9 @@ type AlikeSigner interface {
 type VariableSigner interface {
 	Signer
 
-	// SignsVariables reports that whoever verifies the URLs lets none pass whose variables a client has changed: those of
-	// a multivariant playlist, which travel to its children in the query of their URLs. Where it is false, or the Signer
-	// has no such method, EXT-X-DEFINE:IMPORT is treated as EXT-X-DEFINE:QUERYPARAM is; see [Rewriter.Sign].
+	// SignsVariables reports that the verifier of the URLs refuses those whose variables a client has changed: those of a
+	// multivariant playlist, which travel to its children in the query of their URLs. Where it is false, or the Signer has no
+	// such method, EXT-X-DEFINE:IMPORT is treated as EXT-X-DEFINE:QUERYPARAM is; see [Rewriter.Sign].
 	SignsVariables() bool
 }
 
@@ -100,8 +100,8 @@ func (st *state) sign(dst []byte, start int) ([]byte, error) {
 	return harmless(append(dst[:start], signed...), start, quoted), nil
 }
 
-// signReport is sign without what the hook appends. Nobody asks for the URL of a report: players look whether it begins that of
-// a variant, of which the hook may have changed the path, too.
+// signReport is sign without what the hook appends. Nobody asks for the URL of a report: players look whether it is the
+// beginning of a variant's URL. The hook may have changed the path of that, too.
 func (st *state) signReport(dst []byte, start int) ([]byte, error) {
 	plain := bytes.Clone(dst[start:])
 	dst, err := st.sign(dst, start)

@@ -100,7 +100,7 @@ func (st *state) restart(playlist []byte) {
 	st.segment = st.usual
 }
 
-// resetScan begins with what is at hand. Only a document as a whole, or its first piece, may have text before the playlist.
+// resetScan begins with the current piece. Only a whole document, or its first piece, may have text before the playlist.
 func (st *state) resetScan(s *scanner) {
 	if st.piece == laterPiece {
 		*s = scanner{src: st.src, lf: -1}

@@ -38,7 +38,7 @@ func (a attributes) set(name, value string) attributes {
 	return append(a, attribute{name, value})
 }
 
-// isLookedAt knows the attributes of which something is made here: a list may have any number of others.
+// isLookedAt knows the attributes that are used here. A list may have any number of others.
 func isLookedAt(name string) bool {
 	switch name {
 	case "BANDWIDTH", "AVERAGE-BANDWIDTH", "SCORE", "CODECS", "SUPPLEMENTAL-CODECS", "RESOLUTION", "FRAME-RATE", "HDCP-LEVEL", "ALLOWED-CPC",

@@ -15,7 +15,7 @@ type Mapping struct {
 	Name   Span // the file name in what is below, if Second is set or its extension decides what the URL is
 	Second int  // where in the URL the file name stands once more; 0: nowhere
 
-	// Escapes is how long each byte is in the URL of those that are escaped there. 0: it is not. nil: none is.
+	// Escapes is the length in the URL of each byte that is escaped there. 0: it is not escaped. nil: none is.
 	Escapes *[256]uint8
 }
 
@@ -52,8 +52,8 @@ func (u *Unit) extension() Span {
 	return Span{u.name.Start + dot, u.name.End}
 }
 
-// Remap replaces what became of the lines: their URI is the same, but leads elsewhere now. false: that is not to be had by what
-// is known of them.
+// Remap replaces what became of the lines: their URI is the same, but leads elsewhere now. false: what is known of them is not
+// enough for that.
 func (u *Unit) Remap(url []byte, how *Mapping) bool {
 	if u.uri.Start+how.Lead != u.below || !fits(len(u.src), len(url)) {
 		return false
@@ -142,8 +142,8 @@ func anyEscaped(escapes *[256]uint8, s []byte) bool {
 	return false
 }
 
-// hexNumber finds the hexadecimal digits of the first attribute behind a place that is a number of such. Neither the
-// name of an attribute that is looked for nor a value that has a meaning is made of them.
+// hexNumber finds the digits of the first hexadecimal number behind a place. Neither the name of an attribute that is looked
+// for nor a value that has a meaning is made of them.
 func hexNumber(src []byte, from int) Span {
 	n := bytes.Index(src[from:], []byte("=0x"))
 	if n < 0 {
