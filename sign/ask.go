@@ -20,8 +20,8 @@ import (
 // and kind of request the backend is asked once in a while whether it is good. Its Handler stands where that of a Signer
 // would, and its Sign is the hook that gives the token to the links in a playlist.
 //
-// Set URL or Decide; with neither, everything is refused. At most 4,096 questions are under way at a time; a viewer who needs
-// one more gets 503. The fields must not change after the first use, nor may an Ask be copied then.
+// Set URL or Decide; with neither, everything is refused. At most 4,096 questions are under way at a time; a viewer whose
+// question would be one more gets 503. The fields must not change after the first use, nor may an Ask be copied then.
 type Ask struct {
 	// URL is asked by POST with a Question in JSON. 200 admits, 401 and 403 refuse; any other answer, none within Timeout
 	// and a redirect count as a failure, and the viewer gets 503.
@@ -59,7 +59,7 @@ type Ask struct {
 	// Timeout is how long an answer may take. Zero: 3 seconds. Negative: no limit.
 	Timeout time.Duration
 
-	// Status is what a viewer gets whom the backend refuses. Zero: 403.
+	// Status is the answer to a viewer that the backend refuses. Zero: 403.
 	Status int
 
 	// Describe may change the question that is asked about a request, such as its Name. Two requests with equal questions
@@ -86,10 +86,9 @@ const (
 	failureTTL        = time.Second
 )
 
-// Handler passes requests on to next that are admitted, without their token. Others are answered 401 if there is no token,
-// Status if it is refused or 403 if there are two or the path could mean more than one thing (escaped slashes, dot
-// segments), 503 if nobody could be asked, all with Cache-Control: no-store. Mount it inside the CORS
-// middleware.
+// Handler passes admitted requests on to next, without their token. Others are answered 401 if there is no token, Status if it
+// is refused or 403 if there are two or the path could mean more than one thing (escaped slashes, dot segments), 503 if nobody
+// could be asked, all with Cache-Control: no-store. Mount it inside the CORS middleware.
 func (a *Ask) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		raw, q, asks, err := a.question(r)

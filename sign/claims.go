@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// ClientPrefix returns Config.Claims that bind a link to the network of the client: the first v4 bits of an IPv4 address or
-// the first v6 bits of an IPv6 one; a number outside of what an address has means all of them. Mobile clients change
-// address, and have IPv6 and IPv4 at once: 24 and 48 are usual, and a page and its media should be reached by one family.
+// ClientPrefix returns Config.Claims that bind a link to the network of the client: the first v4 bits of an IPv4 address or the
+// first v6 bits of an IPv6 one; a number that is out of range means all of them. Mobile clients change address, and have IPv6
+// and IPv4 at once: 24 and 48 are usual, and a page and its media should be reached by one family.
 //
-// The address is that of the connection. Only if that is one of the trusted proxies, X-Forwarded-For is read, from its end
-// up to the first address that is not theirs; what stands before that, anyone can write.
+// The address is that of the connection. If that is one of the trusted proxies, X-Forwarded-For is read, from its end up to the
+// first address that is not theirs. Anyone can write what stands before that.
 func ClientPrefix(v4, v6 int, trusted ...netip.Prefix) func(*http.Request) string {
 	return func(r *http.Request) string {
 		addr := clientAddr(r, trusted)

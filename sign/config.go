@@ -33,9 +33,8 @@ type Config struct {
 	Renew time.Duration
 
 	// Claims returns the property of the viewer that a link is bound to, such as a session id or the prefix of the client
-	// address: see ClientPrefix, UserAgent and AllOf. A token opens only for requests whose Claims are those it was made
-	// with. They are not visible in the token. Entry links need URLFor then. Nil: links are
-	// anybody's. Called concurrently.
+	// address: see ClientPrefix, UserAgent and AllOf. A token opens only for requests with the Claims that it was made with.
+	// They are not visible in the token. Entry links need URLFor then. Nil: links are anybody's. Called concurrently.
 	Claims func(*http.Request) string
 
 	// Refuse is asked about each request with a valid token, and ends a session at once by returning an

@@ -25,9 +25,9 @@
 // where it would let the viewer name any. The host is not covered: sites that must not open each other's links need keys of
 // their own, or Claims that hold the host.
 //
-// Nothing that a viewer or a playlist writes widens a token. What a playlist names outside of the directory of the token by
-// which it was fetched gets a token for that one URL. So does a URL that carries variables of a multivariant playlist in
-// its query: a token of a directory does not open it, since under that the viewer could write others.
+// Nothing that a viewer or a playlist writes widens a token. A playlist is fetched by a token. What it names outside of the
+// directory of that token gets a token for that one URL. So does a URL that carries variables of a multivariant playlist in its
+// query: a token of a directory does not open it, since under that the viewer could write others.
 //
 // Characters that clients spell in two ways in a request (a space or a quote that is not escaped) count as their escaped
 // form. Nothing else is normalised: a client that re-orders or re-encodes a query is refused under Exact.

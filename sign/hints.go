@@ -15,11 +15,11 @@ const (
 )
 
 // AppendPublicWith is AppendPublic for an entry of an IPTV list that asks for header fields, as a rewrite.HintMapper has it.
-// They are sealed into the link, and from there into the links of all that the entry's playlists name. Since anybody may
-// have written the list, they are less than an Upstream's: what the maker of the list's link says goes first; Authorization and
-// Cookie go to the scheme, host and port of the entry alone; an answer is shared only with those who ask with the same; and
-// fields of a connection, of a body, and those by which servers are told who asks or what is meant are left out. At most 16 of
-// 2 KiB together are sealed, in the order of their names.
+// They are sealed into the link, and from there into the links of all that the entry's playlists name. Since anybody may have
+// written the list, they are less than an Upstream's: what the maker of the list's link says goes first; Authorization and
+// Cookie go to the scheme, host and port of the entry alone; an answer is shared only among requests with the same fields. Left
+// out are the fields of a connection and of a body, and those that tell servers who asks or what is meant. At most 16 of 2 KiB
+// together are sealed, in the order of their names.
 func (s *Sealer) AppendPublicWith(dst, upstream []byte, header http.Header) ([]byte, error) {
 	clean, auth, ok := cutUserInfo(upstream)
 	if !ok {

@@ -19,7 +19,7 @@ import (
 // A Kind is what a request is for.
 type Kind string
 
-// The kinds that the extension of a path tells apart; what is none of the others is a segment.
+// The kinds that the extension of a path tells apart. Everything else is a segment.
 const (
 	KindPlaylist Kind = "playlist"
 	KindSegment  Kind = "segment"

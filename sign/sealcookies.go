@@ -96,8 +96,8 @@ func isBelow(host, domain string) bool {
 	return strings.HasSuffix(host, "."+domain) && !isEverybodys(domain)
 }
 
-// isEverybodys reports whether names below a domain belong to different people: one of one label, and those of two under
-// which most countries that do so sell names. There are others, which only a list of them all knows.
+// isEverybodys reports whether names below a domain belong to different people: those of one label, and those of two labels
+// under which countries usually sell names. There are others, but only the Public Suffix List knows them all.
 func isEverybodys(domain string) bool {
 	name, country, found := strings.Cut(domain, ".")
 	if !found || len(country) != 2 {

@@ -39,8 +39,8 @@ const (
 	formExtension = 0x04 // added to formExact if there is an extension in front of the URL, which the public name ends in
 )
 
-// NewSealer returns a Sealer for public URLs below prefix, a path such as /s/. Of c it takes Keys, the first of which
-// seals while all open, and Scope; the rest is a Signer's, with which c can be shared.
+// NewSealer returns a Sealer for public URLs below prefix, a path such as /s/. Of c it takes Keys and Scope: the first key
+// seals, all open. The rest of c is for a Signer, so that both can share one Config.
 //
 // With the scope Exact each URL is sealed whole. With Directory, the directory of a URL is sealed and the file name stands
 // below it in plain, so that relative references between files need no sealing; but a viewer can then name any file below

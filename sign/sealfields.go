@@ -24,7 +24,7 @@ type fields struct {
 
 type field struct{ name, value string }
 
-// hint is a field for where there is no other of the name.
+// hint is a field that is sent if there is no other of its name.
 type hint struct {
 	field
 	origin string // that it is for; "": all
@@ -153,7 +153,7 @@ func cutText(b []byte) (text string, rest []byte, ok bool) {
 	return string(b[size : size+int(n)]), b[size+int(n):], true
 }
 
-// credential reports whether there is one of that name.
+// credential reports whether there is a credential of that name.
 func (f *fields) credential(name string) bool {
 	return slices.ContainsFunc(f.realms, func(r realm) bool {
 		return slices.ContainsFunc(r.fields, func(s field) bool { return s.name == name })

@@ -26,8 +26,8 @@ type Grant struct {
 	Directory string
 }
 
-// Grant returns a new grant for the viewer of r, who may be nil if there are no Config.Claims: the one that URL gives. Its
-// fields may be changed before it is used.
+// Grant returns a new grant for the viewer of r: the one that URL gives. r may be nil if there are no Config.Claims. Its fields
+// may be changed before it is used.
 func (s *Signer) Grant(r *http.Request) (Grant, error) {
 	now := time.Now()
 	g := Grant{Expires: s.grid(now, s.config.TTL)}
@@ -46,7 +46,7 @@ func (s *Signer) Grant(r *http.Request) (Grant, error) {
 // grid returns the first point of the expiry grid that is at least d after t.
 func (s *Signer) grid(t time.Time, d time.Duration) time.Time { return expiry.After(t, d, s.step) }
 
-// NewContext returns ctx with g, for those who admit viewers in another way than by Handler: what Sign signs under it
+// NewContext returns ctx with g, for a service that admits viewers in another way than by Handler: what Sign signs under it
 // expires with g. Set g.Directory where others write the playlists.
 func NewContext(ctx context.Context, g Grant) context.Context {
 	s := &session{grant: g, since: time.Now(), tree: []byte(g.Directory), free: g.Directory == ""}

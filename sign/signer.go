@@ -81,8 +81,8 @@ func (s *Signer) verifying(id string) *ringKey {
 // set, since the link would be bound to nobody: see URLFor.
 func (s *Signer) URL(rawURL string) (string, error) { return s.URLFor(nil, rawURL) }
 
-// URLFor is URL for the viewer who sends r, typically the request for the page that shows the link. Those who open the link
-// must have the same Config.Claims.
+// URLFor is URL for the viewer that sends r, typically the request for the page with the link. Requests by that link must have
+// the same Config.Claims.
 func (s *Signer) URLFor(r *http.Request, rawURL string) (string, error) {
 	g, err := s.Grant(r)
 	if err != nil {

@@ -165,7 +165,7 @@ func appendExact(dst, path, query []byte, hasQuery bool, c *Config) []byte {
 	return append(appendLen(dst, len(counted)), counted...)
 }
 
-// appendWhole is appendExact for a query of which link.IsWhole is true.
+// appendWhole is appendExact for a query that link.IsWhole accepts.
 func appendWhole(dst, path, query []byte, hasQuery bool) []byte {
 	dst = append(appendLen(dst, len(path)), path...)
 	if !hasQuery {

@@ -46,8 +46,8 @@ func Split(u []byte) (URL, bool) {
 	return p, true
 }
 
-// SplitPlainly is Split for most URLs: path-absolute, without a fragment, with a path that counts as it stands and a query
-// of which IsWhole is true. Not ok means to look closer.
+// SplitPlainly is Split for most URLs: path-absolute, without a fragment, with a path that counts as it stands and a query that
+// IsWhole accepts. Not ok means to look closer.
 func SplitPlainly(u []byte, param string) (p URL, ok bool) {
 	p = URL{Text: u, query: len(u), end: len(u)}
 	if len(u) < 2 || u[0] != '/' || u[1] == '/' {
