@@ -11,7 +11,7 @@ const (
 	allowOrigin = "Access-Control-Allow-Origin"
 )
 
-// maxVary is how many members Vary may have. An answer that depends on more is one that nobody can keep anyway.
+// maxVary is how many members Vary may have. No cache keeps an answer that depends on more.
 const maxVary = 64
 
 // strip removes every Access-Control-* field that is not as m wants it, however it is spelled: a handler may write to the

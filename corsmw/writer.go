@@ -102,7 +102,7 @@ func (cw *writer) FlushError() error {
 	return http.NewResponseController(cw.ResponseWriter).Flush()
 }
 
-// Hijack gives the connection away with a header that is right: those who hijack send it themselves.
+// Hijack makes the header right before it gives the connection away: the caller sends it.
 func (cw *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	cw.correct()
 	return http.NewResponseController(cw.ResponseWriter).Hijack()

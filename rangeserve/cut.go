@@ -179,8 +179,8 @@ func (c *cutter) decideUnknown() {
 	c.pass(http.StatusOK)
 }
 
-// wait holds the beginning of the range back until enough of it is there to send the header. Before that the body may
-// turn out to be shorter than the range, which the header has to say.
+// wait holds the beginning of the range back until enough of it is there to send the header. Until then the body may turn out
+// to be shorter than the range, and the header has to say so.
 func (c *cutter) wait(p []byte) (int, error) {
 	r := c.parts.ranges[0]
 	if end := c.pos + int64(len(p)); end < r.Start+min(r.Length, maxHeld) {

@@ -40,7 +40,7 @@ func (c *cutter) begin(status int, body []byte) {
 	switch {
 	case c.state != undecided:
 		if c.state == passing {
-			c.ResponseWriter.WriteHeader(status) // who writes two headers shall hear of it
+			c.ResponseWriter.WriteHeader(status) // net/http logs the second header
 		}
 	case status >= 100 && status < 200 && status != http.StatusSwitchingProtocols:
 		c.ResponseWriter.WriteHeader(status)

@@ -6,7 +6,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/rangeserve/internal/faststart"
 )
 
-// ErrMP4 is what the errors of Faststart wrap that lie in the file: it is no MP4 or QuickTime file, its boxes do not
+// ErrMP4 is wrapped by the errors of Faststart for which the file is to blame: it is no MP4 or QuickTime file, its boxes do not
 // fit, or it is larger in some respect than any film is.
 var ErrMP4 = faststart.ErrMP4
 

@@ -20,17 +20,17 @@ import (
 // with a dot, names with a NUL, a backslash or an encoded slash, symbolic links that lead out of Root. Other methods
 // than GET and HEAD are answered 405.
 //
-// The ETag is a strong one made from the file's size, times and, where the system has them, its identity: it changes
-// with the file, also within one second. A file that is replaced by renaming another over it is sent to its end as it
-// was when it was opened. One that is written to or truncated while it is being sent breaks the connection, unless its
-// size and modification time stay as they were. What the system has been told to send it takes from the file when it
-// does: a file that is written to in place after a rest of two seconds may still change what a slow client gets.
+// The ETag is a strong one made from the file's size, times and, where the system has them, its identity: it changes with the
+// file, also within one second. A file that is replaced by renaming another over it is sent to its end as it was when it was
+// opened. One that is written to or truncated while it is being sent breaks the connection, unless its size and modification
+// time stay as they were. The system reads what it was told to send only when it sends it: a file that is written to in place
+// after a rest of two seconds may still change what a slow client gets.
 //
-// A file that was changed in the last two seconds, by its change time where the system has one, may still be in a write.
-// Its ETag is weak, and it has no Last-Modified, so that no If-Range joins what is read of it with what is read later. Of
-// one that was changed in the last 200 ms the last 128 KiB are sent when these have passed, and only if all that was sent still
-// stands in the file; otherwise the connection is broken. A single write that takes longer is not noticed, nor is one
-// through a memory map until the system notes its time.
+// A file that was changed in the last two seconds, by its change time where the system has one, may still be in a write. Its
+// ETag is weak, and it has no Last-Modified, so that no If-Range joins what is read of it with what is read later. If it was
+// changed in the last 200 ms, its last 128 KiB are sent when these have passed, and only if all that was sent still stands in
+// the file; otherwise the connection is broken. A single write that takes longer is not noticed, nor is one through a memory
+// map until the system notes its time.
 //
 // HTML, SVG and other XML carry "Content-Security-Policy: sandbox; default-src 'none'", unless the header says something
 // already or Pages is set: what somebody has put into the folder runs no script in the name of this site.

@@ -2,8 +2,8 @@ package rangeserve
 
 import "github.com/hlsproxy/hlsproxy/internal/httprange"
 
-// ErrIgnore is what every error of Parse wraps that asks for the header to be ignored and the whole body to be sent
-// with status 200 (RFC 9110 section 14.2): [ErrUnit], [ErrSyntax], [ErrMany] and [ErrEmpty].
+// ErrIgnore means that the header is to be ignored and the whole body to be sent with status 200 (RFC 9110 section 14.2). These
+// errors of Parse wrap it: [ErrUnit], [ErrSyntax], [ErrMany] and [ErrEmpty].
 var ErrIgnore = httprange.ErrIgnore
 
 // The reasons to ignore a Range header. Each wraps [ErrIgnore].

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// A call of sendfile that fills the connection to the brim leaves so much between here and the client that little of it
-// is in the CPU's caches any more: a film costs a quarter less in pieces. A segment costs less in one.
+// A call of sendfile that fills the connection drives the first bytes out of the CPU's caches before the client reads them: a
+// film costs a quarter less in pieces. A segment costs less in one piece.
 const (
 	sendfilePiece = 128 << 10
 	sendfileWhole = 8 << 20
@@ -38,8 +38,8 @@ func (s *fileSection) sendfile(w io.Writer) (done int64, err error) {
 	return before - s.n, err
 }
 
-// sendfileTo reports false when the connection takes no more for now. What it cannot do is found out again, and
-// reported, by whoever copies the rest.
+// sendfileTo reports false when the connection takes no more for now. If it fails, the copy of the rest fails again and reports
+// it.
 func (s *fileSection) sendfileTo(to, from int) (ready bool) {
 	for s.n > 0 {
 		piece := s.n

@@ -9,10 +9,10 @@ import (
 	"github.com/hlsproxy/hlsproxy/rangeserve/internal/faststart"
 )
 
-// A file that is written to in place has the time of the write from the beginning of each write on. What is read before
-// the write ends has that time, too, and is another version. So nothing joins what is read of a file that was changed less
-// than young ago with what is read later: no strong ETag, no Last-Modified, no layout that is kept. And a write may still
-// be under way in one that was changed less than restless ago.
+// A file that is written to in place gets the time of a write when the write begins. What is read before it ends has that time,
+// too, and is another version. So nothing joins what is read of a file that was changed less than young ago with what is read
+// later: no strong ETag, no Last-Modified, no layout that is kept. And a write may still be under way in one that was changed
+// less than restless ago.
 const (
 	young    = 2 * time.Second
 	restless = 200 * time.Millisecond

@@ -105,7 +105,7 @@ func (l *Layout) ReadAt(src io.ReaderAt, p []byte, off int64) (done int, err err
 	return done, nil
 }
 
-// readMoov reads from the moov of the view, of which there is enough.
+// readMoov reads from the moov of the view, which must reach that far.
 func (l *Layout) readMoov(src io.ReaderAt, p []byte, off int64) (done int, err error) {
 	i := sort.Search(len(l.parts), func(i int) bool { return l.parts[i].to > off })
 	for done < len(p) {
