@@ -58,8 +58,8 @@ func parse[T text](d *Data, s T) {
 	}
 }
 
-// special are the bytes that end what parse goes over in a string, in a number or token, and in a member that does not count.
-// What has them elsewhere than at its end is rare, and goes another way.
+// special are the bytes at which parse stops in a string, in a number or token, and in a member that does not count. If one
+// stands elsewhere than at the end, which is rare, parse goes another way.
 var special = func() (table [256]uint8) {
 	for c := range table {
 		if c < ' ' || c == 0x7f || c == '"' || c == '\\' {

@@ -1,5 +1,5 @@
-// Package faultorigin is an HTTP origin for tests that misbehaves on request: it trickles, stalls, cuts, lies about
-// lengths, hangs, and counts who asked for what. It listens on 127.0.0.1 only and ends with its test.
+// Package faultorigin is an HTTP origin for tests that misbehaves on request: it trickles, stalls, cuts, lies about lengths,
+// hangs, and counts requests for each path. It listens on 127.0.0.1 only and ends with its test.
 package faultorigin
 
 import (

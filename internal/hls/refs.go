@@ -41,7 +41,7 @@ func hasVariables[T string | []byte](ref T) bool {
 }
 
 // Refs lists what a media playlist names to be fetched as media, as it stands there: segments, parts, sections, and what it
-// hints at, of which hint is true. Names that hold variables are left out.
+// hints at; for these hint is true. Names that hold variables are left out.
 func Refs(playlist []byte) iter.Seq2[string, bool] {
 	return func(yield func(ref string, hint bool) bool) {
 		for line := range lines(playlist) {

@@ -58,7 +58,7 @@ func TypeOf(first []byte) string {
 	return DefaultType
 }
 
-// MayStartPlaylist tells of which first bytes StartsPlaylist wants to see more.
+// MayStartPlaylist tells whether StartsPlaylist has to see more than these first bytes.
 func MayStartPlaylist(first byte) bool {
 	switch first {
 	case magic[0], bom[0], ' ', '\t', '\r', '\n', '\f':

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Decide says how a request is answered whose whole answer would be a 200 with the header h and a body of size bytes: the
+// Decide says how a request is answered. The whole answer would be a 200 with the header h and a body of size bytes: the
 // status, and for a 206 the ranges, appended to dst, which must be empty. The order is that of RFC 9110 section 13.2.2:
 // preconditions, then If-Range, then Range.
 func Decide(dst []Range, r *http.Request, h http.Header, size int64) (status int, ranges []Range) {

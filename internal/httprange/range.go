@@ -170,8 +170,8 @@ func appendList(dst []Range, set string, size int64) ([]Range, error) {
 	return append(dst, ranges...), nil
 }
 
-// join adds r to ranges, none of which touch each other, and keeps that so. What r touches melts into one range at the
-// place of the first of them.
+// join adds r to ranges that do not touch each other, and keeps that so. What r touches becomes one range at the place of the
+// first of them.
 func join(ranges []Range, r Range) []Range {
 	place := len(ranges)
 	for i := 0; i < len(ranges); {

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// MakeWhole makes a 200 of a 206 that holds the whole body, asked for or not, as players take it for one. It reports whether
-// the answer is not one of a part, now. The length that the Content-Range gives is held. What nobody asked for a part of is the
-// whole unless it says that it is not.
+// MakeWhole makes a 200 of a 206 that holds the whole body, as players take it for one, whether a part was asked for or not. It
+// reports whether the answer is now a whole one. The length in the Content-Range then binds. Where no part was asked for, the
+// answer is the whole unless it says otherwise.
 func MakeWhole(resp *http.Response) bool {
 	if resp.StatusCode != http.StatusPartialContent {
 		return true
@@ -47,8 +47,9 @@ func wholeSize(resp *http.Response) (size int64, ok bool) {
 	return Unknown, saysNothing(resp.Header["Content-Range"], resp.ContentLength)
 }
 
-// saysNothing reports fields that cannot be read and that do not speak against a whole of the given length: they name no
-// number, or from zero on none that is greater, and one that is it or the last position of it.
+// saysNothing reports whether fields that cannot be read do not speak against a whole of the given length. Either they name no
+// number. Or the greatest that they name is the length or the last position, and they begin at zero unless this is their only
+// number.
 func saysNothing(lines []string, length int64) bool {
 	first, most, n := int64(-1), int64(-1), 0
 	for _, line := range lines {

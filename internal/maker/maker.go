@@ -1,6 +1,6 @@
-// Package maker carries what the maker of a link says about asking the origin, in the context of a request, from the block
-// that knows it to those that ask. It is not the viewer's: it passes no list of allowed fields, is sent with each request that
-// the viewer's leads to, redirects and revalidation included, and what depends on it is shared by all who have the link.
+// Package maker carries what the maker of a link says about asking the origin, in the context of a request, from the block that
+// knows it to those that ask. It is not the viewer's: it passes no list of allowed fields, is sent with each request that the
+// viewer's leads to, redirects and revalidation included, and all requests by that link share what depends on it.
 package maker
 
 import (
@@ -18,8 +18,8 @@ import (
 type Fields interface {
 	// Apply sets the fields of a request for u, in place of the viewer's.
 	Apply(h http.Header, u *url.URL)
-	// Credentials names those of them that are credentials, in their canonical form and in order. An answer is not for others
-	// than those who have the same. SetCookie is among them where a cookie that the answer sets is wanted.
+	// Credentials names those of them that are credentials, in their canonical form and in order. Only links with the same
+	// credentials share an answer. SetCookie is among them where a cookie that the answer sets is wanted.
 	Credentials(u *url.URL) []string
 	// Inherited is what is asked for where a playlist names u.
 	Inherited(u *url.URL) *url.URL

@@ -21,7 +21,7 @@ func IsAnonymous(ctx context.Context) bool {
 // long.
 type Waiter struct{}
 
-// WaitLonger lets whoever waits for an answer on this context wait for at least so long in all.
+// WaitLonger makes the outer block wait for an answer on this context for at least so long in all.
 func WaitLonger(ctx context.Context, d time.Duration) {
 	if longer, ok := ctx.Value(Waiter{}).(func(time.Duration)); ok {
 		longer(d)

@@ -9,8 +9,8 @@ import "bytes"
 //   - with what ends a name for some servers behind the dots: a path parameter, a NUL byte, an escaped "?" or "#";
 //   - with the characters of Unicode that compatibility mapping makes dots and slashes of, or in overlong UTF-8.
 //
-// A path with a NUL byte climbs too: where it ends depends on who reads it. So does one that is escaped more than four times
-// over. path has no query and no fragment.
+// A path with a NUL byte climbs too: servers differ in where it ends. So does one that is escaped more than four times over.
+// path has no query and no fragment.
 func Climbs(path []byte) bool {
 	seen := uint8(0)
 	for _, c := range path {
