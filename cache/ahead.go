@@ -42,7 +42,7 @@ type errand struct {
 	p            *piece
 	key          uint64
 	base         *url.URL
-	ref          string
+	host, ref    string
 	from, length int64
 }
 
@@ -71,19 +71,18 @@ func (t *Transport) lead(r *http.Request, key string, there bool) {
 		a.mu.Unlock()
 		return
 	}
-	host := originOf(r.URL)
 	if p.asked = now; p.here && !p.used {
 		p.used = true
 		t.count.prefetchedUsed.Add(1)
 	}
-	p.of.reach(p, host, now)
+	p.of.reach(p, now)
 	p.jump = a.first(jump)
 	var todo []errand
 	if there || p.here {
 		todo = a.following(p, t.Ahead, now)
 	}
 	a.mu.Unlock()
-	t.start(r, host, todo)
+	t.start(r, todo)
 }
 
 // came is told of what was stored. What was fetched ahead leads on only if a viewer came for it meanwhile.
@@ -91,14 +90,14 @@ func (t *Transport) came(o *flight) {
 	if o.part != nil {
 		return
 	}
-	a, host := &t.ahead, originOf(o.req.URL)
+	a := &t.ahead
 	var todo []errand
 	a.mu.Lock()
 	if p := a.find(evict.Hash(o.primary)); p != nil && (!o.early || !p.asked.Before(o.asked)) {
 		todo = a.following(p, t.Ahead, time.Now())
 	}
 	a.mu.Unlock()
-	t.start(o.req, host, todo)
+	t.start(o.req, todo)
 }
 
 // outline takes in a version of a playlist, and fetches what is new behind what viewers have asked for of late.
@@ -115,9 +114,8 @@ func (t *Transport) outline(o *flight, e *Entry, list hls.Info) {
 	if l.front != nil && now.Sub(l.asked) < min(max(3*list.Target, leastWatched), mostWatched) {
 		todo = a.following(l.front, t.Ahead, now)
 	}
-	host := l.host
 	a.mu.Unlock()
-	t.start(o.req, host, todo)
+	t.start(o.req, todo)
 }
 
 func (a *ahead) known(names [2]uint64) bool {
@@ -163,12 +161,12 @@ func (t *Transport) jumps(r *http.Request, object, part string) (names []uint64)
 }
 
 // reach notes how far viewers are.
-func (l *outline) reach(p *piece, host string, now time.Time) {
+func (l *outline) reach(p *piece, now time.Time) {
 	if p.kind == hls.OfSection {
 		return
 	}
 	if l.front == nil || p.at >= l.front.at || now.Sub(l.asked) > leastWatched {
-		l.front, l.host, l.asked = p, host, now
+		l.front, l.asked = p, now
 	}
 }
 
@@ -179,12 +177,13 @@ func (a *ahead) following(p *piece, n int, now time.Time) (todo []errand) {
 			return
 		}
 		p.tried, p.here, p.used = now, false, false
-		todo = append(todo, errand{p, p.key, p.of.base, p.ref, p.from, p.length})
+		todo = append(todo, errand{p, p.key, p.of.base, p.of.host, p.ref, p.from, p.length})
 	}
 	next, section := p.next, p.section
-	if p.jump != nil && p.jump != p && p.jump.kind != hls.OfSection {
-		next, p.jump = p.jump, nil
+	if p.jump != nil && p.jump != p && p.jump.kind != hls.OfSection && p.jump.of.host == p.of.host {
+		next = p.jump
 	}
+	p.jump = nil
 	if p.kind == hls.OfSection || now.Sub(p.of.paused) < pausedFor {
 		return nil
 	}
@@ -199,7 +198,7 @@ func (a *ahead) following(p *piece, n int, now time.Time) (todo []errand) {
 }
 
 // start fetches pieces with the fields of r, which viewers have sent.
-func (t *Transport) start(r *http.Request, host string, todo []errand) {
+func (t *Transport) start(r *http.Request, todo []errand) {
 	if len(todo) == 0 {
 		return
 	}
@@ -208,11 +207,12 @@ func (t *Transport) start(r *http.Request, host string, todo []errand) {
 	for _, name := range hls.CMCDHeaders {
 		delete(q.Header, name) // which is of another request
 	}
-	go t.walk(q, host, todo)
+	go t.walk(q, todo)
 }
 
 // walk fetches pieces one after the other, as a viewer needs them, but does not wait for an origin that thinks about one for long.
-func (t *Transport) walk(r *http.Request, host string, todo []errand) {
+func (t *Transport) walk(r *http.Request, todo []errand) {
+	host := todo[0].host
 	for i, e := range todo {
 		if !t.ahead.enter(host, t.maxFills()) {
 			t.ahead.retract(todo[i:])
@@ -223,7 +223,7 @@ func (t *Transport) walk(r *http.Request, host string, todo []errand) {
 		go func() {
 			defer close(done)
 			defer t.ahead.exit(host)
-			if !t.fetchAhead(r, host, e, &headed) {
+			if !t.fetchAhead(r, e, &headed) {
 				t.ahead.pause(e.p)
 			}
 		}()
@@ -291,7 +291,7 @@ func (a *ahead) isPaused(p *piece) bool {
 
 // fetchAhead fetches one piece, as viewers with the fields of r will ask for it. It is false if it could not be had. What others fetch
 // already, and what they would not ask for in this way, is left to them.
-func (t *Transport) fetchAhead(r *http.Request, host string, e errand, headed *atomic.Bool) bool {
+func (t *Transport) fetchAhead(r *http.Request, e errand, headed *atomic.Bool) bool {
 	u, err := e.base.Parse(e.ref)
 	if err != nil {
 		return true
@@ -300,7 +300,7 @@ func (t *Transport) fetchAhead(r *http.Request, host string, e errand, headed *a
 	if m := maker.FromContext(r.Context()); m != nil {
 		u = m.Inherited(u)
 	}
-	if originOf(u) != host || e.length > t.maxBody() {
+	if originOf(u) != e.host || e.length > t.maxBody() {
 		return true
 	}
 	q := named(r, u, r.Header.Clone()).WithContext(r.Context())

@@ -45,8 +45,8 @@
 // that was asked for within three target durations. When nobody asks for more, no more is fetched.
 //
 // A segment is asked for with the fields and the link of the viewer who was last, and only if its key is that of the viewer's own next
-// request: on the same scheme, host and port, and named by a playlist that this link has led to. What a viewer says chooses among
-// those. Of a byte range of a body that is kept in slices, its slices are fetched. Keys, gaps and playlists never are. What cannot be
+// request, and it is on the scheme, host and port of its playlist: anybody can write one that names what others serve. What a viewer
+// says chooses among what playlists name. Of a byte range of a body that is kept in slices, its slices are fetched. Keys, gaps and playlists never are. What cannot be
 // shared or kept, or is not 200, is not kept, and ends it for this playlist for 10 s. Each segment is tried once a minute at most. The next
 // one waits until the one before it has come, or for half a second where the origin has not begun to answer.
 //

@@ -36,12 +36,12 @@ const (
 type outline struct {
 	list   uint64
 	base   *url.URL
+	host   string   // scheme and host of it, and of all pieces
 	pieces []*piece // in their order
 	weight int
 
 	front  *piece    // that is furthest of those that viewers have asked for of late
 	asked  time.Time // when
-	host   string    // scheme and host of it
 	paused time.Time // since when nothing is fetched, as something could not be had
 }
 
@@ -125,7 +125,7 @@ func (t *Transport) outlineOf(r *http.Request, e *Entry, list hls.Info) *outline
 		return nil
 	}
 	all, _ := io.ReadAll(io.LimitReader(text, maxPlaylist))
-	l := &outline{base: base, weight: 2*pieceWeight + len(e.URL)}
+	l := &outline{base: base, host: originOf(base), weight: 2*pieceWeight + len(e.URL)}
 	known := map[uint64]*piece{}
 	skip := 0
 	if !list.Ended() { // what viewers are about to ask for
@@ -146,7 +146,7 @@ func (t *Transport) outlineOf(r *http.Request, e *Entry, list hls.Info) *outline
 			break
 		}
 		u, err := base.Parse(ref)
-		if err != nil {
+		if err != nil || !isOneOrigin(u, base) { // anybody can write a playlist that names what others serve
 			continue
 		}
 		key, err := t.key(listed(r, u))
@@ -185,7 +185,7 @@ func (o *outlines) outlined(l *outline, partial bool) {
 	for _, p := range old.pieces {
 		before[p.name] = p
 	}
-	l.front, l.asked, l.host, l.paused = old.front, old.asked, old.host, old.paused
+	l.front, l.asked, l.paused = old.front, old.asked, old.paused
 	known := func(p *piece) *piece {
 		q := before[p.name]
 		if q == nil {
