@@ -3,9 +3,11 @@ package chaintest_test
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -212,5 +214,37 @@ func TestAnOriginsSessionReachesTheChildren(t *testing.T) {
 				require.NotContains(t, body, "Set-Cookie")
 			}
 		}
+	}
+}
+
+// A cache knows what a playlist names by the URLs that are asked, with the parameters that they inherit: a piece that neither its type
+// nor its name shows to be a segment is kept as one, and one link's viewers share it.
+func TestWhatInheritsAParameterIsTheSegmentThatWasNamed(t *testing.T) {
+	var asked atomic.Int64
+	o := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Query().Get("token") == "":
+			w.WriteHeader(http.StatusForbidden)
+		case r.URL.Path == "/live.m3u8":
+			w.Header().Set("Content-Type", "application/vnd.apple.mpegurl")
+			io.WriteString(w, "#EXTM3U\n#EXT-X-TARGETDURATION:60\n#EXTINF:60,\npiece?n=1\n")
+		default:
+			asked.Add(1)
+			w.Header().Set("Content-Type", "application/octet-stream")
+			io.WriteString(w, "media, too long for a key, of "+r.URL.RawQuery)
+		}
+	}))
+	defer o.Close()
+	sealer, h := sealedChain(t)
+	front := httptest.NewServer(h)
+	defer front.Close()
+	for i, token := range []string{"alice", "bob"} {
+		link := must(sealer.URL(o.URL+"/live.m3u8?token="+token, sign.Upstream{Inherit: []string{"token"}}))
+		for range 3 {
+			bodies := walk(t, front.URL, link)
+			require.Len(t, bodies, 2)
+			require.Contains(t, strings.Join(slices.Collect(maps.Values(bodies)), "\n"), "of n=1&token="+token)
+		}
+		require.EqualValues(t, i+1, asked.Load())
 	}
 }
