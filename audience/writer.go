@@ -61,8 +61,8 @@ func (a *Audience) serve(next http.Handler, w http.ResponseWriter, r *http.Reque
 	a.pass(next, out, r)
 }
 
-// servePage is for names of pages, scripts and style sheets. Where a name leads to nothing, as with a rewrite.Query, a viewer may
-// give that of a page to a stream: so the answer has the last word.
+// servePage is for names of pages, scripts and style sheets. Where a name leads to nothing, as with a rewrite.Query, a viewer
+// may give that of a page to a stream: so the answer has the last word.
 func (a *Audience) servePage(next http.Handler, w http.ResponseWriter, r *http.Request) {
 	out := writers.Get().(*writer)
 	out.ResponseWriter, out.a, out.page = w, a, r

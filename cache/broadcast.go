@@ -113,8 +113,8 @@ func (f *fill) turnRing(size int64) bool {
 	return begun > 0 && size-fastest > min(readAhead, f.air.ring/2)
 }
 
-// tail is where the ring begins: ringTime ago, or at the point where a viewer would begin now if that is longer ago, but at most
-// ring bytes back.
+// tail is where the ring begins: ringTime ago, or at the point where a viewer would begin now if that is longer ago, but at
+// most ring bytes back.
 func (a *broadcast) tail(size int64) int64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -294,8 +294,8 @@ func TestASlowSegmentIsNoBroadcast(t *testing.T) {
 	})
 }
 
-// What is joined at the live edge has no offsets that a range could name: whoever asks for one gets the stream as a 200, and never a 206
-// that says of its bytes where they are not.
+// What is joined at the live edge has no offsets that a range could name: whoever asks for one gets the stream as a 200, and
+// never a 206 that says of its bytes where they are not.
 func TestNoRangeOfABroadcast(t *testing.T) {
 	for name, row := range map[string]struct {
 		asked string

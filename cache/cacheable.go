@@ -32,26 +32,26 @@ func (o *flight) isPrivate(resp *http.Response, c rules.Control) bool {
 	return resp.StatusCode == http.StatusOK && keyLike(o.req.URL.Path, resp.Header, resp.ContentLength)
 }
 
-// forAll tells whether an answer with the header h is for all, though it sets a cookie: a segment or a playlist, asked for without a
-// word about the viewer. See Transport.PerViewer.
+// forAll tells whether an answer with the header h is for all, though it sets a cookie: a segment or a playlist, asked for
+// without a word about the viewer. See Transport.PerViewer.
 func (o *flight) forAll(h http.Header) bool {
 	return o.anonymous && !maker.WantsCookies(o.req) && (o.isMedia(h) || hls.IsPlaylist(h.Get("Content-Type"), o.req.URL.Path))
 }
 
-// isMedia goes by what the answer is called, and by what playlists of its host name: one of another host may be anybody's, and must not
-// make an answer be for all that would be for the one who asked alone.
+// isMedia goes by what the answer is called, and by what playlists of its host name: one of another host may be anybody's, and
+// must not make an answer be for all that would be for the one who asked alone.
 func (o *flight) isMedia(h http.Header) bool {
 	return hls.ByType(h.Get("Content-Type")).IsMedia() || hls.ByName(o.req.URL.Path).IsMedia() || o.t.channels.isOwn(o.primary)
 }
 
-// varyOf returns the fields of r that an answer with the header h varies by. Credentials of a link's maker are not among them: the
-// key tells them apart already, and by no more than a digest, while the fields are stored as they are.
+// varyOf returns the fields of r that an answer with the header h varies by. Credentials of a link's maker are not among them:
+// the key tells them apart already, and by no more than a digest, while the fields are stored as they are.
 func varyOf(h http.Header, r *http.Request) (fields http.Header, ok bool) {
 	return rules.VaryOf(h, r.Header, append(viewerFields[:len(viewerFields):len(viewerFields)], maker.Credentials(r)...))
 }
 
-// varyOf returns the request fields that an answer with the header h varies by, as they were sent. It is not ok for one that varies
-// by more than fields.
+// varyOf returns the request fields that an answer with the header h varies by, as they were sent. It is not ok for one that
+// varies by more than fields.
 func (o *flight) varyOf(h http.Header) (fields http.Header, ok bool) {
 	fields, ok = varyOf(h, o.req)
 	if _, byPlayer := fields["User-Agent"]; byPlayer && o.anonymous && o.isMedia(h) {
@@ -92,8 +92,8 @@ func endless(resp *http.Response) bool {
 	return t == "multipart/x-mixed-replace" || t == "text/event-stream" || resp.Header["Icy-Metaint"] != nil
 }
 
-// leadsToMedia recognises the redirect of a segment, by which object stores give each request a URL that is signed anew. Asked for
-// without a word about the viewer, it is for all.
+// leadsToMedia recognises the redirect of a segment, by which object stores give each request a URL that is signed anew. Asked
+// for without a word about the viewer, it is for all.
 func (o *flight) leadsToMedia(resp *http.Response) bool {
 	switch resp.StatusCode {
 	case http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect:

@@ -14,8 +14,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-// channels remembers of live playlists what their next version is judged by: an encoder that begins again uses the names of before
-// for other segments. Its bound is about 4 MiB, whatever playlists say.
+// channels remembers of live playlists what their next version is judged by: an encoder that begins again uses the names of
+// before for other segments. Its bound is about 4 MiB, whatever playlists say.
 type channels struct {
 	mu         sync.Mutex
 	seed       maphash.Seed
@@ -78,8 +78,8 @@ func (c *channels) wasLive(list string) bool {
 	return c.of(list) != nil
 }
 
-// next takes in a version of a playlist. What is stored under the keys that it returns, and is older than the time beside them, is of
-// another programme, or may be.
+// next takes in a version of a playlist. What is stored under the keys that it returns, and is older than the time beside them,
+// is of another programme, or may be.
 func (c *channels) next(list string, v version) map[string]time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -221,8 +221,8 @@ func (t *Transport) judge(o *flight, e *Entry) (list hls.Info, err error) {
 	return list, nil
 }
 
-// notice takes in a new version of a playlist: what a live one shows to be of an earlier programme is asked about before it is served
-// again. It is called before any viewer can have seen the end of the playlist.
+// notice takes in a new version of a playlist: what a live one shows to be of an earlier programme is asked about before it is
+// served again. It is called before any viewer can have seen the end of the playlist.
 func (t *Transport) notice(o *flight, e *Entry, list hls.Info) {
 	if list.Segments+list.Parts == 0 || list.Multivariant {
 		return
@@ -292,7 +292,8 @@ func isOneOrigin(a, b *url.URL) bool {
 	return strings.EqualFold(scheme, b.Scheme) && hostOf(scheme, a.Host) == hostOf(scheme, b.Host)
 }
 
-// withHook puts behind what a playlist names what Refs makes of it: names with variables, and with parameters that they inherit.
+// withHook puts behind what a playlist names what Refs makes of it: names with variables, and with parameters that they
+// inherit.
 func (t *Transport) withHook(refs []string, playlist []byte, base string) []string {
 	if t.Refs == nil {
 		return refs
@@ -312,8 +313,8 @@ func (t *Transport) withHook(refs []string, playlist []byte, base string) []stri
 	return append(refs, all[max(len(all)-mostListed, 0):]...)
 }
 
-// outdate makes what is stored under keys be asked about before it is served again, if it is older than the time beside its key, and
-// bars what is being fetched.
+// outdate makes what is stored under keys be asked about before it is served again, if it is older than the time beside its
+// key, and bars what is being fetched.
 func (t *Transport) outdate(keys map[string]time.Time) {
 	of := func(key string) (time.Time, bool) {
 		primary, _, _ := strings.Cut(key, ofPart)

@@ -14,11 +14,11 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/evict"
 )
 
-// Dir is a Store in files, bounded by bytes, that survives a restart. Each Entry is one file, which appears under its name
-// when it is whole: a process that is killed leaves no half entries. What it drops, and what it refuses (a file that was
-// changed behind its back), it asks the origin for again. An Entry that is dropped stays whole for those who read it. Its
-// methods may be called concurrently. A directory belongs to one Dir at a time, until [Dir.Close] or the end of the process. A process
-// that is to overlap with its successor hands over its listener, or has a directory of its own.
+// Dir is a Store in files, bounded by bytes, that survives a restart. Each Entry is one file, which appears under its name when
+// it is whole: a process that is killed leaves no half entries. What it drops, and what it refuses (a file that was changed
+// behind its back), it asks the origin for again. An Entry that is dropped stays whole for those who read it. Its methods may
+// be called concurrently. A directory belongs to one Dir at a time, until [Dir.Close] or the end of the process. A process that
+// is to overlap with its successor hands over its listener, or has a directory of its own.
 //
 // Bodies are read from their files, by sendfile where the response and the system allow it.
 type Dir struct {
@@ -41,8 +41,8 @@ const (
 	tempSuffix = ".hlsproxy-tmp"
 )
 
-// ErrDirInUse is what NewDir fails with where another Dir uses the directory, of this process or of another. The system forgets a
-// process when it ends, however it ends.
+// ErrDirInUse is what NewDir fails with where another Dir uses the directory, of this process or of another. The system forgets
+// a process when it ends, however it ends.
 var ErrDirInUse = errors.New("another cache uses the directory")
 
 // lockName is a file of no bytes that a Dir has locked while it uses the directory.
@@ -82,9 +82,9 @@ func (d *Dir) newPolicy() *evict.Policy[*Entry] {
 	return evict.New(d.max, func(**Entry) bool { return false })
 }
 
-// Close leaves the directory, with all that is in it, to the next Dir. It waits for what is being written. A closed Dir has nothing and
-// keeps nothing: Put fails with fs.ErrClosed. Who reads the body of one of its entries reads on, or fails where the next Dir has dropped
-// it. A second Close does nothing.
+// Close leaves the directory, with all that is in it, to the next Dir. It waits for what is being written. A closed Dir has
+// nothing and keeps nothing: Put fails with fs.ErrClosed. Who reads the body of one of its entries reads on, or fails where the
+// next Dir has dropped it. A second Close does nothing.
 func (d *Dir) Close() error {
 	d.mu.Lock()
 	if d.closed {

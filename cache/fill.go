@@ -211,7 +211,8 @@ func (f *fill) show(v *viewer, off, end int64, exactly bool) {
 	}
 }
 
-// Viewers wait for the end of a playlist, which decides what they are told of its freshness, up to so many bytes and for so long.
+// Viewers wait for the end of a playlist, which decides what they are told of its freshness, up to so many bytes and for so
+// long.
 const (
 	mostAwaited = listAhead / 2
 	awaitedFor  = time.Second
@@ -254,8 +255,8 @@ func (f *fill) awaitEnd(ctx context.Context) (*Entry, error) {
 	}
 }
 
-// awaitKind waits until it is known whether what comes may be a key, where the origin tells no length. One is for its asker alone, and
-// so is what nobody can wait for as memory is short.
+// awaitKind waits until it is known whether what comes may be a key, where the origin tells no length. One is for its asker
+// alone, and so is what nobody can wait for as memory is short.
 func (f *fill) awaitKind(ctx context.Context) (alone bool, err error) {
 	if f.entry.Status != http.StatusOK || f.body.Length() >= 0 || !f.isKeyOf(longestKey) {
 		return false, nil

@@ -43,8 +43,8 @@ type outcome struct {
 	moved bool   // answers vary, as the Store knows by now: each waiter looks there once more
 }
 
-// join shares a running fill or a question that was asked already, or asks it, if ask says so. What cannot be shared goes to the
-// viewer whose request was sent; all others ask for themselves.
+// join shares a running fill or a question that was asked already, or asks it, if ask says so. What cannot be shared goes to
+// the viewer whose request was sent; all others ask for themselves.
 func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Response, error) {
 	t.mu.Lock()
 	f := t.fills[have.key]

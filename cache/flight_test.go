@@ -104,7 +104,8 @@ func (b *inTwo) Read(p []byte) (int, error) {
 	return 0, io.EOF
 }
 
-// What may be a key is its asker's alone, too, where nobody but the end of the body tells how long it is, whatever its type says.
+// What may be a key is its asker's alone, too, where nobody but the end of the body tells how long it is, whatever its type
+// says.
 func TestAKeyOfUntoldLengthGoesToItsAskerOnly(t *testing.T) {
 	for name, row := range map[string]struct {
 		length int

@@ -42,8 +42,8 @@ const (
 // What the origin says is s-maxage, max-age or Expires, in this order; no-cache says 0, private and no-store say -1 (RFC
 // 9111 sections 4.2.1 and 5.2.2). CDN-Cache-Control speaks in place of all these (RFC 9213).
 //
-// A Transport knows more than HLS does, and keeps for a shorter time what has ended under a URL that was live, and what is missing
-// although a playlist has just named it (100 ms).
+// A Transport knows more than HLS does, and keeps for a shorter time what has ended under a URL that was live, and what is
+// missing although a playlist has just named it (100 ms).
 func HLS(e *Entry) time.Duration {
 	c := rules.ParseControl(e.Header)
 	if c.NoStore || c.Private {
@@ -107,8 +107,8 @@ func reloadOf(rawURL string) hls.Reload {
 
 const never = -1
 
-// natural is how long what is no playlist is fresh if its origin says nothing. The first bytes decide what it is, then its label,
-// then its name.
+// natural is how long what is no playlist is fresh if its origin says nothing. The first bytes decide what it is, then its
+// label, then its name.
 func (e *Entry) natural() time.Duration {
 	path := ""
 	if u, err := url.Parse(e.URL); err == nil {

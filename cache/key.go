@@ -61,8 +61,8 @@ func appendKeyBut(key []byte, r *http.Request, but []string) []byte {
 	return appendMaker(appendURL(key, r, but), r)
 }
 
-// appendURL appends the URL in the form of RFC 3986 section 6.2: in lower case, without a default port, and with no more escapes
-// than there must be.
+// appendURL appends the URL in the form of RFC 3986 section 6.2: in lower case, without a default port, and with no more
+// escapes than there must be.
 func appendURL(key []byte, r *http.Request, but []string) []byte {
 	u := r.URL
 	scheme := strings.ToLower(u.Scheme)
@@ -186,8 +186,9 @@ var viewerFields = [...]string{
 	"Cookie", "Authorization", "Cache-Control", "Pragma", "Accept-Encoding", tierField, icy,
 }
 
-// Two Transports in a row tell each other the age of an answer to the millisecond, since Age counts whole seconds: the outer one's
-// Base asks for that with tierField, and the inner one answers with rules.ExactAge. Neither goes further, nor into a Store.
+// Two Transports in a row tell each other the age of an answer to the millisecond, since Age counts whole seconds: the outer
+// one's Base asks for that with tierField, and the inner one answers with rules.ExactAge. Neither goes further, nor into a
+// Store.
 const tierField = "Hlsproxy-Tier"
 
 // withoutTier is r as it may be sent to Base.

@@ -266,7 +266,8 @@ func TestAChannelThatReturns(t *testing.T) {
 	})
 }
 
-// A 404 of what a playlist has just named is forgotten at once, and a live playlist that is missing for a while is served as it was.
+// A 404 of what a playlist has just named is forgotten at once, and a live playlist that is missing for a while is served as it
+// was.
 func TestWhatIsMissingForAMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked, gone := map[string]int{}, ""

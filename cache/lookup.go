@@ -70,8 +70,8 @@ func (t *Transport) fetch(r *http.Request, key string) lookupResult {
 	return f
 }
 
-// isFresh tells whether a stored answer may be served to r as it is. A redirect of a segment, as to a URL of an object store that is
-// signed anew each time, is good for as long as what it leads to is there.
+// isFresh tells whether a stored answer may be served to r as it is. A redirect of a segment, as to a URL of an object store
+// that is signed anew each time, is good for as long as what it leads to is there.
 func (t *Transport) isFresh(r *http.Request, e *Entry) bool {
 	if !e.fresh() {
 		return false

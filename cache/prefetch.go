@@ -15,10 +15,11 @@ const mostPrefetches = 16
 
 var errDetached = errors.New("cache: too long to be kept")
 
-// Prefetch fetches what the first n of urls name into the Store, one after the other, and returns how many of them were
-// not there yet and are now. A viewer who asks for one of them meanwhile joins its fill; what is being fetched already is
-// left alone, and so is what cannot be shared or proves too long to be kept. It ends early when ctx does, and at once while 16 others are at it: call it
-// in a goroutine of its own, with the segments that a playlist just served names and a context that ends with the service.
+// Prefetch fetches what the first n of urls name into the Store, one after the other, and returns how many of them were not
+// there yet and are now. A viewer who asks for one of them meanwhile joins its fill; what is being fetched already is left
+// alone, and so is what cannot be shared or proves too long to be kept. It ends early when ctx does, and at once while 16
+// others are at it: call it in a goroutine of its own, with the segments that a playlist just served names and a context that
+// ends with the service.
 func (t *Transport) Prefetch(ctx context.Context, urls iter.Seq[string], n int) (fetched int) {
 	if t.Store == nil {
 		return 0

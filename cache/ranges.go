@@ -49,8 +49,8 @@ const lengthAwaited = 2 * time.Second
 var errOutgrown = errors.New("cache: too long to wait for its end")
 
 // learn returns the length of a body that came without one, -1 if it cannot be known yet: every range is then answered with the
-// whole, since players that get a 206 of an unknown length first and a 200 next give up. Only a range that follows the body has an
-// answer then; learn waits for its first byte. It fails with errOutgrown for a body that has proved too long to wait for.
+// whole, since players that get a 206 of an unknown length first and a 200 next give up. Only a range that follows the body has
+// an answer then; learn waits for its first byte. It fails with errOutgrown for a body that has proved too long to wait for.
 func (f *fill) learn(ctx context.Context, s httprange.Spec) (int64, error) {
 	if !follows(s) {
 		if total := f.total(); total >= 0 {

@@ -227,7 +227,8 @@ func TestRangesOfARunningFill(t *testing.T) {
 	}
 }
 
-// The two requests by which Safari finds out whether a film can be played: both are answered with a range and the length, or neither.
+// The two requests by which Safari finds out whether a film can be played: both are answered with a range and the length, or
+// neither.
 func TestRangesOfABodyWithoutALength(t *testing.T) {
 	film := string(noise(3*mib, 5))
 	for name, row := range map[string]struct {

@@ -142,8 +142,8 @@ func (t *Transport) mayWait(f lookupResult) bool {
 	return past <= t.ifError(f.entry, 0) && t.isFailing(f.key)
 }
 
-// ifError is how long past its TTL e is served when the origin fails (RFC 5861 section 4) with this status, 0 for none at all. What
-// was missing is not said to be missing any longer.
+// ifError is how long past its TTL e is served when the origin fails (RFC 5861 section 4) with this status, 0 for none at all.
+// What was missing is not said to be missing any longer.
 func (t *Transport) ifError(e *Entry, status int) time.Duration {
 	if e.Status != http.StatusOK || e.TTL == unproved {
 		return -1

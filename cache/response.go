@@ -106,8 +106,8 @@ func (t *Transport) follow(r *http.Request, part *slice, f *fill, joined bool) (
 	return resp, err
 }
 
-// answer judges the conditions of r, in the order of RFC 9110 section 13.2.2, and makes the response. Who comes to a broadcast begins
-// where that is by now, and no range could say where.
+// answer judges the conditions of r, in the order of RFC 9110 section 13.2.2, and makes the response. Who comes to a broadcast
+// begins where that is by now, and no range could say where.
 func (t *Transport) answer(r *http.Request, s source) (*http.Response, error) {
 	e := s.entry
 	if p := s.part; p != nil {
@@ -286,7 +286,8 @@ type fields struct {
 	room   []string // for more values
 }
 
-// ours is how many fields an answer is given besides those of its origin, and ofARange how many more an answer to a Range is given.
+// ours is how many fields an answer is given besides those of its origin, and ofARange how many more an answer to a Range is
+// given.
 const (
 	ours     = 3
 	ofARange = 2
@@ -317,8 +318,8 @@ func (f *fields) add(name, value string) {
 	}
 }
 
-// bounded tells of a live playlist that it is fresh for as long as we hold it to be, where its origin has promised more. aged: there is
-// an Age, which viewers take off.
+// bounded tells of a live playlist that it is fresh for as long as we hold it to be, where its origin has promised more. aged:
+// there is an Age, which viewers take off.
 func (f *fields) bounded(e *Entry, aged bool) {
 	c := rules.ParseControl(f.header)
 	if c.NoStore || c.Private || c.NoCache {

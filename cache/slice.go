@@ -13,8 +13,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
-// A body longer than MaxBody is kept in slices that begin at multiples of sliceSize, each an Entry of its own and fetched
-// by a Range of its own, by the viewer that needs it first. Their keys name the version of the whole (its validators and length),
+// A body longer than MaxBody is kept in slices that begin at multiples of sliceSize, each an Entry of its own and fetched by a
+// Range of its own, by the viewer that needs it first. Their keys name the version of the whole (its validators and length),
 // and each slice is checked against it, so that parts of two versions never come together.
 
 const sliceSize = 2 << 20

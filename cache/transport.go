@@ -56,14 +56,14 @@ type Transport struct {
 	// each viewer on its own, with its own Range. Zero: 64 MiB. Negative: no limit. A body of undeclared length may have no
 	// end: it is kept for others only up to 8 MiB while a single viewer follows it.
 	MaxBody int64
-	// Refs lists the absolute upstream URLs of the segments that a playlist names, as they will be asked for; base is the playlist's own
-	// URL. A Memory then keeps what live playlists name, and drops first what they name no more. What a playlist names is a segment, and
-	// is asked about when its encoder begins again; without Refs the cache knows no name in which there are variables (EXT-X-DEFINE) or
-	// that inherits parameters. Nil: the cache looks no further.
+	// Refs lists the absolute upstream URLs of the segments that a playlist names, as they will be asked for; base is the
+	// playlist's own URL. A Memory then keeps what live playlists name, and drops first what they name no more. What a playlist
+	// names is a segment, and is asked about when its encoder begins again; without Refs the cache knows no name in which there
+	// are variables (EXT-X-DEFINE) or that inherits parameters. Nil: the cache looks no further.
 	Refs func(playlist []byte, base string) iter.Seq[string]
-	// Ahead is how many of the next segments of a rendition that is being watched are fetched before they are asked for; where parts
-	// are asked for, parts. The package documentation says what is fetched, and when. Zero or negative: none. It has no effect without a
-	// Store.
+	// Ahead is how many of the next segments of a rendition that is being watched are fetched before they are asked for; where
+	// parts are asked for, parts. The package documentation says what is fetched, and when. Zero or negative: none. It has no
+	// effect without a Store.
 	Ahead int
 	// OnFill is told how each question to the origin ended, but for those whose answers could not be shared. It is called
 	// concurrently, in goroutines of the cache. Nil: nobody is told.
@@ -90,24 +90,24 @@ type Transport struct {
 	// Zero: 10 MiB a minute. Negative: no limit. A body of undeclared length may be a live stream, for which a thousandth
 	// of that will do.
 	MinRate int64
-	// Ignore lists query parameters, as they are spelled, that differ between viewers but not between answers, such as those that get
-	// around caches ("_", "cachebust"). They are left out of keys, not of requests: whoever chooses the URL chooses what the origin makes of them for all. The Ignore
-	// of an origin.Proxy or of a sign.Config in front holds here too, leaves them out of requests, and is the better place for what
-	// viewers may add. It has no effect beside a Key.
+	// Ignore lists query parameters, as they are spelled, that differ between viewers but not between answers, such as those
+	// that get around caches ("_", "cachebust"). They are left out of keys, not of requests: whoever chooses the URL chooses
+	// what the origin makes of them for all. The Ignore of an origin.Proxy or of a sign.Config in front holds here too, leaves
+	// them out of requests, and is the better place for what viewers may add. It has no effect beside a Key.
 	Ignore []string
-	// PerViewer keeps segments and playlists apart that are said to be for one viewer by no more than a cookie of the origin, or by
-	// Vary: User-Agent. Below an origin.Proxy that passes on nothing by which the origin could know a viewer (whose Header is nil
-	// or lists no more), these are shared otherwise: there the cookie is that of a load balancer, and reaches nobody. It is not
-	// kept. Elsewhere, and for keys and what is private, they are always kept apart. A segment is here what is media by its name or type,
-	// or what a playlist of the same scheme, host and port names.
+	// PerViewer keeps segments and playlists apart that are said to be for one viewer by no more than a cookie of the origin,
+	// or by Vary: User-Agent. Below an origin.Proxy that passes on nothing by which the origin could know a viewer (whose
+	// Header is nil or lists no more), these are shared otherwise: there the cookie is that of a load balancer, and reaches
+	// nobody. It is not kept. Elsewhere, and for keys and what is private, they are always kept apart. A segment is here what
+	// is media by its name or type, or what a playlist of the same scheme, host and port names.
 	PerViewer bool
-	// Ring is how many bytes of a broadcast are kept for viewers who are slower than others: of a body without a length that goes
-	// on for 5 s, comes as it is made, and is media but no segment of a playlist. All viewers of its key share one question to the
-	// origin, however long. One who comes later begins at the newest point where a decoder can (MPEG-TS, FLV, ADTS and MPEG audio;
-	// of anything else with a question of its own), whatever Range is asked for, and one who is slower than the ring is cut off. At most
-	// 10 s are kept, and an eighth of what a Memory may take. Who comes in the first 5 s begins with the first byte. A viewer who asks
-	// for the titles of a radio (Icy-MetaData) gets a question of its own. Zero: 8 MiB. Negative: nothing is broadcast, and each body is
-	// taken for one with an end.
+	// Ring is how many bytes of a broadcast are kept for viewers who are slower than others: of a body without a length that
+	// goes on for 5 s, comes as it is made, and is media but no segment of a playlist. All viewers of its key share one
+	// question to the origin, however long. One who comes later begins at the newest point where a decoder can (MPEG-TS, FLV,
+	// ADTS and MPEG audio; of anything else with a question of its own), whatever Range is asked for, and one who is slower
+	// than the ring is cut off. At most 10 s are kept, and an eighth of what a Memory may take. Who comes in the first 5 s
+	// begins with the first byte. A viewer who asks for the titles of a radio (Icy-MetaData) gets a question of its own. Zero:
+	// 8 MiB. Negative: nothing is broadcast, and each body is taken for one with an end.
 	Ring int64
 	// Linger is how long a broadcast goes on when its last viewer has left. Zero or negative: it ends at once.
 	Linger time.Duration

@@ -100,8 +100,8 @@ func (a *asker) take() *http.Response {
 	return a.o.t.single(a.o.req.Context(), func(err error) { stop(); a.o.cancel(err) }, a.r, resp, statusAlone)
 }
 
-// leave is for a waiter who goes before the answer comes; mine is not nil if it is the asker. When the last one goes, the question
-// goes on if others are likely to come for what it brings; else it is taken back.
+// leave is for a waiter who goes before the answer comes; mine is not nil if it is the asker. When the last one goes, the
+// question goes on if others are likely to come for what it brings; else it is taken back.
 func (o *flight) leave(mine *asker) {
 	t := o.t
 	t.mu.Lock()
@@ -134,9 +134,10 @@ func (o *flight) leave(mine *asker) {
 // mostOrphans is how many questions that nobody waits for are left to go on, of one host.
 const mostOrphans = 16
 
-// abandon lets a question go on for which nobody waits: a player that has given up comes again, or the next one does, and an origin
-// that is slower than they are patient would never be done. It is within the origin's time to answer, and false where nothing would
-// be kept, where there are many, and for a blocking reload of a stream that nobody watches. The caller holds Transport.mu.
+// abandon lets a question go on for which nobody waits: a player that has given up comes again, or the next one does, and an
+// origin that is slower than they are patient would never be done. It is within the origin's time to answer, and false where
+// nothing would be kept, where there are many, and for a blocking reload of a stream that nobody watches. The caller holds
+// Transport.mu.
 func (o *flight) abandon() bool {
 	t, host := o.t, o.req.URL.Host
 	if t.Store == nil || o.barred.Load() || hls.IsBlocking(o.req.URL.RawQuery) || t.orphans[host] >= mostOrphans {

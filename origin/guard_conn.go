@@ -17,7 +17,8 @@ import (
 const (
 	// restedLong is how long a connection may be idle before it is doubted.
 	restedLong = 5 * time.Second
-	// silentLong is how long one that is doubted may bring nothing: twice as long as the server has ever taken, and at least so long.
+	// silentLong is how long one that is doubted may bring nothing: twice as long as the server has ever taken, and at least so
+	// long.
 	silentLong = 5 * time.Second
 	// gaveUp is after which time a caller who has left casts doubt on the other connections to that server.
 	gaveUp = 3 * time.Second
@@ -272,8 +273,8 @@ func (c *conn) came(p []byte, n int, err error) (again bool, _ int, _ error) {
 	return false, n, err
 }
 
-// gather adds bytes to those of a header, and reports whether it may be whole now. It looks at each byte once, as a header may come
-// byte by byte.
+// gather adds bytes to those of a header, and reports whether it may be whole now. It looks at each byte once, as a header may
+// come byte by byte.
 func (c *conn) gather(p []byte) bool {
 	had := len(c.header)
 	c.header = append(c.header, p...)
@@ -284,7 +285,8 @@ func (c *conn) gather(p []byte) bool {
 	return bytes.Contains(added, []byte("\n\n")) || bytes.Contains(added, []byte("\n\r\n"))
 }
 
-// well reports answers that are as they should be: informational ones first, if there are any. So many of the bytes are to be read.
+// well reports answers that are as they should be: informational ones first, if there are any. So many of the bytes are to be
+// read.
 func (c *conn) well(answer []byte) (most int, ok bool) {
 	for most < len(answer) {
 		n := sloppy.End(answer[most:])

@@ -37,25 +37,26 @@ type PoolConfig struct {
 
 	// Rarely needed:
 
-	// Failures in a row take an origin out. 0: 3. Negative: however many, it stays in. A refused or broken connection is a failure of the origin. No header in
-	// time, a body that breaks, and the statuses 500, 502, 503 and 504 are failures of the stream: so many take the origin
-	// out for that stream, and for all when they were of several streams. To a blocking reload they say that the stream
-	// stands still: they are passed on, not counted, and tried nowhere else.
+	// Failures in a row take an origin out. 0: 3. Negative: however many, it stays in. A refused or broken connection is a
+	// failure of the origin. No header in time, a body that breaks, and the statuses 500, 502, 503 and 504 are failures of the
+	// stream: so many take the origin out for that stream, and for all when they were of several streams. To a blocking reload
+	// they say that the stream stands still: they are passed on, not counted, and tried nowhere else.
 	Failures int
-	// Cooldown is how long an origin is left alone, ± 20 %, before one request tries it again. It doubles with each
-	// failure of that, up to 60 s. 0: 5 s. Negative: the next request tries it again. A Retry-After of a 503 counts, too, up to 60 s.
+	// Cooldown is how long an origin is left alone, ± 20 %, before one request tries it again. It doubles with each failure of
+	// that, up to 60 s. 0: 5 s. Negative: the next request tries it again. A Retry-After of a 503 counts, too, up to 60 s.
 	Cooldown time.Duration
 	// Patience is how long a header may take while there is another origin to ask. 0: 4 s. Negative: no limit. Each
 	// informational answer (102, 103) gives it anew. A blocking playlist reload may take 60 s, and is tried nowhere else.
 	Patience time.Duration
 	// Retries is how many more origins one request may try. 0: 2. Negative: none.
 	Retries int
-	// Budget is how many retries there may be for each request, on average over all. 0: 0.25. Negative: no limit. Another 10 a second are
-	// free, so that a quiet pool fails over, too; 1000 are saved up at most. Retries after a failure, second opinions on a
-	// 404 and hedges each have a budget of this size, so that none of them uses up another's.
+	// Budget is how many retries there may be for each request, on average over all. 0: 0.25. Negative: no limit. Another 10 a
+	// second are free, so that a quiet pool fails over, too; 1000 are saved up at most. Retries after a failure, second
+	// opinions on a 404 and hedges each have a budget of this size, so that none of them uses up another's.
 	Budget float64
-	// Hedge is how long a first header may take before a second origin is asked as well; the first good answer counts,
-	// and the other request is cancelled. It spends a Budget of its own. 0 or negative: never. Blocking playlist reloads are not hedged.
+	// Hedge is how long a first header may take before a second origin is asked as well; the first good answer counts, and the
+	// other request is cancelled. It spends a Budget of its own. 0 or negative: never. Blocking playlist reloads are not
+	// hedged.
 	Hedge time.Duration
 	// Outlier is how many times slower than the typical other origin one may be, by the time until the header comes and
 	// by half a second at least, before it is taken out like one that fails. 0: 8. Negative: any.
@@ -71,10 +72,10 @@ type PoolConfig struct {
 // talking to others, and an origin that comes or goes moves its own streams only. Any other request, such as one to
 // where a redirect leads, goes to Base as it is.
 //
-// Health is passive, and kept for each origin and, where one is in trouble with some, for each of up to 1024 streams. A GET or HEAD without a body that fails goes to the next origin; a 404 tries one other origin, as
-// at the live edge one of them may be ahead. What all of them refuse comes back as the first one said it. When all are
-// out, all are tried. Response.Request is the request that the pool was given, whichever origin answered, so that URLs
-// resolve and caches work alike.
+// Health is passive, and kept for each origin and, where one is in trouble with some, for each of up to 1024 streams. A GET or
+// HEAD without a body that fails goes to the next origin; a 404 tries one other origin, as at the live edge one of them may be
+// ahead. What all of them refuse comes back as the first one said it. When all are out, all are tried. Response.Request is the
+// request that the pool was given, whichever origin answered, so that URLs resolve and caches work alike.
 //
 // All methods may be called concurrently.
 type Pool struct {

@@ -119,8 +119,8 @@ func (h *health) trip(now time.Time, cooldown time.Duration) {
 	}
 }
 
-// ended: a body of a stream came to its end, or its reader wanted no more of it. A whole one that was begun after the circuit opened
-// closes it even if it was not the probe: it was a last resort that turned out well.
+// ended: a body of a stream came to its end, or its reader wanted no more of it. A whole one that was begun after the circuit
+// opened closes it even if it was not the probe: it was a last resort that turned out well.
 func (h *health) ended(begun time.Time, probe, complete bool, stream string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

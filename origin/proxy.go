@@ -99,18 +99,18 @@ type Proxy struct {
 	// It is taken off before Upstream sees the URL, reaches no cache key and no origin, and one that is unknown is as good
 	// as none. Empty: there is none, and a parameter of any name belongs to upstream.
 	Sticky string
-	// Ignore lists query parameters, as they are spelled, that no answer depends on, such as those by which players get around caches
-	// ("_", "cachebust"), and "CMCD" if the origin does not want it. They are taken off each URL before it is asked for, whether a viewer,
-	// a playlist or a redirect has put them there, so that a cache.Transport below knows one URL, and nobody chooses by them what
-	// others get. An origin whose own signature covers one of them must be sent it. Directives (_HLS_) are never ignored. Those of a
-	// sign.Config in front are ignored as well. Nil: none.
+	// Ignore lists query parameters, as they are spelled, that no answer depends on, such as those by which players get around
+	// caches ("_", "cachebust"), and "CMCD" if the origin does not want it. They are taken off each URL before it is asked for,
+	// whether a viewer, a playlist or a redirect has put them there, so that a cache.Transport below knows one URL, and nobody
+	// chooses by them what others get. An origin whose own signature covers one of them must be sent it. Directives (_HLS_) are
+	// never ignored. Those of a sign.Config in front are ignored as well. Nil: none.
 	Ignore []string
 	// Downgrade follows redirects from https to http as well. What a playlist on https names by http is fetched either way.
 	Downgrade bool
-	// HoldRedirects is for how long a playlist that was found by redirect is asked for where it was found, for the same
-	// viewer (as Client names it) with the same fields, but for conditions and CMCD: origins that open a session with a redirect then
-	// have one for each viewer, not one for each reload. A 401, 403, 404 or 410 there ends it at once. A redirect that sets a cookie which the
-	// link carries on is followed each time. Zero: not at all.
+	// HoldRedirects is for how long a playlist that was found by redirect is asked for where it was found, for the same viewer
+	// (as Client names it) with the same fields, but for conditions and CMCD: origins that open a session with a redirect then
+	// have one for each viewer, not one for each reload. A 401, 403, 404 or 410 there ends it at once. A redirect that sets a
+	// cookie which the link carries on is followed each time. Zero: not at all.
 	HoldRedirects time.Duration
 	// NoVia leaves Via out of what is sent upstream, for origins that refuse what comes through a proxy. A request that goes
 	// in circles is then told by what it brings to the last Proxy with a Via on its way, if there is one.

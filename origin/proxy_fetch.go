@@ -347,8 +347,8 @@ func (f *fetch) find(u *url.URL) (*http.Response, error) {
 	return resp, err
 }
 
-// holdKey names a playlist and all that upstream may tell viewers apart by. A player changes directives, conditions and what it says
-// of its own state from reload to reload.
+// holdKey names a playlist and all that upstream may tell viewers apart by. A player changes directives, conditions and what it
+// says of its own state from reload to reload.
 func (f *fetch) holdKey(u *url.URL) (string, error) {
 	name, err := nameOf(f.viewer, f.proxy.Client)
 	plain := *u

@@ -105,8 +105,8 @@ func (c *upstreamContext) Value(key any) any {
 	return c.viewer.Value(key)
 }
 
-// longer lets the wait for the header take at least d in all. A cache calls it for what a playlist has hinted at, which an origin may hold
-// back until it exists.
+// longer lets the wait for the header take at least d in all. A cache calls it for what a playlist has hinted at, which an
+// origin may hold back until it exists.
 func (c *upstreamContext) longer(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -129,8 +129,8 @@ func (r *Reader) Write(w io.Writer, p []byte, lingers bool) (n int, err error) {
 	return write(w, p)
 }
 
-// lend is Write for a writer that may still look at p later. It is apart since its frame is large: a viewer's stack holds 8 KiB, half of
-// which net/http needs.
+// lend is Write for a writer that may still look at p later. It is apart since its frame is large: a viewer's stack holds 8
+// KiB, half of which net/http needs.
 func (r *Reader) lend(w io.Writer, p []byte) (n int, err error) {
 	if len(p) <= copySize || r.pool().crowded() {
 		buf := copies.Get().(*[copySize]byte)

@@ -1,7 +1,8 @@
 package join
 
-// FLV (Adobe's specification, version 10.1, and Enhanced RTMP): a header, then tags, each followed by its length. A decoder needs the header, the metadata and the sequence headers of
-// its codecs, and begins with a key frame; with any tag of sound where there is no picture.
+// FLV (Adobe's specification, version 10.1, and Enhanced RTMP): a header, then tags, each followed by its length. A decoder
+// needs the header, the metadata and the sequence headers of its codecs, and begins with a key frame; with any tag of sound
+// where there is no picture.
 const (
 	flvHeader = 9 + 4 // with the length of no tag
 	tagHeader = 11

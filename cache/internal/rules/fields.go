@@ -1,5 +1,5 @@
-// Package rules holds what RFC 9111 and its companions ask of a shared cache as far as headers decide it. All functions are pure:
-// they look at headers and times, and change nothing.
+// Package rules holds what RFC 9111 and its companions ask of a shared cache as far as headers decide it. All functions are
+// pure: they look at headers and times, and change nothing.
 package rules
 
 import (
@@ -23,8 +23,9 @@ func Storable(h http.Header) http.Header {
 	return out
 }
 
-// Strong is the validator that tells two versions of a body apart for certain: an ETag that is not weak or, where there is none, a
-// Last-Modified that is older than the answer by the origin's own clock (RFC 9110 section 8.8.2.2). Its name is "" if there is none.
+// Strong is the validator that tells two versions of a body apart for certain: an ETag that is not weak or, where there is
+// none, a Last-Modified that is older than the answer by the origin's own clock (RFC 9110 section 8.8.2.2). Its name is "" if
+// there is none.
 func Strong(h http.Header) (name, value string) {
 	if tags := h["Etag"]; len(tags) > 0 {
 		if len(tags) == 1 && httprange.StrongETag(tags[0]) {

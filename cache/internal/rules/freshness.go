@@ -9,7 +9,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
-// ExactAge is the field in which one cache tells the next how many milliseconds old its answer is, since Age counts whole seconds.
+// ExactAge is the field in which one cache tells the next how many milliseconds old its answer is, since Age counts whole
+// seconds.
 const ExactAge = "Hlsproxy-Age"
 
 // Lifetime is how long the origin says that its answer is fresh, counted from its making (RFC 9111 section 4.2.1). It is not ok
@@ -37,8 +38,8 @@ func (c Control) Lifetime(h http.Header) (d time.Duration, ok bool) {
 	return max(expires.Sub(date), 0), true
 }
 
-// Stale is how long a stale answer may be used: as the origin has said, else the given limit, but never where it asks to be asked
-// (section 4.2.4; s-maxage does so by section 5.2.2.10). Zero and less mean not at all.
+// Stale is how long a stale answer may be used: as the origin has said, else the given limit, but never where it asks to be
+// asked (section 4.2.4; s-maxage does so by section 5.2.2.10). Zero and less mean not at all.
 func (c Control) Stale(said, limit time.Duration) time.Duration {
 	switch {
 	case c.MustRevalidate, c.NoCache:
@@ -52,8 +53,8 @@ func (c Control) Stale(said, limit time.Duration) time.Duration {
 }
 
 // Made is when the origin made an answer that came now and was waited for since asked (section 4.2.3). The waiting counts only
-// if another cache answered: an origin makes its answer when it sends it. A cache that says exactly how old its answer was when it
-// went out needs no such allowance.
+// if another cache answered: an origin makes its answer when it sends it. A cache that says exactly how old its answer was when
+// it went out needs no such allowance.
 func Made(h http.Header, asked, now time.Time) time.Time {
 	if ms, err := strconv.ParseUint(h.Get(ExactAge), 10, 40); err == nil {
 		return now.Add(-time.Duration(ms) * time.Millisecond)
