@@ -46,8 +46,8 @@ const maxName = 64
 
 // identify fills v in, which is zero. What a known session does not need is left to locate.
 //
-// A session id goes along with a player that changes its address. Not so under a limit: who gives the id of another, or an
-// account of which all players give the same, would be counted as one.
+// A session id goes along with a player that changes its address. Not so under a limit: players that give the id of another, or
+// all the players of one account with the same id, would be counted as one.
 func (a *Audience) identify(v *viewer, r *http.Request, told *cmcd.Data) {
 	if a.Session != nil {
 		if v.name = a.Session(r); v.name != "" {

@@ -83,8 +83,8 @@ func (d *Dir) newPolicy() *evict.Policy[*Entry] {
 }
 
 // Close leaves the directory, with all that is in it, to the next Dir. It waits for what is being written. A closed Dir has
-// nothing and keeps nothing: Put fails with fs.ErrClosed. Who reads the body of one of its entries reads on, or fails where the
-// next Dir has dropped it. A second Close does nothing.
+// nothing and keeps nothing: Put fails with fs.ErrClosed. A reader of one of its bodies reads on, or fails where the next Dir
+// has dropped it. A second Close does nothing.
 func (d *Dir) Close() error {
 	d.mu.Lock()
 	if d.closed {

@@ -76,7 +76,7 @@ func (t *Transport) RoundTripSlice(r *http.Request, s Slice) (*http.Response, er
 }
 
 // IsSliced tells whether the body of an answer is put together of slices while it is read. Each costs a question, where it is
-// not in the Store: who only wants to know the header had better not read on.
+// not in the Store: a caller that only wants to know the header had better not read on.
 func IsSliced(resp *http.Response) bool {
 	_, ok := resp.Body.(*sliced)
 	return ok

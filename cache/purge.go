@@ -20,9 +20,8 @@ type Purger interface {
 }
 
 // Purge forgets what is stored under a key of Transport.Key (by default the URL without viewer parameters), its variants and
-// slices included, and what came for links with credentials of their own, and returns how many entries those were. Who reads
-// one of them goes on; what is being fetched is not shared with those who come later, nor stored. Without a Store only the
-// latter is done.
+// slices included, and what came for links with credentials of their own, and returns how many entries those were. Readers of
+// these go on. Fills under way are neither joined nor stored. Without a Store only fills are affected.
 func (t *Transport) Purge(ctx context.Context, key string) (int, error) {
 	return t.purge(ctx, withParts(key))
 }

@@ -106,8 +106,8 @@ func (t *Transport) follow(r *http.Request, part *slice, f *fill, joined bool) (
 	return resp, err
 }
 
-// answer judges the conditions of r, in the order of RFC 9110 section 13.2.2, and makes the response. Who comes to a broadcast
-// begins where that is by now, and no range could say where.
+// answer judges the conditions of r, in the order of RFC 9110 section 13.2.2, and makes the response. A viewer that comes to a
+// broadcast begins where it is by now, and no range could say where.
 func (t *Transport) answer(r *http.Request, s source) (*http.Response, error) {
 	e := s.entry
 	if p := s.part; p != nil {

@@ -91,9 +91,9 @@ type Transport struct {
 	// of that will do.
 	MinRate int64
 	// Ignore lists query parameters, as they are spelled, that differ between viewers but not between answers, such as those
-	// that get around caches ("_", "cachebust"). They are left out of keys, not of requests: whoever chooses the URL chooses
-	// what the origin makes of them for all. The Ignore of an origin.Proxy or of a sign.Config in front holds here too, leaves
-	// them out of requests, and is the better place for what viewers may add. It has no effect beside a Key.
+	// that get around caches ("_", "cachebust"). They are left out of keys, not of requests: the viewer that chooses the URL
+	// chooses for all what the origin makes of them. The Ignore of an origin.Proxy or of a sign.Config in front holds here too,
+	// leaves them out of requests, and is the better place for what viewers may add. It has no effect beside a Key.
 	Ignore []string
 	// PerViewer keeps segments and playlists apart that are said to be for one viewer by no more than a cookie of the origin,
 	// or by Vary: User-Agent. Below an origin.Proxy that passes on nothing by which the origin could know a viewer (whose
@@ -105,9 +105,9 @@ type Transport struct {
 	// goes on for 5 s, comes as it is made, and is media but no segment of a playlist. All viewers of its key share one
 	// question to the origin, however long. One who comes later begins at the newest point where a decoder can (MPEG-TS, FLV,
 	// ADTS and MPEG audio; of anything else with a question of its own), whatever Range is asked for, and one who is slower
-	// than the ring is cut off. At most 10 s are kept, and an eighth of what a Memory may take. Who comes in the first 5 s
-	// begins with the first byte. A viewer who asks for the titles of a radio (Icy-MetaData) gets a question of its own. Zero:
-	// 8 MiB. Negative: nothing is broadcast, and each body is taken for one with an end.
+	// than the ring is cut off. At most 10 s are kept, and an eighth of what a Memory may take. A viewer that comes in the
+	// first 5 s begins with the first byte. A viewer who asks for the titles of a radio (Icy-MetaData) gets a question of its
+	// own. Zero: 8 MiB. Negative: nothing is broadcast, and each body is taken for one with an end.
 	Ring int64
 	// Linger is how long a broadcast goes on when its last viewer has left. Zero or negative: it ends at once.
 	Linger time.Duration

@@ -45,7 +45,7 @@ func newCall(t *trip, m *member, probe bool, now time.Time) *call {
 	return c
 }
 
-// drop ends a call that nobody needs any more.
+// drop ends a call that nobody needs.
 func (c *call) drop() {
 	c.dropped.Store(true)
 	c.cancel(context.Canceled)

@@ -15,8 +15,8 @@ const originField = "Hlsproxy-Origin"
 
 const markBytes = 9
 
-// markOf names an origin to viewers. Who does not know the secret can neither make one nor learn from one where the origin
-// is; nodes that share it give the same origin the same mark.
+// markOf names an origin to viewers. Without the secret nobody can make one, or learn from one where the origin is; nodes that
+// share it give the same origin the same mark.
 func markOf(secret []byte, base string) string {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(base))

@@ -225,7 +225,7 @@ func askedWait(resp *http.Response, now time.Time) time.Duration {
 // drainLimit is how long an answer that is not wanted may take to give its connection back.
 const drainLimit = 100 * time.Millisecond
 
-// discard lets go of an answer, if there is one. Whoever waits for a better one must not wait for this.
+// discard lets go of an answer, if there is one. A viewer that waits for a better one must not wait for this.
 func discard(resp *http.Response) {
 	if resp == nil {
 		return

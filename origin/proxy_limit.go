@@ -87,7 +87,7 @@ func (l *limits) leaveClient(name string) {
 	}
 }
 
-// remote names a client by its address. Whoever has one IPv6 address has 2^64 of them.
+// remote names a client by its address. A client with one IPv6 address has 2^64 of them.
 func remote(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {

@@ -174,7 +174,7 @@ func (c *upstreamContext) stop() {
 	c.wait(-1)
 }
 
-// end is for when nobody needs upstream any more.
+// end is called when nobody needs upstream.
 func (c *upstreamContext) end() {
 	c.mu.Lock()
 	c.ended, c.limit = true, -1

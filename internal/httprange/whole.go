@@ -9,8 +9,8 @@ import (
 )
 
 // MakeWhole makes a 200 of a 206 that holds the whole body, as players take it for one, whether a part was asked for or not. It
-// reports whether the answer is now a whole one. The length in the Content-Range then binds. Where no part was asked for, the
-// answer is the whole unless it says otherwise.
+// reports whether the answer is now none of a part. The length in the Content-Range then binds. Where no part was asked for,
+// the answer is the whole unless it says otherwise.
 func MakeWhole(resp *http.Response) bool {
 	if resp.StatusCode != http.StatusPartialContent {
 		return true

@@ -290,7 +290,7 @@ func (b *Buffer) Moved() <-chan struct{} {
 	return b.moved
 }
 
-// Wake lets whoever waits for Moved look again.
+// Wake makes all that wait for Moved look again.
 func (b *Buffer) Wake() {
 	if !b.paced.Load() {
 		return

@@ -130,7 +130,7 @@ func (r *Reader) Write(w io.Writer, p []byte, lingers bool) (n int, err error) {
 }
 
 // lend is Write for a writer that may still look at p later. It is apart since its frame is large: a viewer's stack holds 8
-// KiB, half of which net/http needs.
+// KiB, and net/http needs half of that.
 func (r *Reader) lend(w io.Writer, p []byte) (n int, err error) {
 	if len(p) <= copySize || r.pool().crowded() {
 		buf := copies.Get().(*[copySize]byte)
