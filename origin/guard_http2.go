@@ -24,6 +24,8 @@ type multiplexed struct {
 	once  sync.Once
 	h2    atomic.Pointer[http.RoundTripper] // nil: there was no connection yet
 
+	firsts firsts
+
 	mu    sync.Mutex
 	peers map[string]*peer // by host and port
 }
@@ -78,6 +80,7 @@ func (m *multiplexed) next(t *http.Transport, protocol string) func(string, *tls
 		h2 := m.inner.TLSNextProto[protocol](authority, c)
 		if _, failed := h2.(interface{ RoundTripErr() error }); failed {
 			m.dialed(authority)
+			m.firsts.settle(strings.ToLower(authority), false)
 			return h2
 		}
 		if protocol == overTLS {
@@ -101,12 +104,15 @@ func (m *multiplexed) init(t *http.Transport) {
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
-// watch hears of what is dialled in vain.
+// watch hears of what is dialled in vain, or leads to no HTTP/2.
 func (m *multiplexed) watch(dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := dial(ctx, network, address)
 		if err != nil {
 			m.dialed(address)
+			m.firsts.settle(strings.ToLower(address), false)
+		} else if secure, ok := c.(*tls.Conn); !ok || secure.ConnectionState().NegotiatedProtocol != overTLS {
+			m.firsts.settle(strings.ToLower(address), true)
 		}
 		return c, err
 	}
@@ -139,6 +145,7 @@ func (m *multiplexed) note(authority string) {
 	}
 	m.mu.Unlock()
 	m.dialed(host)
+	m.firsts.settle(host, true)
 }
 
 func (m *multiplexed) peer(u *url.URL) *peer {
@@ -173,6 +180,9 @@ func (a *aged) NetConn() net.Conn { return a.Conn }
 
 // RoundTrip uses the connections that are there. Where none takes the request, http.Transport makes one.
 func (m *multiplexed) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := m.firsts.wait(r.Context(), r.URL); err != nil {
+		return nil, err
+	}
 	h2 := m.h2.Load()
 	if h2 == nil {
 		return nil, http.ErrSkipAltProtocol

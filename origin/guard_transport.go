@@ -28,6 +28,9 @@ const (
 // server is slow: next time it has twice as long, so a slow answer is asked for twice once, and not each time. A connection
 // on which the answer to a HEAD has a body is not used again.
 //
+// Requests to an https server of which nothing is known wait up to 3 s for the handshake of the first of them: where it speaks HTTP/2
+// they share that connection.
+//
 // Set its fields, TLSClientConfig among them, on what Transport returns, before the first request, and not on a clone.
 func (g *Guard) Transport() *http.Transport {
 	t := &http.Transport{
