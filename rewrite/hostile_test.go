@@ -30,7 +30,7 @@ func hostile(size int) map[string][2]string {
 		}
 		return b.String()
 	}
-	value := strings.Repeat("x", 60<<10)
+	value := strings.Repeat("x", min(60<<10, 16*size))
 	return map[string][2]string{
 		"QUERYPARAM, long query":  {fill("#EXT-X-DEFINE:QUERYPARAM=\"z\"\n"), at + "?" + long},
 		"QUERYPARAMs, long query": {count("#EXT-X-DEFINE:QUERYPARAM=\"z%d\"\n"), at + "?" + long},
@@ -215,7 +215,8 @@ func FuzzWork(f *testing.F) {
 }
 
 // BenchmarkHostile prints what a byte costs, at the best of all runs, and how many times that of an ordinary playlist it is,
-// which takes turns with it. Where a tiny line becomes a long one, a byte that is written counts as one that is read.
+// which takes turns with it. The bytes are those of the playlist and of its URL or, where a tiny line becomes a long one,
+// those that are written.
 func BenchmarkHostile(b *testing.B) {
 	const size = 256 << 10
 	vod := string(playlists.VOD(2500).Text)
@@ -230,7 +231,7 @@ func BenchmarkHostile(b *testing.B) {
 		if err != nil {
 			written = 16 << 20 // it has ended there
 		}
-		return float64(took.Nanoseconds()) / float64(max(len(text), written))
+		return float64(took.Nanoseconds()) / float64(max(len(text)+len(base), written))
 	}
 	shapes := hostile(size)
 	shapes["VOD"] = [2]string{vod, playlists.Base}
