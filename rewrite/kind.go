@@ -58,7 +58,7 @@ func (st *state) appendMapped(dst []byte, t *token) ([]byte, error) {
 // segmentExtension is the extension of the segments of a playlist before its first EXT-X-MAP. It has to be the same in the
 // whole playlist and in all states of it: a player knows segments by their URLs.
 func segmentExtension(playlist []byte) string {
-	head, first := playlist, []byte(nil)
+	head, first := playlist[:min(len(playlist), 16<<10)], []byte(nil)
 	if i := bytes.Index(playlist, []byte("#EXTINF:")); i >= 0 {
 		head, first = playlist[:i], bytes.TrimLeft(playlist[i+len("#EXTINF:"):], " ")
 	}

@@ -11,9 +11,9 @@ import (
 func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 	start := len(dst)
 	st.done, st.children = 0, false
-	for {
-		from, lines := st.scan.pos, st.unitsFit()
-		if lines {
+	for passed := false; ; {
+		from, lines := st.scan.pos, !passed && st.unitsFit()
+		if passed = false; lines {
 			if dst, err = st.repeat(dst); err != nil {
 				return dst, err
 			}
@@ -53,19 +53,24 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 			continue
 		}
 		st.children = st.children || t.tag.child
-		dst = append(dst, st.src[st.done:t.start]...)
-		st.done = t.end
 		if t.tag == &mapTag {
 			st.initializes(t.text(st.src))
 		}
-		at, short := len(dst), false
-		if isAnotherScheme(t.text(st.src)) {
-			dst = append(dst, t.text(st.src)...)
+		if passed = isAnotherScheme(t.text(st.src)); passed {
 			continue
 		}
+		dst = append(dst, st.src[st.done:t.start]...)
+		st.done = t.end
+		at, short := len(dst), false
 		var w mapping
-		if st.plan.mapper != nil && st.src[t.start] != '{' && t.form != bare && !t.tag.absolute && (!t.tag.report || st.Sign == nil) && st.fragmentFor(&t) == "" {
+		if st.plan.mapper != nil && st.src[t.start] != '{' && !t.tag.absolute && (!t.tag.report || st.Sign == nil) && st.fragmentFor(&t) == "" {
 			dst, short = st.plan.append(dst, st.src[t.start:t.end], st.extensionOf(&t), &w)
+			if short && t.form == bare {
+				w.known = false
+				if short = !anyHarmful(dst[at:], bare); !short {
+					dst = dst[:at]
+				}
+			}
 		}
 		if !short {
 			if dst, err = st.appendURI(dst, &t); err == errDrop {

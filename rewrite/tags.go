@@ -237,8 +237,10 @@ func (s *scanner) dateRangeClass() dateClass {
 	if !bytes.Contains(s.src[s.attrs.pos:s.attrs.end], []byte("X-")) {
 		return noClass
 	}
-	if name, ok := s.attrs.lookup("CLASS"); ok {
-		return classNamed(name)
+	if hasClass(s.src[s.attrs.pos:s.attrs.end]) {
+		if name, ok := s.attrs.lookup("CLASS"); ok {
+			return classNamed(name)
+		}
 	}
 	id, ok := s.attrs.lookup("ID")
 	if !ok {
@@ -250,6 +252,9 @@ func (s *scanner) dateRangeClass() dateClass {
 	return s.classes[string(id)]
 }
 
+// hasClass tells whether the list of a date range may have a CLASS.
+func hasClass(list []byte) bool { return bytes.Contains(list, []byte("CLASS")) }
+
 func dateRangeClasses(src []byte) map[string]dateClass {
 	classes := map[string]dateClass{}
 	var s scanner
@@ -257,7 +262,7 @@ func dateRangeClasses(src []byte) map[string]dateClass {
 	for s.pos < len(src) {
 		start := s.pos
 		list, ok := bytes.CutPrefix(src[start:s.lineEnd()], []byte("#EXT-X-DATERANGE:"))
-		if !ok {
+		if !ok || !hasClass(list) {
 			continue
 		}
 		attrs := attrList{src: list, end: len(list)}

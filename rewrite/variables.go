@@ -3,6 +3,7 @@ package rewrite
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"net/url"
 	"strings"
 
@@ -14,6 +15,7 @@ const (
 	maxExpansion = 64 << 10 // bytes that variables add to one reference or value
 	maxVariables = 16 << 10
 	maxValues    = 1 << 20 // bytes of all values
+	many         = 256     // more than playlists have
 	maxCarried   = 1024    // bytes of a fragment; some players read URLs of no more than 4,096 bytes
 )
 
@@ -52,6 +54,11 @@ func (v *variables) set(name string, value variable) {
 	}
 	if v.values == nil {
 		v.values = map[string]variable{}
+	}
+	if len(v.names) == many {
+		grown := make(map[string]variable, maxVariables/2)
+		maps.Copy(grown, v.values)
+		v.values = grown
 	}
 	v.values[name] = value
 	v.names = append(v.names, name)
@@ -101,7 +108,7 @@ func (v *variables) definition(src []byte, t *token) (d definition, ok bool) {
 	v.buf = v.buf[:0]
 	for attrs.next() {
 		value, client := attrs.value(), false
-		if attrs.quoted && hasVariable(value) {
+		if attrs.quoted && bytes.IndexByte(value, '{') >= 0 && hasVariable(value) {
 			start := len(v.buf)
 			if v.buf, _ = v.expand(v.buf, value, &v.room); v.full {
 				return d, false
@@ -268,16 +275,20 @@ func queryOf(rawURL string) map[string]string {
 	rawURL, _, _ = strings.Cut(rawURL, "#")
 	_, query, _ := strings.Cut(rawURL, "?")
 	params := map[string]string{}
+	unescape := url.QueryUnescape
+	if strings.IndexByte(query, '%') < 0 && strings.IndexByte(query, '+') < 0 {
+		unescape = func(plain string) (string, error) { return plain, nil }
+	}
 	for param := range strings.SplitSeq(query, "&") {
 		key, value, _ := strings.Cut(param, "=")
 		if value == "" {
 			continue
 		}
-		key, err := url.QueryUnescape(key)
+		key, err := unescape(key)
 		if err != nil || !isVariableName(key) || params[key] != "" {
 			continue
 		}
-		if value, err = url.QueryUnescape(value); err == nil {
+		if value, err = unescape(value); err == nil {
 			params[key] = value
 		}
 	}

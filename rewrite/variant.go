@@ -2,7 +2,6 @@ package rewrite
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 
 	"github.com/Eyevinn/hls-m3u8/m3u8"
@@ -30,11 +29,10 @@ func (st *state) filter(playlist []byte) []byte {
 	if !c.decide() {
 		return playlist
 	}
-	for _, s := range slices.Concat(c.variants, c.iframes, c.renditions) {
-		if s.dropped {
-			c.edits = append(c.edits, edit{span: s.line})
-			if s.uri.end > 0 {
-				c.edits = append(c.edits, edit{span: s.uri})
+	for _, streams := range [][]*stream{c.variants, c.iframes, c.renditions} {
+		for _, s := range streams {
+			if s.dropped {
+				c.edits = append(c.edits, edit{span: s.line}, edit{span: s.uri}) // one that has no second line has an empty one
 			}
 		}
 	}
