@@ -270,6 +270,8 @@ func TestNewReportsAllFaults(t *testing.T) {
 		"no keys": {}, "negative TTL": {Keys: []sign.Key{keyA}, TTL: -time.Hour}, "space": {Keys: []sign.Key{keyA}, Param: "a b"},
 		"partitioned": {Keys: []sign.Key{keyA}, Partitioned: true, Cookies: http.SameSiteLaxMode},
 		"CMCD":        {Keys: []sign.Key{keyA}, Param: "CMCD"}, "escape": {Keys: []sign.Key{keyA}, Param: "a%20"},
+		"a directive is ignored": {Keys: []sign.Key{keyA}, Ignore: []string{"_HLS_msn"}}, "a name in escapes": {Keys: []sign.Key{keyA}, Ignore: []string{"%5F"}},
+		"the token is ignored": {Keys: []sign.Key{keyA}, Ignore: []string{"_", "hpt"}},
 	} {
 		s, err := sign.New(c)
 		require.Error(t, err, name)
