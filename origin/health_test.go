@@ -70,11 +70,7 @@ func TestOnlyOneRequestProbes(t *testing.T) {
 	first := order(t, "/s/x.ts")
 	synctest.Test(t, func(t *testing.T) {
 		n, p := newNetwork(t, origin.PoolConfig{})
-		n.set(first[0], refuses)
-		for range 3 {
-			_, _, _ = ask(t, p, "http://a/s/x.ts")
-		}
-		time.Sleep(6 * time.Second)
+		takeOut(t, n, p, first[0])
 		n.take()
 		n.set(first[0], func(r *http.Request) (*http.Response, error) {
 			time.Sleep(time.Second)
@@ -98,29 +94,56 @@ func TestOnlyOneRequestProbes(t *testing.T) {
 	})
 }
 
-func TestAProbeThatTheCallerDropsDecidesNothing(t *testing.T) {
+// takeOut has an origin fail until it is out, and its cooldown pass: the next request is a probe.
+func takeOut(t *testing.T, n *network, p *origin.Pool, host string) {
+	t.Helper()
+	n.set(host, refuses)
+	for range 3 {
+		_, _, _ = ask(t, p, "http://a/s/x.ts")
+	}
+	time.Sleep(6 * time.Second)
+}
+
+// A probe that comes to nothing must not keep its origin out for ever: the next request may probe.
+func TestAProbeThatComesToNothingDecidesNothing(t *testing.T) {
 	first := order(t, "/s/x.ts")
-	synctest.Test(t, func(t *testing.T) {
-		n, p := newNetwork(t, origin.PoolConfig{})
-		n.set(first[0], refuses)
-		for range 3 {
-			_, _, _ = ask(t, p, "http://a/s/x.ts")
-		}
-		time.Sleep(6 * time.Second)
-		n.set(first[0], silent)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		ctx, stop := context.WithCancel(ctx)
-		time.AfterFunc(100*time.Millisecond, stop)
-		r, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://a/s/x.ts", nil)
-		_, err := p.RoundTrip(r)
-		require.ErrorIs(t, err, context.Canceled)
-		n.take()
-		n.set(first[0], says(200))
-		_, body, err := ask(t, p, "http://a/s/x.ts")
-		require.NoError(t, err)
-		require.Equal(t, first[0], body, "the next request may probe")
-	})
+	for name, row := range map[string]struct {
+		then   func(*http.Request) (*http.Response, error)
+		panics bool // without a hedge it is the caller's own goroutine
+		passed bool // to the next origin
+	}{
+		"the caller leaves": {then: silent},
+		"it panics":         {then: func(*http.Request) (*http.Response, error) { panic("a fault") }, passed: true},
+		"it aborts":         {then: func(*http.Request) (*http.Response, error) { panic(http.ErrAbortHandler) }, panics: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, p := newNetwork(t, origin.PoolConfig{})
+				takeOut(t, n, p, first[0])
+				n.set(first[0], row.then)
+				switch {
+				case row.panics:
+					require.Panics(t, func() { _, _, _ = ask(t, p, "http://a/s/x.ts") })
+				case row.passed:
+					_, body, err := ask(t, p, "http://a/s/x.ts")
+					require.NoError(t, err)
+					require.Equal(t, first[1], body)
+				default:
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					defer cancel()
+					ctx, stop := context.WithCancel(ctx)
+					time.AfterFunc(100*time.Millisecond, stop)
+					r, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://a/s/x.ts", nil)
+					_, err := p.RoundTrip(r)
+					require.ErrorIs(t, err, context.Canceled)
+				}
+				n.set(first[0], says(200))
+				_, body, err := ask(t, p, "http://a/s/x.ts")
+				require.NoError(t, err)
+				require.Equal(t, first[0], body)
+			})
+		})
+	}
 }
 
 // A viewer may leave a blocking reload whenever it likes.
@@ -309,11 +332,7 @@ func TestProbesWithBodies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n, p := newNetwork(t, origin.PoolConfig{})
-				n.set(first[0], refuses)
-				for range 3 {
-					_, _, _ = ask(t, p, "http://a/s/x.ts")
-				}
-				time.Sleep(6 * time.Second)
+				takeOut(t, n, p, first[0])
 				n.set(first[0], func(r *http.Request) (*http.Response, error) {
 					return &http.Response{StatusCode: 200, Header: http.Header{}, ContentLength: -1, Body: row.body(r), Request: r}, nil
 				})

@@ -134,29 +134,6 @@ func TestALoserThatPanics(t *testing.T) {
 	})
 }
 
-// A probe that panics must not keep its origin out for ever.
-func TestAProbeThatPanicsDecidesNothing(t *testing.T) {
-	first := order(t, "/s/x.ts")
-	synctest.Test(t, func(t *testing.T) {
-		n, p := newNetwork(t, origin.PoolConfig{})
-		n.set(first[0], refuses)
-		for range 3 {
-			_, _, _ = ask(t, p, "http://a/s/x.ts")
-		}
-		time.Sleep(6 * time.Second)
-		n.set(first[0], func(*http.Request) (*http.Response, error) { panic(http.ErrAbortHandler) })
-		require.Panics(t, func() { _, _, _ = ask(t, p, "http://a/s/x.ts") }, "without a hedge it is the caller's own goroutine")
-		n.set(first[0], func(*http.Request) (*http.Response, error) { panic("a fault") })
-		_, body, err := ask(t, p, "http://a/s/x.ts")
-		require.NoError(t, err)
-		require.Equal(t, first[1], body)
-		n.set(first[0], says(200))
-		_, body, err = ask(t, p, "http://a/s/x.ts")
-		require.NoError(t, err)
-		require.Equal(t, first[0], body)
-	})
-}
-
 func TestHedgesSpendTheBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, p := newNetwork(t, origin.PoolConfig{Hedge: 10 * time.Millisecond, Budget: 0.1})
