@@ -16,8 +16,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/maker"
 )
 
-// ahead fetches what viewers are about to ask for: what they asked for is there, and a playlist says what follows it. Nothing else
-// decides what is fetched, and it is fetched as the viewer's next request would be.
+// ahead fetches what viewers are about to ask for: what they asked for is there, and a playlist says what follows it. Nothing
+// else decides what is fetched, and it is fetched as the viewer's next request would be.
 type ahead struct {
 	mu sync.Mutex
 	outlines
@@ -46,7 +46,8 @@ type errand struct {
 	from, length int64
 }
 
-// lead is told what viewers ask for, and fetches what follows it if that is there already. Else it is called again when that has come.
+// lead is told what viewers ask for, and fetches what follows it if that is there already. Else it is called again when that
+// has come.
 func (t *Transport) lead(r *http.Request, key string, there bool) {
 	if r.Method == http.MethodHead || r.Header[tierField] != nil {
 		return
@@ -210,7 +211,8 @@ func (t *Transport) start(r *http.Request, todo []errand) {
 	go t.walk(q, todo)
 }
 
-// walk fetches pieces one after the other, as a viewer needs them, but does not wait for an origin that thinks about one for long.
+// walk fetches pieces one after the other, as a viewer needs them, but does not wait for an origin that thinks about one for
+// long.
 func (t *Transport) walk(r *http.Request, todo []errand) {
 	host := todo[0].host
 	for i, e := range todo {
@@ -289,8 +291,8 @@ func (a *ahead) isPaused(p *piece) bool {
 	return time.Since(p.of.paused) < pausedFor
 }
 
-// fetchAhead fetches one piece, as viewers with the fields of r will ask for it. It is false if it could not be had. What others fetch
-// already, and what they would not ask for in this way, is left to them.
+// fetchAhead fetches one piece, as viewers with the fields of r will ask for it. It is false if it could not be had. What
+// others fetch already, and what they would not ask for in this way, is left to them.
 func (t *Transport) fetchAhead(r *http.Request, e errand, headed *atomic.Bool) bool {
 	u, err := e.base.Parse(e.ref)
 	if err != nil {
@@ -356,7 +358,8 @@ func (t *Transport) earlySlices(r *http.Request, whole lookupResult, e errand, h
 	return asked
 }
 
-// early asks the origin before a viewer does, and reads what comes to its end; false if somebody does already, or there is no place.
+// early asks the origin before a viewer does, and reads what comes to its end; false if somebody does already, or there is no
+// place.
 func (t *Transport) early(r *http.Request, have lookupResult, headed *atomic.Bool) bool {
 	t.mu.Lock()
 	if t.flights[have.key] != nil || t.fills[have.key] != nil || len(t.flights)+t.filling >= t.maxFills() {

@@ -25,13 +25,13 @@ const (
 
 // HLS is the default of Transport.TTL: how long an answer is fresh, counted from Entry.Time, by what it is.
 //
-//   - A media playlist that goes on: half its target duration from its arrival, or what the origin says if that is shorter. The answer
-//     to a blocking reload (_HLS_msn in the URL): six target durations if it holds what was asked for
-//     (draft-pantos-hls-rfc8216bis-22 appendix B.1), else half a part. An Age from elsewhere shortens only what the origin says, and
-//     of that 300 ms remain unless it is nothing.
-//   - A media playlist that has ended (EXT-X-ENDLIST): what the origin says, else 1 h. If segments had left it before, and its type is
-//     not VOD, it is a channel that may go on air again: as one that goes on. A multivariant playlist: what the origin says, else
-//     1 min.
+//   - A media playlist that goes on: half its target duration from its arrival, or what the origin says if that is shorter. The
+//     answer to a blocking reload (_HLS_msn in the URL): six target durations if it holds what was asked for
+//     (draft-pantos-hls-rfc8216bis-22 appendix B.1), else half a part. An Age from elsewhere shortens only what the origin
+//     says, and of that 300 ms remain unless it is nothing.
+//   - A media playlist that has ended (EXT-X-ENDLIST): what the origin says, else 1 h. If segments had left it before, and its
+//     type is not VOD, it is a channel that may go on air again: as one that goes on. A multivariant playlist: what the origin
+//     says, else 1 min.
 //   - A segment: what the origin says, else 1 h. The first bytes decide what a body is, in a playlist's place as well; where
 //     they say nothing, as of what is encrypted, its media type does, or the extension of its path.
 //   - 404 and 410: what the origin says, but at most 1 s, which is also the default. Others of 400 to 499: the same, but

@@ -12,8 +12,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-// outlines knows what follows what in the playlists that viewers asked for of late. It is kept in two generations, so that no sweep is
-// needed. What Ahead needs of it is below Transport.lead.mu.
+// outlines knows what follows what in the playlists that viewers asked for of late. It is kept in two generations, so that no
+// sweep is needed. What Ahead needs of it is below Transport.lead.mu.
 type outlines struct {
 	young, old generation
 }
@@ -263,8 +263,8 @@ func (t *Transport) askedFor(playlist []byte, base string) func(hls.Piece) (stri
 // farthest is how many other names, of keys and reports, Refs may list between two pieces.
 const farthest = 16
 
-// stands tells whether a URL is what a name in a playlist stands for: it ends with the name, but for what variables have put into that,
-// and for parameters behind it.
+// stands tells whether a URL is what a name in a playlist stands for: it ends with the name, but for what variables have put
+// into that, and for parameters behind it.
 func stands(name, u string) bool {
 	for _, up := range [...]string{"./", "../"} {
 		for strings.HasPrefix(name, up) {

@@ -35,8 +35,8 @@ func (h *hurdle) Accept() (net.Conn, error) {
 	}
 }
 
-// The first requests to a server of which nothing is known come all at once. Over HTTP/2 they share the connection of the first,
-// over HTTP/1 each has its own, and where the first one's comes to nothing the others do not wait for ever.
+// The first requests to a server of which nothing is known come all at once. Over HTTP/2 they share the connection of the
+// first, over HTTP/1 each has its own, and where the first one's comes to nothing the others do not wait for ever.
 func TestTheFirstBurst(t *testing.T) {
 	t.Parallel()
 	const requests = 40

@@ -204,8 +204,8 @@ type connection struct {
 	used atomic.Bool
 }
 
-// RoundTrip is for the request that the connection was made for, and for those that find it in the list of idle ones. The latter have
-// had their turn, and http.Transport looks on in its list where the connection takes no more.
+// RoundTrip is for the request that the connection was made for, and for those that find it in the list of idle ones. The
+// latter have had their turn, and http.Transport looks on in its list where the connection takes no more.
 func (c *connection) RoundTrip(r *http.Request) (*http.Response, error) {
 	isOfList := c.used.Swap(true)
 	resp, err := c.m.send(c.h2, r, !isOfList)
@@ -221,8 +221,8 @@ func isUncached(err error) bool {
 	return errors.As(err, &none)
 }
 
-// send gives a request to a connection that takes one more. It fails with an error that isUncached when there is none, and it is
-// this request's turn to make one, if turns says so.
+// send gives a request to a connection that takes one more. It fails with an error that isUncached when there is none, and it
+// is this request's turn to make one, if turns says so.
 func (m *multiplexed) send(h2 http.RoundTripper, r *http.Request, turns bool) (*http.Response, error) {
 	p := m.peer(r.URL)
 	for n := 0; ; n++ {
@@ -292,8 +292,8 @@ func (b *streamBody) Close() error {
 	return err
 }
 
-// settle lets one request go first on a new connection. By the time of its answer the server has told how many it takes. What settle
-// returns is called then.
+// settle lets one request go first on a new connection. By the time of its answer the server has told how many it takes. What
+// settle returns is called then.
 func (m *multiplexed) settle(ctx context.Context, p *peer) (done func(), err error) {
 	done = func() {}
 	if p == nil {

@@ -14,22 +14,22 @@ const (
 	headerBytes = 256 << 10
 )
 
-// Transport returns a new transport that reaches only what g admits: each dial is checked by name before DNS and by
-// address after it. It takes no proxy from the environment, since that would move the dial past the guard; one set by hand
-// in its Proxy field is refused, as [GuardConfig.Via] is the field for it. Dialling (DNS included) and TLS handshakes may
-// take 5 s each, a response header 10 minutes, if whoever asks waits so long, and 256 KiB. It asks for no compression of its own accord and speaks HTTP/2 where
-// the server does. Call it once and share what it returns; idle connections end after 90 s.
+// Transport returns a new transport that reaches only what g admits: each dial is checked by name before DNS and by address
+// after it. It takes no proxy from the environment, since that would move the dial past the guard; one set by hand in its Proxy
+// field is refused, as [GuardConfig.Via] is the field for it. Dialling (DNS included) and TLS handshakes may take 5 s each, a
+// response header 10 minutes, if whoever asks waits so long, and 256 KiB. It asks for no compression of its own accord and
+// speaks HTTP/2 where the server does. Call it once and share what it returns; idle connections end after 90 s.
 //
 // Over HTTP/1 it reads what players take for an answer as well: a status line of a radio server (ICY 200 OK), lines
 // without a colon, control characters, "Transfer-Encoding: identity". What says two things about its length is refused.
 //
-// A connection that was idle for 5 s or more and then brings nothing for 5 s, or for twice as long as the server has ever taken, is
-// given up, with all idle ones to that server, and a GET or HEAD goes out once more on a fresh one. If that one is as silent, the
-// server is slow: next time it has twice as long, so a slow answer is asked for twice once, and not each time. A connection
-// on which the answer to a HEAD has a body is not used again.
+// A connection that was idle for 5 s or more and then brings nothing for 5 s, or for twice as long as the server has ever
+// taken, is given up, with all idle ones to that server, and a GET or HEAD goes out once more on a fresh one. If that one is as
+// silent, the server is slow: next time it has twice as long, so a slow answer is asked for twice once, and not each time. A
+// connection on which the answer to a HEAD has a body is not used again.
 //
-// Requests to an https server of which nothing is known wait up to 3 s for the handshake of the first of them: where it speaks HTTP/2
-// they share that connection.
+// Requests to an https server of which nothing is known wait up to 3 s for the handshake of the first of them: where it speaks
+// HTTP/2 they share that connection.
 //
 // Set its fields, TLSClientConfig among them, on what Transport returns, before the first request, and not on a clone.
 func (g *Guard) Transport() *http.Transport {

@@ -6,7 +6,8 @@
 //	go run ./examples/demo -ll
 //	go run ./examples/demo -ahead 2
 //
-// The second has the fMP4 in low latency, and the third fetches segments before they are asked for. What to copy is in chain.go.
+// The second has the fMP4 in low latency, and the third fetches segments before they are asked for. What to copy is in
+// chain.go.
 package main
 
 import (

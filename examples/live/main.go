@@ -6,8 +6,8 @@
 // With -key only signed links work. It prints links for the paths that -link names; one link opens all that lies
 // beside and below its path. With -seal they also hide where a stream lies on its origin, and do not expire.
 //
-// Streams without an end (.ts, .flv, .mp3 or .aac over one connection) are broadcast: an origin is asked once for all who watch, and
-// who comes later begins near the live edge. The page plays them, too:
+// Streams without an end (.ts, .flv, .mp3 or .aac over one connection) are broadcast: an origin is asked once for all who
+// watch, and who comes later begins near the live edge. The page plays them, too:
 //
 //	go run ./examples/live -origin http://a.example -link /live/channel.ts -link /live/radio.mp3
 package main

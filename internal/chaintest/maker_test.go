@@ -217,8 +217,8 @@ func TestAnOriginsSessionReachesTheChildren(t *testing.T) {
 	}
 }
 
-// A cache knows what a playlist names by the URLs that are asked, with the parameters that they inherit: a piece that neither its type
-// nor its name shows to be a segment is kept as one, and one link's viewers share it.
+// A cache knows what a playlist names by the URLs that are asked, with the parameters that they inherit: a piece that neither
+// its type nor its name shows to be a segment is kept as one, and one link's viewers share it.
 func TestWhatInheritsAParameterIsTheSegmentThatWasNamed(t *testing.T) {
 	var asked atomic.Int64
 	o := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What a client gets from an origin itself it gets through the chain, be it no HLS, and what it does not get is refused for a reason
-// that has a status. The origin is its own outbound proxy, so that no name has to be resolved.
+// What a client gets from an origin itself it gets through the chain, be it no HLS, and what it does not get is refused for a
+// reason that has a status. The origin is its own outbound proxy, so that no name has to be resolved.
 func TestWhatIsGotDirectlyIsGotThrough(t *testing.T) {
 	const mpd = `<MPD><Period><BaseURL>v/</BaseURL><SegmentTemplate media="s$Number$.m4s"/></Period></MPD>`
 	const session = `{"manifestUrl":"/v1/master/index.m3u8?sessionId=1"}`

@@ -8,9 +8,9 @@ import "bytes"
 //   - A line without a colon, or with a name that is none, is left out, together with lines that continue it. A second status
 //     line is such a line.
 //   - Blanks before a colon go, as RFC 9112 section 5.1 wants it, and control characters become blanks (RFC 9110 section 5.5).
-//   - A Transfer-Encoding that is none ("identity", "none", "binary") goes, and a Content-Length that says the same twice says it
-//     once. If that is the only field that frames the body, "+3", "3;" and "3.0" are 3, and what is no number is no length: the
-//     body then ends with the connection.
+//   - A Transfer-Encoding that is none ("identity", "none", "binary") goes, and a Content-Length that says the same twice says
+//     it once. If that is the only field that frames the body, "+3", "3;" and "3.0" are 3, and what is no number is no length:
+//     the body then ends with the connection.
 //
 // A line that only looks like one of the two fields that frame a body stays: to leave it out would be a guess.
 func AppendTidy(dst, header []byte) []byte {
