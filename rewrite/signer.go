@@ -134,7 +134,7 @@ func (st *state) signHarmless(dst []byte, start int, form form) ([]byte, error) 
 	} else {
 		dst = append(dst[:start], signed...)
 	}
-	if len(dst) >= end && bytes.Equal(dst[start:end], st.abs) && ordinary(dst[end:]) {
+	if form != bare && len(dst) >= end && bytes.Equal(dst[start:end], st.abs) && ordinary(dst[end:]) {
 		return dst, nil
 	}
 	return harmless(harmless(dst, start, quoted), start, form), nil

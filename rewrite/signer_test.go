@@ -3,6 +3,7 @@ package rewrite_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/hlsproxy/hlsproxy/rewrite"
@@ -47,4 +48,21 @@ func TestSignersInAChain(t *testing.T) {
 	_, err := rewrite.SignChain(appends("?a"), refuses).Sign(t.Context(), []byte("/a"))
 	require.ErrorIs(t, err, refused)
 	require.False(t, rewrite.SignChain(signsAlike{refuses}).(rewrite.AlikeSigner).SignAlike(t.Context(), []byte("/a")))
+}
+
+// A URI without quotes ends at a comma, whoever wrote it there.
+func TestURIsWithoutQuotesStayOneValue(t *testing.T) {
+	prefix, err := rewrite.Prefix("/live/", "https://cdn.example/live/")
+	require.NoError(t, err)
+	for name, m := range map[string]rewrite.Mapper{"query": rewrite.Query("/q", "u"), "prefix": prefix} {
+		for _, token := range []string{"?t=1", "?t=a,b", "?t= \""} {
+			for _, uri := range []string{"k", "k.key?a=b", "k\"y", "../k", "{k}"} {
+				text := "#EXTM3U\n#EXT-X-KEY:URI=" + uri + ",METHOD=AES-128\n#EXTINF:1,\na.ts\n"
+				sign := rewrite.SignFunc(appends(token))
+				long := rewritten(t, &rewrite.Rewriter{Map: hidden{m}, Sign: sign}, text, base)
+				require.Equal(t, long, rewritten(t, &rewrite.Rewriter{Map: m, Sign: sign}, text, base), name)
+				require.Equal(t, 1, strings.Count(strings.Split(long, "\n")[1], ","), long)
+			}
+		}
+	}
 }
