@@ -7,8 +7,11 @@ require (
 	github.com/stretchr/testify v1.12.1
 )
 
-require github.com/Eyevinn/hls-m3u8 v0.6.5 // indirect
+require github.com/Eyevinn/hls-m3u8 v0.6.5
 
-require go.yaml.in/yaml/v3 v3.0.5 // indirect
+require (
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/sync v0.24.0 // indirect
+)
 
 replace github.com/hlsproxy/hlsproxy => ../

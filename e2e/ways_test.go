@@ -39,6 +39,7 @@ var ways = []way{
 		links[iframeList] = p.URL + iframeLink(t, links["iframes/master.m3u8"])
 		return func(playlist string) string { return links[playlist] }
 	}},
+	{"edited playlists, fetched ahead", true, edited},
 }
 
 // iframeLink is what a playlist calls its I-frame playlist: a link opens its playlist and what that names.
