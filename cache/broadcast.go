@@ -135,14 +135,23 @@ func (a *broadcast) tail(size int64) int64 {
 	return max(tail, size-a.ring)
 }
 
+// point is the newest point where a viewer can begin, and what comes first. It is not ok if there is none, or none that the ring
+// still has. The caller has Transport.mu.
+func (f *fill) point() (off int64, prefix []byte, ok bool) {
+	f.air.mu.Lock()
+	defer f.air.mu.Unlock()
+	if off, ok = f.air.scan.Point(); !ok || !f.body.Has(off) {
+		return 0, nil, false
+	}
+	return off, f.air.scan.Prefix(), true
+}
+
 // joinable tells whether a viewer who comes now can begin. The caller has Transport.mu.
 func (f *fill) joinable() bool {
 	if !f.onAir() {
 		return true
 	}
-	f.air.mu.Lock()
-	defer f.air.mu.Unlock()
-	_, ok := f.air.scan.Point()
+	_, _, ok := f.point()
 	return ok
 }
 
@@ -153,11 +162,9 @@ func (f *fill) tuneIn(v *viewer) bool {
 	if !f.onAir() {
 		return false
 	}
-	f.air.mu.Lock()
-	defer f.air.mu.Unlock()
-	off, ok := f.air.scan.Point()
+	off, prefix, ok := f.point()
 	if ok {
-		v.prefix = f.air.scan.Prefix()
+		v.prefix = prefix
 		f.body.Open(&v.part, off, math.MaxInt64)
 	}
 	return ok

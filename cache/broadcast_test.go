@@ -335,3 +335,47 @@ func TestNoRangeOfABroadcast(t *testing.T) {
 		})
 	}
 }
+
+// flvTag is the n-th tag of an FLV stream, of 4,000 bytes, with the header of the stream before the first and a key frame in every
+// group-th.
+func flvTag(group int) func(n int) []byte {
+	return func(n int) []byte {
+		const size = 4000
+		tag := bytes.Repeat([]byte{byte(n)}, size)
+		copy(tag, []byte{9, 0, (size - 15) >> 8, (size - 15) & 0xff, 0, 0, 0, 0, 0, 0, 0, 0x27, 1})
+		if n%group == 0 {
+			tag[11] = 0x17
+		}
+		if n > 0 {
+			return tag
+		}
+		return append([]byte("FLV\x01\x01\x00\x00\x00\x09\x00\x00\x00\x00"), tag...)
+	}
+}
+
+// Where the newest key frame has left the ring there is nothing to begin with: who comes then has a stream of its own, and the next
+// who comes after a key frame begins with that.
+func TestAGroupOfPicturesLongerThanTheRing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const every, group = 20 * time.Millisecond, 500
+		o := onAir(every, "video/x-flv", flvTag(group))
+		c := &cache.Transport{Base: o, Store: store(t), Ring: 256 << 10}
+		go io.Copy(io.Discard, tune(t, c, "http://o/channel.flv"))
+		for _, row := range []struct {
+			after time.Duration // since the first one came
+			asked int64
+		}{
+			{every*group*3/2 + every/2, 2},
+			{every*(2*group+20) + every/2, 2},
+			{every*(2*group+300) + every/2, 3},
+		} {
+			time.Sleep(row.after - time.Since(synctestBegan))
+			late := tune(t, c, "http://o/channel.flv")
+			got := listen(t, late, 13+4000*100)
+			require.Equal(t, "FLV", string(got[:3]))
+			require.Equal(t, []byte{9, 0x17}, []byte{got[13], got[13+11]}, "a key frame")
+			require.EqualValues(t, row.asked, o.asked.Load())
+			late.Close()
+		}
+	})
+}

@@ -104,10 +104,11 @@ type Transport struct {
 	// Ring is how many bytes of a broadcast are kept for viewers who are slower than others: of a body without a length that
 	// goes on for 5 s, comes as it is made, and is media but no segment of a playlist. All viewers of its key share one
 	// question to the origin, however long. One who comes later begins at the newest point where a decoder can (MPEG-TS, FLV,
-	// ADTS and MPEG audio; of anything else with a question of its own), whatever Range is asked for, and one who is slower
-	// than the ring is cut off. At most 10 s are kept, and an eighth of what a Memory may take. A viewer that comes in the
-	// first 5 s begins with the first byte. A viewer who asks for the titles of a radio (Icy-MetaData) gets a question of its
-	// own. Zero: 8 MiB. Negative: nothing is broadcast, and each body is taken for one with an end.
+	// ADTS and MPEG audio), whatever Range is asked for. For anything else, and where that point has left the ring, each has a
+	// question of its own. One who is slower than the ring is cut off. At most 10 s are kept, and an eighth of what a Memory
+	// may take. A viewer that comes in the first 5 s begins with the first byte. A viewer who asks for the titles of a radio
+	// (Icy-MetaData) gets a question of its own. Zero: 8 MiB. Negative: nothing is broadcast, and each body is taken for one
+	// with an end.
 	Ring int64
 	// Linger is how long a broadcast goes on when its last viewer has left. Zero or negative: it ends at once.
 	Linger time.Duration
