@@ -120,15 +120,6 @@ func newEntry(o *flight, resp *http.Response, vary http.Header) *Entry {
 	return e
 }
 
-// arrived sets how old an answer with the header h is that was asked for a while ago and came now.
-func (e *Entry) arrived(h http.Header, asked time.Time) {
-	now := time.Now()
-	e.Time, e.foreign = rules.Made(h, asked, now), 0
-	if h[rules.ExactAge] == nil {
-		e.foreign = now.Sub(e.Time)
-	}
-}
-
 // keepable tells whether an answer of this status is ever stored: what is there, what is missing, and what else the
 // origin gives a time for (RFC 9111 section 3), but never its own failings. Others are shared while they come and no longer.
 func keepable(resp *http.Response, c rules.Control) bool {
@@ -140,18 +131,4 @@ func keepable(resp *http.Response, c rules.Control) bool {
 	}
 	said, ok := c.Lifetime(resp.Header)
 	return ok && said > 0
-}
-
-// promises tells whether what comes will be stored if it comes whole, as far as the header tells: of a playlist, or with a
-// TTL of the caller's, more depends on the body.
-func (f *fill) promises() bool {
-	e := f.entry
-	switch {
-	case !f.keep || e.Status != http.StatusOK:
-		return false
-	case f.t.TTL != nil, f.list:
-		return true
-	}
-	ttl := HLS(e)
-	return ttl > e.Age() || ttl >= 0 && rules.Conditional(http.Header{}, e.Header)
 }

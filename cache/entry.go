@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/body"
+	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
 
 // Entry is one whole answer of an origin. Once it was given to a Store nobody may change it or anything it points to;
@@ -96,4 +97,13 @@ type Store interface {
 	Get(ctx context.Context, key string) (*Entry, error)
 	// Put keeps e under key in place of what was there. e belongs to the Store from then on.
 	Put(ctx context.Context, key string, e *Entry) error
+}
+
+// arrived sets how old an answer with the header h is that was asked for a while ago and came now.
+func (e *Entry) arrived(h http.Header, asked time.Time) {
+	now := time.Now()
+	e.Time, e.foreign = rules.Made(h, asked, now), 0
+	if h[rules.ExactAge] == nil {
+		e.foreign = now.Sub(e.Time)
+	}
 }

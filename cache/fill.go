@@ -327,3 +327,17 @@ func (f *fill) worthwhile() bool {
 	length := f.body.Length()
 	return f.keep && !f.detached && !f.body.Short() && length >= 0 && (length <= keepFilling || s.Size >= length/2)
 }
+
+// promises tells whether what comes will be stored if it comes whole, as far as the header tells: of a playlist, or with a
+// TTL of the caller's, more depends on the body.
+func (f *fill) promises() bool {
+	e := f.entry
+	switch {
+	case !f.keep || e.Status != http.StatusOK:
+		return false
+	case f.t.TTL != nil, f.list:
+		return true
+	}
+	ttl := HLS(e)
+	return ttl > e.Age() || ttl >= 0 && rules.Conditional(http.Header{}, e.Header)
+}

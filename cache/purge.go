@@ -67,36 +67,6 @@ func (t *Transport) purgeStore(ctx context.Context, match func(string) bool) (n 
 	return p.Purge(ctx, match)
 }
 
-// store keeps an answer, unless the flight was barred. What bars it meanwhile is heeded, too.
-func (o *flight) store(e *Entry) error {
-	if o.barred.Load() {
-		return errBarred
-	}
-	if err := o.t.keep(o.req, o.primary, e); err != nil {
-		o.t.count.errors.Add(1)
-		return err
-	}
-	if !o.barred.Load() {
-		return nil
-	}
-	// With its variants: it may have become one of them, and a mark that comes later would bring that back.
-	_, err := o.t.purgeStore(o.req.Context(), withParts(o.primary))
-	if err == ErrNoPurge {
-		err = o.t.tombstone(o.req.Context(), keyOf(o.primary, e), e.URL)
-	}
-	if err != nil {
-		return err
-	}
-	return errBarred
-}
-
-// unstore forgets what the Store had before, which the origin will not have shared from now on.
-func (o *flight) unstore() {
-	if o.kept != nil && !o.barred.Load() {
-		o.t.tombstone(o.req.Context(), o.key, o.req.URL.String())
-	}
-}
-
 // tombstone puts an Entry that stands for nothing in the place of another.
 func (t *Transport) tombstone(ctx context.Context, key, url string) error {
 	return t.put(ctx, key, &Entry{URL: url, Time: time.Now(), TTL: rules.Longest})
