@@ -164,3 +164,16 @@ func TestVariablesInKeyFormats(t *testing.T) {
 		require.Equal(t, define+"#EXT-X-KEY:METHOD=AES-128,KEYFORMAT="+format+",URI=\""+want+"\"\n", got)
 	}
 }
+
+// A client's value may have a fragment. No byte of it ends the line or the attribute that it stands in.
+func TestValuesOfVariablesStayInFragments(t *testing.T) {
+	const text = "#EXTM3U\n#EXT-X-DEFINE:QUERYPARAM=\"q\"\n#EXTINF:1,\na.ts?x={$q}\n#EXT-X-KEY:METHOD=AES-128,URI=\"k?x={$q}\"\n"
+	for name, rw := range map[string]*rewrite.Rewriter{
+		"signed": {Map: rewrite.Query("/q", "u"), Sign: rewrite.SignFunc(appends("&token=T"))},
+		"drops":  {Map: rewrite.Query("/q", "u"), Unmapped: rewrite.DropUnmapped},
+	} {
+		out := rewritten(t, rw, text, "https://h/live/x.m3u8?q="+url.QueryEscape("#\"\nhttps://evil/x.ts"))
+		require.NotContains(t, out, "\nhttps://evil", name)
+		require.Contains(t, out, "#%22%0Ahttps://evil/x.ts\"\n", name)
+	}
+}

@@ -1,6 +1,8 @@
 package rewrite_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -96,4 +98,39 @@ func appendedTo(t *testing.T, m rewrite.Mapper, playlist []byte, base string) st
 	out, err := (&rewrite.Rewriter{Map: m}).Append(t.Context(), nil, playlist, base)
 	require.NoError(t, err)
 	return string(out)
+}
+
+// What a Rewriter without a Signer has learned of rendition reports, which nobody signs, is not signed by another one.
+func TestReportsAreNeverSigned(t *testing.T) {
+	m := rewrite.Query("/q", "u")
+	text := "#EXTM3U\n" + strings.Repeat("#EXT-X-RENDITION-REPORT:URI=\"r1.m3u8\"\n", 4)
+	signed := &rewrite.Rewriter{Map: m, Sign: rewrite.SignFunc(appends("&t=1"))}
+	want := rewritten(t, signed, text, base)
+	for range 3 {
+		rewritten(t, &rewrite.Rewriter{Map: m}, text, base)
+		require.Equal(t, want, rewritten(t, signed, text, base))
+	}
+}
+
+// longToken signs alike, with many bytes.
+type longToken struct{ n int }
+
+func (l longToken) Sign(_ context.Context, u []byte) ([]byte, error) {
+	return append(append(u, "?t="...), bytes.Repeat([]byte{'x'}, l.n)...), nil
+}
+func (longToken) SignAlike(context.Context, []byte) bool { return true }
+
+func TestLongTokensStandWhereTheyBelong(t *testing.T) {
+	prefix, err := rewrite.Prefix("/live/", "https://cdn.example/live/")
+	require.NoError(t, err)
+	var b strings.Builder
+	b.WriteString("#EXTM3U\n")
+	for i := range 12 {
+		fmt.Fprintf(&b, "#EXT-X-PART:DURATION=1,URI=\"p%02d.mp4\",BYTERANGE=\"%d@%d\"\n", i, 100+i, 200+i)
+	}
+	for _, n := range []int{1000, 1<<15 - 3, 1<<15 - 2, 70_000} {
+		want := rewritten(t, &rewrite.Rewriter{Map: hidden{prefix}, Sign: longToken{n}}, b.String(), "https://cdn.example/live/x.m3u8")
+		got := rewritten(t, &rewrite.Rewriter{Map: prefix, Sign: longToken{n}}, b.String(), "https://cdn.example/live/x.m3u8")
+		require.True(t, want == got, n)
+	}
 }

@@ -52,7 +52,8 @@ func (c *catalogue) askRenditions() (changed bool) {
 		return false
 	}
 	for _, r := range c.renditions {
-		r.dropped = r.alternative != nil && !c.Rendition(r.alternative)
+		r.dropped = r.excess || r.alternative != nil && !c.Rendition(r.alternative)
+		changed = changed || r.excess
 	}
 	lost := map[groupID]bool{}
 	for id, g := range c.groups {
@@ -129,7 +130,9 @@ func (c *catalogue) forget(v *stream, lost map[groupID]bool) {
 	}
 	c.removeAttrs(v, names)
 	captions := slices.Contains(names, "SUBTITLES")
-	if codecs, ok := v.attrs.lookup("CODECS"); ok && captions {
+	// As it is written: what a viewer says by a variable must not become a part of the list.
+	written, ok := attrList{src: c.src, pos: v.list.start, end: v.list.end}.lookup("CODECS")
+	if codecs := string(written); ok && captions {
 		kept := slices.DeleteFunc(strings.Split(codecs, ","), func(codec string) bool {
 			codec, _, _ = strings.Cut(strings.TrimSpace(codec), ".")
 			return codec == "wvtt" || codec == "stpp"
@@ -166,7 +169,7 @@ func (c *catalogue) removeAttrs(s *stream, names []string) {
 		}
 		c.edits = append(c.edits, edit{span: span{from, list.pos}})
 	}
-	if last >= 0 && c.edits[last].start > s.list.start && list.pos == s.list.end {
+	if last >= 0 && c.edits[last].start > s.list.start && c.edits[len(c.edits)-1].end == s.list.end {
 		c.edits[last].start--
 	}
 }

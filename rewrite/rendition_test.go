@@ -158,3 +158,9 @@ func chosen(q url.Values) *rewrite.Rewriter {
 	}
 	return rw
 }
+
+func TestAttributesThatGoJoinNothing(t *testing.T) {
+	rw := &rewrite.Rewriter{Rendition: func(*m3u8.Alternative) bool { return false }}
+	out := rewritten(t, rw, "#EXTM3U\n#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"s\",NAME=\"n\",URI=\"s.m3u8\"\n#EXT-X-STREAM-INF:BANDWIDTH=1,SUBTITLES=\"s\",junk\nv.m3u8\n", "")
+	require.Contains(t, out, "BANDWIDTH=1,junk\n")
+}

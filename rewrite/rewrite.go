@@ -80,7 +80,7 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 				}
 			}
 		} else {
-			if lines && w.known && !t.foreign && st.scan.lineDone() && !st.scan.variant && !st.scan.related {
+			if lines && w.known && !t.foreign && !t.tag.report && st.scan.lineDone() && !st.scan.variant && !st.scan.related {
 				st.plan.learn(st.src[from:st.scan.pos], &t, memo.Span{Start: t.start - from, End: t.end - from}, dst[at:], &w)
 			}
 			dst, err = st.signHarmless(dst, at, t.form)
@@ -229,7 +229,7 @@ func (st *state) appendReference(dst, text []byte, t *token) ([]byte, error) {
 	case how != replaced && !grew && (!st.base.known || schemeLen(text) > 0):
 		return append(dst[:start], t.text(st.src)...), nil
 	}
-	return append(harmless(dst, start, t.form), fragment...), nil
+	return harmless(append(dst, fragment...), start, t.form), nil
 }
 
 // appendRead is appendPublic for a reference that the Mapper does not take: read as a browser reads it, it may.

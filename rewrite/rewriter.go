@@ -61,7 +61,8 @@ type Rewriter struct {
 	// Rendition is asked about each EXT-X-MEDIA of a multivariant playlist, before Variant is. false removes its line. Of a
 	// group for sound or video one member stays, the default if there is one; if the default goes, another member becomes
 	// it. A group of subtitles or captions may go as a whole: variants name it no more, and wvtt and stpp leave their
-	// CODECS. nil: all stay.
+	// CODECS. Nobody is asked about a rendition that hls-m3u8 cannot read, which stays, nor about those behind the 1,024th
+	// and those with more than 64 KiB of attributes, which go. nil: all stay.
 	Rendition func(*m3u8.Alternative) bool
 
 	// Window is the part of a media playlist that players see. The zero value: all of it.

@@ -166,7 +166,7 @@ func (st *state) signAhead(u *memo.Unit, lines []byte, differ memo.Difference) (
 		return false, err
 	}
 	appended, ok := bytes.CutPrefix(signed, st.abs)
-	if ok && ordinary(appended) && st.alike.SignAlike(st.ctx, st.abs) {
+	if ok && len(appended) <= 1<<15 && ordinary(appended) && st.alike.SignAlike(st.ctx, st.abs) {
 		u.Sign(appended)
 	}
 	return u.IsSigned(), nil

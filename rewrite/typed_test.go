@@ -2,6 +2,7 @@ package rewrite_test
 
 import (
 	"math"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -148,4 +149,32 @@ func TestValuesOfVariablesStayValues(t *testing.T) {
 	require.Equal(t, []any{uint32(5), value}, []any{variants[0].Bandwidth, variants[0].Name})
 	require.Equal(t, []any{uint32(2), value}, []any{variants[1].Bandwidth, variants[1].Name})
 	require.Len(t, variants[0].Alternatives, 1)
+}
+
+// Nor do they when a list is written anew without its subtitles.
+func TestValuesOfVariablesStayValuesWhereCodecsGo(t *testing.T) {
+	const text = "#EXTM3U\n#EXT-X-DEFINE:QUERYPARAM=\"q\"\n#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"s\",NAME=\"n\",URI=\"s.m3u8\"\n" +
+		"#EXT-X-STREAM-INF:BANDWIDTH=5,SUBTITLES=\"s\",CODECS=\"wvtt,{$q}\"\nv.m3u8\n"
+	rw := &rewrite.Rewriter{
+		Map:       rewrite.Query("/q", "u"),
+		Sign:      rewrite.SignFunc(appends("&token=T")),
+		Rendition: func(*m3u8.Alternative) bool { return false },
+	}
+	out := rewritten(t, rw, text, "https://h/live/x.m3u8?q="+url.QueryEscape("a\"\n#EXT-X-STREAM-INF:BANDWIDTH=1\nhttps://h/secret/x.m3u8\n#"))
+	require.NotContains(t, out, "u=https%3A%2F%2Fh%2Fsecret")
+	require.Contains(t, out, "CODECS=\"{$q}\"")
+}
+
+// The hook cannot be kept from a rendition by its place, or by what stands beside it.
+func TestRenditionsThatNobodyIsAskedAboutGo(t *testing.T) {
+	const good, end = "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"g\",NAME=\"a\",URI=\"a\"\n", "#EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO=\"g\"\nv\n"
+	for name, text := range map[string]string{
+		"the 1,025th":        "#EXTM3U\n" + strings.Repeat(good, 1024) + "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"g\",NAME=\"bad\",URI=\"z\"\n" + end,
+		"one with long list": "#EXTM3U\n" + good + "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"g\",NAME=\"bad\",URI=\"z\",X-A=\"" + strings.Repeat("x", 64<<10) + "\"\n" + end,
+	} {
+		rw := &rewrite.Rewriter{Rendition: func(a *m3u8.Alternative) bool { return a.Name != "bad" }}
+		out := rewritten(t, rw, text, "")
+		require.False(t, strings.Contains(out, "bad"), name)
+		require.Contains(t, out, good, name)
+	}
 }

@@ -112,7 +112,7 @@ func (c *catalogue) listAlternatives() {
 // maxAlternatives limits how often renditions are listed, as each of many variants may refer to each of many.
 const maxAlternatives = 1 << 15
 
-// maxStreams limits how many variants the hook is asked about; those behind them go. Each has to be understood, which takes
+// maxStreams limits how many variants and renditions the hooks are asked about; those behind them go. Each has to be understood, which takes
 // hundreds of times as long as to read it. maxAttributes limits the bytes of one.
 const (
 	maxStreams    = 1024
@@ -183,7 +183,7 @@ func (c *catalogue) expanded(value string) string {
 var groupAttrs = []string{"AUDIO", "VIDEO", "SUBTITLES", "CLOSED-CAPTIONS"}
 
 func (c *catalogue) addRendition(r *stream) {
-	if len(c.renditions) < maxStreams {
+	if r.excess = len(c.renditions) >= maxStreams || r.list.end-r.list.start > maxAttributes; !r.excess {
 		r.alternative = typedRendition(r.attrs)
 		c.join(r)
 	}

@@ -48,10 +48,11 @@ type windowed struct {
 	skipped  int          // by a delta update
 	text     []byte       // what is left
 
-	whole []byte // a copy of the playlist that text was made of, if it is not too long
-	by    Window // and how
-	done  bool   // and it was made
-	plain bool   // and it begins with EXTM3U and its lines end in LF, so that what they mean does not depend on those behind
+	whole []byte  // a copy of the playlist that text was made of, if it is not too long
+	by    Window  // and how
+	start float64 // what by.Start pointed to
+	done  bool    // and it was made
+	plain bool    // and it begins with EXTM3U and its lines end in LF, so that what they mean does not depend on those behind
 
 	first, last int // the segments that stay
 }
@@ -77,11 +78,14 @@ var errDelta = errors.New("delta update of a playlist that is cut by time")
 // as it is. What many viewers ask for is cut once.
 func (p *windowed) cut(w *Window, pace *pace, playlist []byte) ([]byte, error) {
 	known := commonPrefix(p.whole, playlist)
-	if p.done && p.by == *w && known == len(playlist) && known == len(p.whole) {
+	if p.done && p.by == *w && (w.Start == nil || *w.Start == p.start) && known == len(playlist) && known == len(p.whole) {
 		return p.text, nil
 	}
 	p.Window, p.pace, p.by, p.done = w, pace, *w, false
 	p.text, p.first, p.last = p.text[:0], 0, 0
+	if w.Start != nil {
+		p.start = *w.Start
+	}
 	begin := p.resume(known)
 	p.src, p.whole = playlist, p.whole[:known]
 	if len(playlist) <= maxWhole {
@@ -126,7 +130,7 @@ func (p *windowed) resume(known int) (begin int) {
 	for n > 0 && (p.segments[n-1].end > known || p.whole[p.segments[n-1].end-1] != '\n') {
 		n--
 	}
-	if n == 0 || !p.plain || p.skipped > 0 {
+	if n == 0 || !p.plain {
 		p.forget()
 		return 0
 	}

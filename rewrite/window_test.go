@@ -475,3 +475,24 @@ func ExampleWindow() {
 	// #EXTINF:4,
 	// /p/9.m4s?url=https%3A%2F%2Fh%2F9.m4s
 }
+
+// A Window says where to start by a pointer, behind which the value may change.
+func TestAWindowIsNotKeptBeyondItsStart(t *testing.T) {
+	text, start := "#EXTM3U\n"+strings.Repeat("#EXTINF:4,\na.ts\n", 5), 1.0
+	for _, start = range []float64{1, 2} {
+		require.Contains(t, window(t, rewrite.Window{Start: &start}, text), fmt.Sprintf("TIME-OFFSET=%v\n", start))
+	}
+}
+
+func TestAWindowForgetsWhatALaterSkipSaid(t *testing.T) {
+	long, w := "#EXTM3U\n#EXT-X-SKIP:SKIPPED-SEGMENTS=5\n"+strings.Repeat("#EXTINF:4,\na.ts\n", 500), rewrite.Window{Segments: 501}
+	fresh := window(t, w, strings.ReplaceAll(long, "\n", "\r\n"))
+	window(t, w, long+"#EXT-X-SKIP:SKIPPED-SEGMENTS=0\n")
+	require.Equal(t, strings.ReplaceAll(fresh, "\r", ""), window(t, w, long))
+}
+
+// Only the offset changes, and nothing that looks like it.
+func TestAWindowMovesTheOffsetAlone(t *testing.T) {
+	out := window(t, rewrite.Window{To: 5 * time.Second}, "#EXTM3U\n#EXT-X-START:X-A=\"-9\",TIME-OFFSET=-9\n#EXTINF:4,\na\n#EXTINF:4,\nb\n#EXTINF:4,\nc\n")
+	require.Contains(t, out, "X-A=\"-9\",TIME-OFFSET=-5\n")
+}

@@ -65,7 +65,7 @@ func (h *windowHead) appendStart(out, text, value []byte) []byte {
 	if h.NoStart || h.Start != nil || !ok || err != nil {
 		if h.Start != nil && !h.NoStart && ok {
 			h.start = true
-			return append(out, bytes.Replace(text, written, strconv.AppendFloat(nil, *h.Start, 'f', -1, 64), 1)...)
+			return appendOffset(out, text, value, *h.Start)
 		}
 		if h.NoStart {
 			return out
@@ -87,7 +87,17 @@ func (h *windowHead) appendStart(out, text, value []byte) []byte {
 	case h.first == 0 && h.last == len(h.segments):
 		return append(out, text...)
 	}
-	return append(out, bytes.Replace(text, written, strconv.AppendFloat(nil, offset, 'f', -1, 64), 1)...)
+	return appendOffset(out, text, value, offset)
+}
+
+// appendOffset appends an EXT-X-START with another TIME-OFFSET.
+func appendOffset(out, text, value []byte, offset float64) []byte {
+	at := bytes.Index(text, value)
+	attrs := attrList{src: value, end: len(value)}
+	for attrs.next() && string(attrs.name()) != "TIME-OFFSET" {
+	}
+	out = strconv.AppendFloat(append(out, text[:at+attrs.from]...), offset, 'f', -1, 64)
+	return append(out, text[at+attrs.to:]...)
 }
 
 // appendControl takes the offer of delta updates out.

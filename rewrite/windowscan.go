@@ -187,7 +187,7 @@ func (l *windowLines) take(from, end, next int) bool {
 			attrs := attrList{src: list, end: len(list)}
 			n, _ := attrs.lookup("SKIPPED-SEGMENTS")
 			skipped, _ := strconv.Atoi(string(n))
-			l.skipped = min(skipped, math.MaxInt32)
+			l.skipped, l.plain = min(skipped, math.MaxInt32), false
 		}
 		return true
 	case unscoped:

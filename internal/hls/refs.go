@@ -105,7 +105,7 @@ func (e *end) place(p *Piece) {
 	case p.From < 0 && e.ref == p.Ref:
 		p.From = e.at
 	}
-	if *e = (end{}); p.From >= 0 {
+	if *e = (end{}); p.From >= 0 && p.From+p.Length <= 1<<53 {
 		*e = end{p.Ref, p.From + p.Length}
 	}
 }

@@ -1,6 +1,7 @@
 package hls_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/hlsproxy/hlsproxy/internal/hls"
@@ -66,4 +67,13 @@ func FuzzRefs(f *testing.F) {
 		}
 		require.Equal(t, refs, pieces)
 	})
+}
+
+// Ranges that follow each other end where numbers do.
+func TestPiecesDoNotOverflow(t *testing.T) {
+	const line = "#EXT-X-BYTERANGE:4503599627370495"
+	for p := range hls.Pieces([]byte(line + "@0\na\n" + strings.Repeat(line+"\na\n", 2100))) {
+		require.GreaterOrEqual(t, p.From, int64(-1))
+		require.GreaterOrEqual(t, p.From+p.Length, int64(-1))
+	}
 }
