@@ -91,10 +91,13 @@ func (t *Transport) came(o *flight) {
 	if o.part != nil {
 		return
 	}
+	t.mu.Lock()
+	early := o.early
+	t.mu.Unlock()
 	a := &t.ahead
 	var todo []errand
 	a.mu.Lock()
-	if p := a.find(evict.Hash(o.primary)); p != nil && (!o.early || !p.asked.Before(o.asked)) {
+	if p := a.find(evict.Hash(o.primary)); p != nil && (!early || !p.asked.Before(o.asked)) {
 		todo = a.following(p, t.Ahead, time.Now())
 	}
 	a.mu.Unlock()
@@ -324,8 +327,9 @@ func (t *Transport) fetchAhead(r *http.Request, e errand, headed *atomic.Bool) b
 		if e.length == 0 {
 			return true
 		}
-		if asked = t.earlySlices(q, have, e, headed); !asked {
-			return true
+		had := false
+		if asked, had = t.earlySlices(q, have, e, headed); !asked || !had {
+			return had
 		}
 	}
 	if asked {
@@ -340,8 +344,8 @@ func (t *Transport) fetchAhead(r *http.Request, e errand, headed *atomic.Bool) b
 	return true
 }
 
-// earlySlices fetches the slices of a range, and reports whether there was anything to do.
-func (t *Transport) earlySlices(r *http.Request, whole lookupResult, e errand, headed *atomic.Bool) (asked bool) {
+// earlySlices fetches the slices of a range, and reports whether there was anything to do, and false if one could not be had.
+func (t *Transport) earlySlices(r *http.Request, whole lookupResult, e errand, headed *atomic.Bool) (asked, had bool) {
 	end := min(e.from+e.length, whole.entry.Sliced)
 	for off := e.from - e.from%sliceSize; off < end; off += sliceSize {
 		part := &slice{head: whole.entry, off: off, end: min(off+sliceSize, whole.entry.Sliced)}
@@ -351,11 +355,13 @@ func (t *Transport) earlySlices(r *http.Request, whole lookupResult, e errand, h
 			continue
 		}
 		if !t.early(r, lookupResult{primary: key, key: key, part: part}, headed) {
-			return asked
+			return asked, true
 		}
-		asked = true
+		if asked = true; t.lookup(r, key).entry == nil {
+			return true, false
+		}
 	}
-	return asked
+	return asked, true
 }
 
 // early asks the origin before a viewer does, and reads what comes to its end; false if somebody does already, or there is no
@@ -377,8 +383,19 @@ func (t *Transport) early(r *http.Request, have lookupResult, headed *atomic.Boo
 	headed.Store(true)
 	if out, _ := res.Val.(outcome); res.Err == nil && out.fill != nil {
 		out.fill.toStore(r.Context())
+		o.leaveToViewers()
 	}
 	return true
+}
+
+// leaveToViewers counts what goes on, as it is too long to be kept, among what viewers have begun.
+func (o *flight) leaveToViewers() {
+	o.t.mu.Lock()
+	defer o.t.mu.Unlock()
+	if !o.fill.settled {
+		o.early = false
+		o.t.earlyFills--
+	}
 }
 
 // originOf is scheme and host of a URL.

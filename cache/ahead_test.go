@@ -2,10 +2,13 @@ package cache_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -355,4 +358,151 @@ func ExampleTransport_ahead() {
 	// 1.ts hlsproxy; fwd=uri-miss; stored
 	// 2.ts hlsproxy; hit
 	// 3.ts hlsproxy; hit
+}
+
+// What is kept in slices, of which one cannot be had, is left alone for a while.
+func TestASliceThatCannotBeHadEndsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const segment, all = 20 << 20, 200 << 20
+		var list strings.Builder
+		list.WriteString("#EXTM3U\n#EXT-X-TARGETDURATION:4\n")
+		for i := range 10 {
+			fmt.Fprintf(&list, "#EXTINF:4,\n#EXT-X-BYTERANGE:%d@%d\nall.ts\n", segment, i*segment)
+		}
+		var mu sync.Mutex
+		failed := 0
+		o := newSite(map[string]string{"/list.m3u8": list.String() + "#EXT-X-ENDLIST\n"})
+		o.more = func(r *http.Request) (reply, bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			switch field := r.Header.Get("Range"); {
+			case r.URL.Path != "/all.ts":
+				return reply{}, false
+			case field == "":
+				return reply{header: head("Content-Type", "video/mp2t", "ETag", `"a"`, "Accept-Ranges", "bytes"), length: all,
+					body: io.LimitReader(zeros{}, all)}, true
+			case field == "bytes=0-2097151":
+				return reply{status: 206, header: head("Content-Type", "video/mp2t", "ETag", `"a"`, "Content-Range", fmt.Sprintf("bytes 0-2097151/%d", all)),
+					body: strings.NewReader(strings.Repeat("x", 2<<20))}, true
+			}
+			failed++
+			return reply{status: 503}, true
+		}
+		c := &cache.Transport{Base: o, Store: store(t), Ahead: 4, MaxBody: 32 << 20}
+		settled(t, c, "http://o/list.m3u8")
+		settled(t, c, "http://o/all.ts", "Range", "bytes=0-9")
+		require.LessOrEqual(t, failed, 1, "nothing more is asked for when something could not be had")
+		require.Zero(t, c.Stats().Prefetched)
+	})
+}
+
+// ends ends a body in some way.
+type ends struct{ panics, fails bool }
+
+func (e ends) Read([]byte) (int, error) {
+	switch {
+	case e.panics:
+		panic("a hook")
+	case e.fails:
+		return 0, errors.New("broken")
+	}
+	runtime.Goexit()
+	return 0, nil
+}
+
+// trickle is a body of a megabyte a second.
+type trickle struct{}
+
+func (trickle) Read(p []byte) (int, error) {
+	time.Sleep(time.Second / 10)
+	p = p[:min(len(p), 100_000)]
+	clear(p)
+	return len(p), nil
+}
+
+// However what is fetched ahead ends, its place is free afterwards.
+func TestWhatIsFetchedAheadGivesItsPlaceBack(t *testing.T) {
+	mp := head("Content-Type", "video/mp2t")
+	for name, more := range map[string]func(r *http.Request) reply{
+		"panic":       func(*http.Request) reply { panic("x") },
+		"exit":        func(*http.Request) reply { runtime.Goexit(); return reply{} },
+		"exit later":  func(*http.Request) reply { return reply{header: mp, length: 100, body: ends{}} },
+		"panic later": func(*http.Request) reply { return reply{header: mp, length: 100, body: ends{panics: true}} },
+		"breaks":      func(*http.Request) reply { return reply{header: mp, length: 100, body: ends{fails: true}} },
+		"private":     func(*http.Request) reply { return text("x", "Content-Type", "video/mp2t", "Cache-Control", "private") },
+		"redirect":    func(*http.Request) reply { return reply{status: 302, header: head("Location", "/x.ts")} },
+		"304":         func(*http.Request) reply { return reply{status: 304} },
+		"206":         func(*http.Request) reply { return reply{status: 206, header: head("Content-Range", "bytes 5-9/100")} },
+		"503":         func(*http.Request) reply { return reply{status: 503} },
+		"varies":      func(*http.Request) reply { return text("x", "Content-Type", "video/mp2t", "Vary", "X-A") },
+		"varies all":  func(*http.Request) reply { return text("x", "Content-Type", "video/mp2t", "Vary", "*") },
+		"slow":        func(*http.Request) reply { time.Sleep(time.Second); return text("x", "Content-Type", "video/mp2t") },
+		"too slow":    func(*http.Request) reply { time.Sleep(time.Minute); return text("x", "Content-Type", "video/mp2t") },
+		"slow body": func(*http.Request) reply {
+			return reply{header: mp, length: 300000, body: io.LimitReader(trickle{}, 300000)}
+		},
+		"moved": nil,
+	} {
+		for _, purge := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				o := newSite(map[string]string{"/list.m3u8": film(20)})
+				o.more = func(r *http.Request) (reply, bool) {
+					if more == nil || strings.Contains(r.URL.Path, "m3u8") || r.URL.Path == "/0.ts" || strings.HasPrefix(r.URL.Path, "/y") {
+						return reply{}, false
+					}
+					return more(r), true
+				}
+				c := ahead(t, o, 5)
+				c.MaxFills = 8
+				fetch(t, c, "http://o/list.m3u8")
+				fetch(t, c, "http://o/0.ts")
+				time.Sleep(50 * time.Millisecond)
+				for i := range 4 { // viewers who join, some of whom leave
+					go func() {
+						ctx, cancel := context.WithTimeout(context.Background(), time.Duration(i)*100*time.Millisecond+time.Millisecond)
+						defer cancel()
+						if resp, err := c.RoundTrip(request(t, ctx, fmt.Sprintf("http://o/%d.ts", 1+i/2), "X-A", fmt.Sprint(i))); err == nil {
+							io.Copy(io.Discard, resp.Body)
+							resp.Body.Close()
+						}
+					}()
+				}
+				synctest.Wait()
+				if purge {
+					c.PurgePrefix(context.Background(), "http://o/")
+				}
+				time.Sleep(10 * time.Minute)
+				require.Zero(t, c.Stats().Fills, name)
+				o.more, o.think = nil, time.Second // all places are there, and no more
+				got := make(chan error, 20)
+				for i := range 9 {
+					go func() { _, _, err := try(t, c, fmt.Sprintf("http://o/y%d", i)); got <- err }()
+				}
+				busy := 0
+				for range 9 {
+					if errors.Is(<-got, cache.ErrBusy) {
+						busy++
+					}
+				}
+				require.Equal(t, 1, busy, name)
+			})
+		}
+	}
+}
+
+// Names of any length, and many that stand for nothing, cost no more than they are long: with the square of it, this takes minutes.
+func TestLongNamesOfAPlaylistCostLittle(t *testing.T) {
+	const n = 20_000
+	for name, c := range map[string]struct{ list, ref string }{
+		"many names":     {strings.Repeat("x\n", n), "http://o/" + strings.Repeat("ax", n)},
+		"shorter names":  {strings.Repeat("x\n", n), "http://o/" + strings.Repeat("ax", 1000)},
+		"one long name":  {strings.Repeat("a", 10*n) + "\n", "http://o/b" + strings.Repeat("a", 20*n)},
+		"a name of many": {strings.Repeat("a", 2000) + "\n", "http://o/b" + strings.Repeat("a", 4000)},
+	} {
+		o := newSite(map[string]string{"/list.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n" + c.list})
+		shared := ahead(t, o, 1)
+		shared.Refs = func([]byte, string) iter.Seq[string] { return slices.Values(slices.Repeat([]string{c.ref}, 16)) }
+		fetch(t, shared, "http://o/list.m3u8")
+		require.EqualValues(t, 1, shared.Stats().Stored, name)
+	}
 }

@@ -244,13 +244,22 @@ func (t *Transport) askedFor(playlist []byte, base string) func(hls.Piece) (stri
 				if left -= len(ref) + pieceWeight; left < 0 {
 					break
 				}
-				all = append(all, ref)
+				if len(ref) <= longestRef {
+					all = append(all, ref)
+				}
 			}
 			return nil
 		}()
 	}
+	budget := mostCompared
 	return func(p hls.Piece) (string, bool) {
+		if len(p.Ref) > longestRef {
+			return "", false
+		}
 		for i, ref := range all[:min(len(all), farthest)] {
+			if budget -= len(ref); budget < 0 {
+				break
+			}
 			if stands(p.Ref, ref) {
 				all = all[i+1:]
 				return ref, true
@@ -262,6 +271,9 @@ func (t *Transport) askedFor(playlist []byte, base string) func(hls.Piece) (stri
 
 // farthest is how many other names, of keys and reports, Refs may list between two pieces.
 const farthest = 16
+
+// mostCompared is how many bytes of them are compared for one playlist.
+const mostCompared = 64 << 20
 
 // stands tells whether a URL is what a name in a playlist stands for: it ends with the name, but for what variables have put
 // into that, and for parameters behind it.
@@ -275,12 +287,10 @@ func stands(name, u string) bool {
 	for {
 		text, rest, more := strings.Cut(name, "{$")
 		at := strings.Index(u, text)
-		for first && at > 0 && text[0] != '/' && u[at-1] != '/' {
-			next := strings.Index(u[at+1:], text)
-			if next < 0 {
-				return false
+		if first && at > 0 && text[0] != '/' && u[at-1] != '/' {
+			if at = strings.Index(u, "/"+text); at >= 0 {
+				at++
 			}
-			at += 1 + next
 		}
 		if at < 0 {
 			return false

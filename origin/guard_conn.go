@@ -107,9 +107,7 @@ type conn struct {
 	raw     bool      // it is no HTTP/1
 	asked   bool      // there was a request
 	again   bool      // the last request is not the first, and one that may be sent twice
-	head    bool      // the last request was for a header alone
-	behind  bool      // the one before was
-	beyond  bool      // more than a header came for it
+	head    bool      // the last request was for a header alone: if a body comes all the same, it may look like another answer
 	waiting bool      // for the header of an answer
 	doubted bool      // since it has rested, and has brought nothing yet
 	sent    time.Time // when the last request was; zero: its answer has begun, or says nothing of the server's pace
@@ -150,7 +148,7 @@ func (c *conn) begin(p []byte) error {
 	}
 	plain := string(method) == "GET" || string(method) == "HEAD"
 	again := c.asked && plain
-	if c.beyond || again && (c.generation != c.upstream.generation.Load() || c.isOld(now)) {
+	if c.head || again && (c.generation != c.upstream.generation.Load() || c.isOld(now)) {
 		return errOld
 	}
 	c.sent = now
@@ -160,7 +158,7 @@ func (c *conn) begin(p []byte) error {
 	if c.doubted = again && rested >= restedLong; c.doubted {
 		_ = c.Conn.SetReadDeadline(now.Add(max(silentLong, 2*time.Duration(c.upstream.slowest.Load()))))
 	}
-	c.asked, c.again, c.waiting, c.behind, c.head = true, again, true, c.head, string(method) == "HEAD"
+	c.asked, c.again, c.waiting, c.head = true, again, true, string(method) == "HEAD"
 	return nil
 }
 
@@ -224,8 +222,7 @@ func (c *conn) take(p []byte) int {
 func (c *conn) came(p []byte, n int, err error) (again bool, _ int, _ error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.beyond || n > 0 && c.head && !c.waiting || n > 0 && c.behind && c.waiting && len(c.header) == 0 && !sloppy.Begins(p[:n]) {
-		c.beyond = true
+	if n > 0 && c.head && !c.waiting {
 		return false, 0, errBeyond
 	}
 	if n > 0 {
@@ -304,8 +301,7 @@ func (c *conn) well(answer []byte) (most int, ok bool) {
 
 // rest is how many of n bytes behind a header are to be read.
 func (c *conn) rest(n int) int {
-	if c.head && n > 0 {
-		c.beyond = true
+	if c.head {
 		return 0
 	}
 	return n

@@ -26,7 +26,8 @@ const (
 // A connection that was idle for 5 s or more and then brings nothing for 5 s, or for twice as long as the server has ever
 // taken, is given up, with all idle ones to that server, and a GET or HEAD goes out once more on a fresh one. If that one is as
 // silent, the server is slow: next time it has twice as long, so a slow answer is asked for twice once, and not each time. A
-// connection on which the answer to a HEAD has a body is not used again.
+// connection of HTTP/1 that has carried a HEAD is not used again: some servers send a body for it, which could be taken for the
+// next answer.
 //
 // Requests to an https server of which nothing is known wait up to 3 s for the handshake of the first of them: where it speaks
 // HTTP/2 they share that connection.

@@ -41,17 +41,6 @@ func Status(header []byte) int {
 	return int(d[0]-'0')*100 + int(d[1]-'0')*10 + int(d[2]-'0')
 }
 
-// Begins reports whether bytes may be the first of an answer, blank lines in front of it included.
-func Begins(answer []byte) bool {
-	answer = bytes.TrimLeft(answer, "\r\n")
-	for _, word := range [...]string{"HTTP", "ICY"} {
-		if n := min(len(word), len(answer)); bytes.EqualFold(answer[:n], []byte(word[:n])) {
-			return true
-		}
-	}
-	return false
-}
-
 // isStatusLine looks at the beginning of a status line of HTTP/1.
 func isStatusLine(line []byte) bool {
 	const version = "HTTP/1."
