@@ -120,9 +120,9 @@ func (c cell) seen(r report) bool {
 	if c.extra {
 		switch c.shape.look() {
 		case "subtitles":
-			return r.Ended && r.Cues > 0
+			return r.over() && r.Cues > 0
 		case "iframes":
-			return r.Ended && r.IFrames > 0
+			return r.over() && r.IFrames > 0
 		case "breaks":
 			return r.Breaks >= 2 && r.Played > 1
 		case "parts":
@@ -132,7 +132,10 @@ func (c cell) seen(r report) bool {
 	if c.shape.live() {
 		return r.Played >= 4
 	}
-	return r.Ended
+	return r.over()
 }
+
+// over reports that nothing is left to play. Chromium's own HLS sometimes stands at the end and does not say so, without a proxy, too.
+func (r report) over() bool { return r.Ended || r.Duration > 0 && r.CurrentTime >= r.Duration }
 
 var versionNumber = regexp.MustCompile(`\d+(\.\d+)+`)
