@@ -95,7 +95,7 @@ func rewriters(t testing.TB) map[string]*rewrite.Rewriter {
 const perByte = 4096
 
 func TestNoPlaylistMakesMuchWork(t *testing.T) {
-	const size = 8 << 10
+	const size = 4 << 10
 	for shape, c := range hostile(size) {
 		for name, rw := range rewriters(t) {
 			work, err := rw.Work([]byte(c[0]), c[1])
