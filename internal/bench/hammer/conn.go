@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -63,4 +66,28 @@ func (c *Conn) Get(path string, buf []byte) (body []byte, length int64, err erro
 		return buf[i+4 : got], length, discard(c.raw, length-int64(got-i-4))
 	}
 	return nil, 0, errors.New("header too long")
+}
+
+// Listen asks for path and takes what comes, until a moment, at which the answer must not have ended. The kernel discards it. taken is told
+// of each piece.
+func (c *Conn) Listen(path string, until time.Time, taken *atomic.Int64) error {
+	c.conn.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := c.conn.Write([]byte("GET " + path + " HTTP/1.1\r\nHost: bench\r\n\r\n")); err != nil {
+		return err
+	}
+	var head [len("HTTP/1.1 200")]byte
+	if _, err := io.ReadFull(c.conn, head[:]); err != nil || string(head[:]) != "HTTP/1.1 200" {
+		return fmt.Errorf("%q: %w", head, err)
+	}
+	c.conn.SetDeadline(until)
+	for {
+		n, err := drop(c.raw, int64(len(sink)))
+		taken.Add(n)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }

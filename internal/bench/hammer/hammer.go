@@ -133,21 +133,30 @@ var sink [1 << 20]byte
 
 func discard(raw syscall.RawConn, left int64) error {
 	for left > 0 {
-		var n int
-		var err error
-		waitErr := raw.Read(func(fd uintptr) bool {
-			n, _, err = syscall.Recvfrom(int(fd), sink[:min(left, int64(len(sink)))], syscall.MSG_TRUNC)
-			return err != syscall.EAGAIN
-		})
-		switch {
-		case waitErr != nil:
-			return waitErr
-		case err != nil:
+		n, err := drop(raw, left)
+		if err != nil {
 			return err
-		case n == 0:
-			return io.ErrUnexpectedEOF
 		}
-		left -= int64(n)
+		left -= n
 	}
 	return nil
+}
+
+// drop waits for bytes and drops up to most of them.
+func drop(raw syscall.RawConn, most int64) (int64, error) {
+	var n int
+	var err error
+	waitErr := raw.Read(func(fd uintptr) bool {
+		n, _, err = syscall.Recvfrom(int(fd), sink[:min(most, int64(len(sink)))], syscall.MSG_TRUNC)
+		return err != syscall.EAGAIN
+	})
+	switch {
+	case waitErr != nil:
+		return 0, waitErr
+	case err != nil:
+		return 0, err
+	case n == 0:
+		return 0, io.ErrUnexpectedEOF
+	}
+	return int64(n), nil
 }

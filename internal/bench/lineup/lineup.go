@@ -15,12 +15,13 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/bench/hammer"
 )
 
-const role = "BENCH_LINEUP_ORIGIN"
+// Role is the variable of the environment that makes this program the library's server, in front of the URL of an origin.
+const Role = "BENCH_LINEUP_ORIGIN"
 
 // Serve is for the beginning of main: where this program was started as the library's server, it is that and does not
 // return.
 func Serve() {
-	upstream := os.Getenv(role)
+	upstream := os.Getenv(Role)
 	if upstream == "" {
 		return
 	}
@@ -45,7 +46,7 @@ func Start(s *hammer.Servers, origin http.Handler, nginx string, varnish ...stri
 	}
 	go http.Serve(l, origin)
 	addr := l.Addr().String()
-	server, err := s.Self("hlsproxy", "0", role+"=http://"+addr+"/")
+	server, err := s.Self("hlsproxy", "0", Role+"=http://"+addr+"/")
 	if err != nil {
 		return err
 	}
