@@ -105,8 +105,8 @@ func (t *Transport) came(o *flight) {
 }
 
 // outline takes in a version of a playlist, and fetches what is new behind what viewers have asked for of late.
-func (t *Transport) outline(o *flight, e *Entry, list hls.Info) {
-	l := t.outlineOf(o.req, e, list)
+func (t *Transport) outline(o *flight, e *Entry, from playlist, list hls.Info) {
+	l := t.outlineOf(o.req, from, list)
 	if l == nil {
 		return
 	}
@@ -126,16 +126,6 @@ func (a *ahead) known(names [2]uint64) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.first(names[:]) != nil
-}
-
-// first is the first of names that is known.
-func (o *outlines) first(names []uint64) *piece {
-	for _, name := range names {
-		if p := o.find(name); p != nil {
-			return p
-		}
-	}
-	return nil
 }
 
 // jumps are the names, if they are any, of what a player says that it will ask for next.
@@ -396,10 +386,4 @@ func (o *flight) leaveToViewers() {
 		o.early = false
 		o.t.earlyFills--
 	}
-}
-
-// originOf is scheme and host of a URL.
-func originOf(u *url.URL) string {
-	scheme := strings.ToLower(u.Scheme)
-	return scheme + "://" + hostOf(scheme, u.Host)
 }

@@ -228,11 +228,13 @@ func (t *Transport) notice(o *flight, e *Entry, list hls.Info) {
 		return
 	}
 	v := version{info: list, partial: strings.Contains(e.URL, "_HLS_skip=")}
-	n := t.namesOf(o.req, e)
-	v.keys = n.all
-	t.channels.note(n)
-	if t.leads() {
-		t.outline(o, e, list)
+	if p, ok := playlistOf(e); ok {
+		n := t.namesOf(o.req, p)
+		v.keys = n.all
+		t.channels.note(n)
+		if t.leads() {
+			t.outline(o, e, p, list)
+		}
 	}
 	if !e.Live {
 		return
@@ -245,24 +247,36 @@ func (t *Transport) notice(o *flight, e *Entry, list hls.Info) {
 // names are the keys of what a playlist names: of all, of what is on its own host, and of what it hints at.
 type names struct{ all, own, hints []string }
 
-// namesOf lists what a playlist names, the answer to r, the last ones of a long one.
-func (t *Transport) namesOf(r *http.Request, e *Entry) (n names) {
-	text, _, ok := open(e)
+// playlist is the text of one, as much of it as is looked at, and the URL that its names are relative to.
+type playlist struct {
+	text []byte
+	url  string
+	base *url.URL // url, parsed
+}
+
+func playlistOf(e *Entry) (p playlist, ok bool) {
+	body, _, ok := open(e)
 	base, err := url.Parse(e.URL)
 	if !ok || err != nil {
-		return n
+		return p, false
 	}
-	all, _ := io.ReadAll(io.LimitReader(text, maxPlaylist))
+	text, _ := io.ReadAll(io.LimitReader(body, maxPlaylist))
+	return playlist{text, e.URL, base}, true
+}
+
+// namesOf lists what a playlist names, the answer to r, the last ones of a long one.
+func (t *Transport) namesOf(r *http.Request, p playlist) (n names) {
+	own := originOf(p.base)
 	var refs []string
 	seen := map[string]bool{}
 	hinted := map[string]bool{}
-	for ref, hint := range hls.Refs(all) {
+	for ref, hint := range hls.Refs(p.text) {
 		if refs = append(refs, ref); hint && len(hinted) < 4 {
 			hinted[ref] = true
 		}
 	}
-	for _, ref := range t.withHook(refs[max(len(refs)-mostListed, 0):], all, e.URL) {
-		u, err := base.Parse(ref)
+	for _, ref := range t.withHook(refs[max(len(refs)-mostListed, 0):], p.text, p.url) {
+		u, err := p.base.Parse(ref)
 		if err != nil {
 			continue
 		}
@@ -276,7 +290,7 @@ func (t *Transport) namesOf(r *http.Request, e *Entry) (n names) {
 		}
 		seen[key] = true
 		n.all = append(n.all, key)
-		if isOneOrigin(u, base) {
+		if originOf(u) == own {
 			n.own = append(n.own, key)
 		}
 		if hinted[ref] {
@@ -286,10 +300,10 @@ func (t *Transport) namesOf(r *http.Request, e *Entry) (n names) {
 	return n
 }
 
-// isOneOrigin compares scheme, host and port (RFC 6454 section 4).
-func isOneOrigin(a, b *url.URL) bool {
-	scheme := strings.ToLower(a.Scheme)
-	return strings.EqualFold(scheme, b.Scheme) && hostOf(scheme, a.Host) == hostOf(scheme, b.Host)
+// originOf is the scheme, host and port of a URL (RFC 6454 section 4).
+func originOf(u *url.URL) string {
+	scheme := strings.ToLower(u.Scheme)
+	return scheme + "://" + hostOf(scheme, u.Host)
 }
 
 // withHook puts behind what a playlist names what Refs makes of it: names with variables, and with parameters that they

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -13,7 +12,7 @@ import (
 )
 
 // outlines knows what follows what in the playlists that viewers asked for of late. It is kept in two generations, so that no
-// sweep is needed. What Ahead needs of it is below Transport.lead.mu.
+// sweep is needed. What Ahead needs of it is below Transport.ahead.mu.
 type outlines struct {
 	young, old generation
 }
@@ -85,6 +84,16 @@ func (o *outlines) find(name uint64) *piece {
 	return p
 }
 
+// first is the first of names that is known.
+func (o *outlines) first(names []uint64) *piece {
+	for _, name := range names {
+		if p := o.find(name); p != nil {
+			return p
+		}
+	}
+	return nil
+}
+
 // take takes the outline of a playlist out, nil if it is not known.
 func (o *outlines) take(list uint64) *outline {
 	for _, g := range [...]*generation{&o.young, &o.old} {
@@ -118,22 +127,16 @@ func (g *generation) remove(l *outline) {
 }
 
 // outlineOf is what a playlist names, the answer to r, in its order; nil: nothing.
-func (t *Transport) outlineOf(r *http.Request, e *Entry, list hls.Info) *outline {
-	text, _, ok := open(e)
-	base, err := url.Parse(e.URL)
-	if !ok || err != nil {
-		return nil
-	}
-	all, _ := io.ReadAll(io.LimitReader(text, maxPlaylist))
-	l := &outline{base: base, host: originOf(base), weight: 2*pieceWeight + len(e.URL)}
+func (t *Transport) outlineOf(r *http.Request, from playlist, list hls.Info) *outline {
+	l := &outline{base: from.base, host: originOf(from.base), weight: 2*pieceWeight + len(from.url)}
 	known := map[uint64]*piece{}
 	skip := 0
 	if !list.Ended() { // what viewers are about to ask for
 		skip = max(int(list.Segments+list.Parts)-mostOutlined, 0)
 	}
 	var section *piece
-	asked := t.askedFor(all, e.URL)
-	for one := range hls.Pieces(all) {
+	asked := t.askedFor(from.text, from.url)
+	for one := range hls.Pieces(from.text) {
 		ref, ok := asked(one)
 		if one.Kind == hls.OfSegment && skip > 0 {
 			skip--
@@ -145,8 +148,8 @@ func (t *Transport) outlineOf(r *http.Request, e *Entry, list hls.Info) *outline
 		if len(l.pieces) == mostOutlined || l.weight > outlineWeight {
 			break
 		}
-		u, err := base.Parse(ref)
-		if err != nil || !isOneOrigin(u, base) { // anybody can write a playlist that names what others serve
+		u, err := from.base.Parse(ref)
+		if err != nil || originOf(u) != l.host { // anybody can write a playlist that names what others serve
 			continue
 		}
 		key, err := t.key(listed(r, u))

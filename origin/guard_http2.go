@@ -79,8 +79,7 @@ func (m *multiplexed) next(t *http.Transport, protocol string) func(string, *tls
 		m.once.Do(func() { m.init(t) })
 		h2 := m.inner.TLSNextProto[protocol](authority, c)
 		if _, failed := h2.(interface{ RoundTripErr() error }); failed {
-			m.dialed(authority)
-			m.firsts.settle(strings.ToLower(authority), false)
+			m.failed(authority)
 			return h2
 		}
 		if protocol == overTLS {
@@ -109,8 +108,7 @@ func (m *multiplexed) watch(dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := dial(ctx, network, address)
 		if err != nil {
-			m.dialed(address)
-			m.firsts.settle(strings.ToLower(address), false)
+			m.failed(address)
 		} else if secure, ok := c.(*tls.Conn); !ok || secure.ConnectionState().NegotiatedProtocol != overTLS {
 			m.firsts.settle(strings.ToLower(address), true)
 		}
@@ -126,6 +124,12 @@ func (m *multiplexed) dialed(authority string) {
 	if p != nil {
 		p.dialed()
 	}
+}
+
+// failed takes note that no connection came of it.
+func (m *multiplexed) failed(authority string) {
+	m.dialed(authority)
+	m.firsts.settle(strings.ToLower(authority), false)
 }
 
 // note takes note of a new connection.

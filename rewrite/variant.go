@@ -220,10 +220,10 @@ func (c *catalogue) decide() bool {
 	return true
 }
 
-// ask lets the hook decide. What could not be understood stays.
+// ask lets the hook decide. One more than are looked at goes.
 func (c *catalogue) ask(streams []*stream) (dropped bool) {
 	for _, v := range streams {
-		v.dropped = v.excess || v.rating != nil && !c.Variant(v.rating)
+		v.dropped = v.excess || !c.Variant(v.rating)
 		dropped = dropped || v.dropped
 	}
 	return dropped

@@ -54,16 +54,20 @@ func (d *Data) Read(r *http.Request) {
 }
 
 func (d *Data) query(raw string, left int) {
+	var buf [MaxLength]byte
+	parse(d, unescape(buf[:0], parameter(raw), left))
+}
+
+// parameter is the value of CMCD in a query, with its escapes. The first one counts.
+func parameter(raw string) string {
 	for raw != "" {
 		var param string
 		param, raw, _ = strings.Cut(raw, "&")
-		if !hls.IsCMCD(param) || len(param) == len(hls.CMCD) {
-			continue
+		if hls.IsCMCD(param) && len(param) > len(hls.CMCD) {
+			return param[len(hls.CMCD)+1:]
 		}
-		var buf [MaxLength]byte
-		parse(d, unescape(buf[:0], param[len(hls.CMCD)+1:], left))
-		return // the first one counts
 	}
+	return ""
 }
 
 // unescape takes the escapes of a query off, up to a number of bytes. One that is none stays.

@@ -19,13 +19,8 @@ func Next(r *http.Request) (object, part string) {
 			next(line, &object, &part)
 		}
 	}
-	for raw := r.URL.RawQuery; strings.Contains(raw, hls.CMCD); {
-		var param string
-		param, raw, _ = strings.Cut(raw, "&")
-		if hls.IsCMCD(param) && len(param) > len(hls.CMCD) {
-			next(string(unescape(nil, param[len(hls.CMCD)+1:], left)), &object, &part)
-			break
-		}
+	if strings.Contains(r.URL.RawQuery, hls.CMCD) {
+		next(string(unescape(nil, parameter(r.URL.RawQuery), left)), &object, &part)
 	}
 	return object, part
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"iter"
 	"strconv"
+	"strings"
 )
 
 // Piece is what one line or tag of a media playlist names to be fetched as media.
@@ -29,23 +30,14 @@ const (
 )
 
 // HasVariables reports whether the name is not known before variables are put in.
-func (p *Piece) HasVariables() bool { return hasVariables(p.Ref) }
-
-func hasVariables[T string | []byte](ref T) bool {
-	for i := 1; i < len(ref); i++ {
-		if ref[i] == '$' && ref[i-1] == '{' {
-			return true
-		}
-	}
-	return false
-}
+func (p *Piece) HasVariables() bool { return strings.Contains(p.Ref, "{$") }
 
 // Refs lists what a media playlist names to be fetched as media, as it stands there: segments, parts, sections, and what it
 // hints at; for these hint is true. Names that hold variables are left out.
 func Refs(playlist []byte) iter.Seq2[string, bool] {
 	return func(yield func(ref string, hint bool) bool) {
 		for line := range lines(playlist) {
-			if ref, kind, _ := refOf(line); len(ref) > 0 && !hasVariables(ref) && !yield(string(ref), kind == OfHint) {
+			if ref, kind, _ := refOf(line); len(ref) > 0 && !bytes.Contains(ref, []byte("{$")) && !yield(string(ref), kind == OfHint) {
 				return
 			}
 		}
