@@ -100,7 +100,7 @@ func (w *writer) join(label string) {
 	}
 }
 
-// count finds or begins the session of a request, which w then belongs to, and tells who asks.
+// count finds or begins the session of a request, and lists w in it. It fills in who.
 func (a *Audience) count(w *writer, r *http.Request, kind hls.Kind, who *viewer, at int64) verdict {
 	var told cmcd.Data
 	told.Read(r)

@@ -31,7 +31,7 @@ const (
 	aheadHostShare = 16
 
 	tryAgainAfter = time.Minute            // a piece
-	pausedFor     = 10 * time.Second       // a playlist of which something could not be had
+	pausedFor     = 10 * time.Second       // a playlist, after a piece of it could not be had
 	headAwaited   = 500 * time.Millisecond // before the next one is asked for
 	leastWatched  = 10 * time.Second       // a playlist is watched for so long after something of it was asked for, or
 	mostWatched   = time.Minute            // for three target durations, up to this
@@ -46,8 +46,7 @@ type errand struct {
 	from, length int64
 }
 
-// lead is told what viewers ask for, and fetches what follows it if that is there already. Else it is called again when that
-// has come.
+// lead is told of each request. If the answer is there, lead fetches what follows it. If not, came does that later.
 func (t *Transport) lead(r *http.Request, key string, there bool) {
 	if r.Method == http.MethodHead || r.Header[tierField] != nil {
 		return
@@ -86,7 +85,8 @@ func (t *Transport) lead(r *http.Request, key string, there bool) {
 	t.start(r, todo)
 }
 
-// came is told of what was stored. What was fetched ahead leads on only if a viewer came for it meanwhile.
+// came is told of each answer that was stored, and fetches what follows it. If the answer was fetched ahead, a viewer must have
+// asked for it since.
 func (t *Transport) came(o *flight) {
 	if o.part != nil {
 		return

@@ -109,7 +109,7 @@ func TestAheadLeavesAlone(t *testing.T) {
 	})
 }
 
-// Who is refused by the origin, or gets what is his alone, is nobody to run ahead of.
+// A viewer that the origin refuses, or that gets an answer of its own, leads to nothing.
 func TestAheadOfWhatCannotBeShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newSite(map[string]string{"/list.m3u8": film(9)})

@@ -360,7 +360,7 @@ func ExampleTransport_ahead() {
 	// 3.ts hlsproxy; hit
 }
 
-// What is kept in slices, of which one cannot be had, is left alone for a while.
+// If one slice of a film cannot be had, no other is asked for in a while.
 func TestASliceThatCannotBeHadEndsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const segment, all = 20 << 20, 200 << 20
@@ -490,7 +490,8 @@ func TestWhatIsFetchedAheadGivesItsPlaceBack(t *testing.T) {
 	}
 }
 
-// Names of any length, and many that stand for nothing, cost no more than they are long: with the square of it, this takes minutes.
+// Long names, and many that stand for nothing, are compared in time that grows with their length. If it grew with the square,
+// this test would take minutes.
 func TestLongNamesOfAPlaylistCostLittle(t *testing.T) {
 	const n = 20_000
 	for name, c := range map[string]struct{ list, ref string }{

@@ -135,8 +135,8 @@ func (a *broadcast) tail(size int64) int64 {
 	return max(tail, size-a.ring)
 }
 
-// point is the newest point where a viewer can begin, and what comes first. It is not ok if there is none, or none that the ring
-// still has. The caller has Transport.mu.
+// point is the newest point where a viewer can begin, and what comes first. It is not ok if the ring has no such point. The
+// caller has Transport.mu.
 func (f *fill) point() (off int64, prefix []byte, ok bool) {
 	f.air.mu.Lock()
 	defer f.air.mu.Unlock()

@@ -294,8 +294,8 @@ func TestASlowSegmentIsNoBroadcast(t *testing.T) {
 	})
 }
 
-// What is joined at the live edge has no offsets that a range could name: whoever asks for one gets the stream as a 200, and
-// never a 206 that says of its bytes where they are not.
+// A viewer who joins a broadcast at the live edge cannot name offsets: a request for a range gets a 200, and never a 206 with
+// a wrong Content-Range.
 func TestNoRangeOfABroadcast(t *testing.T) {
 	for name, row := range map[string]struct {
 		asked string
@@ -336,8 +336,8 @@ func TestNoRangeOfABroadcast(t *testing.T) {
 	}
 }
 
-// flvTag is the n-th tag of an FLV stream, of 4,000 bytes, with the header of the stream before the first and a key frame in every
-// group-th.
+// flvTag is the n-th tag of an FLV stream, of 4,000 bytes. The header of the stream stands before the first, and every group-th
+// has a key frame.
 func flvTag(group int) func(n int) []byte {
 	return func(n int) []byte {
 		const size = 4000
@@ -353,8 +353,8 @@ func flvTag(group int) func(n int) []byte {
 	}
 }
 
-// Where the newest key frame has left the ring there is nothing to begin with: who comes then has a stream of its own, and the next
-// who comes after a key frame begins with that.
+// Once the newest key frame has left the ring, a new viewer gets a stream of its own. One that comes after the next key frame
+// begins with that.
 func TestAGroupOfPicturesLongerThanTheRing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const every, group = 20 * time.Millisecond, 500

@@ -25,8 +25,8 @@ const bilingual = `#EXTM3U
 video/index.m3u8
 `
 
-// edited is a chain whose playlists are cut and filtered, with a cache that runs ahead of its viewers. What plays through it of TS are
-// ten segments of ten minutes, of the live window its end, and of two renditions of the sound the second.
+// edited is a chain whose playlists are cut and filtered, with a cache that runs ahead of its viewers. It shows ten segments of
+// a TS film of ten minutes, the end of the live window, and the second of two renditions of the sound.
 func edited(t *testing.T, o *origin) func(playlist string) string {
 	t.Helper()
 	files := o.files

@@ -135,7 +135,8 @@ func (c cell) seen(r report) bool {
 	return r.over()
 }
 
-// over reports that nothing is left to play. Chromium's own HLS sometimes stands at the end and does not say so, without a proxy, too.
+// over reports that nothing is left to play. Chromium's own HLS sometimes stands at the end and does not say so. It does that
+// without a proxy, too.
 func (r report) over() bool { return r.Ended || r.Duration > 0 && r.CurrentTime >= r.Duration }
 
 var versionNumber = regexp.MustCompile(`\d+(\.\d+)+`)

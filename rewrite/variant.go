@@ -112,8 +112,8 @@ func (c *catalogue) listAlternatives() {
 // maxAlternatives limits how often renditions are listed, as each of many variants may refer to each of many.
 const maxAlternatives = 1 << 15
 
-// maxStreams limits how many variants and renditions the hooks are asked about; those behind them go. Each has to be understood, which takes
-// hundreds of times as long as to read it. maxAttributes limits the bytes of one.
+// maxStreams limits how many variants and renditions the hooks are asked about; those behind them go. To understand one takes
+// some twenty times as long as to read it. maxAttributes limits the bytes of one.
 const (
 	maxStreams    = 1024
 	maxAttributes = 64 << 10

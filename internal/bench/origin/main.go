@@ -1,7 +1,6 @@
 // Command origin measures what the upstream side adds: the latency of the whole chain on a miss and on a hit next to a
-// request that goes to the origin itself, how long a failover takes, and what the guard costs a dial
-// and the header of an answer. Only the ratios mean
-// anything. It takes about half a minute.
+// request that goes to the origin itself, how long a failover takes, and what the guard costs a dial and the header of an
+// answer. Only the ratios mean anything. It takes about half a minute.
 //
 //	go run ./origin [-n 3000]
 package main
