@@ -1,5 +1,5 @@
-// Command endless lets a thousand viewers watch one MPEG-TS of 4 Mbit/s that has no end, through this library's whole chain, and
-// from a handler on net/http that only passes on what comes. Beside them as many viewers fetch cached segments of the same rate
+// Command endless lets a thousand viewers watch one MPEG-TS of 4 Mbit/s that has no end, through this library's whole chain,
+// and from a handler on net/http that only passes on what comes. Beside them as many viewers fetch cached segments of the same rate
 // through the same chain. It prints the CPU that each server took, its memory for each viewer beyond what one viewer needs, and
 // how many connections the origin saw. Each server is alone on CPU 0; viewers and origin share CPU 1.
 //

@@ -102,8 +102,8 @@ func serveBare() {
 	log.Fatal(http.Serve(l, &broadcast{upstream: upstream}))
 }
 
-// broadcast passes on what comes, to all who are there, with one connection that never ends. It has no ring, looks for no point at which
-// to begin, and has no limits: what it takes is the least there is.
+// broadcast passes on what comes to all viewers, with one connection that never ends. It has no ring, looks for no point at
+// which to begin, and has no limits: nothing can take less.
 type broadcast struct {
 	upstream string
 	once     sync.Once

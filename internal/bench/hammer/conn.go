@@ -68,8 +68,8 @@ func (c *Conn) Get(path string, buf []byte) (body []byte, length int64, err erro
 	return nil, 0, errors.New("header too long")
 }
 
-// Listen asks for path and takes what comes, until a moment, at which the answer must not have ended. The kernel discards it. taken is told
-// of each piece.
+// Listen asks for path and takes what comes until a moment. The answer must not end before. The kernel discards it, and taken
+// counts its bytes.
 func (c *Conn) Listen(path string, until time.Time, taken *atomic.Int64) error {
 	c.conn.SetDeadline(time.Now().Add(10 * time.Second))
 	if _, err := c.conn.Write([]byte("GET " + path + " HTTP/1.1\r\nHost: bench\r\n\r\n")); err != nil {
