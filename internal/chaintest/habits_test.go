@@ -71,6 +71,10 @@ func habitFiles() fstest.MapFS {
 	return files
 }
 
+// players have connections of their own: any httptest.Server that closes ends the idle ones of http.DefaultTransport, and a test
+// beside it may be about to use one.
+var players = &http.Client{Transport: &http.Transport{}, Timeout: time.Minute}
+
 // asked is an answer as players take it: they decode what is in gzip.
 func asked(t *testing.T, method, u, field string) (*http.Response, []byte) {
 	t.Helper()
@@ -80,7 +84,7 @@ func asked(t *testing.T, method, u, field string) (*http.Response, []byte) {
 	if field != "" {
 		r.Header.Set("Range", field)
 	}
-	resp, err := (&http.Client{Timeout: time.Minute}).Do(r)
+	resp, err := players.Do(r)
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	var body io.Reader = resp.Body
