@@ -16,12 +16,12 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/maker"
 )
 
-// ahead fetches what viewers are about to ask for: what they asked for is there, and a playlist says what follows it. Nothing
-// else decides what is fetched, and it is fetched as the viewer's next request would be.
+// ahead fetches what viewers are about to ask for: the pieces that follow, in the playlist, those they asked for. It sends the
+// requests that these viewers would send next, and no others.
 type ahead struct {
 	mu sync.Mutex
 	outlines
-	hosts   map[string]int // by scheme and host: what is being fetched now
+	hosts   map[string]int // by scheme and host: how many are being fetched now
 	running int
 }
 
@@ -30,14 +30,14 @@ const (
 	aheadShare     = 4
 	aheadHostShare = 16
 
-	tryAgainAfter = time.Minute            // a piece
-	pausedFor     = 10 * time.Second       // a playlist, after a piece of it could not be had
-	headAwaited   = 500 * time.Millisecond // before the next one is asked for
-	leastWatched  = 10 * time.Second       // a playlist is watched for so long after something of it was asked for, or
-	mostWatched   = time.Minute            // for three target durations, up to this
+	tryAgainAfter = time.Minute            // how long until a piece is tried once more
+	pausedFor     = 10 * time.Second       // how long a playlist rests after one of its pieces could not be fetched
+	headAwaited   = 500 * time.Millisecond // how long the next piece waits for the header of this one
+	leastWatched  = 10 * time.Second       // a playlist counts as watched for three target durations after a request
+	mostWatched   = time.Minute            // for one of its pieces, but within these bounds
 )
 
-// errand is a piece to be fetched, as the playlist had it.
+// errand is a piece to fetch, with what the playlist said of it.
 type errand struct {
 	p            *piece
 	key          uint64
@@ -46,7 +46,7 @@ type errand struct {
 	from, length int64
 }
 
-// lead is told of each request. If the answer is there, lead fetches what follows it. If not, came does that later.
+// lead sees each request. If the answer is there, lead fetches what follows it. If not, came does that later.
 func (t *Transport) lead(r *http.Request, key string, there bool) {
 	if r.Method == http.MethodHead || r.Header[tierField] != nil {
 		return
@@ -85,8 +85,8 @@ func (t *Transport) lead(r *http.Request, key string, there bool) {
 	t.start(r, todo)
 }
 
-// came is told of each answer that was stored, and fetches what follows it. If the answer was fetched ahead, a viewer must have
-// asked for it since.
+// came sees each answer that was stored, and fetches what follows it. It does so for an answer that was fetched ahead only if a
+// viewer has asked for that since.
 func (t *Transport) came(o *flight) {
 	if o.part != nil {
 		return
@@ -104,7 +104,7 @@ func (t *Transport) came(o *flight) {
 	t.start(o.req, todo)
 }
 
-// outline takes in a version of a playlist, and fetches what is new behind what viewers have asked for of late.
+// outline takes in a new version of a playlist. If viewers watch it, it fetches what is new behind the piece they have reached.
 func (t *Transport) outline(o *flight, e *Entry, from playlist, list hls.Info) {
 	l := t.outlineOf(o.req, from, list)
 	if l == nil {
@@ -128,7 +128,7 @@ func (a *ahead) known(names [2]uint64) bool {
 	return a.first(names[:]) != nil
 }
 
-// jumps are the names, if they are any, of what a player says that it will ask for next.
+// jumps are the names that a player says it will ask for next, if it says so.
 func (t *Transport) jumps(r *http.Request, object, part string) (names []uint64) {
 	from := int64(-1)
 	if s, ok := httprange.ParseOne("bytes=" + part); ok && part != "" {
@@ -139,7 +139,7 @@ func (t *Transport) jumps(r *http.Request, object, part string) (names []uint64)
 		return nil
 	}
 	plain := *u
-	plain.RawQuery = "" // a token of the public URL may stand there
+	plain.RawQuery = "" // it may hold a token of the public URL
 	for _, u := range [...]*url.URL{u, &plain} {
 		u.Fragment = ""
 		key, err := t.key(listed(r, u))
@@ -154,7 +154,7 @@ func (t *Transport) jumps(r *http.Request, object, part string) (names []uint64)
 	return names
 }
 
-// reach notes how far viewers are.
+// reach notes how far viewers have come.
 func (l *outline) reach(p *piece, now time.Time) {
 	if p.kind == hls.OfSection {
 		return
@@ -164,7 +164,7 @@ func (l *outline) reach(p *piece, now time.Time) {
 	}
 }
 
-// following is what is to be fetched of what follows p, up to n pieces and what they need. The caller holds ahead.mu.
+// following lists up to n pieces that follow p and are to be fetched, with what they need. The caller holds ahead.mu.
 func (a *ahead) following(p *piece, n int, now time.Time) (todo []errand) {
 	add := func(p *piece) {
 		if p.gap || p.kind == hls.OfHint || now.Sub(p.tried) < tryAgainAfter {
@@ -191,7 +191,7 @@ func (a *ahead) following(p *piece, n int, now time.Time) (todo []errand) {
 	return todo
 }
 
-// start fetches pieces with the fields of r, which viewers have sent.
+// start fetches pieces with the header fields of r, a viewer's request.
 func (t *Transport) start(r *http.Request, todo []errand) {
 	if len(todo) == 0 {
 		return
@@ -199,13 +199,12 @@ func (t *Transport) start(r *http.Request, todo []errand) {
 	q := r.WithContext(context.WithoutCancel(r.Context()))
 	q.Method, q.Header = http.MethodGet, fillHeader(r)
 	for _, name := range hls.CMCDHeaders {
-		delete(q.Header, name) // which is of another request
+		delete(q.Header, name) // it belongs to the other request
 	}
 	go t.walk(q, todo)
 }
 
-// walk fetches pieces one after the other, as a viewer needs them, but does not wait for an origin that thinks about one for
-// long.
+// walk fetches pieces one after the other. It does not wait long for an origin that is slow to begin an answer.
 func (t *Transport) walk(r *http.Request, todo []errand) {
 	host := todo[0].host
 	for i, e := range todo {
@@ -238,7 +237,7 @@ func (t *Transport) walk(r *http.Request, todo []errand) {
 	}
 }
 
-// enter takes one of the places for what is fetched ahead.
+// enter takes one of the places for fetches ahead.
 func (a *ahead) enter(host string, most int) bool {
 	most = min(most, defaultMaxFills)
 	a.mu.Lock()
@@ -263,7 +262,7 @@ func (a *ahead) exit(host string) {
 	}
 }
 
-// retract says that pieces were not tried.
+// retract marks pieces as not tried.
 func (a *ahead) retract(todo []errand) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -284,8 +283,8 @@ func (a *ahead) isPaused(p *piece) bool {
 	return time.Since(p.of.paused) < pausedFor
 }
 
-// fetchAhead fetches one piece, as viewers with the fields of r will ask for it. It is false if it could not be had. What
-// others fetch already, and what they would not ask for in this way, is left to them.
+// fetchAhead fetches one piece, with the header fields of r. It returns false if it could not fetch the piece. It leaves a
+// piece to the viewers if somebody fetches it already, or if they would ask for it differently.
 func (t *Transport) fetchAhead(r *http.Request, e errand, headed *atomic.Bool) bool {
 	u, err := e.base.Parse(e.ref)
 	if err != nil {
@@ -334,7 +333,7 @@ func (t *Transport) fetchAhead(r *http.Request, e errand, headed *atomic.Bool) b
 	return true
 }
 
-// earlySlices fetches the slices of a range, and reports whether there was anything to do, and false if one could not be had.
+// earlySlices fetches the slices of a range. asked: there was something to fetch. had is false if one could not be fetched.
 func (t *Transport) earlySlices(r *http.Request, whole lookupResult, e errand, headed *atomic.Bool) (asked, had bool) {
 	end := min(e.from+e.length, whole.entry.Sliced)
 	for off := e.from - e.from%sliceSize; off < end; off += sliceSize {
@@ -354,8 +353,8 @@ func (t *Transport) earlySlices(r *http.Request, whole lookupResult, e errand, h
 	return asked, true
 }
 
-// early asks the origin before a viewer does, and reads what comes to its end; false if somebody does already, or there is no
-// place.
+// early asks the origin before a viewer does, and reads the answer to its end. It returns false if somebody asks already, or if
+// there is no free place.
 func (t *Transport) early(r *http.Request, have lookupResult, headed *atomic.Bool) bool {
 	t.mu.Lock()
 	if t.flights[have.key] != nil || t.fills[have.key] != nil || len(t.flights)+t.filling >= t.maxFills() {
@@ -378,7 +377,7 @@ func (t *Transport) early(r *http.Request, have lookupResult, headed *atomic.Boo
 	return true
 }
 
-// leaveToViewers counts what goes on, as it is too long to be kept, among what viewers have begun.
+// leaveToViewers hands over a fill that goes on because it is too long to be kept: it now counts among those of the viewers.
 func (o *flight) leaveToViewers() {
 	o.t.mu.Lock()
 	defer o.t.mu.Unlock()

@@ -17,9 +17,9 @@ const (
 	ringTime    = 10 * time.Second
 )
 
-// broadcast is what a fill knows of a body that may have no end. One without a length that goes on for airAfter, comes as it is
-// made, and is media but no segment of a playlist goes on air: it is not kept, a viewer who comes later begins at the newest
-// point where a decoder can, and what has left the ring is gone for viewers who are too slow.
+// broadcast is what a fill knows of a body that may have no end. A body goes on air if it has no length, goes on for airAfter,
+// arrives as it is made, and is media but not a segment of a playlist. It is not kept. A viewer who comes later begins at the
+// newest point where a decoder can begin. A viewer who is too slow loses what has left the ring.
 type broadcast struct {
 	began  time.Time
 	ring   int64 // bytes
@@ -34,7 +34,7 @@ type broadcast struct {
 	left time.Time // when the last viewer left
 }
 
-// moment tells how many bytes had come by then.
+// moment says how many bytes had come at a point in time.
 type moment struct {
 	at   time.Time
 	size int64
@@ -64,7 +64,7 @@ func (f *fill) hear(p []byte) {
 	_, known := a.scan.Point()
 	a.mu.Unlock()
 	if time.Since(a.began) < airAfter || f.detached || a.on {
-		return // only this goroutine changes those
+		return // only this goroutine changes these fields
 	}
 	f.t.mu.Lock()
 	defer f.t.mu.Unlock()
@@ -73,10 +73,10 @@ func (f *fill) hear(p []byte) {
 		return
 	}
 	a.on = true
-	f.body.Nudge() // for those who wait for its end
+	f.body.Nudge() // wakes those who wait for the end
 }
 
-// isStream tells whether what nobody can join in the middle may be media all the same: all but text.
+// isStream reports whether a body that nobody can join in the middle may still be media: anything but text.
 func (f *fill) isStream() bool {
 	if kind := rules.MediaType(f.entry.Header); strings.HasPrefix(kind, "video/") || strings.HasPrefix(kind, "audio/") {
 		return true
@@ -86,8 +86,8 @@ func (f *fill) isStream() bool {
 	return kind == hls.Unknown || kind == hls.Video || kind == hls.Audio
 }
 
-// inTime tells whether the bytes come as they are made: nearly all of the time they are waited for. What comes faster than its
-// viewers take it is a file. It is for the pump.
+// inTime reports whether the bytes come as they are made: the fill waits for them nearly all of the time. A body that comes
+// faster than its viewers read it is a file. Only the pump calls it.
 func (f *fill) inTime() bool {
 	if f.air == nil {
 		return false
@@ -96,7 +96,7 @@ func (f *fill) inTime() bool {
 	return took >= time.Second && f.waited*5 >= took*4
 }
 
-// onAir is for those who have Transport.mu, and for the pump.
+// onAir is for the pump and for callers that hold Transport.mu.
 func (f *fill) onAir() bool { return f.air != nil && f.air.on }
 
 // isOnAir is onAir for all others.
@@ -106,15 +106,15 @@ func (f *fill) isOnAir() bool {
 	return f.onAir()
 }
 
-// turnRing drops what has left the ring, and tells whether even the fastest viewer is far behind: then there is no hurry.
+// turnRing drops what has left the ring. It reports whether even the fastest viewer is far behind: then the origin can wait.
 func (f *fill) turnRing(size int64) bool {
 	begun, _, fastest := f.body.Readers()
 	f.body.Drop(f.air.tail(size))
 	return begun > 0 && size-fastest > min(readAhead, f.air.ring/2)
 }
 
-// tail is where the ring begins: ringTime ago, or at the point where a viewer would begin now if that is longer ago, but at
-// most ring bytes back.
+// tail is where the ring begins: ringTime ago, or at the point where a viewer would begin now if that is further back, but
+// never more than ring bytes back.
 func (a *broadcast) tail(size int64) int64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -135,8 +135,8 @@ func (a *broadcast) tail(size int64) int64 {
 	return max(tail, size-a.ring)
 }
 
-// point is the newest point where a viewer can begin, and what comes first. It is not ok if the ring has no such point. The
-// caller has Transport.mu.
+// point is the newest point where a viewer can begin, and the bytes to send first. ok is false if the ring has no such point.
+// The caller holds Transport.mu.
 func (f *fill) point() (off int64, prefix []byte, ok bool) {
 	f.air.mu.Lock()
 	defer f.air.mu.Unlock()
@@ -146,7 +146,7 @@ func (f *fill) point() (off int64, prefix []byte, ok bool) {
 	return off, f.air.scan.Prefix(), true
 }
 
-// joinable tells whether a viewer who comes now can begin. The caller has Transport.mu.
+// joinable reports whether a viewer who comes now can begin. The caller holds Transport.mu.
 func (f *fill) joinable() bool {
 	if !f.onAir() {
 		return true
@@ -170,7 +170,7 @@ func (f *fill) tuneIn(v *viewer) bool {
 	return ok
 }
 
-// lingers tells whether a broadcast without viewers goes on for a while. The caller has Transport.mu.
+// lingers reports whether a broadcast goes on for a while without viewers. The caller holds Transport.mu.
 func (f *fill) lingers() bool {
 	if !f.onAir() || f.air.linger == 0 {
 		return false

@@ -12,7 +12,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/maker"
 )
 
-// sane refuses answers that are none to a plain GET, before anyone sees them.
+// sane refuses answers that cannot belong to a plain GET, before anyone sees them.
 func sane(resp *http.Response) error {
 	switch {
 	case !httprange.MakeWhole(resp), resp.StatusCode == http.StatusNotModified,
@@ -23,8 +23,8 @@ func sane(resp *http.Response) error {
 	return nil
 }
 
-// isPrivate tells whether an answer is for the one who asked alone: because it says so, or because it may be a key, and
-// then who asks for it must be known to the origin (draft-pantos-hls-rfc8216bis-22 section 12).
+// isPrivate reports whether an answer is for its asker alone: because it says so, or because it may be a key. The origin of a
+// key must know each client that asks for it (draft-pantos-hls-rfc8216bis-22 section 12).
 func (o *flight) isPrivate(resp *http.Response, c rules.Control) bool {
 	if c.NoStore || c.Private || resp.Header["Set-Cookie"] != nil && !(resp.StatusCode < 300 && o.forAll(resp.Header)) {
 		return true
@@ -32,25 +32,25 @@ func (o *flight) isPrivate(resp *http.Response, c rules.Control) bool {
 	return resp.StatusCode == http.StatusOK && keyLike(o.req.URL.Path, resp.Header, resp.ContentLength)
 }
 
-// forAll tells whether an answer with the header h is for all, though it sets a cookie: a segment or a playlist, asked for
-// without a word about the viewer. See Transport.PerViewer.
+// forAll reports whether an answer with the header h is for everybody although it sets a cookie: a segment or a playlist whose
+// request said nothing about the viewer. See Transport.PerViewer.
 func (o *flight) forAll(h http.Header) bool {
 	return o.anonymous && !maker.WantsCookies(o.req) && (o.isMedia(h) || hls.IsPlaylist(h.Get("Content-Type"), o.req.URL.Path))
 }
 
-// isMedia goes by what the answer is called, and by what playlists of its host name: one of another host may be anybody's, and
-// must not make an answer be for all that would be for the one who asked alone.
+// isMedia goes by the name and type of an answer, and by what playlists of its own host name. A playlist of another host may be
+// anybody's: it must not turn a private answer into a shared one.
 func (o *flight) isMedia(h http.Header) bool {
 	return hls.ByType(h.Get("Content-Type")).IsMedia() || hls.ByName(o.req.URL.Path).IsMedia() || o.t.channels.isOwn(o.primary)
 }
 
 // varyOf returns the fields of r that an answer with the header h varies by. Credentials of a link's maker are not among them:
-// the key tells them apart already, and by no more than a digest, while the fields are stored as they are.
+// the key holds a digest of them already, while these fields are stored in full.
 func varyOf(h http.Header, r *http.Request) (fields http.Header, ok bool) {
 	return rules.VaryOf(h, r.Header, append(viewerFields[:len(viewerFields):len(viewerFields)], maker.Credentials(r)...))
 }
 
-// varyOf returns the request fields that an answer with the header h varies by, as they were sent. It is not ok for one that
+// varyOf returns the request fields that an answer with the header h varies by, as they were sent. ok is false if the answer
 // varies by more than fields.
 func (o *flight) varyOf(h http.Header) (fields http.Header, ok bool) {
 	fields, ok = varyOf(h, o.req)
@@ -65,8 +65,8 @@ func (o *flight) varyOf(h http.Header) (fields http.Header, ok bool) {
 // longestKey is the length of an AES-256 key; an AES-128 key has half of it.
 const longestKey = 32
 
-// keyLike recognises decryption keys: AES-128 and AES-256 keys are exactly that long, and nothing else that a player
-// fetches is, unless its name or type says so. Scripts that give out keys often leave the type of a page on them.
+// keyLike recognises decryption keys: AES-128 and AES-256 keys have exactly these lengths. Nothing else that a player fetches
+// has, unless its name or type says what it is. Scripts that deliver keys often label them as a web page.
 func keyLike(urlPath string, h http.Header, length int64) bool {
 	name, label := hls.ByName(urlPath), hls.ByType(h.Get("Content-Type"))
 	switch {
@@ -78,12 +78,12 @@ func keyLike(urlPath string, h http.Header, length int64) bool {
 	return !name.IsMedia() && name != hls.Playlist && !label.IsMedia() && label != hls.Playlist
 }
 
-// streamed recognises what is made while it is sent, and is out of date when it has come.
+// streamed recognises bodies that are made while they are sent, and so are out of date when they are whole.
 func streamed(resp *http.Response) bool {
 	return resp.ContentLength < 0 && rules.MediaType(resp.Header) == "video/x-flv"
 }
 
-// endless recognises streams that go on as long as their viewer likes, and that nobody can join.
+// endless recognises streams that go on as long as their viewer stays, and that nobody else can join.
 func endless(resp *http.Response) bool {
 	if resp.ContentLength >= 0 {
 		return false
@@ -92,8 +92,8 @@ func endless(resp *http.Response) bool {
 	return t == "multipart/x-mixed-replace" || t == "text/event-stream" || resp.Header["Icy-Metaint"] != nil
 }
 
-// leadsToMedia recognises the redirect of a segment, by which object stores give each request a URL that is signed anew. Asked
-// for without a word about the viewer, it is for all.
+// leadsToMedia recognises the redirect of a segment. Object stores use it to give each request a freshly signed URL. It is for
+// everybody if the request said nothing about the viewer.
 func (o *flight) leadsToMedia(resp *http.Response) bool {
 	switch resp.StatusCode {
 	case http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect:
@@ -102,7 +102,7 @@ func (o *flight) leadsToMedia(resp *http.Response) bool {
 	return false
 }
 
-// newEntry is what the header of an answer says of it.
+// newEntry makes an Entry of the header of an answer.
 func newEntry(o *flight, resp *http.Response, vary http.Header) *Entry {
 	if resp.Header["Date"] == nil {
 		resp.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat)) // RFC 9110 section 6.6.1
@@ -111,7 +111,7 @@ func newEntry(o *flight, resp *http.Response, vary http.Header) *Entry {
 		URL: o.req.URL.String(), Status: resp.StatusCode, Header: rules.Storable(resp.Header), Vary: vary,
 	}
 	e.arrived(resp.Header, o.asked)
-	delete(e.Header, "Set-Cookie") // what is shared sets none
+	delete(e.Header, "Set-Cookie") // a shared answer sets no cookie
 	if resp.ContentLength >= 0 {
 		e.Header["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
 	} else {
@@ -120,8 +120,8 @@ func newEntry(o *flight, resp *http.Response, vary http.Header) *Entry {
 	return e
 }
 
-// keepable tells whether an answer of this status is ever stored: what is there, what is missing, and what else the
-// origin gives a time for (RFC 9111 section 3), but never its own failings. Others are shared while they come and no longer.
+// keepable reports whether an answer with this status may be stored: success, "not found", and any other that has a lifetime
+// from the origin (RFC 9111 section 3), but never a server error. All others are shared only while they arrive.
 func keepable(resp *http.Response, c rules.Control) bool {
 	switch status := resp.StatusCode; {
 	case status == http.StatusOK, status == http.StatusNotFound, status == http.StatusGone:

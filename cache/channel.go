@@ -14,14 +14,14 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-// channels remembers of live playlists what their next version is judged by: an encoder that begins again uses the names of
-// before for other segments. Its bound is about 4 MiB, whatever playlists say.
+// channels remembers live playlists, so that it can judge their next versions: an encoder that starts again uses the old names
+// for other segments. It takes about 4 MiB at most, whatever playlists say.
 type channels struct {
 	mu         sync.Mutex
 	seed       maphash.Seed
 	young, old map[uint64]*channel // two generations, so that no sweep is needed
 	named      keySet              // keys that playlists name
-	own        keySet              // those of them that playlists of the same host name
+	own        keySet              // those that a playlist on the same host names
 	hinted     keySet              // keys that playlists hint at
 }
 
@@ -45,11 +45,11 @@ type channel struct {
 // version is what a new version of a live playlist says.
 type version struct {
 	info    hls.Info
-	partial bool     // a delta update names a part of it only
-	keys    []string // of what it names
+	partial bool     // a delta update, which names only a part of the segments
+	keys    []string // the keys of what it names
 }
 
-// of is the channel of a playlist, nil if it is not known.
+// of returns the channel of a playlist, nil if it is not known.
 func (c *channels) of(list string) *channel {
 	if c.young == nil {
 		c.young, c.seed = map[uint64]*channel{}, maphash.MakeSeed()
@@ -71,15 +71,15 @@ func (c *channels) put(hash uint64, ch *channel) {
 	c.young[hash] = ch
 }
 
-// wasLive tells whether a playlist was seen before that went on.
+// wasLive reports whether an earlier version of a playlist was live.
 func (c *channels) wasLive(list string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.of(list) != nil
 }
 
-// next takes in a version of a playlist. What is stored under the keys that it returns, and is older than the time beside them,
-// is of another programme, or may be.
+// next takes in a new version of a playlist. It returns keys with times: what is stored under such a key, and is older than its
+// time, belongs to another programme, or may do so.
 func (c *channels) next(list string, v version) map[string]time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -111,7 +111,8 @@ func (c *channels) next(list string, v version) map[string]time.Time {
 	return out
 }
 
-// rename renews what a channel names, and adds to out what has come back, or is new since the channel began again.
+// rename replaces the names of a channel. It adds to out the names that have come back, and those that are new since it began
+// again.
 func (c *channels) rename(ch *channel, keys []string, out map[string]time.Time, now time.Time) {
 	keys = keys[max(len(keys)-mostNames, 0):]
 	before, left := hashSet(ch.names), hashSet(ch.left)
@@ -153,7 +154,7 @@ func (c *channels) isNamed(key string) bool {
 	return c.named.has(key, time.Now(), namedFor)
 }
 
-// isOwn tells whether a playlist of the same host names a key. Anybody can write a playlist that names what others serve.
+// isOwn reports whether a playlist on the same host names a key. Anybody can write a playlist that names files of others.
 func (c *channels) isOwn(key string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -182,9 +183,9 @@ func (c *channels) note(n names) {
 	}
 }
 
-// judge sets how long an answer is fresh, and whether it is a live playlist, which it returns.
+// judge decides how long an answer is fresh and whether it is a live playlist. It returns that playlist.
 func (t *Transport) judge(o *flight, e *Entry) (list hls.Info, err error) {
-	e.TTL, e.Live = rules.Longest, false // a slice is right as long as the header that names it
+	e.TTL, e.Live = rules.Longest, false // a slice is valid as long as its whole is
 	if o.part != nil {
 		return list, nil
 	}
@@ -194,7 +195,7 @@ func (t *Transport) judge(o *flight, e *Entry) (list hls.Info, err error) {
 	switch e.Status {
 	case http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect:
 		if t.TTL == nil && e.TTL < 0 && o.anonymous && o.isMedia(e.Header) && !rules.ParseControl(e.Header).NoStore {
-			e.TTL = ttlMedia // while what it leads to is there; see isFresh
+			e.TTL = ttlMedia // while its target is there; see isFresh
 		}
 	case http.StatusNotFound, http.StatusGone:
 		if t.TTL == nil && e.TTL > ttlNamed && t.channels.isNamed(o.primary) {
@@ -202,7 +203,7 @@ func (t *Transport) judge(o *flight, e *Entry) (list hls.Info, err error) {
 		}
 	case http.StatusOK:
 		if keyLike(o.req.URL.Path, e.Header, e.length()) {
-			e.TTL = never // whatever the TTL of the caller's says
+			e.TTL = never // whatever the caller's TTL says
 			break
 		}
 		var ok bool
@@ -221,8 +222,8 @@ func (t *Transport) judge(o *flight, e *Entry) (list hls.Info, err error) {
 	return list, nil
 }
 
-// notice takes in a new version of a playlist: what a live one shows to be of an earlier programme is asked about before it is
-// served again. It is called before any viewer can have seen the end of the playlist.
+// notice takes in a new version of a playlist. If a live one shows that stored answers belong to an earlier programme, the
+// origin is asked before they are served again. It is called before any viewer can see the end of the playlist.
 func (t *Transport) notice(o *flight, e *Entry, list hls.Info) {
 	if list.Segments+list.Parts == 0 || list.Multivariant {
 		return
@@ -244,10 +245,10 @@ func (t *Transport) notice(o *flight, e *Entry, list hls.Info) {
 	}
 }
 
-// names are the keys of what a playlist names: of all, of what is on its own host, and of what it hints at.
+// names are the keys of what a playlist names: all, those on its own host, and those it hints at.
 type names struct{ all, own, hints []string }
 
-// playlist is the text of one, as much of it as is looked at, and the URL that its names are relative to.
+// playlist is its text, as far as it is read, and the URL that its names are relative to.
 type playlist struct {
 	text []byte
 	url  string
@@ -264,7 +265,7 @@ func playlistOf(e *Entry) (p playlist, ok bool) {
 	return playlist{text, e.URL, base}, true
 }
 
-// namesOf lists what a playlist names, the answer to r, the last ones of a long one.
+// namesOf lists what a playlist, the answer to r, names. Of a long playlist it lists the last names.
 func (t *Transport) namesOf(r *http.Request, p playlist) (n names) {
 	own := originOf(p.base)
 	var refs []string
@@ -306,8 +307,7 @@ func originOf(u *url.URL) string {
 	return scheme + "://" + hostOf(scheme, u.Host)
 }
 
-// withHook puts behind what a playlist names what Refs makes of it: names with variables, and with parameters that they
-// inherit.
+// withHook appends what Refs finds in the playlist: names with variables, and names that inherit parameters.
 func (t *Transport) withHook(refs []string, playlist []byte, base string) []string {
 	if t.Refs == nil {
 		return refs
@@ -327,8 +327,8 @@ func (t *Transport) withHook(refs []string, playlist []byte, base string) []stri
 	return append(refs, all[max(len(all)-mostListed, 0):]...)
 }
 
-// outdate makes what is stored under keys be asked about before it is served again, if it is older than the time beside its
-// key, and bars what is being fetched.
+// outdate makes the cache ask the origin before it serves what is stored under keys and is older than its time there. Fills of
+// these keys are barred.
 func (t *Transport) outdate(keys map[string]time.Time) {
 	of := func(key string) (time.Time, bool) {
 		primary, _, _ := strings.Cut(key, ofPart)
@@ -365,7 +365,7 @@ func (t *Transport) outdate(keys map[string]time.Time) {
 	}
 }
 
-// outdateOne reports whether there are variants: the Store cannot list their keys.
+// outdateOne does this for one key. It reports whether there are variants: the Store cannot list their keys.
 func (t *Transport) outdateOne(key string, at time.Time) (varies bool) {
 	f, err := t.get(new(http.Request), key)
 	e := f.entry
@@ -386,10 +386,10 @@ func (t *Transport) outdateOne(key string, at time.Time) (varies bool) {
 	return false
 }
 
-// unproved is the TTL of what is not served before the origin has confirmed it, whatever allows to serve it stale.
+// unproved is the TTL of an answer that is not served before the origin has confirmed it, whatever allows stale answers.
 const unproved = -1
 
-// listOf is the key of a playlist without the delivery directives, which ask for other states of the same list.
+// listOf is the key of a playlist without the delivery directives, which ask for another state of the same list.
 func listOf(key string) string {
 	asked, parts := key, ""
 	if at := strings.IndexAny(key, ofMaker+ofPart); at >= 0 {

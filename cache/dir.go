@@ -14,11 +14,11 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/evict"
 )
 
-// Dir is a Store in files, bounded by bytes, that survives a restart. Each Entry is one file, which appears under its name when
-// it is whole: a process that is killed leaves no half entries. What it drops, and what it refuses (a file that was changed
-// behind its back), it asks the origin for again. An Entry that is dropped stays whole for those who read it. Its methods may
-// be called concurrently. A directory belongs to one Dir at a time, until [Dir.Close] or the end of the process. A process that
-// is to overlap with its successor hands over its listener, or has a directory of its own.
+// Dir is a Store in files, bounded by bytes, that survives a restart. Each Entry is one file. The file gets its name when it is
+// complete, so a process that is killed leaves no half entries. Entries that are dropped, or refused because their file was
+// changed behind its back, are fetched from the origin again. Readers of an Entry that is dropped can read it to its end. The
+// methods may be called concurrently. A directory belongs to one Dir at a time, until [Dir.Close] or the end of the process. A
+// process that overlaps with its successor hands over its listener, or gives the successor another directory.
 //
 // Bodies are read from their files, by sendfile where the response and the system allow it.
 type Dir struct {
@@ -34,18 +34,18 @@ type Dir struct {
 	evicted uint64
 }
 
-// Files of a Dir end in fileSuffix; those being written in tempSuffix. All others in its directory are not its own, and
-// are neither read nor counted nor removed; nor is a file of another's that ends so, unless its name is made as ours are.
+// Files of a Dir end in fileSuffix, and in tempSuffix while they are written. It neither reads nor counts nor removes any other
+// file in its directory, nor a file with such an ending whose name is not built as its own are.
 const (
 	fileSuffix = ".hlsproxy"
 	tempSuffix = ".hlsproxy-tmp"
 )
 
-// ErrDirInUse is what NewDir fails with where another Dir uses the directory, of this process or of another. The system forgets
-// a process when it ends, however it ends.
+// ErrDirInUse is what NewDir fails with if another Dir, in this process or in another, uses the directory. The lock ends with
+// its process, however that ends.
 var ErrDirInUse = errors.New("another cache uses the directory")
 
-// lockName is a file of no bytes that a Dir has locked while it uses the directory.
+// lockName is an empty file that a Dir keeps locked while it uses the directory.
 const lockName = "hlsproxy.lock"
 
 // NewDir returns a Dir that takes at most maxBytes, in whole blocks of 4 KiB a file, headers included, and has what is left of

@@ -23,7 +23,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 )
 
-// A file of a Dir is its magic, the length and the checksum of a head in JSON, the head, and the body.
+// A file of a Dir holds its magic, the length and the checksum of a head in JSON, the head, and the body.
 
 const (
 	magic    = "hlsproxy cache 1\n"
@@ -52,7 +52,7 @@ type fileHead struct {
 	Sum    uint32
 }
 
-// encodeHead returns all that stands before the body.
+// encodeHead returns everything that comes before the body.
 func encodeHead(key string, e *Entry) ([]byte, error) {
 	sum := crc32.New(castagnoli)
 	if e.Body != nil {
@@ -71,8 +71,8 @@ func encodeHead(key string, e *Entry) ([]byte, error) {
 	return append(head, text...), nil
 }
 
-// writeFile writes an Entry to a new file, which has its name when all is there. The name holds the key's hash, so that
-// one sees what belongs together, and a number, so that what replaces an Entry is never taken for it.
+// writeFile writes an Entry to a new file, which gets its name when it is complete. The name holds the hash of the key, to show
+// which files belong together, and a number, so that a file is never taken for the one it replaces.
 func writeFile(dir, key string, head []byte, e *Entry) (_ *fileBody, err error) {
 	temp, err := os.CreateTemp(dir, "*"+tempSuffix)
 	if err != nil {
@@ -107,7 +107,7 @@ func writeFile(dir, key string, head []byte, e *Entry) (_ *fileBody, err error) 
 	return b, nil
 }
 
-// namedByUs tells a file that lost its bytes with the power from one that never was of this package.
+// namedByUs tells whether the name of a file is one of ours. It may have lost its bytes when the machine lost power.
 func namedByUs(name string) bool {
 	hash, number, found := strings.Cut(strings.TrimSuffix(name, fileSuffix), "-")
 	raw, err := hex.DecodeString(hash)
@@ -148,8 +148,8 @@ func readFile(path string) (key string, e *Entry, err error) {
 	}, nil
 }
 
-// verify reads a file of an earlier process once, before its body is served: a machine that lost its power may have kept
-// the name and lost the bytes.
+// verify reads a file of an earlier process once, before its body is served: a machine that lost power may have kept the name
+// of a file and lost its bytes.
 func (b *fileBody) verify() error {
 	b.once.Do(func() {
 		sum := crc32.New(castagnoli)
@@ -169,13 +169,13 @@ func (b *fileBody) verify() error {
 	return b.fault
 }
 
-// fileBody is a body in a file of a Dir. The file never changes; it may be gone.
+// fileBody is a body in a file of a Dir. The file never changes, but it may be removed.
 type fileBody struct {
 	at   atomic.Pointer[location]
 	size int64
 	sum  uint32 // of the body
 
-	once  sync.Once // an earlier process wrote the file, and nobody knows what happened to it since
+	once  sync.Once // for a file of an earlier process, which may have been damaged since
 	fault error
 }
 
@@ -200,7 +200,7 @@ func (b *fileBody) total() int64 { return b.at.Load().begin + b.size }
 // room is what the file takes.
 func (b *fileBody) room() int64 { return fileRoom(b.total()) }
 
-// fileRoom is what a file of n bytes takes on a disk: whole blocks.
+// fileRoom is the room that a file of n bytes takes on a disk, in whole blocks.
 func fileRoom(n int64) int64 {
 	const block = 4 << 10
 	return (n + block - 1) / block * block
@@ -258,7 +258,7 @@ func (f *fileReader) WriteTo(w io.Writer) (written int64, err error) {
 		if err := f.usable(); err != nil {
 			return written, err
 		}
-		// In pieces, so that the viewer's context is looked at now and then.
+		// In pieces, to check the viewer's context between them.
 		n, err := to.ReadFrom(&io.LimitedReader{R: f.file, N: min(f.left, 4<<20)})
 		written += n
 		if err == nil && n == 0 {

@@ -9,14 +9,14 @@ import (
 	"syscall"
 )
 
-// lockDir locks a directory until what it returns is closed, or the process ends.
+// lockDir locks a directory until its result is closed or the process ends.
 func lockDir(dir string) (io.Closer, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	for {
-		// A lock of fcntl would be one of the process, which does not keep two of its own apart.
+		// A lock by fcntl belongs to the process: two Dirs in one process would both get it.
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err != syscall.EINTR {
 			break

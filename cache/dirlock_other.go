@@ -4,5 +4,5 @@ package cache
 
 import "io"
 
-// lockDir does nothing where the system knows no lock of an open file.
+// lockDir does nothing on systems that cannot lock an open file.
 func lockDir(string) (io.Closer, error) { return io.NopCloser(nil), nil }

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// lockDir opens a file that nobody else can open, until what it returns is closed, or the process ends.
+// lockDir opens a file that nobody else can open until its result is closed or the process ends.
 func lockDir(dir string) (io.Closer, error) {
 	path := filepath.Join(dir, lockName)
 	name, err := syscall.UTF16PtrFromString(path)

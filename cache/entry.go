@@ -11,39 +11,40 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
 
-// Entry is one whole answer of an origin. Once it was given to a Store nobody may change it or anything it points to;
-// it may be read by any number of goroutines.
+// Entry is one whole answer of an origin. Once it was given to a Store, nobody may change it or anything it points to. Any
+// number of goroutines may read it.
 type Entry struct {
-	// URL is the upstream URL that was asked for, viewer parameters included.
+	// URL is the upstream URL of the request, viewer parameters included.
 	URL string
-	// Status is the status code of the answer. 0: this is no answer but a note of the Transport, and stands in the way of
+	// Status is the status code of the answer. 0: this is not an answer but a note of the Transport that takes the place of
 	// one.
 	Status int
 	// Header holds the end-to-end fields of the answer (RFC 9111 section 3.1).
 	Header http.Header
 	// Vary holds the request fields that the answer's Vary names, as they were sent. Nil: the answer does not vary.
 	Vary http.Header
-	// Body is what the answer carried; nil stands for nothing.
+	// Body is the body of the answer. Nil: an empty one.
 	Body Body
-	// Sliced, if not 0, is the length of a body that is too long for one Entry: Body is nil, and its slices are entries
-	// of their own, with status 206.
+	// Sliced, if not 0, is the length of a body that is too long for one Entry. Body is then nil, and the slices are entries of
+	// their own, with status 206.
 	Sliced int64
-	// Time is when the origin made the answer: when it came, less the Age that it came with (RFC 9111 section 4.2.3).
+	// Time is when the origin made the answer: its arrival, minus the Age that it came with (RFC 9111 section 4.2.3).
 	Time time.Time
 	// TTL is how long the answer is fresh, counted from Time.
 	TTL time.Duration
-	// Live: it is a playlist that goes on. What viewers are told of its freshness ends with TTL, whatever the origin has said.
+	// Live: the answer is a playlist that goes on. Viewers are not told that it is fresh for longer than TTL, whatever the
+	// origin said.
 	Live bool
 
-	foreign time.Duration // how old it was when it came, by what caches of others say
+	foreign time.Duration // how old it was when it came, by the Age of caches in between
 }
 
-// Age is how old the answer is by the monotonic clock; never negative.
+// Age is how old the answer is, by the monotonic clock. It is never negative.
 func (e *Entry) Age() time.Duration { return max(time.Since(e.Time), 0) }
 
 func (e *Entry) fresh() bool { return e.Age() < e.TTL }
 
-// length is that of the body that the answer stands for.
+// length is the length of the body that the answer stands for.
 func (e *Entry) length() int64 {
 	if e.Sliced > 0 {
 		return e.Sliced
@@ -51,7 +52,7 @@ func (e *Entry) length() int64 {
 	return e.size()
 }
 
-// size is that of Body.
+// size is the length of Body.
 func (e *Entry) size() int64 {
 	if e.Body == nil {
 		return 0
@@ -59,8 +60,8 @@ func (e *Entry) size() int64 {
 	return e.Body.Size()
 }
 
-// borrow keeps the body of an Entry of the Store until giveBack; false if there is no Entry, or its memory was given to
-// another.
+// borrow keeps the body of an Entry of the Store in memory until giveBack. It returns false if e is nil or its memory was
+// already given to another.
 func borrow(e *Entry) bool {
 	if e == nil {
 		return false
@@ -69,7 +70,7 @@ func borrow(e *Entry) bool {
 	return !ok || b.Borrow()
 }
 
-// giveBack ends a borrow. Nil: nothing was borrowed.
+// giveBack ends a borrow. Nil is allowed.
 func giveBack(e *Entry) {
 	if e == nil {
 		return
@@ -82,24 +83,24 @@ func giveBack(e *Entry) {
 // Body is the content of an Entry. Its methods may be called concurrently.
 type Body interface {
 	io.ReaderAt
-	// Size is the number of bytes.
+	// Size is the length in bytes.
 	Size() int64
 }
 
 // Bytes returns b as a Body. It keeps b, which must not change afterwards.
 func Bytes(b []byte) Body { return bytes.NewReader(b) }
 
-// Store keeps entries by their keys. Its methods are called concurrently. A Store may forget any Entry at any time, and
-// keeps those whose TTL has passed as long as it likes: they may still be revalidated.
+// Store keeps entries by their keys. Its methods are called concurrently. A Store may forget any Entry at any time. It may keep
+// entries past their TTL as long as it likes: they can still be revalidated.
 type Store interface {
-	// Get returns the Entry that was put under key, or nil and no error. It is called in the path of every request and
-	// returns soon after ctx has ended.
+	// Get returns the Entry that was put under key, or nil without an error. Every request calls it. It must return soon after
+	// ctx has ended.
 	Get(ctx context.Context, key string) (*Entry, error)
-	// Put keeps e under key in place of what was there. e belongs to the Store from then on.
+	// Put keeps e under key, in place of an earlier Entry. The Store owns e from then on.
 	Put(ctx context.Context, key string, e *Entry) error
 }
 
-// arrived sets how old an answer with the header h is that was asked for a while ago and came now.
+// arrived sets the age of an answer that has just come; asked is when the request was sent.
 func (e *Entry) arrived(h http.Header, asked time.Time) {
 	now := time.Now()
 	e.Time, e.foreign = rules.Made(h, asked, now), 0

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// The reasons for which a Transport gives up on an answer. RoundTrip and Body.Read wrap them; each of those errors also
-// has HTTPStatus() int and Timeout() bool.
+// A Transport gives up on an answer for one of these reasons. The errors of RoundTrip and of Body.Read wrap them, and have the
+// methods HTTPStatus() int and Timeout() bool.
 var (
 	// ErrIdle: the origin sent nothing for Transport.Idle. HTTPStatus is 504.
 	ErrIdle = errors.New("cache: the origin is silent")
-	// ErrBroken: the origin's answer broke off, has the wrong length, or is none to the question asked. HTTPStatus is 502.
+	// ErrBroken: the origin's answer broke off, has the wrong length, or does not fit the request. HTTPStatus is 502.
 	ErrBroken = errors.New("cache: the origin's answer is broken")
-	// ErrBusy: Transport.MaxFills answers are being fetched already. HTTPStatus is 503, and RetryAfter() time.Duration
-	// says when to come again.
+	// ErrBusy: Transport.MaxFills answers are already being fetched. HTTPStatus is 503, and RetryAfter() time.Duration says
+	// when to come back.
 	ErrBusy = errors.New("cache: too many fills in flight")
 	// ErrHook: Base, Store, TTL, Key or Refs panicked, or ended its goroutine. HTTPStatus is 502.
 	ErrHook = errors.New("cache: a hook panicked")
@@ -24,7 +24,7 @@ var (
 // errAbandoned ends a fill that nobody waits for.
 var errAbandoned = errors.New("cache: everybody has left")
 
-// fault gives one of the reasons above its cause and its status.
+// fault adds a cause and a status to one of the reasons above.
 type fault struct {
 	reason, cause error
 }
@@ -38,7 +38,7 @@ func (f *fault) Error() string {
 
 func (f *fault) Unwrap() []error { return []error{f.reason, f.cause} }
 
-// HTTPStatus is what a proxy should answer if nothing was sent yet.
+// HTTPStatus is the status a proxy should send if it has sent nothing yet.
 func (f *fault) HTTPStatus() int {
 	switch f.reason {
 	case ErrIdle:
@@ -55,7 +55,7 @@ func (f *fault) Timeout() bool { return f.reason == ErrIdle }
 // Temporary is that of net.Error.
 func (f *fault) Temporary() bool { return f.reason == ErrBusy }
 
-// RetryAfter is how long a client should stay away; 0 means that nothing is known about it.
+// RetryAfter is how long a client should stay away. 0: unknown.
 func (f *fault) RetryAfter() time.Duration {
 	if f.reason == ErrBusy {
 		return time.Second
@@ -63,7 +63,7 @@ func (f *fault) RetryAfter() time.Duration {
 	return 0
 }
 
-// hookFault makes an error of what a recover returned.
+// hookFault turns the value of a recover into an error.
 func hookFault(p any) error {
 	if err, ok := p.(error); ok {
 		return &fault{ErrHook, err}

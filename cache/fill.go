@@ -15,39 +15,39 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-// keepFilling is the longest body that is fetched to its end although everybody has left: the next viewer is near, and
-// no more than this is lost if there is none. Of a longer one half must be there.
+// keepFilling is the longest body that is fetched to its end after everybody has left: another viewer is likely, and at most
+// this much is wasted if none comes. A longer body is finished only if half of it has arrived.
 const keepFilling = 32 << 20
 
 // fill is an answer on its way from the origin. It runs on its own: viewers come, follow its buffer, and leave.
 type fill struct {
 	t     *Transport
 	o     *flight
-	how   string // Cache-Status of those who wait for it
-	entry *Entry // Body and TTL come with the end
+	how   string // the Cache-Status of those who wait for it
+	entry *Entry // Body and TTL are set at the end
 	body  *body.Buffer
 	src   io.ReadCloser
 	ctx   context.Context
-	keep  bool          // the header allows to store what comes
+	keep  bool          // the header allows storing it
 	aged  bool          // it was old when it came
 	wait  time.Duration // how long the header took
 	pause time.Duration // how long the origin may be silent
 
-	list   bool                  // it is to be a playlist
-	judged atomic.Pointer[Entry] // the whole, with its TTL, before the body ends
-	silent atomic.Int64          // since when bytes are waited for, in nanoseconds after o.asked
+	list   bool                  // it is expected to be a playlist
+	judged atomic.Pointer[Entry] // the whole, with its TTL, set before the body ends
+	silent atomic.Int64          // since when it waits for bytes, in nanoseconds after o.asked
 
-	air    *broadcast    // nil: it has an end. Changed by the pump, below Transport.mu
-	waited time.Duration // for bytes of the body; of the pump alone
+	air    *broadcast    // nil: the body has an end. Changed by the pump, below Transport.mu
+	waited time.Duration // for bytes of the body; only the pump uses it
 
 	once   sync.Once
-	length int64 // by the origin's own word, where it declared none; see total
+	length int64 // as the origin told it later, if the answer had none; see total
 
 	// Below Transport.mu.
 	shares   int
-	settled  bool // it counts no longer as a fill
+	settled  bool // it no longer counts as a fill
 	over     bool // run has ended; the last share gives back the memory
-	detached bool // not to be kept: nobody joins, and what all have read is dropped
+	detached bool // not to be kept: nobody joins, and bytes that all have read are dropped
 }
 
 // newFill is not ok for an answer that must not be shared.
@@ -76,7 +76,7 @@ func newFill(o *flight, resp *http.Response) (*fill, bool) {
 		pause: o.t.pause(o.req.Context()), aged: resp.Header["Age"] != nil || resp.Header[rules.ExactAge] != nil,
 	}
 	if o.early && !isSlice && resp.StatusCode != http.StatusOK {
-		f.keep = false // what is not there yet may be when a viewer asks
+		f.keep = false // a file that is missing now may exist when a viewer asks
 	}
 	f.list = hls.IsPlaylist(resp.Header.Get("Content-Type"), o.req.URL.Path)
 	f.air = f.newBroadcast()
@@ -84,18 +84,18 @@ func newFill(o *flight, resp *http.Response) (*fill, bool) {
 	return f, true
 }
 
-// run reads the origin's answer to its end and stores it if it came whole. Viewers see the end only when that is done, so
-// that their next request finds it.
+// run reads the origin's answer to its end and stores it if it came whole. Viewers see the end only after that, so that their
+// next request finds it.
 func (f *fill) run() {
 	n, stored, err := 0, false, errExited
 	defer f.free()
-	defer func() { f.end(n, stored, err) }() // in a goroutine that a hook ended, too
+	defer func() { f.end(n, stored, err) }() // also in a goroutine that a hook ended
 	if n, err = f.pump(); err == nil {
 		stored = f.store(n)
 	}
 }
 
-// end lets viewers see how it went, with the last n bytes if it went well.
+// end shows viewers the outcome, with the last n bytes if all went well.
 func (f *fill) end(n int, stored bool, err error) {
 	if err == nil {
 		f.settle()
@@ -109,7 +109,7 @@ func (f *fill) end(n int, stored bool, err error) {
 	f.o.report(Fill{Status: f.entry.Status, Wait: f.wait, Bytes: f.body.State().Size, Stored: stored, Err: err})
 }
 
-// free gives back the memory, or leaves that to the last share.
+// free gives the memory back, or leaves that to the last share.
 func (f *fill) free() {
 	f.t.mu.Lock()
 	f.over = true
@@ -120,7 +120,7 @@ func (f *fill) free() {
 	}
 }
 
-// settle takes the fill off the lists: nobody can join it from now on.
+// settle takes the fill off the lists. After that nobody can join it.
 func (f *fill) settle() {
 	f.t.mu.Lock()
 	defer f.t.mu.Unlock()
@@ -134,11 +134,10 @@ func (f *fill) settle() {
 	}
 }
 
-// keys are the keys under which viewers find the fill: the one that was asked for, and that of its variant if answers prove to
-// vary.
+// keys are the keys under which viewers find the fill: the one that was asked for and, if answers vary, the key of its variant.
 func (f *fill) keys() [2]string { return [...]string{f.o.key, keyOf(f.o.primary, f.entry)} }
 
-// enlist opens the fill to joiners. What it displaces is older. The caller holds Transport.mu.
+// enlist opens the fill to joiners. It displaces older fills. The caller holds Transport.mu.
 func (f *fill) enlist() {
 	if f.t.fills == nil {
 		f.t.fills = map[string]*fill{}
@@ -173,13 +172,13 @@ func (f *fill) fail(err error) {
 	}
 }
 
-// store judges the whole answer, keeps it for as long as TTL says, and reports whether it did.
+// store judges the whole answer and keeps it for as long as TTL says. It reports whether it was kept.
 func (f *fill) store(last int) bool {
 	if !f.keep && !f.list || f.isDetached() || f.body.State().Ended {
 		return false
 	}
 	whole := *f.entry
-	whole.Header = whole.Header.Clone() // viewers still read the other
+	whole.Header = whole.Header.Clone() // viewers still read the other one
 	sealed := f.body.Seal(last)
 	whole.Header["Content-Length"] = []string{strconv.FormatInt(sealed.Size(), 10)}
 	whole.Body = sealed
@@ -203,7 +202,7 @@ func (f *fill) store(last int) bool {
 	return true
 }
 
-// show lets v read along, from off up to end. exactly: as the answer says so; else a broadcast begins where it is.
+// show lets v read the bytes from off to end. If exactly is false, a broadcast begins at its current position instead.
 func (f *fill) show(v *viewer, off, end int64, exactly bool) {
 	v.fill, v.sent = f, &f.t.count.fillBytes
 	if exactly || !f.tuneIn(v) {
@@ -211,14 +210,14 @@ func (f *fill) show(v *viewer, off, end int64, exactly bool) {
 	}
 }
 
-// Viewers wait for the end of a playlist, which decides what they are told of its freshness, up to so many bytes and for so
-// long.
+// Viewers wait for the end of a playlist, because its end decides which freshness they are told. They wait for at most this
+// many bytes and this long.
 const (
 	mostAwaited = listAhead / 2
 	awaitedFor  = time.Second
 )
 
-// awaitEnd waits for the end of what is to be a playlist. It returns nil for what proves to be none.
+// awaitEnd waits for the end of an expected playlist. It returns nil if the body proves to be something else.
 func (f *fill) awaitEnd(ctx context.Context) (*Entry, error) {
 	var late <-chan time.Time
 	var start [64]byte // a viewer has a small stack
@@ -255,8 +254,8 @@ func (f *fill) awaitEnd(ctx context.Context) (*Entry, error) {
 	}
 }
 
-// awaitKind waits until it is known whether what comes may be a key, where the origin tells no length. One is for its asker
-// alone, and so is what nobody can wait for as memory is short.
+// awaitKind waits until it is known whether a body without a declared length may be a key. A key is for its asker alone. So is
+// a body that nobody can wait for because memory is short.
 func (f *fill) awaitKind(ctx context.Context) (alone bool, err error) {
 	if f.entry.Status != http.StatusOK || f.body.Length() >= 0 || !f.isKeyOf(longestKey) {
 		return false, nil
@@ -287,14 +286,14 @@ func (f *fill) awaitKind(ctx context.Context) (alone bool, err error) {
 
 func (f *fill) isKeyOf(length int64) bool { return keyLike(f.o.req.URL.Path, f.entry.Header, length) }
 
-// unknown is the header of a playlist that may be live: its end is not known yet.
+// unknown is the header of a playlist that may be live, because its end has not come yet.
 func (f *fill) unknown() *Entry {
 	e := *f.entry
 	e.Live, e.TTL = true, e.Age()
 	return &e
 }
 
-// leave gives back n shares. When nobody is left the fill goes on only if its end is near.
+// leave gives back n shares. When nobody is left, the fill goes on only if its end is near.
 func (f *fill) leave(n int) {
 	f.t.mu.Lock()
 	f.shares -= n
@@ -313,23 +312,23 @@ func (f *fill) leave(n int) {
 	}
 }
 
-// stop ends the question to the origin.
+// stop ends the request to the origin.
 func (f *fill) stop() {
 	f.o.cancel(errAbandoned)
-	go f.t.close(f.src) // for a Body that does not heed its context
+	go f.t.close(f.src) // for a Body that ignores its context
 }
 
 func (f *fill) worthwhile() bool {
 	s := f.body.State()
 	if s.Ended {
-		return true // there is nothing left to stop
+		return true // nothing is left to stop
 	}
 	length := f.body.Length()
 	return f.keep && !f.detached && !f.body.Short() && length >= 0 && (length <= keepFilling || s.Size >= length/2)
 }
 
-// promises tells whether what comes will be stored if it comes whole, as far as the header tells: of a playlist, or with a
-// TTL of the caller's, more depends on the body.
+// promises reports whether, by its header, the answer will be stored if it comes whole. For a playlist, or with a TTL of the
+// caller, the body has a say as well.
 func (f *fill) promises() bool {
 	e := f.entry
 	switch {

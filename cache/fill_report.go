@@ -2,19 +2,19 @@ package cache
 
 import "time"
 
-// Fill is what Transport.OnFill learns about a question to the origin that has come to its end.
+// Fill is what Transport.OnFill learns about a request to the origin that has ended.
 type Fill struct {
-	// Key is that of Transport.Key, with an appendix for a variant or a slice; URL is what was asked for.
+	// Key is that of Transport.Key, with a suffix for a variant or a slice. URL is the URL that was requested.
 	Key, URL string
-	// Status is that of the origin's answer; 304: what was stored was confirmed; 0: there was no answer.
+	// Status is the status of the origin's answer. 304: the stored answer was confirmed. 0: there was no answer.
 	Status int
-	// Wait is how long the header took, Took how long all of it did.
+	// Wait is the time until the header came, Took the time until the end.
 	Wait, Took time.Duration
-	// Bytes is how much of the body came.
+	// Bytes is how much of the body arrived.
 	Bytes int64
-	// Stored: the Store has it now.
+	// Stored: the Store has the answer now.
 	Stored bool
-	// Err is why the answer did not come whole; nil: it did.
+	// Err is why the answer did not arrive whole. Nil: it did.
 	Err error
 }
 

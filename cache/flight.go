@@ -11,40 +11,40 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/sharing"
 )
 
-// flight is one question to the origin. It is asked with the request of one viewer, and all viewers of its key share it until
-// the header of the answer comes.
+// flight is one request to the origin. It is made for one viewer, and all viewers of its key share it until the header of the
+// answer comes.
 type flight struct {
 	t            *Transport
 	primary, key string
-	part         *slice        // what is asked for is this slice; nil: the whole
-	req          *http.Request // the flight's own: no viewer's context, range, or conditions
+	part         *slice        // the slice that is requested; nil: the whole
+	req          *http.Request // the flight's own: without the viewer's context, range and conditions
 	cancel       context.CancelCauseFunc
 	asked        time.Time
-	asks         bool        // req asks whether kept still holds
-	anonymous    bool        // req tells nothing of its viewer
+	asks         bool        // req asks whether kept is still valid
+	anonymous    bool        // req tells nothing about its viewer
 	early        bool        // no viewer has asked for it yet
-	barred       atomic.Bool // what comes is not stored: it was purged, given up, or displaced by a later answer
+	barred       atomic.Bool // the answer is not stored: it was purged, given up, or displaced by a later one
 
 	// Below Transport.mu.
 	waiters int                   // viewers
-	orphan  bool                  // all have left, and it goes on for those who come
-	landed  bool                  // it is known what came of it
+	orphan  bool                  // all have left, and it goes on for those who come later
+	landed  bool                  // its outcome is known
 	fill    *fill                 // each waiter holds a share of it
 	asker   chan<- *http.Response // takes an answer that cannot be shared; nil: its asker has left, or there is none
-	kept    *Entry                // held until all waiters have their answers: what the Store had before, or has after all
+	kept    *Entry                // held until all waiters have their answers: the Entry from before, or the one found after all
 }
 
-// outcome is what came of a flight, for all its waiters: a fill, an Entry, or nothing that can be shared.
+// outcome is the result of a flight, for all its waiters: a fill, an Entry, or nothing that can be shared.
 type outcome struct {
 	fill  *fill  // an answer on its way; each waiter holds a share
-	entry *Entry // what the Store has after all; the flight holds it
-	how   string // and why, as a Cache-Status
+	entry *Entry // an entry of the Store; the flight holds it
+	how   string // the Cache-Status that goes with entry
 	large bool   // entry was made of this answer, and its body is kept in slices
-	moved bool   // answers vary, as the Store knows by now: each waiter looks there once more
+	moved bool   // answers vary, as the Store now knows: each waiter looks there again
 }
 
-// join shares a running fill or a question that was asked already, or asks it, if ask says so. What cannot be shared goes to
-// the viewer whose request was sent; all others ask for themselves.
+// join shares a running fill or a request that is under way. If there is neither and ask is true, it makes the request. An
+// answer that cannot be shared goes to the viewer whose request was sent; all others ask for themselves.
 func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Response, error) {
 	t.mu.Lock()
 	f := t.fills[have.key]
@@ -80,7 +80,7 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 	}
 	o.waiters++
 	o.adopt()
-	// Under the lock, so that the call of this key is always that of the flight.
+	// Under the lock, so that the call of this key always belongs to this flight.
 	landed := t.group.DoChan(have.key, o.run)
 	t.mu.Unlock()
 	if t.channels.isHinted(have.primary) {
@@ -100,10 +100,10 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 	}
 }
 
-// isFull tells whether viewers have all the places there are. The caller holds Transport.mu.
+// isFull reports whether viewers occupy all places. The caller holds Transport.mu.
 func (t *Transport) isFull() bool { return len(t.flights)+t.filling-t.earlyFills >= t.maxFills() }
 
-// newFlight lists a flight that asks with the request of r. The caller holds Transport.mu.
+// newFlight lists a flight that will send the request of r. The caller holds Transport.mu.
 func (t *Transport) newFlight(r *http.Request, have lookupResult) *flight {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
 	req := r.WithContext(ctx)
@@ -125,7 +125,7 @@ func (t *Transport) newFlight(r *http.Request, have lookupResult) *flight {
 	return o
 }
 
-// run is the function of singleflight, which hears nothing of a goroutine that a hook ends.
+// run is the function that singleflight calls. Singleflight does not notice a goroutine that a hook ends.
 func (o *flight) run() (any, error) {
 	var out outcome
 	done := make(chan error, 1)
@@ -133,7 +133,7 @@ func (o *flight) run() (any, error) {
 		err, returned := errExited, false
 		defer func() { done <- err }()
 		defer func() {
-			if p := recover(); p != nil { // the Close of a body is as much of a hook as any other
+			if p := recover(); p != nil { // the Close of a body is a hook like any other
 				out, err = o.failed(hookFault(p))
 			} else if !returned {
 				out, err = o.failed(errExited)
@@ -146,10 +146,10 @@ func (o *flight) run() (any, error) {
 	return out, err
 }
 
-// question asks the origin, and lands.
+// question asks the origin, and ends with land.
 func (o *flight) question() (outcome, error) {
 	t := o.t
-	// A fill that ended after the viewer looked left its entry in the Store.
+	// A fill that ended after the viewer looked has left its entry in the Store.
 	have := t.lookup(o.req, o.primary)
 	if have.entry != nil && t.isFresh(o.req, have.entry) && o.keep(have.entry) {
 		o.cancel(nil)
@@ -187,7 +187,7 @@ func (o *flight) question() (outcome, error) {
 	return o.decide(resp), nil
 }
 
-// keep holds e, in place of what was kept before; false if its memory is another's by now.
+// keep holds e, in place of what was kept before. It returns false if the memory of e was given to another.
 func (o *flight) keep(e *Entry) bool {
 	if !borrow(e) {
 		return false
@@ -199,7 +199,7 @@ func (o *flight) keep(e *Entry) bool {
 	return true
 }
 
-// ask puts the question to Base and waits for the header as long as it may take.
+// ask sends the request to Base and waits for the header, within the time limit.
 func (o *flight) ask() (*http.Response, error) {
 	wait := o.t.patience(o.req)
 	if o.t.channels.isHinted(o.primary) {
@@ -222,7 +222,7 @@ func (o *flight) ask() (*http.Response, error) {
 	return resp, err
 }
 
-// sane refuses what is no answer to the question.
+// sane refuses an answer that does not fit the request.
 func (o *flight) sane(resp *http.Response) error {
 	if o.part != nil {
 		return o.part.check(o, resp)
@@ -266,7 +266,7 @@ func (o *flight) private(resp *http.Response) outcome {
 	return out
 }
 
-// discard ends an answer that is for nobody.
+// discard ends an answer that nobody gets.
 func (o *flight) discard(resp *http.Response) {
 	o.cancel(errAbandoned)
 	o.t.close(resp.Body)
@@ -287,7 +287,7 @@ func (o *flight) failed(err error) (outcome, error) {
 	return outcome{}, err
 }
 
-// failure tells which answers of an origin are its own failing (RFC 5861 section 4).
+// failure tells which statuses mean that the origin has failed (RFC 5861 section 4).
 func failure(status int) bool {
 	switch status {
 	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -296,7 +296,7 @@ func failure(status int) bool {
 	return false
 }
 
-// land ends the flight: a viewer who comes now sees what came of it, or asks anew.
+// land ends the flight: a viewer who comes now sees its outcome, or asks anew.
 func (o *flight) land(out outcome) outcome {
 	t := o.t
 	t.mu.Lock()
@@ -330,8 +330,8 @@ func (o *flight) delist() {
 	}
 }
 
-// bar delists a flight that has not landed, or the fill that it became: what comes is not stored, and no viewer who comes later
-// gets it. The caller holds Transport.mu.
+// bar delists a flight that has not landed, or the fill that it became. The answer is not stored, and no later viewer gets it.
+// The caller holds Transport.mu.
 func (o *flight) bar() {
 	o.barred.Store(true)
 	o.delist()
@@ -344,7 +344,7 @@ func (o *flight) bar() {
 	}
 }
 
-// store keeps an answer, unless the flight was barred. What bars it meanwhile is heeded, too.
+// store keeps an answer, unless the flight was barred before or meanwhile.
 func (o *flight) store(e *Entry) error {
 	if o.barred.Load() {
 		return errBarred
@@ -356,7 +356,7 @@ func (o *flight) store(e *Entry) error {
 	if !o.barred.Load() {
 		return nil
 	}
-	// With its variants: it may have become one of them, and a mark that comes later would bring that back.
+	// With its variants: the answer may be stored as one of them, and a mark put later would bring it back.
 	_, err := o.t.purgeStore(o.req.Context(), withParts(o.primary))
 	if err == ErrNoPurge {
 		err = o.t.tombstone(o.req.Context(), keyOf(o.primary, e), e.URL)
@@ -367,7 +367,7 @@ func (o *flight) store(e *Entry) error {
 	return errBarred
 }
 
-// unstore forgets what the Store had before, which the origin will not have shared from now on.
+// unstore forgets the earlier Entry: the origin no longer allows sharing it.
 func (o *flight) unstore() {
 	if o.kept != nil && !o.barred.Load() {
 		o.t.tombstone(o.req.Context(), o.key, o.req.URL.String())

@@ -12,38 +12,39 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-// How long answers are fresh about which the origin says nothing.
+// How long answers are fresh if the origin says nothing.
 const (
 	ttlMedia        = time.Hour
-	ttlEnded        = time.Hour              // a playlist that cannot change
-	ttlMultivariant = time.Minute            // so that an encoder that restarts with other variants is noticed
-	ttlMissing      = time.Second            // 404 and 410: at the live edge what is missing now is there in a moment
-	ttlNamed        = 100 * time.Millisecond // 404 and 410 of what a playlist has just named
+	ttlEnded        = time.Hour              // a playlist that does not change any longer
+	ttlMultivariant = time.Minute            // to notice an encoder that restarts with other variants
+	ttlMissing      = time.Second            // 404 and 410: at the live edge, a missing file appears in a moment
+	ttlNamed        = 100 * time.Millisecond // 404 and 410 for a name that a playlist has just listed
 	targetUnknown   = 2 * time.Second
 	leastShared     = 300 * time.Millisecond
 )
 
-// HLS is the default of Transport.TTL: how long an answer is fresh, counted from Entry.Time, by what it is.
+// HLS is the default of Transport.TTL: how long an answer is fresh, counted from Entry.Time. It depends on the kind of the
+// answer.
 //
 //   - A media playlist that goes on: half its target duration from its arrival, or what the origin says if that is shorter. The
 //     answer to a blocking reload (_HLS_msn in the URL): six target durations if it holds what was asked for
 //     (draft-pantos-hls-rfc8216bis-22 appendix B.1), else half a part. An Age from elsewhere shortens only what the origin
-//     says, and of that 300 ms remain unless it is nothing.
-//   - A media playlist that has ended (EXT-X-ENDLIST): what the origin says, else 1 h. If segments had left it before, and its
-//     type is not VOD, it is a channel that may go on air again: as one that goes on. A multivariant playlist: what the origin
-//     says, else 1 min.
-//   - A segment: what the origin says, else 1 h. The first bytes decide what a body is, in a playlist's place as well; where
-//     they say nothing, as of what is encrypted, its media type does, or the extension of its path.
+//     says, and leaves at least 300 ms of that unless it is nothing.
+//   - A media playlist that has ended (EXT-X-ENDLIST): what the origin says, else 1 h. If it has already dropped segments and its
+//     type is not VOD, it is a channel that may go on air again, and is treated as one that goes on. A multivariant playlist:
+//     what the origin says, else 1 min.
+//   - A segment: what the origin says, else 1 h. The first bytes decide what a body is, also under the name of a playlist. If
+//     they say nothing, as with encrypted segments, the media type decides, or the extension of the path.
 //   - 404 and 410: what the origin says, but at most 1 s, which is also the default. Others of 400 to 499: the same, but
 //     only if the origin says something. Redirects and others below 400: what the origin says.
-//   - Keys, 500 and up, and what is not what its name or type promises (HTML for a segment, no #EXTM3U in a playlist): -1,
-//     they are not kept. Other content: as long as the origin says.
+//   - Keys, 500 and up, and answers that are not what their name or type promises (HTML for a segment, no #EXTM3U in a
+//     playlist): -1, they are not kept. Other content: as long as the origin says.
 //
-// What the origin says is s-maxage, max-age or Expires, in this order; no-cache says 0, private and no-store say -1 (RFC
-// 9111 sections 4.2.1 and 5.2.2). CDN-Cache-Control speaks in place of all these (RFC 9213).
+// What the origin says is s-maxage, max-age or Expires, in this order. no-cache means 0; private and no-store mean -1 (RFC 9111
+// sections 4.2.1 and 5.2.2). CDN-Cache-Control replaces all of these (RFC 9213).
 //
-// A Transport knows more than HLS does, and keeps for a shorter time what has ended under a URL that was live, and what is
-// missing although a playlist has just named it (100 ms).
+// A Transport knows more than HLS does. It keeps for a shorter time a playlist that has ended under a URL that was live, and a
+// 404 or 410 for a name that a playlist has just listed (100 ms).
 func HLS(e *Entry) time.Duration {
 	c := rules.ParseControl(e.Header)
 	if c.NoStore || c.Private {
@@ -107,7 +108,7 @@ func reloadOf(rawURL string) hls.Reload {
 
 const never = -1
 
-// natural is how long what is no playlist is fresh if its origin says nothing. The first bytes decide what it is, then its
+// natural is how long anything but a playlist is fresh if its origin says nothing. The first bytes decide what it is, then its
 // label, then its name.
 func (e *Entry) natural() time.Duration {
 	path := ""
@@ -119,7 +120,7 @@ func (e *Entry) natural() time.Duration {
 	switch {
 	case body.IsDocument() && (name == hls.Playlist || name.IsMedia() || label == hls.Playlist || label.IsMedia()) &&
 		!(body == hls.XML && (name == hls.Captions || label == hls.Captions)):
-		return never // an error or a login that came with status 200
+		return never // an error page or a login page with status 200
 	case body == hls.List:
 		return ttlMultivariant
 	case body == hls.Key || keyLike(path, e.Header, e.length()):
@@ -129,12 +130,12 @@ func (e *Entry) natural() time.Duration {
 	case label == hls.Playlist, name == hls.Playlist:
 		return never
 	case label.IsMedia(), name.IsMedia(), label.IsDocument() && body == hls.Unknown && e.size() > 0:
-		return ttlMedia // what is labelled as text and is none is an encrypted segment
+		return ttlMedia // labelled as text, but it is not text: an encrypted segment
 	}
 	return 0
 }
 
-// namedTTL is how long what a playlist names is fresh where its kind says nothing: it is a segment, whatever it is called.
+// namedTTL is the TTL of a file that a playlist names and whose kind is unknown: it is a segment, whatever its name.
 func (e *Entry) namedTTL() time.Duration {
 	if _, said := rules.ParseControl(e.Header).Lifetime(e.Header); said || e.kind().IsDocument() || e.natural() == never {
 		return 0
@@ -142,7 +143,7 @@ func (e *Entry) namedTTL() time.Duration {
 	return ttlMedia
 }
 
-// kind is what the first bytes are.
+// kind tells what the first bytes are.
 func (e *Entry) kind() hls.Kind {
 	if e.Body == nil {
 		return hls.Unknown
@@ -152,7 +153,7 @@ func (e *Entry) kind() hls.Kind {
 	return hls.Sniff(first[:n], int64(n) == e.size())
 }
 
-// lookAt reads a body as a playlist. It is not ok for anything else, nor for one that is too long to be judged.
+// lookAt reads a body as a playlist. ok is false if it is something else, or too long to be judged.
 func lookAt(e *Entry) (list hls.Info, ok bool) {
 	text, gzipped, ok := open(e)
 	if !ok {
@@ -169,7 +170,7 @@ func lookAt(e *Entry) (list hls.Info, ok bool) {
 	return list, !gzipped && list != hls.Info{}
 }
 
-// maxPlaylist is how much plain text is looked at, which also bounds what a compressed one can cost.
+// maxPlaylist is how much plain text is read. It also bounds what a compressed playlist can cost.
 const maxPlaylist = 8 << 20
 
 // open returns the text of a body, decompressed if it was sent compressed.

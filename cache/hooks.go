@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// The calls of hooks. A panic in one of them, in a goroutine that is not the viewer's own, would end the process. And one may
-// end that goroutine (runtime.Goexit, as a test that fails does), for which nobody must wait.
+// The calls of hooks. A panic of a hook, in a goroutine that is not the viewer's own, would end the process. A hook may also
+// end its goroutine (runtime.Goexit, as t.FailNow does); that must leave nobody waiting.
 
 func (t *Transport) key(r *http.Request) (key string, err error) {
 	if t.Key == nil {
@@ -46,7 +46,7 @@ func (t *Transport) ask(r *http.Request) (resp *http.Response, err error) {
 	return t.base().RoundTrip(r)
 }
 
-// close ends an origin's answer; its Close is as much of a hook as any other.
+// close ends an origin's answer. Its Close is a hook like any other.
 func (t *Transport) close(body io.Closer) (err error) {
 	defer t.recovered(&err)
 	return body.Close()

@@ -13,15 +13,15 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/maker"
 )
 
-// shareable tells whether the answer to r may come from, or go to, other viewers. Credentials make it a private
-// question, whatever the answer says (RFC 9111 section 3.5 would allow a little more), but for those of a link's maker: all
-// who have the link have them, and the key tells them apart.
+// shareable reports whether the answer to r may come from other viewers or go to them. With credentials it may not, whatever
+// the answer says (RFC 9111 section 3.5 would allow a little more). The credentials of a link's maker are an exception:
+// everybody who has the link has them, and the key holds their digest.
 func shareable(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != "" {
 		return false
 	}
 	if r.Body != nil && r.Body != http.NoBody || r.URL == nil || r.URL.Opaque != "" || r.URL.User != nil {
-		return false // the key is made of neither
+		return false // the key holds neither of them
 	}
 	for _, name := range [...]string{"Authorization", "Cookie", "Upgrade"} {
 		if _, ok := r.Header[name]; ok && !slices.Contains(maker.Credentials(r), name) {
@@ -35,10 +35,10 @@ func shareable(r *http.Request) bool {
 	return !ok || !rules.ParseControl(r.Header).NoStore
 }
 
-// icy asks a radio for titles between the bytes of its stream.
+// icy asks a radio to put titles between the bytes of its stream.
 const icy = "Icy-Metadata"
 
-// wantsIcy tells whether a viewer wants them: those who do not must not get its stream.
+// wantsIcy reports whether a viewer asks for titles. Others must not get a stream with titles.
 func wantsIcy(h http.Header) bool {
 	v := strings.Trim(h.Get(icy), " \t")
 	return v != "" && v != "0"
@@ -53,16 +53,16 @@ func why(r *http.Request) string {
 }
 
 // Key is the key of a request to a Transport with a nil Key: the URL without viewer parameters. A Host that differs from the
-// URL's asks for something else. What tells the credentials of links apart is added to every key.
+// URL's is part of it. A digest of a link's credentials is added to every key.
 func Key(r *http.Request) string { return string(appendURL(nil, r, nil)) }
 
-// appendKeyBut appends the key of a Transport with a nil Key. but lists query parameters that do not count.
+// appendKeyBut appends the key of a Transport with a nil Key. but lists query parameters that are left out.
 func appendKeyBut(key []byte, r *http.Request, but []string) []byte {
 	return appendMaker(appendURL(key, r, but), r)
 }
 
-// appendURL appends the URL in the form of RFC 3986 section 6.2: in lower case, without a default port, and with no more
-// escapes than there must be.
+// appendURL appends the URL in the normal form of RFC 3986 section 6.2: scheme and host in lower case, no default port, and
+// only the escapes that are needed.
 func appendURL(key []byte, r *http.Request, but []string) []byte {
 	u := r.URL
 	scheme := strings.ToLower(u.Scheme)
@@ -88,7 +88,7 @@ func appendURL(key []byte, r *http.Request, but []string) []byte {
 	return key
 }
 
-// hostOf is a host in lower case and without the default port of the scheme.
+// hostOf is the host in lower case, without the default port of the scheme.
 func hostOf(scheme, host string) string {
 	host = strings.ToLower(host)
 	switch scheme {
@@ -100,7 +100,7 @@ func hostOf(scheme, host string) string {
 	return host
 }
 
-// appendUnescaped appends a path whose escapes are in upper case, and gone where nothing needs them.
+// appendUnescaped appends a path. Escapes are in upper case, and are removed where they are not needed.
 func appendUnescaped(key []byte, path string) []byte {
 	for i := 0; i < len(path); i++ {
 		if path[i] != '%' || i+2 >= len(path) {
@@ -122,13 +122,13 @@ func appendUnescaped(key []byte, path string) []byte {
 	return key
 }
 
-// What stands in a key behind the URL, or what Transport.Key has made of it.
+// Marks in a key, after the URL or after the result of Transport.Key.
 const (
 	ofMaker = "\x01" // before a digest of credentials
-	ofPart  = "\x00" // before what tells a variant or a slice
+	ofPart  = "\x00" // before the part that names a variant or a slice
 )
 
-// appendMaker tells the answers to the credentials of different makers of links apart.
+// appendMaker adds a digest of the credentials in a link, to keep answers to different makers apart.
 func appendMaker(key []byte, r *http.Request) []byte {
 	if names := maker.Credentials(r); len(names) > 0 {
 		key = append(append(key, ofMaker...), maker.Digest(r.Header, names)...)
@@ -136,7 +136,7 @@ func appendMaker(key []byte, r *http.Request) []byte {
 	return key
 }
 
-// listed is a request for u, which a playlist names, the answer to r, as its viewers will send it, as far as the key goes.
+// listed is the request for u, named by a playlist that answered r. It gives the key that viewers' requests will have.
 func listed(r *http.Request, u *url.URL) *http.Request {
 	if m := maker.FromContext(r.Context()); m != nil {
 		u = m.Inherited(u)
@@ -144,7 +144,8 @@ func listed(r *http.Request, u *url.URL) *http.Request {
 	return named(r, u, http.Header{})
 }
 
-// named is a request for u, which an answer to r leads to, as its viewers will send it, as far as the key goes. It takes h.
+// named is the request for u, which an answer to r leads to. It gives the key that viewers' requests will have. It takes
+// ownership of h.
 func named(r *http.Request, u *url.URL, h http.Header) *http.Request {
 	if query := ignored.Strip(u.RawQuery, ignored.Names(r.Context())); query != u.RawQuery {
 		plain := *u
@@ -160,8 +161,8 @@ func named(r *http.Request, u *url.URL, h http.Header) *http.Request {
 	return q.WithContext(r.Context())
 }
 
-// sharedQuery drops the parameters that name the viewer or its mood, and leaves all other bytes as they are: queries are
-// often signed.
+// sharedQuery drops the parameters that describe the viewer. It leaves all other bytes as they are, because queries are often
+// signed.
 func sharedQuery(raw string, but []string) string {
 	if len(but) == 0 && !strings.Contains(raw, hls.CMCD) && !strings.Contains(raw, hls.Reserved) {
 		return raw
@@ -180,18 +181,18 @@ func sharedQuery(raw string, but []string) string {
 	return kept.String()
 }
 
-// viewerFields are those of a request that concern its sender alone. A fill asks for the whole, plain and unconditionally.
+// viewerFields concern only the sender of a request. A fill asks for the whole body, without coding and without conditions.
 var viewerFields = [...]string{
 	"Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since",
 	"Cookie", "Authorization", "Cache-Control", "Pragma", "Accept-Encoding", tierField, icy,
 }
 
-// Two Transports in a row tell each other the age of an answer to the millisecond, since Age counts whole seconds: the outer
-// one's Base asks for that with tierField, and the inner one answers with rules.ExactAge. Neither goes further, nor into a
-// Store.
+// Two Transports in a row tell each other the age of an answer in milliseconds, because Age counts whole seconds. The Base of
+// the outer one asks for it with tierField, and the inner one answers with rules.ExactAge. Neither field goes further, nor into
+// a Store.
 const tierField = "Hlsproxy-Tier"
 
-// withoutTier is r as it may be sent to Base.
+// withoutTier is r without tierField, as Base may see it.
 func withoutTier(r *http.Request) *http.Request {
 	if r.Header[tierField] == nil {
 		return r
@@ -201,7 +202,7 @@ func withoutTier(r *http.Request) *http.Request {
 	return r
 }
 
-// fillHeader is the header that a fill on behalf of a viewer sends.
+// fillHeader is the header that a fill sends for a viewer.
 func fillHeader(r *http.Request) http.Header {
 	out := r.Header.Clone()
 	if out == nil {

@@ -6,7 +6,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/evict"
 )
 
-// keySet remembers keys for a while, by their hashes, in two generations, so that it is bounded without a sweep.
+// keySet remembers hashes of keys for a while. Two generations bound it without a sweep.
 type keySet struct {
 	young, old map[uint64]struct{}
 	since      time.Time // when young began

@@ -9,7 +9,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 )
 
-// limited is what a viewer has still to read of a source whose length is known.
+// limited is the unread rest of a source of known length.
 type limited struct {
 	ctx  context.Context
 	left int64
@@ -17,7 +17,7 @@ type limited struct {
 	gone atomic.Bool
 }
 
-// usable is an error once the viewer has closed the body or left.
+// usable returns an error once the viewer has closed the body or left.
 func (s *limited) usable() error {
 	switch {
 	case s.gone.Load():
@@ -42,7 +42,7 @@ func (s *limited) read(src io.Reader, p []byte) (int, error) {
 	return n, s.advance(int64(n), err)
 }
 
-// advance counts n bytes. A source that ends early breaks the body; one that ends in time says so at the next read.
+// advance counts n bytes. A source that ends early breaks the body. At the right end, the next read returns io.EOF.
 func (s *limited) advance(n int64, err error) error {
 	s.left -= n
 	s.sent.Add(uint64(n))
@@ -55,12 +55,12 @@ func (s *limited) advance(n int64, err error) error {
 	return err
 }
 
-// copyTo writes what is left, read by way of r, in large pieces.
+// copyTo writes the rest, read through r, in large pieces.
 func (s *limited) copyTo(w io.Writer, r io.Reader) (int64, error) {
 	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, make([]byte, min(s.left, body.LargeChunk)+1))
 }
 
-// readerAtBody reads a Body that a Store of the caller made.
+// readerAtBody reads a Body from a Store of the caller.
 type readerAtBody struct {
 	limited
 	src *io.SectionReader

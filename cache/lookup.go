@@ -11,13 +11,13 @@ import (
 // lookupResult is what the Store has for a request.
 type lookupResult struct {
 	primary string // the key of the URL
-	key     string // that of the variant asked for; the same unless answers vary
+	key     string // the key of the variant; the same unless answers vary
 	entry   *Entry // fresh or not; nil: nothing
-	owned   *reply // holds entry, where nobody else does; nil: the entry may be shared
-	part    *slice // what is asked for is this slice; nil: the whole
+	owned   *reply // holds entry, if nobody else does; nil: the entry may be shared
+	part    *slice // the slice that is requested; nil: the whole
 }
 
-// find is lookup with the key of r. What a Memory has it has under a key, so that a hit need not make one.
+// find is lookup with the key of r. A Memory returns the key it has stored, so that a hit need not build one.
 func (t *Transport) find(r *http.Request) (lookupResult, error) {
 	if m := t.memory(); m != nil && t.Key == nil {
 		var buf [256]byte
@@ -31,7 +31,7 @@ func (t *Transport) find(r *http.Request) (lookupResult, error) {
 	return t.lookup(r, key), nil
 }
 
-// room is how many more fields than others the answer to r may have.
+// room is how many more fields than usual the answer to r may have.
 func room(r *http.Request) int {
 	if len(r.Header["Range"]) > 0 {
 		return ofARange
@@ -47,7 +47,7 @@ func (t *Transport) lookup(r *http.Request, key string) lookupResult {
 	return t.choose(r, key, t.fetch(r, key))
 }
 
-// choose finds the variant that r selects if what is stored under the key only says that there are some.
+// choose finds the variant that r selects, if the entry under the key is only a mark that answers vary.
 func (t *Transport) choose(r *http.Request, key string, f lookupResult) lookupResult {
 	f.primary, f.key = key, key
 	if f.entry != nil && f.entry.Status == 0 {
@@ -70,8 +70,8 @@ func (t *Transport) fetch(r *http.Request, key string) lookupResult {
 	return f
 }
 
-// isFresh tells whether a stored answer may be served to r as it is. A redirect of a segment, as to a URL of an object store
-// that is signed anew each time, is good for as long as what it leads to is there.
+// isFresh reports whether a stored answer may be served to r without asking the origin. The redirect of a segment, for example
+// to a freshly signed URL of an object store, is good while its target is stored.
 func (t *Transport) isFresh(r *http.Request, e *Entry) bool {
 	if !e.fresh() {
 		return false
@@ -97,7 +97,8 @@ func (t *Transport) isFresh(r *http.Request, e *Entry) bool {
 	return have.entry != nil && have.entry.fresh() && have.entry.Status == http.StatusOK || t.isRunning(have.key)
 }
 
-// keep stores an answer: under its key, or, if answers vary, under that of its variant with a mark in its place.
+// keep stores an answer under its key. If answers vary, it stores the answer under the key of its variant and puts a mark under
+// its key.
 func (t *Transport) keep(r *http.Request, primary string, e *Entry) error {
 	if e.Vary == nil {
 		return t.put(r.Context(), primary, e)
@@ -120,7 +121,7 @@ func keyOf(primary string, e *Entry) string {
 	return variant(primary, e.Vary, e.Vary)
 }
 
-// variant is the key of the answer to a request with this header, among those that vary by the fields of vary.
+// variant is the key of the answer to a request with this header, if answers vary by the fields of vary.
 func variant(primary string, vary, header http.Header) string {
 	names := make([]string, 0, len(vary))
 	for name := range vary {

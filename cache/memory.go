@@ -9,28 +9,29 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/evict"
 )
 
-// Memory is a Store in memory, bounded by bytes. What is asked for once only, as by a scan through an archive, does not
-// displace what is asked for often; segments just ahead of a viewer, by their number, are kept; segments that a live playlist
-// names are kept, and go first when it no longer names them (see Transport.Refs). An Entry that is dropped stays whole for
-// those who read it. Its methods may be called concurrently.
+// Memory is a Store in memory, bounded by bytes. Answers that are asked for only once, for example by a scan through an
+// archive, do not displace popular ones. Segments just ahead of a viewer, by their number, are kept. Segments that a live
+// playlist names are kept, and are dropped first when it no longer names them (see Transport.Refs). Readers of an Entry that is
+// dropped can read it to its end. The methods may be called concurrently.
 //
-// A Store that embeds a *Memory, to count what is put or to purge elsewhere as well, is as fast and as bounded as the Memory:
-// the Transport looks entries up past its Get. One that has a Get of its own keeps the *Memory in a named field.
+// A Store that embeds a *Memory, for example to count what is put or to purge elsewhere as well, is as fast and as bounded as
+// the Memory: the Transport looks entries up without calling its Get. A Store with a Get of its own must keep the *Memory in a
+// named field.
 //
-// The bound holds for all that a Memory and the Transport it is the Store of keep: bodies, those of running fills
-// included, keys, header fields, the names in live playlists and bookkeeping. Bodies lie outside of the garbage-collected
-// heap where the system allows it, in memory that is taken as needed and used again; fragmentation may add up to 1/32.
+// The bound covers everything that a Memory and its Transport keep: bodies, also those of running fills, keys, header fields,
+// the names in live playlists, and bookkeeping. If the system allows it, bodies lie outside of the garbage-collected heap, in
+// memory that is allocated as needed and reused. Fragmentation may add up to 1/32.
 //
-// While fills take more than half of the bound, none runs further ahead of its fastest viewer than 256 KiB, and one that
-// nobody follows ends. When all is taken a fill is no longer joined or kept: it goes at the pace of its viewers through what
-// they have read, or through 16 KiB beyond the bound, and a viewer that stands still for a second while others wait for more
-// loses its connection. At most an eighth of the bound is kept for HTTP/2 connections that broke, for ten seconds each.
+// While fills take more than half of the bound, none runs more than 256 KiB ahead of its fastest viewer, and a fill that nobody
+// follows ends. When all memory is taken, fills are no longer joined or kept. Each goes at the pace of its viewers, through
+// memory that they have read, or through 16 KiB beyond the bound. A viewer that stands still for a second while others wait for
+// more loses its connection. At most an eighth of the bound is held for HTTP/2 connections that broke, for ten seconds each.
 type Memory struct {
 	max     int64
-	pool    *body.Pool // all that is counted
+	pool    *body.Pool // everything is counted here
 	windows windows
 
-	mu      sync.RWMutex // viewers of what is there only read
+	mu      sync.RWMutex // viewers of stored entries only take a read lock
 	policy  *evict.Policy[kept]
 	evicted uint64
 }
@@ -38,8 +39,8 @@ type Memory struct {
 // kept is an Entry in a Memory.
 type kept struct {
 	packed
-	overhead int64               // beside the memory of the body
-	lent     weak.Pointer[Entry] // what Get has returned and somebody may still have
+	overhead int64               // besides the memory of the body
+	lent     weak.Pointer[Entry] // the Entry that Get has returned, while somebody may still use it
 }
 
 func (k *kept) busy() bool { return k.body != nil && k.body.Busy() }
@@ -49,7 +50,7 @@ type inMemory interface{ memory() *Memory }
 
 func (m *Memory) memory() *Memory { return m }
 
-// memory is that of the Store, nil if it has none.
+// memory is the Memory of the Store, nil if it has none.
 func (t *Transport) memory() *Memory {
 	if s, ok := t.Store.(inMemory); ok {
 		return s.memory()
@@ -59,15 +60,15 @@ func (t *Transport) memory() *Memory {
 
 // NewMemory returns a Memory that takes at most maxBytes. 0 or less: it keeps nothing.
 func NewMemory(maxBytes int64) *Memory {
-	maxBytes = min(max(maxBytes, 0), 1<<60) // sums of it do not overflow
+	maxBytes = min(max(maxBytes, 0), 1<<60) // avoids overflow of sums
 	m := &Memory{max: maxBytes, policy: evict.New(maxBytes, (*kept).busy)}
 	m.pool = body.NewPool(maxBytes, m.evict)
 	m.windows.memory, m.windows.busy = m, make(chan struct{}, readAtOnce)
 	return m
 }
 
-// Get returns the Entry that was put under key, fresh or not; nil if there is none. It never fails. The memory of the
-// Entry's body is not used for another as long as the Body is reachable.
+// Get returns the Entry that was put under key, fresh or not, or nil if there is none. It never fails. The memory of the body
+// is not reused while the Body is reachable.
 func (m *Memory) Get(_ context.Context, key string) (*Entry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -87,8 +88,8 @@ func (m *Memory) Get(_ context.Context, key string) (*Entry, error) {
 	return e, nil
 }
 
-// get returns an Entry whose body may be gone by the time that it is used; see body.Blob. The rest is the caller's, and
-// its header has room for what an answer is given, and more fields.
+// get returns an Entry whose body may be gone by the time it is used; see body.Blob. The rest belongs to the caller. The header
+// has room for the fields of an answer, and for more fields.
 func (m *Memory) get(key string, more int) *reply {
 	m.mu.Lock()
 	it := m.policy.Get(key)
@@ -99,7 +100,7 @@ func (m *Memory) get(key string, more int) *reply {
 	return it.Value.reply(key, more)
 }
 
-// find is get for a key that is a string only if there is something under it.
+// find is get with a key in bytes. It makes a string of the key only if there is something under it.
 func (m *Memory) find(key []byte, more int) (*reply, string) {
 	m.mu.RLock()
 	it, late := m.policy.Find(key)
@@ -115,7 +116,7 @@ func (m *Memory) find(key []byte, more int) (*reply, string) {
 	return it.Value.reply(it.Key, more), it.Key
 }
 
-// Put keeps e under key, at the price of others. An Entry that does not fit is not kept. It never fails.
+// Put keeps e under key, and drops others if it must. An Entry that does not fit is not kept. It never fails.
 func (m *Memory) Put(_ context.Context, key string, e *Entry) error {
 	k := kept{packed: pack(key, e)}
 	k.overhead = weigh(key, &k.packed)
@@ -133,12 +134,12 @@ func (m *Memory) Put(_ context.Context, key string, e *Entry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if it := m.policy.Peek(key); it != nil {
-		m.drop(it) // what it replaces is out of date
+		m.drop(it) // the old entry is out of date
 	}
 	return nil
 }
 
-// adopt copies a body into the memory; not if there is no room. Nothing of a body is nil.
+// adopt copies a body into the memory. It returns false if there is no room. An empty body is nil.
 func (m *Memory) adopt(of Body) (*body.Blob, bool) {
 	if of == nil || of.Size() == 0 {
 		return nil, true
@@ -175,14 +176,14 @@ func (m *Memory) insert(key string, k kept) {
 	m.makeRoom(0)
 }
 
-// evict is that of the pool.
+// evict is called by the pool.
 func (m *Memory) evict(n int64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.makeRoom(n)
 }
 
-// makeRoom drops entries until n more bytes fit; false if there is nothing left that would help.
+// makeRoom drops entries until n more bytes fit. It returns false if nothing is left to drop.
 func (m *Memory) makeRoom(n int64) bool {
 	for m.pool.Size()+n > m.max {
 		it := m.policy.Victim()
@@ -200,7 +201,7 @@ func (m *Memory) drop(it *evict.Item[kept]) {
 	m.giveUp(it)
 }
 
-// giveUp gives back what an item took.
+// giveUp gives back the memory of an item.
 func (m *Memory) giveUp(it *evict.Item[kept]) {
 	m.pool.Charge(-it.Value.overhead)
 	if b := it.Value.body; b != nil {
@@ -228,7 +229,7 @@ func (m *Memory) Len() int {
 	return m.policy.Len()
 }
 
-// Size is what is taken now, in bytes, counted as the bound of NewMemory.
+// Size is how many bytes are taken now, counted like the bound of NewMemory.
 func (m *Memory) Size() int64 { return m.pool.Size() }
 
 func (m *Memory) evictions() uint64 {

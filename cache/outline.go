@@ -11,8 +11,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-// outlines knows what follows what in the playlists that viewers asked for of late. It is kept in two generations, so that no
-// sweep is needed. What Ahead needs of it is below Transport.ahead.mu.
+// outlines knows the order of the pieces in the playlists that viewers have asked for lately. Two generations bound it without
+// a sweep. Fields that Ahead needs are guarded by Transport.ahead.mu.
 type outlines struct {
 	young, old generation
 }
@@ -35,33 +35,33 @@ const (
 type outline struct {
 	list   uint64
 	base   *url.URL
-	host   string   // scheme and host of it, and of all pieces
+	host   string   // scheme and host of the playlist and of all pieces
 	pieces []*piece // in their order
 	weight int
 
-	front  *piece    // that is furthest of those that viewers have asked for of late
-	asked  time.Time // when
-	paused time.Time // since when nothing is fetched, as something could not be had
+	front  *piece    // the furthest one that viewers have asked for lately
+	asked  time.Time // when that was
+	paused time.Time // since when nothing is fetched, because a piece could not be fetched
 }
 
-// piece is a segment or a part, or the section that they need.
+// piece is a segment or a part, or the initialization section they need.
 type piece struct {
 	of           *outline
-	name         uint64 // the hash of its key, and of where it begins if it is a range
+	name         uint64 // the hash of its key and, for a range, of where it begins
 	key          uint64 // the hash of its key
 	ref          string
 	from, length int64 // length 0: the whole
 	at           int   // in the outline
 	kind         hls.PieceKind
 	gap          bool
-	next         *piece // of its kind
+	next         *piece // the next piece of its kind
 	section      *piece
 
-	jump  *piece    // what a player has said that it goes on with
-	asked time.Time // by a viewer
-	tried time.Time // to fetch it ahead
-	here  bool      // since then
-	used  bool      // and a viewer asked for it
+	jump  *piece    // the piece that a player said it will go on with
+	asked time.Time // when a viewer asked for it
+	tried time.Time // when it was tried ahead
+	here  bool      // it was fetched then
+	used  bool      // and a viewer has asked for it
 }
 
 func nameOf(key string, from, length int64) uint64 {
@@ -71,7 +71,7 @@ func nameOf(key string, from, length int64) uint64 {
 	return evict.Hash(key)
 }
 
-// find is the piece of a name. Its playlist is not forgotten soon.
+// find returns the piece with this name. It also keeps its playlist from being forgotten soon.
 func (o *outlines) find(name uint64) *piece {
 	if p := o.young.names[name]; p != nil {
 		return p
@@ -84,7 +84,7 @@ func (o *outlines) find(name uint64) *piece {
 	return p
 }
 
-// first is the first of names that is known.
+// first returns the first piece of these names that is known.
 func (o *outlines) first(names []uint64) *piece {
 	for _, name := range names {
 		if p := o.find(name); p != nil {
@@ -94,7 +94,7 @@ func (o *outlines) first(names []uint64) *piece {
 	return nil
 }
 
-// take takes the outline of a playlist out, nil if it is not known.
+// take removes and returns the outline of a playlist, nil if it is not known.
 func (o *outlines) take(list uint64) *outline {
 	for _, g := range [...]*generation{&o.young, &o.old} {
 		if l := g.lists[list]; l != nil {
@@ -126,12 +126,12 @@ func (g *generation) remove(l *outline) {
 	}
 }
 
-// outlineOf is what a playlist names, the answer to r, in its order; nil: nothing.
+// outlineOf is the outline of a playlist that answered r. Nil: it names nothing.
 func (t *Transport) outlineOf(r *http.Request, from playlist, list hls.Info) *outline {
 	l := &outline{base: from.base, host: originOf(from.base), weight: 2*pieceWeight + len(from.url)}
 	known := map[uint64]*piece{}
 	skip := 0
-	if !list.Ended() { // what viewers are about to ask for
+	if !list.Ended() { // keep the end of the list, which viewers will ask for
 		skip = max(int(list.Segments+list.Parts)-mostOutlined, 0)
 	}
 	var section *piece
@@ -149,7 +149,7 @@ func (t *Transport) outlineOf(r *http.Request, from playlist, list hls.Info) *ou
 			break
 		}
 		u, err := from.base.Parse(ref)
-		if err != nil || originOf(u) != l.host { // anybody can write a playlist that names what others serve
+		if err != nil || originOf(u) != l.host { // anybody can write a playlist that names files of others
 			continue
 		}
 		key, err := t.key(listed(r, u))
@@ -176,7 +176,7 @@ func (t *Transport) outlineOf(r *http.Request, from playlist, list hls.Info) *ou
 	return l
 }
 
-// outlined takes in a new version of a playlist. What is known of a piece stays.
+// outlined takes in a new version of a playlist. It keeps what is known about a piece.
 func (o *outlines) outlined(l *outline, partial bool) {
 	old := o.take(l.list)
 	if old == nil {
@@ -203,7 +203,7 @@ func (o *outlines) outlined(l *outline, partial bool) {
 		}
 		l.pieces[i] = known(p)
 	}
-	if partial && len(l.pieces) > 0 { // a delta update leaves out what was there
+	if partial && len(l.pieces) > 0 { // a delta update leaves out the older pieces
 		if first := before[l.pieces[0].name]; first != nil {
 			for _, p := range old.pieces[:first.at] {
 				p.of = l
@@ -223,7 +223,7 @@ func (o *outlines) outlined(l *outline, partial bool) {
 	o.put(l)
 }
 
-// link says what follows what.
+// link connects each piece with the next one of its kind.
 func (l *outline) link() {
 	var last [hls.OfHint + 1]*piece
 	for i, p := range l.pieces {
@@ -235,8 +235,8 @@ func (l *outline) link() {
 	}
 }
 
-// askedFor returns the name under which viewers ask for a piece, if it is known: Refs knows variables, and parameters that are
-// inherited.
+// askedFor returns the name under which viewers ask for a piece, if it is known. Refs knows about variables and inherited
+// parameters.
 func (t *Transport) askedFor(playlist []byte, base string) func(hls.Piece) (string, bool) {
 	var all []string
 	if t.Refs != nil {
@@ -275,11 +275,11 @@ func (t *Transport) askedFor(playlist []byte, base string) func(hls.Piece) (stri
 // farthest is how many other names, of keys and reports, Refs may list between two pieces.
 const farthest = 16
 
-// mostCompared is how many bytes of them are compared for one playlist.
+// mostCompared is how many bytes of names are compared for one playlist.
 const mostCompared = 64 << 20
 
-// stands tells whether a URL is what a name in a playlist stands for: it ends with the name, but for what variables have put
-// into that, and for parameters behind it.
+// stands reports whether a name in a playlist may stand for a URL: the URL ends with the name, apart from variables within it
+// and parameters after it.
 func stands(name, u string) bool {
 	for _, up := range [...]string{"./", "../"} {
 		for strings.HasPrefix(name, up) {

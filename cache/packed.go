@@ -9,10 +9,10 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 )
 
-// packed is an Entry as Memory keeps it: a header is a map of slices only while somebody looks at it, since as such it
-// takes twice as much as all the rest.
+// packed is an Entry as Memory keeps it. A header becomes a map of slices only while somebody uses it: a map takes twice as
+// much memory as everything else.
 type packed struct {
-	text   string     // the URL, if it is not the key, and the fields
+	text   string     // the URL, if it differs from the key, and the fields
 	body   *body.Blob // nil: none
 	time   time.Time
 	ttl    time.Duration
@@ -20,14 +20,14 @@ type packed struct {
 	status int
 }
 
-// What the first byte of a text says: that the URL follows, that an answer gets one field less, or one more.
+// The first byte of a text says whether the URL follows, and whether the answer gets one field less or one more.
 const (
 	hasURL = 1 << iota
 	hasAcceptRanges
 	isLive
 )
 
-// pack is for entries whose body, if any, is a Blob.
+// pack is for entries without a body or with a Blob.
 func pack(key string, e *Entry) packed {
 	p := packed{time: e.Time, ttl: e.TTL, sliced: e.Sliced, status: e.Status}
 	p.body, _ = e.Body.(*body.Blob)
@@ -48,7 +48,7 @@ func pack(key string, e *Entry) packed {
 	return p
 }
 
-// reply unpacks the entry, for one answer that may get more fields than ours.
+// reply unpacks the entry for one answer, with room for more fields than ours.
 func (p *packed) reply(key string, more int) *reply {
 	a := &reply{entry: Entry{URL: key, Status: p.status, Time: p.time, TTL: p.ttl, Sliced: p.sliced}}
 	if p.body != nil {
@@ -63,14 +63,14 @@ func (p *packed) reply(key string, more int) *reply {
 		more++
 	}
 	if p.text[0]&hasAcceptRanges != 0 {
-		more-- // a map of more than eight costs twice as much
+		more-- // a map of more than eight entries costs twice as much
 	}
 	a.entry.Header, a.room = t.header(more, a.values[:])
 	a.entry.Vary, _ = t.header(0, nil)
 	return a
 }
 
-// usual are the fields whose names take one byte.
+// usual are field names that are stored as one byte.
 var usual = [...]string{
 	"", "Accept", "Accept-Language", "Accept-Ranges", "Access-Control-Allow-Credentials", "Access-Control-Allow-Headers",
 	"Access-Control-Allow-Methods", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Age", "Alt-Svc",
@@ -80,7 +80,8 @@ var usual = [...]string{
 	"X-Amz-Id-2", "X-Amz-Request-Id", "X-Cache", "X-Content-Type-Options", "X-Served-By", "X-Timer",
 }
 
-// appendHeader writes the numbers of fields, one more for a header that is not nil, and of values, and then each field.
+// appendHeader writes the number of fields (plus one, to tell an empty header from nil), the number of values, and then each
+// field.
 func appendHeader(b []byte, h http.Header) []byte {
 	if h == nil {
 		return append(b, 0)
@@ -109,10 +110,10 @@ func appendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// unpacker is what is left to read.
+// unpacker is the unread rest of a text.
 type unpacker string
 
-// header has room for more fields. It also returns an array for their values, all if that is long enough.
+// header reads a header with room for more fields. It also returns an array for its values: all, if that is long enough.
 func (t *unpacker) header(more int, all []string) (h http.Header, room []string) {
 	fields := t.number()
 	if fields == 0 {
@@ -157,8 +158,8 @@ func (t *unpacker) number() int {
 	return n
 }
 
-// weigh estimates what an Entry takes beside its body: the structures of this package, a place in a map, one
-// among the ghosts, and its strings.
+// weigh estimates what an Entry takes besides its body: the structures of this package, a place in a map, a place among the
+// ghosts, and its strings.
 func weigh(key string, p *packed) int64 {
 	const item = 544
 	return int64(item + len(key) + len(p.text))

@@ -9,13 +9,13 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
 
-// passAlone asks the origin for one viewer, since the answer to this key is known not to be shared.
+// passAlone asks the origin for one viewer, because the answer under this key is known to be unshareable.
 func (t *Transport) passAlone(r *http.Request) (*http.Response, error) {
 	t.count.misses.Add(1)
 	return t.pass(r, statusAlone)
 }
 
-// pass hands a request to Base as it is, on the viewer's own context, but with the idle limit of all others.
+// pass hands a request to Base as it is, with the viewer's own context, but with the usual idle limit.
 func (t *Transport) pass(r *http.Request, fwd string) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	if r.Body == nil || r.Body == http.NoBody {
@@ -37,7 +37,7 @@ func (t *Transport) pass(r *http.Request, fwd string) (*http.Response, error) {
 	return t.single(ctx, cancel, r, resp, fwd), nil
 }
 
-// single makes resp, which comes on ctx, the answer to r alone.
+// single turns resp, which comes on ctx, into the answer to r alone.
 func (t *Transport) single(ctx context.Context, cancel context.CancelCauseFunc, r *http.Request, resp *http.Response, fwd string) *http.Response {
 	resp.Request = r
 	if resp.Header == nil {
@@ -52,7 +52,7 @@ func (t *Transport) single(ctx context.Context, cancel context.CancelCauseFunc, 
 	return resp
 }
 
-// single is a body that is not shared. Its reads have an idle limit; nothing of it is kept.
+// single is a body that is not shared. Its reads have an idle limit. Nothing of it is kept.
 type single struct {
 	t      *Transport
 	src    io.ReadCloser
@@ -63,7 +63,7 @@ type single struct {
 	idle   *time.Timer
 
 	size   int64         // so far
-	waited time.Duration // for it: the viewer's own time is not the origin's
+	waited time.Duration // for the origin only, without the time that the viewer takes
 }
 
 // Read is that of io.Reader.

@@ -9,24 +9,24 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
 
-// Slice is a piece of a body that is too long to be kept in one. It is for a Base that spreads slices over several caches, and
-// asks them with RoundTripSlice.
+// Slice is a piece of a body that is too long to be kept in one. A Base that spreads slices over several caches asks them with
+// RoundTripSlice.
 type Slice struct {
-	// Off and End are where it lies in the whole, and Length is how long that is, in bytes.
+	// Off and End are its bounds in the whole, and Length is the length of the whole, in bytes.
 	Off, End, Length int64
-	// Header has the fields of the whole that tell its version and for whom it is: ETag, Last-Modified, Date and Vary.
+	// Header has the fields of the whole that identify its version and its audience: ETag, Last-Modified, Date and Vary.
 	Header http.Header
 }
 
-// ErrChanged: a slice cannot be had since the origin has another version of the whole by now. HTTPStatus is 502.
+// ErrChanged: the origin now has another version of the whole, so the slice cannot be fetched. HTTPStatus is 502.
 var ErrChanged = errors.New("cache: the slice is not of the body it was asked for")
 
-// versionFields are those of a whole that its slices are compared with.
+// versionFields are the fields of a whole that are compared with those of its slices.
 var versionFields = [...]string{"Etag", "Last-Modified", "Date", "Vary"}
 
 type sliceKey struct{}
 
-// SliceOf tells whether a request that a Transport sends to Base is for a slice, and for which.
+// SliceOf reports whether a request that a Transport sends to Base is for a slice, and returns that slice.
 func SliceOf(r *http.Request) (s Slice, ok bool) {
 	part, ok := r.Context().Value(sliceKey{}).(*slice)
 	if !ok {
@@ -41,14 +41,14 @@ func SliceOf(r *http.Request) (s Slice, ok bool) {
 	return s, true
 }
 
-// with is a context that SliceOf finds the slice in.
+// with returns a context in which SliceOf finds the slice.
 func (s *slice) with(ctx context.Context) context.Context {
 	return context.WithValue(ctx, sliceKey{}, s)
 }
 
-// RoundTripSlice answers with one slice, from the Store, from a running fill, or by asking Base. r is the request that
-// another Transport has sent to its Base, and s what SliceOf said of it. The answer is a 206 with all of the slice, and is
-// known to be of the version that s tells; else the error is an ErrChanged.
+// RoundTripSlice answers with one slice: from the Store, from a running fill, or by asking Base. r is the request that another
+// Transport has sent to its Base, and s is what SliceOf returned for it. The answer is a 206 with the whole slice, in the
+// version that s names. If there is no such slice, the error is an ErrChanged.
 func (t *Transport) RoundTripSlice(r *http.Request, s Slice) (*http.Response, error) {
 	head := &Entry{URL: r.URL.String(), Header: s.Header, Sliced: s.Length}
 	name, _ := rules.Strong(s.Header)
@@ -75,14 +75,14 @@ func (t *Transport) RoundTripSlice(r *http.Request, s Slice) (*http.Response, er
 	return resp, nil
 }
 
-// IsSliced tells whether the body of an answer is put together of slices while it is read. Each costs a question, where it is
-// not in the Store: a caller that only wants to know the header had better not read on.
+// IsSliced reports whether the body of an answer is put together from slices while it is read. Each slice that is not in the
+// Store costs a request: a caller that needs only the header should not read the body.
 func IsSliced(resp *http.Response) bool {
 	_, ok := resp.Body.(*sliced)
 	return ok
 }
 
-// key is that of the slice, if that of the whole is given.
+// key is the key of the slice; whole is the key of the whole.
 func (s *slice) key(whole string) string {
 	name, value := rules.Strong(s.head.Header)
 	return whole + ofPart + "slice\x00" + name + "\x00" + value + "\x00" +

@@ -10,15 +10,15 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 )
 
-// mostPrefetches is how many answers are prefetched at a time, by all calls together: viewers come first.
+// mostPrefetches is how many answers are prefetched at a time, by all calls together, because viewers come first.
 const mostPrefetches = 16
 
 var errDetached = errors.New("cache: too long to be kept")
 
-// Prefetch fetches what the first n of urls name into the Store, one after the other, and returns how many of them were not
-// there yet and are now. A viewer who asks for one of them meanwhile joins its fill; what is being fetched already is left
-// alone, and so is what cannot be shared or proves too long to be kept. It ends early when ctx does, and at once while 16
-// others are at it: call it in a goroutine of its own, with the segments that a playlist just served names and a context that
+// Prefetch fetches the first n of urls into the Store, one after the other. It returns how many of them were missing and are
+// now stored. A viewer who asks for one of them meanwhile joins its fill. It skips what is already being fetched, what cannot
+// be shared, and what is too long to be kept. It ends early when ctx ends, and returns at once while 16 other answers are being
+// prefetched. Call it in a goroutine of its own, with the segments that a playlist just served names, and with a context that
 // ends with the service.
 func (t *Transport) Prefetch(ctx context.Context, urls iter.Seq[string], n int) (fetched int) {
 	if t.Store == nil {
@@ -64,7 +64,7 @@ func (t *Transport) prefetch(ctx context.Context, url string) bool {
 	return shared && resp.StatusCode == http.StatusOK && v.readOut() == io.EOF
 }
 
-// readOut reads to the end, unless it is of what turns out not to be kept, which may have none.
+// readOut reads to the end, unless the body turns out not to be kept: it may have no end.
 func (v *viewer) readOut() error {
 	for v.fill == nil || !v.fill.isDetached() {
 		if _, err := io.CopyN(io.Discard, v, body.LargeChunk); err != nil {

@@ -11,12 +11,12 @@ import (
 
 var errDrips = &fault{ErrIdle, errors.New("it drips")}
 
-// pump copies from the origin until it ends, and returns nil when the answer came whole; its last bytes are then still to
-// be committed.
+// pump copies from the origin until it ends. It returns nil if the answer came whole. The last bytes are then not yet
+// committed.
 func (f *fill) pump() (last int, err error) {
 	defer f.t.recovered(&err)
 	idle := time.AfterFunc(f.pause, func() {
-		// A Body that does not heed its context must not hold the viewers.
+		// A Body that ignores its context must not hold up the viewers.
 		err := &fault{reason: ErrIdle}
 		f.fail(err)
 		f.o.cancel(err)
@@ -63,13 +63,13 @@ func (f *fill) pump() (last int, err error) {
 	}
 }
 
-// stalls tells whether the origin has been silent for half its time: who comes now had better ask anew than see the other
-// half, and a body that breaks off.
+// stalls reports whether the origin has been silent for half its time. A newcomer should then start a fetch of its own rather
+// than join one that is about to time out.
 func (f *fill) stalls() bool {
 	return time.Since(f.o.asked)-time.Duration(f.silent.Load()) > f.pause/2
 }
 
-// read is one Read of the origin's body, within the idle limit.
+// read is one Read of the origin's body, with the idle limit.
 func (f *fill) read(p []byte, idle *time.Timer) (int, error) {
 	idle.Reset(f.pause)
 	n, err := f.src.Read(p)
@@ -84,23 +84,23 @@ func (f *fill) read(p []byte, idle *time.Timer) (int, error) {
 }
 
 const (
-	// readAhead is how far the origin may be ahead of the slowest viewer of a body that has no end in sight.
+	// readAhead is how far the origin may run ahead of the slowest viewer of a body that may have no end.
 	readAhead = 4 << 20
-	// lonely is the longest body of undeclared length that is kept together for one viewer. It may be a stream without an
-	// end, and its beginning is of use only to those who would join. Segments are shorter, but for the largest.
+	// lonely is the longest body of undeclared length that is kept together for one viewer. It may be an endless stream, and
+	// only newcomers would need its beginning. All but the largest segments are shorter.
 	lonely = 8 << 20
 	// listAhead is how much of a playlist of undeclared length is fetched before its viewer has read it. Playlist readers
 	// read to the end at once, up to a limit.
 	listAhead = 1 << 20
-	// shortAhead is how far the origin may be ahead of the fastest viewer while memory is short.
+	// shortAhead is how far the origin may run ahead of the fastest viewer while memory is short.
 	shortAhead = 256 << 10
-	// holdUp is how long a viewer that stands still may keep others from more when there is no memory.
+	// holdUp is how long a viewer that stands still may hold up others when there is no memory.
 	holdUp = time.Second
-	// otherBodies is what the bodies of running fills may take where the Store is no Memory.
+	// otherBodies is how much memory the bodies of running fills may take if the Store is no Memory.
 	otherBodies = 256 << 20
 )
 
-// pool is the memory of bodies on their way: that of the Store if it has one.
+// pool is the memory for bodies under way: that of the Store if it has one.
 func (t *Transport) pool() *body.Pool {
 	if m := t.memory(); m != nil {
 		return m.pool
@@ -110,7 +110,7 @@ func (t *Transport) pool() *body.Pool {
 }
 
 // room returns where the next bytes of the body go. It waits while the origin is far enough ahead of the viewers, or while
-// there is no memory: a detached fill lives in what its viewers have read.
+// there is no memory. A detached fill reuses the memory that its viewers have read.
 func (f *fill) room() ([]byte, error) {
 	var moved <-chan struct{}
 	for {
@@ -135,8 +135,8 @@ func (f *fill) room() ([]byte, error) {
 	}
 }
 
-// await waits until a viewer has moved. For want of memory it does so for a while only; then viewers that stand still lose
-// what they have not read, if others wait for more.
+// await waits until a viewer has moved. If memory is short it waits only for a while: then viewers that stand still lose what
+// they have not read, if others wait for more.
 func (f *fill) await(moved <-chan struct{}, memory bool) error {
 	var patience <-chan time.Time
 	if memory {
@@ -154,8 +154,8 @@ func (f *fill) await(moved <-chan struct{}, memory bool) error {
 	}
 }
 
-// isAhead tells whether the pump has to wait for viewers. It detaches a fill that turns out to be too long to be kept, and
-// drops what all viewers of a detached one have read.
+// isAhead reports whether the pump has to wait for viewers. It detaches a fill that is too long to be kept, and drops the bytes
+// that all viewers of a detached fill have read.
 func (f *fill) isAhead() (bool, error) {
 	length, size := f.body.Length(), f.body.State().Size
 	short := f.body.Short()
@@ -193,8 +193,8 @@ func (f *fill) isAhead() (bool, error) {
 	return false, nil
 }
 
-// space returns room in memory. A fill for which there is none is detached, and gets what its viewers have read; nil if that
-// is nothing yet.
+// space returns free memory. If there is none, the fill is detached, and reuses what its viewers have read. It returns nil if
+// they have read nothing yet.
 func (f *fill) space() ([]byte, error) {
 	if p := f.body.Space(); p != nil {
 		return p, nil
@@ -221,7 +221,7 @@ func (f *fill) space() ([]byte, error) {
 	return p, nil
 }
 
-// leaveBehind drops what the fastest viewer of a detached fill has read, if that is all there is.
+// leaveBehind drops what the fastest viewer of a detached fill has read, if nothing else can be dropped.
 func (f *fill) leaveBehind() {
 	f.t.mu.Lock()
 	defer f.t.mu.Unlock()
@@ -232,7 +232,7 @@ func (f *fill) leaveBehind() {
 	}
 }
 
-// detach takes the fill off the lists, once, and tells those who wait for its end. The caller has Transport.mu.
+// detach takes the fill off the lists, once, and tells those who wait for its end. The caller holds Transport.mu.
 func (f *fill) detach() {
 	if f.detached {
 		return
@@ -242,7 +242,7 @@ func (f *fill) detach() {
 	f.body.Nudge()
 }
 
-// isDetached tells whether the fill will never be kept.
+// isDetached reports whether the fill will never be kept.
 func (f *fill) isDetached() bool {
 	f.t.mu.Lock()
 	defer f.t.mu.Unlock()

@@ -13,20 +13,20 @@ import (
 // ErrNoPurge: the Store of a Transport is no Purger.
 var ErrNoPurge = errors.New("cache: the store cannot purge")
 
-// Purger is a Store that can forget. Memory and Dir are.
+// Purger is a Store that can forget entries. Memory and Dir are Purgers.
 type Purger interface {
 	// Purge forgets the entries whose keys match, and returns how many there were. match is called under a lock.
 	Purge(ctx context.Context, match func(key string) bool) (int, error)
 }
 
-// Purge forgets what is stored under a key of Transport.Key (by default the URL without viewer parameters), its variants and
-// slices included, and what came for links with credentials of their own, and returns how many entries those were. Readers of
-// these go on. Fills under way are neither joined nor stored. Without a Store only fills are affected.
+// Purge forgets everything stored under a key of Transport.Key (by default the URL without viewer parameters): its variants and
+// slices, and the answers for links with credentials of their own. It returns how many entries that were. Readers of these
+// entries finish undisturbed. Fills under way are neither joined nor stored. Without a Store, only fills are affected.
 func (t *Transport) Purge(ctx context.Context, key string) (int, error) {
 	return t.purge(ctx, withParts(key))
 }
 
-// withParts matches a key, those of its variants and slices, and all these for the credentials of makers of links.
+// withParts matches a key, the keys of its variants and slices, and all of these with the credentials of a link's maker.
 func withParts(key string) func(string) bool {
 	return func(k string) bool {
 		parts, ok := strings.CutPrefix(k, key)
@@ -34,7 +34,7 @@ func withParts(key string) func(string) bool {
 	}
 }
 
-// PurgePrefix is Purge for all keys that begin with prefix: for the URL of a directory, whatever lies below it.
+// PurgePrefix is Purge for all keys that begin with prefix. The URL of a directory stands for everything below it.
 func (t *Transport) PurgePrefix(ctx context.Context, prefix string) (int, error) {
 	return t.purge(ctx, func(k string) bool { return strings.HasPrefix(k, prefix) })
 }
@@ -67,14 +67,14 @@ func (t *Transport) purgeStore(ctx context.Context, match func(string) bool) (n 
 	return p.Purge(ctx, match)
 }
 
-// tombstone puts an Entry that stands for nothing in the place of another.
+// tombstone puts an empty mark in the place of an Entry.
 func (t *Transport) tombstone(ctx context.Context, key, url string) error {
 	return t.put(ctx, key, &Entry{URL: url, Time: time.Now(), TTL: rules.Longest})
 }
 
 var errBarred = errors.New("cache: purged or displaced while it was fetched")
 
-// safe tells which methods leave what they are asked of as it is (RFC 9110 section 9.2.1).
+// safe reports whether a method changes nothing (RFC 9110 section 9.2.1).
 func safe(method string) bool {
 	switch method {
 	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
@@ -83,8 +83,8 @@ func safe(method string) bool {
 	return false
 }
 
-// invalidate forgets what is stored of the target of a request that may have changed it, and of what the answer says it
-// has made or changed on the same origin, unless the request failed (RFC 9111 section 4.4).
+// invalidate forgets what is stored for the target of a request that may have changed it, and for the URLs on the same origin
+// that the answer names as made or changed, unless the request failed (RFC 9111 section 4.4).
 func (t *Transport) invalidate(r *http.Request, resp *http.Response) {
 	if safe(r.Method) || r.URL == nil || resp.StatusCode < 200 || resp.StatusCode >= http.StatusBadRequest {
 		return
@@ -101,7 +101,7 @@ func (t *Transport) invalidate(r *http.Request, resp *http.Response) {
 	}
 }
 
-// forget forgets what is stored of the URL of r, whatever credentials it came for.
+// forget forgets what is stored for the URL of r, whatever the credentials.
 func (t *Transport) forget(r *http.Request) {
 	key, err := t.key(r)
 	if err == nil {

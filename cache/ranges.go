@@ -10,9 +10,9 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
-// wanted returns the range that r asks for. It is not ok when the whole is the answer: no Range, the whole as a range, one
-// that is malformed or of another unit, several at once (a handler in front may cut those), or an If-Range that does not
-// hold (RFC 9110 sections 13.1.5 and 14.2).
+// wanted returns the range that r asks for. ok is false if the whole is the answer: there is no Range, or it covers everything,
+// is malformed, has another unit, or has several ranges (a handler in front may cut those), or If-Range does not hold (RFC 9110
+// sections 13.1.5 and 14.2).
 func wanted(r *http.Request, h http.Header) (s httprange.Spec, ok bool) {
 	field, ok := httprange.Asked(r)
 	if !ok || h["Content-Range"] != nil {
@@ -22,7 +22,7 @@ func wanted(r *http.Request, h http.Header) (s httprange.Spec, ok bool) {
 	return s, ok && s != httprange.Spec{First: 0, Last: -1} && httprange.IfRange(r.Header, h)
 }
 
-// within applies a range to a body of the given length, -1 for one that is not known.
+// within applies a range to a body of this length. -1: the length is not known.
 func within(s httprange.Spec, length int64) (off, end int64, status int) {
 	switch {
 	case length >= 0:
@@ -40,17 +40,18 @@ func within(s httprange.Spec, length int64) (off, end int64, status int) {
 	return 0, math.MaxInt64, http.StatusOK
 }
 
-// follows tells whether a range is that of RFC 8673: it follows a body that grows, to its end.
+// follows reports whether a range follows a growing body to its end (RFC 8673).
 func follows(s httprange.Spec) bool { return s.First >= 0 && s.Last >= httprange.VeryLast }
 
-// lengthAwaited is how long a range waits for the end of a body, and so for its length, before the whole is sent in its place.
+// lengthAwaited is how long a range waits for the end of a body, which gives its length. After that the whole is sent instead.
 const lengthAwaited = 2 * time.Second
 
 var errOutgrown = errors.New("cache: too long to wait for its end")
 
-// learn returns the length of a body that came without one, -1 if it cannot be known yet: every range is then answered with the
-// whole, since players that get a 206 of an unknown length first and a 200 next give up. Only a range that follows the body has
-// an answer then; learn waits for its first byte. It fails with errOutgrown for a body that has proved too long to wait for.
+// learn returns the length of a body that came without one. It returns -1 if the length cannot be known yet: every range is
+// then answered with the whole, because players give up if they first get a 206 of unknown length and then a 200. Only a range
+// that follows the body can be answered; learn waits for its first byte. It fails with errOutgrown if the body proves too long
+// to wait for.
 func (f *fill) learn(ctx context.Context, s httprange.Spec) (int64, error) {
 	if !follows(s) {
 		if total := f.total(); total >= 0 {
@@ -87,8 +88,8 @@ func (f *fill) learn(ctx context.Context, s httprange.Spec) (int64, error) {
 	}
 }
 
-// total is the length of the body by the origin's own word, -1 if it gives none: it is asked once for the first byte, whose
-// Content-Range tells it if it is of the same version.
+// total is the length of the body as the origin tells it, -1 if it does not. It asks the origin once for the first byte. The
+// Content-Range of the answer has the length, if it is of the same version.
 func (f *fill) total() int64 {
 	f.once.Do(func() {
 		f.length = -1

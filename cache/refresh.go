@@ -21,7 +21,7 @@ func (o *flight) confirmed(resp *http.Response) outcome {
 	e.arrived(resp.Header, o.asked)
 	delete(e.Header, "Set-Cookie")
 	c := rules.ParseControl(e.Header)
-	// The origin has chosen this answer for this request, whatever fields it varies by from now on.
+	// The origin has chosen this answer for this request, whichever fields it varies by from now on.
 	vary, ok := o.varyOf(e.Header)
 	if !ok || c.NoStore || c.Private || resp.Header["Set-Cookie"] != nil && !o.forAll(e.Header) {
 		t.setUnshareable(o.key)
@@ -42,8 +42,8 @@ func (o *flight) confirmed(resp *http.Response) outcome {
 	return out
 }
 
-// rescued lands with the stale answer where the origin has failed, if that may still be served. status is that of the origin's
-// answer, 0 if there was none.
+// rescued lands with the stale answer if the origin has failed and that answer may still be served. status is the status of the
+// origin's answer, 0 if there was none.
 func (o *flight) rescued(status int) (out outcome, ok bool) {
 	e := o.kept
 	if e == nil || e.Age()-e.TTL > o.t.ifError(e, status) {
@@ -58,7 +58,7 @@ func (o *flight) rescued(status int) (out outcome, ok bool) {
 	return o.land(outcome{entry: e, how: how}), true
 }
 
-// renew asks the origin in the background for what was just served stale, unless somebody does already.
+// renew asks the origin in the background for an answer that was just served stale, unless somebody does so already.
 func (t *Transport) renew(r *http.Request, have lookupResult) {
 	t.mu.Lock()
 	if t.flights[have.key] != nil || t.fills[have.key] != nil || t.isFull() ||
@@ -85,7 +85,7 @@ func (t *Transport) renew(r *http.Request, have lookupResult) {
 	}()
 }
 
-// toStore reads a fill to its end on nobody's behalf, with a share of its own, unless it turns out too long to be kept.
+// toStore reads a fill to its end, for nobody, with a share of its own. It stops if the fill turns out too long to be kept.
 func (f *fill) toStore(ctx context.Context) {
 	v := &viewer{ctx: ctx}
 	f.show(v, 0, math.MaxInt64, true)
@@ -94,14 +94,14 @@ func (f *fill) toStore(ctx context.Context) {
 	_ = v.readOut()
 }
 
-// A key is remembered for one to two times so long.
+// A key is remembered for at least this long, and for at most twice as long.
 const (
 	unshareableFor = time.Minute
 	failingFor     = time.Second
 )
 
-// setUnshareable remembers that the answers to key cannot be shared, so that the next viewers need not wait to learn it, and a
-// Range of a large object is not preceded by a question for the whole.
+// setUnshareable remembers that the answers under key cannot be shared. Later viewers then need not wait to find out, and a
+// Range of a large object does not cause a request for the whole.
 func (t *Transport) setUnshareable(key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -114,8 +114,7 @@ func (t *Transport) isUnshareable(key string) bool {
 	return t.unshareable.has(key, time.Now(), unshareableFor)
 }
 
-// setFailing remembers that the origin failed, so that those who can be served something stale need not wait for its next
-// failure.
+// setFailing remembers that the origin failed. Viewers who can get a stale answer then need not wait for its next failure.
 func (t *Transport) setFailing(key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -128,8 +127,8 @@ func (t *Transport) isFailing(key string) bool {
 	return t.failing.has(key, time.Now(), failingFor)
 }
 
-// mayWait tells whether something stale is served while the origin is asked (RFC 5861 section 3), or because it was just
-// asked and failed.
+// mayWait reports whether a stale answer is served while the origin is asked (RFC 5861 section 3), or because it was just asked
+// and failed.
 func (t *Transport) mayWait(f lookupResult) bool {
 	if f.entry.Status != http.StatusOK || f.entry.TTL == unproved {
 		return false
@@ -142,8 +141,8 @@ func (t *Transport) mayWait(f lookupResult) bool {
 	return past <= t.ifError(f.entry, 0) && t.isFailing(f.key)
 }
 
-// ifError is how long past its TTL e is served when the origin fails (RFC 5861 section 4) with this status, 0 for none at all.
-// What was missing is not said to be missing any longer.
+// ifError is how long past its TTL e is served when the origin fails with this status; 0: it did not answer (RFC 5861 section
+// 4). A stored 404 or 410 is not served for longer.
 func (t *Transport) ifError(e *Entry, status int) time.Duration {
 	if e.Status != http.StatusOK || e.TTL == unproved {
 		return -1

@@ -10,7 +10,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/evict"
 )
 
-// watch tells the Store which segments a playlist names, the answer to r, if it is one that can use it.
+// watch tells the Store which segments are named by a playlist that answered r, if the Store can use that.
 func (t *Transport) watch(r *http.Request, e *Entry) {
 	m := t.memory()
 	if m == nil || t.Refs == nil || e.Status != http.StatusOK {
@@ -18,7 +18,7 @@ func (t *Transport) watch(r *http.Request, e *Entry) {
 	}
 	u, err := url.Parse(e.URL)
 	if err != nil || strings.Contains(u.RawQuery, "_HLS_skip=") {
-		return // a delta update names a part of them only (draft-pantos-hls-rfc8216bis-22 section 6.2.5.1)
+		return // a delta update names only a part of them (draft-pantos-hls-rfc8216bis-22 section 6.2.5.1)
 	}
 	list, ok := lookAt(e)
 	if !ok || list.Multivariant {
@@ -33,7 +33,7 @@ func (t *Transport) watch(r *http.Request, e *Entry) {
 	case windows.busy <- struct{}{}:
 		defer func() { <-windows.busy }()
 	default:
-		return // its text takes memory, too; the next version will do
+		return // its text takes memory as well; the next version will do
 	}
 	names, err := t.names(r, e, windows.mostNames())
 	if err == nil || errors.Is(err, errManyNames) {
@@ -43,7 +43,7 @@ func (t *Transport) watch(r *http.Request, e *Entry) {
 
 var errManyNames = errors.New("the playlist names too much")
 
-// names are the hashes of the keys of the segments that a playlist names, at most so many.
+// names are the hashes of the keys of the segments that a playlist names, at most this many.
 func (t *Transport) names(r *http.Request, e *Entry, most int) (names []uint64, err error) {
 	defer t.recovered(&err)
 	text, _, ok := open(e)
@@ -75,7 +75,7 @@ func (t *Transport) names(r *http.Request, e *Entry, most int) (names []uint64, 
 	return names, nil
 }
 
-// listName is the URL of a playlist without the delivery directives, which ask for other states of the same list.
+// listName is the URL of a playlist without the delivery directives, which ask for another state of the same list.
 func listName(u *url.URL) string {
 	var kept []string
 	for pair := range strings.SplitSeq(u.RawQuery, "&") {

@@ -14,7 +14,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
-// The Cache-Status (RFC 9211) of each way that an answer can take.
+// The Cache-Status (RFC 9211) for each way an answer can take.
 const (
 	cacheName       = "hlsproxy"
 	statusHit       = cacheName + "; hit"
@@ -28,7 +28,7 @@ const (
 	statusAlone     = "uri-miss"
 )
 
-// named is a Cache-Status with the name of t in place of the usual one: a token, or else a string (RFC 9211 section 2).
+// named is a Cache-Status with the name of t instead of the usual one.
 func (t *Transport) named(status string) string {
 	switch {
 	case t.Name == "":
@@ -40,7 +40,7 @@ func (t *Transport) named(status string) string {
 	return t.hitNamed
 }
 
-// source is what an answer is made of: an Entry that is whole, or a fill with what it knows so far.
+// source is what an answer is made from: a whole Entry, or a fill with what is known so far.
 type source struct {
 	entry  *Entry
 	fill   *fill // nil: whole
@@ -48,12 +48,12 @@ type source struct {
 	status string
 	age    bool
 	owned  *reply // becomes the answer, with its entry; nil: the entry may be shared
-	key    string // of entry, to find its slices by
+	key    string // of entry, to find its slices
 	part   *slice // entry is this slice; nil: the whole
 }
 
-// serve answers with what was found in the Store; nil if it cannot: its memory was given to another meanwhile, or the
-// first of its slices is not to be had.
+// serve answers with what was found in the Store. It returns nil if it cannot: the memory was given to another meanwhile, or
+// the first slice cannot be fetched.
 func (t *Transport) serve(r *http.Request, have lookupResult, status string) *http.Response {
 	e := have.entry
 	if !borrow(e) {
@@ -106,8 +106,8 @@ func (t *Transport) follow(r *http.Request, part *slice, f *fill, joined bool) (
 	return resp, err
 }
 
-// answer judges the conditions of r, in the order of RFC 9110 section 13.2.2, and makes the response. A viewer that comes to a
-// broadcast begins where it is by now, and no range could say where.
+// answer checks the conditions of r in the order of RFC 9110 section 13.2.2 and makes the response. A viewer of a broadcast
+// begins at its current position, which no range can express.
 func (t *Transport) answer(r *http.Request, s source) (*http.Response, error) {
 	e := s.entry
 	if p := s.part; p != nil {
@@ -125,7 +125,7 @@ func (t *Transport) answer(r *http.Request, s source) (*http.Response, error) {
 	}
 	if s.length < 0 {
 		if want.First > 0 && want.Last < 0 && t.channels.isHinted(s.fill.o.primary) {
-			want.Last = httprange.VeryLast // a part that grows: the playlist names its beginning only
+			want.Last = httprange.VeryLast // a part that grows: the playlist names only its beginning
 		}
 		length, err := s.fill.learn(r.Context(), want)
 		if err == errOutgrown {
@@ -142,7 +142,7 @@ func (t *Transport) answer(r *http.Request, s source) (*http.Response, error) {
 
 func isUnsupported(err error) bool { return errors.Is(err, http.ErrNotSupported) }
 
-// structured is a name as a structured field has it: a token (RFC 9651 section 3.3.4), or else a string.
+// structured is a name as a structured field: a token (RFC 9651 section 3.3.4), or else a string.
 func structured(name string) string {
 	token := strings.IndexFunc(name, func(c rune) bool {
 		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~:/", c))
@@ -167,11 +167,11 @@ func structured(name string) string {
 	return quoted.String()
 }
 
-// reply is an answer and what it is made of, in one piece of memory.
+// reply is an answer and its parts, in one allocation.
 type reply struct {
-	entry    Entry      // what the Store has; not that of a fill or of a foreign Store
-	room     []string   // for more values of its header
-	values   [12]string // of its header, where these are enough
+	entry    Entry      // from the Store; unused for a fill or a foreign Store
+	room     []string   // for more header values
+	values   [12]string // of its header, if these are enough
 	response http.Response
 	body     viewer // if it comes from memory
 }
@@ -181,12 +181,12 @@ func (a *reply) result() lookupResult {
 		return lookupResult{}
 	}
 	if a.entry.Sliced > 0 {
-		return lookupResult{entry: &a.entry} // which the slices are compared with later
+		return lookupResult{entry: &a.entry} // later slices are compared with it
 	}
 	return lookupResult{entry: &a.entry, owned: a}
 }
 
-// respond makes the response with the bytes from off up to end.
+// respond makes the response with the bytes from off to end.
 func (t *Transport) respond(r *http.Request, s source, status int, off, end int64) (*http.Response, error) {
 	a, f := s.owned, fields{}
 	if a != nil && a.entry.Header != nil {
@@ -247,7 +247,7 @@ func (t *Transport) respond(r *http.Request, s source, status int, off, end int6
 	return resp, err
 }
 
-// open returns the body of a response that is whole, v if it comes from memory. The caller holds what it is made of.
+// open returns the body of a whole response. v: the body if it comes from memory. The caller holds the source.
 func (t *Transport) open(r *http.Request, s source, off, end int64, v *viewer) (io.ReadCloser, error) {
 	v.ctx, v.sent = r.Context(), &t.count.storeBytes
 	end = min(end, s.length)
@@ -279,15 +279,14 @@ func statusLine(status int) string {
 	return strconv.Itoa(status) + " " + http.StatusText(status)
 }
 
-// fields are the header of an answer while it is made. Its values lie in one array, in pieces that cannot grow: viewers may
+// fields are the header of an answer while it is made. Its values are pieces of one array that cannot grow, because viewers may
 // change theirs.
 type fields struct {
 	header http.Header
 	room   []string // for more values
 }
 
-// ours is how many fields an answer is given besides those of its origin, and ofARange how many more an answer to a Range is
-// given.
+// ours is the number of fields added to every answer; ofARange is the number a 206 needs besides.
 const (
 	ours     = 3
 	ofARange = 2
@@ -318,8 +317,8 @@ func (f *fields) add(name, value string) {
 	}
 }
 
-// bounded tells of a live playlist that it is fresh for as long as we hold it to be, where its origin has promised more. aged:
-// there is an Age, which viewers take off.
+// bounded limits the freshness that viewers of a live playlist are told to ours, if its origin has promised more. aged: the
+// answer has an Age, which viewers subtract.
 func (f *fields) bounded(e *Entry, aged bool) {
 	c := rules.ParseControl(f.header)
 	if c.NoStore || c.Private || c.NoCache {
@@ -368,15 +367,15 @@ func (f *fields) contentRange(off, end, length int64) int64 {
 	return end - off
 }
 
-// withoutContent removes what describes a content that is not sent (RFC 9110 section 15.4.5).
+// withoutContent removes the fields that describe content that is not sent (RFC 9110 section 15.4.5).
 func withoutContent(h http.Header) {
 	for _, name := range [...]string{"Content-Length", "Content-Type", "Content-Encoding", "Content-Language", "Content-Range"} {
 		delete(h, name)
 	}
 }
 
-// withoutFreshness removes what would let a cache keep a refusal in the place of what was refused: 412 and 416 say
-// something about one request alone.
+// withoutFreshness removes fields that would let a cache store a refusal in place of the content: 412 and 416 concern one
+// request alone.
 func withoutFreshness(h http.Header) {
 	for _, name := range [...]string{"Cache-Control", "Cdn-Cache-Control", "Surrogate-Control", "Expires", "Age"} {
 		delete(h, name)

@@ -13,20 +13,20 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
-// A body longer than MaxBody is kept in slices that begin at multiples of sliceSize, each an Entry of its own and fetched by a
-// Range of its own, by the viewer that needs it first. Their keys name the version of the whole (its validators and length),
+// A body longer than MaxBody is kept in slices that begin at multiples of sliceSize. Each is an Entry of its own. The viewer
+// that needs it first fetches it, with a Range. The keys of slices name the version of the whole (its validators and length),
 // and each slice is checked against it, so that parts of two versions never come together.
 
 const sliceSize = 2 << 20
 
-// slice is one of them, as a viewer asks for it.
+// slice is one slice, as a viewer asks for it.
 type slice struct {
 	head     *Entry // of the whole
 	off, end int64  // of the slice in the whole
-	from, to int64  // what the viewer wants of the slice, counted from its beginning
+	from, to int64  // the part of the slice that the viewer wants, from the slice's beginning
 }
 
-// sliceable tells whether a body that is too long to be kept in one can be kept in slices.
+// sliceable reports whether a body that is too long for one Entry can be kept in slices.
 func sliceable(resp *http.Response) bool {
 	h := resp.Header
 	name, _ := rules.Strong(h)
@@ -34,8 +34,8 @@ func sliceable(resp *http.Response) bool {
 		name != "" && !coding.Is(h)
 }
 
-// ask turns the header of a fill's request into that for the slice. With a strong validator the origin need not send what
-// is of another version (RFC 9110 section 13.1.5).
+// ask turns the header of a fill's request into that for the slice. With a strong validator, the origin need not send bytes of
+// another version (RFC 9110 section 13.1.5).
 func (s *slice) ask(h http.Header) {
 	h["Range"] = []string{"bytes=" + strconv.FormatInt(s.off, 10) + "-" + strconv.FormatInt(s.end-1, 10)}
 	if name, tag := rules.Strong(s.head.Header); name == "Etag" {
@@ -43,7 +43,7 @@ func (s *slice) ask(h http.Header) {
 	}
 }
 
-// check tells whether the origin's answer is the slice: of the same version, for the same viewers.
+// check refuses an answer of the origin that is not the slice: of another version, or for other viewers.
 func (s *slice) check(o *flight, resp *http.Response) error {
 	h := resp.Header
 	name, value := rules.Strong(s.head.Header)
@@ -67,7 +67,7 @@ func (s *slice) check(o *flight, resp *http.Response) error {
 	return &fault{ErrBroken, ErrChanged}
 }
 
-// variesAlike tells whether a slice varies by no field that the whole does not vary by.
+// variesAlike reports whether a slice varies by no field that the whole does not vary by.
 func (s *slice) variesAlike(o *flight, h http.Header) bool {
 	vary, ok := o.varyOf(h)
 	for name := range vary {
@@ -77,7 +77,8 @@ func (s *slice) variesAlike(o *flight, h http.Header) bool {
 	return ok
 }
 
-// inSlices lands, with an Entry for the header alone, where an answer is too long for one Entry; false if this cannot be done.
+// inSlices lands with an Entry for the header alone, if an answer is too long for one Entry. It returns false if the body
+// cannot be kept in slices.
 func (o *flight) inSlices(resp *http.Response) (out outcome, ok bool) {
 	t, c := o.t, rules.ParseControl(resp.Header)
 	vary, ok := o.varyOf(resp.Header)
@@ -97,7 +98,7 @@ func (o *flight) inSlices(resp *http.Response) (out outcome, ok bool) {
 	return o.land(outcome{entry: e, how: statusMiss, large: true}), true
 }
 
-// sliced is the body of a response that is made of slices.
+// sliced is the body of a response that is made from slices.
 type sliced struct {
 	t        *Transport
 	r        *http.Request
@@ -107,7 +108,7 @@ type sliced struct {
 	left     int64 // of cur
 
 	mu   sync.Mutex    // Close may be called during a Read
-	cur  io.ReadCloser // the slice that holds off; nil: to be opened
+	cur  io.ReadCloser // the slice that holds off; nil: not opened yet
 	gone bool
 }
 
@@ -156,7 +157,7 @@ func (t *Transport) changed(r *http.Request, key string, head *Entry) {
 	}
 }
 
-// advance notes what was read of the slice, and reports the end of the whole as io.EOF.
+// advance counts what was read of the slice, and reports the end of the whole as io.EOF.
 func (s *sliced) advance(n int64, err error) error {
 	s.off += n
 	s.left -= n
@@ -171,7 +172,7 @@ func (s *sliced) advance(n int64, err error) error {
 	return nil
 }
 
-// turn closes the slice that is open, if one is, and goes on with next; nil: one that is yet to be opened.
+// turn closes the open slice, if there is one, and continues with next. Nil: the next one is opened later.
 func (s *sliced) turn(next io.ReadCloser) (err error) {
 	s.mu.Lock()
 	old := s.cur
@@ -186,7 +187,7 @@ func (s *sliced) turn(next io.ReadCloser) (err error) {
 	return err
 }
 
-// slice is the one that is being read, opened if need be.
+// slice is the slice that is being read. It is opened if needed.
 func (s *sliced) slice() (io.ReadCloser, error) {
 	for {
 		s.mu.Lock()

@@ -2,21 +2,21 @@ package cache
 
 import "sync/atomic"
 
-// Stats are the counters of a Transport since it began, but for Fills, which is a gauge.
+// Stats are the counters of a Transport since it began. Fills is a gauge.
 type Stats struct {
 	Hits   uint64 // requests answered from the Store
 	Misses uint64 // requests for which the origin was asked
-	Joins  uint64 // requests that shared the question of another
-	Passed uint64 // requests handed to Base as they were, since their answer cannot be shared
+	Joins  uint64 // requests that shared the origin request of another
+	Passed uint64 // requests handed to Base unchanged, because their answer cannot be shared
 
-	Revalidations uint64 // answers that the origin was asked about and confirmed (304)
+	Revalidations uint64 // stored answers that the origin confirmed (304)
 	Stale         uint64 // requests answered with something past its TTL
 
 	StoreBytes  uint64 // body bytes given to viewers from the Store
 	FillBytes   uint64 // body bytes given to viewers from running fills
 	OriginBytes uint64 // body bytes that fills read from the origin
 
-	Prefetched     uint64 // segments that were fetched before a viewer asked for them, for Transport.Ahead
+	Prefetched     uint64 // segments fetched before a viewer asked for them, for Transport.Ahead
 	PrefetchedUsed uint64 // those of them that a viewer has asked for since
 
 	Fills     int    // answers being fetched now, from the question to the last byte
@@ -26,7 +26,7 @@ type Stats struct {
 	Evictions uint64 // entries that a Store of this package dropped to make room
 }
 
-// counters are cheap enough to be always on; those of one request lie on one cache line or two.
+// counters are cheap enough to be always on. Those of one request lie on one or two cache lines.
 type counters struct {
 	hits, misses, joins, passed        atomic.Uint64
 	revalidations, stale               atomic.Uint64

@@ -15,104 +15,103 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// Transport is an http.RoundTripper that asks Base once and shares the answer. The zero value works: it joins running
-// fetches and keeps nothing. Its fields must not change after first use; its methods may be called concurrently.
+// Transport is an http.RoundTripper that asks Base once and shares the answer. The zero value works: it joins running fetches
+// and keeps nothing. Its fields must not change after first use. Its methods may be called concurrently.
 //
-// Only GET and HEAD without Authorization, Cookie, a body, or user information in the URL are shared; all other requests go
-// to Base as they are. An answer goes to the viewer whose request was sent, and to nobody else, if
+// Only GET and HEAD requests without Authorization, Cookie, a body, or user information in the URL are shared. All others go to
+// Base unchanged. An answer goes to the viewer whose request was sent, and to nobody else, if
 //
-//   - its Cache-Control forbids to share it (private, no-store),
+//   - its Cache-Control forbids sharing it (private, no-store),
 //   - it sets a cookie,
 //   - it varies by more than 64 fields,
 //   - or it may be a decryption key.
 //
-// What the cache itself has to say is an error that knows its status:
+// Failures of the cache itself are errors that know their status:
 //
-//   - 502: the answer broke off or is none to the question ([ErrBroken]), or a hook panicked ([ErrHook]).
-//   - 503: MaxFills answers are being fetched already ([ErrBusy]).
+//   - 502: the answer broke off or does not fit the request ([ErrBroken]), or a hook panicked ([ErrHook]).
+//   - 503: MaxFills answers are already being fetched ([ErrBusy]).
 //   - 504: the origin sent nothing for Idle, or too little for MinRate ([ErrIdle]).
 type Transport struct {
-	// Base asks the origin. Nil: http.DefaultTransport, which no guard keeps from addresses inside a network: where viewers
-	// have a say in the URL, give one that is guarded. A fill asks with the header of the viewer who came first, but for its
-	// Range, conditions, Cookie and Authorization, and with "Accept-Encoding: identity". What an origin says about caching
-	// can be overridden by a Base that changes the answer's header.
+	// Base asks the origin. Nil: http.DefaultTransport, which does not protect internal addresses. If viewers influence the
+	// URL, use a guarded one. A fill sends the header of the first viewer without its Range, conditions, Cookie and
+	// Authorization, and with "Accept-Encoding: identity". To override what an origin says about caching, let Base change the
+	// header of the answer.
 	Base http.RoundTripper
-	// Store keeps whole answers. Nil: running fetches are joined, nothing is kept. Where it is no Memory the bodies of running
-	// fetches take at most 256 MiB of the heap, or MaxBody if that is more.
+	// Store keeps whole answers. Nil: running fetches are joined, and nothing is kept. If it is not a Memory, the bodies of
+	// running fetches take at most 256 MiB of the heap, or MaxBody if that is more.
 	Store Store
-	// TTL says how long an answer that came whole is fresh, counted from Entry.Time. Zero: it is kept only if it has a
-	// validator, and the origin is asked each time whether it still holds. Negative: it is not kept. The Entry must not be
-	// changed or kept. Nil: HLS.
+	// TTL returns how long an answer that came whole is fresh, counted from Entry.Time. Zero: it is kept only if it has a
+	// validator, and the origin is asked each time whether it is still valid. Negative: it is not kept. TTL must neither change
+	// nor retain the Entry. Nil: HLS.
 	TTL func(*Entry) time.Duration
-	// Key names what a request asks for: requests with one key share one answer. Nil: scheme, host, path and query of
+	// Key returns the cache key of a request: requests with the same key share one answer. Nil: scheme, host, path and query of
 	// the URL, without the parameters that differ between viewers but not between answers (CMCD, _HLS_throughput).
 	Key func(*http.Request) string
-	// Idle is how long the origin may be silent: before the header (but at least 60 s for a blocking playlist reload,
-	// recognised by _HLS_msn in the URL, and for what a playlist hints at, and no less than the Wait of an origin.Proxy in
-	// front) and between any two reads of the body (no less than the Idle of that Proxy). Zero: 10 s. Negative: no limit.
+	// Idle is how long the origin may be silent, before the header and between two reads of the body. Zero: 10 s. Negative: no
+	// limit. The header of a blocking playlist reload (_HLS_msn in the URL), and of what a playlist hints at, may take at least
+	// 60 s. An origin.Proxy in front extends these limits to its own Wait and Idle.
 	Idle time.Duration
-	// MaxBody is the longest body that is shared or kept in one piece, in bytes. A longer one is fetched and kept in slices
-	// of 2 MiB, if there is a Store and the origin gives its length, a strong validator, and ranges; else it is streamed to
-	// each viewer on its own, with its own Range. Zero: 64 MiB. Negative: no limit. A body of undeclared length may have no
-	// end: it is kept for others only up to 8 MiB while a single viewer follows it.
+	// MaxBody is the longest body that is shared or kept in one piece, in bytes. A longer one is fetched and kept in slices of
+	// 2 MiB, if there is a Store and the origin gives its length, a strong validator, and ranges. Otherwise each viewer gets a
+	// stream of its own, with its own Range. Zero: 64 MiB. Negative: no limit. A body of undeclared length may have no end:
+	// while a single viewer follows it, only the first 8 MiB are kept for others.
 	MaxBody int64
-	// Refs lists the absolute upstream URLs of the segments that a playlist names, as they will be asked for; base is the
-	// playlist's own URL. A Memory then keeps what live playlists name, and drops first what they name no more. What a playlist
-	// names is a segment, and is asked about when its encoder begins again; without Refs the cache knows no name in which there
-	// are variables (EXT-X-DEFINE) or that inherits parameters. Nil: the cache looks no further.
+	// Refs lists the absolute upstream URLs of the segments that a playlist names, as they will be requested. base is the URL
+	// of the playlist. A Memory then keeps the segments that live playlists name, and drops them first when they are no longer
+	// named. Names in a playlist are known to be segments, and are checked when its encoder starts again. Without Refs, the
+	// cache does not know names that contain variables (EXT-X-DEFINE) or inherit parameters. Nil: no such names are known.
 	Refs func(playlist []byte, base string) iter.Seq[string]
-	// Ahead is how many of the next segments of a rendition that is being watched are fetched before they are asked for; where
-	// parts are asked for, parts. The package documentation says what is fetched, and when. Zero or negative: none. It has no
+	// Ahead is how many of the next segments of a watched rendition are fetched before viewers ask for them. If viewers ask for
+	// parts, it counts parts. The package documentation says what is fetched, and when. Zero or negative: none. It has no
 	// effect without a Store.
 	Ahead int
-	// OnFill is told how each question to the origin ended, but for those whose answers could not be shared. It is called
-	// concurrently, in goroutines of the cache. Nil: nobody is told.
+	// OnFill is called when a request to the origin has ended, unless its answer could not be shared. It is called
+	// concurrently, in goroutines of the cache. Nil: nothing is called.
 	OnFill func(Fill)
 
 	// Rarely needed.
 
-	// StaleIfError is how long past its TTL an answer is still served when the origin fails (no answer, or 500, 502, 503
-	// or 504), unless the origin itself says how long (stale-if-error, RFC 5861) or forbids it (must-revalidate,
-	// proxy-revalidate, no-cache, s-maxage). Zero: as long again as it was fresh. Negative: not at all.
+	// StaleIfError is how long past its TTL an answer is still served when the origin fails (no answer, or 500, 502, 503 or
+	// 504). The origin may set another time (stale-if-error, RFC 5861) or forbid it (must-revalidate, proxy-revalidate,
+	// no-cache, s-maxage). Zero: as long again as it was fresh. Negative: not at all.
 	StaleIfError time.Duration
-	// StaleIfGone is how long past its TTL a live playlist is still served when the origin answers 404 or 410, as some do while an
-	// encoder begins again, unless the origin forbids it as above. Zero: six times its TTL, which is three target durations.
+	// StaleIfGone is how long past its TTL a live playlist is still served when the origin answers 404 or 410, as some do while
+	// an encoder starts again. The origin may forbid it as above. Zero: six times its TTL, which is three target durations.
 	// Negative: not at all.
 	StaleIfGone time.Duration
-	// StaleWhileRevalidate is how long past its TTL an answer is served at once while the origin is asked for a new one,
-	// under the same conditions (stale-while-revalidate). Zero or negative: only where the origin says so.
+	// StaleWhileRevalidate is how long past its TTL an answer is served at once while the origin is asked for a new one. The
+	// origin may forbid it as above. Zero or negative: only if the origin allows it (stale-while-revalidate).
 	StaleWhileRevalidate time.Duration
-	// MaxFills is how many answers may be fetched at a time; a request that would need one more fails with ErrBusy.
-	// What is fetched ahead takes none of these places from viewers. Zero: 1024. Negative: no limit.
+	// MaxFills is how many answers may be fetched at a time. A request that would need one more fails with ErrBusy. Fetches
+	// ahead take no places from viewers. Zero: 1024. Negative: no limit.
 	MaxFills int
-	// MinRate is the lowest average rate, in bytes a second, at which a body of declared length may arrive. It is checked
-	// after a minute of waiting; below it the fill fails with ErrIdle. It stops an origin that drips a byte now and then.
-	// Zero: 10 MiB a minute. Negative: no limit. A body of undeclared length may be a live stream, for which a thousandth
-	// of that will do.
+	// MinRate is the lowest average rate, in bytes a second, at which a body of declared length may arrive. It is checked after
+	// a minute of waiting; below it the fill fails with ErrIdle. It stops an origin that sends a byte now and then. Zero: 10
+	// MiB a minute. Negative: no limit. A body of undeclared length may be a live stream, so a thousandth of this rate is
+	// enough for it.
 	MinRate int64
-	// Ignore lists query parameters, as they are spelled, that differ between viewers but not between answers, such as those
-	// that get around caches ("_", "cachebust"). They are left out of keys, not of requests: the viewer that chooses the URL
-	// chooses for all what the origin makes of them. The Ignore of an origin.Proxy or of a sign.Config in front holds here too,
-	// leaves them out of requests, and is the better place for what viewers may add. It has no effect beside a Key.
+	// Ignore lists query parameters, as they are spelled, that differ between viewers but not between answers, for example
+	// cache busters ("_", "cachebust"). They are left out of keys, but not of requests: the first viewer's values decide, for
+	// all viewers, what the origin sees. The Ignore of an origin.Proxy or a sign.Config in front holds here too and also
+	// removes them from requests; prefer it for parameters that viewers may add. Ignore has no effect if Key is set.
 	Ignore []string
-	// PerViewer keeps segments and playlists apart that are said to be for one viewer by no more than a cookie of the origin,
-	// or by Vary: User-Agent. Below an origin.Proxy that passes on nothing by which the origin could know a viewer (whose
-	// Header is nil or lists no more), these are shared otherwise: there the cookie is that of a load balancer, and reaches
-	// nobody. It is not kept. Elsewhere, and for keys and what is private, they are always kept apart. A segment is here what
-	// is media by its name or type, or what a playlist of the same scheme, host and port names.
+	// PerViewer turns off sharing for segments and playlists that only a cookie of the origin, or Vary: User-Agent, marks as
+	// made for one viewer. By default they are shared below an origin.Proxy that passes on nothing that identifies a viewer
+	// (its Header is nil or lists no such field). The cookie is then that of a load balancer: it is neither kept nor sent to
+	// anybody. Elsewhere, and for keys and private answers, viewers are always kept apart. A segment here is a file that is
+	// media by its name or type, or that a playlist on the same scheme, host and port names.
 	PerViewer bool
-	// Ring is how many bytes of a broadcast are kept for viewers who are slower than others: of a body without a length that
-	// goes on for 5 s, comes as it is made, and is media but no segment of a playlist. All viewers of its key share one
-	// question to the origin, however long. One who comes later begins at the newest point where a decoder can (MPEG-TS, FLV,
-	// ADTS and MPEG audio), whatever Range is asked for. For anything else, and where that point has left the ring, each has a
-	// question of its own. One who is slower than the ring is cut off. At most 10 s are kept, and an eighth of what a Memory
-	// may take. A viewer that comes in the first 5 s begins with the first byte. A viewer who asks for the titles of a radio
-	// (Icy-MetaData) gets a question of its own. Zero: 8 MiB. Negative: nothing is broadcast, and each body is taken for one
-	// with an end.
+	// Ring is how many bytes of a broadcast are kept for slower viewers. A broadcast is a body without a length that goes on
+	// for 5 s, comes as it is made, and is media but not a segment of a playlist. All viewers of its key share one request to
+	// the origin, however long. A viewer in the first 5 s begins with the first byte. Later ones begin at the newest point
+	// where a decoder can begin (MPEG-TS, FLV, ADTS and MPEG audio), whatever Range they ask for. If there is no such point, or
+	// it has left the ring, each viewer gets a request of its own. So does a viewer who asks a radio for titles (Icy-MetaData).
+	// A viewer that falls behind the ring is cut off. The ring holds at most 10 s, and at most an eighth of the bound of a
+	// Memory. Zero: 8 MiB. Negative: nothing is broadcast, and each body is treated as one with an end.
 	Ring int64
-	// Linger is how long a broadcast goes on when its last viewer has left. Zero or negative: it ends at once.
+	// Linger is how long a broadcast goes on after its last viewer has left. Zero or negative: it ends at once.
 	Linger time.Duration
-	// Name is what Cache-Status calls this cache (RFC 9211), to tell it from others on the way. "": hlsproxy.
+	// Name is the name of this cache in Cache-Status (RFC 9211), to tell it from others on the way. "": hlsproxy.
 	Name string
 
 	count       counters
@@ -121,16 +120,16 @@ type Transport struct {
 	group       singleflight.Group // of flights, by key
 	prefetching atomic.Int32
 	ownPool     sync.Once
-	heap        *body.Pool // of running fills, where the Store is no Memory
+	heap        *body.Pool // for running fills, if the Store is no Memory
 	channels    channels
 	ahead       ahead
 
 	mu          sync.Mutex
-	flights     map[string]*flight // by key: the question was asked, there is no answer yet
-	fills       map[string]*fill   // by key: running, and open to joiners
-	orphans     map[string]int     // by host: flights that nobody waits for
-	filling     int                // fills that run, those closed to joiners included
-	earlyFills  int                // those of flights and of filling that no viewer has begun
+	flights     map[string]*flight // by key: requests that have no answer yet
+	fills       map[string]*fill   // by key: running, and open to new viewers
+	orphans     map[string]int     // by host: number of flights that nobody waits for
+	filling     int                // running fills, also those closed to new viewers
+	earlyFills  int                // flights and fills that no viewer has begun
 	unshareable keySet             // keys whose answers proved impossible to share
 	failing     keySet             // keys for which the origin failed while there was something stale to serve
 }
@@ -143,10 +142,9 @@ const (
 	noLimit         = 100 * 365 * 24 * time.Hour
 )
 
-// RoundTrip answers from the Store, from a running fill, or by asking Base. The Response belongs to the viewer: its
-// Request is r, its Header a copy, and its Body, unless it was not shared, implements io.WriterTo, which writes large
-// pieces and flushes an http.ResponseWriter when it has caught up with the origin. A Body that breaks ends with an error,
-// never with io.EOF.
+// RoundTrip answers from the Store, from a running fill, or by asking Base. The Response belongs to the viewer: its Request is
+// r, and its Header is a copy. A shared Body implements io.WriterTo, which writes large pieces and flushes an
+// http.ResponseWriter when it has caught up with the origin. A Body that breaks ends with an error, never with io.EOF.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !shareable(r) {
 		t.count.passed.Add(1)
@@ -168,7 +166,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			return resp, nil
 		}
 	case t.mayWait(have):
-		have.owned = nil // the question whether it still holds is made of it
+		have.owned = nil // the request to revalidate it is made from it
 		if resp := t.serve(r, have, statusHitStale); resp != nil {
 			t.renew(r, have)
 			t.count.hits.Add(1)
@@ -218,12 +216,12 @@ func (t *Transport) idle() time.Duration {
 	return t.Idle
 }
 
-// pause is how long the body of an answer may pause that is asked for on ctx.
+// pause is how long the origin may pause within a body that is requested with ctx.
 func (t *Transport) pause(ctx context.Context) time.Duration {
 	return max(t.idle(), min(waits.Idle(ctx), noLimit))
 }
 
-// patience is how long the header of r's answer may take: never less than the one who asks is ready to wait.
+// patience is how long the header of the answer to r may take: never less than its viewer is willing to wait.
 func (t *Transport) patience(r *http.Request) time.Duration {
 	d := max(t.idle(), min(waits.Header(r.Context()), noLimit))
 	if hls.IsBlocking(r.URL.RawQuery) {
@@ -232,7 +230,7 @@ func (t *Transport) patience(r *http.Request) time.Duration {
 	return d
 }
 
-// drips tells whether so many bytes of a body are too few after so long a wait for them.
+// drips reports whether this many bytes of a body are too few after such a wait.
 func (t *Transport) drips(bytes, length int64, waited time.Duration) bool {
 	if waited <= time.Minute || t.MinRate < 0 {
 		return false

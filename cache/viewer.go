@@ -13,14 +13,13 @@ import (
 // viewer is the body of one response: a part of a body in memory, read at the viewer's own pace.
 type viewer struct {
 	ctx    context.Context
-	prefix []byte // what comes first
+	prefix []byte // sent before the part
 	part   body.Reader
 	fill   *fill // nil: the body is whole
 	sent   *atomic.Uint64
 }
 
-// next returns bytes that are there in one piece, waiting for at least one if need be. Before that w, if there is one, sends
-// on what it has buffered.
+// next returns bytes that lie in one piece. It waits for at least one byte. Before it waits, it flushes w, if w is not nil.
 func (v *viewer) next(w io.Writer) ([]byte, error) {
 	for {
 		if err := v.ctx.Err(); err != nil {
@@ -68,8 +67,8 @@ func (v *viewer) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo is that of io.WriterTo. It writes what there is in pieces of body.LargeChunk, if it lies in one, lets others have
-// their turn after each, and flushes when it has to wait for the origin.
+// WriteTo is that of io.WriterTo. It writes pieces of up to body.LargeChunk, yields to other goroutines after each, and flushes
+// when it has to wait for the origin.
 func (v *viewer) WriteTo(w io.Writer) (written int64, err error) {
 	if !v.part.Enter() {
 		return 0, http.ErrBodyReadAfterClose
@@ -105,7 +104,7 @@ func (v *viewer) WriteTo(w io.Writer) (written int64, err error) {
 	}
 }
 
-// flush lets w send on what it has buffered, if it buffers.
+// flush makes w send its buffer, if it has one.
 func flush(w io.Writer) error {
 	switch w := w.(type) {
 	case http.ResponseWriter:
@@ -122,7 +121,7 @@ func flush(w io.Writer) error {
 	return nil
 }
 
-// Close ends the viewer's part. A fill that nobody follows may end with it.
+// Close ends the viewer's part. A fill that nobody else follows may end with it.
 func (v *viewer) Close() error {
 	if v.part.Close() && v.fill != nil {
 		v.fill.leave(1)

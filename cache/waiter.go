@@ -9,14 +9,14 @@ import (
 )
 
 // asker is the viewer whose request a flight has sent. An answer that cannot be shared is for this viewer alone: the flight has
-// the sending end of the channel only, and the receiving end is in nobody else's hands.
+// only the sending end of the channel, and nobody else has the receiving end.
 type asker struct {
 	o      *flight
 	r      *http.Request
 	answer <-chan *http.Response
 }
 
-// answer is what a waiter makes of the outcome. mine is nil for all but the asker.
+// answer turns the outcome into a waiter's response. mine is nil for all but the asker.
 func (o *flight) answer(r *http.Request, have lookupResult, out outcome, mine *asker) (*http.Response, error) {
 	t, first := o.t, mine != nil
 	switch {
@@ -44,7 +44,7 @@ func (o *flight) answer(r *http.Request, have lookupResult, out outcome, mine *a
 	return t.passAlone(r)
 }
 
-// another asks for the variant that r selects, where the flight has learned that answers vary.
+// another asks for the variant that r selects, after the flight has learned that answers vary.
 func (o *flight) another(r *http.Request, have lookupResult, vary http.Header) (*http.Response, error) {
 	if o.key != o.primary {
 		return o.t.passAlone(r)
@@ -53,7 +53,7 @@ func (o *flight) another(r *http.Request, have lookupResult, vary http.Header) (
 	return o.t.join(r, have, r.Method != http.MethodHead)
 }
 
-// fromStore serves what the flight found or had confirmed, or what is left when it failed.
+// fromStore serves the entry that the flight found or had confirmed, or the stale one after a failure.
 func (o *flight) fromStore(r *http.Request, have lookupResult, out outcome, first bool) (*http.Response, error) {
 	t, how := o.t, out.how
 	if how != statusHit && !first && !out.large {
@@ -84,7 +84,8 @@ func (o *flight) fromStore(r *http.Request, have lookupResult, out outcome, firs
 	return resp, nil
 }
 
-// take returns the answer as a response to the asker, nil if there is none, or it is the whole where a part was asked for.
+// take returns the answer as a response to the asker. It returns nil if there is no answer, or if it is the whole although a
+// part was requested.
 func (a *asker) take() *http.Response {
 	var resp *http.Response
 	select {
@@ -100,15 +101,15 @@ func (a *asker) take() *http.Response {
 	return a.o.t.single(a.o.req.Context(), func(err error) { stop(); a.o.cancel(err) }, a.r, resp, statusAlone)
 }
 
-// leave is for a waiter who goes before the answer comes; mine is not nil if it is the asker. When the last one goes, the
-// question goes on if others are likely to come for what it brings; else it is taken back.
+// leave is for a waiter who goes before the answer comes. mine is not nil if it is the asker. After the last one has left, the
+// request goes on if others are likely to come for its answer; otherwise it is cancelled.
 func (o *flight) leave(mine *asker) {
 	t := o.t
 	t.mu.Lock()
-	o.waiters-- // under the same lock as what follows from it: of two who leave at once, one is the last
+	o.waiters-- // under the same lock as the rest: if two leave at once, one of them is the last
 	f, last := o.fill, o.waiters == 0 && !o.landed
 	if mine != nil {
-		o.asker = nil // a private answer that comes now is for nobody
+		o.asker = nil // nobody gets a private answer that comes now
 	}
 	if last = last && !o.abandon(); last {
 		o.bar()
@@ -131,13 +132,13 @@ func (o *flight) leave(mine *asker) {
 	}
 }
 
-// mostOrphans is how many questions that nobody waits for are left to go on, of one host.
+// mostOrphans is how many requests to one host may go on while nobody waits for them.
 const mostOrphans = 16
 
-// abandon lets a question go on for which nobody waits: a player that has given up comes again, or the next one does, and an
-// origin that is slower than they are patient would never be done. It is within the origin's time to answer, and false where
-// nothing would be kept, where there are many, and for a blocking reload of a stream that nobody watches. The caller holds
-// Transport.mu.
+// abandon lets a request go on that nobody waits for. A player that has given up comes again, or another does; without this, an
+// origin that is slower than players are patient would never finish. The origin's own time limit still holds. It returns false
+// if nothing would be kept, if there are many such requests, and for a blocking reload, which only its viewers need. The caller
+// holds Transport.mu.
 func (o *flight) abandon() bool {
 	t, host := o.t, o.req.URL.Host
 	if t.Store == nil || o.barred.Load() || hls.IsBlocking(o.req.URL.RawQuery) || t.orphans[host] >= mostOrphans {
@@ -151,7 +152,7 @@ func (o *flight) abandon() bool {
 	return true
 }
 
-// adopt counts it no longer among those that nobody waits for. The caller holds Transport.mu.
+// adopt stops counting the flight among those that nobody waits for. The caller holds Transport.mu.
 func (o *flight) adopt() {
 	if !o.orphan {
 		return
@@ -163,7 +164,7 @@ func (o *flight) adopt() {
 	}
 }
 
-// served is for a waiter who needs the flight no longer.
+// served is for a waiter who no longer needs the flight.
 func (o *flight) served() {
 	o.t.mu.Lock()
 	o.waiters--
@@ -172,7 +173,8 @@ func (o *flight) served() {
 	giveBack(e)
 }
 
-// done returns what to let go of when nobody needs it: no waiter, nor the flight itself. The caller holds Transport.mu.
+// done returns the Entry to give back when nobody needs it: neither a waiter nor the flight itself. The caller holds
+// Transport.mu.
 func (o *flight) done() (e *Entry) {
 	if o.landed && o.waiters == 0 {
 		e, o.kept = o.kept, nil

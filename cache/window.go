@@ -8,9 +8,9 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/evict"
 )
 
-// windows knows which entries the live playlists name at present. Those are what everybody is about to ask for; what has
-// left is asked for by hardly anyone. Names are known by the hashes of their keys. Requests do not wait for its lock, which
-// is taken before Memory.mu.
+// windows knows which entries the live playlists name now. Viewers are about to ask for these, and rarely ask for those that
+// have left a playlist. It knows names by the hashes of their keys. Requests do not wait for its lock, which is taken before
+// Memory.mu.
 type windows struct {
 	memory *Memory
 	busy   chan struct{} // a place for each playlist that is being read
@@ -28,23 +28,23 @@ type window struct {
 }
 
 const (
-	windowIdle  = time.Minute // a list that was not seen again for so long has no viewers
+	windowIdle  = time.Minute // a list not seen again for this long has no viewers
 	sweepEvery  = 10 * time.Second
-	nameWeight  = 64 // a name in a list and among all names
+	nameWeight  = 64 // a name, in a list and in the map of all names
 	listWeight  = 256
 	windowShare = 8  // all lists together take at most this part of the bound
 	renameBatch = 64 // names that are changed under Memory.mu at a time
 	readAtOnce  = 4  // playlists
 )
 
-// mostNames is how many names a list may have. A longer one is not looked at.
+// mostNames is how many names a list may have. A longer one is ignored.
 func (w *windows) mostNames() int { return int(w.most() / nameWeight) }
 
 func (w *windows) most() int64 { return w.memory.max / windowShare }
 
 func (w *window) weight() int64 { return listWeight + nameWeight*int64(len(w.names)) }
 
-// set says that a live playlist names exactly these segments now; nil: it is not live.
+// set says that a live playlist names exactly these segments now. Nil: it is not live.
 func (w *windows) set(list string, names []uint64) {
 	hash := evict.Hash(list)
 	slices.Sort(names)
@@ -76,7 +76,7 @@ func (w *windows) add(hash uint64, l *window) {
 	w.charge(l.weight())
 }
 
-// remove takes a list out. What it named is still to be told.
+// remove takes a list out. The caller must then tell the policy about its names.
 func (w *windows) remove(hash uint64) {
 	if l := w.lists[hash]; l != nil {
 		delete(w.lists, hash)
@@ -90,7 +90,7 @@ func (w *windows) charge(n int64) {
 	w.memory.evict(0)
 }
 
-// makeRoom forgets the lists that were not seen for the longest time.
+// makeRoom forgets the lists that have not been seen for the longest time.
 func (w *windows) makeRoom(n int64) {
 	for len(w.lists) > 0 && w.weight+n > w.most() {
 		oldest, at := uint64(0), time.Time{}
@@ -118,7 +118,7 @@ func (w *windows) forget(hash uint64) {
 	w.rename(l.names, -1, false)
 }
 
-// rename tells the policy of names, few at a time: requests wait for its lock.
+// rename tells the policy about names, a few at a time, because requests wait for its lock.
 func (w *windows) rename(names []uint64, more int32, over bool) {
 	for batch := range slices.Chunk(names, renameBatch) {
 		w.memory.mu.Lock()
@@ -129,7 +129,7 @@ func (w *windows) rename(names []uint64, more int32, over bool) {
 	}
 }
 
-// without is what of a is not in b, both in their order.
+// without returns the elements of a that are not in b. Both are sorted.
 func without(a, b []uint64) (rest []uint64) {
 	for _, name := range a {
 		for len(b) > 0 && b[0] < name {

@@ -1,17 +1,17 @@
-// Package arena hands out pages of memory that the garbage collector does not count, and takes them back. It knows
-// nothing of what they hold.
+// Package arena hands out pages of memory that the garbage collector does not count, and takes them back. It knows nothing
+// about their content.
 package arena
 
 import "runtime"
 
-// Memory is cut into slabs of 512 pages, so that eight words say which of them are free. A caller gets runs of pages: one
-// where there is room in one piece, several where there is not. Pages that are given back are used again and never given
-// to the garbage collector, which would hold as much again in reserve.
+// Memory is divided into slabs of 512 pages, so that eight words say which of them are free. A caller gets runs of pages: one
+// run if there is room in one piece, several otherwise. Freed pages are reused and never returned to the garbage collector,
+// which would hold the same amount again in reserve.
 const (
 	PageSize   = 512 // bytes; on average half a page is wasted per body
 	slabPages  = 512
 	slabSize   = slabPages * PageSize
-	regionSize = 16 * slabSize // what is asked of the system at a time
+	regionSize = 16 * slabSize // taken from the system at a time
 	mostSlabs  = 1<<31 - 1
 )
 
@@ -20,14 +20,14 @@ type Arena struct {
 	limit  int // slabs
 	slabs  []slab
 	used   int64              // pages
-	bins   [slabPages + 1]int // by the longest free run: the first slab of a list, -1: none
+	bins   [slabPages + 1]int // by the longest free run: the first slab of a list; -1: none
 	mask   bitmap             // bit n-1: bins[n] is not empty
 	spare  []byte             // the rest of the last region
 	pinned map[int]*pins      // by slab
 }
 
 type slab struct {
-	mem        []byte // with the slabs behind it in its region as capacity
+	mem        []byte // its capacity includes the later slabs of its region
 	free       bitmap
 	longest    int
 	prev, next int // in its bin
@@ -39,22 +39,22 @@ type Run struct{ slab, first, pages int }
 // Size is the number of bytes.
 func (r Run) Size() int { return r.pages * PageSize }
 
-// Part is the pages of a run that hold the n bytes from off on.
+// Part returns the pages of a run that hold n bytes, starting at off.
 func (r Run) Part(off, n int) Run {
 	first, last := off/PageSize, (off+n-1)/PageSize
 	return Run{r.slab, r.first + first, last - first + 1}
 }
 
-// Cut divides a run: the pages of the first n bytes, and the others.
+// Cut divides a run into the pages of the first n bytes and the others.
 func (r Run) Cut(n int) (first, rest Run) {
 	keep := Pages(n)
 	return Run{r.slab, r.first, keep}, Run{r.slab, r.first + keep, r.pages - keep}
 }
 
-// Pages is how many pages n bytes take.
+// Pages is the number of pages for n bytes.
 func Pages(n int) int { return (n + PageSize - 1) / PageSize }
 
-// New returns an Arena of at most so many bytes, rounded up to whole slabs.
+// New returns an Arena of at most maxBytes, rounded up to whole slabs.
 func New(maxBytes int64) *Arena {
 	a := &Arena{limit: int(min(maxBytes/slabSize+1, mostSlabs))}
 	if maxBytes%slabSize == 0 {
@@ -69,8 +69,8 @@ func New(maxBytes int64) *Arena {
 // Used is the number of bytes in pages that are not free.
 func (a *Arena) Used() int64 { return a.used * PageSize }
 
-// Alloc returns a run of at most want pages and its memory, fewer if there is none that long; nil if all is taken. It lies
-// behind the last of those that the body has already, if that can be.
+// Alloc returns a run of at most want pages and its memory. The run is shorter if no free run is that long; the memory is nil
+// if all is taken. If possible, the run follows the last one that the body already has.
 func (a *Arena) Alloc(want int, have []Run) (Run, []byte) {
 	want = min(want, slabPages)
 	if len(have) > 0 {
@@ -93,7 +93,7 @@ func (a *Arena) Alloc(want int, have []Run) (Run, []byte) {
 	return r, a.take(r)
 }
 
-// take makes a free run one that is not.
+// take marks a free run as used.
 func (a *Arena) take(r Run) []byte {
 	a.unbin(r.slab)
 	a.slabs[r.slab].free.set(r.first, r.pages, false)
@@ -103,7 +103,7 @@ func (a *Arena) take(r Run) []byte {
 	return a.slabs[r.slab].mem[from:to:to]
 }
 
-// Free takes a run back, or a part of one. Pages that are pinned become free when nobody pins them any longer.
+// Free takes back a run or a part of one. Pinned pages become free when nobody pins them any longer.
 func (a *Arena) Free(r Run) {
 	if p := a.pinned[r.slab]; p != nil {
 		p.free(a, r)
@@ -163,7 +163,7 @@ func (a *Arena) grow() bool {
 			return false
 		}
 		if free != nil {
-			// The readers of a page reach the arena by way of the body that the page is part of.
+			// The readers of a page reach the arena through the body that the page is part of.
 			runtime.AddCleanup(a, func(region []byte) { free(region) }, region)
 		}
 		a.spare = region

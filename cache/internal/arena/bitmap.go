@@ -5,7 +5,7 @@ import "math/bits"
 // bitmap is a set of numbers below slabPages.
 type bitmap [slabPages / 64]uint64
 
-// set puts the n numbers from first on into the set, or takes them out.
+// set adds the n numbers from first on, or removes them.
 func (s *bitmap) set(first, n int, in bool) {
 	for n > 0 {
 		word, bit := first/64, first%64
@@ -20,7 +20,7 @@ func (s *bitmap) set(first, n int, in bool) {
 	}
 }
 
-// next is the first member from i on, -1 if there is none.
+// next is the first member that is not below i, -1 if there is none.
 func (s *bitmap) next(i int) int {
 	for word := i / 64; word < len(s); word++ {
 		w := s[word]
@@ -34,7 +34,7 @@ func (s *bitmap) next(i int) int {
 	return -1
 }
 
-// gap is the first number from i on that is not a member, slabPages if all are.
+// gap is the first number that is not below i and not a member, slabPages if there is none.
 func (s *bitmap) gap(i int) int {
 	for word := i / 64; word < len(s); word++ {
 		w := ^s[word]
@@ -58,7 +58,7 @@ func (s *bitmap) last() int {
 	return -1
 }
 
-// run is where the first n members in a row begin, -1 if there are none.
+// run is where the first n consecutive members begin, -1 if there are none.
 func (s *bitmap) run(n int) int {
 	for at := s.next(0); at >= 0; {
 		end := s.gap(at)
@@ -73,7 +73,7 @@ func (s *bitmap) run(n int) int {
 	return -1
 }
 
-// longest is how many members in a row there are at most.
+// longest is the length of the longest sequence of consecutive members.
 func (s *bitmap) longest() (n int) {
 	for at := s.next(0); at >= 0; {
 		end := s.gap(at)

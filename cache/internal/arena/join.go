@@ -1,8 +1,8 @@
 package arena
 
-// What lies in one piece goes out with one write.
+// Bytes in one piece need only one write.
 
-// behind is the run of so many pages that follows r, if that is free.
+// behind is the run of this many pages that follows r, if it is free.
 func (a *Arena) behind(r Run, pages int) (Run, bool) {
 	next := Run{r.slab, r.first + r.pages, pages}
 	if next.first == slabPages && a.goesOn(r.slab) && r.slab+1 < len(a.slabs) {
@@ -15,10 +15,10 @@ func (a *Arena) behind(r Run, pages int) (Run, bool) {
 	return next, true
 }
 
-// goesOn tells whether the slab after this one is the next piece of the same region.
+// goesOn reports whether the next slab is the next piece of the same region.
 func (a *Arena) goesOn(slab int) bool { return cap(a.slabs[slab].mem) > slabSize }
 
-// follows tells whether the memory of s begins where that of r ends.
+// follows reports whether the memory of s begins where that of r ends.
 func (a *Arena) follows(r, s Run) bool {
 	if r.slab == s.slab {
 		return r.first+r.pages == s.first
@@ -26,7 +26,7 @@ func (a *Arena) follows(r, s Run) bool {
 	return s.slab == r.slab+1 && s.first == 0 && r.first+r.pages == slabPages && a.goesOn(r.slab)
 }
 
-// Join makes one chunk of those that lie one behind the other, in place. Each is the beginning of the run of its number.
+// Join merges adjacent chunks, in place. Chunk i is the beginning of run i.
 func (a *Arena) Join(chunks [][]byte, runs []Run) [][]byte {
 	if len(chunks) < 2 || len(chunks) != len(runs) {
 		return chunks

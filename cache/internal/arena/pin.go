@@ -2,14 +2,14 @@ package arena
 
 import "slices"
 
-// pins are the pages of a slab that stay as they are even when they were given back.
+// pins are the pages of a slab that must not change, even after they were given back.
 type pins struct {
 	runs  []Run
-	freed bitmap // pages that were given back while they were pinned
+	freed bitmap // pages given back while they were pinned
 }
 
-// Pin keeps the pages of a run, or of a part of one, from being used again until Unpin, whether they are given back or not.
-// The same pages may be pinned several times.
+// Pin keeps the pages of a run, or of a part of one, from being reused before Unpin, even if they are given back. The same
+// pages may be pinned several times.
 func (a *Arena) Pin(r Run) {
 	if a.pinned == nil {
 		a.pinned = map[int]*pins{}
@@ -38,7 +38,7 @@ func (a *Arena) Unpin(r Run) {
 	}
 }
 
-// free gives back the pages of r that nobody pins, and remembers the others.
+// free gives back the pages of r that are not pinned, and remembers the others.
 func (p *pins) free(a *Arena, r Run) {
 	if r.pages == 0 {
 		return

@@ -4,8 +4,8 @@ package arena
 
 import "syscall"
 
-// mapRegion asks the system for memory that the garbage collector does not count: it would let as much garbage grow
-// beside it. Under the race detector the heap is used, where it sees who touches what was given back.
+// mapRegion takes memory from the system that the garbage collector does not count: otherwise the collector would let the same
+// amount of garbage grow. Under the race detector it uses the heap, where the detector sees accesses to freed pages.
 func mapRegion(size int) (region []byte, free func([]byte)) {
 	region, err := syscall.Mmap(-1, 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"runtime"
 )
 
-// Blob is a body that is whole. It never changes; whether its memory is still its own is known to those who hold it.
+// Blob is a whole body. It never changes. Only its holders can be sure that its memory is still its own.
 type Blob struct {
 	chunks [][]byte
 	size   int64
@@ -15,7 +15,7 @@ type Blob struct {
 // Size is the number of bytes.
 func (b *Blob) Size() int64 { return b.size }
 
-// Room is the memory that it takes, in bytes.
+// Room is how many bytes of memory it takes.
 func (b *Blob) Room() (n int64) {
 	b.pages.pool.mu.Lock()
 	defer b.pages.pool.mu.Unlock()
@@ -25,17 +25,17 @@ func (b *Blob) Room() (n int64) {
 	return n + b.pages.heap
 }
 
-// LiesIn tells whether all of it is in the arena of m.
+// LiesIn reports whether all of it lies in the arena of m.
 func (b *Blob) LiesIn(m *Pool) bool {
 	b.pages.pool.mu.Lock()
 	defer b.pages.pool.mu.Unlock()
 	return b.pages.pool == m && b.pages.heap == 0
 }
 
-// Busy tells whether others than its owner hold it.
+// Busy reports whether anybody but the owner holds it.
 func (b *Blob) Busy() bool { return b.pages.holds.Load() > 1 }
 
-// Borrow keeps the bytes until Return; false if they are gone.
+// Borrow keeps the bytes until Return. It returns false if they are gone.
 func (b *Blob) Borrow() bool { return b.pages.tryHold() }
 
 // Return ends a Borrow, or the hold of the owner.
@@ -77,7 +77,7 @@ func (b *Blob) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// Lend returns the body for those of whom nobody knows when they have done with it: it is held until it is garbage.
+// Lend returns the body for users who do not say when they are done: it is held until it is garbage.
 func (b *Blob) Lend() *Lent {
 	b.pages.hold()
 	l := &Lent{b}
@@ -85,7 +85,7 @@ func (b *Blob) Lend() *Lent {
 	return l
 }
 
-// Lent is a Blob in the hands of somebody else.
+// Lent is a Blob that somebody else uses.
 type Lent struct{ blob *Blob }
 
 // Size is the number of bytes.

@@ -13,35 +13,35 @@ import (
 const (
 	smallChunk = 4 << 10
 	LargeChunk = 256 << 10 // the longest piece that a reader gets
-	lastChunk  = 16 << 10  // what a body goes through when there is no memory
+	lastChunk  = 16 << 10  // for a body that has no other memory
 	mostSpare  = 16        // chunks
 
-	// Readers who have caught up are woken at once, but not more often than this while little comes: a wake-up of
-	// hundreds costs more than the few bytes are worth.
+	// Readers who have caught up are woken at once, but not more often than this while little arrives: waking hundreds of them
+	// costs more than a few bytes are worth.
 	wakeEvery = 5 * time.Millisecond
 	wakeBytes = 16 << 10
 )
 
-// ErrDropped is what a reader gets of bytes that were dropped before it had read them.
+// ErrDropped is the error of a reader whose bytes were dropped before it had read them.
 var ErrDropped = errors.New("too slow: the bytes were dropped")
 
-// Buffer is a body that grows while any number of readers follow it. One goroutine writes: Space, Commit, then End. Bytes
-// that were committed never change, so readers use them without a lock.
+// Buffer is a body that grows while any number of readers follow it. One goroutine writes: Space, Commit, then End. Committed
+// bytes never change, so readers use them without a lock.
 type Buffer struct {
-	length int64 // what was declared, -1: nothing
+	length int64 // as declared; -1: not declared
 	pages  *pages
 	quota  int64    // bytes that may lie here at a time; 0: all
-	spare  [][]byte // chunks of the heap that were dropped, to be used again; of the writer alone
+	spare  [][]byte // dropped chunks of the heap, to be reused; only the writer uses it
 	paced  atomic.Bool
 
 	mu      sync.Mutex
 	chunks  [][]byte // all full but the last, whose length counts the committed bytes
 	marks   []mark   // by chunk
-	first   int64    // offset of chunks[0]: not 0 when the beginning was dropped
+	first   int64    // offset of chunks[0]: not 0 if the beginning was dropped
 	dropped int      // chunks
 	size    int64    // committed
 	ended   bool
-	err     error // after the end: nil, or why there is not more
+	err     error // after the end: nil, or why it broke
 
 	readers map[*Reader]struct{}
 	moved   chan struct{} // closed when a reader has moved on; nil: nobody waits
@@ -53,11 +53,11 @@ type Buffer struct {
 	armed  bool
 }
 
-// mark tells of a chunk whether it is a run of pages, and whether a Write of it has failed.
+// mark says of a chunk whether it is a run of pages, and whether a Write of it has failed.
 type mark struct{ isRun, torn bool }
 
-// NewBuffer returns an empty Buffer, held once, for a body of so many bytes; -1: nobody knows. One that is longer than the
-// Pool goes through a part of it.
+// NewBuffer returns an empty Buffer, held once, for a body of this length. -1: unknown. A body longer than the Pool uses a part
+// of it again and again.
 func (m *Pool) NewBuffer(length int64) *Buffer {
 	b := &Buffer{length: length, pages: newPages(m)}
 	switch {
@@ -70,11 +70,11 @@ func (m *Pool) NewBuffer(length int64) *Buffer {
 	return b
 }
 
-// Length is what was declared, -1: nothing.
+// Length is the declared length, -1 if there is none.
 func (b *Buffer) Length() int64 { return b.length }
 
-// Short tells whether other bodies that are not whole take more than half of the Pool. None should run ahead of its
-// readers then.
+// Short reports whether bodies that are still growing take more than half of the Pool. None of them should then run ahead of
+// its readers.
 func (b *Buffer) Short() bool {
 	pool := b.pages.pool
 	return pool.growing.Load()-b.pages.grows.Load() > pool.max/2
@@ -83,7 +83,7 @@ func (b *Buffer) Short() bool {
 // Return ends the hold of the Buffer's maker.
 func (b *Buffer) Return() { b.pages.release() }
 
-// Space returns where to put the next bytes; nil if there is no memory. The bytes count when they are committed.
+// Space returns memory for the next bytes, nil if there is none. The bytes count when they are committed.
 func (b *Buffer) Space() []byte {
 	if n := len(b.chunks); n > 0 {
 		if last := b.chunks[n-1]; len(last) < cap(last) {
@@ -92,7 +92,7 @@ func (b *Buffer) Space() []byte {
 	}
 	n := min(max(b.size, smallChunk), LargeChunk)
 	if b.length >= 0 {
-		// One byte too many must find room to be noticed.
+		// There must be room for one byte too many, so that it is noticed.
 		n = min(max(b.length-b.size, 1), LargeChunk)
 	}
 	if b.quota > 0 {
@@ -117,7 +117,7 @@ func (b *Buffer) Space() []byte {
 	return nil
 }
 
-// again returns a chunk that was dropped.
+// again returns a dropped chunk.
 func (b *Buffer) again() []byte {
 	last := len(b.spare) - 1
 	chunk := b.spare[last]
@@ -125,7 +125,7 @@ func (b *Buffer) again() []byte {
 	return b.add(chunk, false)
 }
 
-// LastResort is Space for a Buffer all of whose bytes were dropped: a little of the heap where there is no other memory.
+// LastResort is Space for a Buffer whose bytes were all dropped. It takes a little of the heap if there is no other memory.
 func (b *Buffer) LastResort() []byte {
 	return b.add(b.pages.pool.lastResort(b.pages, lastChunk), false)
 }
@@ -180,8 +180,8 @@ func (b *Buffer) tell(now time.Time) {
 	}
 }
 
-// End says that no more will come: because all is there, or because of err. The first end holds; it reports whether this
-// was it.
+// End says that nothing more will come: the body is complete, or it broke with err. Only the first End counts; it reports
+// whether it was the first.
 func (b *Buffer) End(err error) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -196,7 +196,7 @@ func (b *Buffer) End(err error) bool {
 	return true
 }
 
-// State is what a reader learns: how many bytes there are, and whether there will be more.
+// State tells a reader how many bytes there are, and whether there will be more.
 type State struct {
 	Size  int64
 	Ended bool
@@ -209,7 +209,7 @@ func (b *Buffer) State() State {
 	return State{b.size, b.ended, b.err}
 }
 
-// Start copies the first bytes that are there, if they were not dropped, and returns how many.
+// Start copies the first bytes into p, unless they were dropped, and returns how many.
 func (b *Buffer) Start(p []byte) (n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -222,7 +222,7 @@ func (b *Buffer) Start(p []byte) (n int) {
 	return n
 }
 
-// Has tells whether the byte at off, or what will come there, was not dropped.
+// Has reports whether the byte at off, present or future, has not been dropped.
 func (b *Buffer) Has(off int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -253,7 +253,7 @@ func (b *Buffer) next(r *Reader) (p []byte, more <-chan struct{}, err error) {
 	return nil, b.wake, nil
 }
 
-// unpin gives up what was dropped while r looked at it.
+// unpin gives up the bytes that were dropped while r used them.
 func (b *Buffer) unpin(r *Reader) {
 	if len(r.pinned) == 0 {
 		return
@@ -266,7 +266,7 @@ func (b *Buffer) unpin(r *Reader) {
 	r.pinned = nil
 }
 
-// Grown returns a channel that is closed when there is more than size bytes, nil if there is already.
+// Grown returns a channel that is closed when there are more than size bytes. It returns nil if there are already.
 func (b *Buffer) Grown(size int64) <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -279,7 +279,7 @@ func (b *Buffer) Grown(size int64) <-chan struct{} {
 	return b.wake
 }
 
-// Nudge wakes those who wait, though there is nothing new.
+// Nudge wakes waiting readers although there is nothing new.
 func (b *Buffer) Nudge() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -297,7 +297,7 @@ func (b *Buffer) Moved() <-chan struct{} {
 	return b.moved
 }
 
-// Wake makes all that wait for Moved look again.
+// Wake lets everybody who waits for Moved look again.
 func (b *Buffer) Wake() {
 	if !b.paced.Load() {
 		return
@@ -314,8 +314,8 @@ func (b *Buffer) wakeWriter() {
 	}
 }
 
-// Readers tells how many are open, and how far they are: the slowest of those that want more, and the fastest of them. Both
-// are Size when there is none.
+// Readers returns how many readers are open, and the positions of the slowest of those that want more and of the fastest. Both
+// are Size if there is none.
 func (b *Buffer) Readers() (n int, slowest, fastest int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -335,8 +335,8 @@ func (b *Buffer) Readers() (n int, slowest, fastest int64) {
 	return n, slowest, fastest
 }
 
-// Drop forgets whole chunks before off. A reader that is behind gets ErrDropped with its next call; what it looks at now
-// stays until it has done with it.
+// Drop forgets whole chunks before off. A reader that is behind gets ErrDropped at its next call. The bytes it is using now
+// stay until it is done with them.
 func (b *Buffer) Drop(off int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -368,17 +368,17 @@ func (b *Buffer) dropChunk(i int) {
 	}
 }
 
-// tear notes that a Write of n bytes from off on has failed, which lie in the chunk that a reader found last.
+// tear notes that a Write of the n bytes at off has failed. last is the chunk that the reader found last; it holds these bytes.
 func (b *Buffer) tear(off int64, n int, last place) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	i := last.chunk - b.dropped
 	if i < 0 {
-		return // pinned for the reader already
+		return // already pinned for the reader
 	}
 	b.marks[i].torn = true
 	if !b.marks[i].isRun {
-		return // of the heap: it is not used again
+		return // from the heap: it is not reused
 	}
 	run := 0
 	for _, m := range b.marks[:i] {
@@ -389,8 +389,8 @@ func (b *Buffer) tear(off int64, n int, last place) {
 	b.pages.tear(run, off-last.off, n)
 }
 
-// Seal returns all that was committed, and the n bytes after it, as they will be when the Buffer has ended. The Blob takes
-// no hold of its own; it is valid while the memory of the Buffer is held.
+// Seal returns everything that was committed and the n bytes after it, as the body will be when the Buffer has ended. The Blob
+// takes no hold of its own; it is valid while the memory of the Buffer is held.
 func (b *Buffer) Seal(n int) *Blob {
 	out := &Blob{size: b.size + int64(n), pages: b.pages, chunks: make([][]byte, 0, len(b.chunks))}
 	for i, c := range b.chunks {
@@ -412,7 +412,7 @@ func (b *Buffer) Seal(n int) *Blob {
 	return out
 }
 
-// trim gives back the room behind the last chunk. Readers of the Buffer keep what they have.
+// trim gives back the room after the last chunk. Readers of the Buffer keep what they have.
 func (b *Buffer) trim(i int, c []byte) []byte {
 	if b.marks[i].isRun {
 		b.pages.pool.trim(b.pages, len(c))
@@ -424,7 +424,7 @@ func (b *Buffer) trim(i int, c []byte) []byte {
 	return c
 }
 
-// find returns the rest of the chunk that holds off. The caller has the lock and knows that off is there.
+// find returns the rest of the chunk that holds off. The caller has the lock and knows that the byte at off exists.
 func (b *Buffer) find(off int64, hint *place) []byte {
 	i, at := hint.chunk-b.dropped, hint.off
 	if i < 0 || at > off || i >= len(b.chunks) {
@@ -440,6 +440,6 @@ func (b *Buffer) find(off int64, hint *place) []byte {
 
 // place is where a chunk begins.
 type place struct {
-	chunk int   // counted from the first chunk ever, dropped ones included
+	chunk int   // counted from the first chunk ever, including dropped ones
 	off   int64 // of its first byte
 }

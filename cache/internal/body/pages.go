@@ -1,13 +1,12 @@
-// Package body keeps the bytes of answers in memory that is used again: a Buffer grows while any number of readers follow
-// it, and becomes a Blob when it is whole.
+// Package body keeps the bytes of answers in memory that is reused: a Buffer grows while any number of readers follow it, and
+// becomes a Blob when it is whole.
 //
-// The contract, for all files of this package: memory is held by counting. A Blob or a Buffer is held by its owner (the
-// store, the fill) and once by each open Reader; the last release gives the memory back, and the next body is written over
-// it. Bytes that Reader.Next returned are valid until Advance, the following Next, or Leave, even if the Reader is closed
-// meanwhile or the bytes are dropped. When a Write of them has failed they are torn: the writer may still
-// look at them, as net/http does for HTTP/2, whose frame may be on its way when Write returns. Those bytes, and no others of
-// the body, stay as they are for ten seconds more (TornFor), and are counted for as long. Where much is torn already, a
-// writer that may do so is given copies.
+// The contract, for all files of this package: holds of memory are counted. The owner of a Blob or a Buffer (the store, the
+// fill) holds it, and so does each open Reader. The last release gives the memory back, and the next body overwrites it. Bytes
+// that Reader.Next returned are valid until Advance, the following Next, or Leave, even if the Reader is closed or the bytes
+// are dropped meanwhile. After a failed Write these bytes are torn: the writer may still read them, as net/http does for
+// HTTP/2, whose frame may be on its way when Write returns. Torn bytes, and no others of the body, stay unchanged for ten
+// seconds more (TornFor), and are counted for that time. When much is torn already, a writer that may do this gets copies.
 //
 // Locks are taken in this order: Buffer.mu, Pool.mu.
 package body
@@ -19,14 +18,14 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/arena"
 )
 
-// TornFor is how long a Write that failed may still look at the bytes that it was given.
+// TornFor is how long a failed Write may still read the bytes that it was given.
 const TornFor = 10 * time.Second
 
 // pages is the memory of one body: runs of an arena, and pieces of the heap.
 type pages struct {
 	pool  *Pool
 	holds atomic.Int64
-	grows atomic.Int64 // bytes that are counted as those of a body that is not whole
+	grows atomic.Int64 // bytes that count as growing, not yet whole
 
 	// With pool.mu.
 	runs []arena.Run
@@ -43,7 +42,7 @@ func newPages(pool *Pool) *pages {
 // hold keeps the memory until a release. The caller knows that somebody holds it already.
 func (p *pages) hold() { p.holds.Add(1) }
 
-// tryHold is hold for those who do not know; false if the memory is no longer that of the body.
+// tryHold is hold for a caller that does not know that. It returns false if the memory no longer belongs to the body.
 func (p *pages) tryHold() bool {
 	for {
 		n := p.holds.Load()
@@ -62,7 +61,7 @@ func (p *pages) release() {
 	}
 }
 
-// tear pins n bytes from off on, counted from the beginning of the run of this number, for TornFor.
+// tear pins n bytes at off, counted from the beginning of this run, for TornFor.
 func (p *pages) tear(run int, off int64, n int) {
 	p.pool.mu.Lock()
 	defer p.pool.mu.Unlock()

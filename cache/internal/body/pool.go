@@ -9,24 +9,25 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/arena"
 )
 
-// Pool is the memory of bodies and of what is counted with them, within one bound. Its methods may be called concurrently.
+// Pool is the memory of bodies, and of anything counted with them, within one bound. Its methods may be called concurrently.
 type Pool struct {
 	max     int64
 	evict   func(n int64) bool
-	growing atomic.Int64 // bytes of bodies that are not whole
+	growing atomic.Int64 // bytes of bodies that are not whole yet
 	torn    atomic.Int64 // bytes that are pinned because a Write of them failed
 
 	mu    sync.Mutex
 	arena *arena.Arena // nil: all memory is from the heap
-	used  int64        // bytes of the heap, and what Charge was told of
+	used  int64        // bytes of the heap, and those that Charge counted
 }
 
-// The arena is larger than the bound by one part in slack. Without that a full one is all small gaps, and a body lies in
-// three times as many pieces as it needs, each of which is a write.
+// The arena is larger than the bound by one part in slack. Otherwise a full arena consists of small gaps, and a body lies in
+// three times as many pieces, each of which needs a write.
 const slack = 32
 
-// NewPool returns a Pool of at most maxBytes, in memory that the garbage collector does not count where the system allows
-// it. evict gives up bodies until n bytes are free, if it can; it is called without a lock, and nil stands for no.
+// NewPool returns a Pool of at most maxBytes. If the system allows it, the garbage collector does not count this memory. evict
+// gives up bodies until n bytes are free, if it can, and reports whether they are. It is called without a lock. Nil: nothing
+// can be given up.
 func NewPool(maxBytes int64, evict func(n int64) bool) *Pool {
 	return &Pool{max: maxBytes, evict: evict, arena: arena.New(maxBytes + maxBytes/slack)}
 }
@@ -34,17 +35,17 @@ func NewPool(maxBytes int64, evict func(n int64) bool) *Pool {
 // NewHeap returns a Pool that takes its memory from the garbage-collected heap and gives it back there.
 func NewHeap(maxBytes int64) *Pool { return &Pool{max: maxBytes} }
 
-// Max is the bound.
+// Max is the bound in bytes.
 func (m *Pool) Max() int64 { return m.max }
 
-// Charge counts n more bytes that the caller keeps beside the bodies, less if n is negative.
+// Charge counts n more bytes that the caller keeps besides the bodies. A negative n counts fewer.
 func (m *Pool) Charge(n int64) {
 	m.mu.Lock()
 	m.used += n
 	m.mu.Unlock()
 }
 
-// Size is all that is counted.
+// Size is the sum of everything counted, in bytes.
 func (m *Pool) Size() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -58,16 +59,17 @@ func (m *Pool) size() int64 {
 	return m.used + m.arena.Used()
 }
 
-// crowded tells whether no more may be torn.
+// crowded reports whether no more bytes may be torn.
 func (m *Pool) crowded() bool { return m.torn.Load() >= m.max/8 }
 
-// alloc returns an empty chunk with room for at most n bytes, and whether it is a run; nil if there is no room for any.
+// alloc returns an empty chunk with room for at most n bytes, and whether it is a run. It returns nil if there is no room at
+// all.
 func (m *Pool) alloc(p *pages, n int) (chunk []byte, isRun bool) {
 	size := int64(n)
 	if m.arena != nil {
 		size = int64(arena.Pages(n) * arena.PageSize)
 	}
-	for range 4 { // another may take what was evicted
+	for range 4 { // another goroutine may take the freed memory
 		if chunk, isRun, ok := m.take(p, n, size); ok {
 			return chunk, isRun
 		}
@@ -97,7 +99,7 @@ func (m *Pool) take(p *pages, n int, size int64) (chunk []byte, isRun, ok bool) 
 	return mem[:0:min(len(mem), n)], true, true
 }
 
-// lastResort returns an empty chunk of the heap, counted, whether there is room or not.
+// lastResort returns an empty chunk of the heap. It is counted, even if that exceeds the bound.
 func (m *Pool) lastResort(p *pages, n int) []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -111,7 +113,7 @@ func (m *Pool) fromHeap(p *pages, n int64) {
 	m.grow(p, n)
 }
 
-// giveUp counts n bytes of the heap less.
+// giveUp subtracts n bytes of the heap.
 func (m *Pool) giveUp(p *pages, n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -123,7 +125,7 @@ func (m *Pool) grow(p *pages, n int64) {
 	m.growing.Add(n)
 }
 
-// settle counts a body as one that is whole.
+// settle stops counting a body among those that grow.
 func (m *Pool) settle(p *pages) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -133,7 +135,7 @@ func (m *Pool) settle(p *pages) {
 func (m *Pool) free(p *pages) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, r := range slices.Backward(p.runs) { // the next body gets them in their order again
+	for _, r := range slices.Backward(p.runs) { // so that the next body gets them in their order again
 		m.arena.Free(r)
 	}
 	m.used -= p.heap
@@ -152,7 +154,7 @@ func (m *Pool) trim(p *pages, n int) {
 	m.grow(p, -int64(rest.Size()))
 }
 
-// join makes one chunk of those that lie one behind the other. They are all that the pages have.
+// join merges adjacent chunks. The chunks are all that the pages have.
 func (m *Pool) join(p *pages, chunks [][]byte) [][]byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -162,7 +164,7 @@ func (m *Pool) join(p *pages, chunks [][]byte) [][]byte {
 	return m.arena.Join(chunks, p.runs)
 }
 
-// dropFirst gives back the first run. Those who look at it have it pinned first.
+// dropFirst gives back the first run. It pins the run first for readers who are using it.
 func (m *Pool) dropFirst(p *pages, lookers []*Reader) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -184,7 +186,7 @@ func (m *Pool) unpin(runs []arena.Run) {
 	}
 }
 
-// pinFor pins runs for TornFor. The caller has the lock.
+// pinFor pins runs for TornFor. The caller holds the lock.
 func (m *Pool) pinFor(runs []arena.Run) {
 	for _, r := range runs {
 		m.arena.Pin(r)
@@ -192,7 +194,7 @@ func (m *Pool) pinFor(runs []arena.Run) {
 	m.passOn(runs)
 }
 
-// passOn lets runs that are pinned be so for TornFor.
+// passOn unpins runs after TornFor.
 func (m *Pool) passOn(runs []arena.Run) {
 	n := int64(0)
 	for _, r := range runs {

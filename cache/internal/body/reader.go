@@ -12,35 +12,35 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/arena"
 )
 
-// Reader is one reader's part of a body, at its own pace. Between Enter and Leave it may look at the bytes. Its methods are
-// called by one goroutine at a time, but for Close, which may be called at any time. A Reader is opened once.
+// Reader is one reader's part of a body, read at its own pace. Between Enter and Leave it may use the bytes. One goroutine at a
+// time calls its methods, except Close, which may be called at any time. A Reader is opened once.
 type Reader struct {
 	buffer *Buffer // nil: the body is whole
 	blob   *Blob
-	lent   *Lent // of which blob is; nil: the Reader holds blob itself
+	lent   *Lent // the owner of blob; nil: the Reader holds blob itself
 
 	at    place
-	looks atomic.Bool // at what Next returned; set with Buffer.mu
+	looks atomic.Bool // it uses what Next returned; set with Buffer.mu
 	off   int64
-	end   int64 // reads stop here; math.MaxInt64: where the body does
+	end   int64 // reads stop here; math.MaxInt64: at the end of the body
 	torn  bool
 	gone  atomic.Bool
-	uses  atomic.Int32 // calls in progress; less than 0: closed, and none is
+	uses  atomic.Int32 // calls in progress; negative: closed, and no call is in progress
 
 	reached atomic.Int64 // off; math.MaxInt64: nothing more is wanted
-	pinned  []arena.Run  // with Buffer.mu: what was dropped while it was looked at
+	pinned  []arena.Run  // with Buffer.mu: runs that were dropped while it used them
 }
 
-// Open lets r read the bytes from off up to end. The caller has borrowed the Blob.
+// Open lets r read the bytes from off to end. The caller has borrowed the Blob.
 func (b *Blob) Open(r *Reader, off, end int64) {
 	b.pages.hold()
 	r.blob, r.off, r.end = b, off, end
 }
 
-// Open lets r read the bytes from off up to end.
+// Open lets r read the bytes from off to end.
 func (l *Lent) Open(r *Reader, off, end int64) { r.lent, r.blob, r.off, r.end = l, l.blob, off, end }
 
-// Open lets r read along from off up to end. The caller knows that the Buffer is held.
+// Open lets r read along from off to end. The caller knows that the Buffer is held.
 func (b *Buffer) Open(r *Reader, off, end int64) {
 	b.pages.hold()
 	r.buffer, r.off, r.end = b, off, end
@@ -54,7 +54,7 @@ func (b *Buffer) Open(r *Reader, off, end int64) {
 	b.wakeWriter()
 }
 
-// Enter begins a call; false if the Reader was closed.
+// Enter begins a call. It returns false if the Reader was closed.
 func (r *Reader) Enter() bool { return !r.gone.Load() && r.uses.Add(1) > 0 }
 
 // Leave ends a call.
@@ -81,8 +81,8 @@ func (r *Reader) pool() *Pool {
 	return r.blob.pages.pool
 }
 
-// Next returns the bytes that lie in one piece where the Reader is; without any, a channel that is closed when there are
-// more, or the error that ends the body: io.EOF when all that was asked for has been read.
+// Next returns the bytes at the Reader's position that lie in one piece. If there are none, it returns a channel that is closed
+// when there are more, or the error that ends the body: io.EOF after everything that was asked for.
 func (r *Reader) Next() (p []byte, more <-chan struct{}, err error) {
 	switch {
 	case r.gone.Load():
@@ -100,7 +100,7 @@ func (r *Reader) Next() (p []byte, more <-chan struct{}, err error) {
 	return p[:min(int64(len(p)), r.end-r.off, LargeChunk)], more, err
 }
 
-// Advance moves on by n bytes. What Next has returned is no longer looked at.
+// Advance moves on by n bytes. The bytes that Next returned are then no longer in use.
 func (r *Reader) Advance(n int) {
 	r.off += int64(n)
 	if r.buffer == nil {
@@ -115,13 +115,13 @@ func (r *Reader) Advance(n int) {
 	r.buffer.Wake()
 }
 
-// copySize is what is copied rather than torn.
+// copySize is the length up to which bytes are copied instead of torn.
 const copySize = 16 << 10
 
 var copies = sync.Pool{New: func() any { return new([copySize]byte) }}
 
-// Write gives w what Next has returned, or the beginning of it, and says how much that was. lingers is what Lingers says of
-// w. A Write that fails or panics tears what it was given, if w may still look at it.
+// Write writes p, the bytes that Next returned or the first of them, to w, and returns how many it wrote. lingers is the result
+// of Lingers for w. If w may still read p after a Write that failed or panicked, p is torn.
 func (r *Reader) Write(w io.Writer, p []byte, lingers bool) (n int, err error) {
 	if lingers {
 		return r.lend(w, p)
@@ -129,13 +129,13 @@ func (r *Reader) Write(w io.Writer, p []byte, lingers bool) (n int, err error) {
 	return write(w, p)
 }
 
-// lend is Write for a writer that may still look at p later. It is apart since its frame is large: a viewer's stack holds 8
-// KiB, and net/http needs half of that.
+// lend is Write for a writer that may still read p later. It is a function of its own because its frame is large: a viewer's
+// stack holds 8 KiB, and net/http needs half of that.
 func (r *Reader) lend(w io.Writer, p []byte) (n int, err error) {
 	if len(p) <= copySize || r.pool().crowded() {
 		buf := copies.Get().(*[copySize]byte)
 		if n, err = write(w, buf[:copy(buf[:], p)]); err == nil {
-			copies.Put(buf) // any other is left to the garbage collector
+			copies.Put(buf) // other buffers are left to the garbage collector
 		}
 		return n, err
 	}
@@ -150,7 +150,7 @@ func (r *Reader) lend(w io.Writer, p []byte) (n int, err error) {
 	return n, err
 }
 
-// write is a Write that fails if it was not given all.
+// write is a Write that fails if w did not take all of p.
 func write(w io.Writer, p []byte) (int, error) {
 	n, err := w.Write(p)
 	switch {
@@ -171,8 +171,8 @@ func (r *Reader) tear(n int) {
 	}
 }
 
-// Lingers tells whether a writer may look at what it was given when Write has returned. That of net/http for HTTP/1 does
-// not; it is the one that can be hijacked. Of others nobody knows.
+// Lingers reports whether a writer may read its bytes after Write has returned. The HTTP/1 writer of net/http, which can be
+// hijacked, does not. Any other may.
 func Lingers(w io.Writer) bool {
 	for {
 		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
@@ -188,7 +188,7 @@ func Lingers(w io.Writer) bool {
 	return t.Kind() != reflect.Pointer || t.Elem().PkgPath() != "net/http"
 }
 
-// Close ends the reading, and reports whether it was the first to do so.
+// Close ends the reading. It reports whether it was the first Close.
 func (r *Reader) Close() bool {
 	if r.gone.Swap(true) {
 		return false
@@ -197,7 +197,7 @@ func (r *Reader) Close() bool {
 	return true
 }
 
-// letGo gives up the bytes, if the Reader was closed and no call looks at them.
+// letGo gives up the bytes if the Reader was closed and no call uses them.
 func (r *Reader) letGo() {
 	if !r.uses.CompareAndSwap(0, math.MinInt32) {
 		return

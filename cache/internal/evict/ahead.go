@@ -6,12 +6,12 @@ import (
 )
 
 const (
-	farthest = 128 // segments between a viewer and one that is kept for it
-	inARow   = 3   // asked for one after the other: not by chance
+	farthest = 128 // segments between a viewer and an item that is kept for it
+	inARow   = 3   // asked for in order, so not by chance
 )
 
-// awaited tells whether a viewer is approaching an item: several of the preceding numbers were asked for in their order
-// since it was. A viewer that stops short keeps it alive once.
+// awaited reports whether a viewer is approaching the item: several of the preceding numbers were requested in order after it
+// was. A viewer that stops short keeps it alive once.
 func (p *Policy[V]) awaited(it *Item[V]) bool {
 	at, end := number(it.Key)
 	for n := 1; n <= farthest && at < end; n *= 2 {
@@ -23,7 +23,8 @@ func (p *Policy[V]) awaited(it *Item[V]) bool {
 	return false
 }
 
-// passed is when somebody was n before it, having come from farther before; 0: nobody was since it was asked for.
+// passed is the time when a viewer, coming from further back, asked for the item n before this one. 0: none did since this one
+// was asked for.
 func (p *Policy[V]) passed(it *Item[V], at, end, n int) (when uint64) {
 	later := uint64(math.MaxUint64)
 	for i := range inARow {
@@ -46,7 +47,7 @@ func (p *Policy[V]) passed(it *Item[V], at, end, n int) (when uint64) {
 	return when
 }
 
-// number is where in a key the last number of the file's name stands, or that of a slice; nowhere if both are the same.
+// number is where the last number of the file name, or the number of a slice, stands in a key. at == end: there is none.
 func number(key string) (at, end int) {
 	end = len(key)
 	if strings.IndexByte(key, 0) < 0 {
@@ -54,7 +55,7 @@ func number(key string) (at, end int) {
 			end = i
 		}
 		if i := strings.LastIndexAny(key[:end], "./"); i >= 0 && key[i] == '.' {
-			end = i // the digits of .mp4 are none of those
+			end = i // skip the digits of .mp4
 		}
 	}
 	for end > 0 && key[end-1] != '/' && !isDigit(key[end-1]) {
@@ -67,7 +68,7 @@ func number(key string) (at, end int) {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// appendEarlier appends key with its number, from at to end, made less by n; not ok if it is too small for that.
+// appendEarlier appends key with its number, from at to end, reduced by n. ok is false if the number is too small.
 func appendEarlier(dst []byte, key string, at, end, n int) (_ []byte, ok bool) {
 	dst = append(dst, key...)
 	for i := end - 1; i >= at && n > 0; i-- {
@@ -81,7 +82,7 @@ func appendEarlier(dst []byte, key string, at, end, n int) (_ []byte, ok bool) {
 	if n > 0 {
 		return dst, false
 	}
-	if key[at] != '0' { // then numbers have no zeros in front
+	if key[at] != '0' { // the numbers then have no leading zeros
 		first := at
 		for first < end-1 && dst[first] == '0' {
 			first++

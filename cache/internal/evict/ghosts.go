@@ -1,7 +1,7 @@
 package evict
 
-// ghosts remembers the hashes of the keys that left the small queue last, about as many as there are items. Two keys that
-// share one cost no more than a place in the wrong queue.
+// ghosts remembers the hashes of the keys that left the small queue last, about as many as there are items. If two keys share a
+// hash, one may land in the wrong queue, which does no harm.
 type ghosts struct {
 	seen  map[uint64]uint64 // when
 	order []uint64
@@ -16,7 +16,7 @@ func (g *ghosts) add(hash uint64, items int) {
 	most := max(items, 64)
 	for len(g.order)-g.head > most {
 		old := g.order[g.head]
-		// A key that came again since has a later turn.
+		// A key that came again meanwhile has a later turn.
 		if g.seen[old] <= g.clock-uint64(len(g.order)-g.head)+1 {
 			delete(g.seen, old)
 		}

@@ -1,4 +1,4 @@
-// Package evict decides what a bounded cache drops. It knows keys and weights and nothing of what is kept.
+// Package evict decides what a bounded cache drops. It knows keys and weights, and nothing about the values.
 package evict
 
 import (
@@ -7,27 +7,27 @@ import (
 	"sync/atomic"
 )
 
-// Policy is S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", 2023). New items go to a small queue;
-// those asked for again before they reach its end move to the main one, the others leave and only the hashes of their keys
-// are remembered for a while. In the main queue an item that was asked for goes round once more. In both an item that a
-// viewer is approaching counts as asked for.
+// Policy is S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", 2023). New items enter a small queue.
+// Items that are asked for again before they reach its end move to the main queue; the others leave, and only the hashes of
+// their keys are remembered for a while. In the main queue an item that was asked for goes round once more. In both queues, an
+// item that a viewer is approaching counts as asked for.
 //
-// What a live playlist names stands apart, in a queue of its own that knows which item was asked for last.
+// Items that a live playlist names are in a queue of their own, ordered by when they were last asked for.
 //
-// A Policy is not safe for concurrent use, but for Find.
+// A Policy is not safe for concurrent use, except for Find.
 type Policy[V any] struct {
 	max         int64
 	busy        func(*V) bool
 	items       map[uint64]*Item[V] // by the hash of the key
 	small, main queue[V]
-	live        queue[V] // named by a live playlist; what is asked for goes to the beginning
-	over        queue[V] // left their live playlist: they go first
+	live        queue[V] // named by a live playlist; items that are asked for move to the front
+	over        queue[V] // have left their live playlist: they are dropped first
 	naming      map[uint64]int32
 	ghosts      ghosts
 	clock       atomic.Uint64 // requests and new items
 }
 
-// Item is what is kept under a key.
+// Item is the value under a key.
 type Item[V any] struct {
 	Key    string
 	Value  V
@@ -35,18 +35,18 @@ type Item[V any] struct {
 
 	hash       uint64
 	prev, next *Item[V]
-	last       atomic.Uint64 // by Policy.clock: when it was asked for, or came
-	moved      uint64        // likewise: when it came to the beginning of the live queue
+	last       atomic.Uint64 // by Policy.clock: when it was asked for, or inserted
+	moved      uint64        // by Policy.clock: when it came to the front of the live queue
 	asked      atomic.Uint32 // at most 3
-	windows    int32         // live playlists that name it
+	windows    int32         // how many live playlists name it
 	inMain     bool
 	over       bool
 }
 
-// ItemSize is about what an Item, its place in a Policy and its ghost take, beside its Value and the bytes of its key.
+// ItemSize is about how many bytes an Item, its place in a Policy and its ghost take, besides its Value and its key.
 const ItemSize = 224
 
-// New returns a Policy for items of maxWeight together. Nothing is gained by dropping a value that is busy.
+// New returns a Policy for items of maxWeight in all. busy reports that dropping a value would free nothing now.
 func New[V any](maxWeight int64, busy func(*V) bool) *Policy[V] {
 	return &Policy[V]{
 		max: maxWeight, busy: busy,
@@ -56,13 +56,13 @@ func New[V any](maxWeight int64, busy func(*V) bool) *Policy[V] {
 
 var seed = maphash.MakeSeed()
 
-// Hash stands for a key. Nobody outside can find two keys that share one.
+// Hash stands for a key. Outsiders cannot construct two keys with the same hash.
 func Hash(key string) uint64 { return maphash.String(seed, key) }
 
 // Len is the number of items.
 func (p *Policy[V]) Len() int { return len(p.items) }
 
-// All are the items, in no order. The one at hand may be removed.
+// All iterates over the items, in no order. The current one may be removed.
 func (p *Policy[V]) All() iter.Seq[*Item[V]] {
 	return func(yield func(*Item[V]) bool) {
 		for _, it := range p.items {
@@ -88,7 +88,7 @@ func (p *Policy[V]) peek(key []byte) *Item[V] {
 	return nil
 }
 
-// Get is Peek for somebody who wants what the item holds.
+// Get is Peek for a caller that uses the item: it counts as asked for.
 func (p *Policy[V]) Get(key string) *Item[V] {
 	it := p.Peek(key)
 	if p.ask(it) {
@@ -97,9 +97,9 @@ func (p *Policy[V]) Get(key string) *Item[V] {
 	return it
 }
 
-// Find is Get for a key that need not become a string. Any number of callers may use it at a time, while nobody calls another
-// method. late asks for Renew: it is for items of live playlists, and for each of them once in as many requests as there are
-// items of that kind, since who calls Renew must be alone.
+// Find is Get with a key in bytes. Any number of callers may use it at a time, while nobody calls another method. late asks the
+// caller to call Renew, for which it must be alone. late is set only for items of live playlists, and for each of them only
+// once in as many requests as there are such items.
 func (p *Policy[V]) Find(key []byte) (it *Item[V], late bool) {
 	it = p.peek(key)
 	return it, p.ask(it)
@@ -110,13 +110,13 @@ func (p *Policy[V]) ask(it *Item[V]) (late bool) {
 		return false
 	}
 	if n := it.asked.Load(); n < 3 {
-		it.asked.Store(n + 1) // of two at a time one may be lost
+		it.asked.Store(n + 1) // of two concurrent calls, one may get lost
 	}
 	p.touch(it)
 	return it.windows > 0 && it.last.Load()-it.moved > uint64(p.live.items)
 }
 
-// Renew puts an item of a live playlist, if it still is one, where it goes last.
+// Renew moves an item to the front of the live queue, if it is still in that queue.
 func (p *Policy[V]) Renew(it *Item[V]) {
 	if it.windows > 0 && p.items[it.hash] == it {
 		p.live.remove(it)
@@ -127,7 +127,7 @@ func (p *Policy[V]) Renew(it *Item[V]) {
 
 func (p *Policy[V]) touch(it *Item[V]) { it.last.Store(p.clock.Add(1)) }
 
-// Insert takes an item in, and returns the one whose place it takes, nil if there is none.
+// Insert adds an item. It returns the item that it replaces, nil if there is none.
 func (p *Policy[V]) Insert(it *Item[V]) (old *Item[V]) {
 	it.hash = Hash(it.Key)
 	if old = p.items[it.hash]; old != nil {
@@ -144,7 +144,7 @@ func (p *Policy[V]) Insert(it *Item[V]) (old *Item[V]) {
 	return old
 }
 
-// Remove takes an item out.
+// Remove removes an item.
 func (p *Policy[V]) Remove(it *Item[V]) {
 	p.queueOf(it).remove(it)
 	delete(p.items, it.hash)
@@ -162,12 +162,12 @@ func (p *Policy[V]) queueOf(it *Item[V]) *queue[V] {
 	return &p.small
 }
 
-// Victim returns the item that goes next, nil if all that are left are busy. It stays where it is until it is removed.
+// Victim returns the item to drop next, nil if all that are left are busy. It stays in place until it is removed.
 func (p *Policy[V]) Victim() *Item[V] {
 	if it := p.idle(&p.over); it != nil {
 		return it
 	}
-	// Live windows may have most of the room, but what is asked for again and again beside them is worth some of it.
+	// Live windows may take most of the room, but popular items besides them deserve some of it.
 	if p.live.weight > p.max/4*3 {
 		if it := p.idle(&p.live); it != nil {
 			return it
@@ -179,7 +179,7 @@ func (p *Policy[V]) Victim() *Item[V] {
 	return p.idle(&p.live)
 }
 
-// leastAsked is the victim among those that no live playlist names.
+// leastAsked is the victim among items that no live playlist names.
 func (p *Policy[V]) leastAsked() (last *Item[V]) {
 	for range mostTries {
 		it := p.main.last
@@ -215,7 +215,7 @@ func (p *Policy[V]) leastAsked() (last *Item[V]) {
 // mostTries bounds the search for a victim; most are found at once.
 const mostTries = 512
 
-// idle returns the last item of a queue that is not busy, if it is not far from the end.
+// idle returns the last item of a queue that is not busy, if it is near the end.
 func (p *Policy[V]) idle(q *queue[V]) *Item[V] {
 	it := q.last
 	for range mostTries {
@@ -227,8 +227,8 @@ func (p *Policy[V]) idle(q *queue[V]) *Item[V] {
 	return nil
 }
 
-// Name says that one live playlist more, or less, names what has this hash. What one has just stopped naming, over, and no
-// other names goes first.
+// Name says that one live playlist more (or fewer) names the item with this hash. over: the playlist has just stopped naming
+// it. If no other playlist names it, it is dropped first.
 func (p *Policy[V]) Name(hash uint64, more int32, over bool) {
 	lists := p.naming[hash] + more
 	if lists > 0 {
@@ -245,7 +245,7 @@ func (p *Policy[V]) Name(hash uint64, more int32, over bool) {
 	p.queueOf(it).push(it)
 }
 
-// queue is a list with its weight; items come in first and leave last.
+// queue is a list with its weight. Items enter at the front and leave at the back.
 type queue[V any] struct {
 	first, last *Item[V]
 	items       int

@@ -1,19 +1,19 @@
 package join
 
-// ADTS (ISO/IEC 13818-7) and MPEG audio (ISO/IEC 11172-3): frames, each with a header that tells its length. A decoder begins
-// with any of them.
+// ADTS (ISO/IEC 13818-7) and MPEG audio (ISO/IEC 11172-3) consist of frames, each with a header that tells its length. A
+// decoder can begin with any frame.
 const (
-	frameHeader = 7 // of the longer of the two
-	inARow      = 3 // frames, so that it is not by chance
+	frameHeader = 7 // the longer of the two
+	inARow      = 3 // frames, to exclude chance
 )
 
 type audio struct {
 	length func([]byte) int // of the frame that begins here, by its header; 0: none
-	next   int              // frames that followed each other
+	next   int              // how many frames followed each other
 }
 
-// isAudio looks for frames. It goes on where it stopped, or a stream that comes byte by byte would be searched again for each
-// of them.
+// isAudio looks for frames. It continues where it stopped: otherwise a stream that comes byte by byte would be searched again
+// for each byte.
 func isAudio(s *Scanner) (format, int) {
 	for ; s.silent < mostSearched; s.silent++ {
 		p := s.rest[min(s.silent, len(s.rest)):]
@@ -32,7 +32,7 @@ func isAudio(s *Scanner) (format, int) {
 	return nil, 0
 }
 
-// follow is how many frames follow each other, at most inARow, and whether more bytes are needed to tell.
+// follow returns how many frames follow each other, at most inARow, and whether it needs more bytes to tell.
 func follow(p []byte, length func([]byte) int) (n int, need bool) {
 	for n < inARow {
 		if len(p) < frameHeader {
@@ -51,7 +51,7 @@ func follow(p []byte, length func([]byte) int) (n int, need bool) {
 	return n, false
 }
 
-// tagLength is that of an ID3v2 tag at the beginning, and how many bytes are needed to tell.
+// tagLength returns the length of an ID3v2 tag at the beginning, and how many bytes it needs to tell.
 func tagLength(p []byte) (n, need int) {
 	const signature, header = "ID3", 10
 	m := min(len(p), len(signature))
@@ -95,7 +95,7 @@ func adtsLength(p []byte) int {
 	return n
 }
 
-// kilobits are the bit rates of MPEG-1 layers I, II and III, and of MPEG-2 layers I, and II and III.
+// kilobits are the bit rates of MPEG-1 layers I, II and III, of MPEG-2 layer I, and of MPEG-2 layers II and III.
 var kilobits = [5][15]int{
 	{0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448},
 	{0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384},
@@ -111,7 +111,7 @@ func mpegLength(p []byte) int {
 	}
 	hertz := [...]int{44100, 48000, 32000}[sampling]
 	table, samples := layer-1, 1152
-	if version != 3 { // MPEG-2, or MPEG-2.5 with half of its rates
+	if version != 3 { // MPEG-2, or MPEG-2.5 with half its rates
 		table, hertz = min(layer+2, 4), hertz/2
 		if version == 0 {
 			hertz /= 2

@@ -1,10 +1,10 @@
 package join
 
 // FLV (Adobe's specification, version 10.1, and Enhanced RTMP): a header, then tags, each followed by its length. A decoder
-// needs the header, the metadata and the sequence headers of its codecs, and begins with a key frame; with any tag of sound
-// where there is no picture.
+// needs the header, the metadata and the sequence headers of its codecs. It begins with a key frame or, if there is no video,
+// with any audio tag.
 const (
-	flvHeader = 9 + 4 // with the length of no tag
+	flvHeader = 9 + 4 // with the length 0 of the tag before the first
 	tagHeader = 11
 	tagAudio  = 8
 	tagVideo  = 9
@@ -45,7 +45,7 @@ func (f *flv) unit(s *Scanner, p []byte) int {
 	all := tagHeader + size + 4
 	kind := p[0] & 0x1f
 	if p[0]&0xc0 != 0 || kind != tagAudio && kind != tagVideo && kind != tagScript {
-		s.giveUp() // there is no mark to look for
+		s.giveUp() // there is no sync mark to look for
 		return all
 	}
 	if size < 2 {
@@ -70,7 +70,7 @@ func (f *flv) unit(s *Scanner, p []byte) int {
 	return all
 }
 
-// place is where a tag is kept that all viewers need; nil for any other.
+// place is where a tag that all viewers need is kept, nil for any other tag.
 func (f *flv) place(kind, first, second byte) *[]byte {
 	switch {
 	case kind == tagScript:

@@ -1,36 +1,37 @@
-// Package join finds the points at which a decoder can begin to read a stream that has no end: MPEG-TS, FLV, ADTS and MPEG
-// audio. It reads bytes and knows nothing of where they come from.
+// Package join finds the points where a decoder can begin to read an endless stream: MPEG-TS, FLV, ADTS and MPEG audio. It
+// reads bytes and does not know where they come from.
 package join
 
 import "bytes"
 
-// Scanner looks for such points in a stream that it is given piece by piece. The zero value is at the beginning of one. It
-// is not safe for concurrent use.
+// Scanner looks for such points in a stream that it gets piece by piece. The zero value is ready for a new stream. It is not
+// safe for concurrent use.
 type Scanner struct {
 	format format
 	failed bool
-	rest   []byte // not looked at yet
+	rest   []byte // not read yet
 	silent int    // bytes at the beginning of rest where no frame of audio begins
 	off    int64  // of rest in the stream
-	skip   int64  // bytes of a unit that has been looked at
+	skip   int64  // bytes left of a unit that has been read
 
-	prefix [][]byte // in pieces: a hostile stream has a point in every few bytes
+	prefix [][]byte // in pieces: a hostile stream has a point every few bytes
 	point  int64
 	found  bool
 }
 
-// format reads one unit at the beginning of p: a packet, a tag, a frame. It returns how long the unit is, which may be more
+// format reads one unit (a packet, a tag, a frame) at the beginning of p. It returns the length of the unit, which may exceed
+// p; 0 if p is too short to tell; -1 if no unit begins here.
 // than p has; 0 if p is too short to tell; -1 if no unit begins here.
 type format interface {
 	unit(s *Scanner, p []byte) int
 }
 
 const (
-	mostSearched = 64 << 10 // bytes without a unit, after which the stream is given up
-	mostKept     = 64 << 10 // bytes of a tag that later viewers are given
+	mostSearched = 64 << 10 // bytes without a unit before the stream is given up
+	mostKept     = 64 << 10 // bytes of a tag that is kept for later viewers
 )
 
-// Write looks at the next bytes. It takes them all and never fails.
+// Write reads the next bytes. It takes all of them and never fails.
 func (s *Scanner) Write(p []byte) (int, error) {
 	n := len(p)
 	if s.failed {
@@ -50,7 +51,7 @@ func (s *Scanner) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// guess chooses the format by the first bytes; false if they are too few, or of none.
+// guess chooses the format by the first bytes. It returns false if they are too few, or of no known format.
 func (s *Scanner) guess() bool {
 	if !s.skipTags() {
 		return false
@@ -69,7 +70,8 @@ func (s *Scanner) guess() bool {
 	return false
 }
 
-// skipTags drops the ID3v2 tags at the beginning, which may be as long as 256 MiB. It is false if that takes all there is.
+// skipTags drops the ID3v2 tags at the beginning, which may take up to 256 MiB each. It returns false if nothing is left after
+// them.
 func (s *Scanner) skipTags() bool {
 	for {
 		n, need := tagLength(s.rest)
@@ -84,10 +86,10 @@ func (s *Scanner) skipTags() bool {
 	}
 }
 
-// giveUp ends the scan: nothing that comes later is a point.
+// giveUp ends the scan: no later point will be found.
 func (s *Scanner) giveUp() { s.failed, s.found, s.rest, s.prefix = true, false, nil, nil }
 
-// units reads all that are there. Where none begins it looks for the next.
+// units reads all units. After bytes that are not a unit it searches for the next.
 func (s *Scanner) units() {
 	p, lost := s.rest, 0
 	for len(p) > 0 {
@@ -117,14 +119,14 @@ func (s *Scanner) units() {
 	s.rest = append(s.rest[:0], p...)
 }
 
-// here says that a decoder can begin at the unit that is being read, if it gets the prefix first, whose pieces do not change.
+// here says that a decoder can begin at the current unit if it gets the prefix first. The pieces of the prefix do not change.
 func (s *Scanner) here(prefix ...[]byte) { s.prefix, s.point, s.found = prefix, s.off, true }
 
-// Point is the newest point where a decoder can begin, if it gets Prefix first. It is not ok if there is none.
+// Point is the newest point where a decoder can begin if it gets Prefix first. ok is false if there is none.
 func (s *Scanner) Point() (off int64, ok bool) { return s.point, s.found }
 
-// Prefix is what comes before the bytes from Point on. It belongs to the caller.
+// Prefix is sent before the bytes from Point on. It belongs to the caller.
 func (s *Scanner) Prefix() []byte { return clone(s.prefix...) }
 
-// clone is for what is told of the stream.
+// clone copies parts of the stream into one slice that does not change.
 func clone(parts ...[]byte) []byte { return bytes.Join(parts, nil) }

@@ -2,14 +2,15 @@ package join
 
 import "slices"
 
-// MPEG-TS (ISO/IEC 13818-1): packets of 188 bytes. A decoder needs the tables of the programmes (PAT, PMT), and begins at a
-// packet of a video stream that is marked as a random access point; where no stream ever marks any, at any packet.
+// MPEG-TS (ISO/IEC 13818-1) consists of packets of 188 bytes. A decoder needs the tables of the programmes (PAT, PMT). It
+// begins at a packet of a video stream that is marked as a random access point. If no stream ever marks one, it begins at any
+// packet.
 const (
 	packet      = 188
 	sync        = 0x47
 	mostTables  = 64  // PMTs
 	mostPackets = 32  // of one table
-	unmarked    = 500 // packets after the tables without a mark, before any will do
+	unmarked    = 500 // packets without a mark, after which any packet is a point
 )
 
 type ts struct {
@@ -19,20 +20,20 @@ type ts struct {
 	marked bool
 	since  int // packets since the tables were known
 
-	tables [][]byte    // as they came last; nil: to be listed
-	video  map[int]int // streams of pictures: how often they are named, by PID
+	tables [][]byte    // their latest packets; nil: to be listed
+	video  map[int]int // by PID of a video stream: how often it is named
 }
 
-// table is a section of programme information, in the packets that it came in.
+// table is a section of programme information, with the packets it came in.
 type table struct {
-	packets []byte // as they came, of the last one that came whole
+	packets []byte // of the latest complete section
 	next    []byte
 	section []byte
 	want    int
 	video   []int // PIDs
 }
 
-// isTS looks for packets that follow each other, the first of which may have been cut.
+// isTS looks for packets that follow each other. The first one may be cut.
 func isTS(s *Scanner) (format, int) {
 	p := s.rest
 	if len(p) < packet {
@@ -75,7 +76,7 @@ func (f *ts) unit(s *Scanner, p []byte) int {
 	return packet
 }
 
-// judge tells whether a decoder can begin with a packet.
+// judge notes whether a decoder can begin with a packet.
 func (f *ts) judge(s *Scanner, p []byte, pid int, starts bool) {
 	if !f.complete() {
 		return
@@ -116,7 +117,7 @@ func (f *ts) listTables() [][]byte {
 	return f.tables
 }
 
-// add takes in a packet, and returns the section that is whole with it, nil if none is.
+// add takes in a packet. It returns the section that the packet completes, or nil.
 func (t *table) add(p []byte, starts bool) []byte {
 	payload := payloadOf(p)
 	if starts {

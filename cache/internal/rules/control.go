@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Control is what a Cache-Control field says (RFC 9111 section 5.2.2). Durations are -1 when not given.
+// Control is the content of a Cache-Control field (RFC 9111 section 5.2.2). Durations are -1 if they are not given.
 type Control struct {
 	NoStore, NoCache, Private, Public bool
 	MustRevalidate, MustUnderstand    bool
@@ -16,10 +16,10 @@ type Control struct {
 	StaleIfError, StaleRevalidate     time.Duration // RFC 5861
 }
 
-// unsaid is what no field says.
+// unsaid is the Control of a header without such a field.
 var unsaid = Control{MaxAge: -1, SMaxAge: -1, StaleIfError: -1, StaleRevalidate: -1}
 
-// ParseControl reads what a header says: CDN-Cache-Control, or else Cache-Control.
+// ParseControl reads CDN-Cache-Control or, without that, Cache-Control.
 func ParseControl(h http.Header) Control {
 	if c, ok := parseTargeted(h); ok {
 		return c
@@ -40,7 +40,7 @@ func (c *Control) set(name, value string) {
 	case "no-store":
 		c.NoStore = true
 	case "no-cache":
-		// With field names it forbids less; a cache may read it as if it had none (section 5.2.2.4).
+		// With field names it forbids less. A cache may read it as if it had none (section 5.2.2.4).
 		c.NoCache = true
 	case "private":
 		c.Private = true
@@ -61,8 +61,8 @@ func (c *Control) set(name, value string) {
 	}
 }
 
-// shorter reads delta-seconds. Of two that contradict each other the shorter holds, and one that cannot be read is 0:
-// an answer is better stale than served too long (section 4.2.1).
+// shorter reads delta-seconds. If two contradict each other, the shorter counts. A malformed value is 0: an answer that is
+// stale too early does less harm than one served too long (section 4.2.1).
 func shorter(have time.Duration, value string) time.Duration {
 	d := seconds(value)
 	if have >= 0 {
@@ -71,7 +71,7 @@ func shorter(have time.Duration, value string) time.Duration {
 	return d
 }
 
-// Longest is the age that stands for "for ever" (RFC 9111 section 1.2.2).
+// Longest is the age that means "for ever" (RFC 9111 section 1.2.2).
 const Longest = 1 << 31 * time.Second
 
 func seconds(s string) time.Duration {
@@ -96,7 +96,7 @@ func nextDirective(s string) (name, value, rest string) {
 	return strings.Trim(name, " \t"), strings.Trim(value, " \t"), rest
 }
 
-// nextMember cuts the first member off a list; what is quoted may hold commas.
+// nextMember cuts the first member off a list. Quoted strings may contain commas.
 func nextMember(s string) (member, rest string) {
 	quoted := false
 	for i := range len(s) {

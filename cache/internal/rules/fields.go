@@ -1,5 +1,5 @@
-// Package rules holds what RFC 9111 and its companions ask of a shared cache as far as headers decide it. All functions are
-// pure: they look at headers and times, and change nothing.
+// Package rules holds the rules of RFC 9111 and related RFCs for a shared cache, as far as they depend on headers. All
+// functions are pure: they read headers and times, and change nothing.
 package rules
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
-// Storable copies the fields of an answer that may be kept (RFC 9111 section 3.1).
+// Storable copies the fields of an answer that may be stored (RFC 9111 section 3.1).
 func Storable(h http.Header) http.Header {
 	out := h.Clone()
 	for _, name := range hop.Named(h) {
@@ -23,9 +23,9 @@ func Storable(h http.Header) http.Header {
 	return out
 }
 
-// Strong is the validator that tells two versions of a body apart for certain: an ETag that is not weak or, where there is
-// none, a Last-Modified that is older than the answer by the origin's own clock (RFC 9110 section 8.8.2.2). Its name is "" if
-// there is none.
+// Strong is the validator that safely tells two versions of a body apart: an ETag that is not weak or, if there is none, a
+// Last-Modified that is older than the answer by the origin's own clock (RFC 9110 section 8.8.2.2). Its name is "" if there is
+// none.
 func Strong(h http.Header) (name, value string) {
 	if tags := h["Etag"]; len(tags) > 0 {
 		if len(tags) == 1 && httprange.StrongETag(tags[0]) {
@@ -40,8 +40,8 @@ func Strong(h http.Header) (name, value string) {
 	return "", ""
 }
 
-// Conditional adds the conditions that ask whether an answer with the header h still holds (RFC 9111 section 4.3.1). It reports
-// whether there is a validator to ask with.
+// Conditional adds the conditions that ask whether an answer with the header h is still valid (RFC 9111 section 4.3.1). It
+// reports whether h has a validator.
 func Conditional(question, h http.Header) bool {
 	tag, modified := h.Get("Etag"), h.Get("Last-Modified")
 	if tag != "" {
@@ -59,15 +59,15 @@ func Confirms(h304, h http.Header) bool {
 	return tag == "" || httprange.SameWeak(tag, h.Get("Etag"))
 }
 
-// Updated is the header of a stored answer with the fields of the 304 that confirmed it (section 3.2).
+// Updated is the header of a stored answer, updated with the fields of the 304 that confirmed it (section 3.2).
 func Updated(h, h304 http.Header) http.Header {
 	out := h.Clone()
 	for name, values := range Storable(h304) {
 		switch name {
 		case "Content-Length", "Content-Encoding", "Content-Range", "Content-Md5", "Content-Digest", "Repr-Digest", "Digest":
-			continue // they describe the body that was stored
+			continue // they describe the stored body
 		case "Content-Type":
-			// Some frameworks put text/html on every answer without a body of its own.
+			// Some frameworks put text/html on every answer without a body.
 			if MediaType(h304) != MediaType(h) {
 				continue
 			}

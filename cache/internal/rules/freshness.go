@@ -9,12 +9,12 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
-// ExactAge is the field in which one cache tells the next how many milliseconds old its answer is, since Age counts whole
+// ExactAge is the field in which one cache tells the next the age of its answer in milliseconds, because Age counts whole
 // seconds.
 const ExactAge = "Hlsproxy-Age"
 
-// Lifetime is how long the origin says that its answer is fresh, counted from its making (RFC 9111 section 4.2.1). It is not ok
-// when the origin says nothing.
+// Lifetime is how long the origin says its answer is fresh, counted from when it was made (RFC 9111 section 4.2.1). ok is false
+// if the origin says nothing.
 func (c Control) Lifetime(h http.Header) (d time.Duration, ok bool) {
 	switch {
 	case c.NoCache:
@@ -26,7 +26,7 @@ func (c Control) Lifetime(h http.Header) (d time.Duration, ok bool) {
 	case c.Targeted || len(h["Expires"]) == 0:
 		return 0, false
 	}
-	// An Expires that cannot be read is in the past (section 5.3).
+	// A malformed Expires is in the past (section 5.3).
 	expires, ok := httprange.ParseDate(h["Expires"][0])
 	if !ok {
 		return 0, true
@@ -38,8 +38,8 @@ func (c Control) Lifetime(h http.Header) (d time.Duration, ok bool) {
 	return max(expires.Sub(date), 0), true
 }
 
-// Stale is how long a stale answer may be used: as the origin has said, else the given limit, but never where it asks to be
-// asked (section 4.2.4; s-maxage does so by section 5.2.2.10). Zero and less mean not at all.
+// Stale is how long a stale answer may be used: as long as the origin said, or else up to limit. It is negative if the origin
+// demands revalidation (section 4.2.4; s-maxage does so by section 5.2.2.10). Zero or negative means not at all.
 func (c Control) Stale(said, limit time.Duration) time.Duration {
 	switch {
 	case c.MustRevalidate, c.NoCache:
@@ -52,9 +52,9 @@ func (c Control) Stale(said, limit time.Duration) time.Duration {
 	return limit
 }
 
-// Made is when the origin made an answer that came now and was waited for since asked (section 4.2.3). The waiting counts only
-// if another cache answered: an origin makes its answer when it sends it. A cache that says exactly how old its answer was when
-// it went out needs no such allowance.
+// Made is when the origin made an answer that came now; asked is when it was requested (section 4.2.3). The wait counts only if
+// another cache answered: an origin makes its answer when it sends it. A cache that sends the exact age of its answer needs no
+// such correction.
 func Made(h http.Header, asked, now time.Time) time.Time {
 	if ms, err := strconv.ParseUint(h.Get(ExactAge), 10, 40); err == nil {
 		return now.Add(-time.Duration(ms) * time.Millisecond)

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// A structured-field dictionary (RFC 9651 section 3.2). A field that is none is to be ignored as a whole.
+// A structured-field dictionary (RFC 9651 section 3.2). A malformed field is ignored as a whole.
 var dictionary = sync.OnceValue(func() *regexp.Regexp {
 	const (
 		key   = `[a-z*][a-z0-9_.*-]*`
@@ -19,8 +19,8 @@ var dictionary = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^ *` + one + `(?:[ \t]*,[ \t]*` + one + `)* *$`)
 })
 
-// parseTargeted reads CDN-Cache-Control, by which an origin speaks to shared caches in front of it and to nobody else. It
-// is not ok if there is none that holds; if it is, Cache-Control and Expires say nothing (RFC 9213 section 2.2).
+// parseTargeted reads CDN-Cache-Control, which an origin sends to the shared caches in front of it. ok is false if there is no
+// valid one. If there is one, Cache-Control and Expires are ignored (RFC 9213 section 2.2).
 func parseTargeted(h http.Header) (c Control, ok bool) {
 	lines := h["Cdn-Cache-Control"]
 	if len(lines) == 0 {

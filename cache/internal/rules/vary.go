@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// maxVary is how many fields an answer may vary by and be kept: each hit compares them all.
+// maxVary is the number of fields that a stored answer may vary by, because each hit compares them all.
 const maxVary = 64
 
-// VaryOf returns the request fields that an answer's Vary names, with what was sent in sent, but for those that are always sent
-// alike; nil if there are none. It is not ok for an answer that varies by more than fields, or by too many.
+// VaryOf returns the request fields that an answer's Vary names, with their values in sent, except those in alike, which are
+// the same in all requests. Nil: there are none. ok is false if the answer varies by more than fields, or by too many.
 func VaryOf(answer, sent http.Header, alike []string) (fields http.Header, ok bool) {
 	for _, line := range answer["Vary"] {
 		for name := range strings.SplitSeq(line, ",") {
@@ -33,7 +33,7 @@ func VaryOf(answer, sent http.Header, alike []string) (fields http.Header, ok bo
 	return fields, true
 }
 
-// Selects reports whether a request with this header would be sent with the fields that vary holds (RFC 9111 section 4.1).
+// Selects reports whether a request with this header has the fields that vary holds (RFC 9111 section 4.1).
 func Selects(header, vary http.Header) bool {
 	for name, sent := range vary {
 		if Combined(header[name]) != Combined(sent) {
@@ -43,7 +43,7 @@ func Selects(header, vary http.Header) bool {
 	return true
 }
 
-// Combined is a field as one list in one line, without the blanks around its commas, which say nothing (RFC 9111 section
+// Combined is a field as one list in one line, without the blanks around its commas, which have no meaning (RFC 9111 section
 // 4.1).
 func Combined(lines []string) string {
 	rest := strings.Join(lines, ",")
