@@ -10,15 +10,15 @@
 //	}
 //	mux.Handle("/live/", &origin.Proxy{Upstream: mapper.Upstream, Transport: pool})
 //
-// It has three parts:
+// It has these parts:
 //
 //   - [Guard] decides which hosts and addresses may be reached, on the address that is really dialled.
 //   - [Pool] spreads streams over several origins and moves them on when one fails.
 //   - [Proxy] is the [net/http.Handler] that turns a viewer's request into one upstream, and the answer back.
-//   - [WithHeader] and [Trim] stand between them and change what is asked, and what comes.
+//   - [WithHeader] and [Trim] stand between them: they change requests and answers.
 //
-// Each stands alone: Guard gives a transport or a hook for any [net.Dialer], Pool is an [net/http.RoundTripper], and
-// Proxy takes any RoundTripper.
+// Each can be used alone: Guard gives a transport or a hook for any [net.Dialer], Pool is an [net/http.RoundTripper], and Proxy
+// takes any RoundTripper.
 //
-// A cache belongs between Proxy and Pool: above the pool, so that moving to another origin does not split its keys.
+// A cache belongs between Proxy and Pool: above the pool, so that a switch to another origin does not split its keys.
 package origin

@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-// ErrForbidden is what every [ForbiddenError] is, for errors.Is.
+// ErrForbidden matches every [ForbiddenError] in errors.Is.
 var ErrForbidden = errors.New("origin: target not allowed")
 
-// ForbiddenError says that a target must not be reached. Its text names neither host nor address, so that nobody can
-// use a proxy's answers to look into the network behind it. Its Detail does, for the operator's log.
+// ForbiddenError says that a target must not be reached. Its text names neither host nor address, so that nobody can explore
+// the network behind a proxy through its answers. Its Detail names them, for the operator's log.
 type ForbiddenError struct {
-	Reason string // what rule it breaks, such as "private address (RFC 1918)"
-	Detail string // what to change, such as `host "x" is not in Guard.Hosts`; empty: Reason says all
+	Reason string // the rule that it breaks, such as "private address (RFC 1918)"
+	Detail string // what to change, such as `host "x" is not in Guard.Hosts`; empty: see Reason
 }
 
 // Error gives the rule.
@@ -34,7 +34,7 @@ func (e *ForbiddenError) HTTPStatus() int { return http.StatusForbidden }
 
 func forbidden(reason string) error { return &ForbiddenError{Reason: reason} }
 
-// statusError is a refusal that knows its status.
+// statusError is a refusal with a status.
 type statusError struct {
 	status int
 	text   string
@@ -45,7 +45,7 @@ func (e *statusError) Error() string             { return "origin: " + e.text }
 func (e *statusError) HTTPStatus() int           { return e.status }
 func (e *statusError) RetryAfter() time.Duration { return e.after }
 
-// slowError ends a wait. It is a net.Error, as other packages look for Timeout.
+// slowError ends a wait. It is a net.Error, because other packages look for Timeout.
 type slowError string
 
 func (e slowError) Error() string { return "origin: " + string(e) }
@@ -53,13 +53,13 @@ func (slowError) Timeout() bool   { return true }
 func (slowError) Temporary() bool { return true }
 func (slowError) HTTPStatus() int { return http.StatusGatewayTimeout }
 
-// upstreamError is an error of Proxy.Upstream: the request's fault unless it says otherwise.
+// upstreamError is an error of Proxy.Upstream. It is a 400 unless it has another status.
 type upstreamError struct{ err error }
 
 func (e *upstreamError) Error() string { return fmt.Sprintf("origin: no upstream URL: %v", e.err) }
 func (e *upstreamError) Unwrap() error { return e.err }
 
-// caught turns a panic of a hook into an error, so that it costs one request an answer of 500. It is to be deferred.
+// caught turns a panic of a hook into an error, so that one request gets a 500. It must be deferred.
 func caught(err *error) {
 	v := recover()
 	if v == nil {
@@ -77,7 +77,7 @@ func panicError(v any) error {
 
 func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(r.Context().Err(), context.Canceled) {
-		panic(http.ErrAbortHandler) // nobody listens
+		panic(http.ErrAbortHandler) // nobody is listening
 	}
 	p.report(r, err)
 	if p.ErrorHandler != nil {
@@ -111,7 +111,7 @@ func (p *Proxy) report(r *http.Request, err error) {
 	}
 }
 
-// shown is a path without what is long enough to be a token: more people read a log than a link is meant for.
+// shown is a path without parts that are long enough to be a token: more people read a log than should have the link.
 func shown(path string) string {
 	parts := strings.Split(path[:min(len(path), 500)], "/")
 	for i, part := range parts {
@@ -122,7 +122,7 @@ func shown(path string) string {
 	return strings.Join(parts, "/")
 }
 
-// explain says for the operator's eyes why a request failed, and which field would change that.
+// explain tells the operator why a request failed, and which field would change that.
 func explain(err error) string {
 	var no *ForbiddenError
 	if errors.As(err, &no) && no.Detail != "" {

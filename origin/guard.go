@@ -14,11 +14,10 @@ import (
 	"time"
 )
 
-// Guard decides which upstream servers may be reached. The zero value is what [NewGuard] makes of a zero [GuardConfig]. A
-// target is checked twice: by name, in [Guard.Check] and again where the transport dials, and by address, in
-// [Guard.Control], for every new connection and after DNS. What is decided there is what the kernel connects to, so that
-// neither a redirect nor a second DNS answer can lead past it, and a connection that is used again still ends where it was
-// admitted.
+// Guard decides which upstream servers may be reached. The zero value is the Guard of a zero [GuardConfig]. A target is checked
+// twice: by name, in [Guard.Check] and again when the transport dials, and by address, in [Guard.Control], for every new
+// connection and after DNS. The kernel connects to exactly the address that was checked, so neither a redirect nor a second DNS
+// answer can get past it. A reused connection still ends at the server that was admitted.
 //
 // All methods may be called concurrently. A Guard must not be copied.
 type Guard struct {
@@ -36,12 +35,12 @@ type Guard struct {
 	resolver   *net.Resolver
 
 	mu       sync.Mutex
-	upstream map[string]*upstream // by address as it is dialled, while there are connections
+	upstream map[string]*upstream // by dialled address, while there are connections
 }
 
-// Check decides on a URL before anything is sent: scheme http or https, no user info, a host that is a canonical IP
-// address or a plain DNS name, and the rules on names, ports and, for an IP address, addresses. Every error is a
-// [*ForbiddenError]. A nil error means that the name may be tried; the address still is up to [Guard.Control].
+// Check decides on a URL before anything is sent: scheme http or https, no user info, a host that is a canonical IP address or
+// a plain DNS name, and the rules on names, ports and, for an IP address, addresses. Every error is a [*ForbiddenError]. Nil
+// means that the name may be tried; [Guard.Control] still decides on the address.
 func (g *Guard) Check(u *url.URL) error {
 	switch {
 	case u == nil || u.Host == "" || u.Opaque != "":
@@ -60,7 +59,7 @@ func (g *Guard) Check(u *url.URL) error {
 	return g.checkHost(host, port)
 }
 
-// splitHost takes the one reading of a host that every parser shares, or none.
+// splitHost accepts a host only if every parser reads it in the same way.
 func splitHost(u *url.URL) (host, port string, err error) {
 	host, port = u.Host, ""
 	if strings.HasPrefix(host, "[") {
@@ -97,7 +96,7 @@ func defaultPort(scheme string) string {
 	return ""
 }
 
-// checkHost is Check where the URL is no longer known: before a name is resolved.
+// checkHost is Check for a name that is about to be resolved, when the URL is no longer known.
 func (g *Guard) checkHost(host, port string) error {
 	number, err := parsePort(port)
 	if err != nil {
@@ -155,8 +154,8 @@ func coversLoopback(p netip.Prefix) bool {
 	return p.Overlaps(loopback4) || p.Overlaps(loopback6)
 }
 
-// Control has the signature of the Control field of [net.Dialer]: it sees the address that is about to be dialled,
-// after DNS. Use it there to guard a dialer of your own. It admits TCP only. Every error is a [*ForbiddenError].
+// Control has the signature of the Control field of [net.Dialer]: it gets the address that is about to be dialled, after DNS.
+// Use it to guard a dialer of your own. It admits only TCP. Every error is a [*ForbiddenError].
 func (g *Guard) Control(network, address string, _ syscall.RawConn) error {
 	ap, err := tcpAddress(network, address)
 	if err != nil {
@@ -176,7 +175,7 @@ func tcpAddress(network, address string) (netip.AddrPort, error) {
 	return ap, nil
 }
 
-// controlVia is Control for the proxy of the configuration, which may be near.
+// controlVia is Control for the proxy of the configuration, which may have a private address.
 func (g *Guard) controlVia(network, address string, _ syscall.RawConn) error {
 	ap, err := tcpAddress(network, address)
 	if err != nil {
@@ -185,7 +184,7 @@ func (g *Guard) controlVia(network, address string, _ syscall.RawConn) error {
 	return g.checkOwn(netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()))
 }
 
-// checkAddr is the last word.
+// checkAddr makes the final decision.
 func (g *Guard) checkAddr(ap netip.AddrPort) error {
 	a, port := ap.Addr().Unmap(), ap.Port()
 	if a.Zone() != "" {
@@ -204,7 +203,7 @@ func (g *Guard) checkAddr(ap netip.AddrPort) error {
 	return nil
 }
 
-// checkOwn refuses what is never dialled.
+// checkOwn refuses addresses of Deny and Self.
 func (g *Guard) checkOwn(ap netip.AddrPort) error {
 	if contains(g.deny, ap.Addr()) {
 		return &ForbiddenError{Reason: "address denied", Detail: fmt.Sprintf("%s is in Guard.Deny", ap.Addr())}
@@ -215,7 +214,7 @@ func (g *Guard) checkOwn(ap netip.AddrPort) error {
 	return nil
 }
 
-// isSelf asks for the addresses of this machine each time, since they come and go; it does so for listed ports only.
+// isSelf asks the system for the addresses of this machine each time, because they change. It does so only for listed ports.
 func (g *Guard) isSelf(ap netip.AddrPort) bool {
 	for _, self := range g.self {
 		if self.Port() != ap.Port() {
@@ -234,7 +233,7 @@ func isOwn(a netip.Addr) bool {
 	}
 	own, err := net.InterfaceAddrs()
 	if err != nil {
-		return true // what cannot be told apart is not dialled
+		return true // if in doubt, do not dial
 	}
 	return slices.ContainsFunc(own, func(n net.Addr) bool {
 		p, err := netip.ParsePrefix(n.String())

@@ -12,49 +12,47 @@ import (
 	"time"
 )
 
-// GuardConfig is what a [Guard] is made of. The zero value admits any host that is at a public address, on ports 80 and
-// 443.
+// GuardConfig configures a [Guard]. The zero value admits any host with a public address, on ports 80 and 443.
 type GuardConfig struct {
-	// Hosts are the only hosts that may be reached, whatever their addresses: "cdn.example.com", "*.example.com" (all
-	// names below it, not the name itself) or an IP address, without scheme and port. Case and a final dot do not matter;
-	// write international names as A-labels (xn--...). Nil: any host. Empty: none. A name below localhost, local, internal
-	// and the like, or of a single label, means something near and is refused unless it is named here (localhost also
-	// passes when Allow covers a loopback address, and a single label when Allow is not empty). Naming a host does not
-	// admit its address.
+	// Hosts are the only hosts that may be reached: "cdn.example.com", "*.example.com" (all names below it, not the name
+	// itself) or an IP address, without scheme and port. Case and a final dot do not matter; write international names as
+	// A-labels (xn--...). Nil: any host. Empty: none. Single labels and names below localhost, local, internal and the like
+	// mean local machines. They are refused unless they are listed here. (localhost also passes if Allow covers a loopback
+	// address, and a single label if Allow is not empty.) Listing a host does not admit its address: that is up to Allow.
 	Hosts []string
-	// Allow admits addresses that are not public, on any port unless Ports is set. IPv4 prefixes are written as such,
-	// not as IPv4-mapped ones.
+	// Allow admits addresses that are not public, on any port unless Ports is set. Write IPv4 prefixes as such, not as
+	// IPv4-mapped ones.
 	Allow []netip.Prefix
-	// Ports are the only ones that may be reached: "8080", a range such as "8000-8999", or "all". Nil: 80 and 443, and any
-	// port of an address in Allow. Ports of mail, databases, remote control and the like, which attackers look for, are not
-	// part of a range or of "all"; each must be named by itself.
+	// Ports are the only ports that may be reached: "8080", a range such as "8000-8999", or "all". Nil: 80 and 443, and any
+	// port of an address in Allow. Ports that attackers look for (mail, databases, remote control and the like) are not part of
+	// a range or of "all"; each must be listed by itself.
 	Ports []string
-	// Deny are addresses that are never dialled, Allow or not: public addresses of internal services, or the NAT64
-	// prefix of the own network (RFC 6052 section 2.2).
+	// Deny are addresses that are never dialled, even if Allow covers them: public addresses of internal services, or the NAT64
+	// prefix of your own network (RFC 6052 section 2.2).
 	Deny []netip.Prefix
-	// Self are the addresses that this service itself listens on, never dialled, Allow or not. With an unspecified
-	// address (0.0.0.0, ::) the port is refused at every address of this machine.
+	// Self are the addresses that this service itself listens on. They are never dialled, even if Allow covers them. With an
+	// unspecified address (0.0.0.0, ::), the port is refused at every address of this machine.
 	Self []netip.AddrPort
 
 	// Rarely needed:
 
-	// Via is a proxy through which everything is reached: http://, https:// or socks5://, with user and password if it
-	// wants them. Targets are checked by name, and by address where they are one; the proxy resolves the other names. The
-	// proxy itself may be anywhere but at an address of Deny or Self. Nil: none; the environment is never asked.
+	// Via is a proxy for all connections: http://, https:// or socks5://, with user and password if it needs them. Targets are
+	// checked by name and, if they are IP addresses, by address; the proxy resolves names. The proxy itself may have any
+	// address except those of Deny and Self. Nil: none. The environment is never consulted.
 	Via *url.URL
-	// ViaResolve resolves targets here before Via is asked, checks their addresses, and lets Via connect to these.
+	// ViaResolve resolves targets here, checks their addresses, and tells Via to connect to these.
 	ViaResolve bool
-	// Insecure are hosts, written as in Hosts, whose certificates are not checked. Everybody on the way can read and change
-	// what such a host sends. Empty: none.
+	// Insecure are hosts, written as in Hosts, whose certificates are not checked. Anybody on the network path can then read
+	// and change what they send. Empty: none.
 	Insecure []string
-	// TLS is the configuration of connections to https origins: own roots, client certificates, oldest version, cipher
-	// suites. ServerName and NextProtos are set for each connection. Nil: that of package tls.
+	// TLS configures connections to https origins: your own roots, client certificates, oldest version, cipher suites.
+	// ServerName and NextProtos are set for each connection. Nil: the defaults of package tls.
 	TLS *tls.Config
-	// Protocols are those that are spoken. Nil: HTTP/1, and HTTP/2 over TLS. With UnencryptedHTTP2 and without HTTP1, http
-	// origins are asked by HTTP/2 as well.
+	// Protocols are the enabled protocols. Nil: HTTP/1, and HTTP/2 over TLS. With UnencryptedHTTP2 and without HTTP1, requests
+	// to http origins use HTTP/2 as well.
 	Protocols *http.Protocols
-	// Life is how long a connection is used, so that a change in the DNS is followed while requests keep coming. After that
-	// it ends with the answer that is under way. Zero: 60 s. Negative: no limit.
+	// Life is how long a connection is used, so that a DNS change takes effect while requests keep coming. After that, the
+	// connection ends with the current answer. Zero: 60 s. Negative: no limit.
 	Life time.Duration
 	// Resolver finds the addresses of names. Nil: net.DefaultResolver.
 	Resolver *net.Resolver
@@ -62,7 +60,7 @@ type GuardConfig struct {
 
 const defaultLife = 60 * time.Second
 
-// NewGuard makes a Guard, or reports all that is wrong with c.
+// NewGuard makes a Guard, or reports all faults of c.
 func NewGuard(c GuardConfig) (*Guard, error) {
 	g := &Guard{
 		deny: c.Deny, allow: c.Allow, self: c.Self, via: c.Via, viaResolve: c.ViaResolve, life: c.Life, resolver: c.Resolver,
@@ -96,7 +94,7 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 	return g, nil
 }
 
-// faults are all that is wrong with a configuration.
+// faults are all faults of a configuration.
 type faults []error
 
 func (f *faults) add(field, value, reason string) {

@@ -17,37 +17,37 @@ import (
 const (
 	// restedLong is how long a connection may be idle before it is doubted.
 	restedLong = 5 * time.Second
-	// silentLong is how long one that is doubted may bring nothing: twice as long as the server has ever taken, and at least so
-	// long.
+	// silentLong is how long a doubted connection may be silent. The limit is twice the longest time that the server has ever
+	// taken, if that is more.
 	silentLong = 5 * time.Second
-	// gaveUp is after which time a caller who has left casts doubt on the other connections to that server.
+	// gaveUp is how long a caller must have waited for its leaving to cast doubt on the other connections to the server.
 	gaveUp = 3 * time.Second
-	// mostUpstreams is how many servers are known, but for those with connections.
+	// mostUpstreams is how many servers without connections are remembered.
 	mostUpstreams = 4096
 )
 
 var (
-	// errOld makes net/http take another connection: nothing was sent on this one.
+	// errOld makes net/http use another connection: nothing was sent on this one.
 	errOld = errors.New("origin: this connection is not used any longer")
 	// errSilent makes net/http ask again on another connection.
 	errSilent = errors.New("origin: this connection is silent")
-	// errBeyond ends a connection on which more came than the answer to a HEAD: what comes next could not be told from it.
+	// errBeyond ends a connection on which bytes follow the answer to a HEAD: they could be taken for the next answer.
 	errBeyond = errors.New("origin: the answer to a HEAD has a body")
 	// errTwoEnds refuses an answer that could be read in two ways.
 	errTwoEnds = errors.New("origin: the answer has a Content-Length and a Transfer-Encoding")
-	// errProxy ends what would lead past the guard: nobody looks at where a proxy goes.
+	// errProxy ends a request that would bypass the guard: nobody checks where a proxy goes.
 	errProxy = &ForbiddenError{Reason: "proxy that the guard does not know", Detail: "the Proxy of a guarded Transport is set by hand: set Guard.Via in its place"}
 )
 
-// upstream is what the connections to one address have in common.
+// upstream is the shared state of all connections to one address.
 type upstream struct {
 	conns      int // under Guard.mu
 	generation atomic.Int64
-	asksAgain  atomic.Bool  // what a silent connection was asked is asked on another one, which has not answered yet
-	slowest    atomic.Int64 // the longest time until an answer began, in nanoseconds, that of blocking reloads left out
+	asksAgain  atomic.Bool  // a request of a silent connection was repeated on another one, which has not answered yet
+	slowest    atomic.Int64 // the longest time until an answer began, in nanoseconds, without blocking reloads
 }
 
-// took takes note of how long a server took.
+// took records how long a server took.
 func (u *upstream) took(d time.Duration) {
 	for old := u.slowest.Load(); int64(d) > old; old = u.slowest.Load() {
 		if u.slowest.CompareAndSwap(old, int64(d)) {
@@ -86,19 +86,19 @@ func (g *Guard) forget(address string) {
 	if len(g.upstream) > mostUpstreams {
 		maps.DeleteFunc(g.upstream, func(_ string, u *upstream) bool { return u.conns == 0 })
 	} else if 2*time.Duration(u.slowest.Load()) <= silentLong && !u.asksAgain.Load() {
-		delete(g.upstream, address) // nothing that a new connection has to know
+		delete(g.upstream, address) // it has nothing to tell a new connection
 	}
 }
 
-// conn is a connection to an HTTP/1 server. It tidies the headers that come, refuses to be used by a proxy that nobody
-// checks, and gives itself up when it is old or dead. What is not HTTP passes as it is.
+// conn is a connection to an HTTP/1 server. It tidies the headers of answers, refuses requests through a proxy that nobody
+// checks, and closes itself when it is old or dead. Anything but HTTP passes unchanged.
 type conn struct {
 	net.Conn
 	guard      *Guard
 	address    string
 	upstream   *upstream
 	generation int64
-	proxied    bool // it ends at Guard.Via, where requests name their whole URL
+	proxied    bool // it ends at Guard.Via; requests name the whole URL
 	born       time.Time
 	closed     sync.Once
 
@@ -106,19 +106,19 @@ type conn struct {
 	begun   bool      // something was written
 	raw     bool      // it is no HTTP/1
 	asked   bool      // there was a request
-	again   bool      // the last request is not the first, and one that may be sent twice
-	head    bool      // the last request was for a header alone: if a body comes all the same, it may look like another answer
+	again   bool      // the last request is not the first, and may be sent twice
+	head    bool      // the last request was a HEAD: a body after its answer could look like another answer
 	waiting bool      // for the header of an answer
-	doubted bool      // since it has rested, and has brought nothing yet
-	sent    time.Time // when the last request was; zero: its answer has begun, or says nothing of the server's pace
+	doubted bool      // it was idle, and has brought nothing since
+	sent    time.Time // when the last request was sent; zero: its answer has begun, or does not show how fast the server is
 	used    time.Time // when bytes last passed
 
-	header []byte // what is read of a header that is not whole
-	blank  int    // bytes of blank lines that stood before it
-	ready  []byte // what is to be read before anything else
+	header []byte // bytes of a header that is not complete
+	blank  int    // bytes of blank lines before it
+	ready  []byte // bytes to read before anything else
 }
 
-// NetConn is for those that look for the connection below.
+// NetConn is for code that looks for the connection below.
 func (c *conn) NetConn() net.Conn { return c.Conn }
 
 func (c *conn) Write(p []byte) (int, error) {
@@ -128,8 +128,8 @@ func (c *conn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// begin looks at what is about to be sent. net/http writes a request without a body in one piece or begins one with its
-// first line.
+// begin looks at bytes before they are sent. net/http writes a request without a body in one piece. One with a body begins with
+// its first line.
 func (c *conn) begin(p []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -162,13 +162,13 @@ func (c *conn) begin(p []byte) error {
 	return nil
 }
 
-// isOld reports that the life of the connection is over.
+// isOld reports whether the life of the connection is over.
 func (c *conn) isOld(now time.Time) bool {
 	life := or(c.guard.life, defaultLife)
 	return life > 0 && now.Sub(c.born) >= life
 }
 
-// requestLine takes the first line of a request of HTTP/1 apart.
+// requestLine splits the first line of an HTTP/1 request.
 func requestLine(p []byte) (method, target []byte, ok bool) {
 	end := bytes.IndexByte(p, '\r')
 	line, found := bytes.CutSuffix(p[:max(end, 0)], []byte(" HTTP/1.1"))
@@ -184,13 +184,13 @@ func requestLine(p []byte) (method, target []byte, ok bool) {
 	return line[:space], line[space+1:], true
 }
 
-// forProxy reports the first bytes of what is meant for a proxy: a request for a whole URL or a tunnel, or SOCKS.
+// forProxy reports whether bytes begin a message to a proxy: a request for a whole URL or for a tunnel, or SOCKS.
 func forProxy(method, target, p []byte) bool {
 	isSOCKS := len(p) >= 3 && len(p) < 300 && (p[0] == 4 && p[1] == 1 || p[0] == 5 && int(p[1]) == len(p)-2)
 	return isSOCKS || string(method) == "CONNECT" || len(method) > 0 && !bytes.HasPrefix(target, []byte{'/'}) && string(target) != "*"
 }
 
-// isBlockingTarget reports a request that the server may hold back.
+// isBlockingTarget reports whether the server may hold a request back.
 func isBlockingTarget(target []byte) bool {
 	_, query, found := bytes.Cut(target, []byte{'?'})
 	return found && bytes.Contains(query, []byte(hls.Reserved)) && hls.IsBlocking(string(query))
@@ -209,7 +209,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 }
 
-// take gives what is ready.
+// take copies bytes that are ready into p.
 func (c *conn) take(p []byte) int {
 	n := copy(p, c.ready)
 	if c.ready = c.ready[n:]; len(c.ready) == 0 {
@@ -218,7 +218,7 @@ func (c *conn) take(p []byte) int {
 	return n
 }
 
-// came judges n bytes that were read into p. It is to be read again where they are half a header.
+// came judges n bytes that were read into p. again asks the caller to read more, because a header is not complete.
 func (c *conn) came(p []byte, n int, err error) (again bool, _ int, _ error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -258,19 +258,19 @@ func (c *conn) came(p []byte, n int, err error) (again bool, _ int, _ error) {
 		return false, 0, errTwoEnds
 	}
 	if err != nil || len(c.header)+c.blank > headerBytes {
-		c.waiting = false // net/http will say what is wrong
+		c.waiting = false // net/http will report the fault
 		c.ready, c.header, c.blank = append(c.ready, c.header...), nil, 0
 	}
 	if len(c.ready) == 0 && err == nil {
 		return true, 0, nil
 	}
 	if n = c.take(p); len(c.ready) > 0 {
-		err = nil // it will come again
+		err = nil // the next read returns it again
 	}
 	return false, n, err
 }
 
-// gather adds bytes to those of a header, and reports whether it may be whole now. It looks at each byte once, as a header may
+// gather adds bytes to a header, and reports whether it may be complete now. It looks at each byte once, because a header may
 // come byte by byte.
 func (c *conn) gather(p []byte) bool {
 	had := len(c.header)
@@ -282,8 +282,8 @@ func (c *conn) gather(p []byte) bool {
 	return bytes.Contains(added, []byte("\n\n")) || bytes.Contains(added, []byte("\n\r\n"))
 }
 
-// well reports answers that are as they should be: informational ones first, if there are any. So many of the bytes are to be
-// read.
+// well reports whether the answer needs no change, informational ones at its start included. most is how many of its bytes may
+// be read.
 func (c *conn) well(answer []byte) (most int, ok bool) {
 	for most < len(answer) {
 		n := sloppy.End(answer[most:])
@@ -299,7 +299,7 @@ func (c *conn) well(answer []byte) (most int, ok bool) {
 	return most, true
 }
 
-// rest is how many of n bytes behind a header are to be read.
+// rest is how many of the n bytes after a header may be read.
 func (c *conn) rest(n int) int {
 	if c.head {
 		return 0
@@ -307,7 +307,8 @@ func (c *conn) rest(n int) int {
 	return n
 }
 
-// tidy makes what has come of a header ready, and what follows it. It reports false if nobody can tell where the body ends.
+// tidy makes the header that has arrived, and the bytes after it, ready to read. It returns false if it is unclear where the
+// body ends.
 func (c *conn) tidy() bool {
 	for c.waiting {
 		n := sloppy.End(c.header)
@@ -333,8 +334,8 @@ func (c *conn) tidy() bool {
 	return true
 }
 
-// Close also tells the other connections to that server when this one was given up before it brought anything: they may be
-// as dead.
+// Close also warns the other connections to the server if this one was closed before it brought anything: they may be dead as
+// well.
 func (c *conn) Close() error {
 	c.closed.Do(func() {
 		c.mu.Lock()
@@ -342,7 +343,7 @@ func (c *conn) Close() error {
 			c.upstream.generation.Add(1)
 		}
 		if !c.again && !c.sent.IsZero() && time.Since(c.sent) >= gaveUp && c.upstream.asksAgain.Swap(false) {
-			c.upstream.took(time.Since(c.sent)) // and more: it is the server that is slow, and no connection that is dead
+			c.upstream.took(time.Since(c.sent)) // or longer: the server is slow, and no connection is dead
 		}
 		c.mu.Unlock()
 		c.guard.forget(c.address)

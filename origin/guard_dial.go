@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// serverNameKey is where a pool says which name an origin has that is reached by its address.
+// serverNameKey is the context key for the name of an origin that a pool reaches by its address.
 type serverNameKey struct{}
 
 func serverNameOf(ctx context.Context) string {
@@ -33,7 +33,7 @@ func (g *Guard) dialContext(ctx context.Context, network, address string) (net.C
 	return g.watch(conn, address, proxied), nil
 }
 
-// connect makes a connection to an address, through Via if there is one. It is proxied if it ends at the proxy.
+// connect makes a connection to an address, through Via if there is one. proxied: it ends at the proxy.
 func (g *Guard) connect(ctx context.Context, network, address string) (conn net.Conn, proxied bool, err error) {
 	if g.via != nil && address == hostOf(g.via) && !g.tunnels() {
 		conn, err = g.dialVia(ctx, network)
@@ -59,7 +59,7 @@ func (g *Guard) dialChecked(ctx context.Context, network, address string, check 
 	conn, err := d.DialContext(ctx, network, address)
 	var no *ForbiddenError
 	if errors.As(err, &no) {
-		return nil, no // without the address that net.OpError puts around it
+		return nil, no // without net.OpError, which shows the address
 	}
 	return conn, err
 }
@@ -75,7 +75,7 @@ func (g *Guard) dialVia(ctx context.Context, network string) (net.Conn, error) {
 	return handshake(ctx, tls.Client(conn, c), tlsLimit)
 }
 
-// resolve finds an address of a host that may be reached.
+// resolve finds an admitted address of a host.
 func (g *Guard) resolve(ctx context.Context, host string, port uint16) (string, error) {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return host, nil
@@ -108,7 +108,7 @@ func (d secureDialer) dial(ctx context.Context, network, address string) (net.Co
 		return nil, err
 	}
 	if proxied && g.via.Scheme == "https" {
-		return g.watch(conn, address, true), nil // it speaks TLS with the proxy
+		return g.watch(conn, address, true), nil // the connection uses TLS with the proxy
 	}
 	host, _, _ := net.SplitHostPort(address)
 	c := g.tlsConfig(t.TLSClientConfig, host)
@@ -136,7 +136,7 @@ func nextProtos(t *http.Transport) (list []string) {
 	return list
 }
 
-// tlsConfig is that of one connection.
+// tlsConfig is the configuration of one connection.
 func (g *Guard) tlsConfig(base *tls.Config, host string) *tls.Config {
 	if base == nil {
 		base = g.tls
@@ -192,7 +192,7 @@ func (g *Guard) tunnel(ctx context.Context, network, host, port string) (net.Con
 	if err != nil {
 		return nil, err
 	}
-	// The context ends what waits for the proxy.
+	// The context ends waits for the proxy.
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	_ = conn.SetDeadline(time.Now().Add(dialLimit))
 	if g.via.Scheme == "http" || g.via.Scheme == "https" {
@@ -283,7 +283,7 @@ func (g *Guard) socks(conn net.Conn, host string, port uint16) error {
 	return skipBound(conn, answer[3])
 }
 
-// skipBound reads the address from which the proxy connects. Nobody needs it.
+// skipBound skips the address from which the proxy connects.
 func skipBound(conn net.Conn, kind byte) error {
 	n := 0
 	switch kind {

@@ -7,34 +7,34 @@ import (
 	"time"
 )
 
-// firstTurn is how long requests to a server of which nothing is known wait for the first connection to it.
+// firstTurn is how long requests to an unknown server wait for the first connection to it.
 const firstTurn = 3 * time.Second
 
-// firsts are the servers that have been asked by https. Over HTTP/2 one connection is enough for many requests, but only its
-// handshake tells whether the server speaks it: until then net/http would make a connection for each.
+// firsts are the https servers that have been asked. Over HTTP/2, one connection is enough for many requests, but only its
+// handshake tells whether the server supports HTTP/2. Until then net/http would make a connection for each request.
 type firsts struct {
 	mu      sync.Mutex
-	of, old map[string]*first // by host and port, in two generations, so that those in use stay
+	of, old map[string]*first // by host and port, in two generations, so that servers in use stay
 }
 
 type first struct {
-	settled chan struct{} // closed when the protocol is known, when there is no connection, or when it took too long
+	settled chan struct{} // closed when the protocol is known, when the connection fails, or when it takes too long
 	since   time.Time
 	known   bool
 }
 
-// wait lets one request go first. It fails with the cause of ctx alone.
+// wait lets one request go first. It returns an error only when ctx ends: its cause.
 func (f *firsts) wait(ctx context.Context, u *url.URL) error {
 	if u.Host == "" {
-		return nil // net/http refuses it
+		return nil // net/http refuses such a URL
 	}
 	for i := range len(u.Host) {
 		if u.Host[i] >= 0x80 {
-			return nil // net/http dials it by another name
+			return nil // net/http uses another name to dial it
 		}
 	}
 	if err := context.Cause(ctx); err != nil {
-		return err // it would go first, and dial nothing
+		return err // it would go first without dialling
 	}
 	authority := hostOf(u)
 	f.mu.Lock()
@@ -62,7 +62,7 @@ func (f *firsts) wait(ctx context.Context, u *url.URL) error {
 	return nil
 }
 
-// get finds what is known of a server, and keeps it in mind. Under mu.
+// get returns the state of a server, and keeps it from being forgotten. The caller holds mu.
 func (f *firsts) get(authority string) *first {
 	it := f.of[authority]
 	if it == nil {
@@ -81,7 +81,7 @@ func (f *firsts) put(authority string, it *first) {
 	f.of[authority] = it
 }
 
-// settle lets all go on. If nothing is known after all, the next one goes first again.
+// settle lets all requests go on. If the protocol is still unknown, the next request goes first again.
 func (f *firsts) settle(authority string, known bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -15,14 +15,15 @@ import (
 	"time"
 )
 
-// multiplexed hands HTTP/2 connections to net/http, and says how they are used. net/http alone would use one for as long as
-// requests keep coming; this ends each after its life. Where a server takes few requests at a time, net/http would put up to a
-// hundred on each new connection before it has heard of that, and let all others make a connection each, most of them in vain.
+// multiplexed hands HTTP/2 connections to net/http and decides how they are used. net/http alone would use a connection as long
+// as requests keep coming; multiplexed ends each after its life. If a server takes few requests at a time, net/http would put
+// up to a hundred on each new connection before it knows the limit, and then make a connection for each of the others, most of
+// them in vain.
 type multiplexed struct {
 	life  time.Duration // negative: no limit
 	inner http.Transport
 	once  sync.Once
-	h2    atomic.Pointer[http.RoundTripper] // nil: there was no connection yet
+	h2    atomic.Pointer[http.RoundTripper] // nil: no connection so far
 
 	firsts firsts
 
@@ -30,35 +31,35 @@ type multiplexed struct {
 	peers map[string]*peer // by host and port
 }
 
-// peer is what is known of one server. All but dials is under multiplexed.mu.
+// peer is the state of one server. All but dials is guarded by multiplexed.mu.
 type peer struct {
-	settled chan struct{} // closed when the first request on a new connection has its answer; nil: there is no new one
-	fresh   time.Time     // since when
+	settled chan struct{} // closed when the first request on a new connection is answered; nil: no connection is new
+	fresh   time.Time     // when that connection was made
 	begun   bool          // the first request was sent
-	dials   chan struct{} // holds one for each connection that is being made
+	dials   chan struct{} // holds one for each connection attempt in progress
 }
 
 const (
 	maxPeers     = 4096
-	dialsAtATime = 4 // to one server that has connections, of which none takes one more request
-	// settling is how long a server may take to say how many requests a new connection takes. It does so at once.
+	dialsAtATime = 4 // to one server whose connections are all full
+	// settling is how long a server may take to announce its limit of requests on a new connection. Servers do so at once.
 	settling = 100 * time.Millisecond
-	// dialTurn is how long a request waits at most until a connection is made for it: any other is made by then, or is not.
+	// dialTurn is how long a request waits at most for its turn to dial: every earlier attempt has ended by then.
 	dialTurn = dialLimit + tlsLimit
 )
 
-// The protocols by the names that net/http has for them in TLSNextProto.
+// The protocols, by their names in TLSNextProto of net/http.
 const (
 	overTLS = "h2"
 	plain   = "unencrypted_http2"
 )
 
-// alternate has the one exported field by which http.Transport finds an implementation of HTTP/2 to close.
+// alternate has the exported field in which http.Transport looks for the HTTP/2 implementation to close.
 type alternate struct{ HTTP2 *multiplexed }
 
 func (a alternate) RoundTrip(r *http.Request) (*http.Response, error) { return a.HTTP2.RoundTrip(r) }
 
-// multiplex puts a multiplexed in charge of the HTTP/2 connections of t.
+// multiplex makes a multiplexed manage the HTTP/2 connections of t.
 func multiplex(t *http.Transport, life time.Duration) {
 	m := &multiplexed{life: life, peers: map[string]*peer{}}
 	t.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
@@ -73,7 +74,7 @@ func multiplex(t *http.Transport, life time.Duration) {
 	t.RegisterProtocol("https", alternate{m})
 }
 
-// next takes in connections of a protocol.
+// next takes over new connections of a protocol.
 func (m *multiplexed) next(t *http.Transport, protocol string) func(string, *tls.Conn) http.RoundTripper {
 	return func(authority string, c *tls.Conn) http.RoundTripper {
 		m.once.Do(func() { m.init(t) })
@@ -90,7 +91,7 @@ func (m *multiplexed) next(t *http.Transport, protocol string) func(string, *tls
 	}
 }
 
-// init takes over what matters to HTTP/2. Closing what is not there is what makes net/http set HTTP/2 up.
+// init copies the settings that concern HTTP/2. CloseIdleConnections makes net/http set up HTTP/2.
 func (m *multiplexed) init(t *http.Transport) {
 	m.inner.ResponseHeaderTimeout = t.ResponseHeaderTimeout
 	m.inner.MaxResponseHeaderBytes = t.MaxResponseHeaderBytes
@@ -103,7 +104,7 @@ func (m *multiplexed) init(t *http.Transport) {
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
-// watch hears of what is dialled in vain, or leads to no HTTP/2.
+// watch notices dials that fail or do not lead to HTTP/2.
 func (m *multiplexed) watch(dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := dial(ctx, network, address)
@@ -126,13 +127,13 @@ func (m *multiplexed) dialed(authority string) {
 	}
 }
 
-// failed takes note that no connection came of it.
+// failed records that a dial brought no connection.
 func (m *multiplexed) failed(authority string) {
 	m.dialed(authority)
 	m.firsts.settle(strings.ToLower(authority), false)
 }
 
-// note takes note of a new connection.
+// note records a new connection.
 func (m *multiplexed) note(authority string) {
 	host := strings.ToLower(authority)
 	m.mu.Lock()
@@ -158,7 +159,7 @@ func (m *multiplexed) peer(u *url.URL) *peer {
 	return m.peers[hostOf(u)]
 }
 
-// isOld reports that a connection is to take no more requests.
+// isOld reports whether a connection takes no more requests.
 func (m *multiplexed) isOld(c net.Conn) bool {
 	if secure, ok := c.(*tls.Conn); ok {
 		c = secure.NetConn()
@@ -179,10 +180,10 @@ type aged struct {
 	born time.Time
 }
 
-// NetConn is for those that look for the connection below.
+// NetConn is for code that looks for the connection below.
 func (a *aged) NetConn() net.Conn { return a.Conn }
 
-// RoundTrip uses the connections that are there. Where none takes the request, http.Transport makes one.
+// RoundTrip uses an existing connection. If none takes the request, http.Transport makes one.
 func (m *multiplexed) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := m.firsts.wait(r.Context(), r.URL); err != nil {
 		return nil, err
@@ -201,15 +202,15 @@ func (m *multiplexed) RoundTrip(r *http.Request) (*http.Response, error) {
 // CloseIdleConnections is for http.Transport.
 func (m *multiplexed) CloseIdleConnections() { m.inner.CloseIdleConnections() }
 
-// connection is what http.Transport has of one that it has made.
+// connection stands for a new connection in http.Transport.
 type connection struct {
 	m    *multiplexed
 	h2   http.RoundTripper
 	used atomic.Bool
 }
 
-// RoundTrip is for the request that the connection was made for, and for those that find it in the list of idle ones. The
-// latter have had their turn, and http.Transport looks on in its list where the connection takes no more.
+// RoundTrip serves the request that the connection was made for, and requests that find it in the list of idle ones. These have
+// already had their turn. If the connection is full, http.Transport searches on in its list.
 func (c *connection) RoundTrip(r *http.Request) (*http.Response, error) {
 	isOfList := c.used.Swap(true)
 	resp, err := c.m.send(c.h2, r, !isOfList)
@@ -219,14 +220,14 @@ func (c *connection) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// isUncached reports that no connection takes one more request.
+// isUncached reports whether the error says that all connections are full.
 func isUncached(err error) bool {
 	var none interface{ IsHTTP2NoCachedConnError() }
 	return errors.As(err, &none)
 }
 
-// send gives a request to a connection that takes one more. It fails with an error that isUncached when there is none, and it
-// is this request's turn to make one, if turns says so.
+// send gives a request to a connection that is not full. If there is none, it fails with an error that isUncached; if turns is
+// true, it first waits for its turn to dial.
 func (m *multiplexed) send(h2 http.RoundTripper, r *http.Request, turns bool) (*http.Response, error) {
 	p := m.peer(r.URL)
 	for n := 0; ; n++ {
@@ -256,17 +257,18 @@ func (m *multiplexed) sendOnce(h2 http.RoundTripper, r *http.Request, p *peer, t
 	return resp, err
 }
 
-// mostTurnedAway is how often a request may be turned away by connections that end.
+// mostTurnedAway is how often a request may be turned away by connections that are ending.
 const mostTurnedAway = 16
 
 var errTurnedAway = errors.New("origin: the connection ended before the server took the request")
 
-// try sends a request once. net/http would wait for seconds, and then for minutes, before it sends what was turned away again.
+// try sends a request once. net/http would wait for seconds, later for minutes, before it repeats a request that was turned
+// away.
 func (m *multiplexed) try(h2 http.RoundTripper, r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	sent, conns := new(http.Request), 0
 	*sent = *r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-		if conns++; conns == 2 && repeatable(r) { // it is about to be sent again
+		if conns++; conns == 2 && repeatable(r) { // net/http is about to repeat it
 			cancel(errTurnedAway)
 		}
 		sent.Close = sent.Close || m.isOld(info.Conn)
@@ -284,7 +286,7 @@ func (m *multiplexed) try(h2 http.RoundTripper, r *http.Request) (*http.Response
 	return resp, nil
 }
 
-// streamBody is the body of an answer, with what is to be let go of after it.
+// streamBody is the body of an answer. It calls done at its end.
 type streamBody struct {
 	io.ReadCloser
 	cancel context.CancelCauseFunc
@@ -296,8 +298,8 @@ func (b *streamBody) Close() error {
 	return err
 }
 
-// settle lets one request go first on a new connection. By the time of its answer the server has told how many it takes. What
-// settle returns is called then.
+// settle lets one request go first on a new connection. When that request is answered, the server has announced its limit. The
+// caller must then call done.
 func (m *multiplexed) settle(ctx context.Context, p *peer) (done func(), err error) {
 	done = func() {}
 	if p == nil {
@@ -333,13 +335,13 @@ func (m *multiplexed) settle(ctx context.Context, p *peer) (done func(), err err
 	return done, nil
 }
 
-// turn waits until a request may have a connection made.
+// turn waits until a request may dial.
 func (p *peer) turn(ctx context.Context) error {
 	late := time.NewTimer(dialTurn)
 	defer late.Stop()
 	select {
 	case p.dials <- struct{}{}:
-	case <-late.C: // in place of one of which nobody has heard
+	case <-late.C: // instead of a dial that never reported its end
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// localNames are the top-level names that stand for something near, or for nothing at all (RFC 6761, RFC 6762,
-// RFC 7686, RFC 8375, RFC 9476, and the name that ICANN keeps for private use).
+// localNames are the top-level names for local machines, or for nothing at all (RFC 6761, RFC 6762, RFC 7686, RFC 8375, RFC
+// 9476, and the name that ICANN reserves for private use).
 var localNames = []string{"local", "internal", "localdomain", "home.arpa", "onion", "alt", "invalid"}
 
 // loopbackNames are localhost (RFC 6761 section 6.3) and its spellings in common hosts files.
 var loopbackNames = []string{"localhost", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"}
 
-// canonicalName lowers a host name and takes its final dot. It is false for what is not letters, digits, hyphens
-// (RFC 1123 section 2.1) and underscores, which the DNS serves all the same (RFC 2181 section 11), and for what some
-// resolver might read as a number: 127.1, 0x7f.1, 2130706433.
+// canonicalName returns a host name in lower case without its final dot. It returns false unless the name consists of letters,
+// digits, hyphens (RFC 1123 section 2.1) and underscores, which the DNS allows (RFC 2181 section 11). It also returns false for
+// names that a resolver might read as a number: 127.1, 0x7f.1, 2130706433.
 func canonicalName(host string) (string, bool) {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	if host == "" || len(host) > 253 {
@@ -45,7 +45,7 @@ func isLabel(s string) bool {
 	return true
 }
 
-// isNumber is the rule by which browsers tell numbers from names: digits, or 0x and hexadecimal digits.
+// isNumber is the browsers' rule for numbers in place of names: digits, or 0x and hexadecimal digits.
 func isNumber(label string) bool {
 	digits := "0123456789"
 	if rest, hex := strings.CutPrefix(label, "0x"); hex {
@@ -64,7 +64,7 @@ func under(name string, names []string) bool {
 	return false
 }
 
-// named reports whether an entry of Hosts means this host. Both are canonical.
+// named reports whether Hosts lists this host. Both are canonical.
 func named(hosts []string, host string) bool {
 	for _, pattern := range hosts {
 		if suffix, wild := strings.CutPrefix(pattern, "*"); wild && len(host) > len(suffix) && strings.HasSuffix(host, suffix) || pattern == host {
@@ -74,16 +74,16 @@ func named(hosts []string, host string) bool {
 	return false
 }
 
-// ports are those that Guard.Ports names.
+// ports is the parsed form of GuardConfig.Ports.
 type ports struct {
 	ranges []portRange
-	text   string // as it was configured
+	text   string // as configured
 }
 
 type portRange struct{ first, last uint16 }
 
-// decoys are ports where something listens that understands enough of an HTTP request to do harm by it, or to tell what it
-// is: those that browsers refuse (Fetch, "bad port"), and common databases and control planes.
+// decoys are ports of services that understand enough of an HTTP request to be harmed or identified by it: the ports that
+// browsers refuse (Fetch, "bad port"), and those of common databases and control planes.
 var decoys = []uint16{
 	1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110, 111, 113, 115,
 	117, 119, 123, 135, 137, 138, 139, 143, 161, 162, 179, 389, 427, 445, 465, 500, 502, 512, 513, 514, 515, 526, 530, 531, 532, 540, 543,
@@ -93,7 +93,7 @@ var decoys = []uint16{
 	8291, 8500, 8600, 8883, 9042, 9092, 9160, 9200, 9300, 9418, 10080, 10250, 10255, 10256, 11211, 15672, 25672, 26257, 27017, 27018, 27019, 28015, 50070,
 }
 
-// ports reads a list. Nil stays nil.
+// ports parses a list. Nil stays nil.
 func (f *faults) ports(list []string) *ports {
 	if list == nil {
 		return nil
@@ -138,7 +138,7 @@ func (p *ports) open(port uint16) bool {
 	})
 }
 
-// refusal says for the operator why a port is not open.
+// refusal tells the operator why a port is not open.
 func (p *ports) refusal(port uint16) error {
 	detail := fmt.Sprintf("port %d is not in Guard.Ports (80 and 443)", port)
 	if p != nil {
@@ -153,7 +153,7 @@ func (p *ports) refusal(port uint16) error {
 var (
 	loopback4 = netip.MustParsePrefix("127.0.0.0/8")
 	loopback6 = netip.MustParsePrefix("::1/128")
-	// globalUnicast is all of IPv6 that IANA gives out; the rest is nobody's.
+	// globalUnicast is the part of IPv6 that IANA assigns; the rest is unassigned.
 	globalUnicast = netip.MustParsePrefix("2000::/3")
 )
 
@@ -162,8 +162,8 @@ type block struct {
 	what   string
 }
 
-// special4 is the IANA IPv4 Special-Purpose Address Registry, multicast, and what clouds keep for themselves inside
-// public space. Blocks that the registry calls globally reachable (AS112, AMT) are here, too: no media lives there.
+// special4 is the IANA IPv4 Special-Purpose Address Registry, multicast, and addresses in public space that clouds use
+// internally. It includes blocks that the registry calls globally reachable (AS112, AMT): they hold no media.
 var special4 = []block{
 	{netip.MustParsePrefix("0.0.0.0/8"), "this network (RFC 791)"},
 	{netip.MustParsePrefix("10.0.0.0/8"), "private address (RFC 1918)"},
@@ -186,8 +186,8 @@ var special4 = []block{
 	{netip.MustParsePrefix("240.0.0.0/4"), "reserved address (RFC 1112)"},
 }
 
-// special6 is the IANA IPv6 Special-Purpose Address Registry and the unicast space that was given back. Several of
-// these carry an IPv4 address that a translator would unpack where no guard sees it.
+// special6 is the IANA IPv6 Special-Purpose Address Registry and unicast space that was given back. Several of these addresses
+// contain an IPv4 address, to which a translator would connect beyond the guard.
 var special6 = []block{
 	{netip.MustParsePrefix("::/128"), "unspecified address (RFC 4291)"},
 	{loopback6, "loopback address (RFC 4291)"},
@@ -210,7 +210,7 @@ var special6 = []block{
 	{netip.MustParsePrefix("ff00::/8"), "multicast address (RFC 4291)"},
 }
 
-// special says why an address is not a public one; "" for a public one. The address has no zone and is not mapped.
+// special says why an address is not public, "" if it is. The address has no zone and is not an IPv4-mapped one.
 func special(a netip.Addr) string {
 	table := special6
 	if a.Is4() {

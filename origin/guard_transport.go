@@ -9,30 +9,30 @@ import (
 const (
 	dialLimit   = 5 * time.Second
 	tlsLimit    = 5 * time.Second
-	headerLimit = 60 * time.Second // a blocking playlist reload; [Proxy] waits less for anything else by default
-	headerMost  = 10 * time.Minute // whatever anybody in front says
+	headerLimit = 60 * time.Second // for a blocking playlist reload; by default [Proxy] waits less for anything else
+	headerMost  = 10 * time.Minute // whatever a handler in front allows
 	headerBytes = 256 << 10
 )
 
-// Transport returns a new transport that reaches only what g admits: each dial is checked by name before DNS and by address
-// after it. It takes no proxy from the environment, since that would move the dial past the guard; one set by hand in its Proxy
-// field is refused, as [GuardConfig.Via] is the field for it. Dialling (DNS included) and TLS handshakes may take 5 s each, a
-// response header 10 minutes, if whoever asks waits so long, and 256 KiB. It asks for no compression of its own accord and
-// speaks HTTP/2 where the server does. Call it once and share what it returns; idle connections end after 90 s.
+// Transport returns a new transport that reaches only targets that g admits: each dial is checked by name before DNS and by
+// address after it. It uses no proxy from the environment, because the proxy would dial instead of the guard. A proxy set in
+// its Proxy field is refused; use [GuardConfig.Via]. Dialling (DNS included) and a TLS handshake may take 5 s each. A response
+// header may have 256 KiB and take 10 minutes, if the caller waits that long. The transport does not ask for compression by
+// itself, and uses HTTP/2 if the server supports it. Call Transport once and share the result; idle connections end after 90 s.
 //
-// Over HTTP/1 it reads what players take for an answer as well: a status line of a radio server (ICY 200 OK), lines
-// without a colon, control characters, "Transfer-Encoding: identity". What says two things about its length is refused.
+// Over HTTP/1 it also accepts answers that players accept: the status line of a radio server (ICY 200 OK), lines without a
+// colon, control characters, "Transfer-Encoding: identity". It refuses answers that give two lengths.
 //
-// A connection that was idle for 5 s or more and then brings nothing for 5 s, or for twice as long as the server has ever
-// taken, is given up, with all idle ones to that server, and a GET or HEAD goes out once more on a fresh one. If that one is as
-// silent, the server is slow: next time it has twice as long, so a slow answer is asked for twice once, and not each time. A
-// connection of HTTP/1 that has carried a HEAD is not used again: some servers send a body for it, which could be taken for the
-// next answer.
+// If a connection that was idle for 5 s or more then brings nothing for 5 s, or for twice the longest time that the server has
+// ever taken, it is given up, with all idle connections to that server. A GET or HEAD is then sent once more on a new
+// connection. If that one is silent too, the server is slow, and has twice as long next time: a slow answer is requested twice
+// once, not each time. An HTTP/1 connection that has carried a HEAD is not reused: some servers send a body for it, which could
+// be taken for the next answer.
 //
-// Requests to an https server of which nothing is known wait up to 3 s for the handshake of the first of them: where it speaks
-// HTTP/2 they share that connection.
+// Requests to an unknown https server wait up to 3 s for the handshake of the first of them. If the server supports HTTP/2,
+// they share that connection.
 //
-// Set its fields, TLSClientConfig among them, on what Transport returns, before the first request, and not on a clone.
+// Set fields such as TLSClientConfig on the result itself, before the first request, and not on a clone.
 func (g *Guard) Transport() *http.Transport {
 	t := &http.Transport{
 		DialContext:            g.dialContext,
@@ -61,8 +61,8 @@ func (g *Guard) Transport() *http.Transport {
 	return t
 }
 
-// proxy has the signature of the field of http.Transport. It is asked for each request, so it sees targets that a proxy
-// resolves. Only plain requests are given to the proxy as they are; for all others the dialer makes a tunnel.
+// proxy has the signature of the Proxy field of http.Transport. It is called for each request, so it sees targets that a proxy
+// resolves. Only plain requests are sent to the proxy as they are; for all others the dialer makes a tunnel.
 func (g *Guard) proxy(r *http.Request) (*url.URL, error) {
 	if err := g.Check(r.URL); err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func (g *Guard) proxy(r *http.Request) (*url.URL, error) {
 	return nil, nil
 }
 
-// tunnels reports that plain requests, too, need a connection of their own to the target.
+// tunnels reports whether plain requests, too, need a connection of their own to the target.
 func (g *Guard) tunnels() bool {
 	return g.viaResolve || g.via.Scheme != "http" && g.via.Scheme != "https"
 }

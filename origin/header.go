@@ -5,11 +5,11 @@ import (
 	"net/http"
 )
 
-// WithHeader returns a RoundTripper that sends the fields that header gives for a request, in place of those of the same
-// name that the request has, and sends the request to base. Nil: the transport of a zero [Guard].
+// WithHeader returns a RoundTripper that sets the fields that header returns for a request, in place of fields with the same
+// name, and sends the request to base. Nil: the transport of a zero [Guard].
 //
-// It is for what an origin wants of its clients: a key, a Referer, a session. header sees each request with its URL, also
-// one to where a redirect leads, so let it look at the scheme and the host before it gives a secret away:
+// Use it for what an origin demands of its clients: a key, a Referer, a session. header sees each request with its URL,
+// including those that follow a redirect. Check the scheme and the host before you return a secret:
 //
 //	origin.WithHeader(base, func(r *http.Request) http.Header {
 //		if r.URL.Scheme != "https" || r.URL.Host != "origin.example" {
@@ -18,9 +18,9 @@ import (
 //		return http.Header{"Authorization": {"Bearer " + key}}
 //	})
 //
-// The request that the caller has stays as it is, so nobody above sees the fields: not a cache, whose answers are
-// everybody's all the same, and not [http.Response].Request. header may return nil, and must not change the request. A field
-// Host is that of the request. It may be called concurrently; what it returns is not changed.
+// The caller's request does not change, so nothing above sees the fields: neither a cache, which shares the answers with
+// everybody, nor [http.Response].Request. header may return nil, and must not change the request. A field Host sets the Host of
+// the request. header may be called concurrently, and its result is not changed.
 func WithHeader(base http.RoundTripper, header func(*http.Request) http.Header) http.RoundTripper {
 	if base == nil {
 		base = new(Guard).Transport()

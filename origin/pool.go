@@ -13,70 +13,72 @@ import (
 	"time"
 )
 
-// PoolConfig is what a [Pool] is made of.
+// PoolConfig configures a [Pool].
 type PoolConfig struct {
-	// Origins are the base URLs of servers that hold the same streams: http or https, with or without a path. At least
-	// one. Their order does not matter, nor does it matter which of them a request names.
+	// Origins are the base URLs of servers that hold the same streams: http or https, with or without a path. At least one.
+	// Neither their order nor which of them a request names matters.
 	Origins []string
-	// Weights are the shares of streams that the Origins get, in the same order. Nil: all alike. 0: none while another
-	// origin works.
+	// Weights are the shares of streams for Origins, in the same order. Nil: equal shares. 0: no stream while another origin
+	// works.
 	Weights []float64
 	// Base sends the requests. Nil: the transport of a zero [Guard].
 	Base http.RoundTripper
-	// Host is the Host header, and the TLS server name, that all origins want when they are named by their addresses:
-	// "stream.example". The name reaches the dial through Base, if Base is a transport of a [Guard]. Empty: that of each URL.
+	// Host is the Host header and the TLS server name for all origins, if Origins lists them by address: "stream.example". The
+	// name reaches the dial through Base, if Base is a transport of a [Guard]. Empty: the host of each URL.
 	Host string
-	// Key names the stream that a request belongs to, and so the origin that it stays with. Nil: the directory of the
-	// path below the origin's base, so that a playlist and the segments beside it go together. It must be deterministic.
+	// Key names the stream of a request. All requests of a stream go to the same origin. Nil: the directory of the path below
+	// the origin's base, so that a playlist and its segments stay together. It must be deterministic.
 	Key func(*http.Request) string
-	// Sticky is the secret of the marks by which viewers name an origin to return to, of 16 bytes or more and the same on all
-	// nodes; nil: there are none. It is for origins that hold state of a session, such as a context that a multivariant
-	// playlist opens: what a playlist names is then asked of the origin that it came from, whatever Key says, as long as
-	// that works. It takes [Proxy.Sticky] and [Stick] as well.
+	// Sticky is the secret for marks in URLs that bring viewers back to the same origin: 16 bytes or more, the same on all
+	// nodes. Nil: no marks. Use it for origins with state per session, for example one that a multivariant playlist opens.
+	// Requests for what a playlist names then go to the origin of the playlist, whatever Key says, as long as that origin
+	// works. It needs [Proxy.Sticky] and [Stick] as well.
 	Sticky []byte
 
 	// Rarely needed:
 
-	// Failures in a row take an origin out. 0: 3. Negative: however many, it stays in. A refused or broken connection is a
-	// failure of the origin. No header in time, a body that breaks, and the statuses 500, 502, 503 and 504 are failures of the
-	// stream: so many take the origin out for that stream, and for all when they were of several streams. To a blocking reload
-	// they say that the stream stands still: they are passed on, not counted, and tried nowhere else.
+	// Failures is how many failures in a row take an origin out. 0: 3. Negative: it is never taken out. A refused or broken
+	// connection is a failure of the origin. A missing header, a body that breaks, and the statuses 500, 502, 503 and 504 are
+	// failures of the stream: they take the origin out for that stream, and for all streams if several have failed. For a
+	// blocking reload they only mean that the stream stands still: they are passed on, not counted, and not retried elsewhere.
 	Failures int
-	// Cooldown is how long an origin is left alone, ± 20 %, before one request tries it again. It doubles with each failure of
-	// that, up to 60 s. 0: 5 s. Negative: the next request tries it again. A Retry-After of a 503 counts, too, up to 60 s.
+	// Cooldown is how long an origin that was taken out gets no request, ± 20 %, before one request tries it again. It doubles
+	// each time that fails, up to 60 s. 0: 5 s. Negative: the next request tries it. A Retry-After of a 503 counts as well, up
+	// to 60 s.
 	Cooldown time.Duration
 	// Patience is how long a header may take while there is another origin to ask. 0: 4 s. Negative: no limit. Each
-	// informational answer (102, 103) gives it anew. A blocking playlist reload may take 60 s, and is tried nowhere else.
+	// informational answer (102, 103) restarts it. A blocking playlist reload may take 60 s, and is not retried elsewhere.
 	Patience time.Duration
 	// Retries is how many more origins one request may try. 0: 2. Negative: none.
 	Retries int
-	// Budget is how many retries there may be for each request, on average over all. 0: 0.25. Negative: no limit. Another 10 a
-	// second are free, so that a quiet pool fails over, too; 1000 are saved up at most. Retries after a failure, second
-	// opinions on a 404 and hedges each have a budget of this size, so that none of them uses up another's.
+	// Budget is how many retries are allowed per request, on average. 0: 0.25. Negative: no limit. Another 10 a second are
+	// free, so that a quiet pool fails over as well; at most 1000 are saved up. Retries after a failure, second opinions on a
+	// 404, and hedges each have a budget of this size, so that none uses up another's.
 	Budget float64
-	// Hedge is how long a first header may take before a second origin is asked as well; the first good answer counts, and the
-	// other request is cancelled. It spends a Budget of its own. 0 or negative: never. Blocking playlist reloads are not
+	// Hedge is how long the first header may take before a second origin is asked as well. The first good answer wins, and the
+	// other request is cancelled. Hedges spend a Budget of their own. 0 or negative: never. Blocking playlist reloads are not
 	// hedged.
 	Hedge time.Duration
-	// Outlier is how many times slower than the typical other origin one may be, by the time until the header comes and
-	// by half a second at least, before it is taken out like one that fails. 0: 8. Negative: any.
+	// Outlier is how many times slower than the typical other origin an origin may be before it is taken out like one that
+	// fails. It must also be slower by half a second. The time until the header counts. 0: 8. Negative: no limit.
 	Outlier float64
-	// Resume fetches the rest of a body that broke, twice at most, if it is sure to be the same: the answer to a GET had a length
-	// and a strong ETag (RFC 9110 section 8.8.1), and an exact 206 with that ETag continues it. Set it only if an ETag
+	// Resume fetches the rest of a body that broke, at most twice, if it is certain to be the same: the answer to a GET had a
+	// length and a strong ETag (RFC 9110 section 8.8.1), and an exact 206 with that ETag continues it. Set it only if an ETag
 	// means the same bytes on all origins. Otherwise, and by default, the body stays broken.
 	Resume bool
 }
 
-// Pool is an [http.RoundTripper] over origins that hold the same streams. A request whose URL lies below one of them is
-// sent to the one that its stream belongs to, by rendezvous hashing: each node and each restart picks the same without
-// talking to others, and an origin that comes or goes moves its own streams only. Any other request, such as one to
-// where a redirect leads, goes to Base as it is.
+// Pool is an [http.RoundTripper] over origins that hold the same streams. A request whose URL lies below one of them is sent to
+// the origin of its stream, chosen by rendezvous hashing: every node and every restart makes the same choice without
+// communication, and an origin that comes or goes moves only its own streams. Any other request, for example one after a
+// redirect, goes to Base unchanged.
 //
-// Health is passive, and kept for each origin and, where one is in trouble with some, for each of up to 1024 streams. A GET or
-// HEAD without a body that fails goes to the next origin; a 404 tries one other origin, as at the live edge one of them may be
-// ahead. What all of them refuse comes back as the first one said it. When all are out, all are tried. Response.Request is the
-// request that the pool was given, whichever origin answered, so that URLs resolve and caches work alike.
+// Health is passive. It is kept for each origin and, if an origin fails for some streams, for up to 1024 of its streams. A GET
+// or HEAD without a body that fails goes to the next origin. A 404 tries one other origin, which may be ahead at the live edge.
+// If all of them refuse, the first answer is returned. If all are out, all are tried. Response.Request is the request that the
+// pool was given, whichever origin answered, so that URLs resolve and caches work as usual.
 //
+// All methods may be called concurrently.
 // All methods may be called concurrently.
 type Pool struct {
 	base       http.RoundTripper
@@ -93,7 +95,7 @@ type Pool struct {
 	serverName string // of host
 	budgets    budgets
 
-	change sync.Mutex // held by those who replace set
+	change sync.Mutex // held while set is replaced
 	set    atomic.Pointer[set]
 }
 
@@ -107,7 +109,7 @@ const (
 	defaultOutlier  = 8
 )
 
-// NewPool makes a Pool, or reports all that is wrong with c.
+// NewPool makes a Pool, or reports all faults of c.
 func NewPool(c PoolConfig) (*Pool, error) {
 	s, err := newSet(c.Origins, c.Weights, nil)
 	if err = checkConfig(c, err); err != nil {
@@ -135,7 +137,7 @@ func NewPool(c PoolConfig) (*Pool, error) {
 	return p, nil
 }
 
-// RoundTrip sends r to the origin that it belongs to, and to others if that fails.
+// RoundTrip sends r to the origin of its stream, and to others if that fails.
 func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) {
 	s := p.set.Load()
 	named, tail := s.named(r)
@@ -157,7 +159,7 @@ func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// send asks those last who are known to be of no help.
+// send tries the members in last only after all others, because they are known not to help.
 func (p *Pool) send(s *set, r *http.Request, tail string, last []*member) (*http.Response, error) {
 	key := directory(tail)
 	if p.key != nil {
@@ -171,14 +173,14 @@ func (p *Pool) send(s *set, r *http.Request, tail string, last []*member) (*http
 	}
 	t := &trip{pool: p, request: r, tail: tail, stream: key, blocks: isBlocking(r.URL), order: order}
 	if last != nil {
-		t.put = len(order) // those that cool down are better than these
+		t.put = len(order) // origins that cool down are a better choice than these
 	}
 	return t.run()
 }
 
-// SetOrigins replaces the origins, as NewPool would take them; those that stay keep their health. Requests under way
-// go on. A request may go on naming an origin that was taken out: it is sent to one of those that are left. The pool
-// remembers the 256 that were named last; only a redirect still leads to one of them.
+// SetOrigins replaces the origins, with the arguments of NewPool. Origins that stay keep their health, and requests under way
+// go on. A request may still name an origin that was taken out: it is sent to one of the others. The pool remembers the 256
+// removed origins that were named last. Only a redirect still leads to one of them.
 func (p *Pool) SetOrigins(origins []string, weights []float64) error {
 	p.change.Lock()
 	defer p.change.Unlock()
@@ -189,8 +191,8 @@ func (p *Pool) SetOrigins(origins []string, weights []float64) error {
 	return err
 }
 
-// Drain takes an origin out of service, or back in: it gets no new request while another origin works, and those under
-// way go on. It reports whether there is such an origin.
+// Drain takes an origin out of service, or back in. A drained origin gets no new request while another origin works, and
+// requests under way go on. Drain reports whether there is such an origin.
 func (p *Pool) Drain(origin string, drained bool) bool {
 	u, err := url.Parse(origin)
 	if err != nil {
@@ -205,7 +207,7 @@ func (p *Pool) Drain(origin string, drained bool) bool {
 	return false
 }
 
-// splitHostPort is net.SplitHostPort for what need not have a port.
+// splitHostPort is net.SplitHostPort with an optional port.
 func splitHostPort(s string) (host, port string, err error) {
 	if !strings.Contains(s, ":") {
 		return s, "", nil

@@ -18,19 +18,19 @@ type call struct {
 	pool    *Pool
 	member  *member
 	stream  string
-	caller  context.Context // whose request it is
+	caller  context.Context // of the request in front of the pool
 	ctx     context.Context // of this call
 	cancel  context.CancelCauseFunc
 	begun   time.Time
 	probe   bool
-	blocks  bool // a blocking reload: its time says nothing
-	good    bool // a header came that is no failure
+	blocks  bool // a blocking reload: its duration means nothing
+	good    bool // the header has arrived and is no failure
 	dropped atomic.Bool
 	once    sync.Once
 }
 
-// slowEnough is when a caller's loss of patience is the origin's fault. It never is where the origin may hold the request
-// back: a viewer leaves a blocking reload when it likes.
+// slowEnough is how long a caller must have waited for its leaving to count as the origin's fault. A blocking reload never
+// counts: a viewer may leave it at any time.
 const slowEnough = defaultPatience
 
 func newCall(t *trip, m *member, probe bool, now time.Time) *call {
@@ -45,13 +45,13 @@ func newCall(t *trip, m *member, probe bool, now time.Time) *call {
 	return c
 }
 
-// drop ends a call that nobody needs.
+// drop ends a call whose answer nobody needs.
 func (c *call) drop() {
 	c.dropped.Store(true)
 	c.cancel(context.Canceled)
 }
 
-// failed ends a call that brought no header, or a body that broke, while the caller was waiting since a time.
+// failed ends a call that brought no header, or whose body broke, while the caller was waiting since then.
 func (c *call) failed(err error, since time.Time) {
 	c.once.Do(func() {
 		now := time.Now()
@@ -66,7 +66,7 @@ func (c *call) failed(err error, since time.Time) {
 	})
 }
 
-// count takes note of a failure.
+// count records a failure.
 func (c *call) count(f failure, ofStream bool) {
 	if ofStream {
 		f.stream = c.stream
@@ -75,18 +75,18 @@ func (c *call) count(f failure, ofStream bool) {
 	c.member.health.failed(f, c.pool.failures, c.pool.cooldown)
 }
 
-// ofConnection reports that a connection failed, which says something of the origin: silence may be that of a stream.
+// ofConnection reports whether a connection failed, which is the origin's fault. Silence may be a fault of one stream.
 func ofConnection(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, errHandshake) || !httpstatus.IsTimeout(err)
 }
 
-// left reports a caller that went away. One whose own limit ended the wait has a reason to complain.
+// left reports whether the caller went away. A caller whose own time limit ended the wait has a reason to complain.
 func (c *call) left() bool {
 	return c.caller.Err() != nil && !httpstatus.IsTimeout(context.Cause(c.caller))
 }
 
-// answered takes note of a header and watches the body.
+// answered records a header and watches the body.
 func (c *call) answered(resp *http.Response) {
 	now := time.Now()
 	switch c.good = !sick(resp); {
@@ -105,7 +105,7 @@ func (c *call) answered(resp *http.Response) {
 	resp.Body = &callBody{ReadCloser: resp.Body, call: c, good: !poor(resp) && !(c.blocks && resp.StatusCode >= 400)}
 }
 
-// ended is a body read to its end, or closed before.
+// ended records the end of a body, or that it was closed before.
 func (c *call) ended(complete bool) {
 	c.once.Do(func() {
 		c.member.health.ended(c.begun, c.probe, complete, c.stream)
@@ -117,7 +117,7 @@ func (c *call) ended(complete bool) {
 type callBody struct {
 	io.ReadCloser
 	call *call
-	good bool // an answer as it should be
+	good bool // the answer is a success
 }
 
 func (b *callBody) Read(p []byte) (int, error) {
@@ -138,8 +138,7 @@ func (b *callBody) Close() error {
 	return err
 }
 
-// budgets are apart, so that requests for what does not exist, or for what takes long, leave the others their second
-// chance.
+// budgets are separate, so that requests for missing files, or slow requests, leave the others their second chance.
 type budgets struct{ retries, missed, hedges budget }
 
 func (b *budgets) init(share float64) {
@@ -154,17 +153,17 @@ func (b *budgets) earn(now time.Time) {
 	b.hedges.earn(now)
 }
 
-// budget keeps retries a fraction of the requests, so that origins in trouble are not finished off by them.
+// budget limits retries to a fraction of the requests, so that retries do not overload origins that are in trouble.
 type budget struct {
 	mu     sync.Mutex
-	share  float64 // earned by each request; negative: there is no limit
+	share  float64 // earned by each request; negative: no limit
 	tokens float64
 	last   time.Time
 }
 
 const (
 	freeRetries = 10   // a second
-	maxRetries  = 1000 // saved up: what is under way when an origin falls silent must be able to move
+	maxRetries  = 1000 // saved up: enough to move the requests under way when an origin falls silent
 )
 
 func (b *budget) init(share float64) {

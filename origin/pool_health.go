@@ -7,34 +7,34 @@ import (
 	"time"
 )
 
-// forget is how long a failure counts as one of several in a row.
+// forget is how long a failure counts towards several in a row.
 const forget = 60 * time.Second
 
-// probeBody is for how long the body of a probe has to flow at most before the origin counts as well.
+// probeBody is how long the body of a probe must flow at most before the origin counts as healthy.
 const probeBody = 5 * time.Second
 
-// minSamples is how many headers it takes to know how long they take.
+// minSamples is how many headers are needed for a typical latency.
 const minSamples = 16
 
-// health is a circuit breaker: closed while an origin works, open while it cools down, and half open when one request
-// may find out. What says something of one stream only, such as a 503, opens it for that stream; it takes several streams in
-// a row, or connections that fail, to open it for all.
+// health is a circuit breaker: closed while an origin works, open while it cools down, half open while one request tries it. A
+// failure of one stream, such as a 503, opens it for that stream only. Several failing streams in a row, or connections that
+// fail, open it for all.
 type health struct {
 	mu       sync.Mutex
 	failures int                 // in a row
-	failing  []string            // some of the streams that they were of
+	failing  []string            // streams with these failures, some of them
 	streams  map[string]*trouble // streams with failures in a row
 	last     time.Time
 	trips    int // in a row
 	opened   time.Time
 	until    time.Time // zero: closed
 	probing  bool
-	header   time.Time     // when the probe's header came; zero: not yet
+	header   time.Time     // when the header of the probe came; zero: not yet
 	latency  time.Duration // until a header comes, smoothed
-	samples  int           // that latency is made of
+	samples  int           // of which latency is made
 }
 
-// cooling reports that the origin is not to be asked, for now or while another request finds out.
+// cooling reports whether the origin must not be asked now, because it cools down or another request is trying it.
 func (h *health) cooling(now time.Time, stream string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -42,16 +42,16 @@ func (h *health) cooling(now time.Time, stream string) bool {
 	return !h.until.IsZero() && (h.probing || now.Before(h.until)) || h.streams[stream].isOpen(now)
 }
 
-// troubled reports that a stream is not to be asked for here.
+// troubled reports whether this stream must not be asked for here.
 func (h *health) troubled(now time.Time, stream string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.streams[stream].isOpen(now)
 }
 
-// begin tells that a request is about to be sent. It is the probe if the cooldown is over and there is no other; while
-// the origin cools down it is not ok, unless forced. A blocking reload is no probe: it would keep everybody else out for
-// as long as its stream stands still.
+// begin announces a request. The request is the probe if the cooldown is over and there is no other probe. While the origin
+// cools down ok is false, unless forced. A blocking reload is never the probe: it would block all others for as long as its
+// stream stands still.
 func (h *health) begin(now time.Time, force, blocks bool, stream string) (probe, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -66,19 +66,19 @@ func (h *health) begin(now time.Time, force, blocks bool, stream string) (probe,
 	return true, true
 }
 
-// settle lets others in when the body of a probe is a long one and has not broken so far.
+// settle lets other requests in while the body of a probe is long and has not broken.
 func (h *health) settle(now time.Time) {
 	if h.probing && !h.header.IsZero() && now.Sub(h.header) >= probeBody {
 		h.close()
 	}
 }
 
-// close lets requests in. One more failure shuts the door at once.
+// close lets requests in. One more failure opens the circuit at once.
 func (h *health) close() {
 	h.until, h.header, h.probing, h.samples, h.latency = time.Time{}, time.Time{}, false, 0, 0
 }
 
-// dropped takes back what begin said of a request that came to nothing through no fault of the origin.
+// dropped undoes begin for a request that ended early, through no fault of the origin.
 func (h *health) dropped(probe bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -87,7 +87,7 @@ func (h *health) dropped(probe bool) {
 	}
 }
 
-// answered: a good header came. If it is a probe's, the body is still to come.
+// answered records a good header. If it is a probe's, its body is still to come.
 func (h *health) answered(now time.Time, took time.Duration, probe, blocks bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -103,7 +103,7 @@ func (h *health) answered(now time.Time, took time.Duration, probe, blocks bool)
 	h.latency += (took - h.latency) / 8
 }
 
-// typical is how long headers take, if that is known by now.
+// typical is how long headers take, if that is known.
 func (h *health) typical() (latency time.Duration, known bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -119,8 +119,8 @@ func (h *health) trip(now time.Time, cooldown time.Duration) {
 	}
 }
 
-// ended: a body of a stream came to its end, or its reader wanted no more of it. A whole one that was begun after the circuit
-// opened closes it even if it was not the probe: it was a last resort that turned out well.
+// ended records that a body ended, or that its reader closed it. A complete body that was requested after the circuit opened
+// closes it even if it was not the probe: it was a last resort that worked.
 func (h *health) ended(begun time.Time, probe, complete bool, stream string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -135,15 +135,15 @@ func (h *health) ended(begun time.Time, probe, complete bool, stream string) {
 	}
 }
 
-// failure is one of a request.
+// failure is the failure of one request.
 type failure struct {
 	now    time.Time
 	probe  bool
-	stream string        // that alone it says something of; empty: of the origin
-	asked  time.Duration // for so long the origin wants to be left alone
+	stream string        // the stream that has failed; empty: the origin itself has
+	asked  time.Duration // how long the origin asked to be left alone
 }
 
-// failed counts a failure and opens the circuit when it is one too many, for at least so long as the origin asked.
+// failed counts a failure. One too many opens the circuit, at least for as long as the origin asked.
 func (h *health) failed(f failure, most int, cooldown time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -163,7 +163,7 @@ func (h *health) failed(f failure, most int, cooldown time.Duration) {
 		h.probing = false
 	}
 	if !h.until.IsZero() && !probe {
-		return // one that was under way when the circuit opened says nothing new
+		return // a request from before the circuit opened tells nothing new
 	}
 	if h.failures < most && asked == 0 && !probe {
 		return
@@ -179,7 +179,7 @@ func (h *health) open(now time.Time, asked, cooldown time.Duration) {
 
 func waitAfter(trips int, asked, cooldown time.Duration) time.Duration {
 	wait := min(cooldown<<min(trips, 10), max(maxCooldown, cooldown))
-	wait += time.Duration((rand.Float64() - 0.5) * 0.4 * float64(wait)) // or all nodes come back at the same moment
+	wait += time.Duration((rand.Float64() - 0.5) * 0.4 * float64(wait)) // so that the nodes do not all come back at the same moment
 	return max(wait, min(asked, maxCooldown))
 }
 
@@ -191,15 +191,15 @@ func (h *health) describe(s *OriginState) {
 }
 
 const (
-	// several streams that fail in a row say something of the origin.
+	// several is how many streams that fail in a row make it a failure of the origin.
 	several = 2
-	// maxTroubles is how many streams an origin's health keeps in mind.
+	// maxTroubles is how many streams with failures are remembered for an origin.
 	maxTroubles = 1024
-	// tryFor is how long a request may find out whether a stream is back before another one may.
+	// tryFor is how long one request may try a stream before another one may.
 	tryFor = 5 * time.Second
 )
 
-// trouble is what an origin has with one stream: a circuit breaker of its own.
+// trouble is the circuit breaker of one stream at one origin.
 type trouble struct {
 	failures int // in a row
 	trips    int // in a row
@@ -207,10 +207,10 @@ type trouble struct {
 	until    time.Time // zero: closed
 }
 
-// isOpen reports that the stream is not to be asked for. Nil: there is no trouble.
+// isOpen reports whether the stream must not be asked for. Nil: there is no trouble.
 func (t *trouble) isOpen(now time.Time) bool { return t != nil && now.Before(t.until) }
 
-// begin reports whether a request may be sent. When the time is over, one finds out for the others.
+// begin reports whether a request may be sent. After the cooldown, one request tries for the others.
 func (t *trouble) begin(now time.Time) bool {
 	switch {
 	case t == nil || t.until.IsZero():
@@ -222,7 +222,7 @@ func (t *trouble) begin(now time.Time) bool {
 	return true
 }
 
-// blame counts a failure against a stream. The caller holds the lock.
+// blame counts a failure of a stream. The caller holds the lock.
 func (h *health) blame(f failure, most int, cooldown time.Duration) {
 	if !slices.Contains(h.failing, f.stream) && len(h.failing) < several {
 		h.failing = append(h.failing, f.stream)
@@ -244,7 +244,7 @@ func (h *health) blame(f failure, most int, cooldown time.Duration) {
 	}
 }
 
-// forgetOne makes room for a stream: one whose time is over goes first.
+// forgetOne makes room for a stream. It prefers to forget one whose time is over.
 func (h *health) forgetOne(now time.Time) {
 	if h.streams == nil {
 		h.streams = map[string]*trouble{}
@@ -264,10 +264,10 @@ func (h *health) forgetOne(now time.Time) {
 	}
 }
 
-// outlierFloor is by how much an outlier is slower than others at least: nobody minds milliseconds.
+// outlierFloor is how much slower than others an outlier must be at least: milliseconds do not matter.
 const outlierFloor = 500 * time.Millisecond
 
-// checkOutlier takes out an origin that has become far slower than the others.
+// checkOutlier takes an origin out that has become far slower than the others.
 func (p *Pool) checkOutlier(m *member, now time.Time) {
 	own, known := m.health.typical()
 	if p.outlier < 0 || !known || own < outlierFloor {

@@ -12,24 +12,24 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
-// resumeBody goes on where a body broke, with bytes that are sure to be of the same version.
+// resumeBody continues a body that broke, with bytes that are certain to be of the same version.
 type resumeBody struct {
 	pool *Pool
-	head *http.Response // what the caller has
+	head *http.Response // the caller's answer
 	at   int64          // the next byte, counted from the start of the whole
 	want httprange.ContentRange
 
-	mu      sync.Mutex // guards what Close needs while Read is under way
+	mu      sync.Mutex // guards what Close needs during a Read
 	body    io.ReadCloser
 	closed  bool
 	resumed int
-	broken  []*member // who did not bring it to its end
+	broken  []*member // origins at which the body broke
 }
 
-// maxResumes is how often one body is resumed. Two of three origins may be ill.
+// maxResumes is how often one body is resumed. Two of three origins may have failed.
 const maxResumes = 2
 
-// resumable makes a body go on after it breaks, if the answer says enough to tell that what follows fits.
+// resumable lets a body continue after it breaks, if the answer says enough to recognise a rest that fits.
 func resumable(p *Pool, resp *http.Response) {
 	if resp.Request.Method != http.MethodGet || resp.ContentLength <= 0 || strings.EqualFold(resp.Header.Get("Accept-Ranges"), "none") ||
 		!httprange.StrongETag(resp.Header.Get("Etag")) {
@@ -48,7 +48,7 @@ func resumable(p *Pool, resp *http.Response) {
 	default:
 		return
 	}
-	head := *resp // without the body that is about to be put in place, and with a header that nobody above changes
+	head := *resp // without the body, which is about to be replaced, and with a header that nobody above changes
 	head.Header = resp.Header.Clone()
 	b.head = &head
 	resp.Body = b
@@ -71,7 +71,7 @@ func (b *resumeBody) Read(p []byte) (int, error) {
 	}
 }
 
-// read gives a body that stalls up while there is still time to find the rest elsewhere.
+// read gives up a body that stalls while there is still time to fetch the rest elsewhere.
 func (b *resumeBody) read(body io.ReadCloser, p []byte) (int, error) {
 	if c, ok := body.(*callBody); ok && b.resumed < maxResumes && b.pool.patience > 0 {
 		stalled := time.AfterFunc(b.pool.patience, func() { c.call.cancel(errSlowOrigin) })
@@ -86,7 +86,7 @@ func (b *resumeBody) current() io.ReadCloser {
 	return b.body
 }
 
-// resume puts the rest of the body in place.
+// resume continues with the rest of the body from another origin.
 func (b *resumeBody) resume() bool {
 	if body, ok := b.current().(*callBody); ok {
 		b.broken = append(b.broken, body.call.member)
@@ -111,12 +111,12 @@ func (b *resumeBody) resume() bool {
 	return false
 }
 
-// others reports that somebody is left who has not failed this body.
+// others reports whether there is an origin that has not failed this body.
 func (b *resumeBody) others() bool {
 	return slices.ContainsFunc(b.pool.set.Load().members, func(m *member) bool { return !slices.Contains(b.broken, m) })
 }
 
-// rest asks for what is missing.
+// rest asks for the missing bytes.
 func (b *resumeBody) rest() (*http.Response, error) {
 	r := b.head.Request.Clone(b.head.Request.Context())
 	for _, name := range conditional {
@@ -127,12 +127,12 @@ func (b *resumeBody) rest() (*http.Response, error) {
 	s := b.pool.set.Load()
 	m, tail := s.named(r)
 	if m == nil {
-		return nil, errSlowOrigin // the pool has changed
+		return nil, errSlowOrigin // the origins of the pool have changed
 	}
 	return b.pool.send(s, r, tail, b.broken)
 }
 
-// fits reports the very bytes that are missing, of the very version that the caller has the beginning of.
+// fits reports whether an answer has exactly the missing bytes of the caller's version.
 func (b *resumeBody) fits(resp *http.Response) bool {
 	got, ok := httprange.ParseContentRange(resp.Header)
 	return ok && resp.StatusCode == http.StatusPartialContent && got == httprange.ContentRange{First: b.at, Last: b.want.Last, Size: b.want.Size} &&

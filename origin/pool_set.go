@@ -16,14 +16,14 @@ import (
 	"time"
 )
 
-// set is the origins of one moment. It does not change.
+// set is the origins at one moment. It never changes.
 type set struct {
 	members []*member
 	weights []float64
-	former  []*member // taken out, but requests may still name them
+	former  []*member // removed, but requests may still name them
 }
 
-// maxFormer is how many origins that were taken out a pool remembers.
+// maxFormer is how many removed origins a pool remembers.
 const maxFormer = 256
 
 func newSet(origins []string, weights []float64, old *set) (*set, error) {
@@ -62,7 +62,7 @@ func newSet(origins []string, weights []float64, old *set) (*set, error) {
 	return s, errors.Join(faults...)
 }
 
-// remember keeps what requests may still name: those that were named last, as these are what a mapper writes.
+// remember keeps the removed origins that requests named last: a mapper may still write them.
 func (s *set) remember(old *set) {
 	if old == nil {
 		return
@@ -97,8 +97,8 @@ func checkConfig(c PoolConfig, err error) error {
 	return errors.Join(faults...)
 }
 
-// named returns the member, or the former one, that a request names, and the rest of its escaped path. Nil if there is
-// none. A redirect to a former member means just that: it leads out of the pool.
+// named returns the member or former member that a request names, and the rest of its escaped path. It returns nil if there is
+// none. A redirect to a former member means exactly that server: it leads out of the pool.
 func (s *set) named(r *http.Request) (m *member, tail string) {
 	m, tail = below(s.members, r.URL)
 	if m == nil && (r.Response == nil || r.Response.Header.Get(outsideField) == "") {
@@ -110,7 +110,7 @@ func (s *set) named(r *http.Request) (m *member, tail string) {
 	return m, tail
 }
 
-// below returns the member that u lies below, and the rest of its escaped path. Nil if there is none.
+// below returns the member that u lies below, and the rest of its escaped path. It returns nil if there is none.
 func below(members []*member, u *url.URL) (m *member, tail string) {
 	host, path := hostOf(u), u.EscapedPath()
 	for _, o := range members {
@@ -122,8 +122,8 @@ func below(members []*member, u *url.URL) (m *member, tail string) {
 	return m, tail
 }
 
-// rank orders the members for a stream: working ones by preference, then drained ones, then those that cool down. The one
-// that a mark names comes first among its like.
+// rank orders the members for a stream: working ones by preference, then drained ones, then those that cool down. The member
+// with this mark comes first in its group.
 func (s *set) rank(key, mark string, now time.Time) []*member {
 	type candidate struct {
 		*member
@@ -151,14 +151,14 @@ func (s *set) rank(key, mark string, now time.Time) []*member {
 	return out
 }
 
-// preference is the score of rendezvous hashing: 1/-ln(u) with u uniform in (0, 1), so that a factor in front of it is
-// a share. Key and origin are hashed together, or an origin's rank would not depend on the key.
+// preference is the score of rendezvous hashing: 1/-ln(u) with u uniform in (0, 1), so that a factor becomes a share. Key and
+// origin are hashed together; otherwise an origin's rank would not depend on the key.
 func preference(key, origin string) float64 {
 	h := fnv.New64a()
 	_, _ = io.WriteString(h, key)
 	_, _ = h.Write([]byte{0})
 	_, _ = io.WriteString(h, origin)
-	x := h.Sum64() // its high bits depend too little on the last bytes
+	x := h.Sum64() // the last bytes hardly affect its high bits
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	x ^= x >> 31
@@ -168,17 +168,17 @@ func preference(key, origin string) float64 {
 
 func directory(path string) string { return path[:strings.LastIndexByte(path, '/')+1] }
 
-// member is one origin of a pool and what is known of it.
+// member is one origin of a pool, with its state.
 type member struct {
 	url  *url.URL
-	host string // of url, lower case, with port
+	host string // of url, in lower case, with the port
 	path string // of url, escaped, with a final slash
-	base string // scheme, host and path: its identity on every node
-	mark string // what viewers call it; "": nothing
+	base string // scheme, host and path: the same on every node
+	mark string // its name for viewers; "": none
 
 	health  health
 	drained atomic.Bool
-	named   atomic.Int64 // when a request named it last, in seconds since 1970
+	named   atomic.Int64 // when a request last named it, in seconds since 1970
 
 	requests atomic.Uint64
 	errors   atomic.Uint64
@@ -216,19 +216,19 @@ func hostOf(u *url.URL) string {
 	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
-// at is the URL of an escaped path below the origin, with the query of another.
+// at is the URL of an escaped path below the origin, with the query of query.
 func (m *member) at(tail string, query *url.URL) *url.URL {
 	escaped := m.path + tail
 	path, err := url.PathUnescape(escaped)
 	if err != nil {
-		path = escaped // EscapedPath gives no such thing
+		path = escaped // the result of EscapedPath is always valid
 	}
 	return &url.URL{
 		Scheme: m.url.Scheme, Host: m.url.Host, Path: path, RawPath: escaped, RawQuery: query.RawQuery, ForceQuery: query.ForceQuery,
 	}
 }
 
-// class is where the member stands in line: 0 working, 1 drained, 2 cooling down.
+// class is 0 for a working member, 1 for a drained one, 2 for one that cools down.
 func (m *member) class(now time.Time, weight float64, stream string) int {
 	switch {
 	case m.health.cooling(now, stream):
@@ -239,18 +239,18 @@ func (m *member) class(now time.Time, weight float64, stream string) int {
 	return 0
 }
 
-// OriginState is what a [Pool] knows of one origin.
+// OriginState is the state of one origin of a [Pool].
 type OriginState struct {
 	Origin   string        // its base URL
 	Drained  bool          // by [Pool.Drain]
-	Healthy  bool          // false while it is out, and until a request has come through again
+	Healthy  bool          // false while it is out, and then until a request has succeeded
 	Failures int           // in a row
 	Troubled int           // streams with failures in a row, up to 1024
 	Until    time.Time     // when it is tried again; zero if Healthy
-	Latency  time.Duration // until the header came, smoothed; 0: not known
+	Latency  time.Duration // until the header came, smoothed; 0: unknown
 	Requests uint64        // sent to it so far, retries included
-	Errors   uint64        // of these, those that failed
-	InFlight int64         // of these, those whose body is not read or closed yet
+	Errors   uint64        // failed requests
+	InFlight int64         // requests whose body has not been read or closed yet
 }
 
 // State returns a snapshot of all origins in the order of the configuration, for status pages and metrics.

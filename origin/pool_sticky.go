@@ -10,13 +10,13 @@ import (
 	"strings"
 )
 
-// originField is where a pool tells a [Proxy], through a cache between them, which origin an answer came from.
+// originField tells a [Proxy], through a cache in between, which origin an answer came from. A pool sets it.
 const originField = "Hlsproxy-Origin"
 
 const markBytes = 9
 
-// markOf names an origin to viewers. Without the secret nobody can make one, or learn from one where the origin is; nodes that
-// share it give the same origin the same mark.
+// markOf names an origin to viewers. Without the secret a mark can be neither forged nor traced to an origin. Nodes with the
+// same secret give the same origin the same mark.
 func markOf(secret []byte, base string) string {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(base))
@@ -28,7 +28,7 @@ func isOriginMark(s string) bool {
 	return err == nil && len(b) == markBytes
 }
 
-// publish puts a set in place. Those of its members that are new get their marks.
+// publish replaces the set. New members get their marks.
 func (p *Pool) publish(s *set) {
 	for _, m := range s.members {
 		if p.sticky != nil && m.mark == "" {
@@ -38,7 +38,7 @@ func (p *Pool) publish(s *set) {
 	p.set.Store(s)
 }
 
-// sticky is a mark on its way: from a public URL to the pool, and from an answer to the URLs of its children.
+// sticky is a mark under way: from a public URL to the pool, and from an answer to the URLs in it.
 type sticky struct{ param, mark string }
 
 type stickyKey struct{}
@@ -48,7 +48,7 @@ func stickyOf(ctx context.Context) sticky {
 	return s
 }
 
-// unstick takes the mark off the URL of a request, so that neither Upstream nor a cache sees it.
+// unstick removes the mark from the URL of a request, so that neither Upstream nor a cache sees it.
 func unstick(r *http.Request, param string) *http.Request {
 	s, u := sticky{param: param}, *r.URL
 	u.RawQuery, s.mark = cutParam(r.URL.RawQuery, param)
@@ -60,7 +60,7 @@ func unstick(r *http.Request, param string) *http.Request {
 	return r
 }
 
-// cutParam removes a parameter from a query and leaves all else as it is. Of several values the last one counts.
+// cutParam removes a parameter from a query and keeps the rest unchanged. If there are several values, the last counts.
 func cutParam(query, param string) (rest, value string) {
 	if !strings.Contains(query, param+"=") {
 		return query, ""
@@ -76,7 +76,7 @@ func cutParam(query, param string) (rest, value string) {
 	return strings.Join(kept, "&"), value
 }
 
-// stickTo lets the hooks of ModifyResponse know which origin an answer came from.
+// stickTo tells the hooks of ModifyResponse which origin an answer came from.
 func stickTo(resp *http.Response) {
 	s := stickyOf(resp.Request.Context())
 	if mark := resp.Header.Get(originField); s.param != "" && isOriginMark(mark) {
@@ -85,10 +85,10 @@ func stickTo(resp *http.Response) {
 	}
 }
 
-// Stick appends to a public URL in a playlist the mark of the origin that the playlist came from, so that what it names is
-// asked of the same one. It has the shape of a hook that extends such URLs; let it come before one that signs them. ctx is
-// that of the response's request. Without [Proxy.Sticky], or if a playlist is of no pool with [PoolConfig.Sticky], the URL
-// stays as it is. It appends to public, and never fails.
+// Stick appends the mark of a playlist's origin to a public URL in that playlist, so that requests for the URL go to the same
+// origin. It is a hook that extends such URLs; put it before the hook that signs them. ctx is the context of the response's
+// request. Without [Proxy.Sticky], or if the playlist does not come from a pool with [PoolConfig.Sticky], the URL does not
+// change. Stick appends to public, and never fails.
 func Stick(ctx context.Context, public []byte) ([]byte, error) {
 	s := stickyOf(ctx)
 	if s.param == "" || s.mark == "" {

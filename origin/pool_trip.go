@@ -19,25 +19,25 @@ type trip struct {
 	blocks  bool // a blocking reload
 	order   []*member
 	next    int // the member to try next
-	put     int // how many were put at the end of the line
+	put     int // how many were moved to the end of the line
 
-	missed []*call        // those that said 404
-	lately bool           // the last one did
-	stuck  bool           // the stream is in trouble wherever it can be had, or held back: nobody else need be asked
-	first  *http.Response // the first answer, kept for when no better one comes
+	missed []*call        // those that answered 404
+	lately bool           // the last one answered 404
+	stuck  bool           // the stream fails everywhere, or is held back: asking others is useless
+	first  *http.Response // the first answer, kept in case no better one comes
 	faults []error
 }
 
 const errSlowOrigin = slowError("no header from this origin in time")
 
-// attempt is what one origin made of the request.
+// attempt is the result of one request to one origin.
 type attempt struct {
 	call *call
 	resp *http.Response
 	err  error
 }
 
-// run tries origins until one gives an answer worth passing on.
+// run tries origins until one gives an answer that is worth passing on.
 func (t *trip) run() (*http.Response, error) {
 	t.pool.budgets.earn(time.Now())
 	try := t.try
@@ -69,7 +69,7 @@ func (t *trip) judge(a attempt) *http.Response {
 	case a.err != nil:
 		t.faults = append(t.faults, a.err)
 		t.stuck = t.stuck || t.blocks && !ofConnection(a.err)
-	case t.blocks: // it says something of the stream, which stands as still elsewhere
+	case t.blocks: // it concerns the stream, which stands still elsewhere as well
 		return a.resp
 	case !poor(a.resp):
 		if a.resp.StatusCode < 300 {
@@ -84,8 +84,8 @@ func (t *trip) judge(a attempt) *http.Response {
 	return nil
 }
 
-// blame counts a failure for who has not what another one has. At the live edge that happens to anybody now and then; it
-// takes several in a row to be taken out.
+// blame counts a failure for each origin that answered 404 where another had the resource. At the live edge this happens to any
+// origin now and then; only several failures in a row take it out.
 func (t *trip) blame() {
 	for _, c := range t.missed {
 		c.count(failure{now: time.Now(), probe: c.probe}, true)
@@ -104,12 +104,12 @@ func (t *trip) again() bool {
 	return t.pool.budgets.retries.spend()
 }
 
-// more reports that there is another origin to ask.
+// more reports whether there is another origin to ask.
 func (t *trip) more() bool {
 	return t.next < len(t.order) && t.next <= t.pool.retries && repeatable(t.request)
 }
 
-// repeatable reports a request that may be sent twice (RFC 9110 section 9.2.2).
+// repeatable reports whether a request may be sent twice (RFC 9110 section 9.2.2).
 func repeatable(r *http.Request) bool {
 	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && (r.Body == nil || r.Body == http.NoBody)
 }
@@ -132,14 +132,14 @@ func (t *trip) pick() *call {
 			t.next++
 			return newCall(t, m, probe, now)
 		}
-		// It cools down, or somebody else finds out whether it works: those that do come first.
+		// It cools down, or another request is trying it: origins that work come first.
 		copy(t.order[t.next:], t.order[t.next+1:])
 		t.order[len(t.order)-1] = m
 		t.put++
 	}
 }
 
-// ask sends the request. With patience it gives up early, since there is somebody else to ask.
+// ask sends the request. With patience it gives up early, because there is another origin to ask.
 func (t *trip) ask(c *call, patience bool) attempt {
 	out := t.request.WithContext(c.ctx)
 	out.URL = c.member.at(t.tail, t.request.URL)
@@ -151,7 +151,7 @@ func (t *trip) ask(c *call, patience bool) attempt {
 		slow := time.AfterFunc(limit, func() { c.cancel(errSlowOrigin) })
 		defer slow.Stop()
 		out = out.WithContext(httptrace.WithClientTrace(c.ctx, &httptrace.ClientTrace{
-			// It says that it is at work (RFC 9110 section 15.2).
+			// The origin says that it is working on it (RFC 9110 section 15.2).
 			Got1xxResponse: func(int, textproto.MIMEHeader) error { slow.Reset(limit); return nil },
 		}))
 	}
@@ -167,8 +167,8 @@ func (t *trip) ask(c *call, patience bool) attempt {
 	return attempt{call: c, resp: resp}
 }
 
-// roundTrip makes an error of the attempt out of a panic of Base. Whatever Base does, the call ends: a probe that never
-// did would keep its origin out for ever.
+// roundTrip turns a panic of Base into an error of the attempt. The call ends in any case: a probe that never ended would keep
+// its origin out for ever.
 func (t *trip) roundTrip(c *call, out *http.Request) (resp *http.Response, err error) {
 	returned := false
 	defer func() {
@@ -183,8 +183,8 @@ func (t *trip) roundTrip(c *call, out *http.Request) (resp *http.Response, err e
 	return resp, err
 }
 
-// patience is how long a header may take: as long as the stream stands still for a blocking reload, and as long as whoever
-// asks waits where nobody else is left to ask.
+// patience is how long a header may take. For a blocking reload it is as long as the stream may stand still. If there is no
+// other origin to ask, it is as long as the caller waits.
 func (t *trip) patience(others bool) time.Duration {
 	switch {
 	case t.blocks && t.pool.patience > 0:
@@ -195,7 +195,7 @@ func (t *trip) patience(others bool) time.Duration {
 	return t.pool.patience
 }
 
-// sick reports a status that tells of a server in trouble.
+// sick reports whether the status says that the server is in trouble.
 func sick(resp *http.Response) bool {
 	switch resp.StatusCode {
 	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -204,7 +204,7 @@ func sick(resp *http.Response) bool {
 	return false
 }
 
-// poor reports an answer that another origin may have a better one for.
+// poor reports whether another origin may have a better answer.
 func poor(resp *http.Response) bool { return sick(resp) || resp.StatusCode == http.StatusNotFound }
 
 // askedWait is the Retry-After of a 503 (RFC 9110 section 10.2.3).
@@ -222,10 +222,10 @@ func askedWait(resp *http.Response, now time.Time) time.Duration {
 	return 0
 }
 
-// drainLimit is how long an answer that is not wanted may take to give its connection back.
+// drainLimit is how long an unwanted answer may take to end, so that its connection can be reused.
 const drainLimit = 100 * time.Millisecond
 
-// discard lets go of an answer, if there is one. A viewer that waits for a better one must not wait for this.
+// discard closes an answer, if there is one. A viewer that waits for a better answer need not wait for this.
 func discard(resp *http.Response) {
 	if resp == nil {
 		return
@@ -236,12 +236,12 @@ func discard(resp *http.Response) {
 	drop(resp)
 }
 
-// hedges reports a request that two origins may be asked for.
+// hedges reports whether two origins may be asked for this request.
 func (t *trip) hedges() bool {
 	return t.pool.hedge > 0 && len(t.order) > 1 && t.pool.retries > 0 && repeatable(t.request) && !t.blocks
 }
 
-// race asks the next origin, and a second one when the first takes its time. The first good answer wins.
+// race asks the next origin, and a second one if the first is slow. The first good answer wins.
 func (t *trip) race() *http.Response {
 	results := make(chan attempt, 2)
 	var calls []*call
@@ -274,8 +274,8 @@ func (t *trip) race() *http.Response {
 	return nil
 }
 
-// askAlone is ask on a goroutine of its own. Nobody there would recover a panic of Base, nor wait for what Base ends by
-// runtime.Goexit: each is an error of the attempt.
+// askAlone is ask in a goroutine of its own. A panic of Base there, or runtime.Goexit, becomes an error of the attempt:
+// otherwise the panic would end the process, and the caller would wait for ever.
 func (t *trip) askAlone(c *call, patience bool, results chan<- attempt) {
 	a := attempt{call: c, err: &statusError{status: http.StatusInternalServerError, text: "a RoundTripper ended its goroutine"}}
 	defer func() {
@@ -287,7 +287,7 @@ func (t *trip) askAlone(c *call, patience bool, results chan<- attempt) {
 	a = t.ask(c, patience)
 }
 
-// lose ends the call whose answer is not resp, and lets go of what it still brings.
+// lose ends the call whose answer is not resp, and closes an answer that still comes.
 func lose(calls []*call, resp *http.Response, results <-chan attempt) {
 	for _, c := range calls {
 		if body, ok := resp.Body.(*callBody); !ok || body.call != c {
@@ -295,19 +295,19 @@ func lose(calls []*call, resp *http.Response, results <-chan attempt) {
 		}
 	}
 	go func() {
-		defer func() { _ = recover() }() // the body is Base's, and nobody reads it
+		defer func() { _ = recover() }() // the body belongs to Base, and nobody reads it
 		if a := <-results; a.resp != nil {
 			a.resp.Body.Close()
 		}
 	}()
 }
 
-// outsideField marks a redirect that leads to an origin that was taken out of the pool. The origin means that one and no
-// other, as it may be what redirects there in the first place.
+// outsideField marks a redirect to an origin that was removed from the pool. It means that server and no other, because the
+// redirect may come from the server that replaced it.
 const outsideField = "Hlsproxy-Outside"
 
-// translate makes a redirect of the origin that answered one of the origin that was named, so that it means the same to
-// whoever resolves it against the URL that was asked for.
+// translate rewrites a redirect below the answering origin to the named origin, so that it has the same meaning relative to the
+// URL of the request.
 func translate(resp *http.Response, s *set, named *member, tail string) {
 	location, leads := place(resp)
 	body, ok := resp.Body.(*callBody)
@@ -316,7 +316,7 @@ func translate(resp *http.Response, s *set, named *member, tail string) {
 	}
 	u, err := body.call.member.at(tail, resp.Request.URL).Parse(location)
 	if err != nil {
-		return // whoever follows it will say so
+		return // following the redirect will report the fault
 	}
 	if m, rest := below(s.members, u); m != nil {
 		to := named.at(rest, u)

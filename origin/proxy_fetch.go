@@ -12,30 +12,30 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/maker"
 )
 
-// fetch is one request of a viewer on its way through upstream servers. All that it needs comes in one piece.
+// fetch is one request of a viewer on its way through upstream servers. Everything it needs is in one allocation.
 type fetch struct {
 	proxy  *Proxy
 	viewer *http.Request
-	client string // as limits know the viewer
+	client string // the viewer's name for limits
 	via    string
 	clock  upstreamContext
-	url    url.URL // of what Upstream names
+	url    url.URL // the URL that Upstream returned
 	goal   *url.URL
 	body   watchedWriterTo // of the answer
 	out    viewer
-	fixed  [3]string      // values of the fields that each request upstream has
+	fixed  [3]string      // values of fields that every upstream request has
 	first  http.Request   // upstream
-	sent   *http.Request  // the last one
-	resp   *http.Response // what came of it in the end; nil: nothing
+	sent   *http.Request  // the last upstream request
+	resp   *http.Response // its answer in the end; nil: none
 
-	entered bool // limits have let it in
-	whole   bool // the viewer's Range is of no use
+	entered bool // limits have admitted it
+	whole   bool // the viewer's Range cannot be used
 	get     bool // a HEAD that only a GET can answer
 	one     bool // a HEAD that a GET for one byte answers
 	session bool // a redirect has set a cookie that the link carries on
 }
 
-// answer returns what upstream says in the end, ready to be passed on.
+// answer returns the final answer of upstream, ready to be passed on.
 func (f *fetch) answer(target *url.URL) (*http.Response, error) {
 	wait := or(f.proxy.Wait, defaultWait)
 	if isBlocking(target) && wait > 0 {
@@ -67,7 +67,7 @@ func (f *fetch) answer(target *url.URL) (*http.Response, error) {
 	return f.modify(resp, wait)
 }
 
-// ask is the first question.
+// ask sends the first request.
 func (f *fetch) ask() (*http.Response, error) {
 	f.one = f.viewer.Method == http.MethodHead && !f.get && f.proxy.headless.has(f.goal.Host)
 	resp, err := f.find(f.goal)
@@ -80,7 +80,7 @@ func (f *fetch) ask() (*http.Response, error) {
 	return f.insteadOfHead(resp)
 }
 
-// modify makes an answer fit for the viewer. A hook may read the whole body, if upstream does not take for ever to send it.
+// modify prepares an answer for the viewer. A hook may read the whole body, within a time limit for upstream.
 func (f *fetch) modify(resp *http.Response, wait time.Duration) (*http.Response, error) {
 	resp.Body = f.watch(resp.Body)
 	if f.proxy.Sticky != "" {
@@ -95,7 +95,7 @@ func (f *fetch) modify(resp *http.Response, wait time.Duration) (*http.Response,
 	}
 	modified := false
 	defer func() {
-		if !modified { // an error, or a panic that is to break the connection
+		if !modified { // an error, or a panic that must break the connection
 			resp.Body.Close()
 		}
 	}()
@@ -130,17 +130,17 @@ func (f *fetch) watch(body io.ReadCloser) io.ReadCloser {
 	return &f.body.watched
 }
 
-// needsWhole reports a playlist that its path did not announce and that was asked for in a way fit for media only.
+// needsWhole reports whether an answer is a playlist although its path did not say so, and the request was one for media.
 func (f *fetch) needsWhole(resp *http.Response) bool {
 	media := resp.StatusCode == http.StatusPartialContent ||
 		resp.StatusCode == http.StatusOK && f.viewer.Method == http.MethodHead && !f.get && f.proxy.ModifyResponse != nil
 	return media && !f.whole && (isPlaylistType(resp.Header) || isPlaylistPath(f.sent.URL))
 }
 
-// follow sends the request and goes after redirects, each a round trip of its own.
+// follow sends the request and follows redirects, each with a round trip of its own.
 func (f *fetch) follow(u *url.URL) (*http.Response, error) { return f.followFrom(u, true) }
 
-// followFrom is follow from a URL that may be of another host than the viewer's request is for.
+// followFrom is follow from a URL on the host of the viewer's request or, if first is false, maybe on another.
 func (f *fetch) followFrom(u *url.URL, first bool) (*http.Response, error) {
 	hops := f.proxy.Redirects
 	if hops == 0 {
@@ -166,13 +166,13 @@ func (f *fetch) followFrom(u *url.URL, first bool) (*http.Response, error) {
 			return nil, errRedirects
 		}
 		if next.Scheme != u.Scheme || next.Host != u.Host {
-			allow, first = f.proxy.abroad, false // nothing that the caller added for the first host is meant for another one
+			allow, first = f.proxy.abroad, false // fields for the first host are not meant for another one
 		}
 		u, redirect = next, resp
 	}
 }
 
-// send asks u, to which redirect led, if any did.
+// send requests u. redirect is the answer that led there, nil for the first request.
 func (f *fetch) send(u *url.URL, header http.Header, redirect *http.Response) (*http.Response, error) {
 	method := f.viewer.Method
 	if f.get || f.one {
@@ -185,7 +185,7 @@ func (f *fetch) send(u *url.URL, header http.Header, redirect *http.Response) (*
 	*r = *(&http.Request{
 		Method: method, URL: u, Host: u.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Response: redirect,
-	}).WithContext(&f.clock) // which takes no memory of its own here
+	}).WithContext(&f.clock) // it allocates nothing here
 	f.sent = r
 	resp, err := f.proxy.shared.RoundTrip(r)
 	if err != nil {
@@ -209,7 +209,7 @@ func (f *fetch) send(u *url.URL, header http.Header, redirect *http.Response) (*
 	return resp, nil
 }
 
-// drop lets go of an answer that is not needed. A short body is read, as that frees the connection for another request.
+// drop closes an answer that is not needed. It reads a short body first, so that the connection can be reused.
 func drop(resp *http.Response) {
 	if 0 < resp.ContentLength && resp.ContentLength <= 4<<10 {
 		_, _ = io.CopyN(io.Discard, resp.Body, resp.ContentLength)
@@ -232,14 +232,14 @@ func isRedirect(resp *http.Response) bool {
 	return false
 }
 
-// whole makes a whole answer of a redirect to nowhere that has a body: it is what it carries, and players take it.
+// whole turns a redirect without a Location but with a body into a whole answer: players play such a body.
 func whole(resp *http.Response) {
 	if isRedirect(resp) && resp.Header.Get("Location") == "" && len(resp.Header["Location"]) <= 1 && resp.ContentLength != 0 {
 		resp.StatusCode, resp.Status = http.StatusOK, "200 OK"
 	}
 }
 
-// place is what a redirect names, if it names one place, be it twice.
+// place is the target of a redirect, if it names only one, even if twice.
 func place(resp *http.Response) (string, bool) {
 	lines := resp.Header["Location"]
 	if len(lines) == 0 || slices.ContainsFunc(lines, func(line string) bool { return line != lines[0] }) {
@@ -248,8 +248,7 @@ func place(resp *http.Response) (string, bool) {
 	return lines[0], lines[0] != ""
 }
 
-// location is where a redirect of what was fetched from u leads: to http or https, but from https to http only as a
-// downgrade.
+// location is where a redirect of u leads: to http or https, but from https to http only if downgrade is true.
 func location(resp *http.Response, u *url.URL, downgrade bool) (*url.URL, error) {
 	where, ok := place(resp)
 	if !ok {
@@ -269,7 +268,7 @@ func location(resp *http.Response, u *url.URL, downgrade bool) (*url.URL, error)
 	return next, nil
 }
 
-// holds are where playlists were found by redirect, for each viewer.
+// holds remembers, for each viewer, where playlists were found by redirect.
 type holds struct {
 	mu sync.Mutex
 	at map[string]hold
@@ -280,10 +279,10 @@ type hold struct {
 	until time.Time
 }
 
-// maxHolds is how many are kept at a time.
+// maxHolds is how many targets are remembered at a time.
 const maxHolds = 16 << 10
 
-// get returns where a redirect led lately, or nil.
+// get returns where a redirect led recently, or nil.
 func (h *holds) get(key string) *url.URL {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -294,7 +293,7 @@ func (h *holds) get(key string) *url.URL {
 	return nil
 }
 
-// put keeps where a redirect led. Nil: nothing is kept any longer.
+// put remembers where a redirect led. Nil: forget it.
 func (h *holds) put(key string, u *url.URL, d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -310,7 +309,7 @@ func (h *holds) put(key string, u *url.URL, d time.Duration) {
 			}
 		}
 		if len(h.at) >= maxHolds {
-			return // those that have a session keep it
+			return // viewers with a session keep it
 		}
 	}
 	if h.at == nil {
@@ -319,7 +318,7 @@ func (h *holds) put(key string, u *url.URL, d time.Duration) {
 	h.at[key] = hold{u, now.Add(d)}
 }
 
-// find follows redirects to u, or goes where they led this viewer lately.
+// find follows redirects from u, or goes where they led this viewer recently.
 func (f *fetch) find(u *url.URL) (*http.Response, error) {
 	p := f.proxy
 	if p.HoldRedirects <= 0 || !isPlaylistPath(u) {
@@ -339,7 +338,8 @@ func (f *fetch) find(u *url.URL) (*http.Response, error) {
 		drop(resp)
 	}
 	resp, err := f.follow(u)
-	if err == nil && resp.StatusCode == http.StatusOK && f.sent.Response != nil && !f.session { // or the next one would go without the cookie
+	if err == nil && resp.StatusCode == http.StatusOK && f.sent.Response != nil && !f.session {
+		// Where a session has a cookie, a direct request would go without it.
 		to := *f.sent.URL
 		to.RawQuery = withDirectives(to.RawQuery, "")
 		p.holds.put(key, &to, p.HoldRedirects)
@@ -347,8 +347,8 @@ func (f *fetch) find(u *url.URL) (*http.Response, error) {
 	return resp, err
 }
 
-// holdKey names a playlist and all that upstream may tell viewers apart by. A player changes directives, conditions and what it
-// says of its own state from reload to reload.
+// holdKey is built from a playlist's URL and everything by which upstream can tell viewers apart. It omits directives,
+// conditions and the state of the player, which change from reload to reload.
 func (f *fetch) holdKey(u *url.URL) (string, error) {
 	name, err := nameOf(f.viewer, f.proxy.Client)
 	plain := *u

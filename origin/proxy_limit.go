@@ -16,7 +16,7 @@ type limits struct {
 	perClient int
 
 	mu      sync.Mutex
-	clients map[string]int // only those with requests under way
+	clients map[string]int // only clients with requests under way
 }
 
 func (l *limits) init(all int64, perClient int) {
@@ -30,10 +30,10 @@ func (l *limits) init(all int64, perClient int) {
 
 var errBusy = &statusError{status: http.StatusServiceUnavailable, text: "too many requests at a time", after: time.Second}
 
-// enter admits a request of a client or refuses it at once: a queue would only move the wait to where nobody sees it.
+// enter admits a request of a client or refuses it at once: a queue would only hide the wait.
 func (l *limits) enter(r *http.Request, name func(*http.Request) string) (client string, err error) {
 	if l.perClient > 0 {
-		if client, err = nameOf(r, name); err != nil { // before anything is held: the hook may panic
+		if client, err = nameOf(r, name); err != nil { // before anything is held, because the hook may panic
 			return "", err
 		}
 	}
@@ -55,7 +55,7 @@ func nameOf(r *http.Request, name func(*http.Request) string) (client string, er
 	return name(r), nil
 }
 
-// leave takes back an enter.
+// leave undoes an enter.
 func (l *limits) leave(client string) {
 	if l.perClient > 0 {
 		l.leaveClient(client)
@@ -87,7 +87,7 @@ func (l *limits) leaveClient(name string) {
 	}
 }
 
-// remote names a client by its address. A client with one IPv6 address has 2^64 of them.
+// remote names a client by its address, IPv6 by its /64: a single client may have 2^64 addresses.
 func remote(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
-// target asks Upstream and takes no URL that could be read in two ways.
+// target calls Upstream. It refuses a URL that could be read in two ways.
 func (f *fetch) target() (*url.URL, error) {
 	raw, err := f.proxy.upstream(withKnownDirectives(f.viewer.URL))
 	if err != nil {
@@ -34,10 +34,10 @@ func (f *fetch) target() (*url.URL, error) {
 	if why := unfit(u); why != "" {
 		return nil, &statusError{status: http.StatusBadRequest, text: why}
 	}
-	return u, nil // with its fragment, which is never sent: ModifyResponse may have put it there
+	return u, nil // the fragment is never sent, but ModifyResponse may need it
 }
 
-// ignore takes off a URL what no answer depends on.
+// ignore removes query parameters that no answer depends on.
 func (f *fetch) ignore(u *url.URL) {
 	names := f.proxy.Ignore
 	if more := ignored.Names(f.viewer.Context()); len(more) > 0 {
@@ -46,7 +46,7 @@ func (f *fetch) ignore(u *url.URL) {
 	u.RawQuery = ignored.Strip(u.RawQuery, names)
 }
 
-// sendable escapes in the query of a URL what a browser would escape: a blank there would end the request line.
+// sendable escapes what browsers escape in a query: a blank there would end the request line.
 func sendable(raw string) string {
 	rest, fragment, hasFragment := strings.Cut(raw, "#")
 	head, query, found := strings.Cut(rest, "?")
@@ -65,8 +65,8 @@ func (p *Proxy) upstream(public *url.URL) (raw string, err error) {
 	return p.Upstream(public)
 }
 
-// plainURL is url.Parse for those URLs that nearly all are: nothing but a host, perhaps a port, a path without escapes, and
-// perhaps a query. It reports whether raw was one.
+// plainURL is a fast url.Parse for common URLs: a host, maybe a port, a path without escapes, and maybe a query. It reports
+// whether raw was one.
 func plainURL(u *url.URL, raw string) bool {
 	rest, scheme := raw, "https"
 	if !strings.HasPrefix(rest, "https://") {
@@ -97,7 +97,7 @@ func plainURL(u *url.URL, raw string) bool {
 	return true
 }
 
-// plainHost reports a name or an IPv4 address, with or without a port.
+// plainHost reports whether host is a name or an IPv4 address, with or without a port.
 func plainHost(host string) bool {
 	name, port, found := strings.Cut(host, ":")
 	if name == "" || found && port == "" || !areDigits(port, len(port)) {
@@ -113,7 +113,7 @@ func plainHost(host string) bool {
 
 func isLetterOrDigit(c byte) bool { return c-'0' <= 9 || c|0x20-'a' < 26 }
 
-// isPlain has the bytes that stand for themselves in a path.
+// isPlain is the set of bytes that need no escape in a path.
 var isPlain = func() (set [256]bool) {
 	for c := range set {
 		set[c] = isLetterOrDigit(byte(c)) || strings.IndexByte("/-_.~$&+,:;=@", byte(c)) >= 0
@@ -121,7 +121,7 @@ var isPlain = func() (set [256]bool) {
 	return set
 }()
 
-// unfit says why a URL is nothing that can be fetched; "" if it is.
+// unfit says why a URL cannot be fetched, "" if it can.
 func unfit(u *url.URL) string {
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
@@ -134,7 +134,7 @@ func unfit(u *url.URL) string {
 	return ""
 }
 
-// withDirectives gives a query the delivery directives of another one, and no others.
+// withDirectives replaces the delivery directives of a query by those of another.
 func withDirectives(query, from string) string {
 	if !strings.Contains(query, hls.Reserved) && !strings.Contains(from, hls.Reserved) {
 		return query
@@ -153,9 +153,9 @@ func withDirectives(query, from string) string {
 	return strings.Join(pairs, "&")
 }
 
-// withKnownDirectives takes out of a public URL the delivery directives that nobody has defined, that have no sense, or
-// that come twice (draft-pantos-hls-rfc8216bis-22 section 6.2.5: a server ignores what it does not know). A player adds
-// directives after a link is signed, so they would be a viewer's way to ask for the same in any number of URLs.
+// withKnownDirectives removes unknown, invalid and repeated delivery directives from a public URL
+// (draft-pantos-hls-rfc8216bis-22 section 6.2.5: a server ignores unknown ones). Players add directives after a link is signed,
+// so a viewer could otherwise use them to request one file under any number of URLs.
 func withKnownDirectives(public *url.URL) *url.URL {
 	query := hls.WithoutUnknown(public.RawQuery)
 	if query == public.RawQuery {
@@ -170,10 +170,11 @@ var defaultHeader = []string{
 	"Accept", "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "User-Agent",
 }
 
-// DefaultHeader returns what a nil Proxy.Header stands for, to add to. The slice is the caller's.
+// DefaultHeader returns the names that a nil Proxy.Header stands for, so that you can add to them. The slice belongs to the
+// caller.
 func DefaultHeader() []string { return slices.Clone(defaultHeader) }
 
-// isHopByHop reports the fields of one connection (RFC 9110 section 7.6.1), and those that Proxy sets itself.
+// isHopByHop reports whether a field belongs to one connection (RFC 9110 section 7.6.1), or is set by Proxy itself.
 func isHopByHop(name string) bool {
 	switch name {
 	case "Host", "Content-Length", "Accept-Encoding", "Via":
@@ -182,7 +183,7 @@ func isHopByHop(name string) bool {
 	return hop.Is(name)
 }
 
-// passable is what may go upstream of a caller's list of names.
+// passable are the names in a caller's list that may go upstream.
 func passable(names []string) []string {
 	out := make([]string, 0, len(names))
 	for _, name := range names {
@@ -195,7 +196,7 @@ func passable(names []string) []string {
 
 var conditional = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
 
-// header is what goes upstream of the viewer's header. The names are those of allow.
+// header is the part of the viewer's header that goes upstream. allow lists the names.
 func (f *fetch) header(u *url.URL, allow []string, first bool) http.Header {
 	playlist := isPlaylistPath(u)
 	in, out := f.viewer.Header, make(http.Header, 8)
@@ -213,18 +214,18 @@ func (f *fetch) header(u *url.URL, allow []string, first bool) http.Header {
 		out["Range"] = []string{"bytes=0-0"}
 	}
 	if playlist && f.proxy.ModifyResponse != nil {
-		for _, name := range conditional { // they name a version of what the viewer got, not of what upstream has
+		for _, name := range conditional { // they name a version that the viewer has, which upstream may not have
 			delete(out, name)
 		}
 	}
-	// The values are of this request alone: one that a RoundTripper changes in place changes no other.
+	// The values belong to this request: a RoundTripper that changes them in place changes no other request.
 	f.fixed = [...]string{"identity", f.via, ""}
 	out["Accept-Encoding"] = f.fixed[0:1:1]
 	if !f.proxy.NoVia {
 		out["Via"] = f.fixed[1:2:2]
 	}
 	if _, ok := out["User-Agent"]; !ok {
-		out["User-Agent"] = f.fixed[2:3:3] // or net/http would invent one
+		out["User-Agent"] = f.fixed[2:3:3] // otherwise net/http would add one
 	}
 	if first && f.proxy.Forwarded {
 		forward(out, f.viewer.RemoteAddr)
@@ -235,8 +236,8 @@ func (f *fetch) header(u *url.URL, allow []string, first bool) http.Header {
 	return out
 }
 
-// worthSending reports a range that upstream can save work by and that every server reads alike. Lists are not sent: few
-// servers answer them, and each answer costs the server as much as the client likes (RFC 9110 section 17.15).
+// worthSending reports whether a range saves upstream work and is read in the same way by every server. Lists are not sent: few
+// servers support them, and one answer can cost the server as much as the client likes (RFC 9110 section 17.15).
 func worthSending(lines []string) bool {
 	if len(lines) != 1 || strings.ContainsAny(lines[0], ", \t") {
 		return false
@@ -245,7 +246,7 @@ func worthSending(lines []string) bool {
 	return ok && s != httprange.Spec{First: 0, Last: -1} && s.First < math.MaxInt64 && s.Last < math.MaxInt64
 }
 
-// areDigits reports up to so many digits, or none.
+// areDigits reports whether s consists of at most this many digits. It may be empty.
 func areDigits(s string, most int) bool {
 	for i := range len(s) {
 		if s[i]-'0' > 9 {
@@ -259,14 +260,14 @@ func isPlaylistPath(u *url.URL) bool { return hls.ByName(u.Path) == hls.Playlist
 
 func isPlaylistType(h http.Header) bool { return hls.ByType(h.Get("Content-Type")) == hls.Playlist }
 
-// isBlocking reports a request that upstream holds until its playlist has grown.
+// isBlocking reports whether upstream may hold the request back until its playlist has grown.
 func isBlocking(u *url.URL) bool { return hls.IsBlocking(u.RawQuery) }
 
-// forward adds the client of a connection to what the request says of those before it (RFC 7239 section 4).
+// forward adds the client of a connection to the request's list of earlier ones (RFC 7239 section 4).
 func forward(h http.Header, remote string) {
 	ap, err := netip.ParseAddrPort(remote)
 	if err != nil {
-		return // a connection without an address, such as a Unix socket
+		return // no IP address, for example a Unix socket
 	}
 	a := ap.Addr().Unmap().WithZone("")
 	node := a.String()
@@ -284,16 +285,16 @@ func extend(h http.Header, name, value string) {
 	h[name] = []string{value}
 }
 
-// maxHops is how many proxies of this kind may stand in a row.
+// maxHops is how many proxies of this kind may follow each other.
 const maxHops = 10
 
 const markPrefix = "hlsproxy-"
 
-// newMark names one Proxy in Via (RFC 9110 section 7.6.3). It is random, so that it says nothing about the machine.
+// newMark is a random name for one Proxy in Via (RFC 9110 section 7.6.3). It reveals nothing about the machine.
 func newMark() string { return markPrefix + strings.ToLower(rand.Text()[:8]) }
 
-// via is the Via header to send on: the marks of proxies of this kind that the request came through, and our own. A
-// request that came through this very proxy, or through too many, goes in circles.
+// via is the Via header to send: the marks of proxies of this kind that the request came through, and our own. A request that
+// came through this proxy before, or through too many, goes in circles.
 func (p *Proxy) via(h http.Header) (string, error) {
 	if len(h["Via"]) == 0 {
 		return p.ownVia, nil
@@ -304,7 +305,7 @@ func (p *Proxy) via(h http.Header) (string, error) {
 			_, by, _ := strings.Cut(strings.TrimSpace(hop), " ")
 			by, _, _ = strings.Cut(strings.TrimSpace(by), " ")
 			if !isMark(by) {
-				continue // others' marks are none of upstream's business
+				continue // marks of others are of no concern to upstream
 			}
 			if by == p.mark || len(marks) == maxHops-1 {
 				return "", &statusError{status: http.StatusLoopDetected, text: "request goes in circles"}

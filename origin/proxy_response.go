@@ -17,9 +17,9 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
-// isPassed reports the headers of an answer that reach the viewer. It is a list of what is wanted, since the other list,
-// of what a server could do to the domain that this answer comes from, never ends: Set-Cookie, Location, Refresh, Link,
-// CORS and its kin, Alt-Svc, HSTS, Clear-Site-Data, Service-Worker-Allowed, reporting, authentication prompts.
+// isPassed reports whether a header of an answer reaches the viewer. It lists what is wanted. A list of headers that could harm
+// the domain of this proxy would never be complete: Set-Cookie, Location, Refresh, Link, CORS and related fields, Alt-Svc,
+// HSTS, Clear-Site-Data, Service-Worker-Allowed, reporting, authentication prompts.
 func isPassed(name string) bool {
 	switch name {
 	case "Accept-Ranges", "Age", "Cache-Control", "Cache-Status", "Cdn-Cache-Control", "Cmsd-Dynamic", "Cmsd-Static",
@@ -31,14 +31,14 @@ func isPassed(name string) bool {
 	return false
 }
 
-// exposable is what may reach the viewer of a caller's list of names.
+// exposable are the names in a caller's list that may reach the viewer.
 func exposable(names []string) []string {
 	return slices.DeleteFunc(passable(names), func(name string) bool {
 		return name == "Set-Cookie" || name == "Content-Security-Policy" || strings.HasPrefix(name, "Access-Control-")
 	})
 }
 
-// clean takes everything out of an upstream header that is not passed on, neither always nor because more names it.
+// clean removes the fields of an upstream header that are neither always passed on nor listed in more.
 func clean(h http.Header, more []string) {
 	named := hop.Named(h)
 	for name := range h {
@@ -48,7 +48,7 @@ func clean(h http.Header, more []string) {
 	}
 }
 
-// announce copies the header of the answer to w. What a hook added is there, too; fields of the connection never are.
+// announce copies the header of the answer to w, including fields that a hook added, but never those of the connection.
 func (v *viewer) announce() {
 	h, resp := v.Header(), v.resp
 	named := hop.Named(resp.Header)
@@ -57,7 +57,7 @@ func (v *viewer) announce() {
 			continue
 		}
 		if name == "Vary" {
-			values = append(h[name], values...) // an outer handler's reasons to vary are as good
+			values = append(h[name], values...) // keep an outer handler's Vary as well
 		}
 		h[name] = values
 	}
@@ -67,12 +67,12 @@ func (v *viewer) announce() {
 	if !hasBody(resp.StatusCode) && resp.StatusCode != http.StatusNotModified {
 		delete(h, "Content-Length")
 	}
-	// The values are of this answer alone: one that an outer handler changes in place changes no other.
+	// The values belong to this answer: an outer handler that changes them in place changes no other answer.
 	v.fixed = [...]string{"nosniff", "sandbox; default-src 'none'"}
 	h["X-Content-Type-Options"] = v.fixed[0:1:1]
 	if _, ok := h["Content-Security-Policy"]; !ok && resp.StatusCode != http.StatusNotModified && !isMedia(h["Content-Type"]) {
-		// A page or an image that upstream sends would otherwise run its scripts in the name of this domain. A 304 names no
-		// type, and its fields become those of what the browser has (RFC 9111 section 3.2).
+		// Otherwise a page or an image from upstream could run its scripts in the name of this domain. A 304 has no type, and
+		// its fields update those that the browser has stored (RFC 9111 section 3.2).
 		h["Content-Security-Policy"] = v.fixed[1:2:2]
 	}
 }
@@ -81,9 +81,9 @@ func hasBody(status int) bool {
 	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
 }
 
-// isMedia reports a Content-Type that no browser takes for that of a document: one line with one type, as of several a
-// browser takes the last (Fetch, "extract a MIME type"), and none that ends in +xml, as that is a document whatever
-// it begins with (MIME Sniffing, "XML MIME type").
+// isMedia reports whether no browser treats a Content-Type as a document: one line with one type, because a browser takes the
+// last of several (Fetch, "extract a MIME type"), and not one that ends in +xml, which is always a document (MIME Sniffing,
+// "XML MIME type").
 func isMedia(contentType []string) bool {
 	if len(contentType) != 1 || strings.ContainsAny(contentType[0], ",\r\n") {
 		return false
@@ -105,13 +105,12 @@ func isOddInSubtype(c rune) bool {
 
 var errPartial = &statusError{status: http.StatusBadGateway, text: "upstream sent other bytes than it was asked for"}
 
-// checkPartial refuses a 206 that holds other bytes than asked for (RFC 9110 section 15.3.7): a player would take them for
-// the right ones. One that holds the whole body is a 200, whatever was asked for. Bytes of a part that does not say how many
-// there are get counted.
+// checkPartial refuses a 206 with other bytes than requested (RFC 9110 section 15.3.7): a player would use them as the right
+// ones. A 206 with the whole body becomes a 200. If the length is not declared, the bytes are counted.
 func (f *fetch) checkPartial(resp *http.Response) error {
 	httprange.Mend(resp)
 	if resp.StatusCode == http.StatusOK {
-		delete(resp.Header, "Content-Range") // some servers send it with everything
+		delete(resp.Header, "Content-Range") // some servers send it with every answer
 	}
 	if resp.StatusCode != http.StatusPartialContent {
 		return nil
@@ -132,8 +131,8 @@ func (f *fetch) checkPartial(resp *http.Response) error {
 	return errPartial
 }
 
-// insteadOfHead answers a HEAD that upstream refuses by way of a GET for one byte, as players that ask by HEAD first give
-// up otherwise.
+// insteadOfHead answers a HEAD that upstream refuses with a GET for one byte: players that begin with a HEAD would give up
+// otherwise.
 func (f *fetch) insteadOfHead(refused *http.Response) (*http.Response, error) {
 	if f.viewer.Method != http.MethodHead || f.sent.Method != http.MethodHead || !refusesHead(refused.StatusCode) {
 		return refused, nil
@@ -151,15 +150,15 @@ func (f *fetch) insteadOfHead(refused *http.Response) (*http.Response, error) {
 	}
 	switch refused.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusInternalServerError:
-		// says more of this URL, or of this moment, than of the host
+		// says more about this URL, or this moment, than about the host
 	default:
 		f.proxy.headless.add(f.goal.Host)
 	}
 	return resp, nil
 }
 
-// refusesHead reports what servers say that know GET only. It is neither what a condition or a range gets, nor what asks for
-// patience.
+// refusesHead reports whether a status may come from a server that only knows GET. Answers to a condition or a range, and
+// requests for patience, are not among them.
 func refusesHead(status int) bool {
 	switch status {
 	case http.StatusNoContent, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
@@ -170,7 +169,7 @@ func refusesHead(status int) bool {
 	return false
 }
 
-// headOf makes what a HEAD would have got of the answer to a GET for the first byte.
+// headOf turns the answer to a GET for the first byte into the answer to a HEAD.
 func headOf(resp *http.Response) *http.Response {
 	c, ok := httprange.ParseContentRange(resp.Header)
 	empty := slices.Equal(resp.Header["Content-Range"], []string{httprange.Unsatisfied(0)})
@@ -198,7 +197,7 @@ func headOf(resp *http.Response) *http.Response {
 	return resp
 }
 
-// recently holds hosts for a while.
+// recently remembers hosts for a while.
 type recently struct {
 	mu    sync.Mutex
 	hosts map[string]time.Time
@@ -225,8 +224,8 @@ func (r *recently) has(host string) bool {
 	return ok && time.Since(at) < recentFor
 }
 
-// mendCoding takes content codings off the header that are none, or that the body does not have: players look at the bytes
-// (RFC 9110 section 8.4; origins write aws-chunked, utf-8, binary and worse). What may be there stays.
+// mendCoding removes content codings that are invalid, or that the body does not have: players look at the bytes (RFC 9110
+// section 8.4; origins send aws-chunked, utf-8, binary and worse). Codings that may be right stay.
 func mendCoding(resp *http.Response) error {
 	if len(resp.Header["Content-Encoding"]) == 0 {
 		return nil
@@ -243,10 +242,10 @@ func mendCoding(resp *http.Response) error {
 	return nil
 }
 
-// peeked is how many bytes are enough to tell what a body is.
+// peeked is how many bytes are enough to recognise a body.
 const peeked = 1024
 
-// peek reads what there is of the beginning of a body, and puts it back.
+// peek reads the available beginning of a body, and puts it back.
 func peek(resp *http.Response) ([]byte, error) {
 	first := make([]byte, peeked)
 	n, err := 0, error(nil)
@@ -270,12 +269,12 @@ func peek(resp *http.Response) ([]byte, error) {
 	return first, err
 }
 
-// broken is a body that has ended.
+// broken is a body that ends with err.
 type broken struct{ err error }
 
 func (b broken) Read([]byte) (int, error) { return 0, b.err }
 
-// applied are those of the codings, the last one outermost, that a body beginning so can have.
+// applied are the codings that a body with this beginning can have, the outermost last.
 func applied(codings []string, first []byte) []string {
 	n := len(codings) - 1
 	if n < 0 {
@@ -293,13 +292,13 @@ func applied(codings []string, first []byte) []string {
 	return codings
 }
 
-// isKnown reports bytes that are media or text as they are. Two or three bytes do not say that.
+// isKnown reports whether bytes are media or text without any coding. Two or three bytes are not enough to tell.
 func isKnown(first []byte) bool {
 	k := hls.Sniff(first, false)
 	return k == hls.Playlist || k.IsMedia() && k != hls.Audio || k.IsDocument() || k == hls.List
 }
 
-// inflated is what the beginning of a body begins with once gzip is off.
+// inflated is the beginning of a body after gzip is removed.
 func inflated(first []byte) []byte {
 	r, err := gzip.NewReader(bytes.NewReader(first))
 	if err != nil {

@@ -17,8 +17,8 @@ const readSize = 64 << 10
 
 var buffers = sync.Pool{New: func() any { return new([readSize]byte) }}
 
-// pass sends the answer to the viewer. An error is one of upstream's before any byte of its body; after that nothing but a
-// broken connection can tell of a fault.
+// pass sends the answer to the viewer. It returns an error of upstream if it comes before the first byte of the body. After
+// that only a broken connection can report a fault.
 func (f *fetch) pass(w http.ResponseWriter) error {
 	f.out.init(w, f)
 	v, resp := &f.out, f.resp
@@ -34,26 +34,26 @@ func (f *fetch) pass(w http.ResponseWriter) error {
 
 // passLater is pass for a body of unknown length.
 func (f *fetch) passLater(body io.Reader) error {
-	defer f.out.withhold() // whatever happens below, nothing is written after it
+	defer f.out.withhold() // whatever happens below, nothing is written after this
 	defer time.AfterFunc(headStart, f.out.show).Stop()
 	return f.passed(f.out.copy(body))
 }
 
-// passed is the rest of pass, when the body has gone with err. Like [fetch.open] it takes no room on the stack meanwhile.
+// passed is the end of pass, after the body has ended with err. Like [fetch.open], it is separate to keep the stack small.
 func (f *fetch) passed(err error) error {
 	v := &f.out
 	v.head.check()
 	if err != nil && v.withhold() {
 		return cmp.Or(f.clock.cause(), err)
 	}
-	v.open()    // an empty body
-	v.out.Arm() // net/http has yet to send what it holds back
+	v.open()    // for an empty body
+	v.out.Arm() // net/http still has to send its buffer
 	if v.err != nil {
-		return nil // the viewer, or whoever stands in between, has what it wants or is gone, and knows
+		return nil // the viewer, or a handler in between, has stopped reading, and knows it
 	}
 	if err != nil {
 		f.proxy.report(f.viewer, cmp.Or(f.clock.cause(), err))
-		_ = v.FlushError() // or nothing at all would come, and clients ask again for what never begins
+		_ = v.FlushError() // otherwise nothing at all would be sent, and clients would repeat the request
 		if !f.viewer.ProtoAtLeast(1, 1) && v.resp.ContentLength < 0 {
 			v.reset()
 		}
@@ -63,15 +63,15 @@ func (f *fetch) passed(err error) error {
 	return nil
 }
 
-// viewer is the way to the client: large writes in pieces, each with time of its own, so that a viewer may be slow for
-// hours but not stand still.
+// viewer writes to the client: large writes are cut in pieces, each with a time limit of its own. So a viewer may be slow for
+// hours, but may not stand still.
 type viewer struct {
 	http.ResponseWriter
 	out   stall.Writer
 	resp  *http.Response
 	head  head
 	clock *upstreamContext
-	fixed [2]string // values of fields that each answer has
+	fixed [2]string // values of fields that every answer has
 	err   error     // of the last Write
 }
 
@@ -94,7 +94,7 @@ func (v *viewer) copy(body io.Reader) error {
 func (v *viewer) read(body io.Reader) error {
 	buf := buffers.Get().(*[readSize]byte)
 	defer func() {
-		if v.err == nil { // else an HTTP/2 server may still be sending what it was given
+		if v.err == nil { // otherwise an HTTP/2 server may still be sending the bytes
 			buffers.Put(buf)
 		}
 	}()
@@ -111,7 +111,7 @@ func (v *viewer) read(body io.Reader) error {
 		case err != nil:
 			return err
 		case n > 0:
-			// Live bodies trickle: what is here must not wait for what is not.
+			// Live bodies trickle: bytes that have come must not wait for more.
 			if err := v.FlushError(); err != nil {
 				return err
 			}
@@ -146,18 +146,18 @@ func (v *viewer) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// headStart is how long the header of a body of unknown length is held back for its first byte.
+// headStart is how long the header of a body of unknown length waits for the first byte.
 const headStart = 500 * time.Millisecond
 
-// head is the header of an answer on its way to the viewer. It leaves together with the first byte of the body: an origin
-// that dies before that is told of by a status, not by an answer that breaks off.
+// head is the header of an answer on its way to the viewer. It is sent together with the first byte of the body: if the origin
+// dies before that, the viewer gets an error status, not an answer that breaks off.
 type head struct {
 	once  sync.Once
 	gone  atomic.Bool
-	panic atomic.Pointer[any] // of the timer's goroutine, where nobody would recover it
+	panic atomic.Pointer[any] // from the timer's goroutine, where nobody would recover it
 }
 
-// open sends the header, if it is still here.
+// open sends the header, unless it was sent.
 func (v *viewer) open() {
 	v.head.once.Do(func() {
 		v.send()
@@ -166,11 +166,11 @@ func (v *viewer) open() {
 	v.head.check()
 }
 
-// show sends the header of a stream that has nothing to say yet: the client shall know that the stream is there. It runs on
-// a timer's goroutine, so a panic of an outer ResponseWriter is kept for the handler, whose wait for the body it ends.
+// show sends the header of a silent stream, so that the client knows it has begun. It runs in a timer's goroutine. A panic of
+// an outer ResponseWriter there is kept for the handler, whose wait for the body it ends.
 func (v *viewer) show() {
 	v.head.once.Do(func() {
-		var cause any = http.ErrAbortHandler // of a runtime.Goexit
+		var cause any = http.ErrAbortHandler // after runtime.Goexit
 		defer func() {
 			if v.head.gone.Load() {
 				return
@@ -193,21 +193,21 @@ func (v *viewer) send() {
 	v.WriteHeader(v.resp.StatusCode)
 }
 
-// withhold keeps the header back for good. It reports false if that is too late.
+// withhold keeps the header back for good. It returns false if that is too late.
 func (v *viewer) withhold() (withheld bool) {
 	v.head.once.Do(func() { withheld = true })
 	return withheld
 }
 
-// check passes on to the handler what went wrong on the timer's goroutine.
+// check panics in the handler with the panic of the timer's goroutine.
 func (h *head) check() {
 	if p := h.panic.Load(); p != nil {
 		panic(*p)
 	}
 }
 
-// reset breaks a connection on which a body ends where the connection does, as with HTTP/1.0 (RFC 9112 section 6.3): an
-// orderly end would make a whole of half a body, also for a proxy that keeps it.
+// reset breaks a connection whose end is also the end of the body, as with HTTP/1.0 (RFC 9112 section 6.3): after an orderly
+// end, half a body would look whole, also to a proxy that stores it.
 func (v *viewer) reset() {
 	conn, _, err := http.NewResponseController(v.ResponseWriter).Hijack()
 	if err != nil {

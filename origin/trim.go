@@ -12,29 +12,29 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
-// Prefix tells how many first bytes of a body are not the media's, and what the type of the rest is ("": as the origin
-// says). It is shown what has come of a body whose header is h, at most 8 KiB, and asked again as more comes, until it is
-// known; last says that it is shown no more and has to decide. The sooner it knows, the sooner a slow body goes on. Its
-// word must depend on the body alone. It may be called concurrently, and must change neither first nor h.
+// Prefix reports how many first bytes of a body are not part of the media, and the type of the rest ("": as the origin says).
+// first is what has arrived of a body with the header h, at most 8 KiB. Prefix is called again with more bytes until known is
+// true; with last it gets no more and has to decide. The sooner it knows, the sooner a slow body goes on. Its result must
+// depend only on the body. It may be called concurrently, and must change neither first nor h.
 type Prefix func(first []byte, last bool, h http.Header) (drop int, contentType string, known bool)
 
-// trimWindow is how many first bytes a Prefix is shown.
+// trimWindow is how many first bytes a Prefix sees.
 const trimWindow = 8 << 10
 
-// Trim returns a RoundTripper that takes off what stands in front of the media in the answers of base, as prefix says. A nil
-// base is the transport of a zero [Guard]; a nil prefix is [TSPrefix]. Let it stand below a cache, which then holds clean
-// bytes, and above a [Pool], whose resumption then sees those of the origin.
+// Trim returns a RoundTripper that removes the bytes before the media from the answers of base, as prefix reports them. A nil
+// base is the transport of a zero [Guard]; a nil prefix is [TSPrefix]. Put it below a cache, which then holds clean bytes, and
+// above a [Pool], which resumes bodies by the origin's bytes.
 //
 //	&cache.Transport{Base: origin.Trim(pool, nil)}
 //
-// Nobody above sees the prefix: lengths, ranges and Content-Range count from behind it, an entity tag is made another one
-// ("e" becomes "e;68", and is asked for as "e"), digests go. What there is to drop is remembered for the last 2048 to 4096
-// URLs, with the validators of the version that it was found in. A part of a body that is not known costs a question for its
-// first 8 KiB before its own, and a HEAD one more; a condition is sent to the origin only if the version that it names
-// is known, else judged by the origin's whole answer. Several ranges at once are answered with the whole.
+// Nobody above sees the prefix: lengths, ranges and Content-Range count from its end, an entity tag is changed ("e" becomes
+// "e;68", and is sent to the origin as "e"), and digests are removed. Trim remembers the prefixes of the last 2048 to 4096
+// URLs, with the validators of their versions. If the prefix is unknown, a range costs a request for the first 8 KiB before its
+// own, and a HEAD costs one more request. A condition goes to the origin only if Trim knows the version that it names;
+// otherwise Trim evaluates it against the origin's whole answer. Several ranges at once are answered with the whole.
 //
-// A body with a content coding, other methods than GET and HEAD, and other answers than 200 and 206 pass as they are. If the
-// body breaks before the prefix is known, RoundTrip fails.
+// A body with a content coding, methods other than GET and HEAD, and answers other than 200 and 206 pass unchanged. If the body
+// breaks before the prefix is known, RoundTrip fails.
 func Trim(base http.RoundTripper, prefix Prefix) http.RoundTripper {
 	if base == nil {
 		base = new(Guard).Transport()
@@ -69,7 +69,7 @@ func (t *trim) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	return resp, nil
 }
 
-// ask sends r with another method, without its conditions and its range but with those fields.
+// ask sends r with another method and these fields, without its conditions and its range.
 func (t *trim) ask(r *http.Request, method string, fields http.Header) (*http.Response, error) {
 	out := r.WithContext(r.Context())
 	out.Method, out.Header = method, maps.Clone(r.Header)
@@ -99,7 +99,7 @@ func (t *trim) get(r *http.Request) (*http.Response, error) {
 	return judged(r, resp), nil
 }
 
-// judged answers the conditions of r that the origin was not told.
+// judged evaluates the conditions of r that were not sent to the origin.
 func judged(r *http.Request, resp *http.Response) *http.Response {
 	switch resp.StatusCode {
 	case http.StatusOK, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable:
@@ -115,7 +115,7 @@ func judged(r *http.Request, resp *http.Response) *http.Response {
 	return resp
 }
 
-// setStatus makes an answer without a body of one that had one.
+// setStatus turns an answer into one without a body.
 func setStatus(resp *http.Response, status int) {
 	resp.StatusCode, resp.Status, resp.Body = status, strconv.Itoa(status)+" "+http.StatusText(status), http.NoBody
 	setLength(resp, 0)
@@ -141,7 +141,7 @@ func (t *trim) whole(r *http.Request) (*http.Response, error) {
 	return t.trimmed(r, resp)
 }
 
-// trimmed takes the prefix off a whole answer.
+// trimmed removes the prefix from a whole answer.
 func (t *trim) trimmed(r *http.Request, resp *http.Response) (*http.Response, error) {
 	if !httprange.MakeWhole(resp) || resp.StatusCode != http.StatusOK || coding.Is(resp.Header) {
 		return resp, nil
@@ -168,13 +168,13 @@ func (t *trim) trimmed(r *http.Request, resp *http.Response) (*http.Response, er
 	}
 	c.dress(resp.Header)
 	if c.drop > 0 {
-		delete(resp.Header, "Content-Range") // some servers send it with everything
+		delete(resp.Header, "Content-Range") // some servers send it with every answer
 		setLength(resp, max(size-c.drop, httprange.Unknown))
 	}
 	return resp, nil
 }
 
-// look reads the beginning of a body of n bytes, no more of it than the Prefix needs. The error is io.EOF where that is all.
+// look reads the beginning of a body of n bytes, as much as the Prefix needs. The error is io.EOF if that is the whole body.
 func (t *trim) look(resp *http.Response, n int64) (first []byte, c cutoff, err error) {
 	first = make([]byte, 0, trimWindow)
 	for empty := 0; empty < 100; {
@@ -209,7 +209,7 @@ func (t *trim) judge(first []byte, last bool, h http.Header) (drop int, contentT
 	return drop, contentType, known, nil
 }
 
-// part answers a request for one range. It gives nothing where the whole is to be asked for.
+// part answers a request for one range. It returns nil if the whole must be requested.
 func (t *trim) part(r *http.Request) (*http.Response, error) {
 	field, ok := httprange.Asked(r)
 	if !ok {
@@ -231,7 +231,7 @@ func (t *trim) part(r *http.Request) (*http.Response, error) {
 	return t.partOf(r, want, *c)
 }
 
-// partOf asks for a range of the version that is known. It gives nothing where there is another one, or the whole is needed.
+// partOf requests a range of the known version. It returns nil if the origin has another version, or if the whole is needed.
 func (t *trim) partOf(r *http.Request, want httprange.Spec, c cutoff) (*http.Response, error) {
 	if !httprange.IfRange(r.Header, c.validators()) {
 		return nil, nil
@@ -262,7 +262,7 @@ func (t *trim) partOf(r *http.Request, want httprange.Spec, c cutoff) (*http.Res
 	return nil, nil
 }
 
-// rangeFields ask for a part of that version, without a coding that would change what the positions count.
+// rangeFields request a range of that version, without a coding, which would change the positions.
 func (c cutoff) rangeFields(s httprange.Spec) http.Header {
 	field := strconv.AppendInt([]byte("bytes="), s.First, 10)
 	field = append(field, '-')
@@ -276,7 +276,7 @@ func (c cutoff) rangeFields(s httprange.Spec) http.Header {
 	return h
 }
 
-// unsatisfied is a 416.
+// unsatisfied is a 416 answer.
 func (c cutoff) unsatisfied() *http.Response {
 	resp := &http.Response{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: c.validators()}
 	setStatus(resp, http.StatusRequestedRangeNotSatisfiable)
@@ -284,8 +284,8 @@ func (c cutoff) unsatisfied() *http.Response {
 	return resp
 }
 
-// probe learns of a body by its first bytes. Where it learns nothing, resp is the answer, or nil if the whole is to be
-// asked for.
+// probe learns about a body from its first bytes. If it learns nothing, resp is the answer, or nil if the whole must be
+// requested.
 func (t *trim) probe(r *http.Request) (c *cutoff, resp *http.Response, err error) {
 	resp, err = t.ask(r, http.MethodGet, cutoff{}.rangeFields(httprange.Spec{First: 0, Last: trimWindow - 1}))
 	if err != nil {
@@ -308,13 +308,13 @@ func (t *trim) probe(r *http.Request) (c *cutoff, resp *http.Response, err error
 	if err != nil && err != io.EOF {
 		return nil, nil, err
 	}
-	_, _ = io.CopyN(io.Discard, resp.Body, trimWindow) // the connection can be used again
+	_, _ = io.CopyN(io.Discard, resp.Body, trimWindow) // so that the connection can be reused
 	found.size = part.Size
 	t.known.put(r, found)
 	return &found, nil, nil
 }
 
-// head answers a HEAD, by way of a GET where the body is not known.
+// head answers a HEAD, with a GET if the body is unknown.
 func (t *trim) head(r *http.Request) (*http.Response, error) {
 	resp, err := t.ask(r, http.MethodHead, nil)
 	if err != nil || !httprange.MakeWhole(resp) || resp.StatusCode != http.StatusOK || coding.Is(resp.Header) {
@@ -329,7 +329,7 @@ func (t *trim) head(r *http.Request) (*http.Response, error) {
 	return judged(r, resp), nil
 }
 
-// headByGet answers a HEAD that the origin has answered, of a body that is not known.
+// headByGet completes the origin's answer to a HEAD with a GET, because the body is unknown.
 func (t *trim) headByGet(r *http.Request, head *http.Response) (*http.Response, error) {
 	c, resp, err := t.probe(r)
 	if err == nil && c != nil && c.isOf(head.Header) {
@@ -349,7 +349,7 @@ func (t *trim) headByGet(r *http.Request, head *http.Response) (*http.Response, 
 	return judged(r, resp), nil
 }
 
-// dressHead changes the answer to a HEAD.
+// dressHead adapts the answer to a HEAD.
 func (c cutoff) dressHead(resp *http.Response) {
 	c.dress(resp.Header)
 	size := c.size

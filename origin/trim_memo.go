@@ -13,11 +13,11 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
-// cutoff is what a Prefix has said of one version of a body.
+// cutoff is the result of a Prefix for one version of a body.
 type cutoff struct {
 	drop        int64
 	contentType string      // "": the origin's
-	size        int64       // of the body with its prefix, or httprange.Unknown
+	size        int64       // of the body with its prefix; may be httprange.Unknown
 	raw         http.Header // the origin's validators and Date
 }
 
@@ -34,7 +34,7 @@ func newCutoff(drop int64, contentType string, size int64, h http.Header) cutoff
 // changes reports whether anything differs from what the origin sent.
 func (c cutoff) changes() bool { return c.drop > 0 || c.contentType != "" }
 
-// tag is the entity tag without the prefix: another one than the origin's, as the bytes are others.
+// tag is the entity tag of the body without the prefix. It differs from the origin's, because the bytes differ.
 func (c cutoff) tag() string {
 	raw := c.raw.Get("Etag")
 	if c.drop == 0 || raw == "" {
@@ -46,7 +46,7 @@ func (c cutoff) tag() string {
 	return strings.TrimSuffix(raw, `"`) + ";" + strconv.FormatInt(c.drop, 10) + `"`
 }
 
-// validators are the fields by which a condition of the viewer is judged.
+// validators are the fields that a viewer's condition is compared with.
 func (c cutoff) validators() http.Header {
 	h := c.raw.Clone()
 	c.setTag(h)
@@ -61,7 +61,7 @@ func (c cutoff) setTag(h http.Header) {
 	}
 }
 
-// dress changes a header into that of the body without its prefix, but for its length.
+// dress turns a header into that of the body without its prefix, except for its length.
 func (c cutoff) dress(h http.Header) {
 	if c.contentType != "" {
 		h["Content-Type"] = []string{c.contentType}
@@ -75,7 +75,7 @@ func (c cutoff) dress(h http.Header) {
 	}
 }
 
-// isOf reports whether an answer is of the same version. Without a validator nothing speaks against it but the length.
+// isOf reports whether an answer is of the same version. Without a validator, only the length is compared.
 func (c cutoff) isOf(h http.Header) bool {
 	if h.Get("Etag") != c.raw.Get("Etag") {
 		return false
@@ -86,8 +86,8 @@ func (c cutoff) isOf(h http.Header) bool {
 
 var errUnsure = errors.New("the whole is needed")
 
-// shift is the part of the origin's body that a range of the viewer means. The error is httprange.ErrUnsatisfiable, or
-// another where the whole is to be sent.
+// shift turns a range of the viewer into one of the origin's body. The error is httprange.ErrUnsatisfiable, or another if the
+// whole must be sent.
 func (c cutoff) shift(s httprange.Spec) (httprange.Spec, error) {
 	if c.size >= 0 {
 		part, err := s.In(c.size - c.drop)
@@ -103,7 +103,7 @@ func (c cutoff) shift(s httprange.Spec) (httprange.Spec, error) {
 	return s, nil
 }
 
-// cut makes the viewer's part of the origin's. It is false for an answer that holds something else.
+// cut turns the origin's part into the viewer's. It returns false if the answer holds other bytes.
 func (c cutoff) cut(resp *http.Response, asked httprange.Spec) bool {
 	part, ok := httprange.ParseContentRange(resp.Header)
 	if !ok || part.First != asked.First || asked.Last >= 0 && part.Last > asked.Last || part.Size >= 0 && c.size >= 0 && part.Size != c.size ||
@@ -122,8 +122,8 @@ func (c cutoff) cut(resp *http.Response, asked httprange.Spec) bool {
 	return true
 }
 
-// ask puts the conditions of a viewer into the origin's words. Only a condition on the version that is known can be: the
-// others are judged by what the origin sends.
+// ask translates the conditions of a viewer for the origin. It can do so only for conditions on the known version; all others
+// are evaluated against the origin's answer. It reports whether it did.
 func (c cutoff) ask(viewer, out http.Header) bool {
 	if len(viewer["If-Match"]) > 0 || len(viewer["If-Unmodified-Since"]) > 0 {
 		return false
@@ -140,7 +140,7 @@ func (c cutoff) ask(viewer, out http.Header) bool {
 	return false
 }
 
-// setLength sets both places of a length, httprange.Unknown for none.
+// setLength sets the length in both places. httprange.Unknown: none.
 func setLength(resp *http.Response, n int64) {
 	resp.ContentLength = n
 	delete(resp.Header, "Content-Length")
@@ -149,7 +149,7 @@ func setLength(resp *http.Response, n int64) {
 	}
 }
 
-// cutoffs remembers the last version of each URL, of the last few thousand.
+// cutoffs remembers the last version for each of the last few thousand URLs.
 type cutoffs struct {
 	mu         sync.Mutex
 	young, old map[[sha256.Size]byte]cutoff
@@ -157,7 +157,7 @@ type cutoffs struct {
 
 const (
 	cutoffsHalf  = 2048
-	maxValidator = 256 // bytes of one that is remembered
+	maxValidator = 256 // bytes; a longer one is not remembered
 )
 
 func cutoffKey(r *http.Request) [sha256.Size]byte {
@@ -177,7 +177,7 @@ func (m *cutoffs) get(r *http.Request) (cutoff, bool) {
 	return c, ok
 }
 
-// put remembers what can be told from other versions.
+// put remembers a version, if it has a validator.
 func (m *cutoffs) put(r *http.Request, c cutoff) {
 	etag, modified := c.raw.Get("Etag"), c.raw.Get("Last-Modified")
 	if etag == "" && modified == "" || len(etag) > maxValidator || len(modified) > maxValidator {

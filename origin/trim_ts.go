@@ -16,14 +16,14 @@ const (
 	tsWithin = 4 << 10
 )
 
-// TSPrefix is a [Prefix] for MPEG transport streams behind something else, most often a picture of one pixel (PNG, GIF,
-// BMP, JPEG) that makes a server take segments for pictures. It looks for packets of 188 bytes that begin within the first
-// 4 KiB: three in a row behind a picture, five behind other bytes, since a segment that is encrypted as a whole can be
-// anything; where the body ends earlier, three that reach exactly to its end will do. It sets the type to video/mp2t, also
-// where a transport stream without a prefix is called an image.
+// TSPrefix is a [Prefix] for MPEG transport streams that follow other bytes, most often a picture of one pixel (PNG, GIF, BMP,
+// JPEG), which makes a server treat segments as pictures. It looks for packets of 188 bytes that begin within the first 4 KiB:
+// three in a row after a picture, five after other bytes, because an encrypted segment can contain anything. If the body ends
+// earlier, three that reach exactly to its end are enough. It sets the type to video/mp2t, also for a transport stream without
+// a prefix that is labelled as an image.
 //
-// Text, playlists, MP4, audio and packets of 192 bytes are told by their first 16 bytes, or 389, and left alone. So are
-// pictures with no packets behind them.
+// It recognises text, playlists, MP4, audio and packets of 192 bytes by their first 16 bytes, or 389, and leaves them alone. It
+// also leaves pictures alone if no packets follow.
 func TSPrefix(first []byte, last bool, h http.Header) (drop int, contentType string, known bool) {
 	if len(first) < 16 && !last {
 		return 0, "", false
@@ -39,7 +39,7 @@ func TSPrefix(first []byte, last bool, h http.Header) (drop int, contentType str
 	return 0, "", true
 }
 
-// findUnknownTS looks into what does not begin like a picture: it may have no prefix.
+// findUnknownTS looks into a body that does not begin with a picture. It may have no prefix.
 func findUnknownTS(first []byte, last bool, h http.Header) (drop int, contentType string, known bool) {
 	const enough = 4 + 2*192 + 1 // for three packets of 192 bytes
 	if len(first) < enough && !last {
@@ -54,7 +54,7 @@ func findUnknownTS(first []byte, last bool, h http.Header) (drop int, contentTyp
 	return 0, contentType, true
 }
 
-// findTS looks from an offset on for so many packets in a row.
+// findTS searches, from an offset on, for this many packets in a row.
 func findTS(first []byte, last bool, from, packets int) (drop int, contentType string, known bool) {
 	for at := from; at <= tsWithin && at < len(first); at++ {
 		next := bytes.IndexByte(first[at:], tsSync)
@@ -71,14 +71,15 @@ func findTS(first []byte, last bool, from, packets int) (drop int, contentType s
 	return 0, "", last || len(first) > tsWithin
 }
 
-// countTS counts packets in a row, up to limit. more says that the bytes end before that is known.
+// countTS counts packets in a row, up to limit. more: it needs more bytes to tell.
 func countTS(b []byte, limit int) (n int, more bool) {
 	for ; n < limit; n++ {
 		at := n * tsPacket
 		if len(b) < at+4 {
 			return n, true
 		}
-		// A packet that is marked as broken, or with neither payload nor adaptation field, is none (ISO/IEC 13818-1 section 2.4.3.3).
+		// A packet that is marked as broken, or has neither payload nor adaptation field, is invalid (ISO/IEC 13818-1 section
+		// 2.4.3.3).
 		if b[at] != tsSync || b[at+1]&0x80 != 0 || b[at+3]&0x30 == 0 {
 			return n, false
 		}

@@ -15,37 +15,37 @@ const (
 	errIdle       = slowError("upstream body stalled")
 )
 
-// upstreamContext is the context of what is sent upstream on behalf of a viewer. It ends with that of the viewer's own
-// request, and it ends what waits too long for upstream: for its header, and then for each piece of its body. It stands still
-// while a viewer swallows what there is, since that time is not upstream's.
+// upstreamContext is the context of requests that are sent upstream for a viewer. It ends with the viewer's own request. It
+// also ends waits for upstream that take too long: for the header, and then for each piece of the body. It stands still while
+// bytes are written to the viewer, because that time is not upstream's.
 //
-// Most answers come from a cache at once. So there is neither timer nor channel until somebody asks for Done: whoever does
-// not is not going to wait. With context.WithCancelCause and time.AfterFunc in its place a hit allocates four times more
-// and takes a tenth longer.
+// Most answers come from a cache at once. So there is neither a timer nor a channel until Done is called: code that does not
+// call it does not wait. With context.WithCancelCause and time.AfterFunc instead, a hit allocates four times more and takes a
+// tenth longer.
 type upstreamContext struct {
 	viewer   context.Context
-	alike    bool          // the request tells nothing of its viewer
+	alike    bool          // the request tells nothing about its viewer
 	idle     time.Duration // between pieces of the body; negative: no limit
-	total    time.Duration // of what begins with the next wait; 0: no limit
-	deadline time.Time     // its end
+	total    time.Duration // limit of the total time from the next wait on; 0: no limit
+	deadline time.Time     // end of the total time
 	waiting  bool          // for a piece of the body
 
 	alarm atomic.Pointer[alarm]
 
 	mu       sync.Mutex
-	limit    time.Duration // of the wait that is on; negative: none is, or it has none
-	answered bool          // the header is here
+	limit    time.Duration // of the current wait; negative: there is no wait, or no limit
+	answered bool          // the header has come
 	ended    bool
 }
 
-// alarm is the part of a clock that wakes others.
+// alarm is the part that wakes others.
 type alarm struct {
 	context.Context
 	cancel context.CancelCauseFunc
-	timer  *time.Timer // nil: no wait had a limit yet
+	timer  *time.Timer // nil: no wait had a limit so far
 }
 
-// set starts or stops the timer. The caller holds the clock's lock.
+// set starts or stops the timer. The caller holds the lock of the context.
 func (a *alarm) set(d time.Duration, expire func()) {
 	switch {
 	case a.timer == nil && d >= 0:
@@ -57,8 +57,8 @@ func (a *alarm) set(d time.Duration, expire func()) {
 	}
 }
 
-// Done makes the clock one that is listened to. Together with Value, which leads to the context that is made here, it lets
-// package context take clock for one of its own.
+// Done makes the channel that others listen to. Together with Value, which leads to the context made here, it lets package
+// context treat this one as one of its own.
 func (c *upstreamContext) Done() <-chan struct{} {
 	if a := c.alarm.Load(); a != nil {
 		return a.Done()
@@ -105,8 +105,8 @@ func (c *upstreamContext) Value(key any) any {
 	return c.viewer.Value(key)
 }
 
-// longer lets the wait for the header take at least d in all. A cache calls it for what a playlist has hinted at, which an
-// origin may hold back until it exists.
+// longer allows at least d in all for the header. A cache calls it for what a playlist has hinted at, because an origin may
+// hold that back until it exists.
 func (c *upstreamContext) longer(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -121,12 +121,12 @@ func (c *upstreamContext) longer(d time.Duration) {
 
 func (c *upstreamContext) Deadline() (time.Time, bool) { return c.viewer.Deadline() }
 
-// begin comes before all else.
+// begin must be called first.
 func (c *upstreamContext) begin(viewer context.Context, idle time.Duration) {
 	c.viewer, c.idle, c.limit = viewer, idle, -1
 }
 
-// wait begins a wait, or ends it if d is negative.
+// wait begins a wait. A negative d ends it.
 func (c *upstreamContext) wait(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -136,7 +136,7 @@ func (c *upstreamContext) wait(d time.Duration) {
 	}
 }
 
-// header ends the wait for the header. From here on only start begins a wait.
+// header ends the wait for the header. After it, only start begins a wait.
 func (c *upstreamContext) header() {
 	c.mu.Lock()
 	c.answered = true
@@ -174,7 +174,7 @@ func (c *upstreamContext) stop() {
 	c.wait(-1)
 }
 
-// end is called when nobody needs upstream.
+// end is called when upstream is no longer needed.
 func (c *upstreamContext) end() {
 	c.mu.Lock()
 	c.ended, c.limit = true, -1
@@ -188,7 +188,7 @@ func (c *upstreamContext) end() {
 	}
 }
 
-// cause is why the clock ended a wait; nil: it did not.
+// cause is the error with which a wait ended. Nil: none did.
 func (c *upstreamContext) cause() error {
 	if a := c.alarm.Load(); a != nil && c.viewer.Err() == nil {
 		return context.Cause(a)
@@ -196,7 +196,7 @@ func (c *upstreamContext) cause() error {
 	return nil
 }
 
-// watched is a body under a clock.
+// watched is a body whose reads are timed.
 type watched struct {
 	io.ReadCloser
 	clock *upstreamContext
@@ -213,7 +213,7 @@ type watchedWriterTo struct {
 	to io.WriterTo
 }
 
-// WriteTo relies on the writer to stop the clock while it writes, as [viewer] does.
+// WriteTo relies on the writer to stop the time while it writes, as [viewer] does.
 func (b *watchedWriterTo) WriteTo(w io.Writer) (int64, error) {
 	b.clock.start()
 	defer b.clock.stop()

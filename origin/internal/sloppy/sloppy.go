@@ -1,6 +1,6 @@
-// Package sloppy makes an HTTP/1 answer out of what players take for one: a status line of a radio server, lines without a
-// colon, control characters, a second status line. What is well-formed stays as it is, and what could be read as two
-// different bodies stays as bad as it is, for net/http to refuse; the one kind that net/http takes, HasTwoEnds tells.
+// Package sloppy turns HTTP/1 answers that players accept into valid ones: a status line of a radio server, lines without a
+// colon, control characters, a second status line. Well-formed answers stay as they are. Answers that could be read as two
+// different bodies also stay as they are, and net/http refuses them, except one kind, which HasTwoEnds recognises.
 package sloppy
 
 import (
@@ -8,8 +8,8 @@ import (
 	"encoding/binary"
 )
 
-// End is the length of the header that an answer begins with, its blank line included. It is 0 while that is not there.
-// Blank lines in front of the header, which some servers leave behind a body, belong to it.
+// End is the length of the header at the beginning of an answer, including its blank line. It is 0 while the header is
+// incomplete. Blank lines before the header, which some servers send after a body, belong to it.
 func End(answer []byte) int {
 	at := blankLines(answer)
 	for {
@@ -32,7 +32,7 @@ func blankLines(answer []byte) (n int) {
 	return n
 }
 
-// Status is the status of a well-formed header, or 0.
+// Status is the status of a well-formed header, 0 for any other.
 func Status(header []byte) int {
 	if !isStatusLine(header) {
 		return 0
@@ -41,7 +41,7 @@ func Status(header []byte) int {
 	return int(d[0]-'0')*100 + int(d[1]-'0')*10 + int(d[2]-'0')
 }
 
-// isStatusLine looks at the beginning of a status line of HTTP/1.
+// isStatusLine reports whether a line begins like an HTTP/1 status line.
 func isStatusLine(line []byte) bool {
 	const version = "HTTP/1."
 	if len(line) < 13 || string(line[:len(version)]) != version || !isDigit(line[7]) || line[8] != ' ' {
@@ -51,7 +51,7 @@ func isStatusLine(line []byte) bool {
 	return isDigit(line[9]) && isDigit(line[10]) && isDigit(line[11]) && end
 }
 
-// WellFormed reports a header that nothing has to be changed of. It is one look at each byte.
+// WellFormed reports whether a header needs no change. It looks once at each byte.
 func WellFormed(header []byte) bool {
 	if !isStatusLine(header) {
 		return false
@@ -80,8 +80,8 @@ func WellFormed(header []byte) bool {
 	return !length || !coded
 }
 
-// HasTwoEnds reports a tidy header with both fields that say where a body ends. One of them may be meant for somebody else on
-// the way: RFC 9112 section 6.3 wants it handled as an error, while net/http goes by the chunks.
+// HasTwoEnds reports whether a tidy header has both fields that say where a body ends. A server on the way may use the other
+// one: RFC 9112 section 6.3 treats it as an error, while net/http goes by the chunks.
 func HasTwoEnds(header []byte) bool {
 	length, coded := false, false
 	_, rest := cutLine(header)
@@ -103,7 +103,7 @@ func cutLine(text []byte) (line, rest []byte) {
 	return bytes.TrimSuffix(text[:i], []byte{'\r'}), text[i+1:]
 }
 
-// nameLength is how many bytes at the beginning of a line can be those of a name (RFC 9110 section 5.6.2).
+// nameLength is how many bytes at the beginning of a line are valid in a name (RFC 9110 section 5.6.2).
 func nameLength(line []byte) int {
 	for i, c := range line {
 		if !isToken[c] {
@@ -113,13 +113,13 @@ func nameLength(line []byte) int {
 	return len(line)
 }
 
-// hasControl reports what must not be in a value, or in a reason (RFC 9110 section 5.5).
+// hasControl reports whether a value or a reason contains forbidden bytes (RFC 9110 section 5.5).
 func hasControl(text []byte) bool {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	for len(text) >= 8 {
 		w := binary.LittleEndian.Uint64(text)
 		del := w ^ 0x7f*ones
-		// The top bit of a byte that is less than a blank, or that is DEL. There may be more behind the first one.
+		// The top bit marks a byte that is a control character. Bytes after the first one may be marked wrongly.
 		if ((w-' '*ones)&^w|(del-ones)&^del)&tops != 0 && isOdd(text[:8]) {
 			return true
 		}
@@ -146,7 +146,7 @@ func isName(name []byte, lower string) bool {
 	return len(name) == len(lower) && bytes.EqualFold(name, []byte(lower))
 }
 
-// isFraming reports the two fields that say where a body ends.
+// isFraming reports whether a name is one of the two fields that say where a body ends.
 func isFraming(name []byte) bool {
 	return isName(name, contentLength) || isName(name, transferEncoding)
 }
@@ -155,14 +155,14 @@ func isChunked(value []byte) bool {
 	return bytes.EqualFold(bytes.Trim(value, " \t"), []byte("chunked"))
 }
 
-// isNumber reports a length as it should be.
+// isNumber reports whether a value is a valid length.
 func isNumber(value []byte) bool {
 	value = bytes.Trim(value, " \t")
 	n := digits(value)
 	return n > 0 && n == len(value)
 }
 
-// digits is how many digits a value begins with, or 0 for a number that is too large for a length.
+// digits is how many digits a value begins with. It is 0 if the number is too large for a length.
 func digits(value []byte) (n int) {
 	const most = 18
 	zeros := 0
@@ -180,7 +180,7 @@ func digits(value []byte) (n int) {
 
 func isDigit(c byte) bool { return c-'0' <= 9 }
 
-// isToken has the bytes of names.
+// isToken is the set of bytes that names may contain.
 var isToken = func() (set [256]bool) {
 	for c := range set {
 		b := byte(c)

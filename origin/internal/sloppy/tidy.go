@@ -2,22 +2,22 @@ package sloppy
 
 import "bytes"
 
-// AppendTidy appends to dst the header of an answer, as End has cut it off, in a form that net/http takes if there is one.
+// AppendTidy appends to dst the header of an answer, as End delimits it, in a form that net/http accepts, if there is one.
 //
-//   - "ICY 200 OK" is an answer of HTTP/1.0, and a version that is none of HTTP/1 one of HTTP/1.1.
-//   - A line without a colon, or with a name that is none, is left out, together with lines that continue it. A second status
+//   - "ICY 200 OK" becomes an answer of HTTP/1.0. Any other version that is not HTTP/1 becomes HTTP/1.1.
+//   - A line without a colon or with an invalid name is left out, together with lines that continue it. A second status
 //     line is such a line.
-//   - Blanks before a colon go, as RFC 9112 section 5.1 wants it, and control characters become blanks (RFC 9110 section 5.5).
-//   - A Transfer-Encoding that is none ("identity", "none", "binary") goes, and a Content-Length that says the same twice says
-//     it once. If that is the only field that frames the body, "+3", "3;" and "3.0" are 3, and what is no number is no length:
-//     the body then ends with the connection.
+//   - Blanks before a colon are removed (RFC 9112 section 5.1), and control characters become blanks (RFC 9110 section 5.5).
+//   - An invalid Transfer-Encoding ("identity", "none", "binary") is removed, and a Content-Length that repeats one number has it
+//     once. If it is the only field that frames the body, "+3", "3;" and "3.0" become 3, and any other value is removed: the body
+//     then ends with the connection.
 //
-// A line that only looks like one of the two fields that frame a body stays: to leave it out would be a guess.
+// A line that only looks like one of the two fields that frame a body stays: to remove it would be a guess.
 func AppendTidy(dst, header []byte) []byte {
 	line, rest := cutLine(header[blankLines(header):])
 	alone := framed(rest) == 1
 	dst = append(appendStatusLine(dst, line), "\r\n"...)
-	kept := false // the last line; what continues it is kept, too
+	kept := false // whether the last line was kept; lines that continue it follow it
 	for len(rest) > 0 {
 		if line, rest = cutLine(rest); len(line) == 0 {
 			break
@@ -30,7 +30,7 @@ func AppendTidy(dst, header []byte) []byte {
 		}
 		before := len(dst)
 		if len(rest) > 0 && (rest[0] == ' ' || rest[0] == '\t') && looksLikeFraming(nameOf(line)) {
-			dst = appendClean(dst, line) // it is half of a value
+			dst = appendClean(dst, line) // it is the rest of a value
 		} else {
 			dst = appendField(dst, line, alone)
 		}
@@ -41,7 +41,7 @@ func AppendTidy(dst, header []byte) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// appendStatusLine takes whatever names a protocol and a status.
+// appendStatusLine accepts any line that names a protocol and a status.
 func appendStatusLine(dst, line []byte) []byte {
 	if isStatusLine(append(line[:len(line):len(line)], '\n')) {
 		return appendClean(dst, line)
@@ -55,7 +55,7 @@ func appendStatusLine(dst, line []byte) []byte {
 	}
 	reason := status[3:]
 	if len(reason) > 0 && isDigit(reason[0]) {
-		return append(dst, line...) // no status has four digits
+		return append(dst, line...) // a status has three digits
 	}
 	switch {
 	case icy, bytes.HasSuffix(protocol, []byte("/1.0")), len(protocol) == 4:
@@ -67,7 +67,7 @@ func appendStatusLine(dst, line []byte) []byte {
 	return appendClean(dst, bytes.TrimLeft(reason, " "))
 }
 
-// framed counts the lines that frame the body, or look like it, and those that continue them.
+// framed counts the lines that frame the body or look like it, and those that continue them.
 func framed(rest []byte) (n int) {
 	before := false
 	for len(rest) > 0 {
@@ -83,7 +83,7 @@ func framed(rest []byte) (n int) {
 	return n
 }
 
-// frames reports a line that may say where the body ends.
+// frames reports whether a line may say where the body ends.
 func frames(line []byte) bool {
 	name := nameOf(line)
 	_, value, _ := bytes.Cut(line, []byte{':'})
@@ -95,7 +95,7 @@ func nameOf(line []byte) []byte {
 	return bytes.TrimRight(name, " \t")
 }
 
-// appendField leaves out what is no field. alone says that no more than one line frames the body.
+// appendField appends a field, and leaves out an invalid one. alone: at most one line frames the body.
 func appendField(dst, line []byte, alone bool) []byte {
 	name, value, found := bytes.Cut(line, []byte{':'})
 	if !found {
@@ -123,7 +123,7 @@ func appendField(dst, line []byte, alone bool) []byte {
 	return appendClean(append(append(dst, name...), ": "...), bytes.Trim(value, " \t"))
 }
 
-// length is the number that a value begins with, if no more than an end follows it that is none of a number; nil: it has none.
+// length is the number at the beginning of a value, if nothing that belongs to a number follows it. Nil: there is none.
 func length(value []byte) []byte {
 	value = bytes.TrimPrefix(bytes.Trim(value, " \t"), []byte{'+'})
 	n := digits(value)
@@ -137,7 +137,7 @@ func length(value []byte) []byte {
 	return number
 }
 
-// looksLikeFraming compares letters and hyphens only.
+// looksLikeFraming compares only letters and hyphens.
 func looksLikeFraming(name []byte) bool {
 	letters := make([]byte, 0, len(transferEncoding))
 	for _, c := range name {
@@ -153,7 +153,7 @@ func looksLikeFraming(name []byte) bool {
 	return isFraming(letters)
 }
 
-// codings takes out of a Transfer-Encoding what is no coding. What may be a misspelt "chunked" stays.
+// codings removes invalid codings from a Transfer-Encoding. Anything that may be a misspelt "chunked" stays.
 func codings(value []byte) []byte {
 	var kept [][]byte
 	for member := range bytes.SplitSeq(value, []byte{','}) {
@@ -173,7 +173,7 @@ func isNone(member []byte) bool {
 	return false
 }
 
-// once makes one number of a list of the same number (RFC 9110 section 8.6). Any other value stays.
+// once turns a list of the same number into that number (RFC 9110 section 8.6). Any other value stays.
 func once(value []byte) []byte {
 	first, _, more := bytes.Cut(value, []byte{','})
 	first = bytes.Trim(first, " \t")
@@ -188,7 +188,7 @@ func once(value []byte) []byte {
 	return first
 }
 
-// appendClean puts blanks in the place of control characters.
+// appendClean replaces control characters by blanks.
 func appendClean(dst, text []byte) []byte {
 	for _, c := range text {
 		if c < ' ' && c != '\t' || c == 0x7f {
