@@ -1,6 +1,5 @@
-// Package cmcd reads what a player tells of itself with each request (CTA-5004, Common Media Client Data), as query
-// parameter or as header fields. What a viewer writes is bounded and never believed further than it goes: a member that
-// is malformed is left out.
+// Package cmcd reads Common Media Client Data (CTA-5004), which a player sends about itself with each request, as a query
+// parameter or as header fields. The input is bounded and not trusted: a malformed member is ignored.
 package cmcd
 
 import (
@@ -11,34 +10,34 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-// MaxLength is how many bytes of CMCD are read of one request.
+// MaxLength is how many bytes of CMCD are read per request.
 const MaxLength = 2048
 
 // maxString is how long a string is kept. CTA-5004 allows ids of 64 characters.
 const maxString = 64
 
-// ID is a string of the player's, as much as is kept of it.
+// ID is a string from the player, cut at maxString.
 type ID struct {
 	bytes [maxString]byte
 	n     uint8
 }
 
-// Bytes is what the player said. It is valid as long as the ID.
+// Bytes is the string. It is valid as long as the ID.
 func (id *ID) Bytes() []byte { return id.bytes[:id.n] }
 
 func (id *ID) String() string { return string(id.bytes[:id.n]) }
 
-// Data is what a player said, as far as anybody here asks. Zero or false: it said nothing.
+// Data is what a player said, as far as this module uses it. Zero or false: it said nothing.
 type Data struct {
 	Session    ID            // sid
-	Bitrate    int64         // br, bits per second of what is asked for
+	Bitrate    int64         // br, bits per second of the requested media
 	StartDelay time.Duration // msd, from the wish to play to the first picture
 	Starved    bool          // bs: the buffer ran dry since the last request
 	Startup    bool          // su: needed at once
 	Said       bool          // there is any CMCD at all
 }
 
-// Read reads the CMCD of a request. It costs next to nothing where there is none, and no allocation where there is.
+// Read reads the CMCD of a request. It costs next to nothing if there is none, and never allocates.
 func (d *Data) Read(r *http.Request) {
 	left := MaxLength
 	for i := range hls.CMCDHeaders {
@@ -58,7 +57,7 @@ func (d *Data) query(raw string, left int) {
 	parse(d, unescape(buf[:0], parameter(raw), left))
 }
 
-// parameter is the value of CMCD in a query, with its escapes. The first one counts.
+// parameter is the value of CMCD in a query, still escaped. The first one counts.
 func parameter(raw string) string {
 	for raw != "" {
 		var param string
@@ -70,7 +69,7 @@ func parameter(raw string) string {
 	return ""
 }
 
-// unescape takes the escapes of a query off, up to a number of bytes. One that is none stays.
+// unescape removes the escapes of a query, up to most bytes. An invalid escape stays.
 func unescape(dst []byte, s string, most int) []byte {
 	for i := 0; i < len(s) && len(dst) < most; i++ {
 		c := s[i]

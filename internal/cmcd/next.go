@@ -8,8 +8,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-// Next reads what a player says that it will ask for next: an object (nor), relative to the URL of r, and a range of it (nrr),
-// as in "bytes=" of a Range. "": it does not say. It is the player's word, of up to MaxLength bytes.
+// Next reads what a player says it will ask for next: an object (nor), relative to the URL of r, and a range of it (nrr), in
+// the form of a Range after "bytes=". "": the player does not say. The player chooses both, up to MaxLength bytes.
 func Next(r *http.Request) (object, part string) {
 	left := MaxLength
 	for _, name := range hls.CMCDHeaders {
@@ -35,7 +35,7 @@ func next(line string, object, part *string) {
 		switch name {
 		case "nor":
 			*object = firstString(value)
-			if plain, err := url.PathUnescape(*object); err == nil { // CTA-5004 has it escaped once more
+			if plain, err := url.PathUnescape(*object); err == nil { // CTA-5004 escapes it once more
 				*object = plain
 			}
 		case "nrr":
@@ -44,7 +44,7 @@ func next(line string, object, part *string) {
 	}
 }
 
-// firstString is a string without its quotes, the first one of a list, as version 2 has it.
+// firstString is a string without its quotes. Of a list, as in version 2, it is the first one.
 func firstString(value string) string {
 	value = strings.TrimPrefix(value, "(")
 	rest, ok := strings.CutPrefix(value, `"`)

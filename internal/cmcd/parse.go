@@ -2,13 +2,13 @@ package cmcd
 
 import "time"
 
-// text is a field, or a query whose escapes are off.
+// text is a field, or a query without its escapes.
 type text interface{ string | []byte }
 
-// parse goes through "key=value,key,key="string"". A comma within a string or a list ends no member.
+// parse reads "key=value,key,key="string"". A comma within a string or a list does not end a member.
 func parse[T text](d *Data, s T) {
 	for i := 0; i < len(s); i++ {
-		if c := s[i]; c-'a' < 26 && !counts(c, s[min(i+1, len(s)-1)]) { // as most do not
+		if c := s[i]; c-'a' < 26 && !counts(c, s[min(i+1, len(s)-1)]) { // most members are skipped
 			j := i
 			for j < len(s) && special[s[j]]&inMember == 0 {
 				j++
@@ -58,8 +58,8 @@ func parse[T text](d *Data, s T) {
 	}
 }
 
-// special are the bytes at which parse stops in a string, in a number or token, and in a member that does not count. If one
-// stands elsewhere than at the end, which is rare, parse goes another way.
+// special are the bytes at which parse stops: in a string, in a number or token, and in a skipped member. If one of them stands
+// elsewhere than at the end, which is rare, anyMember reads the member.
 var special = func() (table [256]uint8) {
 	for c := range table {
 		if c < ' ' || c == 0x7f || c == '"' || c == '\\' {
@@ -81,7 +81,7 @@ const (
 	inMember
 )
 
-// counts reports whether a key may count, by its first two bytes: sid and su, br and bs, msd.
+// counts reports, by its first two bytes, whether a key may be one that is read: sid and su, br and bs, msd.
 func counts(first, second byte) bool {
 	switch first {
 	case 's':
@@ -92,7 +92,7 @@ func counts(first, second byte) bool {
 	return first == 'm' && second == 's'
 }
 
-// anyMember is for the rest: lists, escapes, spaces.
+// anyMember reads all other members: with lists, escapes or spaces.
 func anyMember[T text](s T, end int) (key, value, rest T) {
 	quoted, depth, eq := false, 0, -1
 loop:
@@ -136,7 +136,7 @@ func trim[T text](s T) T {
 	return s
 }
 
-// The keys that count, by their letters.
+// The keys that are read, by their letters.
 const (
 	sid = 's'<<16 | 'i'<<8 | 'd'
 	msd = 'm'<<16 | 's'<<8 | 'd'
@@ -145,7 +145,7 @@ const (
 	su  = 's'<<8 | 'u'
 )
 
-// keyOf is the key of a name that parse has not read itself; zero: none that counts.
+// keyOf is the key with a name that parse has not read itself. Zero: it is not read.
 func keyOf[T text](name T) (key uint32) {
 	if len(name) > 3 {
 		return 0
@@ -171,8 +171,8 @@ func set[T text](d *Data, key uint32, value T, plain bool) {
 	}
 }
 
-// keep keeps a string, quoted or, as some players have it, not. Escapes are taken off; control characters end it. A plain
-// one has neither.
+// keep stores a string. Some players send it without quotes. Escapes are removed; a control character ends it. A plain string
+// has neither.
 func keep[T text](id *ID, s T, plain bool) {
 	if len(s) > 0 && s[0] == '"' {
 		if s = s[1:]; len(s) > 0 && s[len(s)-1] == '"' {
@@ -199,7 +199,7 @@ func keep[T text](id *ID, s T, plain bool) {
 	id.n = uint8(n)
 }
 
-// number is the value of digits, of the first of them in a list of version 2, or zero for anything else.
+// number is the value of digits, or of the first number in a list of version 2. It is zero for anything else.
 func number[T text](s T) int64 {
 	if len(s) > 0 && s[0] == '(' {
 		s = trim(s[1:])
@@ -209,7 +209,7 @@ func number[T text](s T) int64 {
 		switch c := s[i]; {
 		case c-'0' < 10 && n < 1e15:
 			n = n*10 + int64(c-'0')
-		case i > 0 && (c == '.' || c == ' ' || c == ')' || c == ';'): // of a decimal, a list, with parameters
+		case i > 0 && (c == '.' || c == ' ' || c == ')' || c == ';'): // the rest of a decimal, a list, or parameters
 			return n
 		default:
 			return 0
@@ -218,7 +218,7 @@ func number[T text](s T) int64 {
 	return n
 }
 
-// truth is that of a key without a value, and of the forms that players have for false.
+// truth is true for a key without a value. It is false for the forms of false that players send.
 func truth[T text](s T) bool {
 	switch string(s) {
 	case "false", "?0", "0":

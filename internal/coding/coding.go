@@ -1,5 +1,5 @@
-// Package coding tells the content codings of a body (RFC 9110 section 8.4.1) from what else stands in a Content-Encoding:
-// object stores and frameworks write aws-chunked, utf-8, binary, none or nothing there, and players look at the bytes.
+// Package coding tells content codings (RFC 9110 section 8.4.1) from the other values of Content-Encoding: object stores and
+// frameworks send aws-chunked, utf-8, binary, none or nothing, and players look at the bytes.
 //
 // All functions may be called concurrently.
 package coding
@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Is reports a header that names a content coding.
+// Is reports whether a header names a content coding.
 func Is(h http.Header) bool {
 	for _, line := range h["Content-Encoding"] {
 		for line != "" {
@@ -22,8 +22,8 @@ func Is(h http.Header) bool {
 	return false
 }
 
-// List is the content codings that a header names, in the order in which they were applied, by their names in lower case and
-// without "x-". What is no coding is left out.
+// List is the content codings of a header in the order in which they were applied, in lower case and without "x-". Other values
+// are left out.
 func List(h http.Header) (all []string) {
 	for _, line := range h["Content-Encoding"] {
 		for member := range strings.SplitSeq(line, ",") {
@@ -35,7 +35,7 @@ func List(h http.Header) (all []string) {
 	return all
 }
 
-// Set makes a header name these codings, in place of all that it names now.
+// Set replaces the content codings of a header.
 func Set(h http.Header, list []string) {
 	if len(list) == 0 {
 		delete(h, "Content-Encoding")
@@ -44,7 +44,7 @@ func Set(h http.Header, list []string) {
 	h["Content-Encoding"] = []string{strings.Join(list, ", ")}
 }
 
-// name is that of a content coding of the IANA registry, "" for what is none.
+// name is the name of a content coding in the IANA registry, "" for any other value.
 func name(member string) string {
 	c := strings.ToLower(strings.Trim(member, " \t"))
 	switch c {

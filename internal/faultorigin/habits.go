@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Habits are all that is known of, each tried in players directly and through the proxy.
+// Habits are all known habits. Tests try each of them in players, directly and through the proxy.
 var Habits = slices.Concat(
 	group("types", typeHabits), group("playlists", playlistHabits), group("names", nameHabits), group("codings", codingHabits),
 	group("ranges", rangeHabits), group("HEAD", headHabits), group("status lines", statusHabits), group("header lines", lineHabits),
@@ -22,18 +22,18 @@ func group(name string, habits []Habit) []Habit {
 
 func h(name string, does func(*Answer)) Habit { return Habit{Name: name, Does: does} }
 
-// as has the playlist called something else.
+// as gives the playlist another name.
 func (habit Habit) as(name string) Habit { habit.As = name; return habit }
 
-// needs names the flags of corsproxy without which it refuses.
+// needs names the flags that corsproxy needs to play it.
 func (habit Habit) needs(flags ...string) Habit { habit.Flags = flags; return habit }
 
-// secure has the origin speak https.
+// secure makes the origin use https.
 func (habit Habit) secure() Habit { habit.Secure = true; return habit }
 
 func nothing(*Answer) {}
 
-// only has a row do something to playlists, or to segments.
+// playlists applies a change to playlists only, segments to segments only.
 func playlists(does func(*Answer)) func(*Answer) {
 	return func(a *Answer) {
 		if a.Playlist {
@@ -56,12 +56,12 @@ func with(lines ...string) func(*Answer) {
 	return func(a *Answer) { a.Fields = append(a.Fields, lines...) }
 }
 
-// text changes that of a playlist.
+// text changes the text of a playlist.
 func text(change func(string) string) func(*Answer) {
 	return playlists(func(a *Answer) { a.Body = []byte(change(string(a.Body))) })
 }
 
-// named gives the segments in the playlist other names, and finds them by these.
+// named gives the segments other names in the playlist, and serves them under these.
 func named(name func(i string) string) func(*Answer) {
 	return func(a *Answer) {
 		if a.Playlist {

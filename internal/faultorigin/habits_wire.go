@@ -32,7 +32,7 @@ var rangeHabits = []Habit{
 	h("a range of a 200", func(a *Answer) { whole("bytes 0-LAST/SIZE")(a); a.Status = "HTTP/1.1 200 Fine" }),
 }
 
-// whole answers everything with a 206 of all there is.
+// whole answers every request with a 206 of the whole body.
 func whole(format string) func(*Answer) {
 	return func(a *Answer) {
 		a.Status = "HTTP/1.1 206 Partial Content"
@@ -101,10 +101,10 @@ var lineHabits = []Habit{
 	h("a header after three seconds", playlists(func(a *Answer) { a.Pause = 3 * time.Second })),
 }
 
-// length says something else than the true Content-Length, for which N stands.
+// length sends another value as Content-Length. N stands for the true one.
 func length(value string) func(*Answer) { return func(a *Answer) { a.Length = value } }
 
-// coded names a Transfer-Encoding, of a body that comes as it is.
+// coded sends a Transfer-Encoding with a body that is not encoded.
 func coded(value string) func(*Answer) { return with("Transfer-Encoding:" + value) }
 
 func inChunks(chunks func([]byte) []byte) func(*Answer) {

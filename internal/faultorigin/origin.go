@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Request is what the Origin saw of one request.
+// Request is one request as the Origin saw it.
 type Request struct {
 	Method, URI, Host string
 	Header            http.Header
@@ -45,15 +45,15 @@ func (o *Origin) stop() {
 	o.Server.Close()
 }
 
-// Handle sets the scripts of a path: the n-th request gets the n-th script, later ones the last. A path is compared
-// with the request's escaped path, without its query.
+// Handle sets the scripts of a path: the n-th request gets the n-th script, later ones get the last. path is compared with the
+// escaped path of a request, without its query.
 func (o *Origin) Handle(path string, scripts ...Script) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.scripts[path] = scripts
 }
 
-// Requests counts the requests for a path so far; for "" all of them.
+// Requests counts the requests for a path so far; "" counts all.
 func (o *Origin) Requests(path string) int {
 	n := 0
 	for _, r := range o.Log() {
@@ -71,14 +71,14 @@ func (o *Origin) Log() []Request {
 	return append([]Request(nil), o.log...)
 }
 
-// Open is the number of requests being answered now.
+// Open is how many requests are being answered now.
 func (o *Origin) Open() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.open
 }
 
-// ServeHTTP answers by script, so that an Origin can also stand behind another server (TLS, HTTP/2).
+// ServeHTTP answers by script. So an Origin can also be used behind another server (TLS, HTTP/2).
 func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s, ok := o.next(r)
 	defer func() {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Play answers a request by a Script, for a Func that answers some requests itself.
+// Play answers a request by a Script. A Func that answers some requests itself can call it for the others.
 func Play(w http.ResponseWriter, r *http.Request, s Script) { play(w, r, s, nil) }
 
 func play(w http.ResponseWriter, r *http.Request, s Script, gone <-chan struct{}) {
@@ -34,7 +34,7 @@ func play(w http.ResponseWriter, r *http.Request, s Script, gone <-chan struct{}
 	}
 }
 
-// raw takes the connection over, since net/http would not send a malformed answer.
+// raw takes the connection over, because net/http would not send a malformed answer.
 func raw(w http.ResponseWriter, answer []byte) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -100,11 +100,11 @@ func send(w http.ResponseWriter, r *http.Request, s Script, rc *http.ResponseCon
 	return true
 }
 
-// reset ends the connection with a TCP reset where it can (HTTP/1), else aborts the stream.
+// reset ends the connection with a TCP reset if it can (HTTP/1). Otherwise it aborts the stream.
 func reset(rc *http.ResponseController) {
 	if conn, _, err := rc.Hijack(); err == nil {
 		if tcp, ok := conn.(*net.TCPConn); ok {
-			// What was written must arrive before the reset overtakes it.
+			// The bytes that were written must arrive before the reset.
 			time.Sleep(20 * time.Millisecond)
 			tcp.SetLinger(0)
 		}

@@ -19,31 +19,31 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-// Habit is something that origins do although no standard lets them, or although few expect it.
+// Habit is something that origins do although no standard allows it, or although few clients expect it.
 type Habit struct {
 	Group, Name string
 	Does        func(*Answer)
-	As          string   // the name that the playlist has, in place of its own; "": its own
-	Flags       []string // that corsproxy needs for it; ORIGIN stands for the origin's URL
-	Secure      bool     // it speaks https, with a certificate that nobody vouches for
+	As          string   // the name of the playlist; "": its usual name
+	Flags       []string // flags that corsproxy needs for it; ORIGIN stands for the origin's URL
+	Secure      bool     // it uses https, with a certificate that nobody has signed
 }
 
-// Answer is what an origin would say, before a Habit has its way with it.
+// Answer is the answer of a correct origin, which a Habit then changes.
 type Answer struct {
-	Request  *http.Request // its TLS is set where it came by https
-	Plain    string        // the URL of the same origin by http
+	Request  *http.Request // its TLS is set if it came by https
+	Plain    string        // the URL of the same origin with http
 	Name     string        // of the file, without the leading slash
 	Playlist bool
-	Status   string   // the line, without its end
-	Fields   []string // lines
-	Body     []byte   // all of the file
-	EOL      string   // behind each line of the header
+	Status   string   // the status line, without its end
+	Fields   []string // header lines
+	Body     []byte   // the whole file
+	EOL      string   // the end of each header line
 	Pause    time.Duration
-	Chunks   func(body []byte) []byte // puts the body in chunks; nil: it stays as it is
-	Length   string                   // of the Content-Length; "-": there is none; "": the true one
+	Chunks   func(body []byte) []byte // splits the body into chunks; nil: it is sent unchanged
+	Length   string                   // the Content-Length; "-": none; "": the true one
 }
 
-// Field sets a header field, or takes it out.
+// Field sets a header field, or removes it.
 func (a *Answer) Field(name, value string) {
 	kept := a.Fields[:0]
 	for _, line := range a.Fields {
@@ -56,8 +56,8 @@ func (a *Answer) Field(name, value string) {
 	}
 }
 
-// Sloppy serves a file system as a Habit has it, on a connection for each answer, until the test ends. It is its own proxy,
-// too: it takes a request for a whole URL for one for a file. It returns its URL.
+// Sloppy serves a file system with a Habit, on one connection for each answer, until the test ends. It is also its own proxy:
+// it treats a request for a whole URL as one for a file. It returns its URL.
 func Sloppy(tb testing.TB, files fs.FS, habit Habit) string {
 	tb.Helper()
 	plain := listen(tb)
@@ -102,7 +102,7 @@ func (habit Habit) serve(ln net.Listener, files fs.FS, plain string) {
 	}
 }
 
-// readRequest takes no request line with a blank in its target, as servers do.
+// readRequest refuses a request line with a blank in its target, as servers do.
 func readRequest(conn net.Conn) (*http.Request, error) {
 	r, err := http.ReadRequest(bufio.NewReader(conn))
 	if secure, ok := conn.(*tls.Conn); ok && err == nil {
@@ -150,7 +150,7 @@ func (habit Habit) answerTo(files fs.FS, r *http.Request, plain string) []byte {
 
 var oneRange = regexp.MustCompile(`^bytes=(\d+)-(\d*)$`)
 
-// cut answers a range.
+// cut cuts the body to the requested range.
 func (a *Answer) cut() {
 	m := oneRange.FindStringSubmatch(a.Request.Header.Get("Range"))
 	if m == nil {
@@ -169,7 +169,7 @@ func (a *Answer) cut() {
 	a.Body = a.Body[from : to+1]
 }
 
-// chunked puts a body in chunks of 64 KiB, with what a format makes of each length and of each chunk.
+// chunked splits a body into chunks of 64 KiB. The formats say how each length and each chunk is written.
 func chunked(size, end, last string) func([]byte) []byte {
 	return func(body []byte) []byte {
 		var out bytes.Buffer

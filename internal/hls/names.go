@@ -1,52 +1,52 @@
-// Package hls holds what the blocks have to know of HLS, each rule written once: what a body is by its name, its label
-// and its first bytes, which query parameters a player adds, and what a playlist says of its own life.
+// Package hls holds the rules of HLS that several blocks need, each written once: what a body is by its name, its label and its
+// first bytes, which query parameters a player adds, and what a playlist says about its own lifetime.
 //
 // All functions may be called concurrently. Those that take a name, a label or first bytes do not allocate.
 package hls
 
 import "strings"
 
-// Kind says what a body is to a player.
+// Kind says what a body is for a player.
 type Kind uint8
 
 // The kinds.
 const (
-	Unknown  Kind = iota // nothing tells
+	Unknown  Kind = iota // no information
 	Playlist             // an HLS playlist
-	List                 // a plain list of URLs or names of media, without #EXTM3U: the other file called .m3u
-	Video                // a segment, a section, a film
+	List                 // a plain list of URLs or names of media, without #EXTM3U: the older format of .m3u
+	Video                // a segment, an initialization section, a film
 	Audio
 	Captions // WebVTT, TTML, SRT, ASS
 	Image    // a picture, which can be a segment too: thumbnails
-	Data     // by its name a segment or a key
+	Data     // a segment or a key, by its name
 	Key      // a decryption key
-	HTML     // a page, which is never media and often an error or a login
+	HTML     // a page: never media, often an error or a login
 	JSON     // steering manifests, asset lists, and errors
-	XML      // other XML than captions, a picture that can run scripts among it
+	XML      // other XML than captions, including pictures that can run scripts
 	Plain    // other text
 )
 
 // IsMedia reports whether a segment can be of this kind.
 func (k Kind) IsMedia() bool { return k == Video || k == Audio || k == Captions || k == Image }
 
-// IsDocument reports whether a body of this kind is one that no player takes for media.
+// IsDocument reports whether no player takes a body of this kind for media.
 func (k Kind) IsDocument() bool { return k == HTML || k == JSON || k == XML }
 
 // PlaylistType is the media type of playlists (draft-pantos-hls-rfc8216bis-22 section 4).
 const PlaylistType = "application/vnd.apple.mpegurl"
 
-// DefaultType is the media type of what nothing tells about.
+// DefaultType is the media type of a body about which nothing is known.
 const DefaultType = "application/octet-stream"
 
-// ByName tells by the extension of a path what it names. The path has no query. Path parameters, as in "a.m3u8;id=1", do
-// not hide the extension.
+// ByName tells the kind by the extension of a path without a query. Path parameters, as in "a.m3u8;id=1", do not hide the
+// extension.
 func ByName[T string | []byte](path T) Kind {
 	k, _ := named(path)
 	return k
 }
 
-// TypeByName is the media type by the extension of a path, or DefaultType. The host's table is never asked: it may call
-// .ts a translation of Qt, and .m4s nothing at all.
+// TypeByName is the media type for the extension of a path, or DefaultType. It never uses the host's table, which may call .ts
+// a translation of Qt and may not know .m4s.
 func TypeByName[T string | []byte](path T) string {
 	if _, t := named(path); t != "" {
 		return t
@@ -78,8 +78,8 @@ func base[T string | []byte](path T) T {
 	return path
 }
 
-// lowerExtension writes what follows the last dot of the last element of a path, in lower case, or nothing where there is none
-// or more than fits.
+// lowerExtension writes the part after the last dot of the last element of a path, in lower case. It writes nothing if there is
+// none, or if it does not fit.
 func lowerExtension[T string | []byte](dst *[8]byte, name T) []byte {
 	dot := len(name)
 	for dot > 0 && name[dot-1] != '.' {
@@ -240,10 +240,10 @@ func imageExtension(ext []byte) (Kind, string) {
 	return Unknown, ""
 }
 
-// ByType tells by a Content-Type what a body is said to be. A label is a hint: origins give one label to all their files.
-// A field that names several types says nothing.
+// ByType tells the kind by a Content-Type. The label is a hint: some origins give the same label to all files. A field with
+// several types says nothing.
 func ByType(contentType string) Kind {
-	switch contentType { // as nearly all are spelled
+	switch contentType { // the common spellings
 	case "video/mp2t", "video/MP2T", "video/mp4", "video/iso.segment":
 		return Video
 	case "audio/mp4", "audio/aac", "audio/mpeg":
@@ -277,19 +277,18 @@ func ByType(contentType string) Kind {
 		return Image
 	case foldEqual(t, "application/pgp-keys"), foldEqual(t, "application/vnd.apple.keynote"),
 		foldEqual(t, "application/x-iwork-keynote-sffkey"):
-		return Key // what servers take .key for
+		return Key // the type that servers use for .key
 	}
 	return Unknown
 }
 
-// RunsScripts reports whether a browser that shows a body of this Content-Type may run scripts that stand in it: pages, and
-// everything that is XML.
+// RunsScripts reports whether a browser that shows a body of this Content-Type may run scripts in it: pages, and all XML.
 func RunsScripts(contentType string) bool {
 	return containsFold(contentType, "html") || containsFold(contentType, "xml")
 }
 
-// Fits reports whether players that go by the extension take a file of this name for what one with the extension ext is:
-// "m3u8" stands for playlists, "key" for keys, and others for segments and sections.
+// Fits reports whether a player that goes by the extension treats a file of this name like one with the extension ext: "m3u8"
+// for playlists, "key" for keys, and others for segments and initialization sections.
 func Fits[T string | []byte](name T, ext string) bool {
 	k := ByName(name)
 	switch ext {
@@ -301,9 +300,9 @@ func Fits[T string | []byte](name T, ext string) bool {
 	return k == Playlist || k.IsMedia() && k != Image
 }
 
-// IsPlaylist tells by its label, or else by its name, whether a body is to be taken for a playlist before its first byte
-// is there. A player knows one by either (draft-pantos-hls-rfc8216bis-22 section 4); a label that says audio or video,
-// not mpegurl, is believed before the name.
+// IsPlaylist tells by its label, or else by its name, whether a body counts as a playlist before its first byte has come. A
+// player recognises one by either (draft-pantos-hls-rfc8216bis-22 section 4). A label that says audio or video, but not
+// mpegurl, counts more than the name.
 func IsPlaylist(contentType, path string) bool {
 	switch k := ByType(contentType); k {
 	case Playlist:

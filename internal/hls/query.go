@@ -2,16 +2,16 @@ package hls
 
 import "strings"
 
-// Reserved is how the names of all delivery directives begin (draft-pantos-hls-rfc8216bis-22 section 6.2.5).
+// Reserved is the prefix of all delivery directives (draft-pantos-hls-rfc8216bis-22 section 6.2.5).
 const Reserved = "_HLS_"
 
-// CMCD is the query parameter by which a player tells what it sees (CTA-5004).
+// CMCD is the query parameter in which a player reports its state (CTA-5004).
 const CMCD = "CMCD"
 
-// CMCDHeaders are the fields, by their canonical names, that carry CMCD in place of the query.
+// CMCDHeaders are the fields, by their canonical names, that carry CMCD instead of the query.
 var CMCDHeaders = [...]string{"Cmcd-Object", "Cmcd-Request", "Cmcd-Session", "Cmcd-Status"}
 
-// IsDirective reports whether a query parameter, "name" or "name=value", is in the name space of the delivery directives.
+// IsDirective reports whether a query parameter, "name" or "name=value", has the prefix of the delivery directives.
 func IsDirective[T string | []byte](param T) bool {
 	return len(param) >= len(Reserved) && string(param[:len(Reserved)]) == Reserved
 }
@@ -21,9 +21,9 @@ func IsCMCD[T string | []byte](param T) bool {
 	return len(param) >= len(CMCD) && string(param[:len(CMCD)]) == CMCD && (len(param) == len(CMCD) || param[len(CMCD)] == '=')
 }
 
-// IsKnownDirective reports whether a query parameter is a delivery directive that a player sends, with a value of its
-// form. Others of the name space are somebody's invention: a proxy that carries them upstream, or into a key, lets a
-// viewer make as many requests of one as it likes.
+// IsKnownDirective reports whether a query parameter is a delivery directive that a player sends, with a valid value. Any other
+// with that prefix is invented: a proxy that passes it upstream, or puts it into a key, lets a viewer turn one request into as
+// many as it likes.
 func IsKnownDirective[T string | []byte](param T) bool {
 	if !IsDirective(param) {
 		return false
@@ -49,7 +49,7 @@ func IsKnownDirective[T string | []byte](param T) bool {
 	return false
 }
 
-// maxValue is how long a value may be that is a name of the author's, percent-encoded.
+// maxValue is the longest value that may be a name of the author's, percent-encoded.
 const maxValue = 1024
 
 func isNumber[T string | []byte](digits T, most int) bool {
@@ -61,8 +61,8 @@ func isNumber[T string | []byte](digits T, most int) bool {
 	return len(digits) > 0 && len(digits) <= most
 }
 
-// WithoutUnknown takes out of a query what is in the name space of the delivery directives and no player sends: what
-// IsKnownDirective does not know, and all but the first of a name. Other bytes stay.
+// WithoutUnknown removes from a query the parameters with the prefix of the delivery directives that no player sends: those
+// that IsKnownDirective does not know, and all but the first of a name. Other bytes stay.
 func WithoutUnknown(rawQuery string) string {
 	if !strings.Contains(rawQuery, Reserved) {
 		return rawQuery
@@ -83,19 +83,19 @@ func WithoutUnknown(rawQuery string) string {
 	return strings.Join(kept, "&")
 }
 
-// Reload is what the delivery directives of a query ask for.
+// Reload is the content of the delivery directives in a query.
 type Reload struct {
-	// MSN and Part are the media sequence number and part that the server is to wait for; -1 where they are not named.
+	// MSN and Part are the media sequence number and the part to wait for; -1: not given.
 	MSN, Part int64
-	// Skip asks for a delta update: the answer has another body than one without.
+	// Skip asks for a delta update, which has another body.
 	Skip bool
 }
 
-// Blocking reports whether the server is to hold its answer until the playlist has grown.
+// Blocking reports whether the server must hold its answer until the playlist has grown.
 func (r Reload) Blocking() bool { return r.MSN >= 0 }
 
-// ReloadOf reads the directives of a query. The first of a name counts; one that is malformed counts as none, and a part
-// means nothing without a sequence number (section 6.2.5.2).
+// ReloadOf reads the directives of a query. The first of a name counts. A malformed one is ignored, and so is a part without a
+// sequence number (section 6.2.5.2).
 func ReloadOf(rawQuery string) Reload {
 	r := Reload{MSN: -1, Part: -1}
 	if !strings.Contains(rawQuery, Reserved) {
@@ -127,8 +127,8 @@ func ReloadOf(rawQuery string) Reload {
 // IsBlocking reports whether a query asks the server to hold its answer until the playlist has grown.
 func IsBlocking(rawQuery string) bool { return ReloadOf(rawQuery).Blocking() }
 
-// IsViewers reports whether a query parameter, "name" or "name=value", names the viewer or its mood and nothing that the
-// answer depends on: CMCD, and the throughput that goes to steering servers (section 7.4).
+// IsViewers reports whether a query parameter, "name" or "name=value", describes the viewer and does not change the answer:
+// CMCD, and the throughput for steering servers (section 7.4).
 func IsViewers[T string | []byte](param T) bool {
 	const throughput = Reserved + "throughput"
 	return IsCMCD(param) || len(param) >= len(throughput) && string(param[:len(throughput)]) == throughput &&

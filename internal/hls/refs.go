@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// Piece is what one line or tag of a media playlist names to be fetched as media.
+// Piece is something that one line or tag of a media playlist names to be fetched as media.
 type Piece struct {
-	// Ref is the name as it stands there. It may hold variables.
+	// Ref is the name as written. It may contain variables.
 	Ref  string
 	Kind PieceKind
-	// From is where it begins in what Ref leads to, -1 where that is not known, and Length how long it is; 0: it is the whole.
+	// From is where the piece begins in the resource; -1: unknown. Length is its length; 0: it is the whole resource.
 	From, Length int64
-	// Gap: the playlist says that it is not there.
+	// Gap: the playlist says that it is missing.
 	Gap bool
 }
 
-// PieceKind says what a Piece is.
+// PieceKind is the kind of a Piece.
 type PieceKind uint8
 
 // The kinds of pieces.
@@ -26,14 +26,14 @@ const (
 	OfSegment PieceKind = iota
 	OfPart
 	OfSection // a media initialization section
-	OfHint    // what will be there, and blocks until then
+	OfHint    // a resource to come; the request for it blocks until then
 )
 
-// HasVariables reports whether the name is not known before variables are put in.
+// HasVariables reports whether the name contains variables, so that the real name is not known yet.
 func (p *Piece) HasVariables() bool { return strings.Contains(p.Ref, "{$") }
 
-// Refs lists what a media playlist names to be fetched as media, as it stands there: segments, parts, sections, and what it
-// hints at; for these hint is true. Names that hold variables are left out.
+// Refs lists the names of media in a media playlist, as written: segments, parts, initialization sections, and hinted
+// resources, for which hint is true. Names with variables are left out.
 func Refs(playlist []byte) iter.Seq2[string, bool] {
 	return func(yield func(ref string, hint bool) bool) {
 		for line := range lines(playlist) {
@@ -44,12 +44,12 @@ func Refs(playlist []byte) iter.Seq2[string, bool] {
 	}
 }
 
-// Pieces lists what Refs lists, and what holds variables, with what else is said of it (draft-pantos-hls-rfc8216bis-22 sections
+// Pieces lists what Refs lists, and names with variables as well, with all details (draft-pantos-hls-rfc8216bis-22 sections
 // 4.4.4 and 4.4.5).
 func Pieces(playlist []byte) iter.Seq[Piece] {
 	return func(yield func(Piece) bool) {
-		var ends [OfHint + 1]end // of a kind
-		var next Piece           // the segment that tags are of
+		var ends [OfHint + 1]end // by kind
+		var next Piece           // the segment that the tags describe
 		for line := range lines(playlist) {
 			ref, kind, attrs := refOf(line)
 			if len(ref) == 0 {
@@ -80,7 +80,7 @@ func Pieces(playlist []byte) iter.Seq[Piece] {
 	}
 }
 
-// end is where the range of a piece ended: that of the next one of the same resource begins there, if it says nothing else.
+// end is where the range of a piece ended. The next range of the same resource begins there, if it gives no offset.
 type end struct {
 	ref string
 	at  int64
@@ -102,7 +102,7 @@ func (e *end) place(p *Piece) {
 	}
 }
 
-// ByteRange reads "length@offset", in quotes or not; -1: not there (section 4.4.4.2).
+// ByteRange reads "length@offset", with or without quotes; -1: missing (section 4.4.4.2).
 func ByteRange(text []byte) (length, offset int64) {
 	n, o, _ := bytes.Cut(bytes.Trim(text, "\" \t"), []byte{'@'})
 	length, offset = -1, -1
@@ -115,7 +115,7 @@ func ByteRange(text []byte) (length, offset int64) {
 	return length, offset
 }
 
-// lines are those of a playlist that have anything on them, without the space around it.
+// lines are the lines of a playlist that are not blank, without surrounding space.
 func lines(playlist []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for len(playlist) > 0 {
@@ -150,7 +150,7 @@ func refOf(line []byte) (ref []byte, kind PieceKind, attrs []byte) {
 	return nil, OfSegment, nil
 }
 
-// quoted is the value of an attribute, nil where there is none.
+// quoted is the value of an attribute, nil if there is none.
 func quoted(list []byte, of string) []byte {
 	for len(list) > 0 {
 		name, rest, ok := bytes.Cut(list, []byte("="))

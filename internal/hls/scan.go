@@ -12,26 +12,26 @@ import (
 	"time"
 )
 
-// Info is what a playlist says of its own life (draft-pantos-hls-rfc8216bis-22 sections 4.4.3 and 4.4.6).
+// Info is what a playlist says about its own lifetime (draft-pantos-hls-rfc8216bis-22 sections 4.4.3 and 4.4.6).
 type Info struct {
-	// Multivariant: it lists playlists, not segments.
+	// Multivariant: it lists playlists instead of segments.
 	Multivariant bool
 	// EndList: nothing will be added.
 	EndList bool
 	// VOD: its PLAYLIST-TYPE says that it cannot change.
 	VOD bool
-	// Target is its target duration; zero where it names none.
+	// Target is its target duration; zero if it has none.
 	Target time.Duration
-	// PartTarget is that of its parts; zero where there are none.
+	// PartTarget is the target duration of its parts; zero if it has none.
 	PartTarget time.Duration
-	// MediaSequence is the number of its first segment, and Discontinuity that of its first discontinuity; zero where it
-	// names none.
+	// MediaSequence is the number of its first segment, and Discontinuity the number of its first discontinuity; zero if it
+	// gives none.
 	MediaSequence, Discontinuity int64
-	// Segments is how many it lists or skips, and Parts how many parts there are behind the last of them.
+	// Segments is how many segments it lists or skips, and Parts how many parts follow the last of them.
 	Segments, Parts int64
 }
 
-// Holds reports whether the playlist has what a blocking reload asks for (section 6.2.5.2).
+// Holds reports whether the playlist contains what a blocking reload asks for (section 6.2.5.2).
 func (i Info) Holds(r Reload) bool {
 	next := i.MediaSequence + i.Segments
 	return r.MSN < next || r.MSN == next && r.Part >= 0 && r.Part < i.Parts
@@ -40,7 +40,7 @@ func (i Info) Holds(r Reload) bool {
 // Ended reports whether the playlist says that it will not change. One of type VOD without EXT-X-ENDLIST still grows.
 func (i Info) Ended() bool { return i.EndList }
 
-// IsChannel reports whether the playlist is that of a live stream: it goes on, or it has ended after older segments had left
+// IsChannel reports whether the playlist belongs to a live stream: it goes on, or it has ended after older segments had left
 // it, so that another stream may begin under its name. Films are numbered from 0 or 1.
 func (i Info) IsChannel() bool {
 	return !i.Multivariant && (!i.EndList || !i.VOD && i.MediaSequence > 1)
@@ -51,8 +51,8 @@ var ErrNoPlaylist = errors.New("hls: no playlist")
 
 var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4<<10) }}
 
-// Scan reads a playlist to its end. What was read before an error of r comes with that error. The caller bounds r. Scan
-// holds 4 KiB, however long the lines are.
+// Scan reads a playlist to its end. If r fails, Scan returns what it has read with that error. The caller bounds r. Scan needs
+// 4 KiB, however long the lines are.
 func Scan(r io.Reader) (Info, error) {
 	lines := readers.Get().(*bufio.Reader)
 	lines.Reset(r)
@@ -60,7 +60,7 @@ func Scan(r io.Reader) (Info, error) {
 		lines.Reset(nil)
 		readers.Put(lines)
 	}()
-	// Before any line is looked for: that of a segment may be as long as all of it.
+	// Check before reading a line: a line of a segment may be as long as the segment.
 	first, err := peekStart(lines)
 	if is, _ := StartsPlaylist(first); !is {
 		if err == nil || err == io.EOF {
@@ -82,7 +82,7 @@ func Scan(r io.Reader) (Info, error) {
 	}
 }
 
-// peekStart looks at no more than it takes to tell a playlist.
+// peekStart reads no more than is needed to recognise a playlist.
 func peekStart(lines *bufio.Reader) (first []byte, err error) {
 	for n := len(magic); ; n++ {
 		n = max(n, min(lines.Buffered(), SniffLen))
@@ -93,10 +93,10 @@ func peekStart(lines *bufio.Reader) (first []byte, err error) {
 	}
 }
 
-// maxLine is as much as matters of a line.
+// maxLine is how many bytes of a line matter.
 const maxLine = 128
 
-// nextLine appends the beginning of the next line, without its end. Lines end with LF, CRLF or, as players have it, a lone
+// nextLine appends the beginning of the next line, without its end. Lines end with LF, CRLF or, as players accept it, a single
 // CR.
 func nextLine(line []byte, r *bufio.Reader) ([]byte, error) {
 	for {
@@ -154,7 +154,7 @@ func (i *Info) read(line []byte) {
 	}
 }
 
-// attribute is the value of one that is no quoted string, "" where there is none.
+// attribute is the value of an attribute that is not a quoted string, "" if there is none.
 func attribute(list []byte, name string) string {
 	for one := range bytes.SplitSeq(list, []byte(",")) {
 		if n, value, ok := bytes.Cut(one, []byte("=")); ok && string(bytes.TrimSpace(n)) == name {
@@ -164,7 +164,7 @@ func attribute(list []byte, name string) string {
 	return ""
 }
 
-// seconds is a duration, zero where it is none.
+// seconds is a duration, zero if it is malformed.
 func seconds(s string) time.Duration {
 	d, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
 	if err != nil || !(d > 0 && d < math.MaxInt32) {

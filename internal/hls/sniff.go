@@ -12,12 +12,12 @@ const (
 	bom   = "\xef\xbb\xbf"
 )
 
-// SniffLen is how many first bytes Sniff can make use of.
+// SniffLen is how many first bytes Sniff uses at most.
 const SniffLen = 1024
 
-// StartsPlaylist tells whether a body is a playlist from the bytes that have come so far: it begins with #EXTM3U, behind a
-// byte order mark, blanks and blank lines. It is not known while more bytes are needed, which is never more than SniffLen.
-// A body may be slow or endless: ask again after each byte, and read no more than it takes.
+// StartsPlaylist tells by its first bytes whether a body is a playlist: it begins with #EXTM3U, after an optional byte order
+// mark, blanks and blank lines. known is false while more bytes are needed, at most SniffLen. A body may be slow or endless:
+// call it again after each byte, and read no more than it needs.
 func StartsPlaylist(first []byte) (is, known bool) {
 	text := first[:min(len(first), SniffLen)]
 	if len(text) < len(bom) && string(text) == bom[:len(text)] {
@@ -58,7 +58,7 @@ func TypeOf(first []byte) string {
 	return DefaultType
 }
 
-// MayStartPlaylist tells whether StartsPlaylist has to see more than these first bytes.
+// MayStartPlaylist reports whether StartsPlaylist needs more bytes than this first one.
 func MayStartPlaylist(first byte) bool {
 	switch first {
 	case magic[0], bom[0], ' ', '\t', '\r', '\n', '\f':
@@ -67,13 +67,13 @@ func MayStartPlaylist(first byte) bool {
 	return false
 }
 
-// skipBlank takes a byte order mark, blanks and blank lines off.
+// skipBlank removes a byte order mark, blanks and blank lines.
 func skipBlank(text []byte) []byte {
 	return bytes.TrimLeft(bytes.TrimPrefix(text, []byte(bom)), " \t\r\n\f")
 }
 
-// Sniff tells by its first bytes what a body is. whole says that there are no more. It looks at SniffLen bytes and needs
-// few of them: with 16 nearly everything is known, with 377 a transport stream is told from what only begins like one.
+// Sniff tells the kind of a body by its first bytes. whole says that there are no more. It looks at SniffLen bytes and usually
+// needs few: 16 are enough for nearly everything, and 377 tell a transport stream from bytes that only begin like one.
 func Sniff(first []byte, whole bool) Kind {
 	if len(first) > SniffLen {
 		first, whole = first[:SniffLen], false
@@ -89,12 +89,12 @@ func Sniff(first []byte, whole bool) Kind {
 	}
 	k := binaryKind(first)
 	if k == Unknown && isPrintable(first) && startsList(text, whole) {
-		return List // in Latin-1, as .m3u once was
+		return List // in Latin-1, as .m3u files once were
 	}
 	return k
 }
 
-// isPrintable reports bytes without control characters other than blanks.
+// isPrintable reports whether bytes have no control characters other than blanks.
 func isPrintable(b []byte) bool {
 	for _, c := range b {
 		if c < ' ' && c != '\n' && c != '\r' && c != '\t' && c != '\f' || c == 0x7f {
@@ -104,7 +104,7 @@ func isPrintable(b []byte) bool {
 	return true
 }
 
-// keyOr tells a body that is as long as a key from a text of that length. Some keys are all letters.
+// keyOr tells a body with the length of a key from a text of that length. Some keys consist of letters.
 func keyOr(first, text []byte) Kind {
 	switch k := textKind(text, true); k {
 	case JSON:
@@ -119,7 +119,7 @@ func keyOr(first, text []byte) Kind {
 	return Key
 }
 
-// isText reports UTF-8 without control characters other than blanks.
+// isText reports whether bytes are UTF-8 without control characters other than blanks.
 func isText(b []byte, whole bool) bool {
 	for i := 0; i < len(b); {
 		c := b[i]
@@ -182,7 +182,8 @@ func markup(text []byte) Kind {
 	return Plain
 }
 
-// startsJSON reports an object or an array: by its second byte, since "[Script Info]" begins subtitles.
+// startsJSON reports whether a text is an object or an array. It checks the second byte, because "[Script Info]" begins
+// subtitles.
 func startsJSON(text []byte) bool {
 	rest := bytes.TrimLeft(text[1:], " \t\r\n")
 	if len(rest) == 0 {
@@ -197,7 +198,7 @@ func startsJSON(text []byte) bool {
 	return false
 }
 
-// startsSRT reports SubRip captions: a number, and in the next line when they are shown.
+// startsSRT reports whether a text is SubRip captions: a number, and a line with times.
 func startsSRT(text []byte) bool {
 	n := 0
 	for n < len(text) && text[n]-'0' <= 9 {
@@ -212,8 +213,8 @@ func startsSRT(text []byte) bool {
 	return n > 0 && len(line) < len(text)-n && shown && len(from) > 0 && from[0]-'0' <= 9 && bytes.IndexByte(from, ':') > 0
 }
 
-// startsList reports a text whose first line, comments aside, is an absolute URL, or whose lines are names of media
-// up to such a URL.
+// startsList reports whether the first line of a text, comments aside, is an absolute URL, or whether its lines are names of
+// media, up to the first such URL.
 func startsList(text []byte, whole bool) bool {
 	named := false
 	for len(text) > 0 {
@@ -238,7 +239,7 @@ func startsList(text []byte, whole bool) bool {
 	return named
 }
 
-// namesEntry reports a line of a list that is a name or a URL of media or of a playlist. Sentences can end like one.
+// namesEntry reports whether a line of a list is a name or a URL of media or of a playlist. A sentence can end like one.
 func namesEntry(line []byte) bool {
 	if i := bytes.IndexAny(line, "?#|"); i > 0 {
 		line = line[:i]
@@ -249,7 +250,7 @@ func namesEntry(line []byte) bool {
 
 func binaryKind(b []byte) Kind {
 	switch {
-	case bytes.HasPrefix(b, []byte("GIF8")): // and so does a transport stream, nearly
+	case bytes.HasPrefix(b, []byte("GIF8")): // a transport stream can begin almost like this
 		return Image
 	case startsTS(b):
 		return Video
@@ -278,8 +279,8 @@ func binaryKind(b []byte) Kind {
 	return Unknown
 }
 
-// startsTS reports a transport stream: packets of 188 bytes, or of 192 with a time in front of each, that begin with 0x47
-// (ISO/IEC 13818-1 section 2.4.3).
+// startsTS reports whether bytes are a transport stream: packets of 188 bytes, or of 192 with a timestamp before each, that
+// begin with 0x47 (ISO/IEC 13818-1 section 2.4.3).
 func startsTS(b []byte) bool {
 	const sync = 0x47
 	for _, at := range [...]int{0, 4} {
@@ -288,7 +289,7 @@ func startsTS(b []byte) bool {
 			continue
 		}
 		if at > 0 && len(b) <= at+packet {
-			continue // of these, one byte proves nothing
+			continue // one sync byte in packets of 192 proves nothing
 		}
 		if i := at + packet; i < len(b) && b[i] != sync {
 			continue
@@ -301,7 +302,7 @@ func startsTS(b []byte) bool {
 	return false
 }
 
-// startsMP4 reports a box that a file or a segment begins with (ISO/IEC 14496-12 section 4.2).
+// startsMP4 reports whether bytes begin with a box that begins files or segments (ISO/IEC 14496-12 section 4.2).
 func startsMP4(b []byte) bool {
 	if len(b) < 8 {
 		return false
@@ -316,12 +317,12 @@ func startsMP4(b []byte) bool {
 	return false
 }
 
-// startsADTS reports a frame of AAC (ISO/IEC 13818-7 section 6.2).
+// startsADTS reports whether bytes begin with a frame of AAC (ISO/IEC 13818-7 section 6.2).
 func startsADTS(b []byte) bool {
 	return len(b) >= 7 && b[0] == 0xff && b[1]&0xf6 == 0xf0 && b[2]>>2&0xf < 13 && int(b[3]&3)<<11|int(b[4])<<3|int(b[5])>>5 >= 7
 }
 
-// startsMPEGAudio reports a frame of layer II or III (ISO/IEC 11172-3 section 2.4.1.3).
+// startsMPEGAudio reports whether bytes begin with a frame of layer II or III (ISO/IEC 11172-3 section 2.4.1.3).
 func startsMPEGAudio(b []byte) bool {
 	if len(b) < 4 || b[0] != 0xff || b[1]&0xe0 != 0xe0 {
 		return false
@@ -330,7 +331,7 @@ func startsMPEGAudio(b []byte) bool {
 	return version != 1 && (layer == 1 || layer == 2) && bitrate != 0 && bitrate != 15 && sampling != 3
 }
 
-// hasPrefixFold compares with a prefix in lower case.
+// hasPrefixFold ignores case. prefix is in lower case.
 func hasPrefixFold(b []byte, prefix string) bool {
 	if len(b) < len(prefix) {
 		return false

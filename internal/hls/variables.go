@@ -2,13 +2,13 @@ package hls
 
 import "bytes"
 
-// VariablesMark begins the fragment of an upstream URL in which the variables of a multivariant playlist travel to its
-// children, for EXT-X-DEFINE:IMPORT (draft-pantos-hls-rfc8216bis-22, section 4.4.2.3). A mapper puts the fragment into the
-// query of the public URL.
+// VariablesMark begins the fragment of an upstream URL that carries the variables of a multivariant playlist to its children,
+// for EXT-X-DEFINE:IMPORT (draft-pantos-hls-rfc8216bis-22 section 4.4.2.3). A mapper moves the fragment into the query of the
+// public URL.
 const VariablesMark = "hls-define:"
 
-// CarriesVariables reports whether a query carries variables of a multivariant playlist, in any spelling that somebody on
-// the way may take back.
+// CarriesVariables reports whether a query carries variables of a multivariant playlist, in any escaping that something on the
+// way may remove.
 func CarriesVariables(query []byte) bool {
 	mark := []byte(VariablesMark[:len(VariablesMark)-1]) // the colon may be escaped
 	if bytes.Contains(query, mark) {
@@ -29,7 +29,7 @@ func CarriesVariables(query []byte) bool {
 	}
 }
 
-// mayHideLetters reports escapes of small letters, of - or of %.
+// mayHideLetters reports whether a query has escapes of small letters, of - or of %.
 func mayHideLetters(query []byte) bool {
 	for {
 		i := bytes.IndexByte(query, '%')
@@ -48,7 +48,7 @@ func mayHideLetters(query []byte) bool {
 	}
 }
 
-// unescape takes one layer of percent-encoding off b in place and returns how long it is then. What is no escape stays.
+// unescape removes one layer of percent-encoding from b in place and returns the new length. An invalid escape stays.
 func unescape(b []byte) int {
 	n := 0
 	for i := 0; i < len(b); i++ {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Is reports a field, by its canonical name, that a proxy never passes on.
+// Is reports whether a proxy never passes on the field with this canonical name.
 func Is(name string) bool {
 	switch name {
 	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization", "Te",
@@ -16,7 +16,7 @@ func Is(name string) bool {
 	return false
 }
 
-// Named are the fields that the Connection field of a header declares to be of this connection, by their canonical names.
+// Named are the canonical names of the fields that the Connection field of a header lists.
 func Named(h http.Header) []string {
 	var names []string
 	for _, line := range h["Connection"] {

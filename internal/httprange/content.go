@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// Unknown is the size of a body whose length nobody has announced.
+// Unknown is the size of a body of undeclared length.
 const Unknown = -1
 
-// ContentRange is a Content-Range field that goes with a part: the positions of its first and last byte, and the size
-// of the whole, which may be Unknown (RFC 9110 section 14.4).
+// ContentRange is the Content-Range field of a part: the positions of its first and last byte, and the size of the whole, which
+// may be Unknown (RFC 9110 section 14.4).
 type ContentRange struct{ First, Last, Size int64 }
 
 // Length is how many bytes the part has.
 func (c ContentRange) Length() int64 { return c.Last - c.First + 1 }
 
-// Answers reports a part that is what s asks for, or less of it.
+// Answers reports whether the part is what s asks for, or less of it.
 func (c ContentRange) Answers(s Spec) bool {
 	if s.First < 0 {
 		return c.Size < 0 || c.Last == c.Size-1 && c.First == max(0, c.Size-s.Last)
@@ -33,9 +33,9 @@ func (r Range) Of(size int64) ContentRange {
 	return ContentRange{First: r.Start, Last: r.End() - 1, Size: size}
 }
 
-// ParseContentRange reads the Content-Range field of a header, also as servers misspell it: "bytes=0-9/10", "0-9/10", without a
-// size, with blanks in it, or twice the same. It is not ok for a header without one, for another unit than bytes, for positions
-// that contradict each other or the size, for numbers beyond int64, and for "bytes */size", which names no part.
+// ParseContentRange reads the Content-Range field of a header, also in the misspellings of servers: "bytes=0-9/10", "0-9/10",
+// without a size, with blanks, or the same twice. ok is false if there is no such field, for another unit than bytes, for
+// positions that contradict each other or the size, for numbers beyond int64, and for "bytes */size", which names no part.
 func ParseContentRange(h http.Header) (c ContentRange, ok bool) {
 	lines := h["Content-Range"]
 	if len(lines) == 0 || len(lines) > 1 && !allEqual(lines) {
@@ -52,7 +52,7 @@ func ParseContentRange(h http.Header) (c ContentRange, ok bool) {
 	return c, true
 }
 
-// sizeOf reads "/size", which may be missing or unknown.
+// sizeOf reads "/size". It may be missing or unknown.
 func sizeOf(s string) (size int64, ok bool) {
 	rest, slash := strings.CutPrefix(s, "/")
 	switch rest = trimOWS(rest); {
@@ -66,7 +66,7 @@ func sizeOf(s string) (size int64, ok bool) {
 	return size, more == "" && size >= 0
 }
 
-// afterUnit is what follows "bytes", and what stands between it and the positions.
+// afterUnit is the rest of a field after "bytes" and the separator.
 func afterUnit(field string) string {
 	const unit = "bytes"
 	field = trimOWS(field)
@@ -85,7 +85,7 @@ func allEqual(lines []string) bool {
 	return true
 }
 
-// position is the value of digits that fit, else -1.
+// position is the value of digits, -1 if they are malformed or too many.
 func position(digits string) int64 {
 	n := number(digits)
 	if digits == "" || n == math.MaxInt64 {
@@ -94,7 +94,7 @@ func position(digits string) int64 {
 	return n
 }
 
-// Append appends the field to dst.
+// Append appends the text of the field to dst.
 func (c ContentRange) Append(dst []byte) []byte {
 	dst = append(dst, "bytes "...)
 	dst = strconv.AppendInt(dst, c.First, 10)
@@ -107,14 +107,13 @@ func (c ContentRange) Append(dst []byte) []byte {
 	return strconv.AppendInt(dst, c.Size, 10)
 }
 
-// String is the field.
+// String is the text of the field.
 func (c ContentRange) String() string { return string(c.Append(make([]byte, 0, 64))) }
 
 // Unsatisfied is the Content-Range of a 416 for a body of size bytes (RFC 9110 section 15.5.17).
 func Unsatisfied(size int64) string { return "bytes */" + strconv.FormatInt(size, 10) }
 
-// ContentLength is the Content-Length of a header, or Unknown where there is none, more than one, or one that is no
-// number.
+// ContentLength is the Content-Length of a header. It is Unknown if there is none, more than one, or a malformed one.
 func ContentLength(h http.Header) int64 {
 	lines := h["Content-Length"]
 	if len(lines) != 1 {

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// ParseDate reads an HTTP-date (RFC 9110 section 5.6.7): an IMF-fixdate, or one of the two obsolete forms, all to the
-// letter and in GMT. It is not ok for anything else, such as a day of one digit, another time zone, or a day of the week
-// that the date does not fall on.
+// ParseDate reads an HTTP-date (RFC 9110 section 5.6.7): an IMF-fixdate or one of the two obsolete forms, exactly spelled and
+// in GMT. ok is false for anything else, such as a day of one digit, another time zone, or a day of the week that does not
+// match the date.
 func ParseDate(s string) (t time.Time, ok bool) {
 	comma := strings.IndexByte(s, ',')
 	switch {
@@ -20,7 +20,7 @@ func ParseDate(s string) (t time.Time, ok bool) {
 	return parseAsctime(s)
 }
 
-// DateOf is the date in the one line of a field, by its canonical name.
+// DateOf is the date of a field that has exactly one line, by its canonical name.
 func DateOf(h http.Header, name string) (time.Time, bool) {
 	if lines := h[name]; len(lines) == 1 {
 		return ParseDate(lines[0])
@@ -37,7 +37,7 @@ func parseFixdate(s string) (time.Time, bool) {
 	return d.time()
 }
 
-// parseRFC850 reads "Sunday, 06-Nov-94 08:49:37 GMT". The year is one of the 50 that come or of those just past.
+// parseRFC850 reads "Sunday, 06-Nov-94 08:49:37 GMT". The year is at most 50 years ahead; otherwise it is in the past.
 func parseRFC850(s string, comma int) (time.Time, bool) {
 	weekday, rest := s[:comma], s[comma:]
 	if len(rest) != len(", 06-Nov-94 08:49:37 GMT") || rest[:2] != ", " || rest[4] != '-' || rest[8] != '-' || rest[11] != ' ' ||
@@ -71,7 +71,7 @@ func parseAsctime(s string) (time.Time, bool) {
 	return d.time()
 }
 
-// date is one taken apart. A number that is none is -1.
+// date is a date in pieces. A malformed number is -1.
 type date struct {
 	weekday   string // its first three letters
 	day, year int
@@ -102,7 +102,7 @@ func monthOf(s string) time.Month {
 	return 0
 }
 
-// digits is the value of a short number, or -1.
+// digits is the value of a short number, -1 if it is malformed.
 func digits(s string) int {
 	n := 0
 	for i := range len(s) {

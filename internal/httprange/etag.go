@@ -2,7 +2,7 @@ package httprange
 
 import "strings"
 
-// CutETag takes the first entity tag off a list (RFC 9110 section 8.8.3), or gives "" where none stands.
+// CutETag cuts the first entity tag off a list (RFC 9110 section 8.8.3). It returns "" if the list does not begin with one.
 func CutETag(list string) (tag, rest string) {
 	s := trimOWS(list)
 	start := 0
@@ -40,8 +40,8 @@ func SameWeak(a, b string) bool {
 	return strings.TrimPrefix(a, "W/") == strings.TrimPrefix(b, "W/") && ValidETag(a) && ValidETag(b)
 }
 
-// Lists reports whether the field lines of If-Match (strong) or If-None-Match (weak) name the tag of a representation.
-// "*" alone names whatever there is. A member that is no entity tag ends its line: what stands before it counts.
+// Lists reports whether the lines of If-Match (strong) or If-None-Match (weak) name the tag of a representation. A single "*"
+// matches any. A malformed member ends its line; the members before it count.
 func Lists(lines []string, tag string, same func(a, b string) bool) bool {
 	for _, list := range lines {
 		if trimOWS(list) == "*" {

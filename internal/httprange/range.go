@@ -1,5 +1,5 @@
-// Package httprange holds the rules of HTTP about parts and versions of a body, each written once: the Range and
-// Content-Range fields (RFC 9110 section 14), entity tags, dates and preconditions (sections 8.8, 5.6.7 and 13).
+// Package httprange holds the rules of HTTP for parts and versions of a body, each written once: the Range and Content-Range
+// fields (RFC 9110 section 14), entity tags, dates and preconditions (sections 8.8, 5.6.7 and 13).
 //
 // All functions may be called concurrently. None allocates, except those that return a new string.
 package httprange
@@ -12,18 +12,18 @@ import (
 	"strings"
 )
 
-// The bounds of the work that one Range field can cause.
+// These bound the work that one Range field can cause.
 const (
-	MaxParts   = 8    // ranges in one answer, once joined
+	MaxParts   = 8    // ranges in one answer, after joining
 	MaxMembers = 100  // list members that are read
 	MaxHeader  = 8192 // bytes of a field that is read
 )
 
-// VeryLast is the last position that a client names when it means "as far as it goes" (RFC 8673 section 2.2).
+// VeryLast is the last position that a client sends for "to the end" (RFC 8673 section 2.2).
 const VeryLast = 1<<53 - 1
 
-// ErrIgnore is wrapped by every error that asks for the field to be ignored and the whole body to be sent with status
-// 200 (RFC 9110 section 14.2).
+// ErrIgnore is wrapped by every error that means: ignore the field and send the whole body with status 200 (RFC 9110 section
+// 14.2).
 var ErrIgnore = errors.New("range is to be ignored")
 
 // The reasons to ignore a Range field. Each wraps ErrIgnore.
@@ -34,8 +34,8 @@ var (
 	ErrEmpty  = fmt.Errorf("%w: the body is empty", ErrIgnore)
 )
 
-// ErrUnsatisfiable means that the field is well formed and none of its ranges names a byte of the body. The answer is a
-// 416 (RFC 9110 section 15.5.17), as its HTTPStatus method says.
+// ErrUnsatisfiable means that the field is well formed and none of its ranges overlaps the body. Its HTTPStatus is 416 (RFC
+// 9110 section 15.5.17).
 var ErrUnsatisfiable error = unsatisfiable{}
 
 type unsatisfiable struct{}
@@ -46,15 +46,15 @@ func (unsatisfiable) HTTPStatus() int { return http.StatusRequestedRangeNotSatis
 // Range is a part of a body: Length bytes from offset Start.
 type Range struct{ Start, Length int64 }
 
-// End is the offset behind the last byte.
+// End is the offset after the last byte.
 func (r Range) End() int64 { return r.Start + r.Length }
 
-// Spec is one range as it was asked for, before the size of the body is known. "first-" has Last -1, "-suffix" has First
-// -1 and the suffix in Last. A number beyond the greatest int64 counts as that.
+// Spec is one requested range, before the size of the body is known. "first-" has Last -1; "-suffix" has First -1 and the
+// suffix in Last. A number beyond the greatest int64 becomes that.
 type Spec struct{ First, Last int64 }
 
-// Bounded reports whether the range names its last byte, so that it can be cut out of a body of unknown size. A last
-// byte of VeryLast or more names none.
+// Bounded reports whether the range names its last byte, so that it can be cut out of a body of unknown size. A last byte of
+// VeryLast or more does not count.
 func (s Spec) Bounded() bool { return s.First >= 0 && s.Last >= 0 && s.Last < VeryLast }
 
 // In applies the range to a body of size bytes. The error is ErrEmpty for an empty body, else ErrUnsatisfiable.
@@ -69,7 +69,7 @@ func (s Spec) In(size int64) (Range, error) {
 	return r, nil
 }
 
-// within has length zero for a range that names no byte of the body.
+// within returns length zero if the range does not overlap the body.
 func (s Spec) within(size int64) Range {
 	size = max(size, 0)
 	switch {
@@ -86,8 +86,8 @@ func (s Spec) within(size int64) Range {
 	return Range{Start: s.First, Length: stop - s.First + 1}
 }
 
-// Asked is the Range field of a request that has exactly one and the method for which ranges are defined (RFC 9110
-// section 14.2).
+// Asked returns the Range field of a request. ok is false unless there is exactly one, and the method is GET, for which ranges
+// are defined (RFC 9110 section 14.2).
 func Asked(r *http.Request) (field string, ok bool) {
 	lines := r.Header["Range"]
 	if r.Method != http.MethodGet && r.Method != "" || len(lines) != 1 {
@@ -96,8 +96,8 @@ func Asked(r *http.Request) (field string, ok bool) {
 	return lines[0], true
 }
 
-// ParseOne reads a Range field that asks for exactly one range. It is not ok for a field that is malformed, of another
-// unit, or a list of several ranges.
+// ParseOne reads a Range field with exactly one range. ok is false if the field is malformed, has another unit, or has several
+// ranges.
 func ParseOne(field string) (s Spec, ok bool) {
 	set, err := cutUnit(field)
 	for err == nil && set != "" {
@@ -116,15 +116,15 @@ func ParseOne(field string) (s Spec, ok bool) {
 
 // Append reads a Range field for a body of size bytes and appends its ranges to dst, which must be empty.
 //
-// The ranges come in the order in which they were asked for. Those that overlap or touch are joined, at the place of
-// the first; those behind the end of the body are left out, those that reach beyond it are cut. There are at most
-// MaxParts, and their sum never exceeds size. An error is ErrUnsatisfiable or wraps ErrIgnore.
+// The ranges keep the order of the request. Ranges that overlap or touch are joined, at the place of the first. Ranges after
+// the end of the body are left out, and those that reach beyond it are cut. There are at most MaxParts, and their sum never
+// exceeds size. An error is ErrUnsatisfiable or wraps ErrIgnore.
 func Append(dst []Range, field string, size int64) ([]Range, error) {
 	set, err := cutUnit(field)
 	if err != nil {
 		return nil, err
 	}
-	if member, rest := cutMember(set); rest == "" && member != "" { // nearly every field there is
+	if member, rest := cutMember(set); rest == "" && member != "" { // the common case
 		s, err := parseMember(member)
 		if err != nil {
 			return nil, err
@@ -170,7 +170,7 @@ func appendList(dst []Range, set string, size int64) ([]Range, error) {
 	return append(dst, ranges...), nil
 }
 
-// join adds r to ranges that do not touch each other, and keeps that so. What r touches becomes one range at the place of the
+// join adds r to ranges that do not touch each other, and keeps it so: ranges that r touches become one, at the place of the
 // first of them.
 func join(ranges []Range, r Range) []Range {
 	place := len(ranges)
@@ -190,7 +190,7 @@ func join(ranges []Range, r Range) []Range {
 	return ranges
 }
 
-// cutUnit takes "bytes=" off, in any case (RFC 9110 section 14.1).
+// cutUnit removes "bytes=", in any case (RFC 9110 section 14.1).
 func cutUnit(field string) (string, error) {
 	const unit = "bytes="
 	if len(field) > MaxHeader {
@@ -205,7 +205,7 @@ func cutUnit(field string) (string, error) {
 	return field[len(unit):], nil
 }
 
-// cutMember takes the first member off a list. The rest is empty when it was the last; an empty member gives "".
+// cutMember cuts the first member off a list. rest is empty after the last one; an empty member gives "".
 func cutMember(list string) (member, rest string) {
 	for i := range len(list) {
 		if list[i] == ',' {
@@ -253,7 +253,7 @@ func cutDigits(s string) (digits, rest string) {
 	return s[:i], s[i:]
 }
 
-// number is the value of digits, or the greatest int64 when that is less.
+// number is the value of digits, at most the greatest int64.
 func number(digits string) int64 {
 	n := int64(0)
 	for i := range len(digits) {

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// MakeWhole makes a 200 of a 206 that holds the whole body, as players take it for one, whether a part was asked for or not. It
-// reports whether the answer is now none of a part. The length in the Content-Range then binds. Where no part was asked for,
-// the answer is the whole unless it says otherwise.
+// MakeWhole turns a 206 that holds the whole body into a 200, as players treat it, whether a part was requested or not. It
+// reports whether the answer is now a whole one. The length in the Content-Range then binds. If no part was requested, the
+// answer is the whole unless it says otherwise.
 func MakeWhole(resp *http.Response) bool {
 	if resp.StatusCode != http.StatusPartialContent {
 		return true
@@ -32,7 +32,7 @@ func MakeWhole(resp *http.Response) bool {
 	return true
 }
 
-// wholeSize is how many bytes a 206 has that holds the whole, or Unknown. It is not ok for a part.
+// wholeSize is how many bytes a 206 with the whole body has; it may be Unknown. ok is false for a part.
 func wholeSize(resp *http.Response) (size int64, ok bool) {
 	unasked := resp.Request != nil && len(resp.Request.Header["Range"]) == 0 && !isMultipart(resp)
 	c, ok := ParseContentRange(resp.Header)
@@ -47,9 +47,8 @@ func wholeSize(resp *http.Response) (size int64, ok bool) {
 	return Unknown, saysNothing(resp.Header["Content-Range"], resp.ContentLength)
 }
 
-// saysNothing reports whether fields that cannot be read do not speak against a whole of the given length. Either they name no
-// number. Or the greatest that they name is the length or the last position, and they begin at zero unless this is their only
-// number.
+// saysNothing reports whether malformed fields are consistent with a whole body of this length. Either they contain no number.
+// Or their greatest number is the length or the last position, and they begin at zero or contain no other number.
 func saysNothing(lines []string, length int64) bool {
 	first, most, n := int64(-1), int64(-1), 0
 	for _, line := range lines {
@@ -73,8 +72,8 @@ func isMultipart(resp *http.Response) bool {
 	return strings.HasPrefix(strings.ToLower(resp.Header.Get("Content-Type")), "multipart/")
 }
 
-// Mend gives a part the status and the Content-Range of one, where its length and what was asked for leave no doubt: a 206
-// whose Content-Range is missing or misspelt, and a 200 that names the part in it.
+// Mend corrects the status and the Content-Range of a part, if its length and the request leave no doubt: a 206 whose
+// Content-Range is missing or misspelt, and a 200 that names a part in it.
 func Mend(resp *http.Response) {
 	if resp.Request == nil || resp.StatusCode != http.StatusPartialContent && (resp.StatusCode != http.StatusOK || len(resp.Header["Content-Range"]) == 0) {
 		return
@@ -108,10 +107,10 @@ func bodiless(resp *http.Response) bool {
 	return resp.Request != nil && resp.Request.Method == http.MethodHead
 }
 
-// ErrLength is the error of a body that is longer than was announced.
+// ErrLength is the error of a body that is longer than declared.
 var ErrLength = errors.New("body is longer than was announced")
 
-// Exact is a body of n bytes. One with less or more breaks.
+// Exact is a body of n bytes. If it has fewer or more, it breaks.
 func Exact(body io.ReadCloser, n int64) io.ReadCloser { return &exact{body, n} }
 
 type exact struct {

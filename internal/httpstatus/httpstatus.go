@@ -1,4 +1,4 @@
-// Package httpstatus says which status an error stands for.
+// Package httpstatus tells the HTTP status of an error.
 package httpstatus
 
 import (
@@ -8,7 +8,7 @@ import (
 	"net/http"
 )
 
-// Of is the status that an error knows for itself, by a method HTTPStatus() int: one of 400 to 599. Any other is none.
+// Of is the status that an error gives by a method HTTPStatus() int, if it is one of 400 to 599. ok is false otherwise.
 func Of(err error) (status int, ok bool) {
 	var known interface{ HTTPStatus() int }
 	if !errors.As(err, &known) {
@@ -18,7 +18,7 @@ func Of(err error) (status int, ok bool) {
 	return status, 400 <= status && status <= 599
 }
 
-// Or is the status of an error, 504 for a timeout that has none of its own, and def for any other.
+// Or is the status of an error, 504 for a timeout without a status of its own, and def for any other error.
 func Or(err error, def int) int {
 	if status, ok := Of(err); ok {
 		return status
@@ -29,7 +29,7 @@ func Or(err error, def int) int {
 	return def
 }
 
-// IsTimeout reports an error by which a wait ended.
+// IsTimeout reports whether an error ended a wait.
 func IsTimeout(err error) bool {
 	var slow net.Error
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &slow) && slow.Timeout()

@@ -1,6 +1,6 @@
-// Package ignored carries the names of query parameters that do not count, in the context of a request, from the block that was
-// told to the inner ones. What is left out of a key is left out of what is sent as well: nobody can then choose an answer for
-// others by a parameter that their key does not show.
+// Package ignored carries the names of ignored query parameters, in the context of a request, from the block that is configured
+// with them to the inner ones. Parameters that are left out of a cache key are also left out of the request: otherwise a viewer
+// could use them to choose an answer for others.
 package ignored
 
 import (
@@ -21,14 +21,14 @@ func With(ctx context.Context, names []string) context.Context {
 	return context.WithValue(ctx, contextKey{}, slices.Concat(Names(ctx), names))
 }
 
-// Names are those in ctx.
+// Names returns the names in ctx.
 func Names(ctx context.Context) []string {
 	names, _ := ctx.Value(contextKey{}).([]string)
 	return names
 }
 
-// Strip takes the parameters of these names, as they are spelled, out of a query, and leaves all other bytes as they are.
-// Delivery directives stay: answers depend on them.
+// Strip removes the parameters with these names, as they are spelled, from a query, and leaves all other bytes unchanged.
+// Delivery directives stay, because answers depend on them.
 func Strip(query string, names []string) string {
 	if !has(query, names) {
 		return query

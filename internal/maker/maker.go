@@ -1,6 +1,7 @@
-// Package maker carries what the maker of a link says about asking the origin, in the context of a request, from the block that
-// knows it to those that ask. It is not the viewer's: it passes no list of allowed fields, is sent with each request that the
-// viewer's leads to, redirects and revalidation included, and all requests by that link share what depends on it.
+// Package maker carries, in the context of a request, what the maker of a link says about requests to the origin, from the
+// block that knows it to those that send requests. It does not come from the viewer: it passes no list of allowed fields, and
+// it is sent with each request that follows from the viewer's, including redirects and revalidation. All requests with that
+// link share the answers.
 package maker
 
 import (
@@ -16,21 +17,21 @@ import (
 
 // Fields are what the maker of a link says. The methods may be called concurrently.
 type Fields interface {
-	// Apply sets the fields of a request for u, in place of the viewer's.
+	// Apply sets the maker's fields for a request to u, in place of the viewer's.
 	Apply(h http.Header, u *url.URL)
-	// Credentials names those of them that are credentials, in their canonical form and in order. Only links with the same
-	// credentials share an answer. SetCookie is among them where a cookie that the answer sets is wanted.
+	// Credentials returns the canonical names of the fields for u that are credentials, in order. Only links with the same
+	// credentials share an answer. SetCookie is among them if the link wants cookies from the origin.
 	Credentials(u *url.URL) []string
-	// Inherited is what is asked for where a playlist names u.
+	// Inherited is the URL to request if a playlist names u.
 	Inherited(u *url.URL) *url.URL
-	// Received hears the header of each answer, that of a redirect too.
+	// Received is called with the header of each answer, redirects included.
 	Received(u *url.URL, h http.Header)
 }
 
-// SetCookie is the field by which an origin opens a session: what sets one is for nobody else then.
+// SetCookie is the field with which an origin opens a session. An answer that sets a cookie is then for nobody else.
 const SetCookie = "Set-Cookie"
 
-// WantsCookies reports whether cookies that the answer to r sets are wanted.
+// WantsCookies reports whether the link wants the cookies that the answer to r sets.
 func WantsCookies(r *http.Request) bool { return slices.Contains(Credentials(r), SetCookie) }
 
 type contextKey struct{}
@@ -46,7 +47,7 @@ func FromContext(ctx context.Context) Fields {
 	return f
 }
 
-// Credentials names the fields of r that are credentials of the link's maker.
+// Credentials returns the names of the fields of r that are credentials of the link's maker.
 func Credentials(r *http.Request) []string {
 	if f := FromContext(r.Context()); f != nil {
 		return f.Credentials(r.URL)
@@ -54,7 +55,7 @@ func Credentials(r *http.Request) []string {
 	return nil
 }
 
-// Digest stands for the values of fields in a cache's key: by it nobody learns them, and no two that differ have one.
+// Digest stands for the values of fields in a cache key. It does not reveal them, and different values give different digests.
 func Digest(h http.Header, names []string) string {
 	sum := sha256.New()
 	for _, name := range names {
@@ -62,7 +63,7 @@ func Digest(h http.Header, names []string) string {
 			sum.Write(binary.AppendUvarint(nil, uint64(len(text))))
 			_, _ = io.WriteString(sum, text)
 		}
-		sum.Write([]byte{0xff, 0xff}) // no length begins so: what follows is another name
+		sum.Write([]byte{0xff, 0xff}) // no length begins like this: the next name follows
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:16])
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Base is the URL that the playlists have.
+// Base is the URL of the playlists.
 const Base = "https://cdn.example.com/live/channel1/1080p/index.m3u8?session=8f14e45fceea167a"
 
 // Shape is a playlist with a name.
@@ -83,7 +83,7 @@ func Multivariant(variants, renditions, iframes int) Shape {
 	return Shape{"multivariant", []byte(b.String()), variants + renditions + iframes}
 }
 
-// VOD has so many segments, a key for every ten of them and two maps.
+// VOD has this many segments, a key for every ten of them, and two maps.
 func VOD(segments int) Shape {
 	var b strings.Builder
 	b.WriteString("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:6\n#EXT-X-PLAYLIST-TYPE:VOD\n")
@@ -104,7 +104,7 @@ func VOD(segments int) Shape {
 	return Shape{fmt.Sprintf("VOD %d", segments), []byte(b.String()), uris}
 }
 
-// Signed is one in which nothing repeats: each segment has a random name, a duration of its own, and a signature.
+// Signed has no repetitions: each segment has a random name, a duration of its own, and a signature.
 func Signed(segments int) Shape {
 	var b strings.Builder
 	b.WriteString("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:6\n#EXT-X-PLAYLIST-TYPE:VOD\n")

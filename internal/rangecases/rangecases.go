@@ -1,4 +1,4 @@
-// Package rangecases holds the cases of ranges and conditions that every block which answers them has to pass.
+// Package rangecases holds the cases of ranges and conditions that every block with such answers must pass.
 package rangecases
 
 import (
@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Range is a Range header for a body of size bytes, and what RFC 9110 section 14 makes of it: "200" (ignored),
-// "416", or the byte positions of the parts.
+// Range is a Range header for a body of size bytes, and its meaning by RFC 9110 section 14: "200" (ignored), "416", or the byte
+// positions of the parts.
 type Range struct {
 	Header string
 	Size   int
@@ -97,7 +97,7 @@ func Ranges() []Range {
 		{"bytes=1000-,2000-", 1000, "416"},
 		{"bytes=1000-1001,-0", 1000, "416"},
 		{"bytes=-0,-0", 1000, "416"},
-		// Not a range: the whole header is void (14.1.1, 14.2).
+		// Not a range: the whole header is invalid (14.1.1, 14.2).
 		{"bytes=5-2", 1000, "200"},
 		{"bytes=1-0", 1000, "200"},
 		{"bytes=1000-999", 1000, "200"},
@@ -172,7 +172,7 @@ func Ranges() []Range {
 		{"bYtEs=-4", 1000, "996-999"},
 		{"BYTES=5-2", 1000, "200"},
 		{"Bytes=1000-", 1000, "416"},
-		// White space belongs round commas; empty members are nothing (5.6.1.2).
+		// White space is allowed around commas; empty members are ignored (5.6.1.2).
 		{"bytes= 0-4", 1000, "0-4"},
 		{"bytes=\t0-4", 1000, "0-4"},
 		{"bytes=,0-4", 1000, "0-4"},
@@ -195,11 +195,11 @@ func Ranges() []Range {
 		{"bytes=1-3,-2", 1000, "1-3,998-999"},
 		{"bytes=0-4,10-14,20-24,30-34", 1000, "0-4,10-14,20-24,30-34"},
 		{"bytes=0-0,2-2,4-4,6-6,8-8,10-10,12-12,14-14", 1000, "0-0,2-2,4-4,6-6,8-8,10-10,12-12,14-14"},
-		// The order asked for is kept (15.3.7.2).
+		// The order of the request is kept (15.3.7.2).
 		{"bytes=500-600,0-4", 1000, "500-600,0-4"},
 		{"bytes=-1,0-0", 1000, "999-999,0-0"},
 		{"bytes=8-8,4-4,6-6,0-0", 1000, "8-8,4-4,6-6,0-0"},
-		// Those that cannot be satisfied are left out.
+		// Ranges that cannot be satisfied are left out.
 		{"bytes=0-4,2000-", 1000, "0-4"},
 		{"bytes=2000-,0-4", 1000, "0-4"},
 		{"bytes=0-4,-0", 1000, "0-4"},
@@ -207,7 +207,7 @@ func Ranges() []Range {
 		{"bytes=0-4,1000-2000,6-7", 1000, "0-4,6-7"},
 		{"bytes=0-4," + Huge + "-", 1000, "0-4"},
 		{"bytes=998-,1000-", 1000, "998-999"},
-		// Neighbours and overlaps are joined.
+		// Ranges that touch or overlap are joined.
 		{"bytes=0-4,5-9", 1000, "0-9"},
 		{"bytes=5-9,0-4", 1000, "0-9"},
 		{"bytes=0-499,500-999", 1000, "0-999"},
@@ -242,7 +242,7 @@ func Ranges() []Range {
 	return append(cases, hostile()...)
 }
 
-// hostile are headers that have brought servers down.
+// hostile are headers that have crashed servers.
 func hostile() []Range {
 	var every, same, nested strings.Builder
 	for i := range 1300 { // CVE-2011-3192
@@ -268,8 +268,8 @@ func hostile() []Range {
 	}
 }
 
-// Condition is header lines with {tag}, {weak} (W/ and the tag), {date} (Last-Modified), {before} and {after} (a
-// second off), separated by " | ", and the status of a GET.
+// Condition is header lines, separated by " | ", and the status of a GET with them. Placeholders are {tag}, {weak} (W/ and the
+// tag), {date} (Last-Modified), and {before} and {after} (one second off).
 type Condition struct {
 	Lines string
 	Want  int
@@ -368,13 +368,13 @@ var Conditions = []Condition{
 	{"Range: bytes=0-1 | If-Range: \"x\" | If-None-Match: {tag}", 304},
 	{"Range: bytes=0-1 | If-Range: \"x\" | If-Match: \"x\"", 412},
 	{"Range: bytes=0-1 | If-Range: {tag} | If-Match: {tag}", 206},
-	// Those of the cache's table.
+	// From the cache's table.
 	{"If-None-Match: \"a,b\", W/\"x\" ,{tag}", 304},
 	{"If-None-Match: \"unfinished", 200},
 	{"If-None-Match: {weak} | Range: bytes=0-1", 304},
 	{"Range: bytes=0-1 | Range: bytes=2-3", 200},
 	{"Range: bytes=2000- | If-Range: {weak}", 200},
-	// What two copies of the rules once answered in two ways.
+	// Cases that two copies of the rules once answered differently.
 	{"Range: bytes=1-2 | If-Range: {tag} | If-Range: \"b\"", 200},
 	{"Range: bytes=99999999999999999999-99999999999999999998", 200},
 	{"If-Modified-Since: Thu, 29 Feb 2024 12:30:45 PST", 200},

@@ -1,5 +1,5 @@
-// Package sharing lets the outermost block of a chain and the inner ones tell each other what only one of them knows of a
-// request: whether its viewer is like all others, and how long its answer may take.
+// Package sharing lets the outermost block of a chain and the inner ones exchange what only one of them knows about a request:
+// whether its viewer is like all others, and how long its answer may take.
 package sharing
 
 import (
@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Anonymous is the key of a context value. It is true for a request that tells the origin nothing by which it could know one
-// viewer from another, and whose answer reaches its viewer without cookies.
+// Anonymous is the key of a context value. It is true if the request tells the origin nothing by which it could tell viewers
+// apart, and if no cookie of the answer reaches the viewer.
 type Anonymous struct{}
 
 // IsAnonymous reports whether a context says so.
@@ -17,11 +17,11 @@ func IsAnonymous(ctx context.Context) bool {
 	return is
 }
 
-// Waiter is the key of a context value: a func(time.Duration) that lets the outer block wait for the header for at least so
-// long.
+// Waiter is the key of a context value: a func(time.Duration) that makes the outer block wait at least this long for the
+// header.
 type Waiter struct{}
 
-// WaitLonger makes the outer block wait for an answer on this context for at least so long in all.
+// WaitLonger makes the outer block wait at least this long, in all, for an answer on this context.
 func WaitLonger(ctx context.Context, d time.Duration) {
 	if longer, ok := ctx.Value(Waiter{}).(func(time.Duration)); ok {
 		longer(d)

@@ -1,6 +1,6 @@
-// Package stall writes to clients that may be slow for hours but must not stand still: each piece that a client takes
-// gives the next one time of its own. A client that takes nothing would otherwise hold its connection, and all that its
-// answer holds, for ever.
+// Package stall writes to clients that may be slow for hours but must not stand still: each piece that a client takes gives the
+// next one a time limit of its own. A client that takes nothing would otherwise hold its connection, and the memory of its
+// answer, for ever.
 package stall
 
 import (
@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// Default is the time in which a client has to take something, where nobody says otherwise.
+// Default is how long a client may take nothing, unless configured otherwise.
 const Default = 30 * time.Second
 
-// piece is the most that one deadline is given for.
+// piece is the longest write with one deadline.
 const piece = 256 << 10
 
 // Writer writes to a ResponseWriter with a deadline for each piece. It is used by one goroutine at a time.
 type Writer struct {
 	w     http.ResponseWriter
 	rc    http.ResponseController
-	limit time.Duration // not positive: none
+	limit time.Duration // not positive: no limit
 	h2    bool
 	armed time.Time
 }
@@ -31,8 +31,8 @@ func New(w http.ResponseWriter, r *http.Request, limit time.Duration) Writer {
 	return Writer{w: w, rc: *http.NewResponseController(w), limit: limit, h2: r.ProtoMajor > 1}
 }
 
-// Arm begins the time that the client has to take what comes next. Setting a deadline costs as much as the rest of a small
-// answer, so one that was set a moment ago has to do, and each gives a moment more than it must.
+// Arm starts the time limit for the next write. Setting a deadline costs as much as the rest of a small answer, so a recent
+// deadline is reused, and each is set a moment later than necessary.
 //
 //go:noinline
 func (w *Writer) Arm() {
@@ -42,11 +42,11 @@ func (w *Writer) Arm() {
 	now, moment := time.Now(), w.limit/16
 	if w.armed.IsZero() || now.Sub(w.armed) >= moment {
 		w.armed = now
-		_ = w.rc.SetWriteDeadline(now.Add(w.limit + moment)) // not every ResponseWriter can
+		_ = w.rc.SetWriteDeadline(now.Add(w.limit + moment)) // some ResponseWriters cannot
 	}
 }
 
-// Disarm ends it: the deadline of an HTTP/2 stream passes even while there is nothing to write.
+// Disarm removes the limit: the deadline of an HTTP/2 stream passes even if there is nothing to write.
 //
 //go:noinline
 func (w *Writer) Disarm() {
@@ -56,18 +56,18 @@ func (w *Writer) Disarm() {
 	}
 }
 
-// Break expires the deadline, so that a body cannot end in order where a handler outside recovers whatever panics.
+// Break expires the deadline: an outer handler that recovers the panic must not end the body cleanly.
 func (w *Writer) Break() { _ = w.rc.SetWriteDeadline(time.Unix(1, 0)) }
 
-// Flush sends what is held back, within the time of a piece.
+// Flush sends buffered bytes, within the time limit of a piece.
 func (w *Writer) Flush() error {
 	w.Arm()
 	defer w.Disarm()
 	return w.rc.Flush()
 }
 
-// Write writes p in pieces, each with time of its own. It stands below net/http on the stack of each viewer, so it is as small
-// as can be.
+// Write writes p in pieces, each with a time limit of its own. Its frame is kept small, because it is on the stack of each
+// viewer below net/http.
 func (w *Writer) Write(p []byte) (n int, err error) {
 	for err == nil {
 		w.Arm()

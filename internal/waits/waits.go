@@ -1,4 +1,4 @@
-// Package waits lets the outermost block of a chain say how long the inner ones may wait, so that one setting is enough.
+// Package waits lets the outermost block of a chain set how long the inner ones may wait, so that one setting is enough.
 package waits
 
 import (
@@ -10,23 +10,23 @@ type key struct{}
 
 type idleKey struct{}
 
-// WithIdle says how long the body of an answer may pause.
+// WithIdle sets how long the body of an answer may pause.
 func WithIdle(ctx context.Context, idle time.Duration) context.Context {
 	return context.WithValue(ctx, idleKey{}, idle)
 }
 
-// Idle is what an outer block allows for a pause of the body, or zero where none says.
+// Idle is how long an outer block lets the body pause, zero if none says.
 func Idle(ctx context.Context) time.Duration {
 	d, _ := ctx.Value(idleKey{}).(time.Duration)
 	return d
 }
 
-// With says how long the header of an answer may take.
+// With sets how long the header of an answer may take.
 func With(ctx context.Context, header time.Duration) context.Context {
 	return context.WithValue(ctx, key{}, header)
 }
 
-// Header is what an outer block allows for the header of an answer, or zero where none says.
+// Header is how long an outer block lets the header take, zero if none says.
 func Header(ctx context.Context) time.Duration {
 	d, _ := ctx.Value(key{}).(time.Duration)
 	return d

@@ -2,14 +2,14 @@ package wire
 
 import "bytes"
 
-// Climbs tells whether a path has a dot segment ("." or "..") in any spelling that something on the way may read as one:
+// Climbs reports whether a path has a dot segment ("." or "..") in any spelling that something on the way may read as one:
 //
 //   - with dots, slashes or backslashes that are escaped, however often;
-//   - with control bytes or blanks beside the dots, which browsers take out and Windows drops (".\t./", ".. /");
-//   - with what ends a name for some servers behind the dots: a path parameter, a NUL byte, an escaped "?" or "#";
-//   - with the characters of Unicode that compatibility mapping makes dots and slashes of, or in overlong UTF-8.
+//   - with control bytes or blanks beside the dots, which browsers remove and Windows drops (".\t./", ".. /");
+//   - with a character after the dots that ends a name for some servers: a path parameter, a NUL byte, an escaped "?" or "#";
+//   - with Unicode characters that compatibility mapping turns into dots and slashes, or in overlong UTF-8.
 //
-// A path with a NUL byte climbs too: servers differ in where it ends. So does one that is escaped more than four times over.
+// A path with a NUL byte climbs too, because servers differ in where it ends. So does one that is escaped more than four times.
 // path has no query and no fragment.
 func Climbs(path []byte) bool {
 	seen := uint8(0)
@@ -20,7 +20,7 @@ func Climbs(path []byte) bool {
 	case seen == 0:
 		return false
 	case seen == dot && path[0] != '.' && !bytes.Contains(path, []byte("/.")):
-		return false // nearly all
+		return false // nearly all paths
 	}
 	const layers = 4
 	for range layers {
@@ -43,10 +43,10 @@ func Climbs(path []byte) bool {
 const (
 	dot = 1 << iota
 	percent
-	odd // may stand beside dots, or for one
+	odd // may stand beside dots, or in place of one
 )
 
-// suspects has the bytes without which nothing climbs.
+// suspects are the bytes that every climbing path contains at least one of.
 var suspects = func() (t [256]uint8) {
 	for c := range t {
 		if c <= ' ' || c >= 0x7f {
@@ -57,7 +57,7 @@ var suspects = func() (t [256]uint8) {
 	return t
 }()
 
-// unescape takes one layer of escapes off.
+// unescape removes one layer of escapes.
 func unescape(path []byte) (_ []byte, changed bool) {
 	at := bytes.IndexByte(path, '%')
 	if at < 0 {
@@ -76,9 +76,9 @@ func unescape(path []byte) (_ []byte, changed bool) {
 	return out, changed
 }
 
-// hasDots looks for dot segments in a path whose escapes are undone.
+// hasDots looks for dot segments in a path without escapes.
 func hasDots(path []byte) bool {
-	dots, only := 0, true // of the current segment: how many dots so far, and whether there is nothing else
+	dots, only := 0, true // the dots so far in the current segment, and whether it has nothing else
 	for i := 0; i < len(path); {
 		c, n := meaning(path[i:])
 		i += n
@@ -106,9 +106,9 @@ func hasDots(path []byte) bool {
 	return only && (dots == 1 || dots == 2)
 }
 
-const twoDots = 1 // stands for a character that is two dots
+const twoDots = 1 // stands for a character of two dots
 
-// lookalikes are characters that compatibility mapping (NFKC) makes dots and slashes of, and overlong UTF-8 of these.
+// lookalikes are characters that compatibility mapping (NFKC) turns into dots and slashes, and overlong UTF-8 of these.
 var lookalikes = []struct {
 	text string
 	c    byte
@@ -118,8 +118,8 @@ var lookalikes = []struct {
 	{"\xc0\xae", '.'}, {"\xe0\x80\xae", '.'}, {"\xc0\xaf", '/'}, {"\xe0\x80\xaf", '/'}, {"\xc1\x9c", '/'}, {"\xe0\x81\x9c", '/'}, {"\xc0\x80", 0},
 }
 
-// meaning is what the character that s begins with means here, and how long it is: one of "./;", twoDots, 0 for NUL, a
-// blank for what may be dropped, another byte for all else.
+// meaning is the meaning of the first character of s, and its length: one of "./;", twoDots, 0 for NUL, a blank for a character
+// that may be dropped, another byte for anything else.
 func meaning(s []byte) (c byte, length int) {
 	switch c = s[0]; {
 	case c >= 0x80:

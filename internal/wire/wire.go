@@ -1,5 +1,5 @@
-// Package wire says how URLs travel: which bytes a browser escapes before it sends them, and which paths are read by some
-// server, browser or file system as leading out of their directory.
+// Package wire says how URLs are sent: which bytes a browser escapes before it sends them, and which paths some server, browser
+// or file system reads as leading out of their directory.
 package wire
 
 const (
@@ -7,8 +7,8 @@ const (
 	inQuery             // escaped in a query
 )
 
-// escaped holds what the URL standard of browsers escapes in the path and the query of an http URL, and what net/url
-// cannot send in a path as it is.
+// escaped marks the bytes that the URL standard of browsers escapes in the path and the query of an http URL, and the bytes
+// that net/url cannot send in a path unchanged.
 var escaped = func() (t [256]uint8) {
 	for c := range t {
 		if c <= ' ' || c >= 0x7f {
@@ -27,7 +27,7 @@ var escaped = func() (t [256]uint8) {
 
 const hexDigits = "0123456789ABCDEF"
 
-// AppendPath appends a path as it is sent. Escapes stay as they are; a percent sign that begins none is escaped itself.
+// AppendPath appends a path as it is sent. Escapes stay as they are; a percent sign that begins none is escaped.
 func AppendPath(dst, path []byte) []byte {
 	for i, c := range path {
 		if escaped[c]&inPath != 0 || c == '%' && !isEscape(path[i:]) {
@@ -51,8 +51,8 @@ func AppendQuery(dst, query []byte) []byte {
 	return dst
 }
 
-// AppendTail appends what follows the authority of a URL (path, query, fragment) as it is sent. A fragment is treated as
-// a query; it is not sent.
+// AppendTail appends the part of a URL after the authority (path, query, fragment) as it is sent. A fragment is treated like a
+// query; it is not sent.
 func AppendTail(dst, tail []byte) []byte {
 	for i, c := range tail {
 		if c == '?' || c == '#' {
@@ -62,7 +62,7 @@ func AppendTail(dst, tail []byte) []byte {
 	return AppendPath(dst, tail)
 }
 
-// IsPlain tells whether AppendTail would change nothing; it may be wrong about what it would.
+// IsPlain reports whether AppendTail would change nothing. It may return false although nothing would change.
 func IsPlain[T string | []byte](tail T) bool {
 	for i := range len(tail) {
 		if c := tail[i]; escaped[c] != 0 || c == '%' && !isEscape(tail[i:]) {
@@ -76,7 +76,7 @@ func isEscape[T string | []byte](s T) bool {
 	return len(s) > 2 && unhex(s[1]) < 16 && unhex(s[2]) < 16
 }
 
-// unhex is the value of a hexadecimal digit, or above 15.
+// unhex is the value of a hexadecimal digit. It is above 15 for any other byte.
 func unhex(c byte) byte {
 	switch {
 	case c-'0' < 10:
