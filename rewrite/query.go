@@ -9,21 +9,21 @@ import (
 )
 
 // Query carries the upstream URL in a query parameter: with Query("/proxy", "url") the public URL of
-// https://cdn.example/a/seg1.ts is /proxy/seg1.ts?url=https%3A%2F%2Fcdn.example%2Fa%2Fseg1.ts. The last element of the
-// upstream path stands in the public path for the sake of players that go by the extension, with another extension
-// behind it in a playlist where its own does not fit (see [KindMapper]); Upstream ignores the path and
-// accepts /proxy?url= as well, under any mount point. path is an absolute path (a slash is put before it if there is
-// none, one at its end is dropped), and param the name of the parameter, "url" if empty. Both halves cover every http
-// and https URL that has a host and no user, so something else has to decide where requests may go.
+// https://cdn.example/a/seg1.ts is /proxy/seg1.ts?url=https%3A%2F%2Fcdn.example%2Fa%2Fseg1.ts. The public path has the last
+// element of the upstream path, for players that go by the extension. If the extension does not fit, a playlist gets another
+// one after it (see [KindMapper]). Upstream ignores the path and accepts /proxy?url= as well, under any mount point. path is an
+// absolute path (a missing slash is added at its beginning, one at its end is dropped), and param is the name of the parameter,
+// "url" if empty. The mapper covers every http and https URL that has a host and no user, so something else must decide where
+// requests may go.
 //
-// The parameter holds the upstream URL as the playlist has it; Upstream gives it as it is sent.
+// The parameter holds the upstream URL as the playlist has it; Upstream returns it as it is sent.
 //
-// A URL with a query that stands in the parameter without being escaped (/proxy?url=https://cdn.example/a.m3u8?x=1&y=2, as
-// people paste it) is taken as it is, with all that follows.
+// People paste URLs without escaping them (/proxy?url=https://cdn.example/a.m3u8?x=1&y=2). Such a URL is used as it is, with
+// everything that follows.
 //
-// Upstream fails with status 400 if the parameter is missing, doubled or malformed. Of the client's own parameters
-// only delivery directives are passed on, appended to the upstream query, unless the upstream path has the extension
-// of a segment or key.
+// Upstream fails with status 400 if the parameter is missing, doubled or malformed. Of the client's own parameters, only
+// delivery directives are passed on. They are appended to the upstream query, unless the upstream path has the extension of a
+// segment or key.
 func Query(path, param string) Mapper {
 	if param == "" {
 		param = "url"
@@ -78,7 +78,7 @@ func (m *queryMapper) Upstream(public *url.URL) (string, error) {
 	case n > 1:
 		return "", badRequest("more than one " + m.param)
 	}
-	upstream, query := value, "" // the directives of a pasted URL are in it already
+	upstream, query := value, "" // a pasted URL already has its directives
 	if !isPasted(value) {
 		query = public.RawQuery
 		var err error
@@ -98,19 +98,19 @@ func (m *queryMapper) Upstream(public *url.URL) (string, error) {
 	return upstream, nil
 }
 
-// isPasted tells a URL with a query that somebody has put behind "url=" as it stands, without escaping it. All that follows
-// belongs to it, then.
+// isPasted reports whether somebody has put a URL with a query after "url=" without escaping it. Everything that follows then
+// belongs to it.
 func isPasted(value string) bool {
 	return isRaw(value) && strings.Contains(value, "?")
 }
 
-// isRaw tells a URL whose beginning is not escaped.
+// isRaw reports whether the beginning of a URL is not escaped.
 func isRaw(value string) bool {
 	n := httpScheme([]byte(value))
 	return n > 0 && strings.HasPrefix(value[n:], "//")
 }
 
-// unescapeValue undoes the escapes of the parameter. A plus is a blank only if the rest is escaped as well.
+// unescapeValue removes the escapes of the parameter. A plus is a blank only if the rest is escaped as well.
 func unescapeValue(value string) (string, error) {
 	if isRaw(value) {
 		return url.PathUnescape(value)
@@ -120,11 +120,11 @@ func unescapeValue(value string) (string, error) {
 
 const (
 	maxName      = 64 // of the file name in a public URL
-	maxExtension = 10 // of its extension, dot included
+	maxExtension = 10 // of its extension, with the dot
 )
 
-// appendName appends a file name for a URL whose path (with or without a query) is given: the last element of the
-// path, made of unreserved bytes but "~" only, so that nothing on the way alters it, and with its extension last.
+// appendName appends a file name for a URL with this path (with or without a query): the last element of the path, reduced to
+// unreserved bytes other than "~", so that nothing on the way changes it, with its extension at the end.
 func appendName(dst, path []byte) []byte {
 	path, _, _ = splitTail(path)
 	element := path[bytes.LastIndexByte(path, '/')+1:]
@@ -132,8 +132,8 @@ func appendName(dst, path []byte) []byte {
 	return dst
 }
 
-// appendElement is appendName for the element alone; plain tells that nothing in it is escaped in a query. same is true
-// if it is appended as it is.
+// appendElement is appendName for the last element alone. plain: nothing in it is escaped in a query. same: it was appended
+// unchanged.
 func appendElement(dst, element []byte, plain bool) (_ []byte, same bool) {
 	if n := len(element); plain && n > 0 && n <= maxName && element[0] != '.' {
 		return append(dst, element...), true
@@ -141,7 +141,7 @@ func appendElement(dst, element []byte, plain bool) (_ []byte, same bool) {
 	return appendSafeName(dst, element), false
 }
 
-// appendExtension appends an extension to the name that begins at start, if that has none that fits.
+// appendExtension appends an extension to the name that begins at start, unless it has one that fits.
 func appendExtension(dst []byte, start int, ext string) []byte {
 	if ext == "" || hls.Fits(dst[start:], ext) {
 		return dst
@@ -174,7 +174,7 @@ func appendUnreserved(dst, s []byte, limit int) []byte {
 	for i := 0; i < len(s) && len(dst)-start < limit; i++ {
 		c := s[i]
 		if c == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]) {
-			i += 2 // the digits of an escape are no part of the name
+			i += 2 // the digits of an escape do not belong to the name
 			continue
 		}
 		if class[c]&escaped == 0 && (c != '.' || len(dst) > start) {

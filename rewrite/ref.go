@@ -6,19 +6,19 @@ import (
 	"iter"
 )
 
-// Kind is what a URI leads to.
+// Kind is the kind of resource that a URI names.
 type Kind uint8
 
 // The kinds of resources that a playlist names.
 const (
-	Playlist  Kind = iota + 1 // a variant, rendition, I-frame or image playlist, a rendition report's, an interstitial asset's
+	Playlist  Kind = iota + 1 // a variant, rendition, I-frame or image playlist; what a report or an interstitial names
 	Segment                   // a media segment, also one announced by a vendor's prefetch tag
 	Part                      // a partial segment, or the hint of one
 	Init                      // a media initialization section, or the hint of one
 	Key                       // a decryption key
 	Data                      // session data
 	JSON                      // a steering manifest or an asset list
-	Thumbnail                 // a picture that a WebVTT track of thumbnails names
+	Thumbnail                 // a picture in a WebVTT track of thumbnails
 )
 
 var kindNames = [...]string{"", "Playlist", "Segment", "Part", "Init", "Key", "Data", "JSON", "Thumbnail"}
@@ -33,20 +33,24 @@ func (k Kind) String() string {
 
 // Ref is one URI in a playlist.
 type Ref struct {
-	Tag  string // without "#"; for a URI on a line of its own EXT-X-STREAM-INF if it belongs to one, else EXTINF; "" in a JSON document or a WebVTT track
-	Attr string // the attribute, or the member of a JSON document; "" where the URI is the value of the tag, or a line of its own
-	Kind Kind   // what it leads to
-	URL  string // absolute, variables substituted, bytes otherwise as written; relative if the base is
+	// Tag is the tag without "#". For a URI on a line of its own it is EXT-X-STREAM-INF if the URI follows one, else EXTINF. It
+	// is "" in a JSON document or a WebVTT track.
+	Tag string
+	// Attr is the attribute, or the member of a JSON document. It is "" if the URI is the value of the tag, or a line of its own.
+	Attr string
+	// Kind is what the URI names.
+	Kind Kind
+	// URL is absolute, with variables substituted and bytes otherwise as written. It is relative if the base is.
+	URL string
 }
 
-// Refs lists the URIs of a playlist in the order in which they stand there, those of other schemes than http and https
-// included, empty ones not. base is the URL of the playlist after redirects; "" leaves references unresolved. The
-// playlist must not change during the iteration. A reference that uses an undefined variable comes as it is written,
-// with an error that wraps ErrUndefined; the iteration goes on after it. It ends with ErrTooLarge where the URLs together
-// have more bytes than [Rewriter.Append] would write.
+// Refs lists the URIs of a playlist in their order, including those of other schemes than http and https, but not empty ones.
+// base is the URL of the playlist after redirects; "" leaves references unresolved. The playlist must not change during the
+// iteration. A reference with an undefined variable comes as it is written, with an error that wraps ErrUndefined, and the
+// iteration goes on. It ends with ErrTooLarge if the URLs together have more bytes than [Rewriter.Append] would write.
 func Refs(playlist []byte, base string) iter.Seq2[Ref, error] { return refs(playlist, base, nil) }
 
-// Refs is [Refs], with the parameters that URLs inherit: what upstream is asked for. It calls no hook.
+// Refs is [Refs], with inherited parameters in the URLs: it lists the URLs that upstream is asked for. It calls no hook.
 func (rw *Rewriter) Refs(playlist []byte, base string) iter.Seq2[Ref, error] {
 	return refs(playlist, base, rw.Inherit)
 }
@@ -88,7 +92,7 @@ func refs(playlist []byte, base string, inherit []string) iter.Seq2[Ref, error] 
 	}
 }
 
-// inherit gives the URL that was resolved last what it inherits, in front of its fragment.
+// inherit adds inherited parameters to the URL that was resolved last, before its fragment.
 func (st *state) inherit() {
 	end := bytes.IndexByte(st.abs, '#')
 	if end < 0 {

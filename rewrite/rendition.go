@@ -13,7 +13,7 @@ type edit struct {
 	text string
 }
 
-// edited returns the text with its edits made. Of two that overlap, the one that begins first counts.
+// edited applies the edits to the text. If two overlap, the one that begins first counts.
 func edited(text []byte, edits []edit) []byte {
 	slices.SortStableFunc(edits, func(a, b edit) int { return a.start - b.start })
 	out, done := make([]byte, 0, len(text)), 0
@@ -26,17 +26,17 @@ func edited(text []byte, edits []edit) []byte {
 	return append(out, text[done:]...)
 }
 
-// groupID names the renditions of one TYPE and GROUP-ID.
+// groupID identifies the renditions of one TYPE and GROUP-ID.
 type groupID struct{ kind, id string }
 
 // group is those renditions.
 type group struct {
 	groupID
 	members []*stream
-	offers  []*m3u8.Alternative // those that stay
+	offers  []*m3u8.Alternative // the renditions that stay
 }
 
-// join makes a rendition a member of its group.
+// join adds a rendition to its group.
 func (c *catalogue) join(r *stream) {
 	id := groupID{r.attrs.get("TYPE"), r.attrs.get("GROUP-ID")}
 	if r.group = c.groups[id]; r.group == nil {
@@ -46,7 +46,7 @@ func (c *catalogue) join(r *stream) {
 	r.group.members = append(r.group.members, r)
 }
 
-// askRenditions lets the hook decide about each rendition, and tells whether anything changes.
+// askRenditions lets the hook decide about each rendition, and reports whether anything changes.
 func (c *catalogue) askRenditions() (changed bool) {
 	if c.Rendition == nil {
 		return false
@@ -83,7 +83,7 @@ func stays(s *stream) bool     { return !s.dropped }
 
 func isYes(s *stream, attr string) bool { return s.attrs.get(attr) == "YES" }
 
-// spare brings a rendition back: variants that have no sound without it are worse than one too many.
+// spare brings a rendition back: a variant without sound is worse than a rendition too many.
 func (g *group) spare() {
 	best := g.members[0]
 	for _, m := range g.members {
@@ -95,7 +95,8 @@ func (g *group) spare() {
 	best.dropped = false
 }
 
-// promote makes another rendition the default if the default is dropped. Subtitles that nobody chose are not shown for it.
+// promote makes another rendition the default if the default is dropped. It does not do so for subtitles, which would then be
+// shown although nobody chose them.
 func (c *catalogue) promote(g *group) {
 	if g.kind != "AUDIO" && g.kind != "VIDEO" {
 		return
@@ -120,7 +121,7 @@ func (c *catalogue) promote(g *group) {
 	}
 }
 
-// forget takes out of a variant what it says of groups that are gone.
+// forget removes references to lost groups from a variant.
 func (c *catalogue) forget(v *stream, lost map[groupID]bool) {
 	var names []string
 	for _, kind := range []string{"SUBTITLES", "CLOSED-CAPTIONS"} {
@@ -130,7 +131,7 @@ func (c *catalogue) forget(v *stream, lost map[groupID]bool) {
 	}
 	c.removeAttrs(v, names)
 	captions := slices.Contains(names, "SUBTITLES")
-	// As it is written: what a viewer says by a variable must not become a part of the list.
+	// As written: a viewer's value of a variable must not become part of the list.
 	written, ok := attrList{src: c.src, pos: v.list.start, end: v.list.end}.lookup("CODECS")
 	if codecs := string(written); ok && captions {
 		kept := slices.DeleteFunc(strings.Split(codecs, ","), func(codec string) bool {
@@ -143,7 +144,7 @@ func (c *catalogue) forget(v *stream, lost map[groupID]bool) {
 	}
 }
 
-// setAttr gives an attribute of a stream another value.
+// setAttr changes the value of an attribute.
 func (c *catalogue) setAttr(s *stream, name, value string) {
 	list := attrList{src: c.src, pos: s.list.start, end: s.list.end}
 	for list.next() {
@@ -155,10 +156,10 @@ func (c *catalogue) setAttr(s *stream, name, value string) {
 	c.edits = append(c.edits, edit{span{s.list.end, s.list.end}, "," + name + "=" + value})
 }
 
-// removeAttrs takes attributes out, each with the comma behind it, or the one before if nothing follows.
+// removeAttrs removes attributes, each with the comma after it, or the one before it if nothing follows.
 func (c *catalogue) removeAttrs(s *stream, names []string) {
 	list := attrList{src: c.src, pos: s.list.start, end: s.list.end}
-	last := -1 // the first of the edits behind which all is taken out
+	last := -1 // the first of the edits after which everything is removed
 	for from := list.pos; list.next(); from = list.pos {
 		if !slices.Contains(names, string(list.name())) {
 			last = -1
@@ -174,7 +175,7 @@ func (c *catalogue) removeAttrs(s *stream, names []string) {
 	}
 }
 
-// alternativesLeft are the renditions that a variant may choose from.
+// alternativesLeft are the remaining renditions that a variant may choose from.
 func (c *catalogue) alternativesLeft(v *stream) (all []*m3u8.Alternative) {
 	for _, attr := range groupAttrs {
 		if id, ok := v.attrs.lookup(attr); ok {

@@ -14,29 +14,29 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-// ModifyResponse rewrites the body of a response that is a playlist, or a JSON document that playlists lead to (an asset
-// list, a steering manifest), and leaves every other response untouched and unread. It is a hook for
-// httputil.ReverseProxy and its like. References are resolved against the URL of resp.Request, which therefore has to
-// be that of the last redirect; the hooks of the Rewriter get its context.
+// ModifyResponse rewrites the body of a response that is a playlist, or a JSON document that playlists lead to (an asset list,
+// a steering manifest). It leaves every other response unchanged and unread. It is a hook for httputil.ReverseProxy and similar
+// proxies. References are resolved against the URL of resp.Request, which must therefore be the URL after redirects. The hooks
+// of the Rewriter get the context of resp.Request.
 //
-// Only a response with status 200 is looked at. Its first bytes decide what it is; the Content-Type and the extension are
-// hints. It is a playlist if it begins with #EXTM3U, behind a byte order mark and blanks. Where a playlist is expected, by
-// type or by the extension .m3u8 or .m3u, it also is one if #EXTM3U comes later in a text, or if it is a list of URLs or
-// of names of media, one a line (then it keeps its type). What is media, a key or captions by its first bytes passes as it
-// came, under a type of its own, and so does any other text that only its type calls a playlist. A body is read no further
-// than its first byte that differs.
+// Only responses with status 200 are considered. Their first bytes decide; the Content-Type and the extension are hints. A body
+// is a playlist if it begins with #EXTM3U, after a byte order mark and blanks. If a playlist is expected, by type or by the
+// extension .m3u8 or .m3u, a body is also one if #EXTM3U comes later in a text, or if it is a list of URLs or of names of
+// media, one on each line (it then keeps its type). Media, keys and captions, by their first bytes, pass unchanged, under a
+// type of their own. So does any other text that is a playlist only by its type. Nothing is read after the first byte that
+// rules a playlist out.
 //
-// A WebVTT track whose first cue is the URL of a picture ("a.jpg#xywh=0,0,160,90") is one of thumbnails: its pictures are
-// rewritten like the URIs of a playlist, their fragments stay. Captions keep every byte.
+// A WebVTT track whose first cue is the URL of a picture ("a.jpg#xywh=0,0,160,90") is a track of thumbnails: its pictures are
+// rewritten like the URIs of a playlist, with their fragments. Captions keep every byte.
 //
-// gzip and deflate are decoded; a Content-Encoding that is none (aws-chunked, utf-8, none, ..), or that the bytes show to
-// be none, is dropped. br and zstd are not decoded: origins must be asked without them, as origin.Proxy does. Afterwards
-// the response has the type application/vnd.apple.mpegurl, the length of the new body, and none of the header fields that
-// described the old one; a response to HEAD has the same, without a length.
+// gzip and deflate are decoded. An invalid Content-Encoding (aws-chunked, utf-8, none, ..), or one that the bytes contradict,
+// is dropped. br and zstd are not decoded: do not accept them from origins; origin.Proxy does not. The rewritten response has
+// the type application/vnd.apple.mpegurl, the length of the new body, and no header field that described the old one. A
+// response to HEAD has the same, without a length.
 //
-// The error has status 502 where a playlist was expected and HTML, JSON or, by its extension, a text that is none came (the
-// error says how it begins), or one that is larger than MaxSize, or in an unknown encoding; other errors are those of reading
-// the body and of Append.
+// The error has status 502 if a playlist was expected and HTML, JSON or, with the extension of a playlist, another text came
+// (the error quotes its beginning), if the playlist is larger than MaxSize, or if its encoding is unknown. Other errors are
+// those of reading the body and of Append.
 func (rw *Rewriter) ModifyResponse(resp *http.Response) error {
 	d := &document{rw: rw, resp: resp, ctx: context.Background(), relation: mapped}
 	req := resp.Request
@@ -50,7 +50,7 @@ func (rw *Rewriter) ModifyResponse(resp *http.Response) error {
 		return nil
 	}
 	if d.hint() == mediaHint && len(resp.Header["Content-Encoding"]) == 0 && (req != nil && req.Method == http.MethodHead || !d.look()) {
-		return nil // nearly all there is, and worth no more work
+		return nil // nearly all responses, which need no further work
 	}
 	if req != nil {
 		d.ctx = req.Context()
@@ -64,13 +64,12 @@ func (rw *Rewriter) ModifyResponse(resp *http.Response) error {
 	return d.modify()
 }
 
-// hasDocument tells whether players take the body of this answer for what they asked for. They do with 203 and some others,
-// too.
+// hasDocument reports whether players use the body of this answer. They also do with 203 and some other statuses.
 func hasDocument(status int) bool {
 	return status >= 200 && status < 300 && status != http.StatusNoContent && status != http.StatusResetContent && status != http.StatusPartialContent
 }
 
-// baseOf spells a URL as it was given.
+// baseOf is the URL as it was given.
 func baseOf(u *url.URL) string {
 	base := *u
 	base.User = nil
@@ -85,22 +84,22 @@ func firstAsked(req *http.Request) *url.URL {
 	return req.URL
 }
 
-// document is a response that may be one of those which are rewritten.
+// document is a response that may have to be rewritten.
 type document struct {
 	rw       *Rewriter
 	resp     *http.Response
 	ctx      context.Context
 	base     string // the URL against which references are resolved
-	entry    string // the URL from which redirects led to it; "": none did
+	entry    string // the URL from which redirects led to it; "": none
 	path     string // the path of base
-	head     bool   // the answer to HEAD
+	head     bool   // it answers a HEAD
 	relation relation
 }
 
 func (d *document) modify() error {
 	hint := d.hint()
 	if hint == mediaHint {
-		hint = noHint // it has a Content-Encoding, or begins as a playlist may
+		hint = noHint // it has a Content-Encoding, or may begin like a playlist
 	}
 	switch {
 	case d.head:
@@ -153,14 +152,14 @@ func (d *document) rewritePlaylist(s *source) error {
 		if list = k == hls.List; !list && (d.namesPlaylist() || k.IsDocument()) {
 			return wrong(text)
 		}
-		if !list { // whatever it is, it is labelled as a playlist
+		if !list { // it is not a playlist, but labelled as one
 			d.replace(text)
 			d.relabel(len(text))
 			d.resp.Header.Set("Content-Type", otherType(d.path, text))
 			return nil
 		}
 	}
-	const growth = 2 // a guess that spares most playlists a second allocation
+	const growth = 2 // spares most playlists a second allocation
 	buf := make([]byte, 0, growth*len(text)+512)
 	out, err := d.rw.append(d.pass(len(text)), buf, text)
 	if err != nil {
@@ -169,7 +168,7 @@ func (d *document) rewritePlaylist(s *source) error {
 	label := d.resp.Header.Get("Content-Type")
 	d.replace(out)
 	d.describe(len(out))
-	if list { // players tell lists by their label from what they take for HLS
+	if list { // players tell lists from HLS by the label
 		if hls.ByType(label) != hls.Playlist {
 			label = listType
 		}
@@ -180,12 +179,12 @@ func (d *document) rewritePlaylist(s *source) error {
 
 const listType = "audio/x-mpegurl"
 
-// pass is what is to be known for a text of that length.
+// pass is what a pass over a text of this length needs.
 func (d *document) pass(length int) pass {
 	return pass{ctx: d.ctx, base: d.base, entry: d.entry, relation: d.relation, most: d.most(length)}
 }
 
-// most is how many bytes a document of so many may become.
+// most is how many bytes a document of this length may become.
 func (d *document) most(length int) int {
 	return min(max(maxOutput, mostGrowth*length), mostGrowth*int(min(d.limit(), math.MaxInt/mostGrowth)))
 }
@@ -198,13 +197,13 @@ func (d *document) replace(body []byte) {
 	d.resp.Trailer = nil
 }
 
-// describe sets the header of a rewritten playlist; -1: the length is not known.
+// describe sets the header of a rewritten playlist; -1: the length is unknown.
 func (d *document) describe(length int) {
 	d.resp.Header.Set("Content-Type", hls.PlaylistType)
 	d.relabel(length)
 }
 
-// stale are the fields that describe the bytes of the upstream, or name its address.
+// stale are the fields that describe the bytes of the upstream, or reveal its address.
 var stale = []string{
 	"Etag", "Last-Modified", "Content-Md5", "Digest", "Repr-Digest", "Content-Digest", "Content-Encoding",
 	"Accept-Ranges", "Content-Range", "Transfer-Encoding", "Content-Length", "Content-Location", "Trailer",
@@ -227,8 +226,7 @@ func (d *document) relabel(length int) {
 	}
 }
 
-// privately is a Cache-Control under which no shared cache keeps one viewer's links for the next, and that otherwise
-// says the same.
+// privately returns a Cache-Control that keeps shared caches from storing one viewer's links, and is otherwise the same.
 func privately(values []string) string {
 	kept := []string{"private"}
 	for directive := range strings.SplitSeq(strings.Join(values, ","), ",") {
@@ -243,7 +241,7 @@ func privately(values []string) string {
 	return strings.Join(kept, ", ")
 }
 
-// bodyOf is a body that is there as a whole.
+// bodyOf is a whole body in memory.
 type bodyOf struct{ rest []byte }
 
 func (b *bodyOf) Read(p []byte) (int, error) {
@@ -255,7 +253,7 @@ func (b *bodyOf) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo writes what is left in one Write.
+// WriteTo writes the rest in one Write.
 func (b *bodyOf) WriteTo(w io.Writer) (int64, error) {
 	if len(b.rest) == 0 {
 		return 0, nil
@@ -267,7 +265,7 @@ func (b *bodyOf) WriteTo(w io.Writer) (int64, error) {
 
 func (*bodyOf) Close() error { return nil }
 
-// looksLikePlaylist tells whether a text that is said to be a playlist is one.
+// looksLikePlaylist reports whether a text with the label of a playlist is one.
 func looksLikePlaylist(text []byte) bool {
 	start := playlistStart(text)
 	if !isMagicLine(text[start:]) {

@@ -26,7 +26,7 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 		switch {
 		case t.tag.define:
 			if st.lookAhead() && st.children {
-				// A child stands before the first definition, and has to carry it all the same.
+				// A child that comes before the first definition must carry it as well.
 				st.restart(st.src)
 				dst, st.done = dst[:start], 0
 				continue
@@ -94,13 +94,13 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 	}
 }
 
-// isAnotherScheme tells at a glance that a reference has another scheme than http and https.
+// isAnotherScheme quickly recognises a reference with another scheme than http and https.
 func isAnotherScheme(ref []byte) bool {
 	n := schemeLen(ref)
 	return n > 0 && httpScheme(ref) == 0 && bytes.IndexByte(ref, '{') < 0
 }
 
-// prune begins again with the playlist without what is dropped.
+// prune starts again with a playlist without the dropped URIs.
 func (st *state) prune() error {
 	if st.pruned {
 		return badGateway("the playlist names a URL that is not mapped", ErrUnmapped) // Unmapped changed its mind
@@ -115,7 +115,7 @@ func (st *state) prune() error {
 	return nil
 }
 
-// check ends what has grown too large, or what nobody waits for. grown is how many bytes were written just now.
+// check ends a pass whose result is too large, or whose context has ended. grown is how many bytes were just written.
 func (st *state) check(written, grown int) error {
 	st.pace.done += grown + perToken
 	if written <= st.most && st.pace.done < st.pace.look {
@@ -132,12 +132,12 @@ func (st *state) stop(written int) error {
 	return st.pace.err
 }
 
-// unitsFit tells whether the lines that come next are alone to decide what they become.
+// unitsFit reports whether only the next lines decide their result.
 func (st *state) unitsFit() bool {
 	return st.plan.mapper != nil && st.carry == "" && st.report == "" && !st.scan.variant && st.scan.lineDone()
 }
 
-// repeat appends what the lines that come next become, as long as they are like others before.
+// repeat appends the results of the next lines, as long as they match earlier ones.
 func (st *state) repeat(dst []byte) (_ []byte, err error) {
 	const often = 16 << 10
 	asked := false
@@ -171,7 +171,7 @@ func (st *state) repeat(dst []byte) (_ []byte, err error) {
 				return dst, err
 			}
 			dst = append(dst, lines[uri.End:u.Len()]...)
-			asked = true // a Signer may take its time
+			asked = true // a Signer may be slow
 			st.pace.soon()
 		}
 		st.scan.pos += u.Len()
@@ -185,7 +185,7 @@ func (st *state) repeat(dst []byte) (_ []byte, err error) {
 	}
 }
 
-// appendURI appends what the URI of a token becomes.
+// appendURI appends the result for the URI of a token.
 func (st *state) appendURI(dst []byte, t *token) ([]byte, error) {
 	text, ok := st.substitute(t)
 	switch {
@@ -197,7 +197,7 @@ func (st *state) appendURI(dst []byte, t *token) ([]byte, error) {
 	return st.appendReference(dst, text, t)
 }
 
-// appendReference is appendURI for a reference in which nothing is left to substitute.
+// appendReference is appendURI for a reference without variables.
 func (st *state) appendReference(dst, text []byte, t *token) ([]byte, error) {
 	ref, fragment := text, []byte(nil)
 	if i := bytes.IndexByte(text, '#'); i >= 0 {
@@ -232,7 +232,7 @@ func (st *state) appendReference(dst, text []byte, t *token) ([]byte, error) {
 	return harmless(append(dst, fragment...), start, t.form), nil
 }
 
-// appendRead is appendPublic for a reference that the Mapper does not take: read as a browser reads it, it may.
+// appendRead is appendPublic for a reference that the Mapper does not cover. It may cover the reference as a browser reads it.
 func (st *state) appendRead(dst, ref, fragment []byte, t *token) ([]byte, outcome, error) {
 	start := len(dst)
 	read, ok := st.base.appendAsBrowser(st.read[:0], ref)
@@ -252,7 +252,7 @@ func (st *state) appendRead(dst, ref, fragment []byte, t *token) ([]byte, outcom
 	return append(dst, st.abs...), leftAlone, st.unmapped(t, ref)
 }
 
-// outcome is how a reference became what a player sees.
+// outcome is what became of a reference.
 type outcome uint8
 
 const (
@@ -261,8 +261,8 @@ const (
 	replaced
 )
 
-// appendPublic appends the public URL of the URL in st.abs, without its fragment. The fragment that takes variables along is
-// mapped with it.
+// appendPublic appends the public URL of the URL in st.abs, without its fragment. The fragment that carries variables is mapped
+// with it.
 func (st *state) appendPublic(dst []byte, t *token, fragment []byte) (_ []byte, _ outcome, err error) {
 	start, upstream := len(dst), len(st.abs)
 	st.pace.soon()
@@ -307,8 +307,8 @@ func (st *state) appendPublic(dst []byte, t *token, fragment []byte) (_ []byte, 
 	return dst, replaced, nil
 }
 
-// own tells, where there is no Mapper, whether a URL is on the scheme and host of the playlist: a token for these is
-// not for others.
+// own reports, if there is no Mapper, whether a URL is on the scheme and host of the playlist: a token for these must not go to
+// others.
 func (st *state) own(u []byte) bool {
 	if st.base.root == 0 {
 		return schemeLen(u) == 0 && !leavesHost(u)
@@ -320,8 +320,8 @@ func (st *state) own(u []byte) bool {
 	return sameRoot(u, root)
 }
 
-// leavesHost tells whether a browser may take a reference without a scheme for one that names a host: it takes control
-// bytes out, and backslashes for slashes.
+// leavesHost reports whether a browser may read a reference without a scheme as one with a host: it removes control bytes and
+// treats backslashes as slashes.
 func leavesHost(ref []byte) bool {
 	if len(ref) > 0 && ref[0] <= ' ' || bytes.ContainsAny(ref, "\t\r\n") {
 		return true
@@ -329,7 +329,7 @@ func leavesHost(ref []byte) bool {
 	return len(ref) > 1 && (ref[0] == '/' || ref[0] == '\\') && (ref[1] == '/' || ref[1] == '\\')
 }
 
-// fragmentFor is the fragment that takes variables to the playlist that the token names.
+// fragmentFor is the fragment that carries variables to the playlist that the token names.
 func (st *state) fragmentFor(t *token) string {
 	switch {
 	case t.tag.child:

@@ -2,7 +2,7 @@ package rewrite
 
 import "bytes"
 
-// form is how a URI stands in the text, which decides what its replacement may contain.
+// form is how a URI is written in the text. It decides what its replacement may contain.
 type form uint8
 
 const (
@@ -11,14 +11,13 @@ const (
 	bare               // an attribute value without quotes
 )
 
-// token is a place where a URI stands, without quotes and blanks around it. A token of EXT-X-DEFINE is the whole
-// attribute list.
+// token is a place with a URI, without quotes and surrounding blanks. The token of an EXT-X-DEFINE is the whole attribute list.
 type token struct {
 	start, end int
 	tag        *tag
 	kind       Kind
 	form       form
-	foreign    bool // the key of a foreign KEYFORMAT, before variables are substituted
+	foreign    bool // the key has a foreign KEYFORMAT, before variables are substituted
 }
 
 func (t *token) text(src []byte) []byte { return src[t.start:t.end] }
@@ -30,24 +29,24 @@ type scanner struct {
 	src     []byte
 	pos     int   // where the next line begins
 	lf      int   // the next LF at or after pos, if it is not before pos
-	cr      int   // there is no CR from pos up to here
+	cr      int   // there is no CR between pos and here
 	variant bool  // an EXT-X-STREAM-INF waits for its URI
-	related bool  // what lines mean has depended on other lines
+	related bool  // the meaning of a line has depended on other lines
 	pace    *pace // nil: nothing is counted
 	counted int   // up to where in src
 
 	// The rest of a line with an attribute list.
 	attrs   attrList
 	tag     *tag
-	patient bool   // the list is not spelled as usual
+	patient bool   // the list is spelled in an unusual way
 	key     bool   // of a foreign KEYFORMAT
-	format  []byte // that KEYFORMAT, if so
+	format  []byte // the KEYFORMAT, if it is foreign
 	kind    Kind
 	class   dateClass
-	found   bool  // its next token was looked for, and
-	ahead   token // is this
+	found   bool  // the next token has been searched for,
+	ahead   token // and is this one
 
-	classes map[string]dateClass // of the date ranges by ID, made when first needed
+	classes map[string]dateClass // of the date ranges, by ID; made when first needed
 }
 
 func (s *scanner) reset(src []byte) {
@@ -56,7 +55,7 @@ func (s *scanner) reset(src []byte) {
 	s.pos = playlistStart(src)
 }
 
-// next finds the next token; false means that there is none.
+// next finds the next token. It returns false if there is none.
 func (s *scanner) next(t *token) bool {
 	for {
 		if !s.lineDone() {
@@ -93,14 +92,14 @@ func (s *scanner) next(t *token) bool {
 
 const perCount = 64 << 10
 
-// count tells the pace how far it has come, and whether to go on.
+// count adds the progress to the pace, and reports whether to go on.
 func (s *scanner) count() bool {
 	n := s.pos - s.counted
 	s.counted = s.pos
 	return s.pace == nil || s.pace.work(n)
 }
 
-// lineDone tells whether there is no further token in the line of the last one.
+// lineDone reports whether the line of the last token has no further token.
 func (s *scanner) lineDone() bool {
 	if s.tag != nil && !s.found {
 		if s.found = s.nextAttr(&s.ahead); !s.found {
@@ -110,10 +109,10 @@ func (s *scanner) lineDone() bool {
 	return !s.found
 }
 
-// tagPrefix begins the names of all tags that are looked at.
+// tagPrefix begins the names of all tags that are read.
 const tagPrefix = "#EXT-X-"
 
-// uriLine is the token of a line that is a URI, blanks before it already skipped.
+// uriLine is the token of a line that is a URI. Blanks before it are already skipped.
 func (s *scanner) uriLine(t *token, start, end int) {
 	for s.src[end-1] == ' ' || s.src[end-1] == '\t' {
 		end--
@@ -126,8 +125,8 @@ func (s *scanner) uriLine(t *token, start, end int) {
 	}
 }
 
-// lineEnd returns where the line at pos ends, and sets pos behind its line end: LF, CR, or both. LFs are looked for
-// first, and only once each, as most playlists have no CR; CRs in several lines at once.
+// lineEnd returns where the line at pos ends, and sets pos after its line end: LF, CR, or both. It searches for LFs first, and
+// only once for each, because most playlists have no CR. It searches for CRs in several lines at once.
 func (s *scanner) lineEnd() (end int) {
 	if s.lf < s.pos {
 		s.lf = until(s.src, s.pos, len(s.src), '\n')
@@ -149,8 +148,8 @@ func (s *scanner) lineEnd() (end int) {
 
 const crAhead = 512
 
-// playlistStart is where the playlist begins: behind a byte order mark and blanks and, if there is an #EXTM3U line at all,
-// behind the text before it.
+// playlistStart is where the playlist begins: after a byte order mark and blanks and, if there is an #EXTM3U line, after the
+// text before it.
 func playlistStart(src []byte) int {
 	start := 0
 	if bytes.HasPrefix(src, []byte(bom)) {
@@ -181,7 +180,7 @@ const (
 	bom   = "\xef\xbb\xbf"
 )
 
-// isMagicLine tells whether text begins with an EXTM3U tag; some put attributes behind it.
+// isMagicLine reports whether text begins with an EXTM3U tag. Some playlists have attributes after it.
 func isMagicLine(text []byte) bool {
 	if !bytes.HasPrefix(text, []byte(magic)) {
 		return false

@@ -7,43 +7,42 @@ import (
 	"github.com/hlsproxy/hlsproxy/rewrite/internal/memo"
 )
 
-// A Signer extends the public URLs in playlists, for instance by a token. Its methods are called concurrently.
+// A Signer extends the public URLs in playlists, for example by a token. Its methods are called concurrently.
 type Signer interface {
-	// Sign gets a URL as the player will see it, without a fragment. It may append to it in place, and returns the result.
-	// ctx is that of the response's request. An error fails the playlist.
+	// Sign gets a URL as the player will see it, without a fragment. It may append to public in place, and returns the result.
+	// ctx is the context of the response's request. An error fails the playlist.
 	Sign(ctx context.Context, public []byte) ([]byte, error)
 }
 
-// An AlikeSigner spares the Rewriter most calls of Sign, and most of what signing a playlist costs. A Rewriter looks for
-// it by a type assertion, as io.Copy looks for an io.WriterTo.
+// An AlikeSigner saves the Rewriter most calls of Sign, and most of the cost of signing a playlist. A Rewriter looks for it by
+// a type assertion, as io.Copy looks for an io.WriterTo.
 type AlikeSigner interface {
 	Signer
 
-	// SignAlike reports that what Sign appends to a public URL is what it appends to each that differs from it in nothing
-	// but digits: of its file name before the extension (the last dot and what follows), or of its query. Sign is then
-	// called for one of these. SignAlike may write behind the URL, but neither change nor keep it.
+	// SignAlike reports that Sign appends the same bytes to all URLs that differ from public only in digits: those of the file
+	// name before the extension (the last dot and what follows), or those of the query. Sign is then called for only one of
+	// them. SignAlike may write after the URL, but must neither change nor keep it.
 	SignAlike(ctx context.Context, public []byte) bool
 }
 
-// A VariableSigner says whether a client can change the query of what Sign has signed. A Rewriter looks for it by a type
-// assertion.
+// A VariableSigner tells whether a client can change the query of a signed URL. A Rewriter looks for it by a type assertion.
 type VariableSigner interface {
 	Signer
 
-	// SignsVariables reports that the verifier of the URLs refuses those whose variables a client has changed: those of a
-	// multivariant playlist, which travel to its children in the query of their URLs. Where it is false, or the Signer has no
-	// such method, EXT-X-DEFINE:IMPORT is treated as EXT-X-DEFINE:QUERYPARAM is; see [Rewriter.Sign].
+	// SignsVariables reports whether the verifier of the URLs refuses changed variables. Variables of a multivariant playlist
+	// travel to its children in the query of their URLs. If it is false, or if the Signer has no such method,
+	// EXT-X-DEFINE:IMPORT is treated like EXT-X-DEFINE:QUERYPARAM; see [Rewriter.Sign].
 	SignsVariables() bool
 }
 
-// SignFunc makes a Signer of a function.
+// SignFunc turns a function into a Signer.
 type SignFunc func(ctx context.Context, public []byte) ([]byte, error)
 
 // Sign calls f.
 func (f SignFunc) Sign(ctx context.Context, public []byte) ([]byte, error) { return f(ctx, public) }
 
-// SignChain returns a Signer that hands each URL from one Signer to the next. What counts for one of them counts for the
-// chain: it signs alike if all do, and signs variables if one does.
+// SignChain returns a Signer that passes each URL from one Signer to the next. It signs alike if all of them do, and signs
+// variables if one of them does.
 func SignChain(signers ...Signer) Signer { return signChain(signers) }
 
 type signChain []Signer
@@ -58,7 +57,7 @@ func (c signChain) Sign(ctx context.Context, public []byte) ([]byte, error) {
 	return public, nil
 }
 
-// SignAlike asks each about the URL that it would get.
+// SignAlike asks each Signer about the URL that it would get.
 func (c signChain) SignAlike(ctx context.Context, public []byte) bool {
 	u := bytes.Clone(public)
 	for _, s := range c {
@@ -88,7 +87,7 @@ func signsVariables(s Signer) bool {
 	return ok && v.SignsVariables()
 }
 
-// sign lets the hook extend the public URL that dst holds from start on.
+// sign lets the hook extend the public URL at the end of dst, which begins at start.
 func (st *state) sign(dst []byte, start int) ([]byte, error) {
 	if st.Sign == nil {
 		return dst, nil
@@ -100,8 +99,8 @@ func (st *state) sign(dst []byte, start int) ([]byte, error) {
 	return harmless(append(dst[:start], signed...), start, quoted), nil
 }
 
-// signReport is sign without what the hook appends. Nobody asks for the URL of a report: players look whether it is the
-// beginning of a variant's URL. The hook may have changed the path of that, too.
+// signReport is sign without the bytes that the hook appends. Nobody requests the URL of a report: players compare it with the
+// beginnings of the variants' URLs. The hook may have changed the path of those as well.
 func (st *state) signReport(dst []byte, start int) ([]byte, error) {
 	plain := bytes.Clone(dst[start:])
 	dst, err := st.sign(dst, start)
@@ -117,13 +116,13 @@ func (st *state) signReport(dst []byte, start int) ([]byte, error) {
 	return dst, nil
 }
 
-// signHarmless is sign for a URL in which harmless has nothing to do: if the hook has appended to it only, what it has
-// appended is all that has to be looked at.
+// signHarmless is sign for a URL that harmless would not change: if the hook has only appended to it, only the appended bytes
+// need a check.
 func (st *state) signHarmless(dst []byte, start int, form form) ([]byte, error) {
 	if st.Sign == nil {
 		return dst, nil
 	}
-	st.abs = append(st.abs[:0], dst[start:]...) // the hook may write to what it is given
+	st.abs = append(st.abs[:0], dst[start:]...) // the hook may change its input
 	signed, err := st.Sign.Sign(st.ctx, dst[start:])
 	if err != nil {
 		return dst, err
@@ -140,8 +139,8 @@ func (st *state) signHarmless(dst []byte, start int, form form) ([]byte, error) 
 	return harmless(harmless(dst, start, quoted), start, form), nil
 }
 
-// signedAhead tells whether what a unit makes of lines, which match, is signed. Sign is called for the first URL, if it signs
-// others alike.
+// signedAhead reports whether the unit's result for matching lines is signed. It calls Sign for the first URL, if the Signer
+// signs the others alike.
 func (st *state) signedAhead(u *memo.Unit, lines []byte, differ memo.Difference) (bool, error) {
 	if u.Note.Pass != st.pass {
 		u.Note.Pass = st.pass
@@ -160,7 +159,7 @@ func (st *state) signedAhead(u *memo.Unit, lines []byte, differ memo.Difference)
 func (st *state) signAhead(u *memo.Unit, lines []byte, differ memo.Difference) (bool, error) {
 	url := u.URL()
 	st.text = u.Append(st.text[:0], lines, differ)
-	st.abs = append(st.abs[:0], st.text[url.Start:url.End]...) // the hook may write to what it is given
+	st.abs = append(st.abs[:0], st.text[url.Start:url.End]...) // the hook may change its input
 	signed, err := st.Sign.Sign(st.ctx, st.text[url.Start:url.End:url.End])
 	if err != nil {
 		return false, err

@@ -14,9 +14,9 @@ type hint uint8
 
 const (
 	noHint       hint = iota
-	playlistHint      // of a document that is rewritten
-	jsonHint          // of one that may be
-	mediaHint         // by label and by name: worth a look at the first byte
+	playlistHint      // a document that is rewritten
+	jsonHint          // a document that may be rewritten
+	mediaHint         // media by label and by name: only the first byte is checked
 )
 
 func (d *document) hint() hint {
@@ -32,26 +32,26 @@ func (d *document) hint() hint {
 	return noHint
 }
 
-// namesMedia tells whether by its name a body is a segment, a key, or what belongs to these.
+// namesMedia reports whether the name of a body is that of a segment, a key, or a related file.
 func (d *document) namesMedia() bool {
 	return isMediaPath(d.path)
 }
 
-// namesPlaylist tells whether by its name a body is a playlist.
+// namesPlaylist reports whether the name of a body is that of a playlist.
 func (d *document) namesPlaylist() bool { return hls.ByName(d.path) == hls.Playlist }
 
-// verdict is what the first bytes of a body say of it.
+// verdict is the result of looking at the first bytes of a body.
 type verdict uint8
 
 const (
 	undecided  verdict = iota // more bytes are needed
-	isPlaylist                // or it has to be read as a whole to know
-	isOther                   // what is not rewritten
-	isCaptions                // WebVTT, which may be thumbnails
-	isWrong                   // a playlist was expected, and this is what no player takes for media
+	isPlaylist                // or the whole must be read to know
+	isOther                   // not rewritten
+	isCaptions                // WebVTT, maybe thumbnails
+	isWrong                   // a playlist was expected, and no player takes this for media
 )
 
-// judge tells what a body is that begins with first; whole: and ends with it.
+// judge tells what a body is that begins with first. whole: first is all of it.
 func (d *document) judge(hint hint, first []byte, whole bool) verdict {
 	is, known := hls.StartsPlaylist(first)
 	captions, sure := startsVTT(first)
@@ -65,7 +65,7 @@ func (d *document) judge(hint hint, first []byte, whole bool) verdict {
 	case hint != playlistHint:
 		return isOther
 	case d.namesMedia():
-		return isOther // under the label of a playlist
+		return isOther // labelled as a playlist
 	}
 	switch k := hls.Sniff(first, whole); {
 	case k == hls.List:
@@ -79,10 +79,10 @@ func (d *document) judge(hint hint, first []byte, whole bool) verdict {
 	case k == hls.Unknown && !isPrintable(first):
 		return isOther
 	}
-	return isPlaylist // text, in which #EXTM3U may come later
+	return isPlaylist // a text in which #EXTM3U may come later
 }
 
-// isPrintable tells text from bytes that are none.
+// isPrintable tells text from other bytes.
 func isPrintable(text []byte) bool {
 	for _, c := range text {
 		if c < ' ' && c != '\t' && c != '\n' && c != '\r' && c != '\f' || c == 0x7f {
@@ -92,12 +92,12 @@ func isPrintable(text []byte) bool {
 	return true
 }
 
-// source is a body that is looked at. What is read of it before the verdict can be put back.
+// source is a body under inspection. What was read of it can be put back.
 type source struct {
 	body  io.ReadCloser
-	err   error        // that reading body ended in
+	err   error        // the error that ended reading body
 	seen  bytes.Buffer // what was read of body
-	done  bool         // with looking: seen does not grow
+	done  bool         // inspection has ended: seen does not grow
 	plain io.Reader    // decoded
 	first []byte       // what was read of plain
 }
@@ -114,8 +114,7 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// sniff reads as much of the body as it takes to tell what it is. A body may be slow or endless: it never waits for more
-// than it needs.
+// sniff reads only as much of the body as it needs to tell what it is, because a body may be slow or endless.
 func (d *document) sniff(s *source, hint hint) (verdict, error) {
 	step := 1
 	if hint == playlistHint {
@@ -141,7 +140,7 @@ func (d *document) sniff(s *source, hint hint) (verdict, error) {
 	}
 }
 
-// putBack gives the response its body again, as it came.
+// putBack gives the response its original body back.
 func (d *document) putBack(s *source) {
 	err := s.err
 	if err == io.EOF {
@@ -158,13 +157,13 @@ func (d *document) putBack(s *source) {
 	}
 }
 
-// wrong is the error for what came in place of a playlist. It says how that begins, for the log.
+// wrong is the error for a body that is not the expected playlist. It quotes the beginning, for the log.
 func wrong(first []byte) error {
 	const words = 80
 	return badGateway(fmt.Sprintf("response is no playlist: it begins with %q", first[:min(len(first), words)]), nil)
 }
 
-// look looks at the first byte of a body that by label and name is media, and tells whether a playlist can begin so.
+// look reads the first byte of a body that is media by label and name, and reports whether a playlist can begin like this.
 func (d *document) look() bool {
 	resp := d.resp
 	if resp.Body == nil || resp.ContentLength > d.limit() || resp.ContentLength >= 0 && resp.ContentLength < int64(len(magic)) {
@@ -205,7 +204,7 @@ func (l *looked) Read(p []byte) (int, error) {
 
 func (l *looked) Close() error { return l.body.Close() }
 
-// lookedWriterTo is to looked what rewoundWriterTo is to rewound.
+// lookedWriterTo is for looked what rewoundWriterTo is for rewound.
 type lookedWriterTo looked
 
 func (l *lookedWriterTo) Read(p []byte) (int, error) { return (*looked)(l).Read(p) }
@@ -227,7 +226,7 @@ func (l *lookedWriterTo) WriteTo(w io.Writer) (n int64, err error) {
 	return n + m, err
 }
 
-// otherType is the label of what came with that of a playlist.
+// otherType is the type of a body that was labelled as a playlist and is none.
 func otherType(path string, first []byte) string {
 	if isMediaPath(path) {
 		return hls.TypeByName(path)
@@ -239,7 +238,7 @@ func otherType(path string, first []byte) string {
 type rewound struct {
 	body io.ReadCloser
 	seen *bytes.Buffer
-	err  error // that reading the beginning ended in
+	err  error // the error that ended reading the beginning
 }
 
 func (r *rewound) Read(p []byte) (int, error) {
@@ -254,8 +253,8 @@ func (r *rewound) Read(p []byte) (int, error) {
 
 func (r *rewound) Close() error { return r.body.Close() }
 
-// rewoundWriterTo keeps the WriterTo of a body that streams in large writes, and flushes what must not wait. A body that has
-// none is read: only the reader knows then when to flush.
+// rewoundWriterTo keeps the WriterTo of a body that streams in large writes and flushes when needed. A body without one is read
+// instead: then only the reader knows when to flush.
 type rewoundWriterTo struct {
 	rewound
 	to io.WriterTo

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// state is what one pass over a playlist needs. It is reused, so that a pass leaves no garbage.
+// state is the memory of one pass over a playlist. It is reused, so that a pass leaves no garbage.
 type state struct {
 	scan scanner
 	base base
@@ -17,50 +17,50 @@ type state struct {
 	abs    []byte // the current reference, resolved
 	text   []byte // the current reference, variables substituted
 	read   []byte // the current reference, as a browser reads it
-	choice choice // what of it is the client's
+	choice choice // which parts of it the client has chosen
 
 	heritage inheritance
 	window   windowed
 
-	given  given // what the playlist's URL gives to variables
+	given  given // values for variables from the playlist's URL
 	public struct {
-		given      // what the client's URL of the playlist gives
+		given      // values from the client's URL of the playlist
 		asked bool // it was asked for
 	}
 
 	*Rewriter             // nil for Refs
 	alike     AlikeSigner // the Rewriter's, if it is one
 	kinds     KindMapper  // the Rewriter's, if it is one
-	usual     string      // the extension of segments, for that: the same whatever of the playlist is left
-	segment   string      // of those that come next
+	usual     string      // the extension of segments, for kinds; it does not depend on what is left of the playlist
+	segment   string      // the extension of the next segments
 	hinted    HintMapper  // the Rewriter's, if it is one
 	hints     http.Header // what the list says about requests for the current reference
-	list      bool        // it is an IPTV list, and is read as one
-	reached   bool        // the Mapper took a reference
-	entryText []byte      // what the current entry becomes
+	list      bool        // the playlist is an IPTV list
+	reached   bool        // the Mapper covered a reference
+	entryText []byte      // the result for the current entry
 	ctx       context.Context
 	src       []byte
 	relation  relation
-	entry     string // the URL that was asked for, if that is another
+	entry     string // the requested URL, if it is another one
 	most      int    // bytes that the result may have
 	pass      int    // counts the playlists
 
-	piece    piece // which one src is
-	done     int   // how much of src is dealt with
-	children bool  // playlists of a multivariant playlist were met
+	piece    piece // which piece src is
+	done     int   // how much of src is done
+	children bool  // there were playlists of a multivariant playlist
 
-	pruned bool   // of what is not mapped
-	looked bool   // for variables in the whole playlist
-	carry  string // the fragment that takes them to its children
-	report string // the fragment that this playlist came with, which its siblings have too
+	pruned bool   // unmapped URIs have been dropped
+	looked bool   // the whole playlist was searched for variables
+	carry  string // the fragment that carries variables to its children
+	report string // the fragment of this playlist's URL, which its siblings have too
 }
 
-// states keeps the buffers of passes that have ended.
+// states keeps the buffers of finished passes.
 var states = sync.Pool{New: func() any { return new(state) }}
 
 func newState() *state { return states.Get().(*state) }
 
-// open takes in what is to be done.
+// open sets up a pass.
 func (st *state) open(rw *Rewriter, p pass) {
 	st.Rewriter, st.ctx, st.relation, st.most, st.entry = rw, p.ctx, p.relation, p.most, p.entry
 	st.piece = p.piece
@@ -110,9 +110,10 @@ func (st *state) resetScan(s *scanner) {
 	s.reset(st.src)
 }
 
-// free gives the state back. The base and its plan stay: the next pass often is over the next state of the same playlist.
+// free gives the state back. It keeps the base and its plan, because the next pass is often over the next version of the same
+// playlist.
 func (st *state) free() {
-	const keep = 64 << 10 // a buffer that one huge URI made is not worth keeping
+	const keep = 64 << 10 // a buffer for one huge URI is not worth keeping
 	if cap(st.abs) > keep || cap(st.text) > keep || cap(st.read) > keep || cap(st.base.text) > keep || cap(st.entryText) > keep {
 		return
 	}
@@ -128,21 +129,20 @@ func (st *state) free() {
 	states.Put(st)
 }
 
-// pace counts the work that a playlist makes, in bytes that are looked at or written and in tokens, and ends it with its
-// context.
+// pace counts the work for a playlist, in bytes read or written and in tokens, and ends the pass when its context ends.
 type pace struct {
-	ctx  context.Context // nil: nothing ends it
+	ctx  context.Context // nil: nothing ends the pass
 	done int             // so far
-	look int             // when to look at the context next
+	look int             // when to check the context next
 	err  error           // of the context
 }
 
 const (
-	perToken = 256     // what a token counts, in bytes
-	perLook  = 1 << 20 // a millisecond or a few
+	perToken = 256     // the cost of a token, in bytes
+	perLook  = 1 << 20 // a few milliseconds
 )
 
-// soon says that a hook is called, which may take its time.
+// soon says that a hook will be called, which may be slow.
 func (p *pace) soon() { p.look -= perLook / 8 }
 
 // work counts n bytes, and reports whether to go on.

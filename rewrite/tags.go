@@ -4,14 +4,14 @@ import (
 	"bytes"
 )
 
-// tag is what is to be known of a tag that carries URIs.
+// tag describes a tag with URIs.
 type tag struct {
 	name     string
 	attr     string // the attribute that holds the URI; "": the value of the tag, or a line of its own
 	kind     Kind
-	define   bool // EXT-X-DEFINE carries no URI but what URIs are made of
-	child    bool // the URI is one of a playlist that belongs to a multivariant playlist
-	report   bool // the URI is one of a sibling of the playlist
+	define   bool // EXT-X-DEFINE has no URI, but variables for URIs
+	child    bool // the URI names a playlist that belongs to a multivariant playlist
+	report   bool // the URI names a sibling of the playlist
 	absolute bool // the HLS draft wants an absolute URI
 	long     bool // there are many attributes besides the URI
 }
@@ -41,7 +41,7 @@ var (
 	defineTag      = tag{name: "EXT-X-DEFINE", define: true}
 )
 
-// lookupTag finds a tag by the name behind "#EXT-X-". Names are compared whole: EXT-X-MEDIA is not EXT-X-MEDIA-SEQUENCE.
+// lookupTag finds a tag by its name after "#EXT-X-". It compares whole names: EXT-X-MEDIA is not EXT-X-MEDIA-SEQUENCE.
 func lookupTag(name []byte) *tag {
 	switch string(name) {
 	case "MEDIA":
@@ -82,8 +82,8 @@ func lookupTag(name []byte) *tag {
 
 const longestTag = len("I-FRAME-STREAM-INF:")
 
-// openTag looks at a line that begins with "#EXT-X-". If it is of a tag with an attribute list, its attributes are the
-// next to be looked at; true means that the line as such is a token.
+// openTag reads a line that begins with "#EXT-X-". If the tag has an attribute list, its attributes are read next. true means
+// that the line itself is a token.
 func (s *scanner) openTag(t *token, start, end int) bool {
 	start += len(tagPrefix)
 	name := s.src[start:min(end, start+longestTag)]
@@ -129,9 +129,9 @@ func (s *scanner) openTag(t *token, start, end int) bool {
 	return false
 }
 
-// keyFormat is the KEYFORMAT of the key whose attributes come next, with the variables in it. foreign tells whether it
-// stands for a system other than the client itself, unless a variable in it says otherwise: the URI is then a message
-// to that system (section 4.4.4.4 of the HLS draft).
+// keyFormat is the KEYFORMAT of the key whose attributes come next, with the variables in it. foreign: it names another system
+// than the client itself, unless a variable in it says otherwise. The URI is then a message to that system (section 4.4.4.4 of
+// the HLS draft).
 func (s *scanner) keyFormat() (format []byte, foreign bool) {
 	format, _ = s.attrs.lookup("KEYFORMAT")
 	return format, isForeign(format)
@@ -139,7 +139,7 @@ func (s *scanner) keyFormat() (format []byte, foreign bool) {
 
 func isForeign(format []byte) bool { return len(format) > 0 && string(format) != "identity" }
 
-// nextAttr finds the next attribute with a URI in the line of the current tag.
+// nextAttr finds the next attribute with a URI in the current tag.
 func (s *scanner) nextAttr(t *token) bool {
 	if s.tag == &dateRangeTag {
 		return s.nextDateRangeAttr(t)
@@ -183,8 +183,8 @@ func trimBlanks(src []byte, start, end int) (int, int) {
 	return start, end
 }
 
-// dateClass is what the CLASS of an EXT-X-DATERANGE makes of its X- attributes, which mean nothing outside of it
-// (section 4.4.5.1, appendices D and F of the HLS draft).
+// dateClass is the meaning of the X- attributes of an EXT-X-DATERANGE, which its CLASS decides (section 4.4.5.1, appendices D
+// and F of the HLS draft).
 type dateClass uint8
 
 const (
@@ -193,7 +193,7 @@ const (
 	preload
 )
 
-// tagOf is what an attribute is in this class; nil: it holds no URI.
+// tagOf is the meaning of an attribute in this class. nil: it holds no URI.
 func (c dateClass) tagOf(attr []byte) *tag {
 	switch {
 	case c == interstitial && string(attr) == "X-ASSET-URI":
@@ -231,8 +231,8 @@ func classNamed(name []byte) dateClass {
 	return noClass
 }
 
-// dateRangeClass is the class of the date range whose attributes come next. Tags with the same ID describe one range
-// together, so a tag without a CLASS may have it from another.
+// dateRangeClass is the class of the date range whose attributes come next. Tags with the same ID describe one range together,
+// so a tag may have its CLASS from another.
 func (s *scanner) dateRangeClass() dateClass {
 	if !bytes.Contains(s.src[s.attrs.pos:s.attrs.end], []byte("X-")) {
 		return noClass
@@ -252,7 +252,7 @@ func (s *scanner) dateRangeClass() dateClass {
 	return s.classes[string(id)]
 }
 
-// hasClass tells whether the list of a date range may have a CLASS.
+// hasClass reports whether the list of a date range may contain a CLASS.
 func hasClass(list []byte) bool { return bytes.Contains(list, []byte("CLASS")) }
 
 func dateRangeClasses(src []byte) map[string]dateClass {
@@ -274,7 +274,7 @@ func dateRangeClasses(src []byte) map[string]dateClass {
 	return classes
 }
 
-// isPlaylistName tells whether a URI ends like one of a playlist.
+// isPlaylistName reports whether a URI ends like the URI of a playlist.
 func isPlaylistName(uri []byte) bool {
 	path, _, _ := splitTail(uri)
 	ext := extension(path)

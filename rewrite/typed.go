@@ -8,10 +8,10 @@ import (
 	"github.com/Eyevinn/hls-m3u8/m3u8"
 )
 
-// attribute is one of a stream, its value without quotes and with variables substituted.
+// attribute is an attribute of a stream, its value without quotes and with variables substituted.
 type attribute struct{ name, value string }
 
-// attributes are those of a stream that are looked at. Of several with one name, the last is there.
+// attributes are the attributes of a stream that are used here. If a name occurs several times, the last one counts.
 type attributes []attribute
 
 func (a attributes) lookup(name string) (value string, ok bool) {
@@ -38,7 +38,7 @@ func (a attributes) set(name, value string) attributes {
 	return append(a, attribute{name, value})
 }
 
-// isLookedAt knows the attributes that are used here. A list may have any number of others.
+// isLookedAt reports whether an attribute is used here. A list may have any number of others.
 func isLookedAt(name string) bool {
 	switch name {
 	case "BANDWIDTH", "AVERAGE-BANDWIDTH", "SCORE", "CODECS", "SUPPLEMENTAL-CODECS", "RESOLUTION", "FRAME-RATE", "HDCP-LEVEL", "ALLOWED-CPC",
@@ -50,8 +50,8 @@ func isLookedAt(name string) bool {
 	return false
 }
 
-// typedVariant is what hls-m3u8 makes of these attributes and a line with a URI, if there is one. To let it do so for each line
-// takes ten times as long.
+// typedVariant is the variant that hls-m3u8 would make of these attributes and a URI, if there is one. To let hls-m3u8 parse
+// each line takes ten times as long.
 func typedVariant(attrs attributes, uri string) *m3u8.Variant {
 	if uri == "" {
 		uri = attrs.get("URI")
@@ -83,7 +83,7 @@ func typedVariant(attrs attributes, uri string) *m3u8.Variant {
 	return v
 }
 
-// integer reads a number as far as hls-m3u8 does: 0 if it is none, the nearest if it is too large.
+// integer reads a number like hls-m3u8: 0 if it is malformed, the nearest value if it is too large.
 func integer(text string) int {
 	if text == "" {
 		return 0
@@ -92,7 +92,7 @@ func integer(text string) int {
 	return n
 }
 
-// decimal is integer for a fraction.
+// decimal is integer for fractions.
 func decimal(text string) float64 {
 	if text == "" {
 		return 0
@@ -101,7 +101,7 @@ func decimal(text string) float64 {
 	return n
 }
 
-// typedRendition is what hls-m3u8 makes of the attributes of an EXT-X-MEDIA that a variant refers to; nil: nothing.
+// typedRendition is the rendition that hls-m3u8 would make of an EXT-X-MEDIA that a variant refers to. nil: it would make none.
 func typedRendition(attrs attributes) *m3u8.Alternative {
 	get := func(name string) string { return strings.Trim(attrs.get(name), ` "`) }
 	isYes := func(name string) bool { return strings.ToUpper(get(name)) == "YES" }

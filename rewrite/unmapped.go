@@ -7,20 +7,20 @@ import (
 	"slices"
 )
 
-// Action is what becomes of a URI that no Mapper takes.
+// Action says what to do with a URI that the Mapper does not cover.
 type Action uint8
 
-// The actions.
+// The actions for [Rewriter.Unmapped].
 const (
-	Keep Action = iota // it stays as it is written, and a player asks that host itself
-	Drop               // it goes, and what cannot do without it
-	Fail               // the playlist fails with status 502 and an error that wraps ErrUnmapped
+	Keep Action = iota // leave it as written; players request it from that host directly
+	Drop               // remove it, and everything that needs it
+	Fail               // fail the playlist with status 502 and an error that wraps ErrUnmapped
 )
 
-// errDrop ends a pass: the playlist has to be read again without what is dropped.
+// errDrop ends a pass: the playlist must be read again without the dropped URIs.
 var errDrop = errors.New("rewrite: something is dropped")
 
-// unmapped asks what becomes of the reference of a token, which neither the Mapper took as it stands nor as a browser reads it.
+// unmapped asks what to do with the reference of a token, which the Mapper covers neither as written nor as a browser reads it.
 func (st *state) unmapped(t *token, text []byte) error {
 	if st.Unmapped == nil {
 		return nil
@@ -36,9 +36,10 @@ func (st *state) unmapped(t *token, text []byte) error {
 	return nil
 }
 
-// appendAsBrowser appends the http or https URL that a browser reads a reference as, by the URL standard: it takes control
-// bytes out, takes any number of slashes and backslashes for the two before a host, and backslashes of a path for slashes,
-// and undoes escapes in a host. The user is left out: no Mapper here takes one. false: it reads none.
+// appendAsBrowser appends the http or https URL that a browser reads in a reference, by the URL standard: it removes control
+// bytes, reads any number of slashes and backslashes as the two before a host, and backslashes in a path as slashes, and
+// removes escapes from a host. The user is left out, because no Mapper here covers one. It returns false if there is no such
+// URL.
 func (b *base) appendAsBrowser(dst, ref []byte) ([]byte, bool) {
 	ref = bytes.TrimFunc(ref, func(r rune) bool { return r <= ' ' })
 	if bytes.ContainsAny(ref, "\t\r\n") {
@@ -68,7 +69,7 @@ func (b *base) appendAsBrowser(dst, ref []byte) ([]byte, bool) {
 	return b.appendResolved(dst, slashed(rest)), true
 }
 
-// appendBrowserHost appends the host and the rest of a URL behind its scheme.
+// appendBrowserHost appends the part of a URL after its scheme.
 func appendBrowserHost(dst, rest []byte) ([]byte, bool) {
 	rest = slashed(bytes.TrimLeft(rest, "/\\"))
 	end := bytes.IndexAny(rest, "/?#")
@@ -96,7 +97,7 @@ func appendBrowserHost(dst, rest []byte) ([]byte, bool) {
 	return appendClean(dst, len(dst), rest[end:]), true
 }
 
-// slashed is a reference with the backslashes of its path made slashes.
+// slashed is a reference with slashes in place of the backslashes in its path.
 func slashed(ref []byte) []byte {
 	end := bytes.IndexAny(ref, "?#")
 	if end < 0 {
@@ -110,7 +111,7 @@ func slashed(ref []byte) []byte {
 
 func isSlash(c byte) bool { return c == '/' || c == '\\' }
 
-// withoutUnmapped returns the playlist without the URIs that are to be dropped, and without what cannot do without them.
+// withoutUnmapped returns the playlist without the URIs to drop, and without everything that needs them.
 func (st *state) withoutUnmapped() ([]byte, error) {
 	p := &pruned{state: st, alive: map[string]int{}}
 	if err := p.find(); err != nil {
@@ -120,22 +121,22 @@ func (st *state) withoutUnmapped() ([]byte, error) {
 	return p.result()
 }
 
-// pruned is a playlist on its way to have fewer URIs.
+// pruned is a playlist from which URIs are being removed.
 type pruned struct {
 	*state
-	dropped []int // where the URIs begin that are dropped
+	dropped []int // where the dropped URIs begin
 	gone    []span
 
-	pending         []span // lines that belong to the URI that comes next
+	pending         []span // lines that belong to the next URI
 	groups          []string
-	keyGone, noInit bool // the key, or the initialization section, that holds from here on is dropped
-	uris, left      int  // lines with a URI, and those that stay
+	keyGone, noInit bool // the current key, or initialization section, is dropped
+	uris, left      int  // lines with a URI, and how many of them stay
 
 	variants []pruneVariant
 	alive    map[string]int // members of each group of renditions
 }
 
-// pruneVariant is a variant that stays unless a group of its is empty.
+// pruneVariant is a variant that stays unless one of its groups is empty.
 type pruneVariant struct {
 	lines  []span
 	groups []string
@@ -169,7 +170,7 @@ func (p *pruned) find() error {
 	return p.pace.err
 }
 
-// cut goes over the lines.
+// cut goes over the lines and removes pieces.
 func (p *pruned) cut() {
 	s := scanner{}
 	p.resetScan(&s)
@@ -241,7 +242,7 @@ func (p *pruned) tagLine(line []byte, whole span, hit bool) {
 	}
 }
 
-// result is what is left. A group that was there and has no member left takes its variants with it.
+// result is the remaining text. A group that has lost its last member takes its variants with it.
 func (p *pruned) result() ([]byte, error) {
 	for _, v := range p.variants {
 		if slices.ContainsFunc(v.groups, func(g string) bool { n, named := p.alive[g]; return named && n == 0 }) {
@@ -265,5 +266,5 @@ func without(text []byte, gone []span) []byte {
 	return append(out, text[done:]...)
 }
 
-// DropUnmapped is the function for [Rewriter.Unmapped] that drops all: no player's address leaks past the proxy.
+// DropUnmapped is a function for [Rewriter.Unmapped] that drops all: no URL leads a player past the proxy.
 func DropUnmapped(Ref) Action { return Drop }

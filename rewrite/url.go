@@ -6,7 +6,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
-// schemeLen is the length of the scheme that ref begins with, colon included; 0: it begins with none (RFC 3986 3.1).
+// schemeLen is the length of the scheme at the beginning of ref, with the colon; 0: there is none (RFC 3986 section 3.1).
 func schemeLen(ref []byte) int {
 	for i, c := range ref {
 		switch {
@@ -21,7 +21,7 @@ func schemeLen(ref []byte) int {
 	return 0
 }
 
-// httpScheme is the length of "http:" or "https:", in whatever case, that s begins with.
+// httpScheme is the length of "http:" or "https:", in any case, at the beginning of s.
 func httpScheme(s []byte) int {
 	if len(s) < 5 || s[0]|0x20 != 'h' || s[1]|0x20 != 't' || s[2]|0x20 != 't' || s[3]|0x20 != 'p' {
 		return 0
@@ -35,7 +35,7 @@ func httpScheme(s []byte) int {
 	return 0
 }
 
-// authorityEnd is where the authority that begins at from, two slashes included, ends.
+// authorityEnd is the end of the authority that begins at from with two slashes.
 func authorityEnd(s []byte, from int) int {
 	if len(s) < from+2 || s[from] != '/' || s[from+1] != '/' {
 		return from
@@ -48,8 +48,8 @@ func authorityEnd(s []byte, from int) int {
 	return len(s)
 }
 
-// splitHTTP takes an absolute http or https URL apart: the length of its scheme with the two slashes, and the end of
-// its authority. ok tells whether it is one that can be fetched: a host, no user, a port of digits only.
+// splitHTTP splits an absolute http or https URL: host is the length of its scheme and the two slashes, path the end of its
+// authority. ok: it can be fetched, because it has a host, no user, and a port of digits only.
 func splitHTTP(u []byte) (host, path int, ok bool) {
 	n := httpScheme(u)
 	path = authorityEnd(u, n)
@@ -59,7 +59,7 @@ func splitHTTP(u []byte) (host, path int, ok bool) {
 	return n + 2, path, validHost(u[n+2 : path])
 }
 
-// validHost tells whether a host with or without a port is one that net/url takes. A user is refused.
+// validHost reports whether net/url accepts a host, with or without a port. A user is refused.
 func validHost(host []byte) bool {
 	name, port := splitPort(host)
 	if len(name) == 0 {
@@ -81,7 +81,7 @@ func validHost(host []byte) bool {
 	return true
 }
 
-// splitPort splits at the colon before the port; an IPv6 literal keeps its brackets.
+// splitPort splits at the colon before the port. An IPv6 literal keeps its brackets.
 func splitPort(host []byte) (name, port []byte) {
 	i := bytes.LastIndexByte(host, ':')
 	if i < 0 || bytes.LastIndexByte(host, ']') > i {
@@ -102,9 +102,9 @@ func validLiteral(name []byte) bool {
 	return true
 }
 
-// appendCanonical appends an absolute http or https URL in the spelling by which two of them are compared: scheme and host in
-// lower case, without the port that is the scheme's own, with a path, and with the bytes that are sent (RFC 3986 sections
-// 6.2.2.1 and 6.2.3). Other URLs are appended as they are.
+// appendCanonical appends an absolute http or https URL in a spelling for comparison: scheme and host in lower case, without
+// the default port, with a path, and with the bytes that are sent (RFC 3986 sections 6.2.2.1 and 6.2.3). Other URLs are
+// appended unchanged.
 func appendCanonical(dst, u []byte) []byte {
 	host, path, ok := splitHTTP(u)
 	if !ok {
@@ -123,7 +123,7 @@ func appendCanonical(dst, u []byte) []byte {
 	return wire.AppendTail(dst, u[path:])
 }
 
-// lower makes ASCII letters lower-case ones, in place.
+// lower turns ASCII letters into lower case, in place.
 func lower(s []byte) {
 	for i, c := range s {
 		if c-'A' < 26 {
@@ -140,7 +140,7 @@ func defaultPort(scheme []byte) string {
 	return "443"
 }
 
-// sent makes the tail of an upstream URL, from some place behind its host on, what is sent.
+// sent spells the tail of an upstream URL, which begins somewhere after its host, as it is sent.
 func sent(u []byte, tail int) []byte {
 	if wire.IsPlain(u[tail:]) {
 		return u
@@ -151,19 +151,19 @@ func sent(u []byte, tail int) []byte {
 	return wire.AppendTail(append(make([]byte, 0, 2*len(u)), u[:tail]...), u[tail:])
 }
 
-// base is the URL of a playlist, taken apart once for all its references (RFC 3986 section 5.2, on bytes).
+// base is the URL of a playlist, split once for all its references (RFC 3986 section 5.2, on bytes).
 type base struct {
 	text   []byte // without the fragment
-	scheme int    // its scheme, colon included, is text[:scheme]
+	scheme int    // its scheme, with the colon, is text[:scheme]
 	root   int    // scheme and authority are text[:root]
 	path   int    // all but the query is text[:path]
-	dir    []byte // up to the last slash of the path, dot segments removed
+	dir    []byte // the path up to its last slash, without dot segments
 	known  bool   // false: references are not resolved
 	http   bool
-	asked  string // what text was made of
+	asked  string // the URL from which text was made
 }
 
-// set takes text apart; it is cheap if text is what it was.
+// set splits text. It is cheap if text has not changed.
 func (b *base) set(text string) (changed bool) {
 	if text == b.asked {
 		return false
@@ -190,12 +190,12 @@ func (b *base) set(text string) (changed bool) {
 	b.dir = appendClean(b.dir, b.root, path)
 	if b.root == 0 {
 		slashes := len(b.dir) - len(bytes.TrimLeft(b.dir, "/\\"))
-		b.dir = append(b.dir[:min(slashes, 1)], b.dir[slashes:]...) // "/..//host/" is no host either
+		b.dir = append(b.dir[:min(slashes, 1)], b.dir[slashes:]...) // "/..//host/" does not name a host either
 	}
 	return true
 }
 
-// appendResolved appends the reference, resolved.
+// appendResolved appends the resolved reference.
 func (b *base) appendResolved(dst, ref []byte) []byte {
 	if !b.known {
 		return append(dst, ref...)
@@ -225,8 +225,8 @@ func (b *base) appendResolved(dst, ref []byte) []byte {
 	return appendClean(append(dst, b.text[:b.root]...), start+b.root, ref)
 }
 
-// appendClean appends a path with whatever follows it to dst, in which a path without dot segments begins at root and,
-// unless it is empty, ends in a slash; dot segments take effect on it (section 5.2.4).
+// appendClean appends a path, with what follows it, to dst. dst already has a path without dot segments, which begins at root
+// and, unless it is empty, ends in a slash. Dot segments of ref apply to it (section 5.2.4).
 func appendClean(dst []byte, root int, ref []byte) []byte {
 	path, tail := ref, []byte(nil)
 	if i := bytes.IndexAny(ref, "?#"); i >= 0 {

@@ -10,44 +10,44 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-// Bounds of what variables take (section 4.3 of the HLS draft), lest a few definitions fill the memory.
+// Bounds for variables (section 4.3 of the HLS draft): a few definitions could otherwise fill the memory.
 const (
 	maxExpansion = 64 << 10 // bytes that variables add to one reference or value
 	maxVariables = 16 << 10
 	maxValues    = 1 << 20 // bytes of all values
-	many         = 256     // more than playlists have
-	maxCarried   = 1024    // bytes of a fragment; some players read URLs of no more than 4,096 bytes
+	many         = 256     // more than playlists usually have
+	maxCarried   = 1024    // bytes of a fragment; some players read URLs of 4,096 bytes at most
 )
 
-// expansions is how many bytes the variables of a playlist may add to all of its references and values.
+// expansions is how many bytes the variables of a playlist may add to all its references and values.
 func expansions(playlist int) int { return min(32*playlist, max(8<<20, playlist)) + maxExpansion }
 
 // variable is a value that an EXT-X-DEFINE tag gives to a name.
 type variable struct {
 	value  string
-	client bool // the client chose it, or a part of it
+	client bool // the client chose at least a part of it
 }
 
-// variables are those that the EXT-X-DEFINE tags so far have defined.
+// variables are the definitions of the EXT-X-DEFINE tags so far.
 type variables struct {
 	given  *given
 	values map[string]variable
 	names  []string // in the order of their definition
 	size   int      // of all values
-	left   int      // bytes that references may still be replaced by
-	room   int      // bytes that those in definitions may
+	left   int      // bytes that references may still grow by
+	room   int      // bytes that values in definitions may still grow by
 	buf    []byte
-	full   bool   // the last expansion was too much
-	missed []byte // the name that it stopped at, or that nothing defines; nil: all is well
-	chosen []span // what of it the client chose
+	full   bool   // the last expansion was too large
+	missed []byte // the name at which it stopped, or which is undefined; nil: no failure
+	chosen []span // the parts of it that the client chose
 }
 
-// reset forgets the variables. length is that of the playlist.
+// reset forgets the variables. length is the length of the playlist.
 func (v *variables) reset(g *given, length int) {
 	*v = variables{given: g, left: expansions(length), room: 4 * maxValues, buf: v.buf[:0], chosen: v.chosen[:0]}
 }
 
-// set defines a variable, unless that has been done or there is no room for it.
+// set defines a variable, unless it is defined already or there is no room for it.
 func (v *variables) set(name string, value variable) {
 	if !isVariableName(name) || len(v.names) == maxVariables || v.size+len(value.value) > maxValues {
 		return
@@ -70,7 +70,7 @@ type definition struct {
 	variable
 	name       []byte
 	kind       definitionKind
-	start, end int // where the attribute stands that says the kind, value included
+	start, end int // where the attribute that tells the kind is, with its value
 }
 
 type definitionKind uint8
@@ -81,7 +81,8 @@ const (
 	imports                          // IMPORT
 )
 
-// define takes the definition of an EXT-X-DEFINE tag in. false: it defines nothing, or what is defined already.
+// define reads the definition in an EXT-X-DEFINE tag. It returns false if it defines nothing, or something that is defined
+// already.
 func (v *variables) define(src []byte, t *token) (definition, bool) {
 	d, ok := v.definition(src, t)
 	if !ok {
@@ -137,8 +138,8 @@ func (v *variables) definition(src []byte, t *token) (d definition, ok bool) {
 	return d, ok && len(d.name) > 0
 }
 
-// expand appends text with the variables in it replaced, once: what a value brings in is not looked at again. left is how
-// many bytes they may add.
+// expand appends text with its variables replaced, once: variables in values are not replaced. left is how many bytes they may
+// add.
 func (v *variables) expand(dst, text []byte, left *int) ([]byte, bool) {
 	v.chosen, v.full, v.missed = v.chosen[:0], false, nil
 	for limit := len(dst) + len(text) + maxExpansion; ; {
@@ -166,7 +167,7 @@ func (v *variables) expand(dst, text []byte, left *int) ([]byte, bool) {
 	}
 }
 
-// undefined is why the last expansion failed.
+// undefined is the error of the last expansion.
 func (v *variables) undefined() error {
 	if v.full {
 		return fmt.Errorf("%w: %s makes too much of it", ErrUndefined, v.missed)
@@ -174,16 +175,16 @@ func (v *variables) undefined() error {
 	return fmt.Errorf("%w: %s", ErrUndefined, v.missed)
 }
 
-// choice is what the client's values have decided in a reference.
+// choice says how much of a reference the client's values have decided.
 type choice uint8
 
 const (
-	nothing   choice = iota // of its path
-	directory               // perhaps the directory of its path
+	nothing   choice = iota // nothing of its path
+	directory               // maybe the directory of its path
 	all                     // where its path ends
 )
 
-// clientsChoice looks at the text of the last expansion.
+// clientsChoice examines the text of the last expansion.
 func (v *variables) clientsChoice(text []byte) choice {
 	if len(v.chosen) == 0 {
 		return nothing
@@ -201,7 +202,7 @@ func (v *variables) clientsChoice(text []byte) choice {
 	if first >= end {
 		return nothing
 	}
-	// In a file name a plain value decides nothing else.
+	// In a file name, a plain value decides only the name.
 	name := bytes.LastIndexByte(text[:first], '/') + 1
 	for _, c := range text[first:end] {
 		if c <= ' ' || c >= 0x7f || strings.IndexByte("/\\%:;", c) >= 0 {
@@ -253,15 +254,15 @@ func isVariableName(name string) bool {
 	return name != ""
 }
 
-// given is what the URL of a playlist gives to its variables. It is read once, when that is first needed.
+// given are values for variables from the URL of a playlist. They are read once, when first needed.
 type given struct {
-	url     string // fragment included
-	vouched bool   // the fragment is what was signed
+	url     string // with the fragment
+	vouched bool   // the fragment is signed
 	params  map[string]string
 	carried map[string]variable
 }
 
-// param is the decoded value of a query parameter; false: it is missing or has none.
+// param is the decoded value of a query parameter. It returns false if there is none or it is empty.
 func (g *given) param(name []byte) (string, bool) {
 	if g.params == nil {
 		g.params = queryOf(g.url)
@@ -270,7 +271,7 @@ func (g *given) param(name []byte) (string, bool) {
 	return value, ok
 }
 
-// queryOf has the first value that is not empty of each query parameter of a URL, decoded.
+// queryOf has the first value that is not empty of each query parameter in a URL, decoded.
 func queryOf(rawURL string) map[string]string {
 	rawURL, _, _ = strings.Cut(rawURL, "#")
 	_, query, _ := strings.Cut(rawURL, "?")
@@ -296,9 +297,9 @@ func queryOf(rawURL string) map[string]string {
 }
 
 // EXT-X-DEFINE:IMPORT takes a variable from the multivariant playlist (section 4.4.2.3 of the HLS draft), which is not
-// there when the media playlist is rewritten. So its variables travel in the URL of each child, as the fragment of
-// the upstream URL that is mapped: any Mapper that keeps its law carries it, no origin ever sees it. What a client chose
-// has chosenMark behind its name.
+// available when the media playlist is rewritten. So its variables travel in the URL of each child, as the fragment of the
+// upstream URL that is mapped: any Mapper that keeps its law carries it, and no origin ever sees it. A name whose value the
+// client chose ends in chosenMark.
 
 const chosenMark = "."
 
@@ -322,7 +323,7 @@ func (g *given) imported(name []byte) (variable, bool) {
 	return value, ok
 }
 
-// carriedBy is the fragment of a URL, "#" included, if it carries variables, or else "".
+// carriedBy is the fragment of a URL, with "#", if it carries variables, or else "".
 func carriedBy(rawURL string) string {
 	i := strings.IndexByte(rawURL, '#')
 	if i < 0 || !strings.HasPrefix(rawURL[i+1:], hls.VariablesMark) {
@@ -331,7 +332,7 @@ func carriedBy(rawURL string) string {
 	return rawURL[i:]
 }
 
-// fragment is the fragment that carries the variables to a child; "": there are none, or too many for a URL.
+// fragment is the fragment that carries the variables to a child. "": there are none, or too many for a URL.
 func (v *variables) fragment() string {
 	if len(v.names) == 0 {
 		return ""

@@ -10,19 +10,19 @@ import (
 // span is a piece of a playlist.
 type span struct{ start, end int }
 
-// stream is a variant, an I-frame variant, or a rendition, with the lines that it consists of.
+// stream is a variant, an I-frame variant, or a rendition, with its lines.
 type stream struct {
-	line, uri   span // its lines; one whose URI is an attribute has no second
-	list        span // of its attributes
+	line, uri   span // its lines; uri is empty if the URI is an attribute
+	list        span // its attribute list
 	attrs       attributes
-	rating      *m3u8.Variant     // nil: a rendition, or one more than are looked at
-	alternative *m3u8.Alternative // nil: no rendition, or not understood
-	group       *group            // of a rendition
-	excess      bool              // one more than are looked at
+	rating      *m3u8.Variant     // nil: a rendition, or beyond maxStreams
+	alternative *m3u8.Alternative // nil: no rendition, or unreadable
+	group       *group            // the group of a rendition
+	excess      bool              // beyond maxStreams
 	dropped     bool
 }
 
-// filter returns the multivariant playlist without the variants that the hook refuses and without what belonged to them alone.
+// filter returns the multivariant playlist without the variants that the hook refuses and without what belongs only to them.
 func (st *state) filter(playlist []byte) []byte {
 	c := &catalogue{state: st, groups: map[groupID]*group{}, left: maxAttributes}
 	c.collect()
@@ -32,28 +32,28 @@ func (st *state) filter(playlist []byte) []byte {
 	for _, streams := range [][]*stream{c.variants, c.iframes, c.renditions} {
 		for _, s := range streams {
 			if s.dropped {
-				c.edits = append(c.edits, edit{span: s.line}, edit{span: s.uri}) // one that has no second line has an empty one
+				c.edits = append(c.edits, edit{span: s.line}, edit{span: s.uri}) // a stream without a second line has an empty one
 			}
 		}
 	}
 	return edited(playlist, c.edits)
 }
 
-// catalogue is what a multivariant playlist offers.
+// catalogue is the content of a multivariant playlist.
 type catalogue struct {
 	*state
 	variants, iframes, renditions []*stream
 	groups                        map[groupID]*group
 	edits                         []edit
 
-	room []stream // for those to come
+	room []stream // for the next streams
 	buf  []byte   // a value
-	left int      // bytes that variables may still add to them
+	left int      // bytes that variables may still add to values
 }
 
-// collect goes over the lines.
+// collect reads the lines.
 func (c *catalogue) collect() {
-	var open *stream // waits for its URI
+	var open *stream // a variant that waits for its URI
 	for s := &c.scan; s.pos < len(s.src); {
 		from := s.pos
 		if !c.pace.work(perToken) {
@@ -93,7 +93,7 @@ func (c *catalogue) collect() {
 	}
 }
 
-// listAlternatives tells each variant what it may choose from.
+// listAlternatives tells each variant which renditions it may choose from.
 func (c *catalogue) listAlternatives() {
 	for _, r := range c.renditions {
 		if r.alternative != nil && !r.dropped {
@@ -109,11 +109,11 @@ func (c *catalogue) listAlternatives() {
 	}
 }
 
-// maxAlternatives limits how often renditions are listed, as each of many variants may refer to each of many.
+// maxAlternatives limits how often renditions are listed, because each of many variants may refer to each of many.
 const maxAlternatives = 1 << 15
 
-// maxStreams limits how many variants and renditions the hooks are asked about; those behind them go. To understand one takes
-// some twenty times as long as to read it. maxAttributes limits the bytes of one.
+// maxStreams limits how many variants and renditions the hooks are asked about; later ones are removed. To understand one takes
+// about twenty times as long as to read it. maxAttributes limits the bytes of one.
 const (
 	maxStreams    = 1024
 	maxAttributes = 64 << 10
@@ -137,7 +137,7 @@ func (c *catalogue) located(v *stream) *stream {
 	return v
 }
 
-// stream makes room for one of many, which has so many before it.
+// stream makes room for a stream; before is how many came before it.
 func (c *catalogue) stream(line, list span, before int) *stream {
 	if len(c.room) == 0 {
 		c.room = make([]stream, min(before+1, 64))
@@ -148,7 +148,7 @@ func (c *catalogue) stream(line, list span, before int) *stream {
 	return s
 }
 
-// attributes are those of one of many streams, which has so many before it.
+// attributes reads the attributes of a stream; before is how many streams came before it.
 func (c *catalogue) attributes(at span, before int) (all attributes) {
 	if at.end-at.start > maxAttributes || before >= maxStreams {
 		return nil
@@ -170,7 +170,7 @@ func (c *catalogue) attributes(at span, before int) (all attributes) {
 
 var comma = []byte{','}
 
-// expanded is the value of an attribute with its variables replaced, as far as that does not make much of it.
+// expanded is the value of an attribute with its variables replaced, within a limit.
 func (c *catalogue) expanded(value string) string {
 	if strings.IndexByte(value, '{') < 0 || !hasVariable([]byte(value)) {
 		return value
@@ -179,7 +179,7 @@ func (c *catalogue) expanded(value string) string {
 	return string(c.buf)
 }
 
-// groupAttrs are the attributes by which a variant refers to renditions, each named after the TYPE of those.
+// groupAttrs are the attributes with which a variant refers to renditions. Each has the name of their TYPE.
 var groupAttrs = []string{"AUDIO", "VIDEO", "SUBTITLES", "CLOSED-CAPTIONS"}
 
 func (c *catalogue) addRendition(r *stream) {
@@ -190,7 +190,7 @@ func (c *catalogue) addRendition(r *stream) {
 	c.renditions = append(c.renditions, r)
 }
 
-// decide marks what is to be dropped, and tells whether there is anything.
+// decide marks the streams to drop, and reports whether there are any.
 func (c *catalogue) decide() bool {
 	changed := c.askRenditions()
 	c.listAlternatives()
@@ -220,7 +220,7 @@ func (c *catalogue) decide() bool {
 	return true
 }
 
-// ask lets the hook decide. One more than are looked at goes.
+// ask lets the hook decide. Streams beyond maxStreams are dropped.
 func (c *catalogue) ask(streams []*stream) (dropped bool) {
 	for _, v := range streams {
 		v.dropped = v.excess || !c.Variant(v.rating)
@@ -229,7 +229,7 @@ func (c *catalogue) ask(streams []*stream) (dropped bool) {
 	return dropped
 }
 
-// spareOne brings the variant of least bandwidth back if none is left.
+// spareOne brings back the variant of least bandwidth if no variant is left.
 func (c *catalogue) spareOne() {
 	var least *stream
 	for _, v := range c.variants {
@@ -248,7 +248,7 @@ func (c *catalogue) spareOne() {
 	}
 }
 
-// orphans are the values of an attribute that only variants have which are dropped.
+// orphans are the values of an attribute that only dropped variants have.
 func (c *catalogue) orphans(attr string) map[string]bool {
 	orphans := map[string]bool{}
 	for _, v := range c.variants {

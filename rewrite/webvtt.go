@@ -9,7 +9,7 @@ import (
 
 const vttMagic = "WEBVTT"
 
-// startsVTT tells whether captions begin with first; known: more bytes will not change that.
+// startsVTT reports whether first is the beginning of captions. known: more bytes will not change that.
 func startsVTT(first []byte) (is, known bool) {
 	if len(first) < len(bom) && string(first) == bom[:len(first)] {
 		return false, false
@@ -22,7 +22,7 @@ func startsVTT(first []byte) (is, known bool) {
 	return n == len(vttMagic), n == len(vttMagic)
 }
 
-// cues goes through a WebVTT text (W3C WebVTT section 4.1) that may still grow. The zero value is at its beginning.
+// cues reads a WebVTT text (W3C WebVTT section 4.1) that may still grow. The zero value is at its beginning.
 type cues struct {
 	at  vttPlace
 	pos int // where the next line begins
@@ -31,14 +31,14 @@ type cues struct {
 type vttPlace uint8
 
 const (
-	inHeader vttPlace = iota // of the text, or in a block that is no cue
+	inHeader vttPlace = iota // of the text, or in a block that is not a cue
 	betweenCues
 	inIdentifier
 	inPayload
 )
 
-// payloads calls f with each line of each cue from where it stopped, until f gives false. whole: the text does not go on; the
-// last line may not be one yet otherwise.
+// payloads calls f with each line of each cue, from where it stopped, until f returns false. whole: the text is complete.
+// Otherwise the last line may be incomplete.
 func (c *cues) payloads(text []byte, whole bool, f func(start, end int) bool) {
 	s := scanner{src: text, pos: c.pos, lf: -1}
 	for s.pos < len(text) {
@@ -77,7 +77,7 @@ func isVTTBlock(line []byte) bool {
 	return false
 }
 
-// isPicture tells whether a line of a cue is the URL of a picture, perhaps of a part of it ("a.jpg#xywh=0,0,160,90").
+// isPicture reports whether a line of a cue is the URL of a picture, maybe of a part of one ("a.jpg#xywh=0,0,160,90").
 func isPicture(line []byte) bool {
 	if bytes.IndexByte(line, ' ') >= 0 || bytes.IndexByte(line, '<') >= 0 {
 		return false
@@ -86,7 +86,7 @@ func isPicture(line []byte) bool {
 	return bytes.HasPrefix(fragment, []byte("#xywh=")) || hls.ByName(path) == hls.Image
 }
 
-// rewriteVTT rewrites a body that begins as captions do, if it is a track of thumbnails by its first cue.
+// rewriteVTT rewrites a body that begins like captions, if its first cue shows that it is a track of thumbnails.
 func (d *document) rewriteVTT(s *source) error {
 	const most = 64 << 10
 	var err error

@@ -9,50 +9,50 @@ import (
 
 // Window says which segments of a media playlist a player sees. The zero value shows all.
 //
-// Segments and Last count from the end, for live streams; From and To from the beginning, for films: a preview, or what is
-// left of a programme. Where several are set, all hold. Segments stay whole: the one in which From lies is the first, the
-// one before which To lies the last.
+// Segments and Last count from the end, for live streams. From and To count from the beginning, for films: a preview, or the
+// rest of a programme. If several are set, all apply. Segments stay whole: the first one contains From, and the last one is the
+// last that begins before To.
 //
-// Segments keep their numbers, their keys, initialization sections, dates and byte ranges. An EXT-X-DATERANGE among the
-// segments that go stays, unless all that is said of its ID shows that it ended before the first segment that stays begins.
-// EXT-X-PLAYLIST-TYPE:EVENT goes with the first segment, EXT-X-ENDLIST comes with To, and EXT-X-START moves along. Delta
-// updates are not offered; one that comes all the same is cut right if only Segments is set, and fails with status 502
-// otherwise. A live playlist should keep three target durations at least (section 6.2.2 of the HLS draft).
+// Segments keep their numbers, keys, initialization sections, dates and byte ranges. An EXT-X-DATERANGE among removed segments
+// stays, unless the tags with its ID show that it ended before the first remaining segment begins. EXT-X-PLAYLIST-TYPE:EVENT is
+// removed with the first segment, EXT-X-ENDLIST is added with To, and EXT-X-START moves along. Delta updates are not offered.
+// If one comes all the same, it is cut correctly if only Segments is set, and fails with status 502 otherwise. Keep at least
+// three target durations of a live playlist (section 6.2.2 of the HLS draft).
 type Window struct {
-	Segments int           // at most so many, the last. 0 or less: all
-	Last     time.Duration // so many of the last that they have at least this length together. 0 or less: all
-	From     time.Duration // without those that end before this offset. 0 or less: from the first on
-	To       time.Duration // without those that begin at this offset or later. 0 or less: to the last
+	Segments int           // at most this many, the last ones. 0 or less: all
+	Last     time.Duration // as many of the last as have at least this length together. 0 or less: all
+	From     time.Duration // not those that end before this offset. 0 or less: from the first on
+	To       time.Duration // not those that begin at this offset or later. 0 or less: to the last
 
-	// Start sets EXT-X-START to this TIME-OFFSET in seconds, negative from the end. nil: one that is there moves along.
+	// Start sets EXT-X-START to this TIME-OFFSET in seconds; negative: from the end. nil: an existing one moves along.
 	Start *float64
 
 	// NoStart removes EXT-X-START.
 	NoStart bool
 }
 
-// isSet tells whether there is anything to do.
+// isSet reports whether there is anything to do.
 func (w *Window) isSet() bool {
 	return w.Segments > 0 || w.Last > 0 || w.From > 0 || w.To > 0 || w.Start != nil || w.NoStart
 }
 
-// windowed is a media playlist on its way to have fewer segments. Its slices are used again for the next one.
+// windowed is a media playlist from which segments are removed. Its slices are reused for the next one.
 type windowed struct {
 	*Window
 	src      []byte
 	pace     *pace
 	segments []windowSegment
-	head     []span       // lines that hold for the playlist, wherever they stand
-	marks    []windowMark // lines that say something of segments beside EXTINF, wherever they stand
-	tail     int          // where what follows the last segment begins
+	head     []span       // lines that apply to the playlist, wherever they are
+	marks    []windowMark // lines about segments other than EXTINF, wherever they are
+	tail     int          // where the part after the last segment begins
 	skipped  int          // by a delta update
-	text     []byte       // what is left
+	text     []byte       // the remaining text
 
-	whole []byte  // a copy of the playlist that text was made of, if it is not too long
-	by    Window  // and how
-	start float64 // what by.Start pointed to
-	done  bool    // and it was made
-	plain bool    // and it begins with EXTM3U and its lines end in LF, so that what they mean does not depend on those behind
+	whole []byte  // a copy of the playlist from which text was made, if it is not too long
+	by    Window  // the Window with which it was made
+	start float64 // the value of by.Start then
+	done  bool    // it was made
+	plain bool    // it begins with EXTM3U and its lines end in LF, so that no line depends on later ones
 
 	first, last int // the segments that stay
 }
@@ -64,7 +64,7 @@ type windowSegment struct {
 	inf int // where the value of its EXTINF begins; 0: it has none
 }
 
-// windowMark is a line of a segment, without blanks around it.
+// windowMark is a line about a segment, without surrounding blanks.
 type windowMark struct {
 	span
 	scope
@@ -74,8 +74,8 @@ type windowMark struct {
 
 var errDelta = errors.New("delta update of a playlist that is cut by time")
 
-// cut returns the part of a playlist that a player sees; it is valid until the next cut. A multivariant playlist is returned
-// as it is. What many viewers ask for is cut once.
+// cut returns the part of a playlist that a player sees. It is valid until the next cut. A multivariant playlist is returned
+// unchanged. A playlist that many viewers request is cut once.
 func (p *windowed) cut(w *Window, pace *pace, playlist []byte) ([]byte, error) {
 	known := commonPrefix(p.whole, playlist)
 	if p.done && p.by == *w && (w.Start == nil || *w.Start == p.start) && known == len(playlist) && known == len(p.whole) {
@@ -111,7 +111,7 @@ func (p *windowed) cut(w *Window, pace *pace, playlist []byte) ([]byte, error) {
 
 const maxWhole = 256 << 10 // bytes of a playlist that is remembered
 
-// commonPrefix is how many bytes two texts have in common at the least, from their beginning on.
+// commonPrefix is the length of a common beginning of two texts. It may be less than the longest.
 func commonPrefix(a, b []byte) int {
 	const piece = 1 << 10
 	n := 0
@@ -124,7 +124,7 @@ func commonPrefix(a, b []byte) int {
 	return n
 }
 
-// resume forgets what was not read in so many of the first bytes, and returns where to go on.
+// resume forgets what depends on bytes after the first known ones, and returns where to go on.
 func (p *windowed) resume(known int) (begin int) {
 	n := len(p.segments)
 	for n > 0 && (p.segments[n-1].end > known || p.whole[p.segments[n-1].end-1] != '\n') {
@@ -144,7 +144,7 @@ func (p *windowed) forget() {
 	p.segments, p.head, p.marks, p.tail, p.skipped = p.segments[:0], p.head[:0], p.marks[:0], 0, 0
 }
 
-// isLarge tells whether it holds more memory than is worth keeping.
+// isLarge reports whether it holds more memory than is worth keeping.
 func (p *windowed) isLarge() bool {
 	const most = 8 << 10
 	return cap(p.segments) > most || cap(p.head) > most || cap(p.marks) > most || cap(p.text) > maxWhole
@@ -158,7 +158,7 @@ func (p *windowed) durationOf(s windowSegment) time.Duration {
 	return parseSeconds(p.src[s.inf:s.end])
 }
 
-// lengthOf is how long some segments are together.
+// lengthOf is the total length of some segments.
 func (p *windowed) lengthOf(segments []windowSegment) (sum time.Duration) {
 	for _, s := range segments {
 		sum += p.durationOf(s)
@@ -166,8 +166,8 @@ func (p *windowed) lengthOf(segments []windowSegment) (sum time.Duration) {
 	return sum
 }
 
-// parseSeconds reads a decimal number of seconds exactly, so that sums do not depend on where they begin. What is behind it
-// does not matter.
+// parseSeconds reads a decimal number of seconds exactly, so that sums do not depend on where they begin. It ignores what
+// follows the number.
 func parseSeconds(text []byte) time.Duration {
 	text = bytes.TrimLeft(text, " \t")
 	seconds, at := time.Duration(0), 0
@@ -186,7 +186,7 @@ func parseSeconds(text []byte) time.Duration {
 	return seconds
 }
 
-// choose finds the segments that stay. One stays in any case.
+// choose finds the segments that stay, at least one.
 func (p *windowed) choose() {
 	p.last = len(p.segments)
 	if p.From > 0 || p.To > 0 {
@@ -216,11 +216,11 @@ func (p *windowed) choose() {
 	}
 }
 
-// write puts the playlist together: the head, what holds on from the segments that are gone, those that stay, the tail.
+// write builds the playlist: the head, what still applies from the removed segments, the remaining ones, the tail.
 func (p *windowed) write() {
 	gone := p.first
 	if p.skipped > 0 {
-		gone = 0 // those that are skipped go first
+		gone = 0 // skipped segments are the first to go
 		if n := p.Segments; n > 0 {
 			gone = max(p.skipped+len(p.segments)-n, 0)
 		}
@@ -270,8 +270,8 @@ func lines(src []byte, f func(whole span, line []byte)) {
 	}
 }
 
-// appendFirst appends one of the first segments, with byte ranges made absolute that begin where one that is gone ended:
-// offsets, by URI. The first of them is the last.
+// appendFirst appends one of the first segments. Byte ranges that begin where a removed one ended become absolute: offsets has
+// these ends by URI. The first such range of a URI is the last.
 func (p *windowed) appendFirst(out []byte, s windowSegment, offsets map[string]int64) []byte {
 	text := p.src[s.start:s.end]
 	if len(offsets) == 0 {
@@ -295,7 +295,7 @@ func (p *windowed) appendFirst(out []byte, s windowSegment, offsets map[string]i
 			if o, ok := offsets[own]; ok && r.end > r.start && !bytes.Contains(text[r.start:r.end], []byte{'@'}) {
 				edits = append(edits, edit{span{r.end, r.end}, "@" + strconv.FormatInt(o, 10)})
 			}
-			delete(offsets, own) // the next follows this one
+			delete(offsets, own) // the next one follows this one
 		}
 	})
 	if ranged {

@@ -8,24 +8,24 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-// carried is what segments that are gone say of those that follow.
+// carried is what removed segments say about those that follow.
 type carried struct {
 	*windowed
 	keys, keysOfMap []heldKey
-	plain           []byte // how the last key begins, if it is plain
-	plainAt         int    // which one that is
+	plain           []byte // the beginning of the last key, if it is plain
+	plainAt         int    // the index of that key
 	section         []byte // EXT-X-MAP
 	bitrate         []byte
 	discontinuities int
-	date            time.Time // at which the first segment that stays begins, by those that are gone; zero: they do not tell
-	begin           time.Time // the same, by itself too
+	date            time.Time // when the first remaining segment begins, by the removed ones; zero: unknown
+	begin           time.Time // the same, by its own date as well
 
 	ranged  rangeEnd         // of the last segment with a byte range
-	parts   map[string]int64 // where those since end, by URI
-	offsets map[string]int64 // where a byte range that names none begins, by URI
+	parts   map[string]int64 // where later parts end, by URI
+	offsets map[string]int64 // where a byte range without an offset begins, by URI
 }
 
-// heldKey is an EXT-X-KEY that holds.
+// heldKey is an EXT-X-KEY that applies.
 type heldKey struct{ format, line []byte }
 
 // rangeEnd is where a byte range of a resource ends.
@@ -97,10 +97,10 @@ func (c *carried) read() {
 	}
 }
 
-// valueOf is what follows the name of a tag.
+// valueOf is the text after the name of a tag.
 func valueOf(line []byte) []byte { return line[min(until(line, 0, len(line), ':')+1, len(line)):] }
 
-// marksFrom is the first mark of a segment or one behind it.
+// marksFrom is the index of the first mark of a segment or of a later one.
 func (p *windowed) marksFrom(segment int) int {
 	i, _ := slices.BinarySearchFunc(p.marks, segment, func(m windowMark, segment int) int { return m.segment - segment })
 	return i
@@ -110,14 +110,14 @@ func (p *windowed) dateOf(m *windowMark) (time.Time, bool) {
 	return parseDate(string(bytes.TrimSpace(valueOf(p.src[m.start:m.end]))))
 }
 
-// endRange takes in where the byte range of a segment ends.
+// endRange records where the byte range of a segment ends.
 func (c *carried) endRange(segment int, length, from int64) {
 	s := c.segments[segment]
 	uri := bytes.TrimSpace(c.src[s.uri:s.end])
 	if from < 0 {
 		from = c.endOf(uri)
 	}
-	c.parts = nil // to clear it would take as long as it has once been large
+	c.parts = nil // to clear it would take as long as it was ever large
 	c.ranged = rangeEnd{uri, from + length}
 }
 
@@ -129,7 +129,7 @@ func (c *carried) endOf(uri []byte) int64 {
 	return c.ranged.at
 }
 
-// part takes in where the byte range of a part ends.
+// part records where the byte range of a part ends.
 func (c *carried) part(line []byte) {
 	at, uri := partRange(attrList{src: line, pos: min(len("#EXT-X-PART:"), len(line)), end: len(line)})
 	length, from := hls.ByteRange(line[at.start:at.end])
@@ -147,7 +147,7 @@ func (c *carried) part(line []byte) {
 
 func (c *carried) key(line []byte, plain int) {
 	if plain > 0 && bytes.Equal(line[:plain], c.plain) {
-		c.keys[c.plainAt].line = line // the next of many
+		c.keys[c.plainAt].line = line // the next of many alike
 		return
 	}
 	c.plain = nil
@@ -174,8 +174,8 @@ func (c *carried) key(line []byte, plain int) {
 	c.plain, c.plainAt = line[:plain], i
 }
 
-// plainKey is how long the beginning of a key is that a key with the same beginning replaces: with its METHOD, if it names no
-// KEYFORMAT and has more than a METHOD; or else 0.
+// plainKey is the length of the beginning of a key that a later key with the same beginning replaces, up to its METHOD, if it
+// has no KEYFORMAT and more than a METHOD; or else 0.
 func plainKey(line []byte) int {
 	const name = "#EXT-X-KEY:METHOD="
 	if !bytes.HasPrefix(line, []byte(name)) {
@@ -188,10 +188,10 @@ func plainKey(line []byte) int {
 	return n
 }
 
-// mostFormats is how many formats of keys hold at a time. There are hardly ten, and each key is looked for among them.
+// mostFormats is how many formats of keys apply at a time. Fewer than ten exist, and each key is searched for among them.
 const mostFormats = 64
 
-// append appends what still holds, as far as the first segment that stays does not say otherwise.
+// append appends what still applies, unless the first remaining segment says otherwise.
 func (c *carried) append(out []byte) []byte {
 	own := func(tag scope) bool {
 		for i := c.marksFrom(c.first); i < len(c.marks) && c.marks[i].segment == c.first; i++ {
@@ -229,7 +229,7 @@ func appendKeys(out []byte, keys []heldKey) []byte {
 	return out
 }
 
-// sameKeys tells whether the same keys hold, in whatever order.
+// sameKeys reports whether two lists have the same keys, in any order.
 func sameKeys(a, b []heldKey) bool {
 	return len(a) == len(b) && !slices.ContainsFunc(a, func(k heldKey) bool {
 		return !slices.ContainsFunc(b, func(l heldKey) bool { return bytes.Equal(k.line, l.line) })
@@ -252,11 +252,11 @@ type dateRange struct {
 	start, end time.Time // zero: not said
 	class      string
 	duration   time.Duration // -1: not said
-	onNext     bool          // it ends where the next of its class starts
-	cued       bool          // before the first frame or behind the last, whatever its dates
+	onNext     bool          // it ends where the next of its class begins
+	cued       bool          // shown before the first frame or after the last, whatever its dates
 }
 
-// read takes in what a tag says.
+// read reads one of the tags.
 func (r *dateRange) read(list []byte) {
 	for attrs := (attrList{src: list, end: len(list)}); attrs.next(); {
 		switch value := attrs.value(); string(attrs.name()) {
@@ -276,7 +276,7 @@ func (r *dateRange) read(list []byte) {
 	}
 }
 
-// dateRanges are all that the playlist names, by ID.
+// dateRanges are all date ranges of the playlist, by ID.
 func (p *windowed) dateRanges() map[string]*dateRange {
 	ranges := map[string]*dateRange{}
 	for _, line := range p.head {
@@ -300,10 +300,10 @@ func rangeID(list []byte) []byte {
 	return id
 }
 
-// endedRanges makes a function that tells, by the attributes of a date range, whether it ended at a time or before.
+// endedRanges returns a function that reports, by the attributes of a date range, whether it ended at this time or before.
 func (p *windowed) endedRanges(at time.Time) func(list []byte) bool {
 	ranges := p.dateRanges()
-	last := map[string]time.Time{} // the last start of each class at that time or before
+	last := map[string]time.Time{} // the last start of each class up to that time
 	for _, r := range ranges {
 		if !r.start.After(at) && r.start.After(last[r.class]) {
 			last[r.class] = r.start

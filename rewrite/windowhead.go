@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// windowHead writes the lines that hold for the playlist as a whole.
+// windowHead writes the lines that apply to the playlist as a whole.
 type windowHead struct {
 	*windowed
-	gone            int // how far the numbers of segments move
-	discontinuities int // that are gone with them
+	gone            int // by how much the numbers of segments move
+	discontinuities int // removed discontinuities
 
-	sequence, discontinuity, start bool // were there
+	sequence, discontinuity, start bool // the playlist has them
 
 	measured       bool
-	before, behind time.Duration // what is cut off
+	before, behind time.Duration // the length of what is cut off
 }
 
-// append appends what a line becomes.
+// append appends the result for a line.
 func (h *windowHead) append(out []byte, line span) []byte {
 	text := h.src[line.start:line.end]
 	name, value, _ := bytes.Cut(bytes.TrimSpace(text), []byte{':'})
@@ -57,7 +57,7 @@ func appendNumbered(out, text, value []byte, more int) []byte {
 	return append(strconv.AppendUint(append(out, before...), n+uint64(more), 10), after...)
 }
 
-// appendStart moves the place where players begin along with the playlist.
+// appendStart moves the start position of players along with the playlist.
 func (h *windowHead) appendStart(out, text, value []byte) []byte {
 	attrs := attrList{src: value, end: len(value)}
 	written, ok := attrs.lookup("TIME-OFFSET")
@@ -100,7 +100,7 @@ func appendOffset(out, text, value []byte, offset float64) []byte {
 	return append(out, text[at+attrs.to:]...)
 }
 
-// appendControl takes the offer of delta updates out.
+// appendControl removes the offer of delta updates.
 func (h *windowHead) appendControl(out, text []byte) []byte {
 	if !bytes.Contains(text, []byte("CAN-SKIP-")) {
 		return append(out, text...)
@@ -116,7 +116,7 @@ func (h *windowHead) appendControl(out, text []byte) []byte {
 	return append(out, cut...)
 }
 
-// appendMissing appends the lines that were not there but have to be now.
+// appendMissing appends lines that were missing and are needed now.
 func (h *windowHead) appendMissing(out []byte) []byte {
 	if len(out) > 0 && out[len(out)-1] != '\n' && out[len(out)-1] != '\r' {
 		out = append(out, '\n')
@@ -133,8 +133,8 @@ func (h *windowHead) appendMissing(out []byte) []byte {
 	return out
 }
 
-// appendAmong appends the lines of the playlist as a whole that stand among segments that are gone, but not what is said of
-// date ranges that ended before begin.
+// appendAmong appends the lines about the whole playlist that stand among removed segments, except date ranges that ended
+// before begin.
 func (h *windowHead) appendAmong(out []byte, gone span, begin time.Time) []byte {
 	var ended func(list []byte) bool
 	for _, line := range h.head[h.headFrom(gone.start):h.headFrom(gone.end)] {
@@ -152,13 +152,13 @@ func (h *windowHead) appendAmong(out []byte, gone span, begin time.Time) []byte 
 	return out
 }
 
-// headFrom is the first of the lines of the playlist as a whole that begins at a place or later.
+// headFrom is the index of the first line about the whole playlist at this place or later.
 func (p *windowed) headFrom(at int) int {
 	i, _ := slices.BinarySearchFunc(p.head, at, func(line span, start int) int { return line.start - start })
 	return i
 }
 
-// appendText appends a part of the playlist, in which lines of the playlist as a whole may stand.
+// appendText appends a part of the playlist, which may contain lines about the whole playlist.
 func (h *windowHead) appendText(out []byte, at span) []byte {
 	for i := h.headFrom(at.start); i < len(h.head) && h.head[i].start < at.end; i++ {
 		out = h.append(append(out, h.src[at.start:h.head[i].start]...), h.head[i])

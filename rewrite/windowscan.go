@@ -9,9 +9,10 @@ import (
 	"github.com/hlsproxy/hlsproxy/rewrite/internal/swar"
 )
 
-// read finds the segments. false: it is no media playlist, or nobody waits for it any longer.
+// read finds the segments. It returns false if this is not a media playlist, or if nobody waits for it any longer.
 //
-// Most playlists have lines like those before them, of the same length: where one ends is guessed, and looked for only if no
+// Most lines of a playlist have the length of earlier ones. So the end of a line is guessed, and searched for only if the guess
+// finds no line end. The number of line ends shows whether a guess has skipped one. Text before begin has been read.
 // line end is there. That a guess has passed over one shows in their number. What stands before begin has been read.
 func (p *windowed) read(begin int) bool {
 	if begin == 0 {
@@ -45,12 +46,12 @@ func (p *windowed) read(begin int) bool {
 
 var newline = []byte{'\n'}
 
-// guess reads lines that end in LF, and returns how many of these it has met. media is false where it is no media playlist: as
-// far as that can be told with guesses.
+// guess reads lines that end in LF, and returns how many line ends it has met. media is false if this is not a media playlist,
+// as far as guesses can tell.
 func (p *windowed) guess(at int) (ends int, media bool) {
 	l := windowLines{windowed: p, start: -1}
 	src := p.src
-	inf, uri, same := 0, 0, 0 // the lengths of the last such lines, and of the last of another kind
+	inf, uri, same := 0, 0, 0 // the lengths of the last such lines, and of the last other line
 	for look := 0; at < len(src); {
 		if at >= look {
 			if look = at + perCount; !p.pace.work(perCount) {
@@ -98,7 +99,7 @@ func (p *windowed) guess(at int) (ends int, media bool) {
 	return ends, true
 }
 
-// guessedEnd is where a line ends: at a length, if there is a line end.
+// guessedEnd is where a line of this length ends, if there is a line end.
 func guessedEnd(src []byte, from, length int) int {
 	if end := from + length; length > 0 && end < len(src) && src[end] == '\n' {
 		return end
@@ -106,12 +107,12 @@ func guessedEnd(src []byte, from, length int) int {
 	return until(src, from, len(src), '\n')
 }
 
-// repeat takes in segments of two lines as long as the last ones, an EXTINF of a length and a URI.
+// repeat reads segments of two lines with the lengths of the last ones: an EXTINF and a URI.
 func (l *windowLines) repeat(at, ends, inf, both int) (next, met int) {
 	src, begin, n := l.src, at, len(l.segments)
 	most := (len(src) - at) / both
 	if most == 0 || !isSegment(src[at:at+both:at+both], inf) {
-		return at, ends // and no room is made for what may never come
+		return at, ends // no room is made for what may never come
 	}
 	all := slices.Grow(l.segments, most)[:n+most]
 	for most = n + most; n < most; n++ {
@@ -129,7 +130,7 @@ func (l *windowLines) repeat(at, ends, inf, both int) (next, met int) {
 	return at, ends
 }
 
-// isSegment tells whether s is two such lines.
+// isSegment reports whether s is two such lines.
 func isSegment(s []byte, inf int) bool {
 	return swar.Load(s, 0) == infWord && s[inf] == '\n' && s[len(s)-1] == '\n' && s[inf+1]-'$' < 0x7f-'$'
 }
@@ -138,17 +139,17 @@ const infTag = "#EXTINF:"
 
 var infWord = swar.Load([]byte(infTag), 0)
 
-// windowLines takes in the lines of a media playlist.
+// windowLines reads the lines of a media playlist.
 type windowLines struct {
 	*windowed
-	start int // where the next segment begins; -1: it has not begun
-	inf   int // where its length stands; 0: it has none
+	start int // where the next segment begins; -1: not begun
+	inf   int // where its length is; 0: it has none
 
-	name  []byte // of the last tag that was looked up, with its colon
-	scope scope  // of that
+	name  []byte // the last tag that was looked up, with its colon
+	scope scope  // the scope of that tag
 }
 
-// takeURI takes in a line with the URI of a segment.
+// takeURI reads a line with the URI of a segment.
 func (l *windowLines) takeURI(from, next int) {
 	if l.start < 0 {
 		l.start = from
@@ -157,7 +158,7 @@ func (l *windowLines) takeURI(from, next int) {
 	l.tail, l.start, l.inf = next, -1, 0
 }
 
-// take takes in any line, the next beginning at next. false: this is no media playlist.
+// take reads any line; the next one begins at next. It returns false if this is not a media playlist.
 func (l *windowLines) take(from, end, next int) bool {
 	start, end := trimBlanks(l.src, from, end)
 	whole, line := span{from, next}, l.src[start:end]
@@ -172,7 +173,7 @@ func (l *windowLines) take(from, end, next int) bool {
 		l.name = line[:until(line, 0, len(line), ':')]
 		l.scope = tagScope(l.name)
 		if len(l.name) < len(line) {
-			l.name = line[:len(l.name)+1] // with the colon: no longer name begins like it
+			l.name = line[:len(l.name)+1] // with the colon: no longer name begins like this
 		} else {
 			l.name = nil
 		}
@@ -207,7 +208,7 @@ func (l *windowLines) take(from, end, next int) bool {
 	return true
 }
 
-// takeMark takes in a line of the tag that was looked up last.
+// takeMark reads a line of the tag that was looked up last.
 func (l *windowLines) takeMark(start, end int) {
 	if l.start < 0 {
 		l.start = start
@@ -219,14 +220,14 @@ func (l *windowLines) takeMark(start, end int) {
 	l.marks = append(l.marks, windowMark{span{start, end}, l.scope, len(l.segments), plain})
 }
 
-// scope is what a tag belongs to.
+// scope is what a tag applies to.
 type scope uint8
 
 const (
-	unscoped scope = iota // a comment, or a tag that is not known: what it stands before
+	unscoped scope = iota // a comment or an unknown tag: it goes with the line after it
 	ofPlaylist
 	ofMultivariant
-	ofSegment // and, from here on, what it says of it
+	ofSegment // the scopes from here on are about the segment
 	ofLength
 	ofRange
 	ofPart

@@ -6,20 +6,20 @@ import (
 	"github.com/hlsproxy/hlsproxy/rewrite/internal/swar"
 )
 
-// A Mapping is how a URI became the URL in its place: what is below some directory stands in the URL as well, byte for byte or
+// A Mapping says how a URI became its URL: the part of the URI below some directory is in the URL as well, byte for byte or
 // escaped.
 type Mapping struct {
-	Lead   int  // the bytes of the URI before what is below the directory: "../", "/", or none
-	Rest   int  // where in the URL what is below the directory begins
-	Free   int  // how many bytes of what is below may be replaced by others without a meaning
-	Name   Span // the file name in what is below, if Second is set or its extension decides what the URL is
-	Second int  // where in the URL the file name stands once more; 0: nowhere
+	Lead   int  // the bytes of the URI before the part below the directory: "../", "/", or none
+	Rest   int  // where that part begins in the URL
+	Free   int  // how many bytes of that part may be replaced by others without a meaning
+	Name   Span // the file name in that part, if Second is set or its extension decides the URL
+	Second int  // where the URL has the file name once more; 0: nowhere
 
-	// Escapes is the length in the URL of each byte that is escaped there. 0: it is not escaped. nil: none is.
+	// Escapes is the length in the URL of each byte that is escaped there. 0: it is not escaped. nil: no byte is escaped.
 	Escapes *[256]uint8
 }
 
-// learn makes the unit one of these lines.
+// learn makes the unit remember these lines.
 func (u *Unit) learn(lines []byte, uri Span, url []byte, how *Mapping) {
 	u.uri = uri
 	u.src = append(u.room.src[:0], lines...)
@@ -43,7 +43,7 @@ func (u *Unit) learn(lines []byte, uri Span, url []byte, how *Mapping) {
 	u.fill(url, how)
 }
 
-// extension is where the file name has an extension that decides what the URL is.
+// extension is where the file name has an extension that decides the URL.
 func (u *Unit) extension() Span {
 	dot := bytes.LastIndexByte(u.src[u.name.Start:u.name.End], '.')
 	if dot < 0 {
@@ -52,8 +52,8 @@ func (u *Unit) extension() Span {
 	return Span{u.name.Start + dot, u.name.End}
 }
 
-// Remap replaces what became of the lines: their URI is the same, but leads elsewhere now. false: what is known of them is not
-// enough for that.
+// Remap replaces the result of the lines: their URI is the same, but now becomes another URL. It returns false if too little is
+// known about the lines.
 func (u *Unit) Remap(url []byte, how *Mapping) bool {
 	if u.uri.Start+how.Lead != u.below || !fits(len(u.src), len(url)) {
 		return false
@@ -62,7 +62,7 @@ func (u *Unit) Remap(url []byte, how *Mapping) bool {
 	return true
 }
 
-// fill makes out of what became of the URI.
+// fill computes out from the URL.
 func (u *Unit) fill(url []byte, how *Mapping) {
 	if u.out == nil {
 		u.out = u.room.out[:0]
@@ -77,7 +77,7 @@ func (u *Unit) fill(url []byte, how *Mapping) {
 	u.place()
 }
 
-// place finds where in out the words are.
+// place finds where the words are in out.
 func (u *Unit) place() {
 	shift := [...]int{within: u.rest - u.below, behind: len(u.out) - len(u.src)}
 	for k := range u.words {
@@ -93,7 +93,7 @@ func (u *Unit) place() {
 	}
 }
 
-// partOf is the part that a byte of src is in. One that is in none of them never differs.
+// partOf is the part to which a byte of src belongs. A byte of no part never differs.
 func (u *Unit) partOf(i int) part {
 	switch {
 	case i < u.uri.Start:
@@ -106,7 +106,7 @@ func (u *Unit) partOf(i int) part {
 	return torn
 }
 
-// movedBy is how much further than the part that it is in a byte of src is in out.
+// movedBy is how much further a byte of src is in out than its part.
 func (u *Unit) movedBy(i int) int {
 	if u.moved == nil || i < u.below || i >= u.uri.End {
 		return 0
@@ -114,8 +114,7 @@ func (u *Unit) movedBy(i int) int {
 	return int(u.moved[i-u.below])
 }
 
-// wordAt finds out what is to be known of the eight bytes from i on. Those of free may differ in more than digits, those of
-// fixed may not differ at all.
+// wordAt describes the eight bytes at i. Bytes of free may differ in more than digits; bytes of fixed must not differ.
 func (u *Unit) wordAt(i int, escapes *[256]uint8, free, hex, fixed Span) word {
 	text := swar.Load(u.src, i)
 	w := word{
@@ -142,8 +141,8 @@ func anyEscaped(escapes *[256]uint8, s []byte) bool {
 	return false
 }
 
-// hexNumber finds the digits of the first hexadecimal number behind a place. Neither the name of an attribute that is looked
-// for nor a value that has a meaning is made of them.
+// hexNumber finds the digits of the first hexadecimal number after from. Attribute names that are searched for, and values with
+// a meaning, do not consist of such digits.
 func hexNumber(src []byte, from int) Span {
 	n := bytes.Index(src[from:], []byte("=0x"))
 	if n < 0 {

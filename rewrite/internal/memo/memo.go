@@ -1,52 +1,52 @@
-// Package memo remembers what lines of a playlist became, so that lines like them need not be read again.
+// Package memo remembers the results for lines of a playlist, so that similar lines need not be read again.
 //
-// The lines of a playlist count up: the next ones are often the same but for digits, and then what they become is a copy with
-// these digits replaced. Nothing else has to be looked at: digits end no line and no attribute, are in no name that is looked
-// for, and need no escaping. Within the URI other bytes without a meaning may differ too.
+// The lines of a playlist count up: the next ones often differ only in digits. Their result is then a copy with these digits
+// replaced. No further check is needed: digits end no line and no attribute, are in no name that is searched for, and need no
+// escape. Within the URI, other bytes without a meaning may differ as well.
 //
-// The package knows neither tags nor Mappers. Its caller says by a [Mapping] how a URI became another one, and keeps what else
-// it has to know of the lines in a [Note].
+// The package knows neither tags nor Mappers. Its caller describes by a [Mapping] how a URI became a URL, and keeps other facts
+// about the lines in a [Note].
 package memo
 
-// maxUnits is as many as a low-latency playlist has different ones, and some.
+// maxUnits is a little more than the number of different units in a low-latency playlist.
 const maxUnits = 12
 
 const (
-	effort      = 4 // how often a unit has to match to have been worth it
+	effort      = 4 // how often a unit must match to be worth its cost
 	maxPatience = maxUnits * effort
 	minPatience = 2 * effort
 )
 
-// A Memo holds the units that it learned last. They outlive their playlist: its next state has the same lines, and so have
-// others like it. It is not for concurrent use. Call Forget before anything else.
+// A Memo holds the units that it learned last. They outlive their playlist, because its next version has the same lines, and so
+// do similar playlists. It is not safe for concurrent use. Call Forget first.
 type Memo struct {
 	all    []Unit
-	ends   [maxUnits]uint16 // where each of them has its last LF
-	victim int              // which one makes room next
+	ends   [maxUnits]uint16 // where each unit has its last LF
+	victim int              // the unit to replace next
 	last   *Unit
 
-	missed   [16]uint16 // how long the last lines were that none of them matched
+	missed   [16]uint16 // the lengths of the last lines that matched no unit
 	misses   int
-	patience int // how much may still be learned before one has to match
-	hope     int // that the next lines match, or for how many lines there is none
+	patience int // how much may still be learned before a unit must match
+	hope     int // that the next lines match; negative: how many lines to skip
 }
 
 const (
 	maxHope = 64
-	despair = 16 // how many lines are not looked at when there is no hope left
+	despair = 16 // how many lines are skipped when hope is lost
 )
 
-// Forget drops all units, before lines that become something else.
+// Forget drops all units. It is called before lines are mapped differently.
 func (m *Memo) Forget() {
 	m.all, m.victim, m.last, m.misses = m.all[:0], 0, nil, 0
 	m.patience = maxPatience
 }
 
-// Begin prepares for a playlist. After one in which nothing matched, little is learned until something does.
+// Begin prepares for a playlist. If nothing matched in the last one, little is learned until something does.
 func (m *Memo) Begin() { m.patience, m.hope = max(m.patience, minPatience), maxHope/2 }
 
-// Match finds the unit whose lines text begins with, but for what may differ. nil: there is none. The unit that followed last
-// time is tried first.
+// Match finds the unit that the lines at the beginning of text match, apart from bytes that may differ. nil: there is none. It
+// first tries the unit that followed last time.
 func (m *Memo) Match(text []byte) (*Unit, Difference) {
 	if m.last == nil {
 		return nil, Difference{}
@@ -86,9 +86,9 @@ func (m *Memo) found(u *Unit) {
 	m.hope = min(m.hope+effort, maxHope)
 }
 
-// Learn remembers lines that no unit matched. uri is where in them their only URI stands, and url is what became of it. Lines
-// are learned if lines as long were missed before: what does not come twice is not worth it, and neither is a playlist in which
-// hardly anything does. Learn copies what it keeps.
+// Learn remembers lines that no unit matched. uri is where their only URI is, and url is its result. It learns lines only if
+// lines of the same length were missed before: lines that do not repeat are not worth it, nor is a playlist in which hardly any
+// do. Learn copies what it keeps.
 func (m *Memo) Learn(lines []byte, uri Span, url []byte, how *Mapping, note Note) {
 	if m.patience < effort || m.hope < 0 || !fits(len(lines), len(url)) || lines[len(lines)-1] != '\n' || !m.missedBefore(len(lines)) {
 		return

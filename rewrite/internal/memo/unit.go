@@ -7,83 +7,83 @@ import (
 	"github.com/hlsproxy/hlsproxy/rewrite/internal/swar"
 )
 
-// A Unit is lines that hold one URI between them, and what they became.
+// A Unit is a group of lines with one URI, and their result.
 type Unit struct {
-	// Note is the caller's.
+	// Note belongs to the caller.
 	Note Note
 
 	src   []byte   // the lines, the last ends in LF
-	out   []byte   // what they became
+	out   []byte   // their result
 	words []word   // of src; the last overlaps the one before
-	moved []uint16 // how much further each byte of the URI below its directory is because of escapes; nil: not at all
-	room  struct { // what these begin with, lest each is allocated
+	moved []uint16 // by how much escapes move each byte of the URI below its directory; nil: not at all
+	room  struct { // initial room for these, to avoid allocations
 		src   [maxLines]byte
 		out   [2 * maxLines]byte
 		words [maxLines / swar.Size]word
 		moved [maxLines]uint16
 	}
 	uri    Span // in src
-	below  int  // where in it what is below its directory begins
+	below  int  // where in it the part below its directory begins
 	url    Span // in out, not signed
-	rest   int  // where in it what is below the directory begins
+	rest   int  // where in it that part begins
 	name   Span // the file name in src
-	second int  // where in out that stands once more; 0: nowhere
+	second int  // where in out the file name is repeated; 0: nowhere
 
-	signed bool   // out has what was appended to the URL
-	apart  uint64 // the words with digits that tell URLs apart which are not signed alike
+	signed bool   // out includes what was appended to the URL
+	apart  uint64 // the words with digits that tell differently signed URLs apart
 	inURI  uint64 // the words of the URI
 
-	next *Unit // what followed last time
+	next *Unit // the unit that followed last time
 }
 
-// A Note is what the caller has to know of a unit besides. It stands in the unit since a look elsewhere costs 3 % of rewriting.
+// A Note is what else the caller knows about a unit. It is in the unit because a separate table costs 3 % of rewriting.
 type Note struct {
-	Form, Kind  uint8 // of the URI, in the numbers of the caller
+	Form, Kind  uint8 // of the URI, as numbers of the caller
 	Child, Init bool  // the URI is that of a variant or rendition, or of an initialization section
-	Turn, Pass  int   // the directory for which the lines were mapped, and the playlist for which signing was looked into
-	Varied      bool  // there were URLs that are not signed alike
+	Turn, Pass  int   // the directory for which the lines were mapped, and the playlist for which signing was checked
+	Varied      bool  // some URLs are not signed alike
 }
 
-// Span is from where to where something stands in a text.
+// Span is a range in a text.
 type Span struct{ Start, End int }
 
-// maxLines is how long the lines of a unit may be: a bit of a Difference stands for each of their words.
+// maxLines is the longest total of the lines of a unit: a Difference has a bit for each of their words.
 const maxLines = 64 * swar.Size
 
-// fits tells whether there is room for lines and what they become.
+// fits reports whether there is room for the lines and their result.
 func fits(lines, url int) bool {
 	return lines >= swar.Size && lines <= maxLines && lines+url <= 2*maxLines
 }
 
-// A word is what is to be known of eight bytes of a unit.
+// A word describes eight bytes of a unit.
 type word struct {
-	digits uint64            // the bits in which those of them differ that may be replaced by other digits
-	free   uint64            // the bytes that may be replaced by any without a meaning
-	hex    uint64            // the hexadecimal digits that may be replaced by others: of the IV of a key
-	apart  uint64            // the digits which tell URLs apart that are not signed alike
-	at     uint16            // where in src they begin
-	part   part              // in which they are
-	to     uint16            // where in out they begin, unless they are torn
-	each   [swar.Size]uint16 // where each of them is, if they are
+	digits uint64            // the bits that may differ in digits that may be replaced by others
+	free   uint64            // the bytes that may be replaced by any others without a meaning
+	hex    uint64            // the hexadecimal digits that may be replaced by others: those of the IV of a key
+	apart  uint64            // the digits that tell differently signed URLs apart
+	at     uint16            // where it begins in src
+	part   part              // the part it belongs to
+	to     uint16            // where it begins in out, unless it is torn
+	each   [swar.Size]uint16 // where each of its bytes is, if it is torn
 }
 
-// part is a part of the lines that stands in out as it is in src.
+// part is a part of the lines that is in out as it is in src.
 type part uint8
 
 const (
-	torn   part = iota // not one of them
-	before             // the URI
-	within             // what of the URI is below its directory
-	behind             // the URI
+	torn   part = iota // in no single part
+	before             // before the URI
+	within             // the part of the URI below its directory
+	behind             // after the URI
 )
 
-// Difference is where lines differ from those of the unit that they match. It holds for these two only.
+// Difference is where lines differ from the unit that they match. It is valid only for these two.
 type Difference struct {
-	words uint64 // those that are to be replaced
-	loose uint64 // those of them in which there is more to be replaced than digits
+	words uint64 // the words to replace
+	loose uint64 // those in which more than digits must be replaced
 }
 
-// match finds out what is to be replaced to make the unit what text begins with. false: it cannot be made that.
+// match finds out what must be replaced to turn the unit into the beginning of text. It returns false if that is impossible.
 func (u *Unit) match(text []byte) (d Difference, ok bool) {
 	src := u.src
 	if len(text) < len(src) || len(src) < swar.Size || text[len(src)-1] != '\n' {
@@ -91,7 +91,7 @@ func (u *Unit) match(text []byte) (d Difference, ok bool) {
 	}
 	text = text[:len(src)]
 	last := len(u.words) - 1
-	// The last word goes first, as it tells most.
+	// The last word goes first, because it differs most often.
 	if a, b := swar.Load(text, len(src)-swar.Size), swar.Load(src, len(src)-swar.Size); a != b {
 		w := &u.words[last]
 		if !w.countsUp(a, a^b) {
@@ -119,30 +119,30 @@ func (u *Unit) match(text []byte) (d Difference, ok bool) {
 	return d, true
 }
 
-// countsUp tells whether the bytes that differ are digits that may be replaced, and are digits again in the word given.
+// countsUp reports whether the bytes that differ are digits that may be replaced, and whether to has digits there as well.
 func (w *word) countsUp(to, differ uint64) bool {
 	return differ&^w.digits == 0 && (to&w.digits+0x06*swar.Ones)&(0x10*swar.Ones) == 0
 }
 
-// becomes tells whether all bytes that differ may be replaced by those in the word given.
+// becomes reports whether all bytes that differ may be replaced by those of to.
 func (w *word) becomes(to, differ uint64) bool {
 	may := w.digits<<4&swar.Digits(to) | w.free&swar.Plain(to) | w.hex&swar.HexDigits(to)
 	return swar.NonZero(differ)&^may == 0
 }
 
-// Len is how many bytes the lines have.
+// Len is the length of the lines in bytes.
 func (u *Unit) Len() int { return len(u.src) }
 
-// URI is where in the lines their URI stands.
+// URI is where the URI is in the lines.
 func (u *Unit) URI() Span { return u.uri }
 
-// Learned is the URI of the lines that were learned.
+// Learned is the URI of the learned lines.
 func (u *Unit) Learned() []byte { return u.src[u.uri.Start:u.uri.End] }
 
-// URL is where in what Append appends the URL stands, without what Sign was given.
+// URL is where the URL is in the output of Append, without the bytes given to Sign.
 func (u *Unit) URL() Span { return u.url }
 
-// Append appends what the lines become that text begins with. They have matched with d.
+// Append appends the result for the lines at the beginning of text, which have matched with d.
 func (u *Unit) Append(dst, text []byte, d Difference) []byte {
 	start := len(dst)
 	dst = append(dst, u.out...)
@@ -164,7 +164,7 @@ func (u *Unit) Append(dst, text []byte, d Difference) []byte {
 	return dst
 }
 
-// Sign makes what is appended to the URL a part of what the lines become, until the next Sign or Remap. None takes it away.
+// Sign adds bytes to the URL in the result, until the next Sign or Remap. Empty bytes remove them.
 func (u *Unit) Sign(appended []byte) {
 	if u.signed || len(appended) > 0 {
 		u.out = append(append(u.out[:u.url.End], appended...), u.src[u.uri.End:]...)
@@ -173,11 +173,11 @@ func (u *Unit) Sign(appended []byte) {
 	}
 }
 
-// IsSigned reports whether Sign was given something.
+// IsSigned reports whether Sign was given any bytes.
 func (u *Unit) IsSigned() bool { return u.signed }
 
-// IsAlike reports whether the URL of lines that have matched differs from the one learned in nothing but digits of its file
-// name before the extension, or of its query.
+// IsAlike reports whether the URL of the matching lines differs from the learned one only in digits of its file name before the
+// extension, or of its query.
 func (u *Unit) IsAlike(text []byte, d Difference) bool {
 	if d.loose&u.inURI != 0 {
 		return false
@@ -191,7 +191,7 @@ func (u *Unit) IsAlike(text []byte, d Difference) bool {
 	return true
 }
 
-// tellApart finds the digits of the URI that stand neither in its query nor in its file name before the extension.
+// tellApart finds the digits of the URI that are neither in its query nor in its file name before the extension.
 func (u *Unit) tellApart() {
 	u.apart, u.inURI = 0, 0
 	path := u.src[u.uri.Start:u.uri.End]
