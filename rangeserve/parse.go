@@ -2,8 +2,8 @@ package rangeserve
 
 import "github.com/hlsproxy/hlsproxy/internal/httprange"
 
-// ErrIgnore means that the header is to be ignored and the whole body to be sent with status 200 (RFC 9110 section 14.2). These
-// errors of Parse wrap it: [ErrUnit], [ErrSyntax], [ErrMany] and [ErrEmpty].
+// ErrIgnore means: ignore the header and send the whole body with status 200 (RFC 9110 section 14.2). These errors of Parse
+// wrap it: [ErrUnit], [ErrSyntax], [ErrMany] and [ErrEmpty].
 var ErrIgnore = httprange.ErrIgnore
 
 // The reasons to ignore a Range header. Each wraps [ErrIgnore].
@@ -12,18 +12,17 @@ var (
 	ErrUnit = httprange.ErrUnit
 	// ErrSyntax means that a member of the list is not a range (RFC 9110 section 14.1.1), or that there is none.
 	ErrSyntax = httprange.ErrSyntax
-	// ErrMany means that more parts are left than anybody needs, once neighbours and overlaps are joined.
+	// ErrMany means that more than 8 parts are left after ranges that touch or overlap were joined.
 	ErrMany = httprange.ErrMany
-	// ErrEmpty means that the body is empty, so that no range can be satisfied and none is worth a refusal.
+	// ErrEmpty means that the body is empty: no range can be satisfied, and a whole empty answer does no harm.
 	ErrEmpty = httprange.ErrEmpty
 )
 
-// ErrUnsatisfiable means that the header is well formed and that none of its ranges names a byte of the body: the
-// answer is a 416 whose Content-Range is "bytes */size" (RFC 9110 section 15.5.17). Its HTTPStatus method says 416.
+// ErrUnsatisfiable means that the header is well formed and that none of its ranges overlaps the body: the answer is a 416
+// whose Content-Range is "bytes */size" (RFC 9110 section 15.5.17). Its HTTPStatus method returns 416.
 var ErrUnsatisfiable = httprange.ErrUnsatisfiable
 
-// A Range is a part of a body: Length bytes from offset Start. What Parse returns lies within the body, and no Length
-// is zero.
+// A Range is a part of a body: Length bytes from offset Start. Ranges from Parse lie within the body, and no Length is zero.
 type Range struct {
 	// Start is the offset of the first byte, from 0.
 	Start int64
@@ -33,18 +32,18 @@ type Range struct {
 
 // Parse reads the value of a Range header for a body of size bytes, by RFC 9110 section 14.
 //
-// The ranges come in the order in which they were asked for. Those that overlap or touch are joined, at the place of
-// the first; those that lie behind the end of the body are left out, and those that reach beyond it are cut. There are
-// at most 8, and their sum never exceeds size.
+// The ranges keep the order of the request. Ranges that overlap or touch are joined, at the place of the first. Ranges after
+// the end of the body are left out, and those that reach beyond it are cut. There are at most 8, and their sum never exceeds
+// size.
 //
-// An error either wraps [ErrIgnore], and the body is to be sent whole with status 200, or is [ErrUnsatisfiable], and
-// the answer is a 416. An empty header is ErrSyntax, and any range of an empty body is ErrEmpty. Parse may be called
-// concurrently. It costs no allocation where the result does not outlive the calling function, and one where it does.
+// An error either wraps [ErrIgnore], and the body must be sent whole with status 200, or is [ErrUnsatisfiable], and the answer
+// is a 416. An empty header is ErrSyntax, and any range of an empty body is ErrEmpty. Parse may be called concurrently. It
+// allocates nothing if the result does not outlive the calling function, and once if it does.
 func Parse(header string, size int64) ([]Range, error) {
 	return appendRanges(make([]Range, 0, httprange.MaxParts), header, size) // inlined, so that it is on the caller's stack
 }
 
-// appendRanges is Parse into an array of the caller's, which has room for MaxParts.
+// appendRanges is Parse into an array of the caller, which has room for MaxParts.
 func appendRanges(dst []Range, header string, size int64) ([]Range, error) {
 	var buf [httprange.MaxParts]httprange.Range
 	ranges, err := httprange.Append(buf[:0], header, size)

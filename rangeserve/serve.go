@@ -10,34 +10,34 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
-// Content is what Serve answers from.
+// Content is what Serve sends.
 type Content struct {
-	// ReaderAt gives the bytes; it may be used by several requests at once. The kinds that Serve knows how to send
-	// without copying, and how another joins them, stand at [SectionWriter].
+	// ReaderAt reads the bytes. Several requests may use it at once. [SectionWriter] describes the types that Serve sends
+	// without copying, and how another type can join them.
 	io.ReaderAt
-	// Size is the length in bytes. Zero is an empty body; negative is a fault, answered 500.
+	// Size is the length in bytes. Zero is an empty body. Negative is a fault, which is answered with 500.
 	Size int64
-	// Type is the Content-Type. Empty: what the header already says, else by the extension of Name, from a table of
-	// this package, else application/octet-stream. Nothing is ever guessed from the bytes.
+	// Type is the Content-Type. Empty: the value in the header, else by the extension of Name, from a table of this package,
+	// else application/octet-stream. It is never guessed from the bytes.
 	Type string
-	// ETag is the entity tag as it stands in the header: "abc" with its quotes, or W/"abc". Empty, or not of that
-	// form: what the header already says, if anything.
+	// ETag is the entity tag in the form of the header: "abc" with its quotes, or W/"abc". Empty or malformed: the value in the
+	// header, if there is one.
 	ETag string
-	// ModTime gives Last-Modified, in whole seconds. The zero time and the Unix epoch give none, and so does a second that
-	// is not over: it may see another version (RFC 9110 section 8.8.2.2).
+	// ModTime is Last-Modified, in whole seconds. The zero time and the Unix epoch give none. Neither does the current second,
+	// because the file may still change within it (RFC 9110 section 8.8.2.2).
 	ModTime time.Time
-	// Name is a file name or URL path. It is used for Type alone, and to know a playlist by its extension.
+	// Name is a file name or URL path. It is used only for Type, and to recognise a playlist by its extension.
 	Name string
 }
 
-// Serve answers a GET or HEAD from c: preconditions, If-Range, no range, one or several, in the order of RFC 9110
-// section 13.2.2. A playlist is always sent whole. Fields that the caller has set in w's header beforehand, such as
-// Cache-Control, are kept in a 200, 206 and 304; a 412 and a 416 keep none that would let a cache store them. Serve
-// does not look at the method otherwise, and never encodes the body.
+// Serve answers a GET or HEAD from c: preconditions, If-Range, no range, one or several, in the order of RFC 9110 section
+// 13.2.2. A playlist is always sent whole. Fields that the caller has set in w's header before, such as Cache-Control, stay in
+// a 200, 206 and 304. A 412 and a 416 keep no field that would let a cache store them. Serve does not check for other methods,
+// and never encodes the body.
 //
-// A body in memory is sent from where it lies, with one Write for every 512 KiB, a file by the kernel where the connection
-// allows it. When c gives fewer bytes than Size, or the client goes, Serve panics with http.ErrAbortHandler, which closes
-// the connection.
+// A body in memory is sent without a copy, with one Write for every 512 KiB. The kernel sends a file if the connection allows
+// it. If c has fewer bytes than Size, or the client leaves, Serve panics with http.ErrAbortHandler, which closes the
+// connection.
 func Serve(w http.ResponseWriter, r *http.Request, c Content) {
 	if c.Size < 0 || c.ReaderAt == nil && c.Size > 0 {
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
@@ -105,7 +105,7 @@ func (c *Content) servePartial(w http.ResponseWriter, ranges []httprange.Range) 
 	must(io.WriteString(w, p.after()))
 }
 
-// must breaks the connection when a body could not be sent whole: the status is long gone.
+// must breaks the connection if a body could not be sent whole: the status was sent long ago.
 func must[N int | int64](_ N, err error) {
 	if err != nil {
 		panic(http.ErrAbortHandler)

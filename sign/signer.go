@@ -21,7 +21,7 @@ type Signer struct {
 	skew   time.Duration
 	mark   []byte // "param="
 	ring   atomic.Pointer[[]*ringKey]
-	anyone atomic.Pointer[session] // for Sign without a grant
+	anyone atomic.Pointer[session] // for Sign without a grant in the context
 
 	numbered bool // Config.hasDigits
 }
@@ -43,9 +43,9 @@ func New(c Config) (*Signer, error) {
 	return s, s.Rotate(c.Keys)
 }
 
-// Rotate replaces the keys while the signer is in use: the first signs new sessions from now on, all verify. Sessions under
-// way keep the key they began with, and so the spelling of their links, until it is dropped. If it returns an error, the keys
-// are still the old ones.
+// Rotate replaces the keys while the signer is in use: the first key signs new sessions from now on, and all keys verify.
+// Running sessions keep the key they began with, and so the spelling of their links, until it is dropped. If Rotate returns an
+// error, the old keys stay.
 func (s *Signer) Rotate(keys []Key) error {
 	if err := checkKeys(keys); err != nil {
 		return err
@@ -66,7 +66,7 @@ func (s *Signer) signing(in *session) *ringKey {
 	return (*s.ring.Load())[0]
 }
 
-// verifying returns the key of that id, or nil.
+// verifying returns the key with this id, or nil.
 func (s *Signer) verifying(id string) *ringKey {
 	for _, k := range *s.ring.Load() {
 		if k.id == id {
@@ -76,9 +76,9 @@ func (s *Signer) verifying(id string) *ringKey {
 	return nil
 }
 
-// URL returns rawURL, a path-absolute or absolute http(s) URL, with a token that begins a session: the entry link for a
-// page. Bytes that have no place in a URL are escaped. ErrURL for what cannot be signed; ErrNoViewer if Config.Claims is
-// set, since the link would be bound to nobody: see URLFor.
+// URL returns rawURL, a path-absolute or absolute http(s) URL, with a token that begins a session: the entry link for a page.
+// Bytes that are invalid in a URL are escaped. The error is ErrURL for a URL that cannot be signed, and ErrNoViewer if
+// Config.Claims is set, because the link would not be bound to a viewer: see URLFor.
 func (s *Signer) URL(rawURL string) (string, error) { return s.URLFor(nil, rawURL) }
 
 // URLFor is URL for the viewer that sends r, typically the request for the page with the link. Requests by that link must have
@@ -94,7 +94,7 @@ func (s *Signer) URLFor(r *http.Request, rawURL string) (string, error) {
 var errGrant = errors.New("sign: a grant needs an expiry, times between 1970 and 36812, a session of at most 255 bytes " +
 	"and a directory that is a path with both slashes, or none")
 
-// URLUnder is URL with a grant of the caller's making: other times, a session id, claims that are known without a request.
+// URLUnder is URL with a grant of the caller: other times, a session id, or claims that are known without a request.
 func (s *Signer) URLUnder(g Grant, rawURL string) (string, error) {
 	if !g.fits() {
 		return "", errGrant
@@ -104,20 +104,20 @@ func (s *Signer) URLUnder(g Grant, rawURL string) (string, error) {
 	return string(out), err
 }
 
-// Sign appends a token to public, a path-absolute or absolute http(s) URL, in front of its fragment if it has one, and
-// returns the extended slice, which shares the array of public if there is room. It is for the Sign field of a playlist
-// rewriter. ErrURL for what it cannot sign.
+// Sign appends a token to public, a path-absolute or absolute http(s) URL, before its fragment if it has one, and returns the
+// extended slice. The result shares the array of public if there is room. Use it for the Sign field of a playlist rewriter. The
+// error is ErrURL for a URL that cannot be signed.
 //
-// The token carries the expiry and the claims of the grant in ctx, that of the request which fetched the playlist. Without
-// one it expires after TTL and has no claims; with Config.Claims set it is ErrNoViewer then.
+// The token carries the expiry and the claims of the grant in ctx, which must be the context of the request for the playlist.
+// Without a grant, the link expires after TTL and has no claims; with Config.Claims set it is then ErrNoViewer.
 //
-// With the scope Directory, URLs below the directory of the request's own token get that very token. All others get one for
-// themselves alone, since it is the playlist that names them: URLs elsewhere, those whose path could mean two things, those
-// that carry variables of a multivariant playlist, and those that Config.Alone names. Without a token in the request, each
-// gets one for its directory; see Grant.Directory.
+// With the scope Directory, URLs below the directory of the request's own token get that very token. All others get a token for
+// themselves alone, because the playlist chooses them: URLs elsewhere, URLs with an ambiguous path, URLs that carry variables
+// of a multivariant playlist, and those that Config.Alone names. Without a token in the request, each URL gets one for its
+// directory; see Grant.Directory.
 //
-// A parameter that has the name of Config.Param already is another service's, such as an origin of the same kind: in the link
-// its name ends in a dot, which Handler takes off again.
+// If public already has a parameter with the name of Config.Param, it belongs to another service, such as an origin of the same
+// kind. In the link its name ends in a dot, which Handler removes.
 func (s *Signer) Sign(ctx context.Context, public []byte) ([]byte, error) {
 	in, ok := sessionOf(ctx, s)
 	if !ok {
@@ -129,11 +129,11 @@ func (s *Signer) Sign(ctx context.Context, public []byte) ([]byte, error) {
 	return s.signUnder(in, public)
 }
 
-// SignAlike tells a playlist rewriter that it need not call Sign for each URL: what Sign appends to public it appends to
-// each URL that differs from it in nothing but digits, of its file name before the extension or of its query. So it is for
-// most URLs that get the token of a directory, once Sign has been called for one there.
+// SignAlike tells a playlist rewriter that it need not call Sign for each URL: Sign appends the same bytes to all URLs that
+// differ from public only in digits, of the file name before the extension or of the query. This is so for most URLs that get
+// the token of a directory, after Sign has been called for one of them.
 func (s *Signer) SignAlike(ctx context.Context, public []byte) bool {
-	if s.config.Scope != Directory || s.numbered || bytes.IndexByte(public, '%') >= 0 { // other digits could make another escape
+	if s.config.Scope != Directory || s.numbered || bytes.IndexByte(public, '%') >= 0 { // other digits could form another escape
 		return false
 	}
 	in, ok := sessionOf(ctx, s)
@@ -153,8 +153,7 @@ func (s *Signer) SignAlike(ctx context.Context, public []byte) bool {
 	return false
 }
 
-// SignsVariables tells a playlist rewriter that no client can change the variables of a multivariant playlist that a link
-// carries.
+// SignsVariables tells a playlist rewriter that no client can change the variables of a multivariant playlist in a link.
 func (s *Signer) SignsVariables() bool { return true }
 
 // hasDigits reports whether digits decide which token a URL gets, or whether it gets one.
@@ -162,7 +161,7 @@ func (c *Config) hasDigits() bool {
 	return strings.ContainsAny(c.Param+strings.Join(c.Alone, ""), link.Digits)
 }
 
-// forAnyone returns the session that is in force until the next step of the grid.
+// forAnyone returns the session for links without a grant. It changes at each step of the grid.
 func (s *Signer) forAnyone() (*session, error) {
 	g, err := s.Grant(nil)
 	if err != nil {
@@ -214,7 +213,7 @@ func (s *Signer) signUnder(in *session, public []byte) ([]byte, error) {
 	return s.signExact(in, &p, path, whole), nil
 }
 
-// signExact is most of the cost of the scope Exact. With whole, there is nothing in the query that does not count.
+// signExact is most of the cost of the scope Exact. whole: no part of the query is ignored.
 func (s *Signer) signExact(in *session, p *link.URL, path []byte, whole bool) []byte {
 	b := s.prefixFor(in, s.signing(in), path)
 	m := b.key.get()
@@ -234,7 +233,7 @@ func (s *Signer) signExact(in *session, p *link.URL, path []byte, whole bool) []
 	return p.Insert(token)
 }
 
-// prefix is the beginning of the message, and of the token, that is the same for all links of a kind in a session.
+// prefix is the beginning of the message and of the token. It is the same for all links of a kind in a session.
 type prefix struct {
 	key     *ringKey
 	message []byte
@@ -256,8 +255,8 @@ func (s *Signer) prefixFor(in *session, key *ringKey, path []byte) *prefix {
 	return b
 }
 
-// inherit returns the grant of a link in what was fetched in a session: the same, except that a renewed session gives media
-// new time and no more than that, while a playlist keeps its link.
+// inherit returns the grant of a link in a playlist of a session. It is the same, but if the session can be renewed, media gets
+// only a new expiry, while a playlist keeps its link.
 func (s *Signer) inherit(in *session, renewed bool) Grant {
 	g := in.grant
 	if renewed || in.entry || g.Until.IsZero() {
@@ -267,7 +266,7 @@ func (s *Signer) inherit(in *session, renewed bool) Grant {
 	return g
 }
 
-// renewed is the expiry of media in a session that may go on.
+// renewed is the expiry of media in a session that can be renewed.
 func (s *Signer) renewed(in *session) time.Time {
 	end := s.grid(in.since, s.config.TTL)
 	if in.grant.Expires.After(end) {
@@ -279,8 +278,8 @@ func (s *Signer) renewed(in *session) time.Time {
 	return end
 }
 
-// isAlone reports whether a segment of path has an ending that Config.Alone names in any spelling that a server may take for
-// it: escaped however often, in capitals, with path parameters, or with more path behind it (as CGI has it).
+// isAlone reports whether a segment of path has an ending from Config.Alone, in any spelling that a server may accept: escaped
+// any number of times, in capitals, with path parameters, or with more path after it (as in CGI).
 func (s *Signer) isAlone(path []byte) bool {
 	for _, ending := range s.config.Alone {
 		if link.NamesEnding(path, ending) {
