@@ -12,27 +12,27 @@ import (
 	"time"
 )
 
-// body is that of another node's answer. When that node fails, it goes on from the next one, if it is sure that the bytes
-// are the same: the answer has a length and a strong ETag, and an exact 206 with that ETag continues it.
+// body is the body of another node's answer. If that node fails, it continues from the next node, if the bytes are certain to
+// be the same: the answer has a length and a strong ETag, and an exact 206 with that ETag continues it.
 type body struct {
 	q     *question
-	head  *http.Response // what the reader has
+	head  *http.Response // the reader's answer
 	begun time.Time
 	at    int64 // the next byte, counted from the first of this answer
 	first int64 // where this answer begins in the whole
-	whole int64 // the length of that; -1: it cannot go on elsewhere
-	left  int   // how often it may
+	whole int64 // the length of the whole; -1: it cannot continue elsewhere
+	left  int   // how often it may continue elsewhere
 
-	mu     sync.Mutex // guards what Close needs while Read is under way
+	mu     sync.Mutex // guards what Close needs during a Read
 	part   *part
 	closed bool
 }
 
-// part is what comes from one node, or from ourselves.
+// part is the part of a body from one node, or from this one.
 type part struct {
 	src   io.ReadCloser
-	peer  *peer          // nil: ourselves
-	env   *http.Response // of peer, for its trailer
+	peer  *peer          // nil: this node
+	env   *http.Response // the answer of peer, for its trailer
 	end   context.CancelCauseFunc
 	watch *watch
 }
@@ -117,7 +117,7 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 }
 
-// judge says what the end of a part means: io.EOF that of the body, a *nodeFault that of a node.
+// judge interprets the end of a part: io.EOF is the end of the body, a *nodeFault the fault of a node.
 func (b *body) judge(t *part, err error) error {
 	length := b.head.ContentLength
 	if t.peer == nil {
@@ -141,7 +141,7 @@ func (b *body) judge(t *part, err error) error {
 	return io.EOF
 }
 
-// resume puts the rest of the body in place.
+// resume continues with the rest of the body.
 func (b *body) resume(t *part, fault *nodeFault) bool {
 	n := b.q.n
 	t.peer.failed(fault.gone)
@@ -169,7 +169,7 @@ func (b *body) resume(t *part, fault *nodeFault) bool {
 	return false
 }
 
-// rest asks for what is missing.
+// rest asks for the missing bytes.
 func (b *body) rest(failed *peer, fault *nodeFault) (*http.Response, error) {
 	q, h := *b.q, b.q.r.Header.Clone()
 	for _, name := range [...]string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
@@ -185,7 +185,7 @@ func (b *body) rest(failed *peer, fault *nodeFault) (*http.Response, error) {
 	ctx := r.Context()
 	next := failed.url
 	if fault.gone && q.n.ping(ctx, failed) {
-		failed.works() // it was the connection that broke
+		failed.works() // only the connection broke
 	} else {
 		next = q.instead(ctx, failed, fault)
 	}
@@ -199,13 +199,13 @@ func (b *body) rest(failed *peer, fault *nodeFault) (*http.Response, error) {
 		q.instead(ctx, p, again)
 	}
 	if q.slice == nil && time.Since(b.begun) > b.q.n.resumeLimit() {
-		// Our parent would begin anew, and not be here in time.
+		// Our parent would begin again, and be too late.
 		return q.n.parent.Base.RoundTrip(r)
 	}
 	return q.own(ctx)
 }
 
-// fits reports the very bytes that are missing, of the very version that the reader has the beginning of.
+// fits reports whether an answer has exactly the missing bytes of the reader's version.
 func (b *body) fits(resp *http.Response) bool {
 	if b.q.slice != nil {
 		return resp.StatusCode == http.StatusPartialContent && resp.ContentLength == b.head.ContentLength &&
@@ -221,7 +221,7 @@ func (b *body) fits(resp *http.Response) bool {
 		(resp.ContentLength < 0 || resp.ContentLength == last-first+1)
 }
 
-// skip reads what the reader has already.
+// skip reads the bytes that the reader already has.
 func (b *body) skip(t *part) bool {
 	buf := make([]byte, min(b.at, 32<<10))
 	for left := b.at; left > 0; {

@@ -21,20 +21,20 @@ const (
 	pathPing  = "/hlsproxy/ping"
 )
 
-// The fields by which nodes talk to each other, besides those of a proof.
+// The fields that nodes exchange, besides those of a proof.
 const (
-	fieldStatus = ours + "Status" // the status of the answer; HTTP's own says how the node is
+	fieldStatus = ours + "Status" // the status of the answer; the HTTP status is about the node
 	fieldLength = ours + "Length" // of the body, which is sent in chunks
 	fieldError  = ours + "Error"  // the status stands for an error, not for an answer of the origin
 	fieldEnd    = ours + "End"    // trailer: how the body ended
-	fieldHost   = ours + "Host"   // of the request, if it is not that of the URL
-	fieldPurged = ours + "Purged" // the last purge that concerns the key
-	fieldEager  = ours + "Eager"  // of a request: with its body, though that is long
-	fieldLazy   = ours + "Lazy"   // of an answer: without its body, since slices of it are asked for
-	fieldNobody = ours + "Nobody" // of a request: it tells nothing of its viewer
+	fieldHost   = ours + "Host"   // of the request, if it differs from that of the URL
+	fieldPurged = ours + "Purged" // the last purge that covers the key
+	fieldEager  = ours + "Eager"  // of a request: with the body, however long
+	fieldLazy   = ours + "Lazy"   // of an answer: without the body, because its slices are requested
+	fieldNobody = ours + "Nobody" // of a request: it tells nothing about its viewer
 	fieldWait   = ours + "Wait"   // of a request: how long the header may take, in milliseconds
 	fieldWhy    = ours + "Why"    // with a 503
-	fieldTier   = ours + "Tier"   // of a request to a Transport: the answer is to say its exact age
+	fieldTier   = ours + "Tier"   // of a request to a Transport: the answer must have its exact age
 	fieldAge    = ours + "Age"    // in milliseconds
 )
 
@@ -45,10 +45,10 @@ const (
 	whyLeave  = "leaving"
 )
 
-// nodeFault is what another node is to blame for.
+// nodeFault is a fault of another node.
 type nodeFault struct {
 	gone  bool // it does not run, or is about to stop
-	busy  bool // it works, but does not take this request
+	busy  bool // it works, but refuses this request
 	cause error
 }
 
@@ -63,8 +63,8 @@ var (
 	errCut     = errors.New("its answer was cut")
 )
 
-// call sends a request to another node. It returns an answer with a 200 and its code, or a *nodeFault. A node that has
-// started anew says what to call it.
+// call sends a request to another node. It returns an answer with status 200 and its code, or a *nodeFault. A node that has
+// restarted answers with its new ID, which is used for another try.
 func (n *Node) call(ctx context.Context, p *peer, method, target string, h http.Header) (*http.Response, string, error) {
 	for try := 0; ; try++ {
 		id := p.start()
@@ -102,20 +102,19 @@ func (n *Node) call(ctx context.Context, p *peer, method, target string, h http.
 	}
 }
 
-// isTooLong tells whether it is the request that a server does not take. A viewer writes much of that, and must not be able to
-// have a node taken for a broken one.
+// isTooLong reports whether a server refuses the request for its length. The viewer writes much of it, and must not be able to
+// make a node look broken.
 func isTooLong(status int) bool {
 	return status == http.StatusRequestHeaderFieldsTooLarge || status == http.StatusRequestURITooLong
 }
 
-// refused tells whether an error says that nobody listens there, or that who did has ended.
+// refused reports whether nobody listens at the address any longer.
 func refused(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// listened is call for an answer that may take its time, as long as the node says now and then that it is there. end lets
-// go of it.
+// listened is call for an answer that may take long, as long as the node sends signs of life. end releases it.
 func (n *Node) listened(ctx context.Context, p *peer, method, target string, h http.Header) (resp *http.Response, code string, end context.CancelCauseFunc, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	watch := n.newWatch(p, cancel)
@@ -137,7 +136,7 @@ func (n *Node) listened(ctx context.Context, p *peer, method, target string, h h
 	return resp, code, cancel, nil
 }
 
-// tell calls the hook, but for the same trouble every ten seconds at most.
+// tell calls the hook, at most every ten seconds for the same trouble.
 func (n *Node) tell(err error) {
 	now := time.Now().UnixNano()
 	last := n.told.Load()

@@ -10,10 +10,10 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/waits"
 )
 
-// longestWait is how long another node may let the origin take for a header, whatever it asks for.
+// longestWait is how long another node may let the origin take for a header, whatever it requests.
 const longestWait = 5 * time.Minute
 
-// addContext writes what the outer blocks have said about a request into its header.
+// addContext writes the values of the outer blocks in a request's context into its header.
 func addContext(ctx context.Context, h http.Header) {
 	if sharing.IsAnonymous(ctx) {
 		h[fieldNobody] = []string{"1"}
@@ -23,7 +23,7 @@ func addContext(ctx context.Context, h http.Header) {
 	}
 }
 
-// contextIn is a context that says what addContext has written.
+// contextIn returns a context with the values that addContext has written.
 func contextIn(ctx context.Context, h http.Header) context.Context {
 	if h.Get(fieldNobody) != "" {
 		ctx = context.WithValue(ctx, sharing.Anonymous{}, true)

@@ -14,42 +14,42 @@ import (
 	"time"
 )
 
-// Directory says which node asks the origin for a key. It gives hints, not locks: if it errs, an answer is fetched
-// twice. Nodes are named by their [Config.Self], keys by what [cache.Transport] calls so, or parts of it. Its methods may
-// be called concurrently, and return soon after ctx has ended. A node whose Directory fails asks the origin itself.
+// Directory says which node asks the origin for a key. Its answers are hints, not locks: if it errs, an answer is fetched
+// twice. Nodes are named by their [Config.Self], and keys by the keys of [cache.Transport] or parts of them. The methods may be
+// called concurrently, and return soon after ctx has ended. If the Directory of a node fails, the node asks the origin itself.
 //
-// A Directory may also have a method Members(context.Context) ([]string, error) that lists the nodes, without which Purge
-// reaches only this one, and Alive(node string) bool, without which a node that is silent is taken for dead.
+// A Directory may also have a method Members(context.Context) ([]string, error) that lists the nodes; without it, Purge reaches
+// only this node. It may also have a method Alive(node string) bool; without it, a node that is silent counts as dead.
 type Directory interface {
-	// Holder is the node that asks the origin for key: self, which is remembered, if there is none yet.
+	// Holder returns the node that asks the origin for key. If there is none, it is self from now on.
 	Holder(ctx context.Context, key, self string) (string, error)
-	// Take puts self in the place of gone, unless another is there by now, and returns who is.
+	// Take puts self in the place of gone, unless another node is there by now. It returns the holder.
 	Take(ctx context.Context, key, gone, self string) (string, error)
 }
 
 const (
-	pollEvery = 5 * time.Second // how long a list of members holds
+	pollEvery = 5 * time.Second // how long a list of members is used
 	goneFor   = 2 * time.Second // how long a member that failed is left out
 )
 
-// errNoMembers is a list of members without any.
+// errNoMembers is the error of an empty list of members.
 var errNoMembers = errors.New("cluster: nobody is a member")
 
-// Rendezvous is a Directory without an engine: the holder of a key is the member that scores highest for it (rendezvous
-// hashing), so that nodes agree without talking. members lists all nodes, this one included; it is asked every 5 s, and
-// when it fails the last list goes on. Where nodes differ about the list, an answer may be fetched twice.
+// Rendezvous is a Directory without an engine: the holder of a key is the member with the highest score for it (rendezvous
+// hashing), so that nodes agree without communication. members lists all nodes, this one included. It is called every 5 s; if
+// it fails, the last list stays in use. If nodes have different lists, an answer may be fetched twice.
 func Rendezvous(members func(context.Context) ([]string, error)) Directory {
 	return &rendezvous{members: members}
 }
 
-// Static is a list of members that does not change.
+// Static returns a list of members that does not change.
 func Static(members ...string) func(context.Context) ([]string, error) {
 	members = slices.Clone(members)
 	return func(context.Context) ([]string, error) { return members, nil }
 }
 
-// DNS lists a member for each address that a name has, such as that of a headless service of Kubernetes. base is
-// http://NAME:PORT, or the same with https; a member then is http://ADDRESS:PORT, and so must be Self. A nil resolver is
+// DNS lists a member for each address of a name, such as a headless service of Kubernetes. base is http://NAME:PORT, or the
+// same with https. A member is then http://ADDRESS:PORT, and Self must be spelled like that. Nil resolver:
 // [net.DefaultResolver].
 func DNS(base string, resolver *net.Resolver) func(context.Context) ([]string, error) {
 	if resolver == nil {
@@ -84,7 +84,7 @@ type rendezvous struct {
 	polling bool
 }
 
-// Members is the list as it was up to 5 s ago, or, while a new one is asked for, a little longer: only the first is waited for.
+// Members returns a list that is up to 5 s old, or a little older while a new one is requested. Only the first call waits.
 func (d *rendezvous) Members(ctx context.Context) ([]string, error) {
 	d.mu.Lock()
 	list, due := d.list, time.Since(d.asked) >= pollEvery && !d.polling
@@ -99,14 +99,14 @@ func (d *rendezvous) Members(ctx context.Context) ([]string, error) {
 	return d.ask(ctx)
 }
 
-// poll asks for a new list in the background.
+// poll requests a new list in the background.
 func (d *rendezvous) poll() {
 	ctx, cancel := context.WithTimeout(context.Background(), pollEvery)
 	defer cancel()
 	_, _ = d.ask(ctx)
 }
 
-// ask asks for a list. When that fails the last one goes on.
+// ask requests a list. If that fails, the last one stays in use.
 func (d *rendezvous) ask(ctx context.Context) (list []string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -146,7 +146,7 @@ func (d *rendezvous) nearby() []string {
 
 func (d *rendezvous) lasting() bool { return false }
 
-// gone remembers for a while who failed. The zero value remembers nobody.
+// gone remembers failed nodes for a while. The zero value is empty.
 type gone struct {
 	mu    sync.Mutex
 	until map[string]time.Time
@@ -174,7 +174,7 @@ func (g *gone) has(node string) bool {
 	return ok && time.Now().Before(t)
 }
 
-// best is the member that scores highest for a key, but for those to skip; self if there is none.
+// best is the member with the highest score for a key, except those that skip excludes; self if there is none.
 func best(key string, members []string, skip func(string) bool, self string) string {
 	who, most := self, uint64(0)
 	for _, m := range members {
@@ -185,19 +185,19 @@ func best(key string, members []string, skip func(string) bool, self string) str
 	return who
 }
 
-// score hashes key and member together, so that the ranks of a member in different keys have nothing to do with each other.
+// score hashes key and member together, so that the ranks of a member for different keys are independent.
 func score(key, member string) uint64 {
 	h := fnv.New64a()
 	h.Write([]byte(key))
 	h.Write([]byte{0})
 	h.Write([]byte(member))
-	x := h.Sum64() // its high bits depend too little on the last bytes
+	x := h.Sum64() // the last bytes hardly affect its high bits
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31
 }
 
-// digest is a key in 16 bytes, which cannot be read back.
+// digest stands for a key in 16 bytes. It does not reveal the key.
 type digest [16]byte
 
 func digestOf(key string) (d digest) {

@@ -12,13 +12,13 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-// ask is one way to an answer.
+// ask is one way to get an answer.
 type ask func(context.Context) (*http.Response, error)
 
 var errOvertaken = errors.New("cluster: another was faster")
 
-// either asks the first, and, if no header comes for Patience, the second, too. The first answer counts; overtaken: it is
-// that of the second.
+// either asks first and, if no header comes within Patience, second as well. The first answer counts. overtaken: it is the
+// answer of second.
 func (q *question) either(ctx context.Context, first, second ask) (resp *http.Response, overtaken bool, err error) {
 	wait := q.n.patience
 	if wait < 0 {
@@ -66,7 +66,7 @@ func (q *question) either(ctx context.Context, first, second ask) (resp *http.Re
 	return held(other.resp, cancel2, nil), true, nil
 }
 
-// caught is ask in a goroutine of its own, where a panic of a hook would end the process.
+// caught runs an ask in a goroutine of its own, where a panic of a hook would end the process.
 func caught(second ask, ctx context.Context) (resp *http.Response, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -76,7 +76,7 @@ func caught(second ask, ctx context.Context) (resp *http.Response, err error) {
 	return second(ctx)
 }
 
-// held ends a context with the body of an answer.
+// held ends a context together with the body of an answer.
 func held(resp *http.Response, cancel context.CancelCauseFunc, err error) *http.Response {
 	if err != nil {
 		cancel(nil)

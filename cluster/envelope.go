@@ -12,8 +12,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache"
 )
 
-// originFault is what the origin is to blame for, as another node was told. It stands for the error that this one would
-// have had.
+// originFault is a fault of the origin that another node has seen. It replaces the error that this node would have had.
 type originFault struct {
 	status int
 	after  time.Duration
@@ -44,7 +43,7 @@ func faultOf(status int, h http.Header) error {
 	return f
 }
 
-// statusOf is the status that an error stands for, as a proxy would say it.
+// statusOf is the status that a proxy would send for an error.
 func statusOf(err error) int {
 	var known interface{ HTTPStatus() int }
 	if errors.As(err, &known) {
@@ -59,7 +58,7 @@ func statusOf(err error) int {
 	return http.StatusBadGateway
 }
 
-// forwarded are the fields of a viewer's request that go to another node: all but those of the connection, and ours.
+// forwarded are the fields of a viewer's request that are sent to another node: all but those of the connection, and our own.
 func forwarded(h http.Header) http.Header {
 	out := make(http.Header, len(h)+4)
 	for name, values := range h {
@@ -78,7 +77,7 @@ func forwarded(h http.Header) http.Header {
 	return out
 }
 
-// received is what forwarded was made of, out of the fields that a proof covers.
+// received restores the input of forwarded from the fields that a proof covers.
 func received(covered http.Header) http.Header {
 	h := make(http.Header, len(covered)+2)
 	for name, values := range covered {
@@ -87,12 +86,12 @@ func received(covered http.Header) http.Header {
 		}
 	}
 	if _, ok := h["User-Agent"]; !ok {
-		h["User-Agent"] = []string{""} // or net/http would invent one
+		h["User-Agent"] = []string{""} // otherwise net/http adds one
 	}
 	return h
 }
 
-// isHop tells of fields that concern one connection, and of those that net/http writes itself.
+// isHop reports whether a field concerns one connection, or is written by net/http.
 func isHop(name string) bool {
 	switch name {
 	case "Connection", "Proxy-Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Host",
@@ -113,7 +112,7 @@ func wrap(out http.Header, resp *http.Response) {
 	}
 	for _, name := range [...]string{"Content-Type", "Date"} {
 		if _, ok := out[name]; !ok {
-			out[name] = nil // or net/http would invent one
+			out[name] = nil // otherwise net/http adds one
 		}
 	}
 	out.Set(fieldStatus, strconv.Itoa(resp.StatusCode))
@@ -125,7 +124,7 @@ func wrap(out http.Header, resp *http.Response) {
 	}
 }
 
-// unwrap makes an answer of an envelope. Its body is to be set.
+// unwrap turns an envelope into an answer. The caller sets the body.
 func unwrap(r *http.Request, env *http.Response, status int) *http.Response {
 	h := env.Header
 	resp := &http.Response{
@@ -145,7 +144,7 @@ func unwrap(r *http.Request, env *http.Response, status int) *http.Response {
 	return resp
 }
 
-// hasBody tells whether an answer with this status has a body.
+// hasBody reports whether an answer with this status has a body.
 func hasBody(method string, status int) bool {
 	return method != http.MethodHead && status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
 }

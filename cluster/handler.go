@@ -15,12 +15,12 @@ import (
 
 const (
 	tellEvery  = 300 * time.Millisecond // how often a node says that it waits for the origin
-	stallLimit = 30 * time.Second       // how long a node may take nothing of what is written to it
+	stallLimit = 30 * time.Second       // how long a node may read nothing of what is sent to it
 )
 
-// Handler answers other nodes. It is for a listener that only nodes reach: what has no valid proof gets a 403 before
-// anything is done, but it is given the time and memory that the server has for headers: set its ReadHeaderTimeout. Which
-// addresses a node's request may lead to is up to Config.Base.
+// Handler answers other nodes. Use it on a listener that only nodes can reach. A request without a valid proof gets a 403
+// before anything else is done, but it can use the time and memory that the server allows for headers: set its
+// ReadHeaderTimeout. Config.Base decides which addresses a node's request may lead to.
 func (n *Node) Handler() http.Handler { return http.HandlerFunc(n.serve) }
 
 func (n *Node) serve(w http.ResponseWriter, r *http.Request) {
@@ -48,7 +48,7 @@ func (n *Node) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// enter lets a request in, unless the node is leaving.
+// enter admits a request, unless the node is leaving.
 func (n *Node) enter() bool {
 	n.serveMu.Lock()
 	defer n.serveMu.Unlock()
@@ -59,7 +59,7 @@ func (n *Node) enter() bool {
 	return true
 }
 
-// refuse says that the node is of no help now.
+// refuse says that the node cannot help now.
 func refuse(w http.ResponseWriter, why string) {
 	w.Header().Set(fieldWhy, why)
 	w.WriteHeader(http.StatusServiceUnavailable)
@@ -72,14 +72,14 @@ func (n *Node) serveFetch(w http.ResponseWriter, r *http.Request, code string, c
 		return
 	}
 	if err := n.heed(r.Context(), covered.Get(fieldPurged)); err != nil {
-		refuse(w, whyBusy) // rather than give out what is old
+		refuse(w, whyBusy) // rather than send old content
 		return
 	}
 	signs := keepTelling(w)
 	resp, err := n.parentTrip(q, sliceIn(covered))
 	signs.stop()
 	if errors.Is(err, cache.ErrChanged) {
-		resp, err = changed(), nil // the edge that asks compares it with what it has
+		resp, err = changed(), nil // the asking edge compares it with what it has
 	}
 	switch {
 	case errors.Is(err, cache.ErrBusy):
@@ -91,7 +91,7 @@ func (n *Node) serveFetch(w http.ResponseWriter, r *http.Request, code string, c
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 999 {
-		n.answerFault(w, code, cache.ErrBroken) // or the node that asks would think that we are
+		n.answerFault(w, code, cache.ErrBroken) // otherwise the asking node would blame us
 		return
 	}
 	n.count.toNodes.Add(1)
@@ -109,7 +109,7 @@ func (n *Node) serveFetch(w http.ResponseWriter, r *http.Request, code string, c
 	w.WriteHeader(http.StatusOK)
 	err = pour(w, resp.Body)
 	if r.Context().Err() != nil {
-		panic(http.ErrAbortHandler) // nobody listens
+		panic(http.ErrAbortHandler) // nobody is listening
 	}
 	if err != nil {
 		h.Set(fieldEnd, endBroken)
@@ -118,7 +118,7 @@ func (n *Node) serveFetch(w http.ResponseWriter, r *http.Request, code string, c
 	h.Set(fieldEnd, endWhole)
 }
 
-// asked is the request that another node asks us to make.
+// asked is the request that another node wants us to make.
 func (n *Node) asked(r *http.Request, covered http.Header) (*http.Request, error) {
 	u, err := url.Parse(r.URL.Query().Get("url"))
 	if err != nil {
@@ -135,12 +135,12 @@ func (n *Node) asked(r *http.Request, covered http.Header) (*http.Request, error
 	return q, nil
 }
 
-// changed is an answer that is of no version.
+// changed is an answer that matches no version.
 func changed() *http.Response {
 	return &http.Response{StatusCode: http.StatusPreconditionFailed, Header: http.Header{}, Body: http.NoBody}
 }
 
-// answerFault sends an error that is not ours.
+// answerFault sends an error that is not the fault of this node.
 func (n *Node) answerFault(w http.ResponseWriter, code string, err error) {
 	h, status := w.Header(), statusOf(err)
 	h.Set(fieldStatus, strconv.Itoa(status))
@@ -156,12 +156,12 @@ func (n *Node) signAnswer(h http.Header, code string) {
 	h.Set(proof.Answer, n.keeper.Reply(code, said(h)...))
 }
 
-// said is what the proof of an answer covers.
+// said are the values that the proof of an answer covers.
 func said(h http.Header) []string {
 	return []string{h.Get(fieldStatus), h.Get(fieldError), h.Get(fieldLength), h.Get("Etag"), h.Get("Content-Range")}
 }
 
-// signs of life go out while the origin is silent, so that it is not the node that is given up.
+// signs of life are sent while the origin is silent, so that the other node does not give up on this one.
 type signs struct {
 	mu    sync.Mutex
 	timer *time.Timer
@@ -190,7 +190,7 @@ func (s *signs) stop() {
 	s.timer.Stop()
 }
 
-// pour sends a body as it comes.
+// pour sends a body as it arrives.
 func pour(w http.ResponseWriter, body io.ReadCloser) error {
 	out := &patient{w, http.NewResponseController(w)}
 	defer out.wait() // the end of the answer is still to be written
@@ -220,7 +220,7 @@ func pour(w http.ResponseWriter, body io.ReadCloser) error {
 	}
 }
 
-// patient gives the other side a while for each piece, not for all of them.
+// patient gives the other side a time limit for each piece, not for the whole body.
 type patient struct {
 	w  io.Writer
 	rc *http.ResponseController
@@ -240,7 +240,7 @@ func (p *patient) wait() error {
 	return nil
 }
 
-// FlushError sends on what is buffered.
+// FlushError sends buffered bytes.
 func (p *patient) FlushError() error {
 	if err := p.wait(); err != nil {
 		return err

@@ -9,21 +9,21 @@ import (
 	"github.com/valkey-io/valkey-go"
 )
 
-// engine is a directory that wants to hear from its node.
+// engine is a directory that needs to know its node.
 type engine interface {
 	// join says that self is alive until leave is called. It returns after the first try.
 	join(self string, l listener)
 	// leave withdraws self.
 	leave(ctx context.Context) error
-	// log tells about a purge those who are not there now.
+	// log records a purge for nodes that cannot be reached now.
 	log(ctx context.Context, p purge) error
 }
 
-// listener is a node that hears from its engine.
+// listener is a node that gets messages from its engine.
 type listener interface {
-	// missed is told of purges that were made while this node was not there; all: there were others, before those.
+	// missed is called with purges that were made while this node was away. all: there were others before those.
 	missed(list []purge, all bool)
-	// forget: what the engine said of keys does not hold any longer.
+	// forget: what the engine said about keys is no longer valid.
 	forget()
 }
 
@@ -80,7 +80,7 @@ func (d *ValkeyDirectory) live(ctx context.Context, l listener) {
 	anew := emptied || d.known != nil && d.down
 	d.since = since
 	switch {
-	case emptied: // the engine was emptied, and the others are not there yet
+	case emptied: // the engine was emptied, and the other nodes are not listed yet
 		d.before, d.beforeTill = union(d.known, d.before), time.Now().Add(aliveFor)
 	case time.Now().After(d.beforeTill):
 		d.before = nil
@@ -95,7 +95,7 @@ func (d *ValkeyDirectory) live(ctx context.Context, l listener) {
 	}
 }
 
-// connected is the client, made if need be.
+// connected is the client. It is made if needed.
 func (d *ValkeyDirectory) connected() (valkey.Client, error) {
 	d.mu.Lock()
 	c := d.client
@@ -113,7 +113,7 @@ func (d *ValkeyDirectory) connected() (valkey.Client, error) {
 	return c, nil
 }
 
-// leave ends the heartbeat, or one could come after the withdrawal.
+// leave ends the heartbeat first: otherwise a heartbeat could follow the withdrawal.
 func (d *ValkeyDirectory) leave(ctx context.Context) (err error) {
 	if d.stop != nil {
 		d.stop()
@@ -121,7 +121,7 @@ func (d *ValkeyDirectory) leave(ctx context.Context) (err error) {
 	c := d.usable()
 	d.mu.Lock()
 	self := d.self
-	d.down = true // a question would count as a sign of life
+	d.down = true // otherwise a question would count as a sign of life
 	d.mu.Unlock()
 	if c == nil {
 		err = errEngineDown

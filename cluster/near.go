@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// near remembers who holds which key, so that the directory is asked once in a while only. It is bounded: two generations
-// a shard, and what is older than nearFor is unknown. The zero value knows nothing.
+// near remembers the holders of keys, so that the directory is asked only now and then. It is bounded: two generations per
+// shard. Entries older than nearFor are ignored. The zero value is empty.
 type near struct {
 	shards [nearShards]nearShard
 }
@@ -14,7 +14,7 @@ type near struct {
 const (
 	nearFor    = 30 * time.Second
 	nearShards = 16
-	nearMost   = 8192 // keys in a generation of a shard
+	nearMost   = 8192 // keys in one generation of a shard
 )
 
 type nearShard struct {

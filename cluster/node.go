@@ -1,5 +1,5 @@
-// Package cluster makes several nodes one cache: for each key one of them asks the origin, and the others read its answer
-// along while it comes.
+// Package cluster turns several nodes into one cache: for each key one of them asks the origin, and the others read its answer
+// along while it arrives.
 //
 //	node, err := cluster.New(cluster.Config{
 //		Self:      "http://10.0.0.1:9000", // where other nodes reach this one
@@ -14,13 +14,13 @@
 //	go http.ListenAndServe("10.0.0.1:9000", node.Handler())
 //	proxy := &origin.Proxy{Upstream: tree.Upstream, Transport: node}
 //
-// A [Node] stands where a [cache.Transport] stood. It has two of them over one store: the edge answers viewers, the parent
-// answers nodes and asks the origin. When the edge does not have something, a [Directory] says which node holds it, and
-// that node's parent is asked over HTTP. A parent never asks another node, so requests cannot go in circles.
+// A [Node] takes the place of a [cache.Transport]. It has two of them over one store: the edge answers viewers, the parent
+// answers nodes and asks the origin. If the edge does not have an answer, a [Directory] says which node holds it, and the edge
+// asks that node's parent over HTTP. A parent never asks another node, so requests cannot go in circles.
 //
-// What the directory says is a hint, not a lock. When a node dies, hangs or cannot be reached, another takes its place; when
-// the directory fails, nodes agree by hashing, and in the end each asks the origin itself. No viewer fails because one of
-// these does.
+// The answer of the directory is a hint, not a lock. If a node dies, hangs or cannot be reached, another takes its place. If
+// the directory fails, nodes agree by hashing; in the end each asks the origin itself. None of these failures makes a viewer's
+// request fail.
 package cluster
 
 import (
@@ -39,36 +39,37 @@ import (
 	"github.com/hlsproxy/hlsproxy/cluster/internal/proof"
 )
 
-// Config is what a [Node] is made of.
+// Config configures a [Node].
 type Config struct {
-	// Self is where other nodes reach Handler: http://HOST:PORT or the same with https, without a path. Required, and
-	// different for each node. It is what the Directory calls this node.
+	// Self is where other nodes reach Handler: http://HOST:PORT or the same with https, without a path. Required, and different
+	// for each node. It is the name of this node in the Directory.
 	Self string
 	// Directory says which node asks the origin for a key. Required.
 	Directory Directory
-	// Base asks the origin: a pool over a guarded transport. It sees the requests of this node's viewers and of other nodes
-	// alike; which addresses it may reach is its decision. Nil: http.DefaultTransport, which no guard keeps from anything.
+	// Base asks the origin: usually a pool over a guarded transport. It gets the requests of this node's viewers and of other
+	// nodes alike, and decides which addresses may be reached. Nil: http.DefaultTransport, which does not protect internal
+	// addresses.
 	Base http.RoundTripper
-	// Cache is the pattern of both tiers: its Store, TTL, Key and limits are used, itself is not, and its Base must be nil.
-	// All nodes must agree on Key. Nil: the zero Transport, which keeps nothing.
+	// Cache is the pattern for both tiers: its Store, TTL, Key and limits are used. The Transport itself is not used, and its
+	// Base must be nil. All nodes must agree on Key. Nil: the zero Transport, which keeps nothing.
 	Cache *cache.Transport
-	// Secret is what all nodes share, of 16 bytes or more. Requests between nodes carry an HMAC by it, which holds for 30 s,
+	// Secret is shared by all nodes: 16 bytes or more. It signs requests between nodes (HMAC). A signature is valid for 30 s,
 	// for one receiver, and once. Clocks of nodes may differ by that much.
 	Secret []byte
-	// Silence is how long another node may send nothing, neither a header nor a byte nor a sign of life, before the next
-	// one is asked. 0: 1 s.
+	// Silence is how long another node may send nothing (no header, no byte, no sign of life) before the next node is asked. 0:
+	// 1 s.
 	Silence time.Duration
-	// Patience is how long the origin may leave a node without a header before another node tries it, too: perhaps only the
-	// way between these two is broken. 0: 4 s. Negative: for ever. A blocking playlist reload may take 30 s.
+	// Patience is how long a node may wait for the header of the origin before another node tries as well, because only the
+	// connection between these two may be broken. 0: 4 s. Negative: for ever. A blocking playlist reload may take 30 s.
 	Patience time.Duration
 	// Transport carries requests to other nodes. Nil: one that dials within 500 ms.
 	Transport http.RoundTripper
-	// OnFailure is told what only the operator can mend: refused proofs, a log of purges that cannot be written. Called
-	// concurrently. Nil: package log is.
+	// OnFailure is told about trouble that only the operator can mend: refused proofs, a log of purges that cannot be written.
+	// It is called concurrently. Nil: the trouble goes to package log.
 	OnFailure func(error)
 }
 
-// Node is an http.RoundTripper that shares what it fetches with other nodes. Its methods may be called concurrently.
+// Node is an http.RoundTripper that shares its answers with other nodes. Its methods may be called concurrently.
 type Node struct {
 	self      string
 	directory Directory
@@ -78,7 +79,7 @@ type Node struct {
 	key       func(*http.Request) string
 	keeper    *proof.Keeper
 	client    http.RoundTripper
-	own       *http.Transport // client, if it is not the caller's
+	own       *http.Transport // client, if it does not belong to the caller
 	silence   time.Duration
 	patience  time.Duration
 	onFailure func(error)
@@ -87,17 +88,17 @@ type Node struct {
 	cancel context.CancelFunc
 
 	near   near
-	far    gone // nodes and origins between which the way is broken
+	far    gone // nodes and origins between which the connection is broken
 	peers  peers
 	purges purges
 	count  counters
 
 	heeding sync.Mutex
-	trying  atomic.Int32 // purges that are tried again
+	trying  atomic.Int32 // purges that are being retried
 	leaving atomic.Bool
-	serving sync.WaitGroup // requests of other nodes
-	serveMu sync.Mutex     // guards the step from the one to the other
-	told    atomic.Int64   // when OnFailure was last told of a refused proof
+	serving sync.WaitGroup // requests from other nodes
+	serveMu sync.Mutex     // guards the step from serving to leaving
+	told    atomic.Int64   // when OnFailure was last called for a refused proof
 }
 
 const (
@@ -106,8 +107,7 @@ const (
 	leastSecret     = 16
 )
 
-// New makes a Node, or reports all that is wrong with c. With a [ValkeyDirectory] the node counts as alive from now on,
-// until Leave.
+// New makes a Node, or reports all faults of c. With a [ValkeyDirectory] the node counts as alive from now until Leave.
 func New(c Config) (*Node, error) {
 	if err := c.check(); err != nil {
 		return nil, err
@@ -154,7 +154,7 @@ func (c *Config) check() error {
 	return errors.Join(faults...)
 }
 
-// checkAddress tells whether a node can have this address.
+// checkAddress reports whether a node can have this address.
 func checkAddress(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Scheme+"://"+u.Host != s ||
@@ -169,17 +169,17 @@ func (n *Node) RoundTrip(r *http.Request) (*http.Response, error) { return n.edg
 
 // Stats are the counters of a Node since it began.
 type Stats struct {
-	Edge   cache.Stats // of what answers viewers; its OriginBytes came from other nodes or from Parent
-	Parent cache.Stats // of what answers nodes, and asks the origin
+	Edge   cache.Stats // of the tier that answers viewers; its OriginBytes came from other nodes or from Parent
+	Parent cache.Stats // of the tier that answers nodes and asks the origin
 
-	FromNodes     uint64 // questions of Edge that another node answered
-	FromNodeBytes uint64 // body bytes of those
-	ToNodes       uint64 // questions of other nodes that were answered
-	Takeovers     uint64 // keys that were taken from a node that failed
-	Alone         uint64 // questions that Parent was asked since neither a node nor the directory was of help
-	Hedged        uint64 // questions that went another way, too, since no header came within Patience
+	FromNodes     uint64 // requests of Edge that another node answered
+	FromNodeBytes uint64 // bytes of their bodies
+	ToNodes       uint64 // requests of other nodes that were answered
+	Takeovers     uint64 // keys taken over from a node that failed
+	Alone         uint64 // requests to Parent because neither a node nor the directory could help
+	Hedged        uint64 // requests that were sent another way as well, because no header came within Patience
 	Unheard       uint64 // questions that a ValkeyDirectory answered without its engine
-	Resumed       uint64 // bodies that went on from another node
+	Resumed       uint64 // bodies that continued from another node
 	Refused       uint64 // requests to Handler without a valid proof
 }
 
@@ -202,9 +202,9 @@ func (n *Node) Stats() Stats {
 	return s
 }
 
-// Leave withdraws this node: others no longer ask it, what they are reading comes to its end until ctx does, and its
-// viewers are served on, without the help of a directory's engine. It is for the time before the process ends, and
-// returns an error if other nodes may still think that this one is there, or were cut off.
+// Leave withdraws this node: others no longer ask it, answers that they are reading may finish until ctx ends, and its viewers
+// are still served, without a directory's engine. Call it before the process ends. An error means that other nodes may still
+// think that this one is there, or were cut off.
 func (n *Node) Leave(ctx context.Context) error {
 	n.serveMu.Lock()
 	n.leaving.Store(true)
@@ -227,7 +227,7 @@ func (n *Node) Leave(ctx context.Context) error {
 	return err
 }
 
-// resumeLimit is how old a body may be that is begun anew to find its end: what comes later, viewers do not wait for.
+// resumeLimit is how old a body may be to be fetched anew for its end: viewers do not wait longer.
 func (n *Node) resumeLimit() time.Duration { return or(max(n.edge.Idle, 0), 10*time.Second) / 2 }
 
 func or(d, def time.Duration) time.Duration {

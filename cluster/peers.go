@@ -10,7 +10,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/cluster/internal/proof"
 )
 
-// peers are the other nodes, as this one knows them.
+// peers are the other nodes, as far as this node knows them.
 type peers struct {
 	mu sync.Mutex
 	by map[string]*peer
@@ -21,19 +21,20 @@ type peer struct {
 	url string
 
 	mu      sync.Mutex
-	id      string    // of its start, which requests to it must name; "": not known
+	id      string    // the ID of its start, which requests to it must name; "": unknown
 	down    time.Time // when it last failed; zero: it works
-	gone    bool      // it failed since it does not run
+	gone    bool      // it failed because it does not run
 	pinging bool
 	used    time.Time
 }
 
 const (
 	mostPeers = 512
-	downFor   = 2 * time.Second // how long a node that failed is not tried at all
+	downFor   = 2 * time.Second // how long a node that failed is not tried
 	pingLimit = 500 * time.Millisecond
 	dialLimit = 500 * time.Millisecond
-	// How long a header is that is read from a node: longer than any Base takes, or an origin could break the way between nodes.
+	// The longest header that is read from a node: longer than any Base accepts, because otherwise an origin could break the
+	// connection between nodes.
 	mostHeader = 16 << 20
 )
 
@@ -72,7 +73,7 @@ func (ps *peers) get(url string) *peer {
 	return p
 }
 
-// works tells whether a node may be asked. One that failed a while ago is tried by a ping, not by a viewer's request.
+// works reports whether a node may be asked. A node that failed a while ago is tried by a ping, not by a viewer's request.
 func (n *Node) works(p *peer) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -96,14 +97,14 @@ func (n *Node) try(p *peer) {
 	}
 }
 
-// failed notes that a node failed; gone: since it does not run.
+// failed records that a node failed. gone: because it does not run.
 func (p *peer) failed(gone bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.down, p.gone = time.Now(), gone
 }
 
-// works again: it has just shown that.
+// works records that the node has just proved to work.
 func (p *peer) works() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -128,7 +129,7 @@ func (p *peer) start() string {
 	return p.id
 }
 
-// learn takes note of the ID in an answer, and tells whether it is another than the one that was used.
+// learn records the ID in an answer, and reports whether it differs from the one that was used.
 func (p *peer) learn(id, used string) bool {
 	if id == "" || len(id) > 64 {
 		return false
@@ -139,7 +140,7 @@ func (p *peer) learn(id, used string) bool {
 	return id != used
 }
 
-// ping tells whether a node is there and carries out requests.
+// ping reports whether a node is there and works.
 func (n *Node) ping(ctx context.Context, p *peer) bool {
 	ctx, cancel := context.WithTimeout(ctx, pingLimit)
 	defer cancel()

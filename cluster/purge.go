@@ -17,14 +17,14 @@ const (
 	purgeLimit = time.Second // for each node and round
 	againFor   = 10 * time.Minute
 	againEvery = 2 * time.Second
-	mostTrying = 64 // purges that are tried again at a time
+	mostTrying = 64 // purges that are retried at a time
 )
 
-// Purge forgets on all nodes what is stored under a key of Config.Cache.Key, as [cache.Transport.Purge] does. It returns
-// how many entries those were, and the nodes that did not confirm. When it returns, no node that confirmed gives out what
-// was stored before, nor takes it from one that did not. With an engine, who is missed learns of it when it is back; else
-// this node goes on trying for ten minutes. An error says that this node's store could not forget, or that nobody knows who
-// the nodes are.
+// Purge forgets on all nodes what is stored under a key of Config.Cache.Key, as [cache.Transport.Purge] does. It returns how
+// many entries were forgotten, and the nodes that did not confirm. After it has returned, no node that confirmed sends what was
+// stored before, nor takes it from a node that did not. With an engine, a missed node learns of the purge when it is back;
+// without one, this node retries for ten minutes. An error says that this node's store could not forget, or that the nodes are
+// not known.
 func (n *Node) Purge(ctx context.Context, key string) (count int, missed []string, err error) {
 	return n.purge(ctx, newPurge(key, false))
 }
@@ -43,7 +43,8 @@ func (n *Node) purge(ctx context.Context, p purge) (count int, missed []string, 
 	count, err = n.carryOut(ctx, p)
 	members, failure := n.members(ctx)
 	err = errors.Join(err, failure)
-	// What a node got from one that came later in the round is not old: see [purges]. The second round is for who failed.
+	// A node that is purged later in the round does not send old answers meanwhile: see [purges]. The second round is for nodes
+	// that failed.
 	for range 2 {
 		var more int
 		more, members = n.spread(ctx, p, members)
@@ -70,7 +71,7 @@ func (n *Node) members(ctx context.Context) ([]string, error) {
 	return slices.DeleteFunc(slices.Clone(list), func(m string) bool { return m == n.self || checkAddress(m) != nil }), err
 }
 
-// spread tells nodes of a purge, and returns who did not confirm.
+// spread tells nodes about a purge, and returns those that did not confirm.
 func (n *Node) spread(ctx context.Context, p purge, nodes []string) (count int, missed []string) {
 	var (
 		mu   sync.Mutex
@@ -94,7 +95,7 @@ func (n *Node) spread(ctx context.Context, p purge, nodes []string) (count int, 
 	return count, missed
 }
 
-// tryAgain tries those who did not confirm again and again, in the background.
+// tryAgain retries the nodes that did not confirm, in the background.
 func (n *Node) tryAgain(p purge, missed []string) {
 	if n.trying.Add(1) > mostTrying {
 		n.trying.Add(-1)
@@ -149,7 +150,7 @@ func (n *Node) servePurge(w http.ResponseWriter, r *http.Request, code string) {
 	w.Header().Set(proof.Answer, n.keeper.Reply(code, said))
 }
 
-// carryOut forgets what this node has.
+// carryOut forgets the entries of this node.
 func (n *Node) carryOut(ctx context.Context, p purge) (int, error) {
 	n.purges.begin(p)
 	count, err := n.forgetEntries(ctx, p)
@@ -160,7 +161,7 @@ func (n *Node) carryOut(ctx context.Context, p purge) (int, error) {
 }
 
 func (n *Node) forgetEntries(ctx context.Context, p purge) (int, error) {
-	// First the parent, or the edge would take from it again what it has just forgotten.
+	// The parent comes first: otherwise the edge could take back from it what it has just forgotten.
 	count := 0
 	for _, t := range [...]tier{n.parent, n.edge} {
 		forget := t.Purge
@@ -181,7 +182,7 @@ type tier interface {
 	PurgePrefix(context.Context, string) (int, error)
 }
 
-// heed carries out a purge that another node knows of and we may not. Those who ask meanwhile wait for it.
+// heed carries out a purge that another node knows of, if we do not know it. Requests wait for it meanwhile.
 func (n *Node) heed(ctx context.Context, field string) error {
 	p, ok := purgeIn(field)
 	if !ok || n.purges.knows(p.id) {
@@ -196,10 +197,10 @@ func (n *Node) heed(ctx context.Context, field string) error {
 	return err
 }
 
-// mostMissed is how many purges are carried out one by one: each looks at all that is stored.
+// mostMissed is how many purges are carried out one by one: each looks at all entries.
 const mostMissed = 50
 
-// missed is told by the engine of purges that were made while we were not there; all: and perhaps of others before those.
+// missed is called by the engine with purges that were made while we were away. all: there may have been others before those.
 func (n *Node) missed(list []purge, all bool) {
 	list = slices.DeleteFunc(list, func(p purge) bool { return n.purges.knows(p.id) })
 	all = all || len(list) > mostMissed
@@ -221,5 +222,5 @@ func (n *Node) missed(list []purge, all bool) {
 	}
 }
 
-// forget is told by the engine that keys may have other holders now.
+// forget is called by the engine when keys may have other holders.
 func (n *Node) forget() { n.near.clear() }

@@ -6,7 +6,7 @@ import (
 	"github.com/valkey-io/valkey-go"
 )
 
-// logLength is how many purges the engine remembers, about.
+// logLength is about how many purges the engine remembers.
 const logLength = 1000
 
 func (d *ValkeyDirectory) log(ctx context.Context, p purge) error {
@@ -24,12 +24,12 @@ func (d *ValkeyDirectory) log(ctx context.Context, p purge) error {
 		FieldValue().FieldValue("id", p.id).FieldValue(kind, p.text).Build()).Error()
 }
 
-// catchUp reads the log from where we were up to last. What is no longer in it may have been anything.
+// catchUp reads the log from the last position. Entries that are no longer in it may have purged anything.
 func (d *ValkeyDirectory) catchUp(ctx context.Context, c valkey.Client, last string, l listener) {
 	d.mu.Lock()
 	pos, self := d.pos, d.self
 	d.mu.Unlock()
-	if pos == "" { // of an earlier start at the same address
+	if pos == "" { // from an earlier start at the same address
 		pos, _ = c.Do(ctx, c.B().Hget().Key(d.prefix+"read").Field(self.url).Build()).ToString()
 	}
 	if last == "" {
@@ -56,7 +56,7 @@ func (d *ValkeyDirectory) catchUp(ctx context.Context, c valkey.Client, last str
 		}
 		todo = append(todo, p)
 	}
-	if len(entries) == 0 { // the log has begun anew
+	if len(entries) == 0 { // the log has begun again
 		d.reached("0-0")
 		return
 	}

@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// purge says that what is stored under a key, or under all that begin with a prefix, is of yesterday.
+// purge says that everything stored under a key, or under all keys with a prefix, is out of date.
 type purge struct {
 	id     string
 	text   string
 	prefix bool
 }
 
-// String is a purge as it is written in a field.
+// String is a purge in the form of a field.
 func (p purge) String() string {
 	return url.Values{"id": {p.id}, "text": {p.text}, "prefix": {strconv.FormatBool(p.prefix)}}.Encode()
 }
@@ -39,8 +39,8 @@ func (p purge) is(key string) bool {
 	return key == p.text
 }
 
-// purges are those that this node has carried out. It asks others with the last one that concerns a key, and they carry
-// that out first if they have not heard of it. So what was purged here does not come back from there.
+// purges are those that this node has carried out. Its requests to other nodes carry the last purge that covers the key, and
+// these carry it out first if they do not know it. So a purged entry does not come back from another node.
 type purges struct {
 	mu   sync.Mutex
 	list []dated            // the last ones, in order
@@ -59,7 +59,7 @@ const (
 	mostID     = 64 // bytes
 )
 
-// begin notes a purge that is about to be carried out: who is asked from now on hears of it.
+// begin records a purge that is about to be carried out: requests to other nodes carry it from now on.
 func (ps *purges) begin(p purge) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
@@ -69,7 +69,7 @@ func (ps *purges) begin(p purge) {
 	}
 	ps.list = append(ps.list, dated{p, now})
 	if len(ps.list) > mostPurges {
-		// The older half becomes one that concerns every key.
+		// The older half becomes one purge that covers every key.
 		half := len(ps.list) / 2
 		one := ps.list[half]
 		one.text, one.prefix = "", true
@@ -77,17 +77,17 @@ func (ps *purges) begin(p purge) {
 	}
 }
 
-// end notes that a purge was carried out: who asks with it need not be told again.
+// end records that a purge was carried out: a request that carries it does not repeat it.
 func (ps *purges) end(id string) { ps.note(id) }
 
-// knows tells whether a purge was carried out.
+// knows reports whether a purge was carried out.
 func (ps *purges) knows(id string) bool {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	return ps.has(id)
 }
 
-// of is the last purge that concerns a key.
+// of is the last purge that covers a key.
 func (ps *purges) of(key string) (p purge, ok bool) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()

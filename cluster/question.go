@@ -13,25 +13,25 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/maker"
 )
 
-// question is what the edge asks, on its way to whoever has the answer.
+// question is a request of the edge, on its way to the node with the answer.
 type question struct {
 	n    *Node
 	r    *http.Request
 	key  string // of cache.Transport
-	held string // what the directory is asked for: key, or a part of it
+	held string // what the directory is asked about: key, or a part of it
 	host string // of the origin
 
 	slice *cache.Slice // nil: the whole
-	eager bool         // for the body, however long
+	eager bool         // with the body, however long
 }
 
 const (
 	mostTries   = 3                // nodes that are asked for one answer
-	farFor      = 30 * time.Second // how long a broken way to an origin is avoided
+	farFor      = 30 * time.Second // how long a broken connection to an origin is avoided
 	blockingFor = 30 * time.Second // how long an origin may hold a blocking playlist reload before another node tries
 )
 
-// fetch is the Base of the edge. What cannot be shared never goes over a node.
+// fetch is the Base of the edge. Requests that cannot be shared never go to another node.
 func (n *Node) fetch(r *http.Request) (*http.Response, error) {
 	if !shareable(r) {
 		return n.parent.Base.RoundTrip(r)
@@ -44,8 +44,8 @@ func (n *Node) fetch(r *http.Request) (*http.Response, error) {
 	return q.answer(r.Context())
 }
 
-// shareable reports what nodes share: nothing that depends on credentials, the viewer's or those of a link's maker, which
-// another node cannot tell apart.
+// shareable reports whether nodes share the answer: it must not depend on credentials, of the viewer or of a link's maker,
+// which another node cannot tell apart.
 func shareable(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != "" || r.Body != nil && r.Body != http.NoBody {
 		return false
@@ -58,7 +58,7 @@ func shareable(r *http.Request) bool {
 	return len(maker.Credentials(r)) == 0
 }
 
-// answer asks the holder, who takes its place if it fails, and in the end the origin.
+// answer asks the holder, then nodes that take its place if it fails, and in the end the origin.
 func (q *question) answer(ctx context.Context) (*http.Response, error) {
 	node, err := q.holder(ctx)
 	if err != nil {
@@ -79,7 +79,7 @@ func (q *question) answer(ctx context.Context) (*http.Response, error) {
 	return q.self(ctx)
 }
 
-// holder is who is to be asked.
+// holder is the node to ask.
 func (q *question) holder(ctx context.Context) (string, error) {
 	n := q.n
 	sum := digestOf(q.held)
@@ -101,7 +101,7 @@ func (q *question) holder(ctx context.Context) (string, error) {
 	return node, nil
 }
 
-// ask asks another node, and ourselves as well if it hears nothing from the origin.
+// ask asks another node, and ourselves as well if that node hears nothing from the origin.
 func (q *question) ask(ctx context.Context, p *peer) (*http.Response, error) {
 	if !q.n.works(p) {
 		return nil, &nodeFault{gone: p.isGone(), cause: errDown}
@@ -113,7 +113,7 @@ func (q *question) ask(ctx context.Context, p *peer) (*http.Response, error) {
 	return resp, err
 }
 
-// self asks our parent, and another node as well if that hears nothing from the origin.
+// self asks our parent, and another node as well if our parent hears nothing from the origin.
 func (q *question) self(ctx context.Context) (*http.Response, error) {
 	n := q.n
 	if n.far.has(n.self + " " + q.host) {
@@ -131,7 +131,7 @@ func (q *question) self(ctx context.Context) (*http.Response, error) {
 	return resp, err
 }
 
-// elsewhere asks another node, in the hope that it reaches the origin.
+// elsewhere asks another node, which may reach the origin.
 func (q *question) elsewhere(ctx context.Context) (*http.Response, error) {
 	n := q.n
 	d, ok := n.directory.(interface{ nearby() []string })
@@ -156,7 +156,7 @@ func (q *question) own(ctx context.Context) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The edge has the same name, and will say what it did.
+	// The edge has the same name, and adds its own entry.
 	if said := resp.Header["Cache-Status"]; len(said) > 1 {
 		resp.Header["Cache-Status"] = said[:len(said)-1]
 	} else {
@@ -224,7 +224,7 @@ func (q *question) from(ctx context.Context, p *peer) (*http.Response, error) {
 	return resp, nil
 }
 
-// instead is who is asked in place of a node that failed.
+// instead is the node to ask in place of one that failed.
 func (q *question) instead(ctx context.Context, p *peer, fault *nodeFault) string {
 	n := q.n
 	if fault.busy {
@@ -232,7 +232,7 @@ func (q *question) instead(ctx context.Context, p *peer, fault *nodeFault) strin
 		return n.self
 	}
 	if !fault.gone && n.isAlive(p.url) {
-		// It works, but not for us. Taking from it would only make it take from us.
+		// It works, but refuses us. If we took the key from it, it would only take it back.
 		n.count.alone.Add(1)
 		return n.self
 	}

@@ -1,13 +1,13 @@
 package cluster
 
-// The engine's own clock is the only one that counts, so that nodes' clocks need not agree. A node is written as
-// "URL#START", with a START that is new each time it starts: what an earlier one of the same address had is gone.
+// Only the engine's own clock is used, so that nodes' clocks need not agree. A node is written as "URL#START", and START is new
+// each time it starts: entries of an earlier start at the same address no longer count.
 //
-// Under a key stands a list of nodes, the holder first. Whoever asks is about to have a copy, and is added: if those
-// before it are gone, it is the holder.
+// Under a key is a list of nodes, the holder first. A node that asks will soon have a copy, and is added: if the nodes before
+// it are gone, it is the holder.
 
-// holdScript returns the holder of a key. KEYS: the key, the nodes. ARGV: who asks, how long a node without a heartbeat lives
-// (ms), how long the key is kept (ms), the URL of a node that is gone, or "".
+// holdScript returns the holder of a key. KEYS: the key, the nodes. ARGV: the asking node, how long a node without a heartbeat
+// lives (ms), how long the key is kept (ms), the URL of a node that is gone, or "".
 const holdScript = `
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -32,9 +32,9 @@ redis.call('ZADD', KEYS[2], 'NX', now, ARGV[1]) -- who asks is alive, though the
 return first or ARGV[1]
 `
 
-// beatScript says that a node is alive, and returns who is, who was lately, the end of the log of purges, and since when
-// all this is known. KEYS: the nodes, the log, how far nodes have read it, since when. ARGV: the node, its URL, how long a
-// node without a heartbeat lives (ms), how long it is remembered (ms), how far it has read the log, or "".
+// beatScript says that a node is alive. It returns the nodes that are alive, those that lately were, the end of the log of
+// purges, and since when all this is known. KEYS: the nodes, the log, how far nodes have read it, since when. ARGV: the node,
+// its URL, how long a node without a heartbeat lives (ms), how long it is remembered (ms), how far it has read the log, or "".
 const beatScript = `
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)

@@ -14,15 +14,15 @@ import (
 
 // The fields that tell another node which slice of a long body a request is for.
 const (
-	fieldSlice = ours + "Slice"  // where it lies, and how long the whole is
-	fieldWhole = ours + "Whole-" // begins the names of fields of the whole
+	fieldSlice = ours + "Slice"  // the position of the slice, and the length of the whole
+	fieldWhole = ours + "Whole-" // prefix of the names of fields of the whole
 )
 
-// sliceSize is that of cache.
+// sliceSize is the same as in package cache.
 const sliceSize = 2 << 20
 
-// heldAs is what the directory is asked for: slices of one body have different holders, but for the first, which whoever
-// holds the whole has opened to find out about it.
+// heldAs is the key for the directory. Slices of one body have different holders, except the first slice, which the holder of
+// the whole has already opened to examine the body.
 func heldAs(key string, s *cache.Slice) string {
 	if s == nil || s.Off == 0 {
 		return key
@@ -65,8 +65,8 @@ func (n *Node) parentTrip(r *http.Request, s *cache.Slice) (*http.Response, erro
 	return n.parent.RoundTripSlice(r, *s)
 }
 
-// lazy is the body of an answer that is kept in slices elsewhere. The edge closes it and asks for slices; should it not, the
-// body is asked for when it is first read.
+// lazy is the body of an answer that another node keeps in slices. The edge closes it and asks for slices. If it does not, the
+// body is requested at the first Read.
 type lazy struct {
 	q      *question
 	peer   *peer

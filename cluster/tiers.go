@@ -8,30 +8,30 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache"
 )
 
-// tiers makes the two Transports of a node after one pattern.
+// tiers makes the two Transports of a node from one pattern.
 func (n *Node) tiers(pattern *cache.Transport) {
 	if pattern == nil {
 		pattern = new(cache.Transport)
 	}
 	name := pattern.Name
 	if name == "" {
-		name = "hlsproxy-" + n.keeper.Name(n.self) // which does not give the address away
+		name = "hlsproxy-" + n.keeper.Name(n.self) // which does not reveal the address
 	}
 	n.edge, n.parent = like(pattern), like(pattern)
 	n.edge.Name, n.parent.Name = name, name
 	n.edge.Base = roundTripper(n.fetch)
 	n.parent.Base = &originSide{n.base}
-	n.edge.OnFill = nil // which is about questions to the origin
-	// The edge's viewers need not wait, whatever the parent does; and two tiers must not be stale one after the other.
+	n.edge.OnFill = nil // OnFill is about requests to the origin
+	// The edge's viewers need not wait in any case, and stale times of two tiers must not add up.
 	n.parent.StaleWhileRevalidate = 0
-	n.parent.Ahead = 0 // nor must each tier run ahead of the other
+	n.parent.Ahead = 0 // nor may both tiers fetch ahead
 	n.key = pattern.Key
 	if n.key == nil {
 		n.key = cache.Key
 	}
 }
 
-// like is a Transport with the fields of another, those that it may be given in times to come included.
+// like copies the fields of a Transport, including those of later versions.
 func like(pattern *cache.Transport) *cache.Transport {
 	t := new(cache.Transport)
 	from, to := reflect.ValueOf(pattern).Elem(), reflect.ValueOf(t).Elem()
@@ -47,7 +47,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// originSide is what the parent asks. Fields by which nodes talk to each other neither reach an origin nor come from one.
+// originSide is the Base of the parent. Fields that nodes exchange neither reach an origin nor come from one.
 type originSide struct{ base http.RoundTripper }
 
 func (o *originSide) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -15,11 +15,11 @@ import (
 	"github.com/valkey-io/valkey-go"
 )
 
-// ValkeyDirectory is a Directory in Valkey, or Redis from 7.0 on. It also knows which nodes are alive and what was purged.
-// The engine carries no bodies and no URLs that can be read back, but for those of purges.
+// ValkeyDirectory is a Directory in Valkey, or in Redis from 7.0 on. It also knows which nodes are alive and what was purged.
+// The engine stores no bodies, and no readable URLs other than those of purges.
 //
-// While the engine says nothing for 200 ms, the nodes that were last known share the keys by rendezvous hashing; it
-// is asked again as soon as a heartbeat succeeds. One ValkeyDirectory is for one [Node], which starts its heartbeat.
+// If the engine says nothing for 200 ms, the last known nodes share the keys by rendezvous hashing. The engine is asked again
+// as soon as a heartbeat succeeds. A ValkeyDirectory belongs to one [Node], which starts its heartbeat.
 type ValkeyDirectory struct {
 	prefix     string
 	option     *valkey.ClientOption // to connect with; nil: client was given
@@ -32,13 +32,13 @@ type ValkeyDirectory struct {
 	mu     sync.Mutex
 	self   member
 	client valkey.Client // nil: not connected yet
-	down   bool          // the last word from the engine was none
-	alive  []string      // URLs, as the last heartbeat found them
-	known  []string      // those of the last hour, who have not left
-	before []string      // what known was before the engine forgot us; at least until beforeTill
-	pos    string        // how far the log has been read; "": not at all
+	down   bool          // the engine did not answer last time
+	alive  []string      // URLs from the last heartbeat
+	known  []string      // URLs of the last hour that have not left
+	before []string      // known, from before the engine lost its data; until beforeTill at least
+	pos    string        // how far the log has been read; "": not read
 
-	since string // when the engine began to know all this
+	since string // since when the engine has its data
 
 	beforeTill time.Time
 }
@@ -59,9 +59,9 @@ const (
 
 var errEngineDown = errors.New("cluster: the engine is not there")
 
-// Valkey returns a Directory that keeps all that it has under keys that begin with prefix in braces; what shares a prefix
-// is one cluster. The client stays the caller's. Its ConnWriteTimeout should be short, such as 1 s, so that a connection
-// that hangs is given up soon, and DisableRetry be set.
+// Valkey returns a Directory that keeps all its data under keys that begin with prefix in braces. Nodes with the same prefix
+// are one cluster. The client stays the caller's. Set a short ConnWriteTimeout, such as 1 s, so that a connection that hangs is
+// soon given up, and set DisableRetry.
 func Valkey(c valkey.Client, prefix string) *ValkeyDirectory {
 	return &ValkeyDirectory{
 		prefix: "{" + prefix + "}:", client: c,
@@ -69,10 +69,10 @@ func Valkey(c valkey.Client, prefix string) *ValkeyDirectory {
 	}
 }
 
-// Connect is Valkey with a client of its own, for an engine that need not be there yet: it is tried again until it is.
+// Connect is Valkey with a client of its own. The engine need not be there yet: Connect retries until it is.
 func Connect(o valkey.ClientOption, prefix string) *ValkeyDirectory {
 	d := Valkey(nil, prefix)
-	o.AlwaysPipelining = true // or a question would hold a connection, and be held up by it, for longer than its context lasts
+	o.AlwaysPipelining = true // otherwise a question holds a connection, and waits for it, for longer than its context lasts
 	o.DisableRetry, o.ForceSingleClient = true, o.ForceSingleClient || len(o.InitAddress) == 1 && o.Sentinel.MasterSet == ""
 	if o.ConnWriteTimeout == 0 {
 		o.ConnWriteTimeout = time.Second
@@ -95,8 +95,7 @@ func (d *ValkeyDirectory) Take(ctx context.Context, key, gone, self string) (str
 	return d.find(ctx, key, gone, self)
 }
 
-// Members are the nodes that were alive within the last hour and have not left, as the engine knows them, or as it last
-// did.
+// Members are the nodes that were alive within the last hour and have not left, as the engine knows them now or knew them last.
 func (d *ValkeyDirectory) Members(ctx context.Context) ([]string, error) {
 	if c := d.usable(); c != nil {
 		ctx, cancel := context.WithTimeout(ctx, engineLimit)
@@ -113,7 +112,7 @@ func (d *ValkeyDirectory) Members(ctx context.Context) ([]string, error) {
 	return nil, errEngineDown
 }
 
-// nearby are the members as they were up to a heartbeat ago; nil: nobody knows.
+// nearby are the members as of the last heartbeat; nil: unknown.
 func (d *ValkeyDirectory) nearby() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -129,14 +128,14 @@ func union(a, b []string) []string {
 	return slices.Compact(all)
 }
 
-// Alive tells whether a node has a heartbeat. While the engine is not there, nobody knows.
+// Alive reports whether a node has a heartbeat. Without the engine this is unknown, and the result is false.
 func (d *ValkeyDirectory) Alive(node string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return !d.down && slices.Contains(d.alive, node)
 }
 
-// lasting tells whether what Holder says may be remembered.
+// lasting reports whether the answer of Holder may be remembered.
 func (d *ValkeyDirectory) lasting() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -157,7 +156,7 @@ func (d *ValkeyDirectory) find(ctx context.Context, key, gone, self string) (str
 		err    error
 	}
 	came := make(chan result, 1)
-	go func() { // a client that waits for a connection may not heed its context
+	go func() { // a client that waits for a connection may ignore its context
 		holder, err := d.hold.Exec(ctx, c, []string{d.prefix + "k:" + base64.RawURLEncoding.EncodeToString(sum[:]), d.prefix + "nodes"},
 			[]string{d.member(self).String(), millis(aliveFor), millis(keptFor), gone}).ToString()
 		came <- result{holder, err}
@@ -180,8 +179,8 @@ func (d *ValkeyDirectory) find(ctx context.Context, key, gone, self string) (str
 	return url, nil
 }
 
-// hearing is a context that ends when the engine does not answer in time. On a machine that is overloaded, answers come late
-// but they come: then it is not the engine that hangs.
+// hearing is a context that ends if the engine does not answer in time. On an overloaded machine answers are late, but they
+// come: then the engine does not hang.
 func (d *ValkeyDirectory) hearing(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithTimeoutCause(ctx, engineMost, errEngineDown)
 	ctx, lose := context.WithCancelCause(ctx)
@@ -201,7 +200,7 @@ func (d *ValkeyDirectory) hearing(ctx context.Context) (context.Context, func())
 	return ctx, func() { timer.Stop(); lose(nil); cancel() }
 }
 
-// without finds a holder while there is no engine.
+// without finds a holder without the engine.
 func (d *ValkeyDirectory) without(key, self string) (string, error) {
 	list := d.nearby()
 	if len(list) == 0 {
@@ -219,7 +218,7 @@ func (d *ValkeyDirectory) member(self string) member {
 	return d.self
 }
 
-// usable is the client, if the engine was there when it was last asked.
+// usable is the client, if the engine answered last time.
 func (d *ValkeyDirectory) usable() valkey.Client {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -229,7 +228,7 @@ func (d *ValkeyDirectory) usable() valkey.Client {
 	return d.client
 }
 
-// failed notes that the engine did not answer; what it says (that it is full, that it is loading) is not that.
+// failed records that the engine did not answer. Its error replies (full, loading) do not count.
 func (d *ValkeyDirectory) failed(ctx context.Context, err error) {
 	if _, said := valkey.IsValkeyErr(err); said || context.Cause(ctx) == context.Canceled {
 		return

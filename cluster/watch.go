@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// watch waits for a node, and gives it up when it hangs.
+// watch waits for a node, and gives up on one that hangs.
 type watch struct {
 	n      *Node
 	peer   *peer
@@ -44,8 +44,8 @@ func (w *watch) end() {
 	w.timer.Stop()
 }
 
-// look is called when a node has sent nothing for a while. One that answers a ping works: it is the origin that is slow. One
-// that has a heartbeat may be overloaded, or cannot be reached from here; it is given a while more.
+// look is called when a node has sent nothing for a while. If it answers a ping, it works, and the origin is slow. If it has a
+// heartbeat, it may be overloaded, or unreachable from here; it gets more time.
 func (w *watch) look() {
 	w.mu.Lock()
 	since := w.since
@@ -68,7 +68,7 @@ func (w *watch) look() {
 	}
 }
 
-// isAlive tells whether a node that does not answer has a heartbeat all the same.
+// isAlive reports whether a node that does not answer has a heartbeat.
 func (n *Node) isAlive(node string) bool {
 	d, ok := n.directory.(interface{ Alive(string) bool })
 	return ok && d.Alive(node)

@@ -1,8 +1,8 @@
-// Package proof lets nodes that share a secret know each other's requests: who made one, that nobody changed it, that it
-// is new, and that it was meant for this node.
+// Package proof lets nodes with a shared secret verify each other's requests: who made one, that nobody changed it, that it is
+// new, and that it was meant for this node.
 //
-// A request is signed for one receiver, which names itself by an ID that is random for each start. So a request that was
-// overheard is of no use at another node, nor at the same one once it has been restarted, nor a second time.
+// A request is signed for one receiver, which is named by a random ID that changes at each start. So a request that was
+// overheard is useless at another node, at the same node after a restart, and a second time.
 package proof
 
 import (
@@ -37,7 +37,7 @@ var ErrRefused = errors.New("cluster: no valid proof")
 
 // Keeper signs requests and checks those of others. Its methods may be called concurrently.
 type Keeper struct {
-	ID     string // of this start of this node
+	ID     string // random, new at each start of this node
 	secret []byte
 	count  atomic.Uint64
 	seen   windows
@@ -48,8 +48,8 @@ func New(secret []byte) *Keeper {
 	return &Keeper{ID: rand.Text()[:16], secret: slices.Clone(secret)}
 }
 
-// Sign puts a proof on a request with this target, for the receiver with that ID. It covers all fields of h, which
-// nobody may change afterwards. It returns the code, which the answer is checked with.
+// Sign adds a proof to a request for this target and for the receiver with this ID. It covers all fields of h, which must not
+// change afterwards. It returns the code, with which the answer is checked.
 func (k *Keeper) Sign(method, target string, h http.Header, to string) (code string) {
 	names := make([]string, 0, len(h))
 	for name := range h {
@@ -66,8 +66,8 @@ func (k *Keeper) Sign(method, target string, h http.Header, to string) (code str
 	return code
 }
 
-// Check tells whether a request carries a proof that holds here, now and for the first time. It returns its code, and
-// the fields that it covers; no other was sent by a node.
+// Check reports whether a request has a proof that is valid here and now, and is used for the first time. It returns its code,
+// and the fields that it covers; a node sent no other fields.
 func (k *Keeper) Check(method, target string, h http.Header) (code string, covered http.Header, err error) {
 	if len(h[Field]) != 1 || len(h[Signed]) != 1 {
 		return "", nil, ErrRefused
@@ -83,7 +83,7 @@ func (k *Keeper) Check(method, target string, h http.Header) (code string, cover
 	}
 	for i, name := range names {
 		if i > 0 && name <= names[i-1] {
-			return "", nil, ErrRefused // none comes twice: the work must not grow beyond what was sent
+			return "", nil, ErrRefused // no field may come twice: the work must not exceed what was sent
 		}
 		covered[name] = h[name]
 	}
@@ -101,8 +101,8 @@ func (k *Keeper) Check(method, target string, h http.Header) (code string, cover
 	return code, covered, nil
 }
 
-// Reply is the code of an answer, with what it says in its fields, to a request with this code. It shows that whoever
-// answers has the secret.
+// Reply is the code of an answer with these values to a request with this code. It proves that the sender of the answer has the
+// secret.
 func (k *Keeper) Reply(code string, said ...string) string {
 	m := hmac.New(sha256.New, k.secret)
 	put(m, "hlsproxy answer 1")
@@ -118,7 +118,7 @@ func (k *Keeper) IsReply(got, code string, said ...string) bool {
 	return subtle.ConstantTimeCompare([]byte(got), []byte(k.Reply(code, said...))) == 1
 }
 
-// Name is a short name for what must not be guessed from it.
+// Name is a short name for a value that must not be guessed from it.
 func (k *Keeper) Name(of string) string {
 	m := hmac.New(sha256.New, k.secret)
 	put(m, "hlsproxy name 1")
@@ -143,7 +143,7 @@ func (k *Keeper) request(method, target string, h http.Header, names []string, t
 	return encoded(m)
 }
 
-// put writes s so that no two lists of strings look alike.
+// put writes s so that no two lists of strings give the same bytes.
 func put(m hash.Hash, s string) {
 	m.Write(strconv.AppendInt(nil, int64(len(s)), 10))
 	m.Write([]byte{':'})
@@ -152,7 +152,7 @@ func put(m hash.Hash, s string) {
 
 func encoded(m hash.Hash) string { return base64.RawURLEncoding.EncodeToString(m.Sum(nil)) }
 
-// stamp makes a request one of its kind.
+// stamp makes a request unique.
 type stamp struct {
 	at     int64 // Unix time in milliseconds
 	from   string

@@ -6,11 +6,11 @@ import (
 )
 
 const (
-	windowBits  = 1 << 16 // how many requests of one sender may overtake another
-	mostSenders = 1024    // at a time; each takes 8 KiB, and only who has the secret is one
+	windowBits  = 1 << 16 // how many requests of one sender may overtake one
+	mostSenders = 1024    // at a time; each takes 8 KiB, and only nodes with the secret are senders
 )
 
-// windows knows which numbers of which senders have been seen. The zero value has seen none.
+// windows knows which numbers of which senders have been seen. The zero value is empty.
 type windows struct {
 	mu   sync.Mutex
 	from map[string]*window
@@ -22,7 +22,7 @@ type window struct {
 	bits [windowBits / 64]uint64 // by number modulo windowBits
 }
 
-// first notes a number, and tells whether it was new.
+// first records a number, and reports whether it was new.
 func (w *windows) first(from string, number uint64, now time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -44,7 +44,7 @@ func (w *windows) first(from string, number uint64, now time.Time) bool {
 	return one.first(number)
 }
 
-// sweep forgets senders whose last request would be refused for its age.
+// sweep forgets senders whose last request would be too old by now.
 func (w *windows) sweep(now time.Time) {
 	for from, one := range w.from {
 		if now.Sub(one.used) > 2*Window {
