@@ -38,7 +38,7 @@ import (
 // (the error quotes its beginning), if the playlist is larger than MaxSize, or if its encoding is unknown. Other errors are
 // those of reading the body and of Append.
 func (rw *Rewriter) ModifyResponse(resp *http.Response) error {
-	d := &document{rw: rw, resp: resp, ctx: context.Background(), relation: mapped}
+	d := document{rw: rw, resp: resp, ctx: context.Background(), relation: mapped}
 	req := resp.Request
 	if req != nil {
 		d.path = req.URL.Path
@@ -52,6 +52,11 @@ func (rw *Rewriter) ModifyResponse(resp *http.Response) error {
 	if d.hint() == mediaHint && len(resp.Header["Content-Encoding"]) == 0 && (req != nil && req.Method == http.MethodHead || !d.look()) {
 		return nil // nearly all responses, which need no further work
 	}
+	return d.modifyFor(req)
+}
+
+// modifyFor takes a copy, so that only a document that is worked on takes memory.
+func (d document) modifyFor(req *http.Request) error {
 	if req != nil {
 		d.ctx = req.Context()
 		d.base = baseOf(req.URL)
