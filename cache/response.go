@@ -348,22 +348,23 @@ func (f *fields) contentRange(off, end, length int64) int64 {
 	last := end - 1
 	if open {
 		last = httprange.VeryLast
-		delete(f.header, "Content-Length")
-	} else {
-		f.set("Content-Length", strconv.FormatInt(end-off, 10))
 	}
-	show := make([]byte, 0, 64)
-	show = strconv.AppendInt(append(show, "bytes "...), off, 10)
+	var room [96]byte
+	show := strconv.AppendInt(append(room[:0], "bytes "...), off, 10)
 	show = strconv.AppendInt(append(show, '-'), last, 10)
 	if show = append(show, '/'); length >= 0 {
 		show = strconv.AppendInt(show, length, 10)
 	} else {
 		show = append(show, '*')
 	}
-	f.set("Content-Range", string(show))
+	n := len(show)
+	both := string(strconv.AppendInt(show, end-off, 10)) // one string costs half of two
+	f.set("Content-Range", both[:n])
 	if open {
+		delete(f.header, "Content-Length")
 		return -1
 	}
+	f.set("Content-Length", both[n:])
 	return end - off
 }
 
