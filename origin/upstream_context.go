@@ -24,11 +24,11 @@ const (
 // tenth longer.
 type upstreamContext struct {
 	viewer   context.Context
-	alike    bool          // the request tells nothing about its viewer
 	idle     time.Duration // between pieces of the body; negative: no limit
 	total    time.Duration // limit of the total time from the next wait on; 0: no limit
 	deadline time.Time     // end of the total time
 	waiting  bool          // for a piece of the body
+	alike    bool          // the request tells nothing about its viewer
 
 	alarm atomic.Pointer[alarm]
 

@@ -20,9 +20,9 @@ type Reader struct {
 	lent   *Lent // the owner of blob; nil: the Reader holds blob itself
 
 	at    place
-	looks atomic.Bool // it uses what Next returned; set with Buffer.mu
 	off   int64
-	end   int64 // reads stop here; math.MaxInt64: at the end of the body
+	end   int64       // reads stop here; math.MaxInt64: at the end of the body
+	looks atomic.Bool // it uses what Next returned; set with Buffer.mu
 	torn  bool
 	gone  atomic.Bool
 	uses  atomic.Int32 // calls in progress; negative: closed, and no call is in progress
