@@ -11,44 +11,43 @@ import (
 	"time"
 )
 
-// Audience keeps the sessions. The zero value is ready. Its fields must not change after first use; it may then be used
+// Audience keeps the sessions. The zero value is ready to use. Its fields must not change after first use. It may be used
 // concurrently, and must not be copied.
 type Audience struct {
-	// Session names the session of a request, as the session of a sign.Grant does; empty: it has no name. The first 64
-	// bytes of a name are shown. Nil: no request has one.
+	// Session returns the session name of a request, for example the session of a sign.Grant. Empty: it has no name. The first
+	// 64 bytes of a name are shown. Nil: no request has a name.
 	Session func(*http.Request) string
-	// Stream names the stream of a request. Nil: the directory of the first playlist of a session, and all that lies below
-	// it. Where paths hide what they lead to, as those of a sign.Sealer do, only Stream knows.
+	// Stream returns the stream name of a request. Nil: the directory of a session's first playlist, with everything below it.
+	// If paths hide their targets, as those of a sign.Sealer do, only Stream can know.
 	Stream func(*http.Request) string
-	// Key says what [Audience.Limit] counts a session by, such as a token's owner. Nil: the name that Session gives, else
-	// the address.
+	// Key returns what [Audience.Limit] counts a session by, for example a token's owner. Nil: the name that Session returns,
+	// else the address.
 	Key func(*http.Request) string
-	// Limit is how many sessions a key may have at once. What it gives for one that is zero or negative: no limit. A
-	// session beyond it is answered 429 with Retry-After. One that is in stays in, unless its page was loaded again: a
-	// new CMCD session id from the same address and User-Agent takes the place of one that asks for nothing just now, 16
-	// times a minute at most, and that one does not come back while the place is taken. With a limit, an id from another
-	// address is another session. Nil: no limit.
+	// Limit returns how many sessions a key may have at once. Zero or negative: no limit. A session beyond the limit is
+	// answered with 429 and Retry-After. A session that was admitted stays, unless its page was loaded again: a new CMCD
+	// session id from the same address and User-Agent takes the place of a session without a current request, at most 16 times
+	// a minute, and the old one is refused while its place is taken. With a limit, an id from another address is another
+	// session. Nil: no limit.
 	Limit func(key string) int
-	// Replace lets a session beyond the limit in, and ends the oldest one of the key instead, before next has answered:
-	// mount the Audience inside of what decides who may watch.
+	// Replace admits a session beyond the limit, and ends the oldest one of its key instead. This happens before next has
+	// answered, so mount the Audience inside of the handler that decides who may watch.
 	Replace bool
-	// Proxies are trusted to name the client in X-Forwarded-For, which is read from its end up to the first address that
-	// is not one of theirs. Nil: the client is who connects.
+	// Proxies are trusted to name the client in X-Forwarded-For. The field is read from its end, up to the first address that
+	// is not one of Proxies. Nil: the client is the address of the connection.
 	Proxies []netip.Prefix
 
-	// OnStart is called for each new session at its first answer, on the goroutine of that request. Nil: no call.
+	// OnStart is called for each new session at its first answer, in the goroutine of that request. Nil: no call.
 	OnStart func(Session)
 	// OnEnd is called once for each session that began, when it ends, with the reason. It must return soon. Nil: no call.
 	OnEnd func(Session, End)
-	// OnServed is told of each request when it has been answered, see [Log]. With it a request costs some allocations.
-	// Nil: nobody is.
+	// OnServed is called after each request has been answered, see [Log]. It costs some allocations per request. Nil: no call.
 	OnServed func(Served)
 
-	// Idle is how long a session lasts without a request. A request under way, such as a reload that blocks, is not
-	// silence. Zero: three target durations of what is watched, from 10 s to 60 s, and 30 s while that is not known.
-	// Negative: without end, until [Audience.Kick] or Sessions.
+	// Idle is how long a session lasts without a request. A request under way, such as a blocking reload, counts as activity.
+	// Zero: three target durations of the stream, between 10 s and 60 s, and 30 s while they are not known. Negative: without
+	// end, until [Audience.Kick] or Sessions ends it.
 	Idle time.Duration
-	// Sessions is how many are kept, at some 400 bytes each. Viewers beyond it are served and not counted. Zero: 100,000.
+	// Sessions is how many sessions are kept, at about 400 bytes each. More viewers are served, but not counted. Zero: 100,000.
 	// Negative: no limit.
 	Sessions int
 
@@ -66,7 +65,7 @@ type Audience struct {
 	streams struct {
 		sync.Mutex
 		byName   map[string]*stream
-		variants int // of all of them
+		variants int // of all streams
 	}
 	bans  bans
 	timer struct {
@@ -77,12 +76,12 @@ type Audience struct {
 
 const (
 	defaultSessions = 100_000
-	shardCount      = 64 // with as many sessions as that, some 1,500 each
+	shardCount      = 64 // about 1,500 sessions each at the default limit
 	tick            = time.Second
 	minIdle         = 10 * time.Second
 	maxIdle         = 60 * time.Second
 	unknownIdle     = 30 * time.Second
-	kickedRest      = time.Minute // a session that was ended must be silent for as long before it may begin again
+	kickedRest      = time.Minute // how long a kicked session must be silent before it may begin again
 	maxStreamName   = 512
 	maxAgent        = 256
 )
@@ -98,21 +97,20 @@ func (a *Audience) init() {
 	})
 }
 
-// clock is now in Unix nanoseconds. Only the monotonic clock is read, at half the cost.
+// clock is the time in Unix nanoseconds. It reads only the monotonic clock, at half the cost.
 func (a *Audience) clock() int64 { return a.epoch + int64(time.Since(a.begun)) }
 
-// Handler counts the requests that pass to next. Of other methods than GET and HEAD, and of pages, scripts and style
-// sheets, it takes no notice. A request by the name of one counts if its answer is something else, and breaks off there if
-// it is to be refused. The ResponseWriter that next gets implements Unwrap, Flush and ReadFrom; next
-// reaches the rest with http.ResponseController.
+// Handler counts the requests that pass to next. It ignores methods other than GET and HEAD, and pages, scripts and style
+// sheets. A request with the name of a page counts if its answer is something else, and breaks off there if it must be refused.
+// The ResponseWriter for next implements Unwrap, Flush and ReadFrom; next reaches everything else with http.ResponseController.
 func (a *Audience) Handler(next http.Handler) http.Handler {
 	a.init()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.serve(next, w, r) })
 }
 
-// Kick ends the session of this id: its answers break off, and its requests are answered 403 until it has been silent for
-// a minute. Where it has no name, no other session of that stream begins at its address and with its User-Agent for a
-// minute, so that loading the page again is no way back. It reports false where there is no such session.
+// Kick ends the session with this id: its answers break off, and its requests get a 403 until it has been silent for a minute.
+// If it has no name, no other session of that stream can begin with its address and User-Agent for a minute, so that loading
+// the page again does not help. Kick returns false if there is no such session.
 func (a *Audience) Kick(id string) bool {
 	a.init()
 	who, serial, ok := parseID(id)
@@ -139,7 +137,7 @@ func (a *Audience) Kick(id string) bool {
 	return true
 }
 
-// All gives the sessions one after the other, in no order. Those that begin or end meanwhile may be missing.
+// All iterates over the sessions, in no order. Sessions that begin or end meanwhile may be missing.
 func (a *Audience) All() iter.Seq[Session] {
 	return func(yield func(Session) bool) {
 		a.init()
@@ -154,24 +152,24 @@ func (a *Audience) All() iter.Seq[Session] {
 	}
 }
 
-// Snapshot is what an Audience knows at one moment.
+// Snapshot is the state of an Audience at one moment.
 type Snapshot struct {
 	At       time.Time // when it was taken
 	Streams  []Stream  // by name
 	Sessions []Session // in no order
 	Refused  uint64    // requests answered 429 or 403 so far
-	Lost     uint64    // requests of viewers that there was no room to count
+	Lost     uint64    // requests of viewers that were not counted for lack of room
 }
 
-// Stream is one that is being watched.
+// Stream is a stream with viewers.
 type Stream struct {
 	Name    string    // redacted, see Redact
-	Since   time.Time // the beginning of the oldest of its sessions
+	Since   time.Time // when the oldest of its sessions began
 	Viewers int       // sessions now
-	Bytes   uint64    // of the answers that have ended while it was watched
+	Bytes   uint64    // of answers that have ended while it had viewers
 }
 
-// hook calls a hook of the caller's. One that panics on the timer's goroutine must not end the process.
+// hook calls a hook of the caller. A panic in the timer's goroutine must not end the process.
 func hook(call func()) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -7,15 +7,15 @@ import (
 	"sync/atomic"
 )
 
-// ban lets no viewer at the place of an ended session begin another session of that stream, whatever session id it gives. A
-// request does not make it last longer: other viewers may be at that place.
+// ban keeps viewers at the place of a kicked session from beginning another session of that stream, whatever session id they
+// send. A request does not prolong it, because others may share the place.
 type ban struct {
 	key, prefix string // of the stream
 	until       int64
 }
 
 type bans struct {
-	n atomic.Int32 // most of the time there are none
+	n atomic.Int32 // usually 0
 
 	mu      sync.Mutex
 	byPlace map[uint64][]ban
@@ -33,7 +33,7 @@ func (b *bans) add(place uint64, st *stream, now int64) {
 	b.n.Store(int32(len(b.byPlace)))
 }
 
-// has reports whether a place is banned from a stream, or from a part of it.
+// has reports whether a place is banned from a stream or from a part of it.
 func (b *bans) has(place uint64, name, prefix, urlPath string, now int64) bool {
 	if b.n.Load() == 0 {
 		return false

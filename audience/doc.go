@@ -1,6 +1,6 @@
-// Package audience knows who is watching: how many viewers each stream has now, since when, and what they were sent. It
-// limits how many may watch with one name or from one address, ends sessions, tells of each that comes and goes, and
-// writes an access log.
+// Package audience knows who is watching: how many viewers each stream has now, since when, and what they were sent. It limits
+// how many may watch with one name or from one address, ends sessions, reports each session that begins or ends, and writes an
+// access log.
 //
 //	watch := &audience.Audience{
 //		Limit:    func(key string) int { return 3 }, // at a time, for each name or address
@@ -12,16 +12,16 @@
 //		fmt.Println(s.Name, s.Viewers)
 //	}
 //
-// An [Audience] is a handler around the ones that serve streams. Its place decides what it sees:
+// An [Audience] is a handler around the handlers that serve streams. Its place decides what it sees:
 //
 //	cors -> audience -> sign -> ...   every request, also those that sign refuses. A session begins with the first answer
-//	                                  below 400, so that refused requests count for nothing. What a link says about its
-//	                                  viewer is not known yet.
-//	cors -> sign -> audience -> ...   what sign let through, with the grant in the context of the request: give its session
-//	                                  to [Audience.Session]. Refused requests are in no log.
+//	                                  below 400, so refused requests do not count. What a link says about its viewer is
+//	                                  not known yet.
+//	cors -> sign -> audience -> ...   requests that sign has admitted, with the grant in their context: return its session
+//	                                  from [Audience.Session]. Refused requests are not logged.
 //
-// A session is one viewer of one stream. The viewer is known by what [Audience.Session] says, else by the session id that
-// its player sends (sid of CMCD, CTA-5004), else by its address and User-Agent. All that CMCD says is the viewer's word.
+// A session is one viewer of one stream. The viewer is identified by the result of [Audience.Session], else by the session id
+// that its player sends (sid of CMCD, CTA-5004), else by its address and User-Agent. The viewer may write anything in CMCD.
 //
-// The package keeps nothing between runs and starts no goroutine but for a timer while there are sessions.
+// The package keeps nothing between runs. It starts no goroutine, except a timer while there are sessions.
 package audience

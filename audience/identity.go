@@ -12,42 +12,42 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/cmcd"
 )
 
-// By is what a viewer is known by.
+// By says how a viewer is identified.
 type By uint8
 
-// The ways.
+// The values of By.
 const (
-	ByAddress By = iota // its address (of IPv6 the first 64 bits) and User-Agent
-	ByCMCD              // the session id that its player sends
-	ByName              // what Audience.Session says
+	ByAddress By = iota // by its address (of IPv6 the first 64 bits) and User-Agent
+	ByCMCD              // by the session id that its player sends
+	ByName              // by the result of Audience.Session
 )
 
 // String is "address", "cmcd" or "name".
 func (b By) String() string { return [...]string{"address", "cmcd", "name"}[b] }
 
-// id stands for a viewer: a hash under a seed that each Audience draws for itself. Nobody can make two viewers one on
-// purpose: what collides depends on the seed, which never leaves the process, and no answer to a viewer shows a hash. By
-// chance, two of 100,000 sessions are one with a probability below one in a billion.
+// id stands for a viewer: a hash with a random seed of each Audience. Nobody can make two viewers collide on purpose:
+// collisions depend on the seed, which never leaves the process, and no answer shows a hash. By chance, two of 100,000 sessions
+// collide with a probability below one in a billion.
 type id uint64
 
-// viewer is who asks.
+// viewer is the sender of a request.
 type viewer struct {
 	id      id
 	by      By
-	name    string // where it is known by one
-	located bool   // what follows is set
-	place   uint64 // of the address and User-Agent
-	host    string // of an IPv4 address that need not be read for each request
+	name    string // empty unless it is identified by one
+	located bool   // the following fields are set
+	place   uint64 // hash of the address and User-Agent
+	host    string // an IPv4 address in text, which is then parsed only when needed
 	addr    netip.Addr
 }
 
 // maxName is how many bytes of a name are shown.
 const maxName = 64
 
-// identify fills v in, which is zero. What a known session does not need is left to locate.
+// identify fills v, which is zero. Fields that a known session does not need are left to locate.
 //
-// A session id goes along with a player that changes its address. Not so under a limit: players that give the id of another, or
-// all the players of one account with the same id, would be counted as one.
+// A session id follows a player that changes its address. Under a limit it does not: otherwise players that send the id of
+// another, or all players of an account with the same id, would count as one.
 func (a *Audience) identify(v *viewer, r *http.Request, told *cmcd.Data) {
 	if a.Session != nil {
 		if v.name = a.Session(r); v.name != "" {
@@ -65,7 +65,7 @@ func (a *Audience) identify(v *viewer, r *http.Request, told *cmcd.Data) {
 	v.id ^= id(v.place)
 }
 
-// locate finds out where the viewer is.
+// locate determines where the viewer is.
 func (a *Audience) locate(v *viewer, r *http.Request) {
 	if v.located {
 		return
@@ -76,7 +76,7 @@ func (a *Audience) locate(v *viewer, r *http.Request) {
 		agent = lines[0]
 	}
 	v.place = bits.RotateLeft64(maphash.String(a.seed, agent), 1)
-	if host, ok := hostOf(r.RemoteAddr); ok && a.Proxies == nil { // nearly all there is
+	if host, ok := hostOf(r.RemoteAddr); ok && a.Proxies == nil { // the common case
 		v.host = host
 		v.place ^= maphash.String(a.seed, host)
 		return
@@ -86,7 +86,7 @@ func (a *Audience) locate(v *viewer, r *http.Request) {
 	v.place ^= maphash.Bytes(a.seed, v.addr.AppendTo(buf[:0]))
 }
 
-// hostOf is the host of a remote address that is an IPv4 one, as net/http writes it.
+// hostOf is the host of a remote address, if it is an IPv4 address as net/http writes it.
 func hostOf(remote string) (host string, ok bool) {
 	for i := range len(remote) {
 		switch c := remote[i]; {
@@ -99,7 +99,7 @@ func hostOf(remote string) (host string, ok bool) {
 	return "", false
 }
 
-// network is where a viewer is that was located.
+// network is the network of a located viewer.
 func (v *viewer) network() netip.Addr {
 	if v.host != "" {
 		return parseAddr(v.host)
@@ -107,7 +107,7 @@ func (v *viewer) network() netip.Addr {
 	return v.addr
 }
 
-// client is the network of who asks: an IPv4 address, or the first 64 bits of an IPv6 one.
+// client is the network of the client: an IPv4 address, or the first 64 bits of an IPv6 one.
 func (a *Audience) client(r *http.Request) netip.Addr {
 	addr := parseAddr(r.RemoteAddr)
 	var lines []string
@@ -122,7 +122,7 @@ func (a *Audience) client(r *http.Request) netip.Addr {
 				line, hop = line[:cut], line[cut+1:]
 			}
 			if addr = parseAddr(strings.TrimSpace(hop)); !addr.IsValid() {
-				return netip.Addr{} // whoever stands before it may have written anything
+				return netip.Addr{} // a client before it may have written anything
 			}
 		}
 	}
@@ -138,7 +138,7 @@ func (a *Audience) trusts(addr netip.Addr) bool {
 	return a.Proxies != nil && slices.ContainsFunc(a.Proxies, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// parseAddr reads an address with or without a port; the zero Addr if it is none.
+// parseAddr parses an address with or without a port. It returns the zero Addr if s is invalid.
 func parseAddr(s string) netip.Addr {
 	if p, err := netip.ParseAddrPort(s); err == nil {
 		return p.Addr().WithZone("").Unmap()

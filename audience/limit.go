@@ -9,7 +9,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/cmcd"
 )
 
-// holder is what a key holds: its sessions, the oldest first.
+// holder is one key, with its sessions, the oldest first.
 type holder struct {
 	in             *holders
 	key            uint64
@@ -18,18 +18,18 @@ type holder struct {
 	gone           []gone
 }
 
-// gone is a session whose place its viewer's next one has taken. If it came back, two players could take turns.
+// gone is a session that was replaced by its viewer's next one. If it could come back, two players could take turns.
 type gone struct {
 	id id
-	at int64 // when it asked last
+	at int64 // the time of its last request
 }
 
 const (
-	mostGone = 16  // of a key in a minute
-	mostSeen = 256 // sessions of a key that are looked at for one that was loaded again
+	mostGone = 16  // of one key in a minute
+	mostSeen = 256 // how many sessions of a key are searched for one that was loaded again
 )
 
-// holders are those of some keys. Below a shard in the order of locks.
+// holders are the holders of some keys. Their lock comes after that of a shard.
 type holders struct {
 	sync.Mutex
 	byKey map[uint64]*holder
@@ -38,9 +38,9 @@ type holders struct {
 type verdict uint8
 
 const (
-	uncounted verdict = iota // there is no room, or the viewer is at too much at once
+	uncounted verdict = iota // there is no room, or the viewer watches too many streams at once
 	admitted
-	beyond // the limit
+	beyond // more than the limit
 	kicked
 )
 
@@ -57,7 +57,7 @@ func (a *Audience) admit(r *http.Request, v *viewer, told *cmcd.Data, name strin
 	return a.begin(sh, r, v, told, name, w, at)
 }
 
-// readmit lets a session go on. The caller holds its shard.
+// readmit continues a session. The caller holds its shard.
 func (a *Audience) readmit(s *session, told *cmcd.Data, w *writer, now int64) verdict {
 	if s.out {
 		s.last = now
@@ -82,7 +82,7 @@ func (a *Audience) begin(sh *shard, r *http.Request, v *viewer, told *cmcd.Data,
 	if a.Limit != nil {
 		key = a.keyOf(r, v)
 		if most = a.Limit(key); most > 0 {
-			toomuch = beyond // whom nobody counts nobody limits
+			toomuch = beyond // sessions that are not counted cannot be limited
 		}
 	}
 	if len(name) > maxStreamName {
@@ -127,7 +127,7 @@ func (a *Audience) begin(sh *shard, r *http.Request, v *viewer, told *cmcd.Data,
 	return admitted
 }
 
-// widen gives a session whose first playlist lay below the stream that is known now to that stream. The caller holds the
+// widen moves a session to the stream that is known now, if its first playlist lay below that stream. The caller holds the
 // shard.
 func (a *Audience) widen(sh *shard, who id, st *stream) *session {
 	if st.prefix == "" {
@@ -155,8 +155,8 @@ func (a *Audience) keyOf(r *http.Request, v *viewer) string {
 	return v.network().String()
 }
 
-// hold counts a new session for its key. Beyond the limit there may be one that goes instead: the same viewer's last one,
-// whose page or player was loaded again, or, where sessions are replaced, the oldest.
+// hold counts a new session for its key. Beyond the limit it may replace another: the same viewer's last one, if its page or
+// player was loaded again, or, with Replace, the oldest.
 func (a *Audience) hold(s *session, key string, most int, now int64) (victim *session, reload, ok bool) {
 	k := maphash.String(a.seed, key)
 	in := &a.holders[k%shardCount]
@@ -196,7 +196,7 @@ func (a *Audience) hold(s *session, key string, most int, now int64) (victim *se
 	return victim, reload, true
 }
 
-// isGone reports whether the place of a session was taken, and it has not been silent for a minute since.
+// isGone reports whether a session was replaced, and has not been silent for a minute since.
 func (h *holder) isGone(who id, now int64) bool {
 	h.gone = slices.DeleteFunc(h.gone, func(g gone) bool { return now-g.at >= int64(kickedRest) })
 	i := slices.IndexFunc(h.gone, func(g gone) bool { return g.id == who })
@@ -206,8 +206,8 @@ func (h *holder) isGone(who id, now int64) bool {
 	return i >= 0
 }
 
-// last is the session of the same player as s, that asks for nothing now: one from the same place, whose page was loaded
-// again, or one of the same session id, whose address has changed.
+// last is an earlier session of the same player without a current request: one from the same place, whose page was loaded
+// again, or one with the same session id, whose address has changed.
 func (h *holder) last(s *session) *session {
 	if s.by != ByCMCD || len(h.gone) >= mostGone {
 		return nil
@@ -242,7 +242,7 @@ func (h *holder) unlink(s *session) {
 	}
 }
 
-// unhold takes a session that has ended from its key.
+// unhold removes an ended session from its key.
 func (a *Audience) unhold(s *session) {
 	if s.holder == nil {
 		return
@@ -254,7 +254,7 @@ func (a *Audience) unhold(s *session) {
 	}
 }
 
-// replace ends a session that another has taken the place of. One that was only loaded again will not come back.
+// replace ends a session whose place another has taken. One that was only loaded again does not come back.
 func (a *Audience) replace(s *session, reload bool) {
 	sh := a.shardOf(s.id)
 	sh.Lock()

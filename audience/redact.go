@@ -5,11 +5,11 @@ import (
 	"unicode"
 )
 
-// maxElement is how long an element of a path may be that is shown whole. Tokens and sealed URLs are longer.
+// maxElement is the longest element of a path that is shown in full. Tokens and sealed URLs are longer.
 const maxElement = 48
 
-// Redact shows of the elements of a path that are longer than 48 bytes only the first 8, and in
-// place of what does not print a low line.
+// Redact shortens elements of a path that are longer than 48 bytes to their first 8, and replaces characters that do not print
+// by low lines.
 func Redact(path string) string {
 	if len(path) <= maxElement && plain(path) {
 		return path
@@ -25,7 +25,7 @@ func Redact(path string) string {
 	return strings.Join(elements, "/")
 }
 
-// RedactURL is Redact for a URL: its query, its fragment and its user are left out.
+// RedactURL is Redact for a URL. It removes the query, the fragment and the user.
 func RedactURL(u string) string {
 	u, _, _ = strings.Cut(u, "#")
 	u, _, _ = strings.Cut(u, "?")
@@ -40,7 +40,7 @@ func RedactURL(u string) string {
 	return Redact(u)
 }
 
-// RedactText is RedactURL for all URLs and queries in a text.
+// RedactText applies RedactURL to all URLs and queries in a text.
 func RedactText(text string) string {
 	var out strings.Builder
 	for text != "" {
@@ -77,7 +77,7 @@ func plain(s string) bool {
 	return true
 }
 
-// printable spares logs and terminals what moves a cursor, turns a line round or is not seen.
+// printable replaces characters that move a cursor, reverse a line or are invisible, to protect logs and terminals.
 func printable(r rune) rune {
 	if !unicode.IsPrint(r) {
 		return '_'
@@ -85,7 +85,7 @@ func printable(r rune) rune {
 	return r
 }
 
-// shown is a text of a viewer's as it is shown to others: at most so many bytes of it, and no characters that do not print.
+// shown is a viewer's text as others see it: at most this many bytes, and only characters that print.
 func shown(s string, most int) string {
 	s = s[:min(len(s), most)]
 	if plain(s) {

@@ -14,12 +14,12 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-// Served tells of a request that has been answered. It holds no token, no query, and of a long element of a path, such as
-// a sealed URL is, only the beginning: see [Redact]. Its texts have no characters that do not print, but may have quotes.
+// Served describes a request that has been answered. It contains no token and no query, and shortens a long element of a path,
+// such as a sealed URL: see [Redact]. Its texts contain only characters that print, but may contain quotes.
 type Served struct {
 	At       time.Time     // when the request came
 	Session  string        // its id; empty: it was not counted
-	Name     string        // what Audience.Session says of it, at most 64 bytes
+	Name     string        // the result of Audience.Session, at most 64 bytes
 	Stream   string        // redacted
 	Kind     string        // "playlist", "segment", "part", "key" or "other"
 	Method   string        // GET or HEAD
@@ -30,14 +30,16 @@ type Served struct {
 	Referer  string        // without its query, redacted
 	Status   int           // 0: none was sent
 	Bytes    int64         // of the body
-	First    time.Duration // to the first byte of the body, or to the end where there is none
-	Duration time.Duration // of it all
-	Cache    string        // what the cache that is next to the viewer did, by Cache-Status: "hit", "stale", "miss", "revalidated", "join" or "pass"; empty: nothing says
-	Broken   bool          // the answer broke off
-	Err      error         // why, as far as Audience.OnFailure or the connection told. Its text may name upstream URLs.
+	First    time.Duration // until the first byte of the body, or the end if there is none
+	Duration time.Duration // until the end
+	// Cache is what the cache next to the viewer did, by Cache-Status: "hit", "stale", "miss", "revalidated", "join" or "pass".
+	// Empty: unknown.
+	Cache  string
+	Broken bool  // the answer broke off
+	Err    error // why, as reported to Audience.OnFailure or by the connection. Its text may name upstream URLs.
 }
 
-// failure is where the hooks of the handlers inside say what went wrong.
+// failure is where hooks of inner handlers store an error.
 type failure struct {
 	mu  sync.Mutex
 	err error
@@ -45,7 +47,7 @@ type failure struct {
 
 type failureKey struct{ a *Audience }
 
-// OnFailure has the shape of the hooks of that name in this module. What it is told is in the Served of the request.
+// OnFailure has the signature of the hooks of that name in this module. Its error is in the Served of the request.
 func (a *Audience) OnFailure(r *http.Request, err error) {
 	f, ok := r.Context().Value(failureKey{a}).(*failure)
 	if !ok {
@@ -64,7 +66,7 @@ func (f *failure) cause() error {
 	return f.err
 }
 
-// serveLogged is for requests that OnServed is told of.
+// serveLogged serves a request for which OnServed is called.
 func (a *Audience) serveLogged(next http.Handler, w *writer, r *http.Request, who *viewer, at int64) {
 	now := time.Unix(0, at)
 	why := new(failure)
@@ -132,7 +134,7 @@ func kindOf(urlPath string, h http.Header) string {
 	return "other"
 }
 
-// cacheStatus reads the last member of Cache-Status, that of the cache next to the viewer (RFC 9211 section 2).
+// cacheStatus reads the last member of Cache-Status, which belongs to the cache next to the viewer (RFC 9211 section 2).
 func cacheStatus(h http.Header) string {
 	lines := h["Cache-Status"]
 	if len(lines) == 0 {
@@ -173,8 +175,8 @@ func cacheStatus(h http.Header) string {
 	return ""
 }
 
-// Log returns a hook for Audience.OnServed that writes a record for each request: at level Info, or Warn where the answer
-// broke off or has a status of 500 and more. The text of an error is redacted as [RedactText] does.
+// Log returns a hook for Audience.OnServed that writes a record for each request: at level Info, or Warn if the answer broke
+// off or has a status of 500 or above. The text of an error is redacted as by [RedactText].
 func Log(l *slog.Logger) func(Served) {
 	return func(s Served) {
 		level := slog.LevelInfo
@@ -203,8 +205,8 @@ func Log(l *slog.Logger) func(Served) {
 	}
 }
 
-// Sample returns a hook that passes on one in so many, and all that broke off or have a status of 400 and more. With kinds,
-// others than these are left out.
+// Sample returns a hook that passes on one in oneIn requests, and all that broke off or have a status of 400 or above. With
+// kinds, it passes on only requests of these kinds.
 func Sample(oneIn int, to func(Served), kinds ...string) func(Served) {
 	var n atomic.Uint64
 	wanted := map[string]bool{}

@@ -15,27 +15,27 @@ import (
 // Session is one viewer of one stream.
 type Session struct {
 	ID       string        // for Kick
-	By       By            // what it is known by
-	Name     string        // where By is ByName or ByCMCD: the viewer's word for itself in the latter case
-	Addr     netip.Addr    // of IPv6 the first 64 bits; the zero Addr where a proxy hides it
+	By       By            // how it is identified
+	Name     string        // if By is ByName or ByCMCD; in the latter case the viewer chose it
+	Addr     netip.Addr    // of IPv6 the first 64 bits; the zero Addr if a proxy hides it
 	Stream   string        // its name, redacted
-	Variant  string        // the last playlist that it asked for, below the stream; empty: none yet
+	Variant  string        // its last playlist, below the stream; empty: none yet
 	Since    time.Time     // its first request
-	Last     time.Time     // when its last request came; of one under way, the last look at it
+	Last     time.Time     // when its last request came; while one is under way, when that was last checked
 	Requests uint64        // so far
 	Bytes    uint64        // of bodies, as far as they were sent
 	Active   int           // requests under way
-	Startup  time.Duration // until it had enough to play, as CMCD tells; zero: it does not
-	Stalls   int           // how often it ran dry since, as CMCD tells
-	Bitrate  int64         // bits per second of what it last asked for, as CMCD tells; zero: it does not
+	Startup  time.Duration // until it had enough to play, from CMCD; zero: unknown
+	Stalls   int           // how often its buffer ran dry since, from CMCD
+	Bitrate  int64         // bits per second of its last request, from CMCD; zero: unknown
 }
 
 // End is why a session ended.
 type End uint8
 
-// The reasons.
+// The values of End.
 const (
-	Silent   End = iota // it asked for nothing any longer
+	Silent   End = iota // it sends no more requests
 	Kicked              // by Audience.Kick
 	Replaced            // by another session of its key, see Audience.Replace, or by the same viewer's next one
 )
@@ -43,7 +43,7 @@ const (
 // String is "silent", "kicked" or "replaced".
 func (e End) String() string { return [...]string{"silent", "kicked", "replaced"}[e] }
 
-// session is a Session as it is kept. Its fields are under the lock of its shard, except for those that never change.
+// session is the internal form of a Session. The lock of its shard guards its fields, except those that never change.
 type session struct {
 	id      id
 	serial  uint64
@@ -51,7 +51,7 @@ type session struct {
 	addr    netip.Addr
 	name    string
 	place   uint64
-	since   int64 // as Unix nanoseconds, like last
+	since   int64 // in Unix nanoseconds, like last
 	next    *session
 	writers *writer // requests under way
 
@@ -68,20 +68,20 @@ type session struct {
 	begun    atomic.Bool
 	out      bool // it was ended, and is kept so that it does not come back at once
 
-	// Under the lock of its holders.
+	// Guarded by the lock of its holders.
 	holder       *holder
 	held         bool
 	older, newer *session
 }
 
-// stream is one that is being watched.
+// stream is a stream with viewers.
 type stream struct {
 	key    string
-	name   string // for others
-	prefix string // of the paths that belong to it; empty: Audience.Stream says
+	name   string // as shown
+	prefix string // of the paths that belong to it; empty: Audience.Stream decides
 	target atomic.Int64
 	bytes  atomic.Uint64
-	// Under the lock of Audience.streams.
+	// Guarded by the lock of Audience.streams.
 	uses     int
 	variants map[string]string
 }
@@ -89,12 +89,12 @@ type stream struct {
 type shard struct {
 	sync.Mutex
 	byID map[id]*session
-	_    [40]byte // each on a cache line of its own
+	_    [40]byte // each on its own cache line
 }
 
 func (a *Audience) shardOf(who id) *shard { return &a.shards[who%shardCount] }
 
-// find gives the session of a viewer that a request belongs to. The caller holds the shard.
+// find returns the session of a viewer to which a request belongs. The caller holds the shard.
 func (sh *shard) find(who id, name, urlPath string) *session {
 	for s := sh.byID[who]; s != nil; s = s.next {
 		if s.stream.prefix != "" {
@@ -108,7 +108,7 @@ func (sh *shard) find(who id, name, urlPath string) *session {
 	return nil
 }
 
-// enter notes that a request has come. The caller holds the shard.
+// enter records that a request has come. The caller holds the shard.
 func (s *session) enter(w *writer, now int64, told *cmcd.Data) {
 	s.last = now
 	s.requests++
@@ -141,8 +141,8 @@ func (s *session) listen(told *cmcd.Data, now int64) {
 	}
 }
 
-// leave notes that a request has been answered. The caller holds the shard. The time of a request under way counts by the
-// ticks of the timer: to read the clock again costs a fifth of all this.
+// leave records that a request has been answered. The caller holds the shard. The time of a request under way is measured in
+// ticks of the timer: to read the clock again costs a fifth of the whole handler.
 func (s *session) leave(w *writer) {
 	s.active.Add(-1)
 	if sent := uint64(w.bytes.Load()); sent > 0 {
@@ -160,7 +160,7 @@ func (s *session) leave(w *writer) {
 	w.next, w.prev, w.session = nil, nil, nil
 }
 
-// public is s for others. The caller holds the shard.
+// public is the exported form of s. The caller holds the shard.
 func (s *session) public() Session {
 	bytes := s.bytes
 	for w := s.writers; w != nil; w = w.next {
@@ -187,10 +187,10 @@ func (sh *shard) list() []Session {
 	return all
 }
 
-// maxStreams is how many streams one viewer may watch at once, so that one request costs no long search.
+// maxStreams is how many streams one viewer may watch at once, so that the search for a session is short.
 const maxStreams = 8
 
-// count is how many sessions a viewer has. The caller holds the shard.
+// count is the number of sessions of a viewer. The caller holds the shard.
 func (sh *shard) count(who id) int {
 	n := 0
 	for s := sh.byID[who]; s != nil; s = s.next {
@@ -199,13 +199,13 @@ func (sh *shard) count(who id) int {
 	return n
 }
 
-// isFull reports whether there is no room for a session more.
+// isFull reports whether there is no room for another session.
 func (a *Audience) isFull() bool {
 	most := a.sessions()
 	return most >= 0 && a.live.Load() >= most
 }
 
-// add puts a new session of v, which was located, into its shard. The caller holds the shard.
+// add adds a new session of v, which is located, to its shard. The caller holds the shard.
 func (a *Audience) add(sh *shard, v *viewer, told *cmcd.Data, st *stream, now int64) *session {
 	s := &session{id: v.id, serial: a.serial.Add(1), by: v.by, addr: v.network(), place: v.place, since: now, stream: st, next: sh.byID[v.id]}
 	switch v.by {
@@ -225,7 +225,7 @@ func (a *Audience) add(sh *shard, v *viewer, told *cmcd.Data, st *stream, now in
 
 func (a *Audience) sessions() int64 { return int64(cmp.Or(a.Sessions, defaultSessions)) }
 
-// remove takes s out of its shard, whose lock the caller holds.
+// remove removes s from its shard, whose lock the caller holds.
 func (a *Audience) remove(sh *shard, s *session) {
 	first := sh.byID[s.id]
 	switch {
@@ -244,7 +244,8 @@ func (a *Audience) remove(sh *shard, s *session) {
 	a.dropStream(s.stream)
 }
 
-// expel ends s and keeps it as one that is not to come back. The caller holds the shard, and calls ended without it.
+// expel ends s and keeps it, so that it does not come back. The caller holds the shard, and calls ended after it has released
+// it.
 func (a *Audience) expel(s *session) Session {
 	s.out = true
 	for w := s.writers; w != nil; w = w.next {
@@ -253,14 +254,14 @@ func (a *Audience) expel(s *session) Session {
 	return s.public()
 }
 
-// ended tells of the end of a session.
+// ended reports the end of a session.
 func (a *Audience) ended(s *session, told Session, why End) {
 	if a.OnEnd != nil && s.begun.Load() {
 		hook(func() { a.OnEnd(told, why) })
 	}
 }
 
-// useStream gives the stream of a request of a new session. dropStream gives it back.
+// useStream returns the stream for a new session. dropStream gives it back.
 func (a *Audience) useStream(name, prefix string) *stream {
 	a.streams.Lock()
 	defer a.streams.Unlock()
@@ -286,13 +287,14 @@ func (a *Audience) dropStream(st *stream) {
 	}
 }
 
-// How many names of playlists are kept for one stream, and for all. A viewer may invent some where next answers all.
+// How many names of playlists are kept for one stream, and for all streams. If next answers any name, a viewer may invent
+// names.
 const (
 	maxVariants  = 64
 	mostVariants = defaultSessions
 )
 
-// variantOf is the one copy of a playlist's name below its stream. The caller holds the shard.
+// variantOf is the shared copy of a playlist's name below its stream. The caller holds the shard.
 func (a *Audience) variantOf(st *stream, urlPath string) string {
 	name := strings.TrimPrefix(urlPath, st.prefix)
 	if st.prefix == "" {
@@ -364,7 +366,7 @@ func (a *Audience) sweep(now int64) {
 	}
 }
 
-// startTimer sweeps now and then while there are sessions.
+// startTimer sweeps regularly while there are sessions.
 func (a *Audience) startTimer() {
 	a.timer.Lock()
 	defer a.timer.Unlock()
@@ -383,8 +385,7 @@ func (a *Audience) onTick() {
 	}
 }
 
-// Snapshot gives all streams and sessions. It takes a look at each session; [Audience.All] is for those who want to stop
-// before the end.
+// Snapshot returns all streams and sessions. It visits every session; use [Audience.All] to stop earlier.
 func (a *Audience) Snapshot() Snapshot {
 	snap := Snapshot{At: time.Now(), Refused: a.refused.Load(), Lost: a.lost.Load()}
 	byName := map[string]int{}

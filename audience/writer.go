@@ -14,21 +14,21 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-// writer is the ResponseWriter of a request that is counted.
+// writer is the ResponseWriter of a counted request.
 type writer struct {
 	http.ResponseWriter
 	a       *Audience
 	session *session      // nil: not counted
 	path    string        // of a playlist whose answer has not begun; empty: none
-	stream  *stream       // whose target duration a playlist may tell; nil: none
-	page    *http.Request // whose name is that of a page, while its answer may be one; nil: no such
+	stream  *stream       // the stream whose target duration a playlist may tell; nil: none
+	page    *http.Request // a request with the name of a page, while its answer may still be a page; nil: no such request
 	status  int           // 0: no header yet
 	first   time.Time
 	bytes   atomic.Int64
 	broken  atomic.Bool // its session was ended
 	err     error       // of the last Write
 
-	next, prev *writer // of the session, under the lock of its shard
+	next, prev *writer // in the session's list, guarded by the lock of its shard
 }
 
 var writers = sync.Pool{New: func() any { return new(writer) }}
@@ -61,8 +61,8 @@ func (a *Audience) serve(next http.Handler, w http.ResponseWriter, r *http.Reque
 	a.pass(next, out, r)
 }
 
-// servePage is for names of pages, scripts and style sheets. Where a name leads to nothing, as with a rewrite.Query, a viewer
-// may give that of a page to a stream: so the answer has the last word.
+// servePage serves requests with names of pages, scripts and style sheets. With mappers such as rewrite.Query the name has no
+// meaning, and a viewer may give a stream the name of a page. So the answer decides.
 func (a *Audience) servePage(next http.Handler, w http.ResponseWriter, r *http.Request) {
 	out := writers.Get().(*writer)
 	out.ResponseWriter, out.a, out.page = w, a, r
@@ -77,7 +77,7 @@ func (a *Audience) servePage(next http.Handler, w http.ResponseWriter, r *http.R
 	a.pass(next, out, r)
 }
 
-// pass lets next answer, and ends the count.
+// pass lets next answer, and then ends the count.
 func (a *Audience) pass(next http.Handler, w *writer, r *http.Request) {
 	returned := false
 	defer func() { a.finish(w, returned) }()
@@ -85,7 +85,7 @@ func (a *Audience) pass(next http.Handler, w *writer, r *http.Request) {
 	returned = true
 }
 
-// join counts a request with the name of a page whose answer is none. It breaks off what must not be answered.
+// join counts a request with the name of a page whose answer is not a page. It breaks off an answer that must be refused.
 func (w *writer) join(label string) {
 	kind := hls.ByType(label)
 	if label == "" || kind == hls.HTML || strings.HasPrefix(label, "text/") || strings.Contains(label, "javascript") {
@@ -100,7 +100,7 @@ func (w *writer) join(label string) {
 	}
 }
 
-// count finds or begins the session of a request, and lists w in it. It fills in who.
+// count finds or begins the session of a request, and adds w to it. It fills who.
 func (a *Audience) count(w *writer, r *http.Request, kind hls.Kind, who *viewer, at int64) verdict {
 	var told cmcd.Data
 	told.Read(r)
@@ -123,7 +123,7 @@ func (a *Audience) count(w *writer, r *http.Request, kind hls.Kind, who *viewer,
 	return v
 }
 
-// note keeps the name of a playlist that a session gets, and gives its stream.
+// note stores the name of a session's playlist, and returns the session's stream.
 func (a *Audience) note(s *session, urlPath string) *stream {
 	sh := a.shardOf(s.id)
 	sh.Lock()
@@ -137,10 +137,10 @@ func (a *Audience) note(s *session, urlPath string) *stream {
 	return s.stream
 }
 
-// finish ends the count of a request. A writer that a panic has gone through is not used again.
+// finish ends the count of a request. A writer is not reused after a panic.
 func (a *Audience) finish(w *writer, returned bool) {
 	if w.status == 0 && returned {
-		w.header(http.StatusOK) // net/http sends it
+		w.header(http.StatusOK) // net/http will send it
 	}
 	if s := w.session; s != nil {
 		sh := a.shardOf(s.id)
@@ -157,7 +157,7 @@ func (a *Audience) finish(w *writer, returned bool) {
 	}
 	if returned {
 		w.ResponseWriter, w.a, w.page, w.path, w.stream, w.status, w.first, w.err = nil, nil, nil, "", nil, 0, time.Time{}, nil
-		if w.bytes.Load() != 0 { // to store costs more than to look
+		if w.bytes.Load() != 0 { // a store costs more than a check
 			w.bytes.Store(0)
 		}
 		if w.broken.Load() {
@@ -185,7 +185,7 @@ func (w *writer) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// header is called when the status is known. The session begins with the first that is no refusal.
+// header is called when the status is known. The session begins with the first status that is no refusal.
 func (w *writer) header(status int) {
 	if w.status != 0 {
 		return
@@ -206,7 +206,7 @@ func (w *writer) header(status int) {
 	}
 	sh := w.a.shardOf(s.id)
 	sh.Lock()
-	first := !s.begun.Load() && !s.out // one that was replaced before its first answer has never begun
+	first := !s.begun.Load() && !s.out // a session that was replaced before its first answer has never begun
 	if first {
 		s.begun.Store(true)
 	}
@@ -217,7 +217,7 @@ func (w *writer) header(status int) {
 	}
 }
 
-// begin is called before bytes of the body go out. It breaks off the answers of a session that was ended.
+// begin is called before bytes of the body are sent. It breaks off the answer if the session was ended.
 func (w *writer) begin() {
 	if w.status == 0 {
 		w.header(http.StatusOK)
@@ -247,7 +247,7 @@ func (w *writer) count(n int64, err error) {
 	}
 }
 
-// ReadFrom lets a file go by way of the kernel.
+// ReadFrom lets the kernel send a file.
 func (w *writer) ReadFrom(src io.Reader) (int64, error) {
 	w.begin()
 	to, ok := w.ResponseWriter.(io.ReaderFrom)
@@ -268,7 +268,7 @@ func (w *writer) FlushError() error {
 // Flush is for handlers that look for an http.Flusher.
 func (w *writer) Flush() { _ = w.FlushError() }
 
-// SetWriteDeadline is for http.ResponseController. Nobody gives more time to a session that was ended.
+// SetWriteDeadline is for http.ResponseController. It does not extend the time of an ended session.
 func (w *writer) SetWriteDeadline(at time.Time) error {
 	if w.broken.Load() {
 		at = time.Unix(1, 0)
@@ -276,13 +276,13 @@ func (w *writer) SetWriteDeadline(at time.Time) error {
 	return http.NewResponseController(w.ResponseWriter).SetWriteDeadline(at)
 }
 
-// breakOff ends the answer where it stands. The caller holds the shard, so that the handler has not returned.
+// breakOff ends the answer at this point. The caller holds the shard, so the handler has not returned.
 func (w *writer) breakOff() {
 	w.broken.Store(true)
 	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Unix(1, 0))
 }
 
-// learn takes the target duration from the beginning of a playlist.
+// learn reads the target duration from the beginning of a playlist.
 func (w *writer) learn(p []byte) {
 	const tag = "#EXT-X-TARGETDURATION:"
 	p = p[:min(len(p), 4<<10)]
