@@ -13,7 +13,7 @@ const (
 	longestMaxAge = 24 * time.Hour
 )
 
-// DefaultAllowHeaders are the fields of a nil AllowHeaders, to add others to.
+// DefaultAllowHeaders returns the fields of a nil AllowHeaders, so that you can add to them.
 func DefaultAllowHeaders() []string {
 	return []string{
 		"Range", "If-Range", "If-None-Match", "If-Modified-Since", "Authorization", "Cache-Control", "Pragma",
@@ -21,7 +21,7 @@ func DefaultAllowHeaders() []string {
 	}
 }
 
-// DefaultExposeHeaders are the fields of a nil ExposeHeaders, to add others to.
+// DefaultExposeHeaders returns the fields of a nil ExposeHeaders, so that you can add to them.
 func DefaultExposeHeaders() []string {
 	return []string{
 		"Content-Length", "Content-Range", "Accept-Ranges", "Date", "Age", "ETag", "Last-Modified", "Retry-After",
@@ -29,7 +29,7 @@ func DefaultExposeHeaders() []string {
 	}
 }
 
-// New returns a Middleware as c says, or an error that joins one [ConfigError] for each fault in c.
+// New returns a Middleware for c, or an error that joins one [ConfigError] for each fault in c.
 func New(c Config) (*Middleware, error) {
 	m := &Middleware{timing: c.Timing, privateNetwork: c.PrivateNetwork}
 	err := errors.Join(m.setOrigins(c), m.setAnswer(c), m.setPreflight(c))
@@ -45,11 +45,11 @@ func New(c Config) (*Middleware, error) {
 // A ConfigError is one fault in a [Config].
 type ConfigError struct {
 	Field  string // name of the field
-	Value  string // the value that is refused, or empty
+	Value  string // the refused value, or empty
 	Reason string // what is wrong with it, and what to write instead
 }
 
-// Error names the field, the value and what is wrong with it.
+// Error names the field, the value and the fault.
 func (e *ConfigError) Error() string {
 	if e.Value == "" {
 		return "corsmw: " + e.Field + ": " + e.Reason
@@ -61,7 +61,7 @@ func fault(field, value, reason string) error {
 	return &ConfigError{Field: field, Value: value, Reason: reason}
 }
 
-// setAnswer prepares the fields that stand on ordinary answers.
+// setAnswer prepares the fields of ordinary answers.
 func (m *Middleware) setAnswer(c Config) error {
 	var errs []error
 	switch c.ResourcePolicy {
@@ -81,7 +81,7 @@ func (m *Middleware) setAnswer(c Config) error {
 	return errors.Join(append(errs, err)...)
 }
 
-// setPreflight prepares the fields that answers to preflights have besides.
+// setPreflight prepares the additional fields of answers to preflights.
 func (m *Middleware) setPreflight(c Config) error {
 	allow, err := names("AllowHeaders", c.AllowHeaders, DefaultAllowHeaders, c.Credentials)
 	m.preflight = append(m.preflight, one("Access-Control-Allow-Methods", "GET, HEAD"))
@@ -122,7 +122,7 @@ func names(fieldName string, list []string, byDefault func() []string, credentia
 	return strings.Join(list, ", "), errors.Join(errs...)
 }
 
-// isToken reports whether s is a token of RFC 9110, 5.6.2.
+// isToken reports whether s is a token (RFC 9110 section 5.6.2).
 func isToken(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; !isAlnum(c) && (c < 'A' || c > 'Z') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {

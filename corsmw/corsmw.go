@@ -1,5 +1,5 @@
-// Package corsmw lets players on other web pages read what a handler serves: CORS as the Fetch standard has it
-// (section 3.2, HTTP CORS protocol), with the request and response fields that HLS players need.
+// Package corsmw lets players on other web pages read what a handler serves. It implements CORS by the Fetch standard (section
+// 3.2, HTTP CORS protocol), with the request and response fields that HLS players need.
 //
 //	cors, err := corsmw.New(corsmw.Config{
 //		Origins:     []string{"https://www.example.com", "https://*.example.com"},
@@ -10,9 +10,9 @@
 //	}
 //	mux.Handle("/live/", cors.Handler(chain)) // for all methods: no GET in the pattern
 //
-// A [Middleware] is the outermost handler of a chain. A preflight carries neither token nor cookie, so a handler that
-// asks for one must never see it; and an error that a player may not read looks to it like a broken network, so the
-// headers stand on every status, whichever handler gave the answer and whatever it set itself.
+// A [Middleware] is the outermost handler of a chain. A preflight carries neither token nor cookie, so a handler that demands
+// one must never see it. An error that a player may not read looks to it like a broken network, so the headers are on every
+// status, whichever handler answered and whatever it set itself.
 package corsmw
 
 import (
@@ -25,61 +25,61 @@ import (
 type Config struct {
 	// Origins are the pages that may read. Required. Each is one of
 	//
-	//	*                          everyone; it stands alone, and not with Credentials
+	//	*                          everyone; alone, and not with Credentials
 	//	https://example.com        exactly this origin, spelled as browsers spell it: lower case, no default port, no path
 	//	https://*.example.com      one label below example.com
 	//	https://**.example.com     one label or more below example.com
 	//	https://example.com:*      any port, the default one included; also with the two above
 	//	capacitor://localhost      the pages of an app, exactly as its web view names them: also app://., ionic://localhost,
 	//	                           tauri://localhost, chrome-extension://ID
-	//	null                       nobody's page, and so is file://: see DangerouslyAllowNull
+	//	null                       sandboxed frames, and file:// local files: see DangerouslyAllowNull
 	//
-	// A pattern over the unencrypted network (http with * in its host, unless that host is this machine) and a pattern
-	// that spans unrelated owners (https://*.com, https://*.co.uk) are faults, unless the fields below allow them.
+	// A pattern over the unencrypted network (http with * in its host, unless that host is this machine) and a pattern that
+	// covers unrelated owners (https://*.com, https://*.co.uk) are faults, unless the fields below allow them.
 	Origins []string
 
-	// Credentials lets pages send cookies and read the answers. Origins may not hold *, null or file:// then.
+	// Credentials lets pages send cookies and read the answers. Origins must then not contain *, null or file://.
 	Credentials bool
 
 	// AllowHeaders are the request fields that a page may set. Nil: those that players send, which are Range, If-Range,
 	// If-None-Match, If-Modified-Since, Authorization, Cache-Control, Pragma and the four of CMCD (CTA-5004), as
-	// [DefaultAllowHeaders] lists them. Empty: none beyond those that need no leave. "*" stands for all but Authorization, and
-	// not with Credentials.
+	// [DefaultAllowHeaders] lists them. Empty: only those that need no permission. "*" stands for all but Authorization, and is
+	// not allowed with Credentials.
 	AllowHeaders []string
 
-	// ExposeHeaders are the response fields that a page may read beyond those of Fetch's safelist. Nil: Content-Length,
-	// Content-Range, Accept-Ranges, Date, Age, ETag, Last-Modified, Retry-After, Cache-Status and the two of CMSD
-	// (CTA-5006), as [DefaultExposeHeaders] lists them. Empty: none. "*" stands for all, and not with Credentials.
+	// ExposeHeaders are the response fields that a page may read besides those of Fetch's safelist. Nil: Content-Length,
+	// Content-Range, Accept-Ranges, Date, Age, ETag, Last-Modified, Retry-After, Cache-Status and the two of CMSD (CTA-5006),
+	// as [DefaultExposeHeaders] lists them. Empty: none. "*" stands for all, and is not allowed with Credentials.
 	ExposeHeaders []string
 
 	// MaxAge is how long a browser may remember the answer to a preflight, in whole seconds up to 24 hours. Zero: two
 	// hours, the most that Chromium keeps. Negative: not at all.
 	MaxAge time.Duration
 
-	// ResourcePolicy, if not empty, is the value of Cross-Origin-Resource-Policy on every answer: cross-origin,
-	// same-site or same-origin. Pages under Cross-Origin-Embedder-Policy want the first. Empty: left to inner handlers.
+	// ResourcePolicy is the value of Cross-Origin-Resource-Policy on every answer: cross-origin, same-site or same-origin.
+	// Pages with Cross-Origin-Embedder-Policy need the first. Empty: inner handlers decide.
 	ResourcePolicy string
 
-	// Timing adds Timing-Allow-Origin for the same origins, so that a page may read the timing of its requests in full.
+	// Timing adds Timing-Allow-Origin for the same origins, so that a page can read the full timing of its requests.
 	Timing bool
 
 	// PrivateNetwork lets public pages reach this server when it has a private or loopback address.
 	PrivateNetwork bool
 
-	// DangerouslyAllowNull admits the origins "null" and "file://" in Origins: any sandboxed frame and any local file of
-	// anyone. They are still a fault together with Credentials.
+	// DangerouslyAllowNull admits "null" and "file://" in Origins: any sandboxed frame and any local file of anyone. Together
+	// with Credentials they are still a fault.
 	DangerouslyAllowNull bool
 
-	// DangerouslyAllowInsecure admits http where it is otherwise a fault: patterns, and any http origin with Credentials.
-	// Anybody on the network can speak for such an origin.
+	// DangerouslyAllowInsecure admits http where it is otherwise a fault: in patterns, and for any http origin with
+	// Credentials. Anybody on the network can then impersonate such an origin.
 	DangerouslyAllowInsecure bool
 
-	// DangerouslyAllowPublicSuffixes admits patterns such as https://*.github.io, below which anyone can have a page.
+	// DangerouslyAllowPublicSuffixes admits patterns such as https://*.github.io, below which anyone can publish a page.
 	DangerouslyAllowPublicSuffixes bool
 }
 
-// A Middleware adds CORS headers to the answers of a handler. It is made by [New], does not change after that, and may
-// be used by any number of goroutines and for any number of handlers.
+// A Middleware adds CORS headers to the answers of a handler. It is made by [New] and does not change after that. Any number of
+// goroutines may use it, for any number of handlers.
 type Middleware struct {
 	_ [0]func() // not comparable
 
@@ -88,34 +88,34 @@ type Middleware struct {
 
 	fixed     []field // on every answer
 	granted   []field // on answers to an origin that may read
-	preflight []field // on answers to its preflights
+	preflight []field // on answers to preflights of such an origin
 
 	timing         bool
 	privateNetwork bool
-	vary           string // empty when no answer depends on the request's Origin
+	vary           string // empty if no answer depends on the request's Origin
 }
 
 // field is a header field with one value.
 type field struct{ name, value string }
 
-// values makes the values of header fields for one answer, all in one piece of memory. No two answers share one: an outer
-// handler that changes a value in place changes no other viewer's answer.
+// values makes the values of header fields for one answer, in one allocation. No two answers share one: an outer handler that
+// changes a value in place changes no other answer.
 type values []string
 
-// newValues has room for those of an ordinary answer, and more.
+// newValues has room for the values of an ordinary answer, and for more.
 func (m *Middleware) newValues(more int) values {
 	const originTimingVary = 3
 	return make(values, 0, originTimingVary+len(m.fixed)+len(m.granted)+more)
 }
 
-// one returns a value without spare capacity, so that adding to it makes a copy.
+// one returns a value without spare capacity, so that append copies it.
 func (v *values) one(s string) []string {
 	*v = append(*v, s)
 	n := len(*v)
 	return (*v)[n-1 : n : n]
 }
 
-// put sets a field unless it is as it should be.
+// put sets a field, unless it has this value already.
 func (v *values) put(h http.Header, name, value string) {
 	if !only(h[name], value) {
 		h[name] = v.one(value)
@@ -124,16 +124,16 @@ func (v *values) put(h http.Header, name, value string) {
 
 // Handler returns next with CORS headers on all its answers.
 //
-// A preflight (OPTIONS with Origin and Access-Control-Request-Method) never reaches next: it is answered with 204, and
-// without a grant if the origin may not read. A plain OPTIONS is passed on like any request. Of the answers that next
-// gives, Access-Control-* are replaced and Vary is completed at the moment the header is sent, so that each stands there
-// once even if next, or an origin behind it, set its own.
+// A preflight (OPTIONS with Origin and Access-Control-Request-Method) never reaches next. It is answered with 204, without
+// permission if the origin may not read. A plain OPTIONS is passed on like any request. In answers of next, Access-Control-*
+// are replaced and Vary is completed when the header is sent, so that each occurs once, even if next or an origin behind it set
+// its own.
 //
-// Mount it under a pattern without a method: under "GET /live/" [http.ServeMux] answers preflights itself, with a 405 that
-// has no CORS headers.
+// Mount it under a pattern without a method: under "GET /live/", [http.ServeMux] answers preflights itself, with a 405 that has
+// no CORS headers.
 //
-// The ResponseWriter that next gets has Unwrap for [http.ResponseController] and keeps the ways to send a file without
-// copying. It must not be used after next has returned.
+// The ResponseWriter for next has Unwrap for [http.ResponseController] and can send a file without copying. It must not be used
+// after next has returned.
 func (m *Middleware) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin := m.allowed(r)
@@ -142,13 +142,13 @@ func (m *Middleware) Handler(next http.Handler) http.Handler {
 			return
 		}
 		cw := take(w, m, origin, r.Method == http.MethodOptions)
-		// A panic leaves cw to the garbage collector: a goroutine of next may still hold it.
+		// After a panic cw is not reused: a goroutine of next may still hold it.
 		next.ServeHTTP(cw, r)
 		cw.release()
 	})
 }
 
-// allowed returns the value of Access-Control-Allow-Origin for r, or "": "*", or the request's own bytes.
+// allowed returns the value of Access-Control-Allow-Origin for r: "*", or the request's own bytes, or "".
 func (m *Middleware) allowed(r *http.Request) string {
 	if m.any {
 		return "*"

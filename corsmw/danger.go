@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// danger returns why p is refused although it is well formed, or "".
+// danger returns why p is refused although it is well formed, "" if it is not.
 func (p *pattern) danger(c Config) string {
 	if p.scheme == "http://" && !c.DangerouslyAllowInsecure && !p.loopback() {
 		switch {
@@ -22,7 +22,7 @@ func (p *pattern) danger(c Config) string {
 	return ""
 }
 
-// loopback reports whether p is this very machine, as pages under development are.
+// loopback reports whether p is this machine, as with pages under development.
 func (p *pattern) loopback() bool {
 	name := strings.Trim(p.host, "[]")
 	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
@@ -32,9 +32,8 @@ func (p *pattern) loopback() bool {
 	return err == nil && a.IsLoopback() && p.depth == 0
 }
 
-// publicSuffix reports whether names below host are handed out to unrelated owners. It knows top-level domains, the usual
-// second level of country domains, and large hosting services: enough to catch a slip, without the megabyte of the Public
-// Suffix List.
+// publicSuffix reports whether names below host belong to unrelated owners. It knows top-level domains, the usual second level
+// of country domains, and large hosting services: enough to catch a mistake, without the megabyte of the Public Suffix List.
 func publicSuffix(host string) bool {
 	first, rest, ok := strings.Cut(host, ".")
 	if !ok {

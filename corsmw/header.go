@@ -11,11 +11,11 @@ const (
 	allowOrigin = "Access-Control-Allow-Origin"
 )
 
-// maxVary is how many members Vary may have. No cache keeps an answer that depends on more.
+// maxVary is how many members Vary may have. Caches do not keep answers that depend on more.
 const maxVary = 64
 
-// strip removes every Access-Control-* field that is not as m wants it, however it is spelled: a handler may write to the
-// map itself. It reports whether all that m wants is there.
+// strip removes every Access-Control-* field that differs from m's, in any spelling: a handler may write to the map itself. It
+// reports whether all of m's fields are there.
 func (m *Middleware) strip(h http.Header, origin string) bool {
 	missing := 0
 	if origin != "" {
@@ -45,13 +45,13 @@ func (m *Middleware) wants(name string, value []string, origin string) bool {
 	return false
 }
 
-// The two that a compressing handler leaves behind are answered without building a string.
+// These two values, which compressing handlers set, are answered without an allocation.
 const (
 	acceptEncoding = "Accept-Encoding"
 	varyBoth       = varyOrigin + ", " + acceptEncoding
 )
 
-// mergeVary makes Vary one line with the members of own and those that h already has (RFC 9110, 12.5.5).
+// mergeVary makes Vary one line with the members of own and those of h (RFC 9110 section 12.5.5).
 func mergeVary(h http.Header, v *values, own string) {
 	have := h["Vary"]
 	switch {
@@ -69,7 +69,7 @@ func compressed(have []string) bool {
 	return only(have, acceptEncoding) || only(have, varyBoth) || len(have) == 2 && have[0] == varyOrigin && have[1] == acceptEncoding
 }
 
-// joinVary adds to own the members of have that it has not. An answer that varies by everything varies by ours, too.
+// joinVary adds members of have to own that own lacks. An answer that varies by everything also varies by ours.
 func joinVary(own string, have []string) string {
 	members := strings.Split(own, ", ")
 	for _, line := range have {

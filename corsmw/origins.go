@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// origins decides whether an Origin is one of those configured.
+// origins decides whether an Origin is configured.
 type origins struct {
 	exact    map[string]struct{}
 	patterns []pattern
@@ -14,8 +14,8 @@ type origins struct {
 // pattern is an origin with a wildcard.
 type pattern struct {
 	scheme string // with ://
-	host   string // what follows the wildcard, with its dot; the whole host when depth is 0
-	depth  int    // labels that the wildcard stands for: 0 none, 1 one, deep any number
+	host   string // the part after the wildcard, with its dot; the whole host if depth is 0
+	depth  int    // labels that the wildcard covers: 0 none, 1 one, deep any number
 	port   string // with its colon, or anyPort
 }
 
@@ -56,8 +56,8 @@ func (p *pattern) match(origin string) bool {
 	return isName(below) && len(rest) <= maxHost
 }
 
-// cutPort removes the port from host[:port]. It reports false for a port that no browser writes: the default one too
-// stands in no Origin (Fetch, section 3.1; HTML, serialization of an origin).
+// cutPort removes the port from host[:port]. It returns false for a port that no browser sends, such as the default one (Fetch,
+// section 3.1; HTML, serialization of an origin).
 func cutPort(s, scheme string) (string, bool) {
 	i := strings.LastIndexByte(s, ':')
 	if i < 0 || strings.HasSuffix(s, "]") {
@@ -83,8 +83,7 @@ func isPort(s string) bool {
 
 const maxHost = 253
 
-// isName reports whether s is labels of a host name as browsers serialize it: lower case, international names in their
-// ASCII form.
+// isName reports whether s consists of labels of a host name in the browsers' form: lower case, international names in ASCII.
 func isName(s string) bool {
 	label := 0
 	for i := range len(s) {

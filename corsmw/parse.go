@@ -20,7 +20,7 @@ func (m *Middleware) setOrigins(c Config) error {
 	return errors.Join(errs...)
 }
 
-// addOrigin returns what is wrong with s, if anything is.
+// addOrigin adds s. It returns what is wrong with s, "" if nothing is.
 func (m *Middleware) addOrigin(c Config, s string) string {
 	switch {
 	case s == "*" && c.Credentials:
@@ -53,13 +53,13 @@ func (m *Middleware) addOrigin(c Config, s string) string {
 	return ""
 }
 
-// isNobody reports what browsers send for frames and files that are nobody's; some web views call a file by its scheme.
+// isNobody reports whether s is the Origin of sandboxed frames or local files. Some web views send the scheme for files.
 func isNobody(s string) bool { return s == "null" || s == "file://" }
 
-// isApp reports a scheme that only an app can have for its pages. What it calls a host is of its own making: app://. is one.
+// isApp reports whether only an app can have pages with this scheme. Such a host need not be a real one: app://. is valid.
 func isApp(scheme string) bool { return scheme != "http" && scheme != "https" }
 
-// isAppHost reports a host as web views send it, with its port; it may be empty.
+// isAppHost reports whether s is a host with its port as web views send it. It may be empty.
 func isAppHost(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; !isAlnum(c) && (c < 'A' || c > 'Z') && strings.IndexByte("-._~!$&'()+,;=%:[]", c) < 0 {
@@ -69,7 +69,7 @@ func isAppHost(s string) bool {
 	return len(s) <= maxHost
 }
 
-// parse splits an origin, with wildcards or without, and reports what no browser would send.
+// parse splits an origin, with or without wildcards, and refuses any that no browser sends.
 func parse(s string) (p pattern, reason string) {
 	scheme, rest, ok := strings.Cut(s, "://")
 	if !ok || !isScheme(scheme) {
@@ -123,7 +123,7 @@ func (p pattern) withHost(host string) (pattern, string) {
 	return p, ""
 }
 
-// isAddress reports whether host is an IP address as the URL standard serializes it.
+// isAddress reports whether host is an IP address in the form of the URL standard.
 func isAddress(host string) bool {
 	if in, ok := strings.CutPrefix(host, "["); ok {
 		in, ok = strings.CutSuffix(in, "]")
@@ -134,7 +134,7 @@ func isAddress(host string) bool {
 	return err == nil && a.Is4()
 }
 
-// endsInNumber is the URL standard's test for a host that must be an IPv4 address; isAddress has refused it.
+// endsInNumber is the URL standard's test for a host that must be an IPv4 address, which isAddress has then refused.
 func endsInNumber(host string) bool {
 	last := host[strings.LastIndexByte(host, '.')+1:]
 	return strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x")

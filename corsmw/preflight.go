@@ -2,21 +2,21 @@ package corsmw
 
 import "net/http"
 
-// What the answer to an OPTIONS request can depend on. The first is for answers that also depend on the origin.
+// Values of Vary for answers to OPTIONS. The first is for answers that also depend on the origin.
 const (
 	varyOptions = "Origin, " + varyOpen
 	varyOpen    = "Access-Control-Request-Method, Access-Control-Request-Headers, Access-Control-Request-Private-Network"
 	varyOrigin  = "Origin"
 )
 
-// isPreflight is the definition of the Fetch standard: an OPTIONS request with both fields.
+// isPreflight is the definition in the Fetch standard: an OPTIONS request with both fields.
 func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions &&
 		len(r.Header["Origin"]) > 0 && len(r.Header["Access-Control-Request-Method"]) > 0
 }
 
-// answerPreflight does not look at the headers that the page would like to send: the browser compares them with the
-// list it gets. So a request that names thousands costs no more than any other.
+// answerPreflight ignores which headers the page wants to send: the browser compares them with the list in the answer. So a
+// request that names thousands costs no more than any other.
 func (m *Middleware) answerPreflight(w http.ResponseWriter, r *http.Request, origin string) {
 	const privateNetwork = 1
 	h, v := w.Header(), m.newValues(len(m.preflight)+privateNetwork)
@@ -37,7 +37,7 @@ func (m *Middleware) answerPreflight(w http.ResponseWriter, r *http.Request, ori
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// set puts the fields of an ordinary answer into h, Vary excepted.
+// set puts the fields of an ordinary answer into h, except Vary.
 func (m *Middleware) set(h http.Header, v *values, origin string) {
 	m.setOthers(h, v, origin)
 	if origin == "" {
@@ -49,7 +49,7 @@ func (m *Middleware) set(h http.Header, v *values, origin string) {
 	}
 }
 
-// setOthers puts those in that are not Access-Control-*.
+// setOthers sets the fields that do not begin with Access-Control-.
 func (m *Middleware) setOthers(h http.Header, v *values, origin string) {
 	for _, f := range m.fixed {
 		v.put(h, f.name, f.value)

@@ -8,21 +8,21 @@ import (
 	"sync"
 )
 
-// writer corrects the header at the moment it is sent. Beyond Unwrap it has only the methods through which a header can
-// be sent, or which net/http offers to save a copy.
+// writer corrects the header when it is sent. Besides Unwrap it has only the methods that can send a header, or that let
+// net/http avoid a copy.
 type writer struct {
 	http.ResponseWriter
 	m       *Middleware
 	origin  string
 	values  values
-	options bool // the answer to a plain OPTIONS, which differs from that to a preflight
+	options bool // the answer to a plain OPTIONS, which differs from one to a preflight
 	sent    bool
 }
 
 var writers = sync.Pool{New: func() any { return new(writer) }}
 
-// take returns a writer with the headers already set as well: an answer that goes around it, such as the 500 of an outer
-// handler that recovers a panic, has them too.
+// take returns a writer, and also sets the headers at once: so they are on an answer that bypasses the writer, such as the 500
+// of an outer handler that recovers a panic.
 func take(w http.ResponseWriter, m *Middleware, origin string, options bool) *writer {
 	cw := writers.Get().(*writer)
 	*cw = writer{ResponseWriter: w, m: m, origin: origin, values: m.newValues(0), options: options}
@@ -34,7 +34,7 @@ func take(w http.ResponseWriter, m *Middleware, origin string, options bool) *wr
 	return cw
 }
 
-// release ends the use of cw. A handler that never wrote still gets the right header with the 200 that follows.
+// release ends the use of cw. If the handler wrote nothing, the 200 that follows gets the right header.
 func (cw *writer) release() {
 	cw.correct()
 	*cw = writer{}
@@ -51,7 +51,7 @@ func (cw *writer) vary() string {
 	return cw.m.vary
 }
 
-// correct makes the header right, once.
+// correct corrects the header, once.
 func (cw *writer) correct() {
 	if cw.sent {
 		return
@@ -68,7 +68,7 @@ func (cw *writer) correct() {
 	}
 }
 
-// WriteHeader corrects the header unless code is informational: of those only 101 is the last one.
+// WriteHeader corrects the header unless code is informational. Of those, only 101 is final.
 func (cw *writer) WriteHeader(code int) {
 	if code >= 200 || code == http.StatusSwitchingProtocols {
 		cw.correct()
@@ -81,13 +81,13 @@ func (cw *writer) Write(p []byte) (int, error) {
 	return cw.ResponseWriter.Write(p)
 }
 
-// WriteString keeps io.WriteString from copying.
+// WriteString avoids a copy in io.WriteString.
 func (cw *writer) WriteString(s string) (int, error) {
 	cw.correct()
 	return io.WriteString(cw.ResponseWriter, s)
 }
 
-// ReadFrom keeps sendfile(2) within reach of io.Copy.
+// ReadFrom lets io.Copy use sendfile(2).
 func (cw *writer) ReadFrom(src io.Reader) (int64, error) {
 	cw.correct()
 	return io.Copy(cw.ResponseWriter, src)
@@ -102,7 +102,7 @@ func (cw *writer) FlushError() error {
 	return http.NewResponseController(cw.ResponseWriter).Flush()
 }
 
-// Hijack makes the header right before it gives the connection away: the caller sends it.
+// Hijack corrects the header before it gives the connection away, because the caller sends the header.
 func (cw *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	cw.correct()
 	return http.NewResponseController(cw.ResponseWriter).Hijack()
