@@ -1,5 +1,5 @@
-// Package metrics shows Prometheus what the blocks of hlsproxy do: a cache.Transport, an origin.Pool, an
-// audience.Audience and a cluster.Node. It is a module of its own, so that the blocks need no client of Prometheus.
+// Package metrics exports the numbers of the blocks of hlsproxy to Prometheus: of a cache.Transport, an origin.Pool, an
+// audience.Audience and a cluster.Node. It is a module of its own, so that the blocks do not depend on a client of Prometheus.
 //
 //	numbers := metrics.New(metrics.Config{Cache: shared, Pool: pool, Audience: watch})
 //	shared.OnFill = numbers.OnFill

@@ -11,32 +11,32 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Config says what is collected. What is nil is left out.
+// Config says what is collected. Nil fields are left out.
 type Config struct {
-	// Cache is a *cache.Transport, or CacheStats for one that a cluster.Node holds.
+	// Cache is a *cache.Transport, or a CacheStats for the one inside a cluster.Node.
 	Cache interface{ Stats() cache.Stats }
 	// Pool is an *origin.Pool.
 	Pool interface{ State() []origin.OriginState }
-	// Audience is who is watching.
+	// Audience counts viewers.
 	Audience *audience.Audience
-	// Node gives the counters of a cluster.Node.
+	// Node returns the counters of a cluster.Node.
 	Node func() NodeStats
-	// Streams is how many streams have series of their own: those with the most viewers. All others are "other". Zero: 20.
-	// Negative: no limit.
+	// Streams is how many streams have series of their own: those with the most viewers. All others share the label "other".
+	// Zero: 20. Negative: no limit.
 	Streams int
-	// Origins is the same for the origins of Pool: the first of them. Zero: 100. Negative: no limit.
+	// Origins is how many origins of Pool have series of their own: the first ones. Zero: 100. Negative: no limit.
 	Origins int
 }
 
-// CacheStats makes a Config.Cache of a function.
+// CacheStats turns a function into a Config.Cache.
 type CacheStats func() cache.Stats
 
 // Stats calls f.
 func (f CacheStats) Stats() cache.Stats { return f() }
 
-// NodeStats are those counters of cluster.Stats that have series, under their names there.
+// NodeStats are the counters of cluster.Stats that are exported, with the same names.
 type NodeStats struct {
-	// Each has counted since the node began.
+	// All count from the start of the node.
 	FromNodes, FromNodeBytes, ToNodes, Takeovers, Alone, Hedged, Unheard, Resumed, Refused uint64
 }
 
@@ -44,7 +44,7 @@ type NodeStats struct {
 type Collector struct {
 	config Config
 	wait   *prometheus.HistogramVec // by result
-	first  *prometheus.HistogramVec // by kind and what the cache did
+	first  *prometheus.HistogramVec // by kind and by the result of the cache
 	served *prometheus.CounterVec
 	sent   *prometheus.CounterVec
 }
@@ -54,7 +54,7 @@ const (
 	defaultOrigins = 100
 )
 
-// Native buckets of 10 % and, for those who do not scrape them, classic ones from a millisecond to a minute.
+// Native buckets of 10 % and, for servers that do not scrape those, classic ones from a millisecond to a minute.
 func histogram(name, help string, labels ...string) *prometheus.HistogramVec {
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: name, Help: help, Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
@@ -62,8 +62,8 @@ func histogram(name, help string, labels ...string) *prometheus.HistogramVec {
 	}, labels)
 }
 
-// New returns a collector to be registered. For the histograms, give its hooks OnFill and OnServed to the cache and to
-// the audience as well.
+// New returns a collector to register. For the histograms, also set its methods OnFill and OnServed as hooks of the cache and
+// of the audience.
 func New(c Config) *Collector {
 	counter := func(name, help string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"kind", "status"})
@@ -102,7 +102,7 @@ func classOf(s audience.Served) string {
 	return string(rune('0'+s.Status/100)) + "xx"
 }
 
-// value is one that is read when it is asked for.
+// value is a metric whose value is read at each scrape.
 type value struct {
 	desc   *prometheus.Desc
 	kind   prometheus.ValueType
