@@ -12,7 +12,8 @@ var (
 	ErrUnit = httprange.ErrUnit
 	// ErrSyntax means that a member of the list is not a range (RFC 9110 section 14.1.1), or that there is none.
 	ErrSyntax = httprange.ErrSyntax
-	// ErrMany means that more than 8 parts are left after ranges that touch or overlap were joined.
+	// ErrMany means that the header has more than 100 members or 8,192 bytes, or that more than 8 parts are left after ranges
+	// that touch or overlap were joined.
 	ErrMany = httprange.ErrMany
 	// ErrEmpty means that the body is empty: no range can be satisfied, and a whole empty answer does no harm.
 	ErrEmpty = httprange.ErrEmpty
