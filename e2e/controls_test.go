@@ -5,6 +5,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,6 +89,8 @@ func (s shape) extraRequest(r *http.Request) bool {
 		return r.URL.Path == "/subs/text/seg000.vtt"
 	case "iframes":
 		return r.URL.Path == "/iframes/all.mp4"
+	case "thumbnails":
+		return strings.HasPrefix(r.URL.Path, "/thumbs/") && r.URL.Path != "/thumbs/master.m3u8"
 	case "breaks":
 		return r.URL.Path == "/breaks/assets.json" || r.URL.Path == "/breaks/ts.m3u8"
 	}

@@ -13,6 +13,7 @@ var extras = []shape{
 	{"subtitles", "subs/master.m3u8", "subs/text/seg000.vtt"},
 	{"I-frame playlist", "iframes/master.m3u8", "mv/audio/index.m3u8"},
 	{"interstitials", "breaks/index.m3u8", "fmp4/init.mp4"},
+	{"thumbnails", "thumbs/master.m3u8", "ts/seg000.ts"},
 }
 
 const iframeList = "iframes/index.m3u8"
@@ -93,6 +94,23 @@ func writeBreaks(dir string) error {
 		write(dir, "breaks/ts.m3u8", firstSegment(ts)),
 		write(dir, "breaks/fmp4.m3u8", firstSegment(film)),
 		write(dir, "breaks/assets.json", `{"ASSETS":[{"URI":"../breaks/fmp4.m3u8","DURATION":2}]}`))
+}
+
+// writeThumbnails puts two pictures beside the TS, of five thumbnails each, and a track that says where each of them is. The playlist names the track.
+func writeThumbnails(dir string) error {
+	if err := ffmpegMakes("-i", filepath.Join(dir, "src.mp4"), "-vf", "fps=1/2,scale=160:90,tile=5x1", "-frames:v", "2",
+		filepath.Join(dir, "thumbs/sprite%d.jpg")); err != nil {
+		return err
+	}
+	track := "WEBVTT\n\nNOTE ten thumbnails\n"
+	for i := range 10 {
+		track += fmt.Sprintf("\n00:00:%02d.000 --> 00:00:%02d.000\nsprite%d.jpg#xywh=%d,0,160,90\n", 2*i, 2*i+2, i/5+1, i%5*160)
+	}
+	return errors.Join(write(dir, "thumbs/track.vtt", track), write(dir, "thumbs/master.m3u8", `#EXTM3U
+#EXT-X-SESSION-DATA:DATA-ID="com.example.thumbnails",FORMAT=RAW,URI="track.vtt"
+#EXT-X-STREAM-INF:BANDWIDTH=500000,CODECS="avc1.42c00d,mp4a.40.2",RESOLUTION=320x180
+../ts/index.m3u8
+`))
 }
 
 // besides is the playlist of a shape as it would be in a folder beside its own.

@@ -42,7 +42,7 @@ func media(t testing.TB) string {
 
 var makeMedia = sync.OnceValues(func() (string, error) {
 	dir := filepath.Join(scratch, "media")
-	for _, sub := range []string{"ts", "fmp4", "br", "aes", "mv/video", "mv/audio", "subs/text", "iframes", "breaks", "window"} {
+	for _, sub := range []string{"ts", "fmp4", "br", "aes", "mv/video", "mv/audio", "subs/text", "iframes", "breaks", "thumbs", "window"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
 			return "", err
 		}
@@ -60,7 +60,7 @@ var makeMedia = sync.OnceValues(func() (string, error) {
 	if err := render(dir); err != nil {
 		return "", err
 	}
-	return dir, errors.Join(writeSubtitles(dir), writeIFrames(dir), writeBreaks(dir))
+	return dir, errors.Join(writeSubtitles(dir), writeIFrames(dir), writeBreaks(dir), writeThumbnails(dir))
 })
 
 func render(dir string) error {

@@ -111,6 +111,8 @@ func mediaType(name string) string {
 		return "video/mp4"
 	case strings.HasSuffix(name, ".vtt"):
 		return "text/vtt"
+	case strings.HasSuffix(name, ".jpg"):
+		return "image/jpeg"
 	case strings.HasSuffix(name, ".json"):
 		return "application/json"
 	}

@@ -32,7 +32,7 @@ var players = []player{
 	{"VLC", "cvlc", []string{"cvlc", "--version"}, processes, "subtitles iframes", vlcCell},
 	{"GStreamer", "gst-launch-1.0", []string{"gst-launch-1.0", "--version"}, processes, "subtitles", again(gstreamerCell, givesUpAtOnce)},
 	{"hls.js", "chromium", nil, tabs, "subtitles iframes breaks parts", theBrowser.cell("hls.js")},
-	{"Shaka", "chromium", nil, tabs, "subtitles iframes breaks parts", again(theBrowser.cell("Shaka"), cannotAppend)},
+	{"Shaka", "chromium", nil, tabs, "subtitles iframes breaks parts thumbnails", again(theBrowser.cell("Shaka"), cannotAppend)},
 	{"video.js", "chromium", nil, tabs, "subtitles parts", theBrowser.cell("video.js")},
 	{"Chromium", "chromium", []string{"chromium", "--version"}, tabs, "", again(theBrowser.cell("native"), cannotParse)},
 	{"Firefox + hls.js", "firefox-esr", []string{"firefox-esr", "--version"}, foxTabs, "subtitles iframes breaks parts", theFirefox.cell("hls.js")},
@@ -40,7 +40,7 @@ var players = []player{
 
 // look is what a shape has beyond picture and sound.
 func (s shape) look() string {
-	return map[string]string{"subtitles": "subtitles", "I-frame playlist": "iframes", "interstitials": "breaks", "LL-HLS": "parts"}[s.name]
+	return map[string]string{"subtitles": "subtitles", "I-frame playlist": "iframes", "interstitials": "breaks", "LL-HLS": "parts", "thumbnails": "thumbnails"}[s.name]
 }
 
 func (s shape) live() bool { return s.name == "live window" || s.name == "LL-HLS" }
@@ -125,6 +125,8 @@ func (c cell) seen(r report) bool {
 			return r.over() && r.IFrames > 0
 		case "breaks":
 			return r.Breaks >= 2 && r.Played > 1
+		case "thumbnails":
+			return r.over() && r.Thumbnails == 10
 		case "parts":
 			return r.Played >= 4 && r.Parts >= 4
 		}

@@ -24,6 +24,7 @@ type report struct {
 	Parts       int      // parts of segments
 	Breaks      int      // assets of interstitials that were played
 	IFrames     int
+	Thumbnails  int // shown, of those that the track names
 	Errors      []playerError
 }
 

@@ -3,7 +3,7 @@ const job = JSON.parse(decodeURIComponent(location.hash.slice(1)))
 const video = document.querySelector('video')
 const report = {
   id: job.id, version: '', played: 0, currentTime: 0, duration: 0, frames: 0, requests: 0, hosts: [],
-  ended: false, cues: 0, parts: 0, breaks: 0, iframes: 0, errors: [],
+  ended: false, cues: 0, parts: 0, breaks: 0, iframes: 0, thumbnails: 0, errors: [],
 }
 performance.setResourceTimingBufferSize(10000)
 
@@ -28,6 +28,8 @@ const players = {
     const player = new shaka.Player()
     player.addEventListener('error', e => shakaFails(e.detail))
     player.getAdManager().addEventListener('ad-complete', () => report.breaks++)
+    let track
+    player.addEventListener('sessiondata', e => { if (e.id === 'com.example.thumbnails') track = e.uri })
     await player.attach(video)
     try {
       await player.load(job.url)
@@ -40,6 +42,7 @@ const players = {
       player.setTextTrackVisibility?.(true)
     }
     play()
+    if (track) await thumbnails(player, track)
     if (job.look !== 'iframes') return
     setTimeout(() => player.trickPlay(2), 500)
     setTimeout(() => player.cancelTrickPlay(), 2500)
@@ -87,6 +90,19 @@ function preview(hls) {
   frames.on(Hls.Events.ERROR, (_, e) => fails(e.fatal, 'I-frames: ' + e.details, e.response?.code ?? -1, e.error))
   frames.attachMedia(other)
   setTimeout(() => frames.loadMediaAt(9, { seekOnAppend: true }), 500)
+}
+
+// thumbnails adds a track, and counts what it shows as over a seek bar: a part of a picture that another site lets be read.
+async function thumbnails(player, uri) {
+  const track = await player.addThumbnailsTrack(uri, 'text/vtt')
+  for (const thumbnail of await player.getAllThumbnails(track.id)) {
+    const picture = new Image()
+    picture.crossOrigin = 'anonymous'
+    picture.src = thumbnail.uris[0]
+    await picture.decode()
+    const { positionX: x, positionY: y, width, height } = thumbnail
+    if (x + width <= picture.naturalWidth && y + height <= picture.naturalHeight) report.thumbnails++
+  }
 }
 
 function play() {
