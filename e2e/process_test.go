@@ -64,17 +64,24 @@ func startExample(t testing.TB, name string, args ...string) *server {
 	return s
 }
 
-// startListening starts a program that runs until the test ends, and waits until it listens on addr.
-func startListening(t testing.TB, cmd *exec.Cmd, addr string) {
+// startListening starts a program that runs until the test ends, and waits until it listens on addr. It returns what it writes.
+func startListening(t testing.TB, cmd *exec.Cmd, addr string) *lines {
 	t.Helper()
-	var said lines
-	cmd.Stdout, cmd.Stderr = &said, &said
+	said := &lines{}
+	cmd.Stdout, cmd.Stderr = said, said
 	exited, err := spawn(cmd)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		cmd.Process.Kill()
 		<-exited
 	})
+	untilListening(t, addr, said)
+	return said
+}
+
+// untilListening waits until somebody listens on addr.
+func untilListening(t testing.TB, addr string, said *lines) {
+	t.Helper()
 	require.Eventually(t, func() bool {
 		c, err := net.Dial("tcp", addr)
 		if err == nil {
