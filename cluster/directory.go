@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -30,6 +31,7 @@ type Directory interface {
 const (
 	pollEvery = 5 * time.Second // how long a list of members is used
 	goneFor   = 2 * time.Second // how long a member that failed is left out
+	mostGone  = 1024
 )
 
 // errNoMembers is the error of an empty list of members.
@@ -146,7 +148,7 @@ func (d *rendezvous) nearby() []string {
 
 func (d *rendezvous) lasting() bool { return false }
 
-// gone remembers failed nodes for a while. The zero value is empty.
+// gone remembers failed nodes for a while, at most mostGone at a time: viewers choose some of the names. The zero value is empty.
 type gone struct {
 	mu    sync.Mutex
 	until map[string]time.Time
@@ -156,15 +158,13 @@ func (g *gone) add(node string, d time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
-	for n, t := range g.until {
-		if now.After(t) {
-			delete(g.until, n)
-		}
-	}
+	maps.DeleteFunc(g.until, func(_ string, until time.Time) bool { return now.After(until) })
 	if g.until == nil {
 		g.until = map[string]time.Time{}
 	}
-	g.until[node] = now.Add(d)
+	if _, known := g.until[node]; known || len(g.until) < mostGone {
+		g.until[node] = now.Add(d)
+	}
 }
 
 func (g *gone) has(node string) bool {

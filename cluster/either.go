@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/internal/hls"
@@ -17,8 +18,8 @@ type ask func(context.Context) (*http.Response, error)
 
 var errOvertaken = errors.New("cluster: another was faster")
 
-// either asks first and, if no header comes within Patience, second as well. The first answer counts. overtaken: it is the
-// answer of second.
+// either asks first and, if no header comes within Patience, second as well. The first answer counts, and only the other one is
+// canceled. overtaken: it is the answer of second.
 func (q *question) either(ctx context.Context, first, second ask) (resp *http.Response, overtaken bool, err error) {
 	wait := q.n.patience
 	if wait < 0 {
@@ -35,27 +36,31 @@ func (q *question) either(ctx context.Context, first, second ask) (resp *http.Re
 		err  error
 	}
 	came := make(chan result, 1)
+	var chosen atomic.Bool
 	timer := time.AfterFunc(wait, func() {
 		q.n.count.hedged.Add(1)
 		resp, err := caught(second, ctx2)
-		came <- result{resp, err}
-		if err == nil {
+		switch {
+		case err != nil:
+		case chosen.CompareAndSwap(false, true):
 			cancel1(errOvertaken)
+		default:
+			resp.Body.Close()
+			resp, err = nil, errOvertaken
 		}
+		came <- result{resp, err}
 	})
 	resp, err = first(ctx1)
 	if timer.Stop() {
 		cancel2(nil)
 		return held(resp, cancel1, err), false, err
 	}
-	if err == nil {
+	if err == nil && chosen.CompareAndSwap(false, true) {
 		cancel2(errOvertaken)
-		go func() {
-			if other := <-came; other.err == nil {
-				other.resp.Body.Close()
-			}
-		}()
 		return held(resp, cancel1, nil), false, nil
+	}
+	if err == nil {
+		resp.Body.Close()
 	}
 	other := <-came
 	cancel1(nil)

@@ -76,6 +76,7 @@ func (n *Node) serveFetch(w http.ResponseWriter, r *http.Request, code string, c
 		return
 	}
 	signs := keepTelling(w)
+	defer signs.stop() // nothing may be written once the handler has ended, in whatever way
 	resp, err := n.parentTrip(q, sliceIn(covered))
 	signs.stop()
 	if errors.Is(err, cache.ErrChanged) {

@@ -213,3 +213,25 @@ func FuzzPeer(f *testing.F) {
 		}
 	})
 }
+
+// A password in a URL is for the origin. It does not travel between nodes, nor do they take one from each other.
+func TestUserInformationStaysOnTheNodeThatWasAsked(t *testing.T) {
+	nodes := start(t, 3, static, func(_ int, c *cluster.Config) {
+		c.Base = trip(func(r *http.Request) (*http.Response, error) {
+			body := io.NopCloser(strings.NewReader("for " + r.URL.User.Username()))
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: body, ContentLength: -1, Request: r}, nil
+		})
+	})
+	for i := range 9 {
+		for _, n := range nodes {
+			_, got := fetch(t, n, fmt.Sprintf("http://me:secret@origin.example/%d.ts", i))
+			require.Equal(t, "for me", string(got))
+		}
+	}
+	for _, n := range nodes {
+		s := n.Stats()
+		require.Zero(t, s.FromNodes+s.ToNodes)
+		rec := askAsPeer(n.Handler(), http.MethodGet, fetchTarget("http://me:secret@origin.example/a.ts"), nil)
+		require.Equal(t, http.StatusBadRequest, rec.Code)
+	}
+}

@@ -45,9 +45,12 @@ func (n *Node) fetch(r *http.Request) (*http.Response, error) {
 }
 
 // shareable reports whether nodes share the answer: it must not depend on credentials, of the viewer or of a link's maker,
-// which another node cannot tell apart.
+// which another node cannot tell apart. Nor does a URL with user information go to another node: no Transport stores its answer.
 func shareable(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != "" || r.Body != nil && r.Body != http.NoBody {
+		return false
+	}
+	if r.URL == nil || r.URL.User != nil || r.URL.Opaque != "" {
 		return false
 	}
 	for _, name := range [...]string{"Authorization", "Cookie", "Upgrade"} {

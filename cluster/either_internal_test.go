@@ -1,0 +1,80 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// sealed is a body that breaks when the context of its request ends.
+type sealed struct {
+	ctx    context.Context
+	closed *atomic.Int32
+}
+
+func (s sealed) Read([]byte) (int, error) {
+	if err := context.Cause(s.ctx); err != nil {
+		return 0, err
+	}
+	return 0, io.EOF
+}
+
+func (s sealed) Close() error { s.closed.Add(1); return nil }
+
+// Of two answers that come at the same instant one counts, and it is not the one that is given up.
+func TestOfTwoAnswersAtOnceNobodyReadsTheOneThatIsGivenUp(t *testing.T) {
+	for range 100 {
+		synctest.Test(t, func(t *testing.T) {
+			var closed [2]atomic.Int32
+			after := func(i int, d time.Duration) ask {
+				return func(ctx context.Context) (*http.Response, error) {
+					time.Sleep(d)
+					if err := context.Cause(ctx); err != nil {
+						return nil, err
+					}
+					time.Sleep(1) // the header is read: nobody looks at the context again
+					return &http.Response{Body: sealed{ctx, &closed[i]}}, nil
+				}
+			}
+			q := &question{n: &Node{patience: time.Second}, r: httptest.NewRequest(http.MethodGet, "/a.ts", nil)}
+			resp, overtaken, err := q.either(t.Context(), after(0, 2*time.Second), after(1, time.Second))
+			require.NoError(t, err)
+			synctest.Wait()
+			_, err = io.ReadAll(resp.Body)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			require.LessOrEqual(t, closed[0].Load(), int32(1))
+			require.LessOrEqual(t, closed[1].Load(), int32(1))
+			chosen := 0
+			if overtaken {
+				chosen = 1
+			}
+			require.EqualValues(t, 1, closed[chosen].Load())
+		})
+	}
+}
+
+func TestWhatViewersNameIsRememberedWithinBounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g gone
+		for i := range 3 * mostGone {
+			g.add(fmt.Sprint("http://a:1 host", i), farFor)
+		}
+		require.Len(t, g.until, mostGone)
+		require.True(t, g.has("http://a:1 host0"))
+		time.Sleep(farFor / 2)
+		g.add("http://a:1 host0", farFor)
+		time.Sleep(farFor * 3 / 4)
+		require.True(t, g.has("http://a:1 host0"), "for longer")
+		g.add("http://a:1 other", farFor)
+		require.Len(t, g.until, 2)
+	})
+}
