@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/cluster"
+	"github.com/hlsproxy/hlsproxy/internal/relay"
 	"github.com/stretchr/testify/require"
 )
 
@@ -121,16 +122,16 @@ func TestAHolderThatDiesCutsNobody(t *testing.T) {
 func TestAHolderThatHangsCutsNobody(t *testing.T) {
 	body, more := noise(600<<10, 6), make(chan struct{})
 	o := origin(t, slow(body, `"1"`, more))
-	d, r := &always{}, (*relay)(nil)
+	d, r := &always{}, (*relay.Relay)(nil)
 	nodes := start(t, 4, func(_ int, urls []string) cluster.Directory {
 		if r == nil {
 			r = newRelay(t, urls[0][len("http://"):])
-			d.holder = r.url
+			d.holder = func() string { return "http://" + r.Addr() }
 		}
 		return d
 	}, func(_ int, c *cluster.Config) { c.Silence = 300 * time.Millisecond })
 	rest := half(t, nodes[1:], o.URL+"/a.ts", body)
-	r.freeze(true)
+	r.StopAll()
 	// The origin is slower than the silence, and the one that is asked now has to begin anew.
 	time.AfterFunc(2*time.Second, func() { close(more) })
 	for _, err := range rest() {

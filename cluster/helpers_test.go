@@ -15,6 +15,7 @@ import (
 
 	"github.com/hlsproxy/hlsproxy/cache"
 	"github.com/hlsproxy/hlsproxy/cluster"
+	"github.com/hlsproxy/hlsproxy/internal/relay"
 	"github.com/stretchr/testify/require"
 )
 
@@ -183,4 +184,13 @@ func hangsUp(t *testing.T) (addr string, dials *atomic.Int64) {
 		}
 	}()
 	return ln.Addr().String(), dials
+}
+
+// newRelay is a way to an address that can be stopped and broken.
+func newRelay(t *testing.T, to string) *relay.Relay {
+	t.Helper()
+	r, err := relay.New(to, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { r.Close() })
+	return r
 }

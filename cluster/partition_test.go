@@ -111,12 +111,12 @@ func TestANodeThatCannotReachTheEngineServesOn(t *testing.T) {
 	nodes := start(t, 3, func(i int, _ []string) cluster.Directory {
 		option := e.option()
 		if i == 0 {
-			option.InitAddress = []string{r.ln.Addr().String()}
+			option.InitAddress = []string{r.Addr()}
 		}
 		return cluster.Connect(option, "test")
 	}, nil)
 	time.Sleep(500 * time.Millisecond)
-	r.freeze(true)
+	r.StopAll()
 	time.Sleep(2 * time.Second) // its heartbeat has ended
 	const objects = 20
 	for i := range objects {
@@ -129,7 +129,7 @@ func TestANodeThatCannotReachTheEngineServesOn(t *testing.T) {
 	_, missed, err := nodes[1].PurgePrefix(t.Context(), o.URL)
 	require.NoError(t, err)
 	require.Empty(t, missed, "it is known for an hour, and was told")
-	r.freeze(false)
+	r.Stop(nil)
 }
 
 func TestAnOriginThatIsDeadForAllIsDeadForViewers(t *testing.T) {

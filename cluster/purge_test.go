@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/cluster"
+	"github.com/hlsproxy/hlsproxy/internal/relay"
 	"github.com/stretchr/testify/require"
 )
 
@@ -92,26 +93,26 @@ func TestAPurgeForgetsWhatItNamesAndNoMore(t *testing.T) {
 
 func TestANodeThatMissedAPurgeIsNamedAndSpreadsNothingOld(t *testing.T) {
 	o, version := versions(t)
-	var r *relay
+	var r *relay.Relay
 	d := &always{}
 	nodes := start(t, 3, func(i int, urls []string) cluster.Directory {
 		if r == nil {
 			r = newRelay(t, urls[0][len("http://"):])
-			d.holder = r.url
+			d.holder = func() string { return "http://" + r.Addr() }
 		}
 		// To the others the first node is at the relay.
-		return members{d, []string{r.url(), urls[1], urls[2]}}
+		return members{d, []string{"http://" + r.Addr(), urls[1], urls[2]}}
 	}, nil)
 	for _, n := range nodes[1:] {
 		require.Zero(t, number(t, n, o.URL+"/a.ts"))
 	}
 	version.Store(1)
-	r.freeze(true)
+	r.StopAll()
 	_, missed, err := nodes[1].Purge(t.Context(), o.URL+"/a.ts")
 	require.NoError(t, err)
-	require.Equal(t, []string{r.url()}, missed)
-	r.cut()
-	r.freeze(false)
+	require.Equal(t, []string{"http://" + r.Addr()}, missed)
+	r.Cut()
+	r.Stop(nil)
 	for _, n := range nodes[1:] {
 		require.EqualValues(t, 1, number(t, n, o.URL+"/a.ts"), "the node that missed it has the old one, and is asked")
 	}
