@@ -38,7 +38,8 @@ type Audience struct {
 
 	// OnStart is called for each new session at its first answer, in the goroutine of that request. Nil: no call.
 	OnStart func(Session)
-	// OnEnd is called once for each session that began, when it ends, with the reason. It must return soon. Nil: no call.
+	// OnEnd is called once for each session that began, when it ends, with the reason, and never before OnStart has returned.
+	// It must return soon. Nil: no call.
 	OnEnd func(Session, End)
 	// OnServed is called after each request has been answered, see [Log]. It costs some allocations per request. Nil: no call.
 	OnServed func(Served)
@@ -58,6 +59,7 @@ type Audience struct {
 	shards  []shard
 	holders []holders
 	live    atomic.Int64 // sessions kept
+	resting atomic.Int32 // of holders
 	lost    atomic.Uint64
 	refused atomic.Uint64
 	serial  atomic.Uint64
@@ -131,8 +133,8 @@ func (a *Audience) Kick(id string) bool {
 	if s.by != ByName {
 		a.bans.add(s.place, s.stream, a.clock())
 	}
-	sh.Unlock()
 	a.unhold(s)
+	sh.Unlock()
 	a.ended(s, told, Kicked)
 	return true
 }

@@ -16,6 +16,7 @@ type holder struct {
 	n              int
 	oldest, newest *session
 	gone           []gone
+	resting        bool // it is in atRest
 }
 
 // gone is a session that was replaced by its viewer's next one. If it could come back, two players could take turns.
@@ -32,7 +33,8 @@ const (
 // holders are the holders of some keys. Their lock comes after that of a shard.
 type holders struct {
 	sync.Mutex
-	byKey map[uint64]*holder
+	byKey  map[uint64]*holder
+	atRest []*holder // holders without sessions that still remember who is gone
 }
 
 type verdict uint8
@@ -100,16 +102,21 @@ func (a *Audience) begin(sh *shard, r *http.Request, v *viewer, told *cmcd.Data,
 		defer sh.Unlock()
 		return a.readmit(s, told, w, now)
 	}
-	full := a.isFull()
-	if full || sh.count(v.id) >= maxStreams {
+	if sh.count(v.id) >= maxStreams {
 		sh.Unlock()
 		a.dropStream(st)
-		if full {
-			return uncounted
-		}
 		return toomuch
 	}
-	s = a.add(sh, v, told, st, now)
+	if s = a.add(sh, v, told, st, now); s == nil {
+		sh.Unlock()
+		a.dropStream(st)
+		return uncounted
+	}
+	if v.by != ByName && a.bans.has(v.place, name, prefix, r.URL.Path, now) { // since a moment ago: hooks take their time
+		a.remove(sh, s)
+		sh.Unlock()
+		return kicked
+	}
 	var victim *session
 	reload, ok := false, true
 	if most > 0 {
@@ -179,7 +186,7 @@ func (a *Audience) hold(s *session, key string, most int, now int64) (victim *se
 		} else {
 			h.gone = append(h.gone, gone{victim.id, now})
 		}
-		h.unlink(victim)
+		a.unlink(victim)
 	}
 	if in.byKey == nil {
 		in.byKey = map[uint64]*holder{}
@@ -225,7 +232,9 @@ func (h *holder) last(s *session) *session {
 	return nil
 }
 
-func (h *holder) unlink(s *session) {
+// unlink removes a session from its key, whose lock the caller holds.
+func (a *Audience) unlink(s *session) {
+	h := s.holder
 	if s.older != nil {
 		s.older.newer = s.newer
 	} else {
@@ -237,12 +246,41 @@ func (h *holder) unlink(s *session) {
 		h.newest = s.older
 	}
 	s.older, s.newer, s.held = nil, nil, false
-	if h.n--; h.n == 0 {
+	switch h.n--; {
+	case h.n > 0 || h.resting:
+	case len(h.gone) > 0: // or a session that is refused by next would make all forgotten
+		h.resting = true
+		h.in.atRest = append(h.in.atRest, h)
+		a.resting.Add(1)
+	default:
 		delete(h.in.byKey, h.key)
 	}
 }
 
-// unhold removes an ended session from its key.
+// sweepHolders forgets the keys without sessions and without a recent gone.
+func (a *Audience) sweepHolders(now int64) {
+	if a.resting.Load() == 0 {
+		return
+	}
+	for i := range a.holders {
+		in := &a.holders[i]
+		in.Lock()
+		before := len(in.atRest)
+		in.atRest = slices.DeleteFunc(in.atRest, func(h *holder) bool {
+			if h.n == 0 && slices.ContainsFunc(h.gone, func(g gone) bool { return now-g.at < int64(kickedRest) }) {
+				return false
+			}
+			if h.resting = false; h.n == 0 {
+				delete(in.byKey, h.key)
+			}
+			return true
+		})
+		a.resting.Add(int32(len(in.atRest) - before))
+		in.Unlock()
+	}
+}
+
+// unhold removes an ended session from its key. The caller holds its shard, so the next session finds the place free.
 func (a *Audience) unhold(s *session) {
 	if s.holder == nil {
 		return
@@ -250,7 +288,7 @@ func (a *Audience) unhold(s *session) {
 	s.holder.in.Lock()
 	defer s.holder.in.Unlock()
 	if s.held {
-		s.holder.unlink(s)
+		a.unlink(s)
 	}
 }
 

@@ -66,7 +66,9 @@ type session struct {
 	active   atomic.Int32
 	starting bool // its player said that it was not playing yet
 	begun    atomic.Bool
-	out      bool // it was ended, and is kept so that it does not come back at once
+	out      bool   // it was ended, and is kept so that it does not come back at once
+	telling  bool   // OnStart has not returned yet
+	end      func() // calls OnEnd after OnStart has returned; nil: it has not ended
 
 	// Guarded by the lock of its holders.
 	holder       *holder
@@ -199,14 +201,12 @@ func (sh *shard) count(who id) int {
 	return n
 }
 
-// isFull reports whether there is no room for another session.
-func (a *Audience) isFull() bool {
-	most := a.sessions()
-	return most >= 0 && a.live.Load() >= most
-}
-
-// add adds a new session of v, which is located, to its shard. The caller holds the shard.
+// add adds a new session of v, which is located, to its shard. Nil: there is no room. The caller holds the shard.
 func (a *Audience) add(sh *shard, v *viewer, told *cmcd.Data, st *stream, now int64) *session {
+	if most := a.sessions(); a.live.Add(1) > most && most >= 0 {
+		a.live.Add(-1)
+		return nil
+	}
 	s := &session{id: v.id, serial: a.serial.Add(1), by: v.by, addr: v.network(), place: v.place, since: now, stream: st, next: sh.byID[v.id]}
 	switch v.by {
 	case ByName:
@@ -218,14 +218,13 @@ func (a *Audience) add(sh *shard, v *viewer, told *cmcd.Data, st *stream, now in
 		sh.byID = map[id]*session{}
 	}
 	sh.byID[v.id] = s
-	a.live.Add(1)
 	a.startTimer()
 	return s
 }
 
 func (a *Audience) sessions() int64 { return int64(cmp.Or(a.Sessions, defaultSessions)) }
 
-// remove removes s from its shard, whose lock the caller holds.
+// remove removes s from its shard, whose lock the caller holds, and from its key.
 func (a *Audience) remove(sh *shard, s *session) {
 	first := sh.byID[s.id]
 	switch {
@@ -242,6 +241,7 @@ func (a *Audience) remove(sh *shard, s *session) {
 	s.next = nil
 	a.live.Add(-1)
 	a.dropStream(s.stream)
+	a.unhold(s)
 }
 
 // expel ends s and keeps it, so that it does not come back. The caller holds the shard, and calls ended after it has released
@@ -254,10 +254,36 @@ func (a *Audience) expel(s *session) Session {
 	return s.public()
 }
 
-// ended reports the end of a session.
+// start reports the beginning of a session, and its end if it has ended meanwhile.
+func (a *Audience) start(s *session, told Session) {
+	defer func() {
+		sh := a.shardOf(s.id)
+		sh.Lock()
+		end := s.end
+		s.telling, s.end = false, nil
+		sh.Unlock()
+		if end != nil {
+			hook(end)
+		}
+	}()
+	hook(func() { a.OnStart(told) })
+}
+
+// ended reports the end of a session, after OnStart has returned. The caller holds no lock.
 func (a *Audience) ended(s *session, told Session, why End) {
-	if a.OnEnd != nil && s.begun.Load() {
-		hook(func() { a.OnEnd(told, why) })
+	if a.OnEnd == nil || !s.begun.Load() {
+		return
+	}
+	end := func() { a.OnEnd(told, why) }
+	sh := a.shardOf(s.id)
+	sh.Lock()
+	later := s.telling
+	if later {
+		s.end = end
+	}
+	sh.Unlock()
+	if !later {
+		hook(end)
 	}
 }
 
@@ -360,8 +386,8 @@ func (a *Audience) sweep(now int64) {
 		sh.Unlock()
 	}
 	a.bans.sweep(now)
+	a.sweepHolders(now)
 	for _, e := range ends {
-		a.unhold(e.s)
 		a.ended(e.s, e.told, Silent)
 	}
 }
@@ -380,7 +406,7 @@ func (a *Audience) onTick() {
 	a.sweep(a.clock())
 	a.timer.Lock()
 	defer a.timer.Unlock()
-	if a.timer.running = a.live.Load() > 0 || a.bans.n.Load() > 0; a.timer.running {
+	if a.timer.running = a.live.Load() > 0 || a.bans.n.Load() > 0 || a.resting.Load() > 0; a.timer.running {
 		time.AfterFunc(tick, a.onTick)
 	}
 }

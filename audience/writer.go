@@ -146,14 +146,10 @@ func (a *Audience) finish(w *writer, returned bool) {
 		sh := a.shardOf(s.id)
 		sh.Lock()
 		s.leave(w)
-		gone := !s.begun.Load() && !s.out && s.active.Load() == 0
-		if gone {
+		if !s.begun.Load() && !s.out && s.active.Load() == 0 {
 			a.remove(sh, s)
 		}
 		sh.Unlock()
-		if gone {
-			a.unhold(s)
-		}
 	}
 	if returned {
 		w.ResponseWriter, w.a, w.page, w.path, w.stream, w.status, w.first, w.err = nil, nil, nil, "", nil, 0, time.Time{}, nil
@@ -209,11 +205,12 @@ func (w *writer) header(status int) {
 	first := !s.begun.Load() && !s.out // a session that was replaced before its first answer has never begun
 	if first {
 		s.begun.Store(true)
+		s.telling = w.a.OnStart != nil
 	}
 	told := s.public()
 	sh.Unlock()
 	if first && w.a.OnStart != nil {
-		hook(func() { w.a.OnStart(told) })
+		w.a.start(s, told)
 	}
 }
 
@@ -268,12 +265,14 @@ func (w *writer) FlushError() error {
 // Flush is for handlers that look for an http.Flusher.
 func (w *writer) Flush() { _ = w.FlushError() }
 
-// SetWriteDeadline is for http.ResponseController. It does not extend the time of an ended session.
+// SetWriteDeadline is for http.ResponseController. It does not extend the time of a session that has ended or ends meanwhile.
 func (w *writer) SetWriteDeadline(at time.Time) error {
+	rc := http.NewResponseController(w.ResponseWriter)
+	err := rc.SetWriteDeadline(at)
 	if w.broken.Load() {
-		at = time.Unix(1, 0)
+		err = rc.SetWriteDeadline(time.Unix(1, 0))
 	}
-	return http.NewResponseController(w.ResponseWriter).SetWriteDeadline(at)
+	return err
 }
 
 // breakOff ends the answer at this point. The caller holds the shard, so the handler has not returned.
