@@ -363,3 +363,31 @@ func TestWhatTheConnectionCannotDoIsReported(t *testing.T) {
 		require.ErrorIs(t, http.NewResponseController(w).SetWriteDeadline(modTime), http.ErrNotSupported)
 	})).ServeHTTP(plain, httptest.NewRequest("GET", "/", nil))
 }
+
+// bare is a connection that can be neither flushed nor taken away.
+type bare struct{ http.ResponseWriter }
+
+// What did not send the header does not make it the last one: an inner handler may still put that of another server there.
+func TestTheHeaderIsRightWhateverWasTriedBefore(t *testing.T) {
+	for name, try := range map[string]func(http.ResponseWriter) error{
+		"a flush":  func(w http.ResponseWriter) error { return http.NewResponseController(w).Flush() },
+		"a hijack": func(w http.ResponseWriter) error { _, _, err := http.NewResponseController(w).Hijack(); return err },
+		"an empty copy": func(w http.ResponseWriter) error {
+			_, err := io.Copy(w, struct{ io.Reader }{strings.NewReader("")})
+			return errors.Join(err, io.EOF)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inner := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				require.Error(t, try(w))
+				w.Header().Set("Access-Control-Allow-Origin", "https://evil.example")
+				w.Header().Set("Access-Control-Allow-Methods", "DELETE")
+				w.WriteHeader(http.StatusOK)
+			})
+			h := credentialed(t).Handler(inner)
+			outer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(bare{w}, r) })
+			requireOnce(t, ask(outer, "GET", "Origin", page))
+			require.Empty(t, ask(outer, "GET", "Origin", "https://evil.example").Header.Values("Access-Control-Allow-Origin"))
+		})
+	}
+}

@@ -87,25 +87,34 @@ func (cw *writer) WriteString(s string) (int, error) {
 	return io.WriteString(cw.ResponseWriter, s)
 }
 
-// ReadFrom lets io.Copy use sendfile(2).
+// ReadFrom lets io.Copy use sendfile(2). An empty src does not send the header.
 func (cw *writer) ReadFrom(src io.Reader) (int64, error) {
+	sent := cw.sent
 	cw.correct()
-	return io.Copy(cw.ResponseWriter, src)
+	n, err := io.Copy(cw.ResponseWriter, src)
+	cw.sent = sent || n > 0
+	return n, err
 }
 
 // Flush is for handlers that look for http.Flusher.
 func (cw *writer) Flush() { _ = cw.FlushError() }
 
-// FlushError is what http.ResponseController looks for.
+// FlushError is what http.ResponseController looks for. After a failure the header is corrected again, since it was not sent.
 func (cw *writer) FlushError() error {
+	sent := cw.sent
 	cw.correct()
-	return http.NewResponseController(cw.ResponseWriter).Flush()
+	err := http.NewResponseController(cw.ResponseWriter).Flush()
+	cw.sent = sent || err == nil
+	return err
 }
 
 // Hijack corrects the header before it gives the connection away, because the caller sends the header.
 func (cw *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	sent := cw.sent
 	cw.correct()
-	return http.NewResponseController(cw.ResponseWriter).Hijack()
+	c, rw, err := http.NewResponseController(cw.ResponseWriter).Hijack()
+	cw.sent = sent || err == nil
+	return c, rw, err
 }
 
 // Unwrap is for http.ResponseController.
