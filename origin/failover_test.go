@@ -264,3 +264,35 @@ func TestADiscardedAnswerThatStalls(t *testing.T) {
 		require.LessOrEqual(t, time.Since(begun), 100*time.Millisecond)
 	})
 }
+
+// heedful is a body that breaks when the context of its request ends.
+type heedful struct {
+	io.ReadCloser
+	ctx context.Context
+}
+
+func (h heedful) Read(p []byte) (int, error) {
+	if err := context.Cause(h.ctx); err != nil {
+		return 0, err
+	}
+	return h.ReadCloser.Read(p)
+}
+
+// A header that comes at the very instant at which the pool loses patience is worth nothing if its body cannot be read any longer.
+func TestAnAnswerThatWasGivenUpIsNotPassedOn(t *testing.T) {
+	first := order(t, "/s/x.ts")
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			n, p := newNetwork(t, origin.PoolConfig{})
+			n.set(first[0], func(r *http.Request) (*http.Response, error) {
+				time.Sleep(4 * time.Second)
+				resp, err := says(200)(r)
+				resp.Body = heedful{resp.Body, r.Context()}
+				return resp, err
+			})
+			_, body, err := ask(t, p, "http://a/s/x.ts")
+			require.NoError(t, err)
+			require.Contains(t, first[:2], body)
+		})
+	}
+}

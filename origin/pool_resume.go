@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,6 +26,8 @@ type resumeBody struct {
 	resumed int
 	broken  []*member // origins at which the body broke
 }
+
+var errMoreThanAsked = errors.New("origin: the rest of a body is longer than it says")
 
 // maxResumes is how often one body is resumed. Two of three origins may have failed.
 const maxResumes = 2
@@ -59,6 +62,10 @@ func (b *resumeBody) Read(p []byte) (int, error) {
 		body := b.current()
 		n, err := b.read(body, p)
 		b.at += int64(n)
+		if more := b.at - b.want.Last - 1; more > 0 { // than its Content-Range says: it is not what it claims to be
+			b.at, b.resumed = b.want.Last+1, maxResumes
+			return n - int(more), errMoreThanAsked
+		}
 		if err == io.EOF && b.at <= b.want.Last {
 			err = io.ErrUnexpectedEOF
 		}

@@ -147,8 +147,9 @@ func (t *trip) ask(c *call, patience bool) attempt {
 	if t.pool.host != "" {
 		out.Host = t.pool.host
 	}
+	var slow *time.Timer // nil: it may take its time
 	if limit := t.patience(patience); limit > 0 {
-		slow := time.AfterFunc(limit, func() { c.cancel(errSlowOrigin) })
+		slow = time.AfterFunc(limit, func() { c.cancel(errSlowOrigin) })
 		defer slow.Stop()
 		out = out.WithContext(httptrace.WithClientTrace(c.ctx, &httptrace.ClientTrace{
 			// The origin says that it is working on it (RFC 9110 section 15.2).
@@ -156,6 +157,12 @@ func (t *trip) ask(c *call, patience bool) attempt {
 		}))
 	}
 	resp, err := t.roundTrip(c, out)
+	if err == nil && slow != nil && (!slow.Stop() || c.ctx.Err() != nil) { // given up the moment before: nobody can read its body
+		if resp.Body != nil {
+			defer resp.Body.Close()
+		}
+		err = errSlowOrigin
+	}
 	if err != nil {
 		if cause := context.Cause(c.ctx); cause != nil && t.request.Context().Err() == nil {
 			err = cause

@@ -273,3 +273,33 @@ func TestAStalledBodyIsResumed(t *testing.T) {
 		resp.Body.Close()
 	})
 }
+
+// The rest of a body comes without a length, and is longer than its Content-Range says. What the caller gets is never longer than
+// it was promised, and does not end well.
+func TestARestThatIsTooLongBreaks(t *testing.T) {
+	for _, size := range []int{1, 7, 64} {
+		n, p := newNetwork(t, origin.PoolConfig{Origins: []string{"http://a"}, Resume: true})
+		first := &partial{etag: `"e"`, again: `"e"`, cut: 5, err: io.EOF}
+		n.set("a", func(r *http.Request) (*http.Response, error) {
+			resp, err := first.answer(r)
+			if len(first.ranges) > 1 {
+				resp.ContentLength, resp.Body = -1, io.NopCloser(strings.NewReader(alphabet[5:]+"and more"))
+			}
+			return resp, err
+		})
+		r, err := http.NewRequest(http.MethodGet, "http://a/s/x.ts", nil)
+		require.NoError(t, err)
+		resp, err := p.RoundTrip(r)
+		require.NoError(t, err)
+		var got []byte
+		for buf := make([]byte, size); err == nil; {
+			var n int
+			n, err = resp.Body.Read(buf)
+			got = append(got, buf[:n]...)
+		}
+		require.NoError(t, resp.Body.Close())
+		require.NotErrorIs(t, err, io.EOF)
+		require.Equal(t, alphabet, string(got))
+		require.Len(t, first.ranges, 2)
+	}
+}
