@@ -17,8 +17,8 @@ var pageHTML string
 
 var page = template.Must(template.New("page").Parse(pageHTML))
 
-// newBackend is a backend to start from: POST /ask decides, / is a page for people, /sessions the same in JSON. The page
-// offers to make links to a playlist.
+// newBackend is a backend to start from: POST /ask decides, / is a page for people, /sessions has the same in JSON. The page
+// can make links to a playlist.
 func newBackend(s *sessions, playlist string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /ask", func(w http.ResponseWriter, r *http.Request) {
@@ -57,7 +57,7 @@ func newBackend(s *sessions, playlist string) http.Handler {
 	return serve.OnLoopback(private(http.NewCrossOriginProtection().Handler(mux)))
 }
 
-// private keeps tokens out of caches and out of the Referer of what a page leads to.
+// private keeps tokens out of caches and out of the Referer of linked pages.
 func private(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -66,7 +66,7 @@ func private(next http.Handler) http.Handler {
 	})
 }
 
-// done leads a browser back to the page, and tells a program what came of it.
+// done sends a browser back to the page, and sends the result to a program.
 func done(w http.ResponseWriter, r *http.Request, result any) {
 	if strings.Contains(r.Header.Get("Accept"), "text/html") {
 		http.Redirect(w, r, "/", http.StatusSeeOther)

@@ -11,7 +11,7 @@ import (
 )
 
 type options struct {
-	origins serve.Origins // one
+	origins serve.Origins // exactly one
 	allow   []netip.Prefix
 	ask     string // "": the backend inside
 	node    string

@@ -1,15 +1,15 @@
-// Command auth lets a backend decide who may watch: /live/PATH is /PATH at the origin for those whose token the backend
-// vouches for. It is asked about playlists, segments and keys alike, once in a while for each viewer; what it takes back
-// ends within -hold, and while it cannot be asked nobody watches.
+// Command auth lets a backend decide who may watch: /live/PATH is /PATH at the origin for viewers whose token the backend
+// accepts. The backend is asked about playlists, segments and keys alike, once in a while for each viewer. A revoked token
+// stops working within -hold. While the backend cannot be asked, nobody can watch.
 //
 //	go run ./examples/auth -origin https://origin.example -ask https://backend.example/hls
 //
-// The backend is sent a sign.Question in JSON by POST, and answers 200 to admit and 401 or 403 to refuse. Viewers bring
-// their token as ?token= or as "Authorization: Bearer"; the links in a playlist carry the former on. The origin and the
-// cache, which all viewers share, never see it.
+// The backend gets a sign.Question in JSON by POST, and answers 200 to admit and 401 or 403 to refuse. Viewers send their token
+// as ?token= or as "Authorization: Bearer"; the links in a playlist carry the former. The origin, and the cache that all
+// viewers share, never see it.
 //
-// Without -ask there is a small backend inside, on a loopback port of its own, whose page makes sessions and revokes them.
-// The token of such a session opens the folder of its playlist and all below that.
+// Without -ask there is a small backend inside, on a loopback port of its own. Its page makes and revokes sessions. The token
+// of a session opens the folder of its playlist and everything below it.
 package main
 
 import (
@@ -54,11 +54,12 @@ func newHandler(o options) (http.Handler, error) {
 		Upstream: tree.Upstream, Transport: shared, ModifyResponse: playlists.ModifyResponse, OnFailure: serve.LogFailure,
 	})
 	mux := http.NewServeMux()
-	mux.Handle("/live/", cors.Handler(ask.Handler(live))) // asked before the cache is: a hit needs a token like a miss
+	mux.Handle("/live/", cors.Handler(ask.Handler(live))) // outside of the cache: a hit needs a token, too
 	return mux, nil
 }
 
-// run prints where it listens and, if it has the backend inside, where that is and a link to play; it serves until ctx ends.
+// run prints where it listens. With the backend inside, it also prints its address and a link to play. It serves until ctx
+// ends.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	o, ln, err := parse(args)
 	if err != nil {

@@ -13,16 +13,16 @@ import (
 	"github.com/hlsproxy/hlsproxy/sign"
 )
 
-// session is what the holder of its token may watch: a stream and all below it, until it is revoked.
+// session gives the holder of its token a stream and everything below it, until it is revoked.
 type session struct {
 	ID      int       `json:"id"`
 	Viewer  string    `json:"viewer"`
 	Link    string    `json:"link"`
-	Opens   string    `json:"opens"` // the folder that its token opens, with all below it
+	Opens   string    `json:"opens"` // the folder that its token opens, with everything below it
 	Made    time.Time `json:"made"`
 	Revoked bool      `json:"revoked"`
-	Asked   int       `json:"asked"` // how often
-	Seen    time.Time `json:"seen"`  // when last
+	Asked   int       `json:"asked"` // how often it was asked about
+	Seen    time.Time `json:"seen"`  // when it was last asked about
 	Address string    `json:"address"`
 
 	token, stream string
@@ -37,7 +37,7 @@ type sessions struct {
 	byToken map[string]*session
 }
 
-// mostSessions are remembered; what is forgotten is revoked.
+// mostSessions is how many sessions are remembered. A forgotten one counts as revoked.
 const mostSessions = 10_000
 
 const (
@@ -50,7 +50,7 @@ var (
 	errName = errors.New("the name of a viewer has at most 200 bytes")
 )
 
-// add makes a session for the stream that a playlist belongs to: its folder and all below.
+// add makes a session for the stream of a playlist: its folder and everything below it.
 func (s *sessions) add(viewer, playlist string) (session, error) {
 	if path.Clean(playlist) != playlist || !strings.HasPrefix(playlist, "/live/") || strings.ContainsAny(playlist, "?#") || len(playlist) > longestPath {
 		return session{}, errPath
@@ -81,7 +81,7 @@ func (s *sessions) add(viewer, playlist string) (session, error) {
 	return *one, nil
 }
 
-// admits is the decision. A token for one stream opens no other.
+// admits decides. A token for one stream opens no other.
 func (s *sessions) admits(q sign.Question) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

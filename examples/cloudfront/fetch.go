@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// signed fetches playlists, with a signature where it is CloudFront that has them.
+// signed fetches playlists, with a signature if CloudFront has them.
 type signed struct {
 	urls *links
 	base http.RoundTripper
@@ -24,7 +24,7 @@ func (s *signed) RoundTrip(r *http.Request) (*http.Response, error) {
 	return roundTrip(s.base, r, u)
 }
 
-// folder reads playlists from files, as if they were at their place at CloudFront: so references mean what they mean there.
+// folder reads playlists from files as if they were at CloudFront, so that their references mean the same.
 type folder struct {
 	files http.RoundTripper
 	at    string // the URL of the folder
@@ -38,7 +38,7 @@ func (f *folder) RoundTrip(r *http.Request) (*http.Response, error) {
 	return roundTrip(f.files, r, &url.URL{Path: "/" + strings.TrimPrefix(r.URL.Path, at.Path)})
 }
 
-// roundTrip asks for u in place of the URL of r, which stays the one that references are resolved against.
+// roundTrip requests u instead of the URL of r. References are still resolved against the URL of r.
 func roundTrip(base http.RoundTripper, r *http.Request, u *url.URL) (*http.Response, error) {
 	out := r.Clone(r.Context())
 	out.URL = u

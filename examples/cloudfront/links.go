@@ -11,11 +11,11 @@ import (
 	"github.com/hlsproxy/hlsproxy/sign/cdn"
 )
 
-// links are what players see of the tree at the origin: playlists here, at the same path, all else on the domain of
-// CloudFront and signed. What lies elsewhere stays as it is.
+// links are what players see of the tree at the origin: playlists on this server, at the same path, and everything else on the
+// domain of CloudFront, signed. URLs outside of the tree stay as they are.
 type links struct {
 	rewrite.Mapper
-	trees  []string // that are served by the domain
+	trees  []string // the trees that the domain serves
 	domain string
 	signer cdn.Signer
 }
@@ -39,7 +39,7 @@ func (l *links) AppendPublic(dst, upstream []byte) ([]byte, error) {
 	return l.Mapper.AppendPublic(dst, upstream)
 }
 
-// sign leaves what cannot be signed as it is: one line that does not play is better than no playlist.
+// sign leaves a URL that cannot be signed as it is: one line that does not play is better than no playlist.
 func (l *links) sign(ctx context.Context, public []byte) ([]byte, error) {
 	if !bytes.HasPrefix(public, []byte(l.domain)) {
 		return public, nil

@@ -1,12 +1,12 @@
-// Command cloudfront hands out the playlists of a stream whose media CloudFront serves and guards ("Restrict viewer
-// access"): /PATH.m3u8 is that playlist at the origin, or in a folder, with a signature on all that it names. One RSA
-// signature opens the folder of the segments and all below, however many there are. Nothing but the links changes.
+// Command cloudfront serves the playlists of a stream whose media CloudFront serves and protects ("Restrict viewer access"):
+// /PATH.m3u8 is that playlist at the origin, or in a folder, with a signature on everything it names. One RSA signature opens
+// the folder of the segments and everything below it, however many there are. Only the links change.
 //
 //	go run ./examples/cloudfront -origin https://d111111abcdef8.cloudfront.net -key-pair-id K2JCJMDEHXQW5F -key-file key.pem
 //	go run ./examples/cloudfront -dir ~/vod -domain https://d111111abcdef8.cloudfront.net/vod/ -key-pair-id ... -key-file ...
 //
-// Playlists in a playlist stay here, since their segments have to be signed as well; a playlist is what ends in .m3u8 or
-// .m3u, and nothing else is served. Who reaches this server gets links that work: put a login of yours in front of it.
+// Playlists in a playlist stay on this server, because their segments must be signed as well. A playlist ends in .m3u8 or .m3u;
+// nothing else is served. Anyone who reaches this server gets links that work: put your own login in front of it.
 package main
 
 import (
@@ -48,7 +48,7 @@ func newHandler(o options) (http.Handler, error) {
 	return cors.Handler(onlyPlaylists(proxy)), nil
 }
 
-// onlyPlaylists keeps what CloudFront guards from being fetched around it.
+// onlyPlaylists refuses other files: CloudFront protects them, and nobody may fetch them here instead.
 func onlyPlaylists(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isPlaylist(r.URL.Path) {

@@ -24,14 +24,14 @@ func answer(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
-// purged is what all nodes have forgotten, and who of them may not have.
+// purged says what all nodes have forgotten, and which of them may not have.
 type purged struct {
 	Purged int      `json:"purged"`
 	Missed []string `json:"missed"`
 	Error  string   `json:"error,omitempty"`
 }
 
-// purge forgets on all nodes what lies below a path of the origin. It is for who is on this machine, and for no page in a
+// purge forgets on all nodes what lies below a path of the origin. Only programs on this machine may call it, and no page in a
 // browser there.
 func purge(node *cluster.Node, base string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -61,7 +61,7 @@ func purge(node *cluster.Node, base string) http.Handler {
 	})
 }
 
-// segments tells the cache what a live playlist names, and so what it may drop first.
+// segments tells the cache which segments a live playlist names, so that it knows what it may drop first.
 func segments(playlist []byte, base string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for ref, err := range rewrite.Refs(playlist, base) {

@@ -55,7 +55,7 @@ func parse(args []string) (o options, err error) {
 	if *secret == "" {
 		*secret = "nobody else is there"
 	}
-	// Stretched, since people choose passwords where 32 random bytes are meant.
+	// Stretched, because people choose passwords instead of 32 random bytes.
 	if o.secret, err = pbkdf2.Key(sha256.New, *secret, []byte("hlsproxy nodes"), 100_000, 32); err != nil {
 		return o, err
 	}
@@ -74,7 +74,7 @@ func parse(args []string) (o options, err error) {
 	return o, err
 }
 
-// address is where others reach a listener: at the host that was given, since a name may be what the others know.
+// address is where others reach a listener. It uses the given host, because the others may know only a name.
 func address(given string, ln serve.Listener) (string, error) {
 	host, _, err := net.SplitHostPort(given)
 	if err != nil {

@@ -1,10 +1,10 @@
-// Command cluster is one of several nodes that are one cache in front of the origins of streams: /live/PATH is /PATH on one
-// of them. However many viewers there are, and on however many nodes, an origin is asked once.
+// Command cluster is one of several nodes that form one cache in front of the origins of streams: /live/PATH is /PATH on one of
+// them. However many viewers there are, on however many nodes, an origin is asked once.
 //
 //	go run . -addr :8080 -node 10.0.0.1:9000 -engine redis://10.0.0.9:6379 -secret SECRET -origin http://a.example
 //
-// With -engine a Valkey or Redis says which node asks the origin. Without one, name all nodes with -member, this one included,
-// as its second line prints it.
+// With -engine, a Valkey or Redis says which node asks the origin. Without one, list all nodes with -member, including this
+// one, in the form that its second line prints.
 package main
 
 import (
@@ -27,7 +27,7 @@ import (
 
 func main() { serve.Main(run) }
 
-// newNode is the way to the origins. It never connects to the addresses that this program listens on.
+// newNode is the part of the chain below the proxy. It never connects to the addresses that this program listens on.
 func newNode(o options) (*cluster.Node, error) {
 	guard, err := origin.NewGuard(origin.GuardConfig{
 		Hosts: o.origins.Hosts(), Allow: o.allow, Ports: o.origins.Ports(),
@@ -46,7 +46,7 @@ func newNode(o options) (*cluster.Node, error) {
 	})
 }
 
-// newHandler is the whole chain in front of it.
+// newHandler is the chain above the node.
 func newHandler(o options, node *cluster.Node) (http.Handler, error) {
 	tree, err := rewrite.Prefix("/live/", o.origins[0].URL, o.origins[1:].URLs()...)
 	if err != nil {
@@ -97,7 +97,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return leave(node, viewers, nodes)
 }
 
-// leave ends everything within five seconds. Other nodes hear of it first; what they and viewers are reading comes to its end.
+// leave ends everything within five seconds. It tells the other nodes first. Answers to them and to viewers may finish.
 func leave(node *cluster.Node, viewers, nodes *http.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
 	defer cancel()

@@ -12,7 +12,7 @@ import (
 )
 
 type options struct {
-	self        netip.AddrPort // what the proxy is served on
+	self        netip.AddrPort // the address of this server
 	allow       []netip.Prefix
 	hosts       []string
 	ports       []string // nil: 80 and 443
@@ -26,7 +26,7 @@ type options struct {
 	key         serve.Key
 	ttl         time.Duration
 	cache       int64
-	header      []string // passed on besides the usual fields, both ways
+	header      []string // header fields to pass on, besides the usual ones, in both directions
 	cors        []string
 	credentials bool
 	public      string // "http://HOST", as players see this server

@@ -12,7 +12,7 @@ import (
 )
 
 // links are the URLs that viewers see: /proxy/NAME?url=... or, sealed, /s/TOKEN/NAME. With a key both carry a token that
-// expires, so that only those work which somebody made who knows the key.
+// expires, so that only links work that somebody with the key has made.
 type links struct {
 	plain  rewrite.Mapper
 	sealed *sign.Sealer // nil: there is no key
@@ -39,14 +39,14 @@ func newLinks(o options) (*links, error) {
 	return l, err
 }
 
-// isList tells the URL of an IPTV list, whose entries say themselves what they are to be asked with.
+// isList recognises the URL of an IPTV list. Its entries name the header fields of their requests themselves.
 func isList(stream string) bool {
 	u, err := url.Parse(stream)
 	return err == nil && (path.Ext(u.Path) == ".m3u" || strings.HasPrefix(u.Query().Get("type"), "m3u"))
 }
 
-// to makes the link to a stream for who knows the key, if there is one. Hidden, it does not show where the stream is, and
-// carries what the origin wants to know.
+// to makes the link to a stream for a person with the key, if there is one. A hidden link does not show where the stream is,
+// and carries what the origin demands.
 func (l *links) to(stream, key string, hidden bool, up sign.Upstream) (string, error) {
 	if l.signer == nil {
 		public, err := l.plain.AppendPublic(nil, []byte(stream))

@@ -3,8 +3,8 @@
 //
 //	go run ./examples/corsproxy -cache 256MiB
 //
-// It reaches public addresses only, unless -allow says otherwise. Beyond loopback it wants -key (only links made with
-// the key work) or -host (only those hosts are reached): an open proxy is found and abused within days.
+// It reaches only public addresses, unless -allow says otherwise. On other addresses than loopback it requires -key (only links
+// made with the key work) or -host (only those hosts are reached): people find and abuse an open proxy within days.
 package main
 
 import (
@@ -24,7 +24,7 @@ import (
 
 func main() { serve.Main(run) }
 
-// newHandler is the whole chain. It never connects to the address that it is served on.
+// newHandler is the whole chain. It never connects to its own address.
 func newHandler(o options) (http.Handler, error) {
 	guard, err := origin.NewGuard(origin.GuardConfig{
 		Hosts: o.hosts, Allow: o.allow, Ports: o.ports, Via: o.via, Insecure: o.insecure, Self: []netip.AddrPort{o.self},

@@ -16,9 +16,9 @@ var pageHTML string
 
 var pageTemplate = template.Must(template.New("page").Parse(pageHTML))
 
-// page is the form at /. Where links are signed, it makes one only for who knows the key: it may stand on a public
-// address, also behind another proxy, and is no source of links for strangers. The key travels in the body of a POST,
-// so that it stays out of histories and logs, and is no cookie, so that no other page can use it.
+// page is the form at /. If links are signed, it makes one only for a person with the key: so the page may be public, also
+// behind another proxy, and strangers get no links. The key is sent in the body of a POST, so that it stays out of histories
+// and logs. It is not a cookie, so no other page can use it.
 type page struct{ links *links }
 
 type pageData struct {
@@ -26,7 +26,7 @@ type pageData struct {
 	URL, Header, Inherit, Link, Error string
 }
 
-// upstream is what the form says about asking the origin: a field in each line, names of parameters between blanks.
+// upstream is the form's part about requests to the origin: one field per line, and names of parameters separated by blanks.
 func (d *pageData) upstream() (sign.Upstream, error) {
 	up := sign.Upstream{Header: http.Header{}, Inherit: strings.Fields(d.Inherit), Cookies: d.Cookies}
 	for line := range strings.Lines(d.Header) {
@@ -75,7 +75,8 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	pageTemplate.Execute(w, data)
 }
 
-// inert keeps a hostile page, proxied and opened in a browser, from running scripts in the name of this server.
+// inert keeps a hostile page, if it is fetched through the proxy and opened in a browser, from running scripts in the name of
+// this server.
 func inert(next func(*http.Response) error) func(*http.Response) error {
 	return func(r *http.Response) error {
 		r.Header.Set("Content-Security-Policy", "sandbox; default-src 'none'")

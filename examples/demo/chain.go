@@ -15,7 +15,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/sign"
 )
 
-// upstream is the lower half of the chain: a cache over a pool of origins. This file is what to copy out of the example.
+// upstream is the lower half of the chain: a cache over a pool of origins. Copy this file.
 type upstream struct {
 	origins []string // URLs of servers that hold the same streams
 	pool    *origin.Pool
@@ -55,9 +55,9 @@ func newChain(prefix string, origins []string, transport http.RoundTripper, link
 	return cors.Handler(stream), nil
 }
 
-// untilNextSegment keeps a live playlist until its next segment is due. The library's own rule, half a target duration,
-// has to do for any origin and asks this one about twice between two changes; here the playlist says when it will
-// change, since the origin stamps each segment with the time of the clock that this process goes by.
+// untilNextSegment keeps a live playlist until its next segment is due. The library's own rule, half a target duration, must
+// fit any origin, and asks this one about twice between two changes. Here the playlist says when it will change, because the
+// origin stamps each segment with the time of this process's clock.
 func untilNextSegment(e *cache.Entry) time.Duration {
 	ttl := cache.HLS(e)
 	if e.Status != http.StatusOK || e.Header.Get("Content-Type") != playlistType {
@@ -66,7 +66,7 @@ func untilNextSegment(e *cache.Entry) time.Duration {
 	list, _, err := m3u8.DecodeFrom(io.NewSectionReader(e.Body, 0, e.Body.Size()), true)
 	p, ok := list.(*m3u8.MediaPlaylist)
 	if err != nil || !ok || p.Count() == 0 || p.PartTargetDuration > 0 {
-		return ttl // low-latency players ask for the next change by its number, and such answers are good for long
+		return ttl // low-latency players request the next change by its number, and such answers stay valid for long
 	}
 	last := p.GetAllSegments()[p.Count()-1]
 	segment := time.Duration(last.Duration * float64(time.Second))

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// seldom prints the failures of a crowd, at most one in so long: it fails as one, and each viewer again every second.
+// seldom prints the failures of a crowd, at most one per pause: all viewers fail at once, and each again every second.
 func seldom(pause time.Duration, print func(format string, values ...any)) func(error) {
 	var mu sync.Mutex
 	var next time.Time

@@ -12,7 +12,7 @@ import (
 
 const mostViewers = 500
 
-// controls are what the page's buttons do: POST requests of the page itself, from this machine only.
+// controls are the actions of the page's buttons: POST requests of the page itself, from this machine only.
 func (d *demo) controls() http.Handler {
 	mux := http.NewServeMux()
 	for path, do := range map[string]func(*http.Request) error{
@@ -26,7 +26,7 @@ func (d *demo) controls() http.Handler {
 			w.WriteHeader(http.StatusNoContent)
 		})
 	}
-	// The Host check is for pages elsewhere whose name was made to resolve to this machine.
+	// The Host check stops other pages whose name was made to resolve to this machine.
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isLocal(r) {
 			http.Error(w, "the controls work on the machine that the demo runs on", http.StatusForbidden)
@@ -36,7 +36,7 @@ func (d *demo) controls() http.Handler {
 	})
 }
 
-// isLocal tells whether a request comes from this machine and means it by its own name.
+// isLocal reports whether a request comes from this machine and names it by a local name.
 func isLocal(r *http.Request) bool {
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || !from.Addr().Unmap().IsLoopback() {

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// crowd is a number of simulated viewers: each plays a picture and a sound rendition in real time over HTTP and throws
-// the bytes away. They differ in their User-Agent, by which package audience tells them apart.
+// crowd is a number of simulated viewers. Each plays a picture and a sound rendition in real time over HTTP and discards the
+// bytes. They differ in their User-Agent, by which package audience tells them apart.
 type crowd struct {
-	ramp time.Duration // over which newcomers arrive
+	ramp time.Duration // the time over which new viewers arrive
 	want chan int
 
 	mu      sync.Mutex
@@ -30,22 +30,22 @@ func (c *crowd) resize(ctx context.Context, n int) error {
 	}
 }
 
-// size is how many viewers there are to be.
+// size is the intended number of viewers.
 func (c *crowd) size() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.present
 }
 
-// run plays a multivariant playlist, with n viewers at first, until ctx ends and every viewer has left. failed is told
-// of each failed request; a viewer then starts over, as players do.
+// run plays a multivariant playlist, with n viewers at first, until ctx ends and every viewer has left. It calls failed for
+// each failed request; the viewer then starts over, as players do.
 func (c *crowd) run(ctx context.Context, master string, n int, failed func(error)) {
 	transport := &http.Transport{MaxIdleConnsPerHost: mostViewers, IdleConnTimeout: 30 * time.Second}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: 30 * time.Second}
 	var all sync.WaitGroup
 	defer all.Wait()
-	var leave []context.CancelFunc // of each who is there
+	var leave []context.CancelFunc // one for each present viewer
 	for {
 		for ; len(leave) > n; leave = leave[:len(leave)-1] {
 			leave[len(leave)-1]()

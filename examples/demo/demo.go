@@ -10,7 +10,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/origin"
 )
 
-// demo is everything that runs: two origins, the chain in front of them, and what one can do to them.
+// demo is everything that runs: two origins, the chain in front of them, and the means to break them.
 type demo struct {
 	origins []*originServer
 	up      *upstream
@@ -41,8 +41,8 @@ func newDemo(live http.Handler) (*demo, error) {
 	return d, nil
 }
 
-// startOrigins gives the origins addresses for which the pool has picture and sound of the stream come from different
-// ones: an origin that is killed is to be missed.
+// startOrigins chooses addresses with which the pool takes picture and sound of the stream from different origins, so that a
+// killed origin is missed.
 func (d *demo) startOrigins() (*upstream, error) {
 	for {
 		var urls []string
@@ -82,7 +82,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 // RoundTrip is that of http.RoundTripper.
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// close ends the origins; what they are answering may finish until ctx ends.
+// close ends the origins. Running answers may finish until ctx ends.
 func (d *demo) close(ctx context.Context) (err error) {
 	for _, o := range d.origins {
 		err = errors.Join(err, o.stop(ctx))
@@ -90,7 +90,7 @@ func (d *demo) close(ctx context.Context) (err error) {
 	return err
 }
 
-// fromOrigins adds up what all origins were asked for.
+// fromOrigins adds up the requests to all origins.
 func (d *demo) fromOrigins() (sum counts) {
 	for _, o := range d.origins {
 		sum = sum.plus(o.traffic.counts())
@@ -98,7 +98,7 @@ func (d *demo) fromOrigins() (sum counts) {
 	return sum
 }
 
-// bypass is the page's switch between a cache and what is below it. Without a page, give the cache to the chain itself.
+// bypass is the page's switch between the cache and the layer below it. Without a page, use the cache directly.
 type bypass struct {
 	cached, direct http.RoundTripper
 	off            atomic.Bool

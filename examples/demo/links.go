@@ -9,7 +9,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/sign"
 )
 
-// links makes the links by which the page plays, and ends them. A link is a session: one token opens all of /signed/live/.
+// links makes the links with which the page plays, and ends them. A link is a session: one token opens all of /signed/live/.
 type links struct {
 	signer *sign.Signer
 
@@ -26,7 +26,7 @@ func newLinks() (*links, error) {
 	return l, err
 }
 
-// link is a session and where it begins, for either shape of the stream.
+// link is a session and its first URL, in both shapes of the stream.
 type link struct {
 	Session string `json:"session"`
 	FMP4    string `json:"fmp4"`
@@ -47,7 +47,7 @@ func (l *links) mint() (link, error) {
 	return link{grant.Session, fmp4, ts}, err
 }
 
-// end makes a session's link worthless at once, in place of waiting for the day it lives.
+// end makes a session's link invalid at once, instead of after its day.
 func (l *links) end(session string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

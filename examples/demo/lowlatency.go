@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// A part is counted from the beginning of the stream, as a segment is: part k is the (k mod 6)-th of segment k div 6.
+// Parts are counted from the beginning of the stream, like segments: part k is the (k mod 6)-th of segment k div 6.
 
-// advanceLimit is how many parts beyond the last one a player may ask for (draft-pantos-hls-rfc8216bis-22 section 6.2.5.2).
+// advanceLimit is how many parts beyond the last one a player may request (draft-pantos-hls-rfc8216bis-22 section 6.2.5.2).
 const advanceLimit = int64(3 * time.Second / partTime)
 
 var errDirectives = errors.New("delivery directives that cannot be followed")
@@ -21,7 +21,7 @@ var errDirectives = errors.New("delivery directives that cannot be followed")
 // lastPart is the newest part that is complete.
 func (o *liveOrigin) lastPart() int64 { return int64(o.now().Sub(o.epoch)/partTime) - 1 }
 
-// untilPart waits until a part is complete, and reports whether it is: not if ctx ended before.
+// untilPart waits until a part is complete. It returns false if ctx ends before.
 func (o *liveOrigin) untilPart(ctx context.Context, k int64) bool {
 	for o.lastPart() < k {
 		if !wait(ctx, o.epoch.Add(time.Duration(k+1)*partTime).Sub(o.now())) {
@@ -36,8 +36,7 @@ func (s *shape) partURI(k int64) string {
 	return fmt.Sprintf("%d.%d%s", k/partsPerSegment, k%partsPerSegment, s.ext)
 }
 
-// part reads a part's number out of its name. Besides those that are complete there is the next one, which a playlist
-// hints at.
+// part reads the number of a part from its name. Besides complete parts, the next one is valid, which a playlist hints at.
 func (s *shape) part(name string, last int64) (int64, error) {
 	segment, index, _ := strings.Cut(strings.TrimSuffix(name, s.ext), ".")
 	n, err := strconv.ParseInt(segment, 10, 64)
@@ -59,7 +58,7 @@ type lowLatency struct {
 	segmentURI, partURI func(n int64) string
 }
 
-// playlist answers when what the request names is there, with a delta update if that was asked for.
+// playlist answers when the requested state exists, with a delta update if the request asks for one.
 func (l *lowLatency) playlist(w http.ResponseWriter, r *http.Request) {
 	d, err := parseDirectives(r.URL.Query(), l.o.lastPart())
 	if err != nil {
@@ -74,7 +73,7 @@ func (l *lowLatency) playlist(w http.ResponseWriter, r *http.Request) {
 // directives are the delivery directives of draft-pantos-hls-rfc8216bis-22 section 6.2.5.
 type directives struct {
 	part int64 // to wait for
-	skip bool  // what the player has already
+	skip bool  // the player has the older segments
 }
 
 func parseDirectives(q url.Values, last int64) (directives, error) {
@@ -98,7 +97,7 @@ func parseDirectives(q url.Values, last int64) (directives, error) {
 	if err != nil || index < 0 {
 		return d, fmt.Errorf("%w: _HLS_part is no number", errDirectives)
 	}
-	// A part beyond a segment's last one means the first of the next.
+	// A part beyond a segment's last one means the first part of the next segment.
 	d.part = segment*partsPerSegment + min(index, partsPerSegment)
 	if d.part > last+advanceLimit {
 		return d, fmt.Errorf("%w: _HLS_part is too far ahead", errDirectives)

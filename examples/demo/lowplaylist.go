@@ -9,7 +9,7 @@ import (
 const (
 	skipBoundary      = 6 * targetDuration // seconds; the least that is allowed
 	partHoldBack      = 4 * partTime       // at least three are allowed
-	segmentsWithParts = 3                  // whole segments at the end of a playlist whose parts it lists
+	segmentsWithParts = 3                  // whole segments at the end of a playlist for which it lists parts
 )
 
 // encode makes the playlist (draft-pantos-hls-rfc8216bis-22 section 4.4) of a track whose newest part is last; skip: as
@@ -47,7 +47,7 @@ func (l *lowLatency) skippable(first, last int64) int64 {
 	return max(int64(boundary/segmentTime)-first, 0)
 }
 
-// encodeSegment writes a segment or, of the one that is still coming, its parts.
+// encodeSegment writes a segment. Of the unfinished one it writes the parts.
 func (l *lowLatency) encodeSegment(b *bytes.Buffer, n, edge, last int64) {
 	if discontinuous(n) {
 		b.WriteString("#EXT-X-DISCONTINUITY\n")

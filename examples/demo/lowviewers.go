@@ -7,7 +7,7 @@ import (
 	"github.com/Eyevinn/hls-m3u8/m3u8"
 )
 
-// followParts loads the parts that are new in a low-latency playlist and lets the next reload wait for the next one
+// followParts loads the new parts in a low-latency playlist, and makes the next reload wait for the next part
 // (draft-pantos-hls-rfc8216bis-22 section 6.3.8).
 func (v *viewer) followParts(ctx context.Context, r *rendition, p *m3u8.MediaPlaylist) error {
 	parts := p.PartialSegments

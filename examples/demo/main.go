@@ -1,13 +1,12 @@
-// Demo is the whole of hlsproxy on one machine: two live origins that loop a small test stream for ever, the library's
-// blocks in front of them, and a page that plays the stream, draws the chain with its numbers, and lets one break it: kill
-// an origin, expire the link that it plays by, switch the cache off, send in a crowd.
+// Demo is the whole of hlsproxy on one machine: two live origins that loop a small test stream for ever, the library's blocks
+// in front of them, and a page. The page plays the stream, draws the chain with its numbers, and can break it: kill an origin,
+// expire its own link, switch the cache off, send in a crowd.
 //
 //	go run ./examples/demo -viewers 100
 //	go run ./examples/demo -ll
 //	go run ./examples/demo -ahead 2
 //
-// The second has the fMP4 in low latency, and the third fetches segments before they are asked for. What to copy is in
-// chain.go.
+// The second command plays the fMP4 in low latency, and the third fetches segments before viewers ask for them. Copy chain.go.
 package main
 
 import (

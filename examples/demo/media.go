@@ -29,7 +29,7 @@ type track struct {
 	retime     retimer
 }
 
-// retimer moves the timestamps of a piece, in place, by a whole number of loops.
+// retimer moves the timestamps of a piece in place by a whole number of loops.
 type retimer func(piece []byte, loops int64) error
 
 // loadFMP4 reads the fragmented MP4 below media/fmp4: an init section, and a fragment for each part.

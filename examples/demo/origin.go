@@ -12,25 +12,25 @@ import (
 const (
 	playlistType = "application/vnd.apple.mpegurl"
 
-	// distance is how long the origin lets everyone wait for an answer: one that is far away, as most are. Without it a
-	// fill would be over too soon for anyone to join it.
+	// distance is how long every answer of the origin takes, as if it were far away, as most are. Without it a fill would be
+	// over before anyone can join it.
 	distance = 100 * time.Millisecond
-	// kept is how many segments stay fetchable after they left the playlist (RFC 8216 section 6.2.2 asks for a window).
+	// kept is how many segments can be fetched after they have left the playlist (RFC 8216 section 6.2.2 requires a window).
 	kept = window
 )
 
 var errNoSuchMedia = errors.New("not a name of something that is or was just now in the playlist")
 
 // liveOrigin is the upstream: a live stream that loops for ever, as fMP4 below /live/ and as MPEG-TS below /live/ts/. It
-// is a function of the clock and keeps no state.
+// depends only on the clock and keeps no state.
 type liveOrigin struct {
 	epoch      time.Time // when segment 0 began
 	now        func() time.Time
 	lowLatency bool // the fMP4 has parts
 }
 
-// newLiveOrigin counts segments from last midnight but one minute, so that the numbers stay small, the first playlist
-// is full, and a restart within the day takes up the same stream.
+// newLiveOrigin counts segments from one minute before last midnight, so that the numbers stay small, the first playlist is
+// full, and a restart within the day continues the same stream.
 func newLiveOrigin(now func() time.Time, lowLatency bool) *liveOrigin {
 	return &liveOrigin{epoch: now().UTC().Truncate(24 * time.Hour).Add(-time.Minute), now: now, lowLatency: lowLatency}
 }
@@ -117,7 +117,7 @@ func (s *shape) mountTrack(mux *http.ServeMux, o *liveOrigin, name string, t *tr
 // uri names a segment.
 func (s *shape) uri(n int64) string { return strconv.FormatInt(n, 10) + s.ext }
 
-// segment reads a segment's number out of its name.
+// segment reads the number of a segment from its name.
 func (s *shape) segment(name string, edge int64) (int64, error) {
 	n, err := strconv.ParseInt(strings.TrimSuffix(name, s.ext), 10, 64)
 	if err != nil || n < oldest(edge) || n > edge || name != s.uri(n) {
@@ -126,7 +126,7 @@ func (s *shape) segment(name string, edge int64) (int64, error) {
 	return n, nil
 }
 
-// oldest is the first segment that is still there.
+// oldest is the first segment that can still be fetched.
 func oldest(edge int64) int64 { return max(edge-window-kept, 0) }
 
 func send(w http.ResponseWriter, mediaType string, body []byte, err error) {

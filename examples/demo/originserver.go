@@ -9,7 +9,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
 )
 
-// originServer is an origin as a process of its own would be: it can be killed, and started again at the same address.
+// originServer behaves like an origin in a process of its own: it can be killed, and started again at the same address.
 type originServer struct {
 	name    string
 	handler http.Handler
@@ -21,7 +21,7 @@ type originServer struct {
 	ended   chan struct{}
 }
 
-// start listens, on any free port the first time. It does nothing to an origin that lives.
+// start listens, on any free port the first time. It does nothing if the origin runs.
 func (o *originServer) start() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -14,11 +14,11 @@ import (
 //go:embed page
 var pageFiles embed.FS
 
-// cdn is where the page gets hls.js when no file was given.
+// cdn is where the page gets hls.js if no file was given.
 const cdn = "https://cdn.jsdelivr.net/npm/hls.js@1"
 
-// site is everything the demo listens for: the page, its counters and controls, and the stream, for all below /hls/ and
-// by signed links below /signed/. It says to the page when the segments of the stream begin.
+// site is everything that the demo serves: the page, its counters and controls, and the stream, below /hls/ for everybody and
+// below /signed/ with signed links. It tells the page when the segments of the stream begin.
 func (d *demo) site(hlsjs string, stream *liveOrigin) (http.Handler, error) {
 	index, err := template.ParseFS(pageFiles, "page/index.html")
 	if err != nil {
@@ -61,7 +61,7 @@ func (d *demo) site(hlsjs string, stream *liveOrigin) (http.Handler, error) {
 	return mux, nil
 }
 
-// link answers /link: what a page does for a viewer whom it has let in.
+// link answers /link, as a page does for a viewer whom it has let in.
 func (d *demo) link(w http.ResponseWriter, r *http.Request) {
 	l, err := d.links.mint()
 	if err != nil {

@@ -47,8 +47,8 @@ func multivariant(tracks map[string]*track) []byte {
 	return p.Encode().Bytes()
 }
 
-// media makes the media playlist of any track whose last segment is edge. Which segments there are depends on edge
-// alone, so all tracks change at the same instant and a restarted origin goes on where it was.
+// media makes the media playlist of any track whose last segment is edge. The segments depend only on edge, so all tracks
+// change at the same instant and a restarted origin continues where it was.
 func media(edge int64, epoch time.Time, uri func(n int64) string, initURI string) ([]byte, error) {
 	first := max(edge-window+1, 0)
 	p, err := m3u8.NewMediaPlaylist(window, window)
@@ -78,14 +78,14 @@ func media(edge int64, epoch time.Time, uri func(n int64) string, initURI string
 	return append([]byte(nil), p.Encode().Bytes()...), nil
 }
 
-// begins is when a segment does.
+// begins is the time at which a segment begins.
 func begins(n int64, epoch time.Time) time.Time { return epoch.Add(time.Duration(n) * segmentTime) }
 
 // discontinuous tells whether a segment begins a new loop.
 func discontinuous(n int64) bool { return n > 0 && n%loopLength == 0 }
 
-// discontinuitiesBefore counts the EXT-X-DISCONTINUITY tags that have left a playlist whose first segment is first. Its
-// own tag, if it has one, is still there (RFC 8216 section 6.2.2).
+// discontinuitiesBefore counts the EXT-X-DISCONTINUITY tags that have left a playlist whose first segment is first. That
+// segment's own tag is still there (RFC 8216 section 6.2.2).
 func discontinuitiesBefore(first int64) uint64 {
 	return uint64(max(first-1, 0) / loopLength)
 }

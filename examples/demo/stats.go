@@ -13,8 +13,8 @@ import (
 
 const (
 	history = 121             // samples, one a second: the chart's two minutes
-	present = 6 * time.Second // a viewer that asked for nothing for so long has gone; players ask every two
-	crowded = 10_000          // viewers at most: further ones are served and not counted
+	present = 6 * time.Second // a viewer without a request for this long has gone; players ask every two seconds
+	crowded = 10_000          // viewers at most; more are served, but not counted
 )
 
 // sample is one second of the chart.
@@ -24,13 +24,13 @@ type sample struct {
 	Hits     uint64 `json:"hits"`
 	Joins    uint64 `json:"joins"`
 	Origin   int64  `json:"origin"`
-	Ahead    uint64 `json:"ahead"` // fetched before it was asked for
+	Ahead    uint64 `json:"ahead"` // fetched before a viewer asked
 	Refused  int64  `json:"refused"`
 	Failed   int64  `json:"failed"`
-	Note     string `json:"note,omitempty"` // what somebody did
+	Note     string `json:"note,omitempty"` // what a person did
 }
 
-// meter knows how the demo is doing.
+// meter measures the demo.
 type meter struct {
 	served   traffic
 	audience audience.Audience
@@ -44,12 +44,12 @@ type meter struct {
 
 func newMeter(cached func() cache.Stats, origin func() counts) *meter {
 	return &meter{cached: cached, origin: origin, audience: audience.Audience{
-		Stream: func(*http.Request) string { return "demo" }, // whoever plays it twice in one browser is one viewer
+		Stream: func(*http.Request) string { return "demo" }, // somebody who plays it twice in one browser is one viewer
 		Idle:   present, Sessions: crowded,
 	}}
 }
 
-// watch wraps the public side of the chain. What asks there is a viewer.
+// watch wraps the public side of the chain: every client there is a viewer.
 func (m *meter) watch(next http.Handler) http.Handler {
 	return m.audience.Handler(m.served.count(next))
 }
@@ -86,7 +86,7 @@ func (m *meter) add(s sample) {
 	}
 }
 
-// viewers counts those who are present.
+// viewers counts the present viewers.
 func (m *meter) viewers() (n int) {
 	for range m.audience.All() {
 		n++
@@ -124,7 +124,7 @@ func (d *demo) stats(w http.ResponseWriter, r *http.Request) {
 		"joins":     cached.Joins,          // answered from a fetch that was running already
 		"misses":    cached.Misses,         // fetches begun
 		"ahead":     cached.Prefetched,     // fetched before a viewer asked
-		"used":      cached.PrefetchedUsed, // of these, what viewers have asked for since
+		"used":      cached.PrefetchedUsed, // those that viewers have asked for since
 		"served":    d.meter.served.counts(),
 		"origin":    d.fromOrigins(),
 		"origins":   origins,

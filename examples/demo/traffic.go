@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// traffic counts what passes one place.
+// traffic counts requests at one place.
 type traffic struct {
 	playlists, segments, bytes, refused, failed atomic.Int64
 }
@@ -30,7 +30,7 @@ func (c counts) plus(d counts) counts {
 	return counts{c.Playlists + d.Playlists, c.Segments + d.Segments, c.Bytes + d.Bytes, c.Refused + d.Refused, c.Failed + d.Failed}
 }
 
-// count wraps a handler; what is no playlist counts as a segment.
+// count wraps a handler. Everything except a playlist counts as a segment.
 func (t *traffic) count(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if path.Ext(r.URL.Path) == ".m3u8" {

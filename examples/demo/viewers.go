@@ -20,7 +20,7 @@ type viewer struct {
 	quality int // which variant, modulo their number
 }
 
-// stay watches from a moment on until ctx ends.
+// stay begins to watch after a while, and watches until ctx ends.
 func (v *viewer) stay(ctx context.Context, after time.Duration, master string, failed func(error)) {
 	for ok := wait(ctx, after); ok; ok = wait(ctx, time.Second) {
 		if err := v.watch(ctx, master); ctx.Err() == nil {
@@ -29,13 +29,13 @@ func (v *viewer) stay(ctx context.Context, after time.Duration, master string, f
 	}
 }
 
-// watch returns when something failed or ctx ended.
+// watch returns when a request has failed or ctx has ended.
 func (v *viewer) watch(ctx context.Context, master string) error {
 	renditions, err := v.choose(ctx, master)
 	if err != nil {
 		return err
 	}
-	// The renditions are followed side by side, since a blocking reload holds up only its own.
+	// The renditions are followed in parallel, because a blocking reload holds up only its own.
 	g, ctx := errgroup.WithContext(ctx)
 	for _, r := range renditions {
 		g.Go(func() error {
@@ -54,14 +54,14 @@ func (v *viewer) watch(ctx context.Context, master string) error {
 	return g.Wait()
 }
 
-// rendition is where a viewer is in one media playlist.
+// rendition is a viewer's position in one media playlist.
 type rendition struct {
 	playlist *url.URL
 	begun    bool
 	next     uint64 // the sequence number it plays next
 
-	reload *url.URL // with which directives; nil: as it is
-	part   string   // the newest that was loaded
+	reload *url.URL // with directives; nil: without
+	part   string   // the newest loaded part
 }
 
 // choose reads the multivariant playlist and picks one variant with its sound.
@@ -96,8 +96,8 @@ func (v *viewer) choose(ctx context.Context, master string) ([]*rendition, error
 	return renditions, nil
 }
 
-// follow loads a media playlist and what is new in it, and says how long to wait before the next look: a target
-// duration, or half of one when nothing had changed (RFC 8216 section 6.3.4).
+// follow loads a media playlist and the new segments in it. It returns how long to wait before the next reload: a target
+// duration, or half of one if nothing had changed (RFC 8216 section 6.3.4).
 func (v *viewer) follow(ctx context.Context, r *rendition) (time.Duration, error) {
 	at := r.playlist
 	if r.reload != nil {
@@ -118,7 +118,7 @@ func (v *viewer) follow(ctx context.Context, r *rendition) (time.Duration, error
 	segments := p.GetAllSegments()
 	end := p.SeqNo + uint64(len(segments))
 	if !r.begun {
-		// Three target durations from the end, where the draft has players start.
+		// Players start three target durations from the end, as the draft says.
 		r.begun, r.next = true, end-min(3, uint64(len(segments)))
 		if p.Map != nil {
 			if err := v.fetch(ctx, r.playlist, p.Map.URI); err != nil {

@@ -9,12 +9,12 @@ import (
 	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
 )
 
-// watched is what the page shows of who is watching. Sessions are for those who operate the service: their ids end them.
+// watched is the part of the page about viewers. Only the operator sees sessions, because their ids can end them.
 type watched struct {
 	Viewers int            `json:"viewers"`
-	Streams map[string]int `json:"streams,omitempty"` // viewers by stream; sealed links hide what they lead to
-	Sent    uint64         `json:"sent"`              // bytes that went to viewers by way of the cache
-	Fetched uint64         `json:"fetched"`           // bytes that the origins were asked for
+	Streams map[string]int `json:"streams,omitempty"` // viewers by stream; sealed links hide the stream
+	Sent    uint64         `json:"sent"`              // bytes sent to viewers through the cache
+	Fetched uint64         `json:"fetched"`           // bytes fetched from the origins
 	Kick    bool           `json:"kick,omitempty"`    // there is /sessions
 }
 
@@ -35,8 +35,8 @@ func viewers(watch *audience.Audience, shared *cache.Transport, o options) http.
 	})
 }
 
-// sessions lists those of now, and ends one: GET /sessions, POST /sessions?end=ID. Only pages of this machine's own
-// server may ask.
+// sessions lists the current sessions, and ends one: GET /sessions, POST /sessions?end=ID. Only pages of this machine's own
+// server may use it.
 func sessions(watch *audience.Audience) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /sessions", func(w http.ResponseWriter, _ *http.Request) {

@@ -13,7 +13,7 @@ import (
 )
 
 type options struct {
-	self        netip.AddrPort // what the streams are served on
+	self        netip.AddrPort // the address of this server
 	origins     serve.Origins  // nothing else is reached
 	allow       []netip.Prefix
 	key         serve.Key
@@ -22,12 +22,12 @@ type options struct {
 	links       []string
 	cache       int64
 	dir         string
-	header      []string // passed on besides the usual fields, both ways
+	header      []string // header fields to pass on, besides the usual ones, in both directions
 	cors        []string
 	credentials bool
 	public      string // "http://HOST", as players see this server
 	static      fs.FS  // nil: the player
-	kick        bool   // the page ends sessions
+	kick        bool   // the page can end sessions
 }
 
 func parse(args []string) (o options, ln serve.Listener, err error) {

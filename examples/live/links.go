@@ -8,8 +8,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/sign"
 )
 
-// links are the URLs that viewers see of what lies on the origins: /live/PATH for /PATH, with a token if there is a key,
-// or with -seal /live/TOKEN/NAME, which shows the file name at most.
+// links are the URLs that viewers see for files on the origins: /live/PATH for /PATH, with a token if there is a key, or with
+// -seal /live/TOKEN/NAME, which shows at most the file name.
 type links struct {
 	rewrite.Mapper
 	tree   rewrite.Mapper
@@ -59,7 +59,7 @@ func (l *links) to(path string) (string, error) {
 	return string(public), err
 }
 
-// elsewhere reports what is not on the origins: a Sealer would seal that, too, but nothing else is reached.
+// elsewhere reports whether a URL is not on the origins: a Sealer would seal it as well, but it could not be reached.
 func (l *links) elsewhere(ref rewrite.Ref) bool {
 	_, err := l.tree.AppendPublic(nil, []byte(ref.URL))
 	return strings.HasPrefix(ref.URL, "http") && err != nil

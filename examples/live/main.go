@@ -1,13 +1,13 @@
-// Command live stands in front of the origins of live streams: /live/PATH is /PATH on one of them. A stream stays with
-// its origin until that fails, and then moves to the next; however many viewers there are, an origin is asked once.
+// Command live stands in front of the origins of live streams: /live/PATH is /PATH on one of them. A stream stays with its
+// origin until that fails, and then moves to the next. However many viewers there are, an origin is asked once.
 //
 //	go run ./examples/live -origin http://a.example -origin http://b.example -key SECRET -cache 1GiB
 //
-// With -key only signed links work. It prints links for the paths that -link names; one link opens all that lies
-// beside and below its path. With -seal they also hide where a stream lies on its origin, and do not expire.
+// With -key only signed links work. The program prints links for the paths of -link; one link opens everything beside and below
+// its path. With -seal links also hide where a stream is on its origin, and do not expire.
 //
-// Streams without an end (.ts, .flv, .mp3 or .aac over one connection) are broadcast: an origin is asked once for all who
-// watch, and who comes later begins near the live edge. The page plays them, too:
+// Endless streams (.ts, .flv, .mp3 or .aac over one connection) are broadcast: an origin is asked once for all viewers, and
+// later viewers begin near the live edge. The page plays them as well:
 //
 //	go run ./examples/live -origin http://a.example -link /live/channel.ts -link /live/radio.mp3
 package main
@@ -30,7 +30,7 @@ import (
 
 func main() { serve.Main(run) }
 
-// newHandler is the whole chain. It never connects to the address that it is served on.
+// newHandler is the whole chain. It never connects to its own address.
 func newHandler(o options, urls *links, store cache.Store) (http.Handler, error) {
 	guard, err := origin.NewGuard(origin.GuardConfig{Hosts: o.origins.Hosts(), Allow: o.allow, Ports: o.origins.Ports(), Self: []netip.AddrPort{o.self}})
 	if err != nil {
@@ -70,7 +70,7 @@ func newHandler(o options, urls *links, store cache.Store) (http.Handler, error)
 	return mux, nil
 }
 
-// run prints where it listens and a link for each path that was asked for, and serves until ctx ends.
+// run prints where it listens and a link for each path of -link, and serves until ctx ends.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	o, ln, err := parse(args)
 	if err != nil {

@@ -13,8 +13,8 @@ var playerHTML string
 
 var player = template.Must(template.New("player").Parse(playerHTML))
 
-// pages are those of a folder, or the player. That lists the streams unless their links are signed: whoever sees the page
-// could watch by those.
+// pages serves the files of a folder, or else the player. The player lists the streams, unless their links are signed: anyone
+// who sees the page could watch with them.
 func pages(o options) http.Handler {
 	if o.static != nil {
 		return http.FileServerFS(o.static)

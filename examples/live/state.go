@@ -11,17 +11,17 @@ import (
 	"github.com/hlsproxy/hlsproxy/rewrite"
 )
 
-// originState is what the page shows of an origin. It does not say where that is.
+// originState is the state of an origin for the page. It does not reveal the address.
 type originState struct {
 	Name     string  `json:"name"`
 	State    string  `json:"state"`
-	Latency  float64 `json:"latency"` // in milliseconds; 0: not known
+	Latency  float64 `json:"latency"` // in milliseconds; 0: unknown
 	Requests uint64  `json:"requests"`
 	Errors   uint64  `json:"errors"`
 	InFlight int64   `json:"inFlight"`
 }
 
-// state shows how the origins are.
+// state serves the states of the origins.
 func state(pool *origin.Pool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		var list []originState
@@ -44,7 +44,7 @@ func state(pool *origin.Pool) http.Handler {
 	})
 }
 
-// segments tells the cache what a live playlist names, and so what it may drop first.
+// segments tells the cache which segments a live playlist names, so that it knows what it may drop first.
 func segments(playlist []byte, base string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for ref, err := range rewrite.Refs(playlist, base) {

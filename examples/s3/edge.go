@@ -14,8 +14,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/sign/cdn"
 )
 
-// edge is what viewers see of the bucket behind CloudFront: playlists here, since what they name must be signed when they
-// are asked for, and all else at the distribution.
+// edge is what viewers see of the bucket behind CloudFront: playlists come from this server, because their URLs must be signed
+// at each request, and everything else from the distribution.
 type edge struct {
 	rewrite.Mapper
 	bucket, domain string // URLs with a slash at their end
@@ -70,7 +70,7 @@ func (e *edge) Sign(ctx context.Context, public []byte) ([]byte, error) {
 
 func isPlaylist(name string) bool { return strings.EqualFold(path.Ext(name), ".m3u8") }
 
-// onlyPlaylists keeps what CloudFront serves from being fetched here.
+// onlyPlaylists refuses other files, which CloudFront serves.
 func onlyPlaylists(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isPlaylist(r.URL.Path) {

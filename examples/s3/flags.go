@@ -24,7 +24,7 @@ type options struct {
 	edge           edgeOptions
 }
 
-// edgeOptions are those of CloudFront. Without a domain it is not used.
+// edgeOptions are the options of CloudFront. Without a domain it is not used.
 type edgeOptions struct{ domain, keyPairID, keyFile string }
 
 func parse(args []string) (o options, ln serve.Listener, err error) {
@@ -83,7 +83,7 @@ func parse(args []string) (o options, ln serve.Listener, err error) {
 	return o, ln, err
 }
 
-// openWork makes the folder that films are converted in. It is the same one after a restart, which clears it.
+// openWork makes the folder in which films are converted. A restart uses the same folder, and clears it.
 func (o *options) openWork() error {
 	if o.work == "" {
 		cache, err := os.UserCacheDir()

@@ -1,12 +1,12 @@
-// Command s3 takes films through a page, turns them into HLS, keeps them in a private bucket of an object store, and plays
-// them to viewers who have a link: through this server, which has a cache and signs what it asks of the store, or from
-// CloudFront, whose links it makes when a playlist is asked for.
+// Command s3 accepts films through a page, turns them into HLS, and keeps them in a private bucket of an object store. Viewers
+// with a link play them through this server, which has a cache and signs its requests to the store, or from CloudFront, whose
+// links it makes at each request for a playlist.
 //
 //	go run . -endpoint http://127.0.0.1:9000 -bucket films -key SECRET     (in examples/s3)
 //
-// The access key comes from -access-key and -secret-key or from $AWS_ACCESS_KEY_ID and $AWS_SECRET_ACCESS_KEY. What the
-// store must allow it to do is in docs/object-store.md, with the stores that were tried. Beyond loopback put TLS in front:
-// the password of the page and the links go over the wire as they are.
+// The access key comes from -access-key and -secret-key or from $AWS_ACCESS_KEY_ID and $AWS_SECRET_ACCESS_KEY.
+// docs/object-store.md lists the rights that it needs, and the stores that were tried. Beyond loopback put TLS in front: the
+// password of the page and the links are sent in clear text.
 package main
 
 import (
@@ -28,7 +28,7 @@ import (
 
 func main() { serve.Main(run) }
 
-// newPlayer is the chain that viewers play through, for those who have a link.
+// newPlayer is the chain for viewers with a link.
 func newPlayer(o options, tree rewrite.Mapper, shared http.RoundTripper, links *serve.Links) http.Handler {
 	playlists := &rewrite.Rewriter{Map: tree, Sign: links.Signer, Public: o.public}
 	return links.Handler(rangeserve.Handler(&origin.Proxy{
@@ -36,7 +36,7 @@ func newPlayer(o options, tree rewrite.Mapper, shared http.RoundTripper, links *
 	}))
 }
 
-// newShared is the lower half: the cache, the signatures and the guard. The operator names the store, wherever that is, and
+// newShared is the lower half: the cache, the signatures and the guard. The operator names the store, which may be anywhere;
 // nothing else is reached.
 func newShared(o options, s *store) (*cache.Transport, error) {
 	place, err := serve.ParseOrigin(s.base)

@@ -19,8 +19,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// publisher puts films into the bucket. As long as one is not whole, an object below mark names it, so that what a killed
-// process left behind can be found.
+// publisher puts films into the bucket. While a film is incomplete, an object below mark names it, so that the remains of a
+// killed process can be found.
 type publisher struct {
 	store *store
 	mark  string // a prefix of this program on this machine
@@ -29,14 +29,14 @@ type publisher struct {
 	busy map[string]bool // titles
 }
 
-// object is a file on its way to a key.
+// object is a file and its key.
 type object struct {
 	file, key string
 	size      int64
 }
 
-// publish stores the segments first and the playlist that players open last, and returns the key of that one. A film that
-// fails leaves nothing that plays. Each has a name of its own for ever, since caches keep its segments.
+// publish stores the segments first and the playlist that players open last, and returns the key of that playlist. A film that
+// fails leaves nothing that plays. Each film has a name that is never reused, because caches keep its segments.
 func (p *publisher) publish(ctx context.Context, film uploads.Film, percent func(int)) (key string, err error) {
 	name := film.Title + "~" + strings.ToLower(rand.Text()[:8])
 	all, total, err := objectsOf(film, name)
@@ -57,7 +57,7 @@ func (p *publisher) publish(ctx context.Context, film uploads.Film, percent func
 		}
 	}()
 	sent := &meter{total: total, percent: percent}
-	for len(all) > 0 { // in steps of one order each
+	for len(all) > 0 { // each step stores the objects of one order
 		n := slices.IndexFunc(all, func(o object) bool { return order(o.key) != order(all[0].key) })
 		if n < 0 {
 			n = len(all)
@@ -103,7 +103,7 @@ func objectsOf(film uploads.Film, name string) (all []object, total int64, err e
 	return all, total, err
 }
 
-// hold tells clean which titles are on their way.
+// hold tells clean which titles are in progress.
 func (p *publisher) hold(name string, busy bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -146,14 +146,14 @@ func (p *publisher) clean(ctx context.Context) error {
 	return nil
 }
 
-// failed is the store's failure, told to the uploader without what it is.
+// failed is a failure of the store. The uploader does not see its text.
 type failed struct{ error }
 
 // Unwrap returns what it is.
 func (f failed) Unwrap() error { return f.error }
 
-// meter counts what is sent, and fits PutObjectOptions.Progress. Parts are sent side by side; percent is called by one of them
-// at a time, with values that never fall.
+// meter counts the bytes that are sent, for PutObjectOptions.Progress. Parts are sent in parallel; percent is called by one of
+// them at a time, with values that never fall.
 type meter struct {
 	total   int64
 	percent func(int)
@@ -162,7 +162,7 @@ type meter struct {
 	sent int64
 }
 
-// Read is that of io.Reader: it is given a copy of all that is sent.
+// Read gets a copy of all bytes that are sent.
 func (m *meter) Read(b []byte) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

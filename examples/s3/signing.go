@@ -14,9 +14,9 @@ import (
 	"github.com/minio/minio-go/v7/pkg/signer"
 )
 
-// signing signs what is asked of the bucket (AWS Signature Version 4), below the cache: what viewers share has nothing of
-// it. Nothing that a viewer writes is signed but the key of an object: no query, which could name other operations, and no
-// method but GET and HEAD.
+// signing signs requests to the bucket (AWS Signature Version 4), below the cache, so that nothing of it is in what viewers
+// share. Of a viewer's input it signs only the key of an object: no query, which could name other operations, and no method but
+// GET and HEAD.
 type signing struct {
 	base        http.RoundTripper
 	bucket      string // its URL
@@ -62,7 +62,7 @@ func (s *signing) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, s.refused(r.Context(), resp)
 }
 
-// ours has the answer be one to the request as it was before it was signed.
+// ours makes the answer belong to the request before it was signed.
 func ours(resp *http.Response, err error, r *http.Request) (*http.Response, error) {
 	if err == nil {
 		resp.Request = r
@@ -71,7 +71,7 @@ func ours(resp *http.Response, err error, r *http.Request) (*http.Response, erro
 	return resp, err
 }
 
-// plain takes out of Content-Encoding what is left of an upload in signed chunks: the object itself is not encoded so.
+// plain removes the remains of an upload in signed chunks from Content-Encoding: the object itself is not encoded like that.
 func plain(h http.Header) {
 	var real []string
 	for coding := range strings.SplitSeq(strings.Join(h.Values("Content-Encoding"), ","), ",") {
@@ -85,8 +85,7 @@ func plain(h http.Header) {
 	}
 }
 
-// refused tells apart what the store means by a 403: an object that is not there, where the keys may not list, or keys and
-// clocks that are wrong.
+// refused finds out what a 403 of the store means: a missing object, if the keys may not list, or wrong keys or clocks.
 func (s *signing) refused(ctx context.Context, resp *http.Response) error {
 	var said struct{ Code string }
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))

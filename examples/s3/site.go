@@ -23,11 +23,11 @@ type site struct {
 	store  *store
 	links  *serve.Links
 	shared *cache.Transport
-	play   rewrite.Mapper // of what is played through this server
-	edge   rewrite.Mapper // of what is played by CloudFront; nil: nothing is
+	play   rewrite.Mapper // for playing through this server
+	edge   rewrite.Mapper // for playing from CloudFront; nil: not used
 }
 
-// link is the one by which an object is played in one way or the other.
+// link is the link that plays an object in this way.
 func (s *site) link(way rewrite.Mapper, key string) (string, error) {
 	public, err := way.AppendPublic(nil, []byte(s.store.address(key)))
 	if err != nil {
@@ -62,7 +62,7 @@ func (s *site) list(ctx context.Context, after string) (list films.List, err err
 	return list, err
 }
 
-// publish has the cleaning done that a store which was gone has put off.
+// publish first cleans up, if that was postponed because the store was unreachable.
 func (s *site) publish(p *publisher) func(context.Context, uploads.Film, func(int)) (string, error) {
 	return func(ctx context.Context, film uploads.Film, percent func(int)) (string, error) {
 		if err := p.clean(ctx); err != nil {
@@ -76,7 +76,7 @@ func (s *site) publish(p *publisher) func(context.Context, uploads.Film, func(in
 	}
 }
 
-// storeFails logs what failed, and has words for the uploader.
+// storeFails logs a failure, and explains it to the uploader.
 func storeFails(err error) error {
 	serve.Log("the object store", err)
 	return ladder.Refusal{Status: http.StatusBadGateway, Text: "The object store could not take the film."}
@@ -104,14 +104,14 @@ func (s *site) remove(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// mark is where this program on this machine names what it has begun to store.
+// mark is where this program on this machine lists what it has begun to store.
 func mark(o options) string {
 	host, _ := os.Hostname()
 	sum := sha256.Sum256([]byte(host + "\n" + o.work))
 	return ".uploading/" + hex.EncodeToString(sum[:8]) + "/"
 }
 
-// withLink answers 403 to those without a link: to log in would not help them.
+// withLink answers 403 to requests without a link: a login would not help.
 func withLink(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(&forbidding{w}, r)

@@ -32,7 +32,7 @@ func openStore(ctx context.Context, o options) (*store, error) {
 		return nil, fmt.Errorf("-endpoint %q: %w", o.endpoint.URL, err)
 	}
 	s := &store{client: client, bucket: o.bucket}
-	// The client knows best whether this store has buckets in the path or in the name of the host.
+	// The client knows best whether this store has buckets in the path or in the host name.
 	some, err := client.PresignedGetObject(ctx, o.bucket, "x", time.Minute, nil)
 	if err != nil {
 		return nil, fmt.Errorf("-bucket %q: %w", o.bucket, err)
@@ -86,7 +86,7 @@ func (s *store) entries(ctx context.Context, prefix, after string, most int) (na
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if after != "" && strings.HasSuffix(after, "/") {
-		after += "\U0010FFFF" // beyond all that lies in that folder
+		after += "\U0010FFFF" // after everything in that folder
 	}
 	for e := range s.client.ListObjectsIter(ctx, s.bucket, minio.ListObjectsOptions{Prefix: prefix, StartAfter: after, MaxKeys: most + 1}) {
 		switch {
@@ -100,16 +100,16 @@ func (s *store) entries(ctx context.Context, prefix, after string, most int) (na
 	return names, false, nil
 }
 
-// title is what can be played. The parts that it does not have are empty.
+// title is something playable. Parts that it lacks are empty.
 type title struct {
-	name               string // as people call it
+	name               string // its display name
 	key                string // of the folder, with a slash at its end, or of the film
 	playlist, original string // keys
 }
 
 const onePage = 50
 
-// titles lists a page of them.
+// titles lists one page of titles.
 func (s *store) titles(ctx context.Context, after string) (list []title, next string, err error) {
 	names, more, err := s.entries(ctx, "", after, onePage)
 	if err != nil {
@@ -133,7 +133,7 @@ func (s *store) titles(ctx context.Context, after string) (list []title, next st
 	return slices.DeleteFunc(found, func(t title) bool { return t.playlist == "" && t.original == "" }), next, nil
 }
 
-// title looks at what lies in a folder.
+// title examines a folder.
 func (s *store) title(ctx context.Context, key string) (title, error) {
 	t := title{key: key}
 	t.name, _, _ = strings.Cut(strings.TrimSuffix(key, "/"), "~")
@@ -158,13 +158,13 @@ func (s *store) title(ctx context.Context, key string) (title, error) {
 			t.original = file
 		}
 	}
-	if more && t.playlist == "" { // segments beside the playlist, and many
+	if more && t.playlist == "" { // many segments beside the playlist
 		if _, err := s.client.StatObject(ctx, s.bucket, key+"master.m3u8", minio.StatObjectOptions{}); err == nil {
 			t.playlist = key + "master.m3u8"
 		}
 	}
 	if t.playlist == "" {
-		t.original = "" // it is on its way in, or out
+		t.original = "" // it is being uploaded or removed
 	}
 	return t, nil
 }
@@ -173,7 +173,7 @@ func isFilm(key string) bool {
 	return slices.Contains([]string{".mp4", ".m4v", ".mov", ".webm", ".m4a", ".mp3"}, strings.ToLower(path.Ext(key)))
 }
 
-// remove removes all that begins with a prefix. Playlists go first, so that nothing plays in part.
+// remove removes everything with this prefix. It removes playlists first, so that nothing plays in part.
 func (s *store) remove(ctx context.Context, prefix string) error {
 	var keys []string
 	for e := range s.client.ListObjectsIter(ctx, s.bucket, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
@@ -195,7 +195,7 @@ func (s *store) removeOne(ctx context.Context, key string) error {
 	return s.client.RemoveObject(ctx, s.bucket, key, minio.RemoveObjectOptions{})
 }
 
-// order is that in which a title is stored: what a playlist names comes before it.
+// order is the order in which the files of a title are stored: files come before the playlist that names them.
 func order(key string) int {
 	switch {
 	case !strings.HasSuffix(key, ".m3u8"):
@@ -206,7 +206,7 @@ func order(key string) int {
 	return 2
 }
 
-// kind is what players and caches are to know of a file.
+// kind is the type and the caching of a file.
 func kind(name string) minio.PutObjectOptions {
 	o := minio.PutObjectOptions{CacheControl: "public, max-age=31536000, immutable", ContentType: "application/octet-stream"}
 	switch ext := path.Ext(name); ext {
@@ -226,5 +226,5 @@ func kind(name string) minio.PutObjectOptions {
 	return o
 }
 
-// address is the URL of what begins with a key, as the signing transport sends it.
+// address is the URL of a key, in the spelling of the signing transport.
 func (s *store) address(key string) string { return s.base + s3utils.EncodePath(key) }

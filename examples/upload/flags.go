@@ -15,7 +15,7 @@ type options struct {
 	ttl    time.Duration
 	max    int64
 	public string // "http://HOST", as players see this server
-	local  bool   // only this machine reaches the server
+	local  bool   // only this machine can reach the server
 }
 
 func parse(args []string) (o options, ln serve.Listener, err error) {

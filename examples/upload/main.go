@@ -1,18 +1,18 @@
-// Command upload takes films through a page, turns them into HLS with ffmpeg, and serves them: a ladder of up to three
-// sizes, in segments of MPEG-TS or MP4.
+// Command upload accepts films through a page, turns them into HLS with ffmpeg, and serves them: a ladder of up to three sizes,
+// in segments of MPEG-TS or MP4.
 //
 //	go run ./examples/upload -dir ~/films -key SECRET
 //
-// With -key only signed links work; the page with the films and the form, the upload, and what tells of its progress ask
-// for the key as a password. It can also come from -key-file or from $HLSPROXY_KEY. Without a key uploads work on
-// loopback only. They need ffmpeg and ffprobe. A film is converted by one process at a time, with bounds of memory, time
-// and length; of the four places of films on their way one client has as many as nobody else needs.
+// With -key only signed links work. The page with the films and the form, the upload, and the progress ask for the key as a
+// password. The key can also come from -key-file or from $HLSPROXY_KEY. Without a key uploads work only on loopback. They need
+// ffmpeg and ffprobe. Films are converted one at a time, within limits of memory, time and length. Four films may be in
+// progress; one client may have all four as long as nobody else needs a place.
 //
-// The password and the links go over the wire as they are, so beyond loopback put TLS in front: a reverse proxy that has
-// the certificate and leads to the loopback address. Say with -public where players find it then. Such a proxy must pass
-// the Host field on, take bodies as large as -max without storing them first, and hold neither answers nor the events of
-// /jobs back (nginx: proxy_set_header Host $http_host, client_max_body_size, proxy_request_buffering off,
-// proxy_buffering off, proxy_read_timeout as long as a film takes to convert).
+// The password and the links are sent in clear text, so beyond loopback put TLS in front: a reverse proxy that has the
+// certificate and forwards to the loopback address. Tell its URL with -public. The proxy must pass the Host field on, accept
+// bodies as large as -max without storing them first, and buffer neither answers nor the events of /jobs (nginx:
+// proxy_set_header Host $http_host, client_max_body_size, proxy_request_buffering off, proxy_buffering off, proxy_read_timeout
+// as long as a film takes to convert).
 package main
 
 import (
@@ -30,7 +30,7 @@ import (
 
 func main() { serve.Main(run) }
 
-// newHandler is the whole chain: films come in by POST /upload, and what they became is served below /vod/.
+// newHandler is the whole chain: films come in by POST /upload, and the results are served below /vod/.
 func newHandler(ctx context.Context, o options, links *serve.Links) (http.Handler, error) {
 	cors, err := corsmw.New(corsmw.Config{Origins: []string{"*"}})
 	if err != nil {

@@ -3,13 +3,12 @@
 //
 //	go run ./examples/vod -dir ~/films -key SECRET
 //
-// With -key only signed links work, and the page that lists the films with their links asks for the key as a password.
-// The key can also come from -key-file or from $HLSPROXY_KEY. Without a key everything is open to those who reach the
-// server.
+// With -key only signed links work, and the page that lists the films with their links asks for the key as a password. The key
+// can also come from -key-file or from $HLSPROXY_KEY. Without a key everything is open to anyone who can reach the server.
 //
-// The password and the links go over the wire as they are, so beyond loopback put TLS in front: a reverse proxy that has
-// the certificate and leads to the loopback address, passes the Host field on and does not hold answers back. Say with
-// -public where players find it then: playlists name their interstitials by whole URLs.
+// The password and the links are sent in clear text, so beyond loopback put TLS in front: a reverse proxy that has the
+// certificate, forwards to the loopback address, passes the Host field on and does not buffer answers. Tell its URL with
+// -public: playlists name their interstitials by absolute URLs.
 package main
 
 import (

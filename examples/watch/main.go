@@ -1,5 +1,5 @@
-// Command watch is examples/live for those who operate it: beside the streams it serves /metrics for Prometheus, GET /sessions
-// and POST /kick?session=ID on an address of their own, and makes OpenTelemetry spans of what viewers, cache and origins do.
+// Command watch is examples/live for the operator: besides the streams it serves /metrics for Prometheus, GET /sessions and
+// POST /kick?session=ID on an address of its own, and makes OpenTelemetry spans of the work of viewers, cache and origins.
 //
 //	go run . -origin http://a.example -inside localhost:9090 -trace
 package main
@@ -40,8 +40,8 @@ type options struct {
 
 func main() { serve.Main(run) }
 
-// newHandlers are the chain that viewers see, and what those see who operate it. Neither origins nor viewers are told of
-// traces, and what a viewer says of a trace is not believed.
+// newHandlers are the chain for viewers, and the pages for the operator. Neither origins nor viewers learn about traces, and a
+// viewer's trace fields are not trusted.
 func newHandlers(o options, self netip.AddrPort, spans *sdk.TracerProvider) (live, inside http.Handler, err error) {
 	guard, err := origin.NewGuard(origin.GuardConfig{Hosts: o.origins.Hosts(), Allow: o.allow, Ports: o.origins.Ports(), Self: []netip.AddrPort{self}})
 	if err != nil {
@@ -92,7 +92,7 @@ func newHandlers(o options, self netip.AddrPort, spans *sdk.TracerProvider) (liv
 	return mux, http.NewCrossOriginProtection().Handler(ops), nil
 }
 
-// run serves viewers and those inside until ctx ends.
+// run serves viewers and the operator until ctx ends.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	o := options{cache: 256 << 20}
 	flags := serve.NewFlags("watch")

@@ -11,8 +11,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// asked makes a span of each question to the cache. otelhttp.NewTransport does that as well, but it wraps the body, which
-// then no longer goes out in large writes.
+// asked makes a span of each request to the cache. otelhttp.NewTransport could do that, but it wraps the body, which then no
+// longer goes out in large writes.
 type asked struct {
 	cache  http.RoundTripper
 	tracer trace.Tracer

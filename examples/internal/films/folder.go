@@ -1,5 +1,5 @@
-// Package films is what the programs that serve a folder of films share: the folder, the list of what can be played, and
-// the page that plays it.
+// Package films is shared by the programs that serve a folder of films: the folder, the list of playable files, and the page
+// that plays them.
 package films
 
 import (
@@ -15,7 +15,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/rangeserve"
 )
 
-// Folder serves the files of a directory, and is told by its name: what is renamed into its place is noticed.
+// Folder serves the files of a directory. It looks the directory up by its name, so it notices when another one is renamed into
+// its place.
 type Folder struct {
 	name string
 
@@ -34,7 +35,7 @@ func Open(name string) (*Folder, error) {
 	return f, nil
 }
 
-// open leaves the old root to the garbage collector, since answers may still be reading below it.
+// open leaves the old root to the garbage collector, because answers may still read below it.
 func (f *Folder) open() error {
 	root, err := os.OpenRoot(f.name)
 	if err != nil {
@@ -49,7 +50,7 @@ func (f *Folder) open() error {
 	return nil
 }
 
-// now is the folder that has the name at this moment, or the last one that had it.
+// now is the folder that has the name now, or the last one that had it.
 func (f *Folder) now() (*os.Root, *rangeserve.Files) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -61,7 +62,7 @@ func (f *Folder) now() (*os.Root, *rangeserve.Files) {
 	return f.root, f.files
 }
 
-// ServeHTTP serves the file of the path. What a browser might run is served so that it cannot.
+// ServeHTTP serves the file of the path. A browser cannot run any of these files.
 func (f *Folder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if ext := strings.ToLower(path.Ext(r.URL.Path)); !slices.Contains(harmless, ext) {
 		w.Header().Set("Content-Security-Policy", "sandbox; default-src 'none'; frame-ancestors 'none'")
@@ -70,7 +71,7 @@ func (f *Folder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	files.ServeHTTP(w, r)
 }
 
-// harmless are the files that browsers only play. Everything else might be a page, whatever its name is.
+// harmless are the types of files that browsers only play. Anything else might be a page, whatever its name.
 var harmless = []string{
 	".m3u8", ".m3u", ".ts", ".m2ts", ".mts", ".m4s", ".mp4", ".m4v", ".m4a", ".mov", ".cmfv", ".cmfa", ".cmft", ".webm", ".mkv",
 	".mp3", ".aac", ".ac3", ".ec3", ".eac3", ".flac", ".ogg", ".oga", ".ogv", ".opus", ".wav", ".vtt", ".webvtt", ".key", ".bin",

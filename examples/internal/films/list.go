@@ -11,14 +11,14 @@ import (
 	"github.com/hlsproxy/hlsproxy/rewrite"
 )
 
-// List names what can be played below the folder.
+// List lists everything playable below the folder.
 func (f *Folder) List() []string {
 	root, _ := f.now()
 	return playable(root.FS(), ".")
 }
 
-// playable names what can be played in a folder and below: its playlists where it has any, and else its films. A
-// multivariant playlist stands for all that lies in its folder; that of the uppermost one only for what it names.
+// playable lists everything playable in a folder and below: its playlists if it has any, otherwise its films. A multivariant
+// playlist stands for everything in its folder; the one at the top stands only for what it names.
 func playable(films fs.FS, dir string) []string {
 	entries, _ := fs.ReadDir(films, dir)
 	var playlists, single, below []string
@@ -57,7 +57,7 @@ func playable(films fs.FS, dir string) []string {
 	return own
 }
 
-// regular tells whether an entry is a file, or a link to one. Nothing else is opened: a named pipe has no end.
+// regular reports whether an entry is a file, or a link to one. Nothing else is opened, because a named pipe has no end.
 func regular(films fs.FS, name string, e fs.DirEntry) bool {
 	info, err := e.Info()
 	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
@@ -66,7 +66,7 @@ func regular(films fs.FS, name string, e fs.DirEntry) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// namedBy are the folders beside a playlist in which, or below which, files lie that it names.
+// namedBy are the folders beside a playlist that contain files which it names.
 func namedBy(films fs.FS, playlist string) map[string]bool {
 	named := map[string]bool{}
 	for ref, err := range rewrite.Refs(beginning(films, playlist, 1<<20), "http://films/") {
@@ -78,7 +78,7 @@ func namedBy(films fs.FS, playlist string) map[string]bool {
 	return named
 }
 
-// multivariant tells by the beginning: what names other playlists is short and does so early.
+// multivariant looks only at the beginning: a playlist of playlists is short and names one early.
 func multivariant(films fs.FS, name string) bool {
 	return bytes.Contains(beginning(films, name, 4<<10), []byte("\n#EXT-X-STREAM-INF:"))
 }

@@ -16,7 +16,7 @@ import (
 //go:embed page.html page.css play.js
 var files embed.FS
 
-// Page lists what can be played, each with its link. An uploading program adds a form to it.
+// Page lists everything playable, each with its link. A program with uploads adds a form to it.
 type Page struct {
 	list Lister
 	more any
@@ -27,22 +27,22 @@ type Page struct {
 type Film struct {
 	Name, Link string
 	Also       []Also // other ways to play it
-	Delete     string // the path whose DELETE ends it; empty: the page cannot
+	Delete     string // the path to send DELETE to; empty: the page cannot delete it
 }
 
 // Also is another way to play a film.
 type Also struct{ Name, Link string }
 
-// List is a part of what can be played. The next part comes after Next, unless that is empty.
+// List is a part of the playable films. The next part comes after Next, unless that is empty.
 type List struct {
 	Films []Film
 	Next  string
 }
 
-// Lister lists what can be played after a name; the first part comes after the empty one.
+// Lister lists what comes after a name. "" gives the first part.
 type Lister func(ctx context.Context, after string) (List, error)
 
-// NewPage makes a page of what list returns. The templates in more, which is given data, define what follows the list.
+// NewPage makes a page of list's results. The templates in more, which get data, define the part after the list.
 func NewPage(list Lister, more string, data any) (*Page, error) {
 	html, err := template.ParseFS(files, "*")
 	if err == nil {
@@ -63,7 +63,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.html.ExecuteTemplate(w, "page.html", map[string]any{"Films": list.Films, "Next": list.Next, "More": p.more})
 }
 
-// Links is the list of what can be played, if the folder is served below a path, with the link to each.
+// Links lists what is playable, with the link to each, if the folder is served below a path.
 func (f *Folder) Links(below string, link func(path string) (string, error)) Lister {
 	return func(context.Context, string) (List, error) {
 		var list List
@@ -78,7 +78,7 @@ func (f *Folder) Links(below string, link func(path string) (string, error)) Lis
 	}
 }
 
-// titleIn is the folder's name where that of the playlist says nothing.
+// titleIn is the name of the folder if the name of the playlist says nothing.
 func titleIn(name string) string {
 	if folder, file := path.Split(name); folder != "" && (file == "index.m3u8" || file == "master.m3u8") {
 		return strings.TrimSuffix(folder, "/")

@@ -1,6 +1,6 @@
-// Package ladder turns films into HLS with ffmpeg: up to three sizes of the picture, each with the sound. A film is
-// untrusted. The demuxer is chosen here, files are the only protocol, and memory, time, the number of streams and of
-// samples, and the length of what comes of it have bounds.
+// Package ladder turns films into HLS with ffmpeg: up to three sizes of the picture, each with the sound. Films are untrusted:
+// the package chooses the demuxer, files are the only protocol, and it bounds memory, time, the number of streams and samples,
+// and the length of the result.
 package ladder
 
 import (
@@ -14,15 +14,14 @@ import (
 	"time"
 )
 
-// The names in the folder that a film is converted in.
+// The names in the working folder of a film.
 const (
 	FilmFile  = "film" // the film itself
-	HLSFolder = "hls"  // what it becomes; the multivariant playlist in it is index.m3u8
+	HLSFolder = "hls"  // the result; its multivariant playlist is index.m3u8
 )
 
-// Convert makes HLS of the film in a folder. The demuxer is that of Demuxer, so that a "film" which is really a list of
-// other files or URLs opens nothing. Segments are those of a transport stream or, fragmented, of MP4. percent is told how
-// far it is.
+// Convert turns the film in a folder into HLS. demuxer comes from Demuxer, so that a "film" which is really a list of other
+// files or URLs opens nothing. Segments are MPEG-TS or, if fragmented, MP4. percent is called with the progress.
 func (t Tools) Convert(ctx context.Context, folder, demuxer string, fragmented bool, percent func(int)) (Made, error) {
 	film, err := t.probe(ctx, folder, demuxer)
 	if err != nil {
@@ -50,8 +49,7 @@ func (t Tools) Convert(ctx context.Context, folder, demuxer string, fragmented b
 	return t.describe(ctx, folder, renditions)
 }
 
-// input names the film to ffmpeg and ffprobe. The bound of the pixels holds for every picture that is decoded, whatever
-// the header says.
+// input names the film to ffmpeg and ffprobe. The limit of pixels applies to every decoded picture, whatever the header says.
 func input(demuxer string) []string {
 	return []string{
 		"-protocol_whitelist", "file", "-max_streams", strconv.Itoa(mostStreams), "-max_pixels", strconv.Itoa(maxPixels),
@@ -59,7 +57,7 @@ func input(demuxer string) []string {
 	}
 }
 
-// patience is how long a conversion may take: long enough for a slow machine that has other things to do.
+// patience is how long a conversion may take: long enough for a slow and busy machine.
 func (s source) patience() time.Duration {
 	if s.duration == 0 {
 		return hardEnd
@@ -67,7 +65,7 @@ func (s source) patience() time.Duration {
 	return min(hardEnd, 5*time.Minute+20*s.duration)
 }
 
-// threads leaves ffmpeg about as many as there are cores, of which more than eight would take too much memory.
+// threads gives ffmpeg about one thread for each core, and at most eight, which bounds its memory.
 func threads(outputs int) string { return strconv.Itoa(max(1, min(8, runtime.NumCPU())/outputs)) }
 
 func bounded(outputs int) []string {
@@ -75,7 +73,7 @@ func bounded(outputs int) []string {
 	return []string{"-filter_complex_threads", n, "-threads", n}
 }
 
-// filters makes the pictures of all sizes from one that is decoded once.
+// filters makes the pictures of all sizes from one decoded picture.
 func (s source) filters() []string {
 	rungs := ladder(s.width, s.height)
 	if len(rungs) == 0 {
@@ -92,7 +90,7 @@ func (s source) filters() []string {
 	return []string{"-filter_complex", b.String()}
 }
 
-// output has ffmpeg write one rendition. Key frames stand at the same times in all, one at the start of each segment.
+// output makes ffmpeg write one rendition. Key frames are at the same times in all of them, one at the start of each segment.
 func (s source) output(i int, r rendition, fragmented bool) []string {
 	args := []string{"-map_metadata", "-1", "-map_chapters", "-1", "-t", fmt.Sprint(s.most().Seconds())}
 	if s.video >= 0 {
@@ -114,7 +112,7 @@ func (s source) output(i int, r rendition, fragmented bool) []string {
 	return append(args, "-hls_segment_filename", filepath.Join(to, segment), filepath.Join(to, "index.m3u8"))
 }
 
-// most is how long what comes of a film may last: somewhat longer than the film says that it is, since many do not know.
+// most is how long the result may be: somewhat longer than the film claims, because many do not know their length.
 func (s source) most() time.Duration {
 	if s.duration == 0 {
 		return longest

@@ -2,19 +2,19 @@ package ladder
 
 import "fmt"
 
-// rung is one of the sizes that a film is offered in.
+// rung is one of the sizes in which a film is offered.
 type rung struct{ width, height int }
 
 // name is that of the rung's folder.
 func (r rung) name() string { return fmt.Sprintf("%dp", r.height) }
 
-// bits are what a second of the picture may take. More pixels, but not more of everything in it.
+// bits are the bits per second of the picture. More pixels do not need proportionally more bits.
 func (r rung) bits() int { return 200_000 + 12*r.width*r.height/5 }
 
-const maxSide = 4096 // that H.264 decoders are sure to take
+const maxSide = 4096 // that all H.264 decoders accept
 
-// ladder is up to three sizes of a picture: its own, though at most 1080 lines, and 720 and 360 where they are a step
-// down. A picture that is upright counts by its width. All sides are even, as 4:2:0 wants it.
+// ladder is up to three sizes of a picture: its own, but at most 1080 lines, and 720 and 360 if they are smaller. An upright
+// picture counts by its width. All sides are even, as 4:2:0 requires.
 func ladder(width, height int) []rung {
 	short, long := min(width, height), max(width, height)
 	if short == 0 {

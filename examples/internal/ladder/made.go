@@ -8,19 +8,19 @@ import (
 	"time"
 )
 
-// Made says what Convert has made of a film.
+// Made describes the result of Convert.
 type Made struct {
 	Length  time.Duration
 	Bytes   int64  // of all sizes
-	Picture []byte // JPEG, at most 320 pixels wide and high; nil: the film has none, or it could not be had
+	Picture []byte // JPEG, at most 320 pixels wide and high; nil: there is none
 }
 
 const (
-	pictureTime = time.Minute // that making the picture may take
+	pictureTime = time.Minute // for making the picture
 	mostPicture = 256 << 10   // bytes
 )
 
-// describe looks at what lies in a folder. The last of the renditions is the smallest.
+// describe examines the files in a folder. The last rendition is the smallest.
 func (t Tools) describe(ctx context.Context, folder string, renditions []rendition) (made Made, err error) {
 	least := filepath.Join(HLSFolder, renditions[len(renditions)-1].folder)
 	media, err := readMedia(filepath.Join(folder, least, "index.m3u8"))
@@ -46,7 +46,7 @@ func (t Tools) describe(ctx context.Context, folder string, renditions []renditi
 	return made, err
 }
 
-// picture is the first one of a segment. Nothing depends on it: nil stands for every failure.
+// picture is the first picture of a segment. It is optional: nil stands for every failure.
 func (t Tools) picture(ctx context.Context, folder, segment string) []byte {
 	demuxer, input := "mpegts", "file:"+segment
 	if filepath.Ext(segment) == ".m4s" { // it says nothing without its section; to seek in the playlist is what ffmpeg 5 cannot

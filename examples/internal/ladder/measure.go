@@ -12,7 +12,7 @@ import (
 	"github.com/Eyevinn/hls-m3u8/m3u8"
 )
 
-// bandwidth is the largest and the average bit rate of a playlist's segments (draft-pantos-hls-rfc8216bis-22, 4.4.6.2).
+// bandwidth is the largest and the average bit rate of a playlist's segments (draft-pantos-hls-rfc8216bis-22 section 4.4.6.2).
 func bandwidth(folder string, media *m3u8.MediaPlaylist) (peak, average uint32, err error) {
 	var size, seconds float64
 	for _, s := range media.GetAllSegments() {
@@ -22,7 +22,7 @@ func bandwidth(folder string, media *m3u8.MediaPlaylist) (peak, average uint32, 
 		}
 		bits := 8 * float64(length)
 		size, seconds = size+bits, seconds+s.Duration
-		// A segment much shorter than the others, as the last may be, says nothing of what a player must sustain.
+		// A segment much shorter than the others, such as the last one, does not show what a player must sustain.
 		if s.Duration >= float64(media.TargetDuration)/2 {
 			peak = max(peak, uint32(bits/s.Duration)+1)
 		}
@@ -31,7 +31,7 @@ func bandwidth(folder string, media *m3u8.MediaPlaylist) (peak, average uint32, 
 	return max(peak, average), average, nil
 }
 
-// measure also tells whether a segment is whole: whether it ends where its last packet or box ends.
+// measure also reports whether a segment is complete: whether it ends where its last packet or box ends.
 func measure(file string) (size int64, whole bool) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -56,8 +56,8 @@ func measure(file string) (size int64, whole bool) {
 	return size, true
 }
 
-// codecOf reads the profile, constraints and level (RFC 6381, 3.3) from the avcC box of a fragmented MP4's beginning or
-// from the first sequence parameter set of a transport stream.
+// codecOf reads the profile, constraints and level (RFC 6381 section 3.3) from the avcC box at the beginning of a fragmented
+// MP4, or from the first sequence parameter set of a transport stream.
 func codecOf(file string) (string, error) {
 	f, err := os.Open(file)
 	if err != nil {

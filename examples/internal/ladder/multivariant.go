@@ -29,8 +29,8 @@ func (s source) renditions() []rendition {
 	return all
 }
 
-// writeMultivariant writes what players open, once all renditions are there. It goes by the files: their sizes are the
-// bandwidth that a player needs, and their parameter sets say what it must be able to decode.
+// writeMultivariant writes the playlist that players open, after all renditions. It examines the files: their sizes give the
+// bandwidth that a player needs, and their parameter sets what it must be able to decode.
 func writeMultivariant(folder string, renditions []rendition) error {
 	playlist := m3u8.NewMasterPlaylist()
 	playlist.SetIndependentSegments(true)
@@ -44,7 +44,7 @@ func writeMultivariant(folder string, renditions []rendition) error {
 	return os.WriteFile(filepath.Join(folder, "index.m3u8"), playlist.Encode().Bytes(), 0o644)
 }
 
-// errIncomplete is how ffmpeg takes a disk that is full: it goes on, and calls it a success.
+// errIncomplete is needed because ffmpeg ignores a full disk and reports success.
 var errIncomplete = Refusal{http.StatusInsufficientStorage, "Parts of the film could not be stored; the server's disk may be full."}
 
 func (r rendition) params(folder string) (m3u8.VariantParams, error) {
@@ -71,7 +71,7 @@ func (r rendition) params(folder string) (m3u8.VariantParams, error) {
 		p.Resolution = fmt.Sprintf("%dx%d", r.width, r.height)
 	}
 	if r.audio {
-		codecs = append(codecs, "mp4a.40.2") // AAC-LC, which is all that ffmpeg's encoder makes
+		codecs = append(codecs, "mp4a.40.2") // AAC-LC, the only profile of ffmpeg's encoder
 	}
 	p.Codecs = strings.Join(codecs, ",")
 	return p, nil

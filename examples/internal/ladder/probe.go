@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// source is what is known of a film before it is converted.
+// source is what is known about a film before its conversion.
 type source struct {
-	width, height int // as it is shown: turned upright, with square pixels. 0: no picture
-	video, audio  int // the streams; -1: none
+	width, height int // as shown: upright, with square pixels. 0: no picture
+	video, audio  int // the numbers of the streams; -1: none
 	duration      time.Duration
 }
 
@@ -40,7 +40,7 @@ type probed struct {
 
 type stream struct {
 	Index, Width, Height int
-	Samples              string `json:"nb_frames"` // where the container has a list of them
+	Samples              string `json:"nb_frames"` // if the container lists them
 	Type                 string `json:"codec_type"`
 	Pixel                string `json:"sample_aspect_ratio"`
 	Disposition          struct {
@@ -72,14 +72,14 @@ func (t Tools) probe(ctx context.Context, folder, demuxer string) (source, error
 	return film.source()
 }
 
-// check holds what a film claims against its size in bytes.
+// check compares a film's claims with its size in bytes.
 func (p probed) check(size int64) error {
 	if len(p.Streams) > mostStreams {
 		return errTalkative
 	}
 	for _, s := range p.Streams {
 		n, err := strconv.ParseInt(s.Samples, 10, 64)
-		if err == nil && (n > size || n > mostSamples && s.Type == "video") { // there is none of less than a byte
+		if err == nil && (n > size || n > mostSamples && s.Type == "video") { // no sample has less than a byte
 			return errSamples
 		}
 	}
@@ -116,7 +116,7 @@ func (p probed) source() (source, error) {
 	return film, nil
 }
 
-// square is the width that a picture has when its pixels are made as wide as high.
+// square is the width of a picture after its pixels are made square.
 func square(width int, pixel string) int {
 	var w, h int
 	if _, err := fmt.Sscanf(pixel, "%d:%d", &w, &h); err != nil || w <= 0 || h <= 0 || w > 20*h || h > 20*w {

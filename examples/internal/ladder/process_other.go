@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// cpuTime is a signal that other systems do not send for it.
+// cpuTime is never sent on other systems.
 const cpuTime = syscall.Signal(-1)
 
-// own leaves it at killing the command itself when it is cancelled: ffmpeg starts no others.
+// own does nothing: cancelling kills only the command itself, but ffmpeg starts no others.
 func own(*exec.Cmd) {}

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// progress reads what ffmpeg's -progress writes: lines such as out_time_us=1500000, in which times are those of the film.
+// progress reads the output of ffmpeg's -progress: lines such as out_time_us=1500000, with times of the film.
 type progress struct {
-	of      time.Duration // the film; 0: unknown
+	of      time.Duration // length of the film; 0: unknown
 	percent func(int)
-	line    []byte // the part of a line that has come
+	line    []byte // the beginning of an incomplete line
 }
 
 func (p *progress) Write(b []byte) (int, error) {
@@ -29,8 +29,8 @@ func (p *progress) Write(b []byte) (int, error) {
 
 func (p *progress) read(line string) {
 	text, ok := strings.CutPrefix(line, "out_time_us=")
-	us, err := strconv.ParseFloat(text, 64) // N/A before there is anything
+	us, err := strconv.ParseFloat(text, 64) // N/A at the beginning
 	if ok && err == nil && us >= 0 && p.of > 0 {
-		p.percent(int(min(99, 100*us/float64(p.of.Microseconds())))) // 100 is for a film that plays
+		p.percent(int(min(99, 100*us/float64(p.of.Microseconds())))) // 100 means that the film plays
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Tools are the programs that films are read and converted with.
+// Tools are the programs that read and convert films.
 type Tools struct{ ffmpeg, ffprobe, nice, sh string }
 
 // FindTools looks for ffmpeg and ffprobe in the PATH.
@@ -23,12 +23,12 @@ func FindTools() (t Tools, err error) {
 	var missing error
 	t.ffmpeg, err = exec.LookPath("ffmpeg")
 	t.ffprobe, missing = exec.LookPath("ffprobe")
-	t.nice, _ = exec.LookPath("nice") // not every system has these two
+	t.nice, _ = exec.LookPath("nice") // some systems have neither of these
 	t.sh, _ = exec.LookPath("sh")
 	return t, errors.Join(err, missing)
 }
 
-// Refusal is a failure whose text is meant for the uploader.
+// Refusal is a failure with a text for the uploader.
 type Refusal struct {
 	Status int
 	Text   string
@@ -49,19 +49,19 @@ var (
 )
 
 const (
-	mostMemory = 1792 << 10     // of address space that ffmpeg or ffprobe may have, in KiB; a fifth of it is the program itself
-	mostProbe  = 1 << 20        // bytes that ffprobe may say of a film
-	probeTime  = time.Minute    // that ffprobe may take
-	hardEnd    = 6 * time.Hour  // of a conversion
-	longest    = 12 * time.Hour // that a film may last
+	mostMemory = 1792 << 10     // of address space for ffmpeg or ffprobe, in KiB; a fifth of it is the program itself
+	mostProbe  = 1 << 20        // bytes of ffprobe's output
+	probeTime  = time.Minute    // for ffprobe
+	hardEnd    = 6 * time.Hour  // for a conversion
+	longest    = 12 * time.Hour // length of a film
 )
 
-// limits has the shell bound what a program may have, if the system can do that, and become the program. One heap for all
-// threads keeps the address space near to what is used.
+// limits makes the shell limit a program's resources, if the system can do that, and become the program. One heap for all
+// threads keeps the address space close to the memory in use.
 const limits = `ulimit -v "$1" 2>/dev/null; ulimit -t "$2" 2>/dev/null; ulimit -c 0 2>/dev/null; shift 2; exec "$@"`
 
-// run runs a program in a folder, behind everything else that the machine has to do, for so long at most. What it
-// complains of becomes the error, unless ctx ended it.
+// run runs a program in a folder, with low priority, for at most this long. Its complaint becomes the error, unless ctx ended
+// it.
 func (t Tools) run(ctx context.Context, most time.Duration, folder string, out io.Writer, program string, args ...string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, most, errTooLong)
 	defer cancel()
@@ -86,9 +86,9 @@ func (t Tools) run(ctx context.Context, most time.Duration, folder string, out i
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case strings.Contains(text, "No space left on device"):
-		return ErrFull // which ffmpeg may take for a success
+		return ErrFull // ffmpeg may report success
 	case strings.Contains(text, "exceeds specified max pixel count"):
-		return errHuge // and it goes on with the next picture
+		return errHuge // otherwise it goes on with the next picture
 	case err == nil:
 		return nil
 	case strings.Contains(text, "Cannot allocate memory"):
@@ -100,10 +100,10 @@ func (t Tools) run(ctx context.Context, most time.Duration, folder string, out i
 	return Refusal{http.StatusUnprocessableEntity, "ffmpeg cannot convert this film: " + reason(text, err)}
 }
 
-// killed finds words for a program that a signal ended. The film is to blame for a crash only.
+// killed explains the end of a program by a signal. Only a crash is the fault of the film.
 func killed(err error) (Refusal, bool) {
 	var ended *exec.ExitError
-	if !errors.As(err, &ended) || ended.ExitCode() == 126 || ended.ExitCode() == 127 { // as shells say it
+	if !errors.As(err, &ended) || ended.ExitCode() == 126 || ended.ExitCode() == 127 { // in the way of shells
 		return Refusal{http.StatusInternalServerError, "The server cannot run ffmpeg."}, true
 	}
 	status, ok := ended.Sys().(interface {
@@ -122,7 +122,7 @@ func killed(err error) (Refusal, bool) {
 	return Refusal{http.StatusInternalServerError, "ffmpeg was ended from outside (" + status.Signal().String() + "): the film may be fine; try again."}, true
 }
 
-// reason is the first thing that ffmpeg complained of, or else how it ended.
+// reason is the first complaint of ffmpeg, or else how it ended.
 func reason(said string, ended error) string {
 	first, _, _ := strings.Cut(strings.TrimSpace(said), "\n")
 	if strings.HasPrefix(first, "[") {
@@ -144,8 +144,8 @@ func reason(said string, ended error) string {
 	return first
 }
 
-// head keeps the beginning of what is written to it, and takes the rest. It does not embed what it keeps it in: a
-// promoted ReadFrom would go around Write.
+// head keeps the beginning of its input and drops the rest. It does not embed its buffer: a promoted ReadFrom would bypass
+// Write.
 type head struct {
 	kept []byte
 	most int

@@ -2,7 +2,7 @@ package ladder
 
 import "bytes"
 
-// Demuxer tells from a film's first 512 bytes which of ffmpeg's demuxers reads it, and whether one does.
+// Demuxer returns the demuxer of ffmpeg for a film with these first 512 bytes. ok is false if there is none.
 func Demuxer(first []byte) (string, bool) {
 	at := func(offset int, text string) bool {
 		return len(first) >= offset && bytes.HasPrefix(first[offset:], []byte(text))
@@ -26,7 +26,7 @@ func Demuxer(first []byte) (string, bool) {
 	return "", false
 }
 
-// Ext is the ending of files that a demuxer reads, with a dot.
+// Ext is the extension, with its dot, of files for a demuxer.
 func Ext(demuxer string) string {
 	return map[string]string{
 		"mov": ".mp4", "matroska": ".mkv", "mpegts": ".ts", "avi": ".avi", "flv": ".flv", "ogg": ".ogg", "mpeg": ".mpg",

@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// Flags are the flags of a program. An error quotes the flag and its value and says what to write instead; no usage
-// follows it.
+// Flags are the flags of a program. An error quotes the flag and its value and says what to write instead. It is not followed
+// by the usage.
 type Flags struct {
 	*flag.FlagSet
 	addr   string
 	checks []func() error // after all flags have been read
 }
 
-// NewFlags has -addr already.
+// NewFlags returns Flags that already have -addr.
 func NewFlags(name string) *Flags {
 	f := &Flags{FlagSet: flag.NewFlagSet(name, flag.ContinueOnError)}
 	f.SetOutput(io.Discard)
@@ -30,7 +30,7 @@ func NewFlags(name string) *Flags {
 	return f
 }
 
-// Parse reads the flags and prints the usage if that is what is asked for.
+// Parse reads the flags. It prints the usage if that is asked for.
 func (f *Flags) Parse(args []string) error {
 	err := f.FlagSet.Parse(args)
 	switch {
@@ -53,7 +53,7 @@ func (f *Flags) Parse(args []string) error {
 	return nil
 }
 
-// explained says what to write where package flag has only "parse error".
+// explained says what to write, because package flag only says "parse error".
 func (f *Flags) explained(err error) error {
 	before, bad := strings.CutSuffix(err.Error(), ": parse error")
 	if !bad {
@@ -75,7 +75,7 @@ func (f *Flags) explained(err error) error {
 	return fmt.Errorf("%s: a number is written in digits, such as 25", before)
 }
 
-// Listen listens where -addr says.
+// Listen listens on the address of -addr.
 func (f *Flags) Listen() (Listener, error) { return Listen("addr", f.addr) }
 
 // Strings is a flag that can be given several times.
@@ -110,7 +110,7 @@ func (f *Flags) Public(to *string) {
 	})
 }
 
-// Origin is where playlists and media come from.
+// Origin is the server of playlists and media.
 type Origin struct {
 	URL  string // with a slash at its end
 	Host string // a name or an address, without the port
@@ -142,10 +142,10 @@ func (f *Flags) Origins(to *Origins, usage string) {
 	})
 }
 
-// Origins are those of a program. A guard that knows their hosts and ports lets nothing else be reached.
+// Origins are the origins of a program. A guard with their hosts and ports lets nothing else be reached.
 type Origins []Origin
 
-// URLs returns those of all.
+// URLs returns the URLs of all.
 func (o Origins) URLs() (urls []string) {
 	for _, one := range o {
 		urls = append(urls, one.URL)
@@ -153,7 +153,7 @@ func (o Origins) URLs() (urls []string) {
 	return urls
 }
 
-// Hosts returns those of all.
+// Hosts returns the hosts of all.
 func (o Origins) Hosts() (hosts []string) {
 	for _, one := range o {
 		hosts = append(hosts, one.Host)
@@ -161,7 +161,7 @@ func (o Origins) Hosts() (hosts []string) {
 	return hosts
 }
 
-// Ports returns those of all.
+// Ports returns the ports of all.
 func (o Origins) Ports() (ports []string) {
 	for _, one := range o {
 		ports = append(ports, strconv.Itoa(int(one.Port)))
@@ -191,7 +191,7 @@ func parseSize(s string) (int64, error) {
 	return n * unit, nil
 }
 
-// SizeName says a size in the largest unit that divides it.
+// SizeName is a size in the largest unit that divides it.
 func SizeName(n int64) string {
 	name, largest := fmt.Sprint(n, " bytes"), int64(1)
 	for unit, size := range units {

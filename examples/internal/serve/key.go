@@ -13,10 +13,11 @@ import (
 	"github.com/hlsproxy/hlsproxy/sign"
 )
 
-// Key is a secret that people choose: that of the links, and the password of pages.
+// Key is a secret that people choose: the key of the links, and the password of pages.
 type Key string
 
-// Key is the flag -key, and -key-file and the variable HLSPROXY_KEY, which the list of processes does not show.
+// Key adds the flags -key and -key-file, and reads the variable HLSPROXY_KEY. The list of processes shows neither the file's
+// content nor the variable.
 func (f *Flags) Key(to *Key, usage string) {
 	var given, file string
 	errEmpty := errors.New("an empty key protects nothing: is a variable of the shell not set?")
@@ -48,19 +49,19 @@ func (f *Flags) Key(to *Key, usage string) {
 	})
 }
 
-// Secret is the key of a signer. It is stretched, since people choose passwords where 32 random bytes are meant.
+// Secret is the key for a signer. It is stretched, because people choose passwords instead of 32 random bytes.
 func (k Key) Secret() ([]sign.Key, error) {
 	secret, err := pbkdf2.Key(sha256.New, string(k), []byte("hlsproxy links"), 100_000, 32)
 	return []sign.Key{{ID: "1", Secret: secret}}, err
 }
 
-// Is compares without telling by its time how much is right.
+// Is compares in constant time.
 func (k Key) Is(guess string) bool {
 	want, got := sha256.Sum256([]byte(k)), sha256.Sum256([]byte(guess))
 	return k != "" && subtle.ConstantTimeCompare(got[:], want[:]) == 1
 }
 
-// Handler asks browsers for the key as the password of any user.
+// Handler asks browsers for the key, as the password of any user.
 func (k Key) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, password, _ := r.BasicAuth(); !k.Is(password) {

@@ -8,14 +8,14 @@ import (
 	"github.com/hlsproxy/hlsproxy/sign"
 )
 
-// Links are those that a page holds: signed where there is a key.
+// Links makes the links on a page. It signs them if there is a key.
 type Links struct {
 	Signer *sign.Signer // nil: links are not signed
 	key    Key
 	local  bool
 }
 
-// NewLinks also takes how long a signed link works, and whether only this machine reaches the server.
+// NewLinks takes the key, the time for which a signed link works, and whether only this machine can reach the server.
 func NewLinks(key Key, ttl time.Duration, local bool) (*Links, error) {
 	l := &Links{key: key, local: local}
 	if key == "" {
@@ -29,7 +29,7 @@ func NewLinks(key Key, ttl time.Duration, local bool) (*Links, error) {
 	return l, err
 }
 
-// To is the link to a path of this server.
+// To returns the link to a path of this server.
 func (l *Links) To(path string) (string, error) {
 	escaped := (&url.URL{Path: path}).EscapedPath()
 	if l.Signer == nil {
@@ -38,7 +38,7 @@ func (l *Links) To(path string) (string, error) {
 	return l.Signer.URL(escaped)
 }
 
-// Handler admits those with a link that works.
+// Handler admits requests with a valid link.
 func (l *Links) Handler(next http.Handler) http.Handler {
 	if l.Signer == nil {
 		return next
@@ -46,7 +46,8 @@ func (l *Links) Handler(next http.Handler) http.Handler {
 	return l.Signer.Handler(next)
 }
 
-// Gate admits those who may get links: with a key those who know it, on loopback the pages of this machine, and else all.
+// Gate admits clients that may get links: with a key, those that know it; without one, on loopback, the pages of this machine;
+// otherwise everybody.
 func (l *Links) Gate(next http.Handler) http.Handler {
 	switch {
 	case l.key != "":
@@ -57,7 +58,7 @@ func (l *Links) Gate(next http.Handler) http.Handler {
 	return next
 }
 
-// Hint is what a person needs to know to pass the gate.
+// Hint tells a person how to pass the gate.
 func (l *Links) Hint() string {
 	if l.key != "" {
 		return " (any name, and the key as password)"

@@ -11,14 +11,14 @@ import (
 	"github.com/hlsproxy/hlsproxy/origin"
 )
 
-// LogFailure logs why a request failed. It fits OnFailure of origin.Proxy and rewrite.Rewriter. A log is read by more
-// people than a link is meant for, so it holds neither tokens nor sealed paths.
+// LogFailure logs why a request failed. It fits OnFailure of origin.Proxy and rewrite.Rewriter. More people read a log than
+// should have a link, so the line contains neither tokens nor sealed paths.
 func LogFailure(r *http.Request, err error) { Log(fmt.Sprintf("%q", Shown(r.URL.Path)), err) }
 
-// Log logs an error without the queries of the URLs in it.
+// Log logs an error without the queries of its URLs.
 func Log(what string, err error) { log.Printf("%s: %s", what, hushed(err)) }
 
-// Shown is a path with the beginning only of what is long enough to be a token.
+// Shown is a path in which long elements, which may be tokens, are cut.
 func Shown(path string) string {
 	parts := strings.Split(path, "/")
 	for i, part := range parts {
@@ -31,7 +31,7 @@ func Shown(path string) string {
 
 var query = regexp.MustCompile(`\?[^\s"]+`)
 
-// hushed leaves out what URLs in an error say after the question mark. Of a refusal it gives what the operator can change.
+// hushed removes the queries from URLs in an error. For a refusal it returns what the operator can change.
 func hushed(err error) string {
 	var no *origin.ForbiddenError
 	if errors.As(err, &no) && no.Detail != "" {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// PageHeader is for pages that hold links or forms: no frame of another page shows them, no cache keeps them, and links
-// do not tell where they were. More is the rest of the content security policy; empty: there is none.
+// PageHeader is for pages with links or forms: no other page can show them in a frame, no cache keeps them, and their links
+// send no Referer. more is the rest of the content security policy; empty: there is none.
 func PageHeader(w http.ResponseWriter, more string) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -19,8 +19,8 @@ func PageHeader(w http.ResponseWriter, more string) {
 	h.Set("Content-Security-Policy", strings.TrimPrefix(more+"; frame-ancestors 'none'", "; "))
 }
 
-// OnLoopback admits requests that name this server by a loopback address. A page elsewhere whose name was made to lead
-// here (DNS rebinding) counts as of the same origin, and only that name gives it away.
+// OnLoopback admits requests that name this server by a loopback address. With DNS rebinding, another page's name leads here,
+// and its requests count as same-origin: only that name gives it away.
 func OnLoopback(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !IsLoopback(r.Host) {
@@ -31,7 +31,7 @@ func OnLoopback(next http.Handler) http.Handler {
 	})
 }
 
-// IsLoopback tells whether HOST or HOST:PORT is localhost or a loopback address.
+// IsLoopback reports whether HOST or HOST:PORT is localhost or a loopback address.
 func IsLoopback(hostport string) bool {
 	host, _, err := net.SplitHostPort(hostport)
 	if err != nil {

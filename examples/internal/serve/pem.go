@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// ReadPrivateKey reads what openssl and the console of CloudFront make: RSA or ECDSA, with and without PKCS #8.
+// ReadPrivateKey reads the keys that openssl and the console of CloudFront make: RSA or ECDSA, with and without PKCS #8.
 func ReadPrivateKey(file string) (crypto.Signer, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {

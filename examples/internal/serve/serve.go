@@ -1,5 +1,5 @@
-// Package serve is what the example programs share: their flags, and a server that ends well. A program of yours has
-// flags and a server of its own; copy the chain from the example's main.go, and from here what it lacks.
+// Package serve is shared by the example programs: their flags, and a server that shuts down cleanly. Your own program has its
+// own flags and server. Copy the chain from the example's main.go, and from here whatever it needs.
 package serve
 
 import (
@@ -32,7 +32,7 @@ func Main(run func(ctx context.Context, args []string, out io.Writer) error) {
 // Listener listens on a TCP address.
 type Listener struct{ net.Listener }
 
-// Listen listens on HOST:PORT, which the flag of that name says. Port 0 is any free one.
+// Listen listens on HOST:PORT, the value of this flag. Port 0 is any free port.
 func Listen(flag, addr string) (Listener, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -41,13 +41,13 @@ func Listen(flag, addr string) (Listener, error) {
 	return Listener{ln}, nil
 }
 
-// Self is the address itself, for a guard that must not dial it.
+// Self is the listener's address, for a guard that must not dial it.
 func (l Listener) Self() netip.AddrPort { return l.Addr().(*net.TCPAddr).AddrPort() }
 
-// Local tells whether only this machine reaches the listener.
+// Local reports whether only this machine can reach the listener.
 func (l Listener) Local() bool { return l.Self().Addr().Unmap().IsLoopback() }
 
-// URL is the address as one types it. A listener on all addresses is also on localhost.
+// URL is the address to open. A listener on all addresses is also on localhost.
 func (l Listener) URL() string {
 	if self := l.Self(); self.Addr().IsUnspecified() {
 		return "http://localhost:" + strconv.Itoa(int(self.Port()))
@@ -55,8 +55,8 @@ func (l Listener) URL() string {
 	return "http://" + l.Addr().String()
 }
 
-// NewServer has the time limits that suit long answers. There is no WriteTimeout and no ReadTimeout: they would cut long
-// films and long uploads. The blocks renew a deadline for each write instead, which HTTP/2 needs in its own place, too.
+// NewServer sets time limits that suit long answers. It sets neither WriteTimeout nor ReadTimeout, which would cut long films
+// and uploads. The blocks renew a deadline for each write instead; HTTP/2 needs a setting of its own as well.
 func NewServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
@@ -66,7 +66,7 @@ func NewServer(h http.Handler) *http.Server {
 	}
 }
 
-// Run answers until ctx ends. Answers that are under way then have five seconds more.
+// Run serves until ctx ends. Running answers then have five more seconds.
 func Run(ctx context.Context, ln net.Listener, h http.Handler) error {
 	srv := NewServer(h)
 	ended := make(chan error, 1)

@@ -5,8 +5,8 @@ import (
 	"net/netip"
 )
 
-// clientOf is the address that a request comes from. A client of IPv6 has a whole network of 64 bits. Behind a reverse
-// proxy all are one client.
+// clientOf is the address of a request's client. For IPv6 it is the whole network of 64 bits. Behind a reverse proxy all
+// clients are one.
 func clientOf(r *http.Request) string {
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// Watch streams the jobs as server-sent events: all of them, at once and after every change, so that a page that
-// connects late or again misses nothing.
+// Watch streams the jobs as server-sent events: all of them, at once and after every change, so that a page that connects late
+// or again misses nothing.
 func (u *Uploads) Watch() http.Handler {
 	const atMostEvery, silence = 100 * time.Millisecond, 15 * time.Second
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h, rc := w.Header(), http.NewResponseController(w)
 		h.Set("Content-Type", "text/event-stream")
 		h.Set("Cache-Control", "no-store")
-		h.Set("X-Accel-Buffering", "no") // nginx would hold the events back
+		h.Set("X-Accel-Buffering", "no") // nginx would buffer the events
 		for {
 			all, changed := u.jobs.now()
 			data, err := json.Marshal(all)
@@ -32,7 +32,7 @@ func (u *Uploads) Watch() http.Handler {
 	})
 }
 
-// pause waits for something to happen, though not forever, and reports whether there still is somebody to tell.
+// pause waits for a change, or for at most this long. It reports whether the client is still there.
 func pause(ctx context.Context, r *http.Request, happens <-chan struct{}, most time.Duration) bool {
 	timer := time.NewTimer(most)
 	defer timer.Stop()
@@ -41,7 +41,7 @@ func pause(ctx context.Context, r *http.Request, happens <-chan struct{}, most t
 	case <-timer.C:
 	case <-r.Context().Done():
 		return false
-	case <-ctx.Done(): // a server that stops waits for its answers to end
+	case <-ctx.Done(): // a server that shuts down waits for its answers
 		return false
 	}
 	return true
@@ -57,7 +57,7 @@ func (u *Uploads) Cancel(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// Picture sends that of the job whose number is the {id} of the path.
+// Picture sends the picture of the job whose number is the {id} of the path.
 func (u *Uploads) Picture(w http.ResponseWriter, r *http.Request) {
 	id, _ := strconv.Atoi(r.PathValue("id"))
 	jpeg := u.jobs.picture(id)

@@ -9,25 +9,25 @@ import (
 	"github.com/hlsproxy/hlsproxy/examples/internal/ladder"
 )
 
-// jobs are the films on their way and the last that came to an end, in the order of their uploads. One at a time has
-// its turn to be converted.
+// jobs are the films in progress and the last ones that have ended, in the order of their uploads. They are converted one at a
+// time.
 type jobs struct {
 	mu      sync.Mutex
 	list    []*Job
 	lastID  int
-	lastIn  int           // the number of the last that came to wait
+	lastIn  int           // the number of the last job that began to wait
 	changed chan struct{} // closed, and replaced, when any job has changed
 }
 
 const (
-	mostOnTheirWay = 4 // each takes room on the disk
-	mostEnded      = 5 // that are still shown
+	mostOnTheirWay = 4 // each takes disk space
+	mostEnded      = 5 // still shown
 )
 
-// State is where a film is on its way.
+// State is the progress of a film.
 type State string
 
-// The states in their order. A film ends as done or failed; one that was cancelled has failed.
+// The states in their order. A film ends as done or failed; a cancelled one has failed.
 const (
 	Arriving   State = "arriving"
 	Waiting    State = "waiting"
@@ -37,36 +37,36 @@ const (
 	Failed     State = "failed"
 )
 
-// Ended tells whether nothing more happens to a film.
+// Ended reports whether the film has reached its final state.
 func (s State) Ended() bool { return s == Done || s == Failed }
 
-// Job is what the page shows of a film.
+// Job is a film as the page shows it.
 type Job struct {
 	ID      int    `json:"id"`
 	Title   string `json:"title"`
 	State   State  `json:"state"`
-	Percent int    `json:"percent"`           // of what it is at; never falls within that. 0 where nobody knows
+	Percent int    `json:"percent"`           // of the current state; it never falls within that. 0: unknown
 	Ahead   int    `json:"ahead,omitempty"`   // films to be converted before this one
 	Message string `json:"message,omitempty"` // why it failed
 	Link    string `json:"link,omitempty"`    // where it plays
-	Seconds int    `json:"seconds,omitempty"` // how long it is, once it is converted
-	Bytes   int64  `json:"bytes,omitempty"`   // that it takes
-	Picture bool   `json:"picture,omitempty"` // there is one of it
+	Seconds int    `json:"seconds,omitempty"` // its length, after the conversion
+	Bytes   int64  `json:"bytes,omitempty"`   // its size
+	Picture bool   `json:"picture,omitempty"` // it has a picture
 
 	jpeg   []byte
 	client string
-	gone   bool // it has lost its place, and ends soon
+	gone   bool // it has lost its place, and will end soon
 	inLine int  // when it began to wait
 	cancel context.CancelCauseFunc
 }
 
-// holds tells whether a job has one of the places.
+// holds reports whether a job has one of the places.
 func (j *Job) holds() bool { return !j.State.Ended() && !j.gone }
 
 func newJobs() *jobs { return &jobs{changed: make(chan struct{})} }
 
-// add begins a job that cancel ends. A client may have all places as long as nobody else needs one: of the places beyond
-// its first, the one that was taken last goes to a client that has none.
+// add begins a job; cancel ends it. A client may have all places as long as nobody else needs one: a client without a place
+// gets the last place that another took beyond its first.
 func (q *jobs) add(client string, cancel context.CancelCauseFunc) (*Job, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -85,7 +85,7 @@ func (q *jobs) add(client string, cancel context.CancelCauseFunc) (*Job, error) 
 	return j, nil
 }
 
-// spare finds a job that gives way to a client, if that has none. Its caller holds the lock.
+// spare finds a job that gives way to a client without one. The caller holds the lock.
 func (q *jobs) spare(client string) *Job {
 	held := map[string]int{}
 	for _, j := range q.list {
@@ -113,7 +113,7 @@ func (q *jobs) count(which func(*Job) bool) (n int) {
 	return n
 }
 
-// tell wakes all that wait for a change. Its caller holds the lock.
+// tell wakes everybody who waits for a change. The caller holds the lock.
 func (q *jobs) tell() {
 	close(q.changed)
 	q.changed = make(chan struct{})
@@ -126,7 +126,7 @@ func (q *jobs) name(j *Job, title string) {
 	q.tell()
 }
 
-// progress tells how much of what a job is at has been done.
+// progress sets the progress of a job within its state.
 func (q *jobs) progress(j *Job, percent int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -136,7 +136,7 @@ func (q *jobs) progress(j *Job, percent int) {
 	}
 }
 
-// describe tells what was made of a film.
+// describe records the result for a film.
 func (q *jobs) describe(j *Job, made ladder.Made) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -144,7 +144,7 @@ func (q *jobs) describe(j *Job, made ladder.Made) {
 	q.tell()
 }
 
-// picture is that of a film; nil: there is none.
+// picture is the picture of a film; nil: there is none.
 func (q *jobs) picture(id int) []byte {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -156,7 +156,7 @@ func (q *jobs) picture(id int) []byte {
 	return nil
 }
 
-// wait returns when it is j's turn, which lasts until j is stored or ends, or with the cause of ctx's end.
+// wait returns when it is j's turn, which lasts until j is stored or ends. It returns the cause if ctx ends.
 func (q *jobs) wait(ctx context.Context, j *Job) error {
 	q.mu.Lock()
 	q.lastIn++
@@ -184,7 +184,7 @@ func (q *jobs) ahead(j *Job) int {
 	return q.count(func(o *Job) bool { return o.State == Converting || o.State == Waiting && o.inLine < j.inLine })
 }
 
-// store has a job be stored, while the next one is converted.
+// store marks a job as being stored. The next one can then be converted.
 func (q *jobs) store(j *Job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -192,7 +192,7 @@ func (q *jobs) store(j *Job) {
 	q.tell()
 }
 
-// end takes what became of a job: a link, or the reason why there is none.
+// end records the result of a job: a link, or the reason why there is none.
 func (q *jobs) end(j *Job, link, message string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -212,7 +212,7 @@ func (q *jobs) end(j *Job, link, message string) {
 	q.tell()
 }
 
-// stop cancels a job, and reports whether there is such a one.
+// stop cancels a job. It reports whether the job exists.
 func (q *jobs) stop(id int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -223,7 +223,7 @@ func (q *jobs) stop(id int) bool {
 	return i >= 0
 }
 
-// now is how things stand, and a channel that is closed when they no longer do.
+// now returns the current jobs, and a channel that is closed at the next change.
 func (q *jobs) now() ([]Job, <-chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -8,5 +8,5 @@ var pageHTML string
 //go:embed page/upload.js
 var pageJS string
 
-// More is the part of films.Page that takes films and shows how far they are. Its data is what Refused returns.
+// More is the part of films.Page that accepts films and shows their progress. Its data is the result of Refused.
 var More = pageHTML + `{{define "upload.js"}}` + pageJS + `{{end}}`

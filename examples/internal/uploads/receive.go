@@ -15,21 +15,22 @@ import (
 	"github.com/hlsproxy/hlsproxy/examples/internal/ladder"
 )
 
-const formSize = 64 << 10 // what a form may have beside its film
+const formSize = 64 << 10 // for the parts of a form besides its film
 
-// received is what a form tells of its film.
+// received is what a form says about its film.
 type received struct {
 	title, demuxer string // empty: no film yet
-	fragmented     bool   // MP4 segments rather than those of a transport stream
+	fragmented     bool   // MP4 segments instead of MPEG-TS
 }
 
-// receive streams the form's film to a file, and reads the form to its end: only then does the server see who leaves.
+// receive streams the form's film to a file, and reads the form to its end: only then does the server notice when the client
+// leaves.
 func (u *Uploads) receive(ctx context.Context, w http.ResponseWriter, r *http.Request, j *Job, file string) (film received, err error) {
 	rc := http.NewResponseController(w)
 	defer func() {
 		until := time.Time{}
 		if err != nil {
-			until = time.Now().Add(time.Second) // net/http reads on before it sends the answer, as if more had to come
+			until = time.Now().Add(time.Second) // net/http reads on before it sends the answer
 		}
 		rc.SetReadDeadline(until)
 	}()
@@ -47,7 +48,7 @@ func (u *Uploads) receive(ctx context.Context, w http.ResponseWriter, r *http.Re
 		}
 	}
 	switch {
-	case errors.Is(err, errStalled): // over which net/http ends the request's context
+	case errors.Is(err, errStalled): // net/http ends the request's context then
 		return film, errStalled
 	case ctx.Err() != nil:
 		return film, context.Cause(ctx)
@@ -82,7 +83,7 @@ func (u *Uploads) part(part *multipart.Part, film *received, j *Job, file string
 	return nil
 }
 
-// formError is what is wrong with a form whose parts cannot be told apart. What package mime/multipart finds has no type.
+// formError explains a form that cannot be parsed. Errors of package mime/multipart have no type.
 func formError(err error) error {
 	var no ladder.Refusal
 	var long *http.MaxBytesError
@@ -108,7 +109,7 @@ func (c fromClient) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// store refuses a second film, since the file is there already.
+// store refuses a second film, because the file exists already.
 func store(file string, film io.Reader) error {
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, os.ErrExist) {
@@ -121,7 +122,7 @@ func store(file string, film io.Reader) error {
 	return errors.Join(err, f.Close())
 }
 
-// arrival allows each read its own time, since a film may take hours, and tells how far it has come.
+// arrival gives each read a time limit of its own, because a film may take hours. It reports the progress.
 type arrival struct {
 	body    io.ReadCloser
 	ctx     context.Context

@@ -31,13 +31,13 @@ var (
 	errNoFilm    = ladder.Refusal{Status: http.StatusUnsupportedMediaType, Text: "That is no film in a container that is known here (MP4, MOV, MKV, WebM, TS, AVI, FLV, MPEG, Ogg)."}
 )
 
-// sent is an error in what the client sends, not in what the server does with it.
+// sent marks an error in what the client sends.
 type sent struct{ error }
 
 // Unwrap returns the error itself.
 func (s sent) Unwrap() error { return s.error }
 
-// refusalFor finds words for what went wrong. The server's own troubles go to its log.
+// refusalFor explains a failure. The server's own faults go to its log.
 func (u *Uploads) refusalFor(err error) ladder.Refusal {
 	var no ladder.Refusal
 	var long *http.MaxBytesError

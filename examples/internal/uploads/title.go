@@ -11,7 +11,7 @@ import (
 	"unicode"
 )
 
-// titleOf makes the name of a folder from that of a film.
+// titleOf makes the name of a folder from the name of a film.
 func titleOf(file string) string {
 	title := strings.Map(func(c rune) rune {
 		if unicode.IsLetter(c) || unicode.IsDigit(c) || strings.ContainsRune("._-", c) {
@@ -28,13 +28,13 @@ func titleOf(file string) string {
 	return title
 }
 
-// Rename renames a folder into place in dir, under the first free name that begins with the title, and returns that.
+// Rename moves a folder into dir, under the first free name that begins with the title, and returns that name.
 func Rename(from, dir, title string) (string, error) {
 	name := title
 	for n := 2; n < 1000; n++ {
 		to := filepath.Join(dir, name)
 		if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
-			return name, os.Rename(from, to) // which never replaces a folder
+			return name, os.Rename(from, to) // it never replaces a folder
 		}
 		name = title + "-" + strconv.Itoa(n)
 	}

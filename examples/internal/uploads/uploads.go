@@ -1,5 +1,5 @@
-// Package uploads receives films and has ffmpeg turn them into HLS, one after the other. A page can watch how far each
-// is, and cancel it.
+// Package uploads receives films and converts them to HLS with ffmpeg, one after the other. A page can watch the progress of
+// each, and cancel it.
 package uploads
 
 import (
@@ -17,8 +17,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/examples/internal/ladder"
 )
 
-// Uploads is a handler that takes a film by POST and answers when it plays or has failed: an uploader that leaves gives
-// the film up. Everything happens in a hidden folder, and only what is whole is published.
+// Uploads is a handler that accepts a film by POST. It answers when the film plays or has failed: if the uploader leaves, the
+// film is dropped. All work is done in a hidden folder, and only complete films are published.
 type Uploads struct {
 	c     Config
 	ctx   context.Context
@@ -26,30 +26,30 @@ type Uploads struct {
 	jobs  *jobs
 }
 
-// Config says what becomes of films.
+// Config configures Uploads.
 type Config struct {
-	Dir   string // films are converted in hidden folders of it
+	Dir   string // films are converted in hidden folders below it
 	Limit int64  // bytes of a film
-	// Publish takes a film that is converted and says where it plays. What it does not take away is removed. It tells how
-	// far it is, in percent.
+	// Publish takes a converted film and returns where it plays. Files that it leaves behind are removed. It reports its
+	// progress in percent.
 	Publish func(ctx context.Context, film Film, percent func(int)) (link string, err error)
 	// Idle is how long the next bytes of a film may take before it loses its place. Zero: 30 s.
 	Idle    time.Duration
-	Refused string // why no film is taken; empty: films are
+	Refused string // why films are refused; empty: they are accepted
 }
 
-// Film is what an upload has become.
+// Film is a converted upload.
 type Film struct {
 	Title  string // fit for the name of a folder
 	File   string // the film as it was sent
-	Ext    string // that such a file usually has, with a dot
+	Ext    string // its usual extension, with a dot
 	Folder string // its HLS; index.m3u8 is what players open
 }
 
-const hidden = ".upload-" // begins the names of folders that are not yet whole
+const hidden = ".upload-" // prefix of the names of incomplete folders
 
-// New also clears away what a killed process left behind: two servers must not take films for the same folder. Films that
-// are on their way when ctx ends are given up.
+// New also removes the remains of a killed process: two servers must not use the same folder. Films in progress are dropped
+// when ctx ends.
 func New(ctx context.Context, c Config) (*Uploads, error) {
 	c.Limit = min(c.Limit, math.MaxInt64-formSize)
 	u := &Uploads{c: c, ctx: ctx, jobs: newJobs()}
@@ -68,10 +68,10 @@ func New(ctx context.Context, c Config) (*Uploads, error) {
 
 const noFFmpeg = "Films cannot be uploaded: ffmpeg is not installed here."
 
-// Refused is why no film is taken, empty where films are.
+// Refused is why films are refused, empty if they are accepted.
 func (u *Uploads) Refused() string { return u.c.Refused }
 
-// ServeHTTP takes a film.
+// ServeHTTP accepts a film.
 func (u *Uploads) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch u.c.Refused {
 	case "":
@@ -105,7 +105,7 @@ func (u *Uploads) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, link)
 }
 
-// take returns the link to what the film became. A failed or cancelled upload leaves nothing.
+// take returns the link to the finished film. A failed or cancelled upload leaves nothing behind.
 func (u *Uploads) take(ctx context.Context, w http.ResponseWriter, r *http.Request, j *Job) (link string, err error) {
 	work, err := os.MkdirTemp(u.c.Dir, hidden)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package filmstest has a folder of films for tests, and asks the programs that serve one.
+// Package filmstest has a folder of films for tests, and sends requests to the programs that serve one.
 package filmstest
 
 import (
@@ -16,7 +16,7 @@ import (
 // Playlist names a key and a segment beside it.
 const Playlist = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-KEY:METHOD=AES-128,URI=\"key.key\"\n#EXTINF:4,\nseg-1.ts\n#EXT-X-ENDLIST\n"
 
-// Folder is a folder of things to serve: a film, two titles, and what nobody is to see.
+// Folder is a folder to serve: a film, two titles, and files that nobody may see.
 func Folder(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -32,10 +32,10 @@ func Folder(t testing.TB) string {
 
 var button = regexp.MustCompile(`<button value="([^"]*)">([^<]*)</button>`)
 
-// Links are those that a page holds.
+// Links are the links on a page.
 func Links(page string) []string { return column(page, 1) }
 
-// Names are what the films of a page are called.
+// Names are the names of the films on a page.
 func Names(page string) []string { return column(page, 2) }
 
 func column(page string, n int) (texts []string) {
@@ -45,7 +45,7 @@ func column(page string, n int) (texts []string) {
 	return texts
 }
 
-// Do sends a request with these fields, Host among them, and returns the answer with its body. It follows no redirect.
+// Do sends a request with these header fields (Host is allowed), and returns the answer with its body. It follows no redirect.
 func Do(t testing.TB, method, target string, header ...string) (*http.Response, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, target, nil)

@@ -16,13 +16,13 @@ import (
 
 // Program is a running program.
 type Program struct {
-	URL string // that it says it listens on
+	URL string // the address that it prints
 
 	mu   sync.Mutex
 	said strings.Builder
 }
 
-// Start runs a program on a free port until the test ends, and requires that it ends well.
+// Start runs a program on a free port until the test ends, and requires a clean end.
 func Start(t testing.TB, run func(context.Context, []string, io.Writer) error, args ...string) *Program {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -52,7 +52,7 @@ func Start(t testing.TB, run func(context.Context, []string, io.Writer) error, a
 	return p
 }
 
-// Write is that of io.Writer: it takes what the program prints.
+// Write collects what the program prints.
 func (p *Program) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -78,7 +78,7 @@ func (p *Program) Said(t testing.TB, prefix string, n int) []string {
 	return words
 }
 
-// Fails requires that a program refuses its flags, and returns why.
+// Fails requires that a program refuses its flags, and returns the reason.
 func Fails(t testing.TB, run func(context.Context, []string, io.Writer) error, args ...string) string {
 	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
