@@ -109,7 +109,7 @@ func TestAheadLeavesAlone(t *testing.T) {
 	})
 }
 
-// A viewer that the origin refuses, or that gets an answer of its own, leads to nothing.
+// After an answer that the origin refuses, or that is one viewer's alone, nothing is fetched ahead.
 func TestAheadOfWhatCannotBeShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newSite(map[string]string{"/list.m3u8": film(9)})
@@ -236,7 +236,7 @@ func TestAheadOfByteRanges(t *testing.T) {
 	})
 }
 
-// What is asked ahead has the key of what viewers ask for: that of their link.
+// A fetch ahead has the key of the viewer's next request, which includes the link.
 func TestAheadAsksAsTheLinkSays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -322,7 +322,7 @@ func TestAheadIsBoundedByHost(t *testing.T) {
 	})
 }
 
-// Names with variables, and with parameters that are inherited, are known by way of Refs, which may list keys, too.
+// Names with variables, and names with inherited parameters, are known through Refs. Refs may list keys as well.
 func TestAheadKnowsWhatRefsMakesOfNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newSite(map[string]string{"/list.m3u8?t=1": "#EXTM3U\n#EXT-X-DEFINE:NAME=\"d\",VALUE=\"x\"\n#EXT-X-KEY:METHOD=AES-128,URI=\"0.ts.key\"\n" +
@@ -337,7 +337,7 @@ func TestAheadKnowsWhatRefsMakesOfNames(t *testing.T) {
 	})
 }
 
-// A crash of a hook in what is fetched ahead ends nothing but that.
+// A panic of a hook in a fetch ahead ends only that fetch.
 func TestAheadSurvivesHooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newSite(map[string]string{"/list.m3u8": film(9)})

@@ -20,9 +20,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// site is an origin of files that counts what it is asked for.
+// site is an origin of files that counts its requests.
 type site struct {
-	think time.Duration // before each header of what is no playlist
+	think time.Duration // before each header, except those of playlists
 	more  func(r *http.Request) (reply, bool)
 
 	mu    sync.Mutex
@@ -69,7 +69,7 @@ func (s *site) set(name, text string) {
 	s.files[name] = text
 }
 
-// took is what was asked for since the last call, playlists left out, in the order of names.
+// took returns the requests since the last call, without playlists, in the order of names.
 func (s *site) took() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,7 +101,7 @@ func film(n int) string {
 	return b.String() + "#EXT-X-ENDLIST\n"
 }
 
-// settled asks for url, and waits for what that leads to.
+// settled asks for url, and waits for the fetches that follow from it.
 func settled(t *testing.T, c http.RoundTripper, url string, header ...string) (status string) {
 	t.Helper()
 	resp, _ := fetch(t, c, url, header...)
@@ -198,7 +198,7 @@ func TestAheadInLowLatency(t *testing.T) {
 		require.Equal(t, []string{"/10.0.ts", "/9.0.ts", "/9.1.ts", "/9.3.ts"}, o.took(), "parts after parts, no gap, no hint")
 		settled(t, c, "http://o/7.ts")
 		require.Equal(t, paths(7, 9), o.took(), "segments after segments")
-		settled(t, c, "http://o/10.1.ts", "Cmcd-Request", `nor="10.1.ts"`) // as players ask for what is hinted at
+		settled(t, c, "http://o/10.1.ts", "Cmcd-Request", `nor="10.1.ts"`) // as players announce hinted parts
 		o.took()
 		o.set("/list.m3u8?_HLS_msn=10&_HLS_part=2", list+"#EXT-X-PART:DURATION=1,URI=\"10.1.ts\"\n#EXT-X-PART:DURATION=1,URI=\"10.2.ts\"\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"10.3.ts\"\n")
 		settled(t, c, "http://o/list.m3u8?_HLS_msn=10&_HLS_part=2")
@@ -278,7 +278,7 @@ func TestAheadOfASlowOrigin(t *testing.T) {
 	require.GreaterOrEqual(t, hits, uint64(25))
 }
 
-// What a viewer waits for comes with all there is of a line that is slow: the next segments wait for each other.
+// On a slow line, the segment that a viewer waits for has the whole line: the next segments wait for each other.
 func TestAheadOneAfterTheOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -360,7 +360,7 @@ func ExampleTransport_ahead() {
 	// 3.ts hlsproxy; hit
 }
 
-// If one slice of a film cannot be had, no other is asked for in a while.
+// If one slice of a film cannot be fetched, no other is tried for a while.
 func TestASliceThatCannotBeHadEndsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const segment, all = 20 << 20, 200 << 20
@@ -396,7 +396,7 @@ func TestASliceThatCannotBeHadEndsIt(t *testing.T) {
 	})
 }
 
-// ends ends a body in some way.
+// ends makes a body end in some way.
 type ends struct{ panics, fails bool }
 
 func (e ends) Read([]byte) (int, error) {
@@ -410,7 +410,7 @@ func (e ends) Read([]byte) (int, error) {
 	return 0, nil
 }
 
-// trickle is a body of a megabyte a second.
+// trickle is a body that brings a megabyte a second.
 type trickle struct{}
 
 func (trickle) Read(p []byte) (int, error) {
@@ -420,7 +420,7 @@ func (trickle) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// However what is fetched ahead ends, its place is free afterwards.
+// However a fetch ahead ends, its place is free afterwards.
 func TestWhatIsFetchedAheadGivesItsPlaceBack(t *testing.T) {
 	mp := head("Content-Type", "video/mp2t")
 	for name, more := range map[string]func(r *http.Request) reply{
@@ -457,7 +457,7 @@ func TestWhatIsFetchedAheadGivesItsPlaceBack(t *testing.T) {
 				fetch(t, c, "http://o/list.m3u8")
 				fetch(t, c, "http://o/0.ts")
 				time.Sleep(50 * time.Millisecond)
-				for i := range 4 { // viewers who join, some of whom leave
+				for i := range 4 { // viewers who join; some of them leave
 					go func() {
 						ctx, cancel := context.WithTimeout(context.Background(), time.Duration(i)*100*time.Millisecond+time.Millisecond)
 						defer cancel()
@@ -473,7 +473,7 @@ func TestWhatIsFetchedAheadGivesItsPlaceBack(t *testing.T) {
 				}
 				time.Sleep(10 * time.Minute)
 				require.Zero(t, c.Stats().Fills, name)
-				o.more, o.think = nil, time.Second // all places are there, and no more
+				o.more, o.think = nil, time.Second // all places are free again, and no more
 				got := make(chan error, 20)
 				for i := range 9 {
 					go func() { _, _, err := try(t, c, fmt.Sprintf("http://o/y%d", i)); got <- err }()
@@ -490,8 +490,8 @@ func TestWhatIsFetchedAheadGivesItsPlaceBack(t *testing.T) {
 	}
 }
 
-// Long names, and many that stand for nothing, are compared in time that grows with their length. If it grew with the square,
-// this test would take minutes.
+// The time to compare long names, and many that stand for nothing, grows with their length. If it grew with the square, this
+// test would take minutes.
 func TestLongNamesOfAPlaylistCostLittle(t *testing.T) {
 	const n = 20_000
 	for name, c := range map[string]struct{ list, ref string }{

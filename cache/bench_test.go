@@ -35,7 +35,7 @@ func BenchmarkHit(b *testing.B) {
 	}
 }
 
-// BenchmarkHitOnManyProcessors says for how much of the time of all goroutines these waited for a lock.
+// BenchmarkHitOnManyProcessors reports the share of their time that all goroutines waited for a lock.
 func BenchmarkHitOnManyProcessors(b *testing.B) {
 	for _, procs := range []int{1, 2, 4, 8, 16} {
 		b.Run(fmt.Sprint(procs), func(b *testing.B) {

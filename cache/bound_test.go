@@ -22,7 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ofZeros is an origin whose bodies have a length and cost nothing; stall lets each stand still before its last byte.
+// ofZeros is an origin of bodies with a length that cost nothing. With stall, each stands still before its last byte.
 func ofZeros(size int64, stall chan struct{}) trip {
 	return func(r *http.Request) (*http.Response, error) {
 		var body io.Reader = io.LimitReader(zeros{}, size)
@@ -37,7 +37,7 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// The fills of viewers who stand still, or who left, stay within the bound, whatever the Store is.
+// The fills of viewers who stand still or have left stay within the bound, whatever the Store is.
 func TestFillsStayWithinTheBound(t *testing.T) {
 	const bound, size, viewers = 4 << 20, 3 << 20, 50
 	for name, leave := range map[string]bool{"who stand still": false, "who leave": true} {
@@ -102,7 +102,7 @@ func TestABodyLongerThanTheBound(t *testing.T) {
 	}
 }
 
-// One who stands still where there is no memory keeps others up for a while only, and is told by a broken body.
+// A viewer who stands still while there is no memory holds up others only for a while, and then gets a broken body.
 func TestNobodyHoldsUpOthersWhenMemoryIsShort(t *testing.T) {
 	const size = 1 << 20
 	synctest.Test(t, func(t *testing.T) {
@@ -143,7 +143,7 @@ func TestNobodyHoldsUpOthersWhenMemoryIsShort(t *testing.T) {
 	})
 }
 
-// Where the Store is no Memory, what comes stays within a bound as well.
+// If the Store is no Memory, the bodies of fills stay within a bound as well.
 func TestFillsWithoutAMemoryStayWithinABound(t *testing.T) {
 	const size, viewers = 30 << 20, 40
 	c := &cache.Transport{Base: ofZeros(size, nil)}
@@ -162,7 +162,7 @@ func TestFillsWithoutAMemoryStayWithinABound(t *testing.T) {
 	}
 }
 
-// failing is a writer of which nobody knows whether it has done with what it was given.
+// failing is a writer that may still use its bytes after a Write has failed.
 type failing struct{ kept *[]byte }
 
 func (f failing) Write(p []byte) (int, error) { *f.kept = p; return 0, io.ErrClosedPipe }
@@ -171,7 +171,7 @@ type panicking struct{ kept *[]byte }
 
 func (f panicking) Write(p []byte) (int, error) { *f.kept = p; panic(http.ErrAbortHandler) }
 
-// What a Write that failed may still look at stays as it is for a while, whole or on its way, and nothing else of the body.
+// After a failed Write, its bytes stay unchanged for a while, also if the body is complete, and no other bytes of the body do.
 func TestATornPieceStaysForAWhile(t *testing.T) {
 	const bound = 2 << 20
 	for name, to := range map[string]func(*[]byte) io.Writer{
@@ -227,7 +227,7 @@ func TestATornPieceStaysForAWhile(t *testing.T) {
 	}
 }
 
-// However many Writes fail, what they were given is a part of the bound, and more is not kept: they are given copies.
+// However many Writes fail, their bytes stay within the bound. After that, writers get copies.
 func TestManyTornPiecesAreBounded(t *testing.T) {
 	const bound = 4 << 20
 	synctest.Test(t, func(t *testing.T) {
@@ -252,7 +252,7 @@ func TestManyTornPiecesAreBounded(t *testing.T) {
 	})
 }
 
-// net/http for HTTP/1 has done with the bytes when Write returns. Nothing is kept for it.
+// The HTTP/1 writer of net/http no longer uses the bytes when Write returns. Nothing is kept for it.
 func TestAResetOfHTTP1KeepsNothing(t *testing.T) {
 	m := cache.NewMemory(8 << 20)
 	c := &cache.Transport{Store: m, Base: ofZeros(6<<20, nil)}
@@ -265,7 +265,7 @@ func TestAResetOfHTTP1KeepsNothing(t *testing.T) {
 			return
 		}
 		defer resp.Body.Close()
-		for err == nil { // until the client has gone
+		for err == nil { // until the client has left
 			w.Header().Set("X", "1")
 			_, err = resp.Body.(io.WriterTo).WriteTo(struct{ onlyUnwrap }{onlyUnwrap{w}})
 			if err == nil {
@@ -291,8 +291,8 @@ type onlyUnwrap struct{ w http.ResponseWriter }
 func (u onlyUnwrap) Write(p []byte) (int, error) { return u.w.Write(p) }
 func (u onlyUnwrap) Unwrap() http.ResponseWriter { return u.w }
 
-// Nothing is said of a writer that keeps what it was given although its Write went well: the contract of io.Writer forbids
-// it, and docs/mount.md says so. This shows what happens to it.
+// The cache makes no promise to a writer that keeps its bytes after a successful Write: the contract of io.Writer forbids that,
+// and docs/mount.md says so. This test shows what such a writer sees.
 func TestAWriterThatKeepsWhatItWasGivenSeesOtherBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := cache.NewMemory(1 << 20)
@@ -319,7 +319,7 @@ type keeper [][]byte
 
 func (k *keeper) Write(p []byte) (int, error) { *k = append(*k, p); return len(p), nil }
 
-// What playlists name is counted, by names, not by their length; no request waits while it is learnt.
+// Names in playlists are counted by their number, not by their length. No request waits while they are read.
 func TestNamesOfPlaylistsAreCounted(t *testing.T) {
 	const bound = 8 << 20
 	for name, row := range map[string]struct{ lists, names, length int }{
@@ -361,7 +361,7 @@ func linesOf(list []byte, _ string) iter.Seq[string] {
 	}
 }
 
-// Keys of kilobytes are not remembered beside the entries.
+// Keys of kilobytes are not stored besides the entries.
 func TestLongKeysAreCounted(t *testing.T) {
 	const bound = 2 << 20
 	for name, header := range map[string]string{"stored": "max-age=1000", "private": "private"} {

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// station sends a unit of its stream now and then, for as long as the question lives.
+// station sends units of its stream as long as the request lives.
 type station struct {
 	ctx   context.Context
 	every time.Duration
@@ -109,7 +109,7 @@ func TestAnEndlessBodyIsBroadcast(t *testing.T) {
 // synctestBegan is when each bubble begins.
 var synctestBegan = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// The connection to the origin ends with its last viewer, or a while after that; a viewer who comes within finds it.
+// The connection to the origin ends with its last viewer, or a while later. A viewer who comes within that while joins it.
 func TestABroadcastEndsWithItsLastViewer(t *testing.T) {
 	for _, linger := range []time.Duration{0, 10 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestABroadcastEndsWithItsLastViewer(t *testing.T) {
 }
 
 // A viewer who is too slow for the ring is cut off, with an error, and costs the others nothing. Memory does not grow, with the
-// flag -stress for a day.
+// flag -stress not even in a day.
 func TestASlowViewerOfABroadcastIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := onAir(20*time.Millisecond, "audio/aac", frame)
@@ -171,7 +171,7 @@ func TestASlowViewerOfABroadcastIsCutOff(t *testing.T) {
 	})
 }
 
-// Of what nobody can join in the middle each late viewer has a stream of its own, from its beginning.
+// If nobody can join a stream in the middle, each late viewer gets one of its own, from its beginning.
 func TestWhatCannotBeJoinedIsNotBroadcast(t *testing.T) {
 	for name, row := range map[string]struct {
 		contentType, start string
@@ -207,7 +207,7 @@ func TestWhatCannotBeJoinedIsNotBroadcast(t *testing.T) {
 	}
 }
 
-// Who asks for the titles of a radio gets a stream of its own; all others share one without.
+// A viewer who asks for the titles of a radio gets a stream of its own. All others share one without titles.
 func TestTitlesOfARadioAreNotMixed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &scripted{}
@@ -241,7 +241,7 @@ func TestTitlesOfARadioAreNotMixed(t *testing.T) {
 	})
 }
 
-// A long file without a length that comes faster than its viewers take it is no broadcast: a slow viewer gets it all.
+// A long file without a length that comes faster than its viewers read is no broadcast: a slow viewer gets all of it.
 func TestALongFileIsNoBroadcast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const frames = 100_000
@@ -261,7 +261,7 @@ func TestALongFileIsNoBroadcast(t *testing.T) {
 	})
 }
 
-// A segment that a playlist names is one, however long it takes.
+// A segment that a playlist names is no broadcast, however long it takes.
 func TestASlowSegmentIsNoBroadcast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &scripted{}

@@ -35,7 +35,7 @@ func openDir(t *testing.T, dir string, maxBytes int64) *cache.Dir {
 	return d
 }
 
-// A Dir that is closed leaves all to the next one, and touches nothing any more.
+// A closed Dir leaves all its files to the next one, and no longer touches them.
 func TestAClosedDir(t *testing.T) {
 	dir := t.TempDir()
 	o := numbered(100_000)
@@ -155,7 +155,7 @@ func TestDirRefusesWhatWasChanged(t *testing.T) {
 	})
 }
 
-// taken is what a file takes on a disk.
+// taken is the disk space of a file.
 func taken(file os.FileInfo) int64 { return (file.Size() + 4095) / 4096 * 4096 }
 
 // Small files take whole blocks, and are counted so.
@@ -311,7 +311,7 @@ func BenchmarkHitFromDir(b *testing.B) {
 	}
 }
 
-// The file of an Entry that its origin confirms is made of the old one.
+// The file of an Entry that its origin has confirmed is made from the old one.
 func TestAConfirmedEntryStaysInItsDirectory(t *testing.T) {
 	dir := t.TempDir()
 	o := &editions{edition: strings.Repeat("one", 1000), header: []string{"Cache-Control", "max-age=0"}}
@@ -319,7 +319,7 @@ func TestAConfirmedEntryStaysInItsDirectory(t *testing.T) {
 		d := openDir(t, dir, 64<<20)
 		c := &cache.Transport{Base: o, Store: d}
 		for range 3 {
-			o.header = append(o.header, "X-Longer", "head") // the body moves in its file
+			o.header = append(o.header, "X-Longer", "head") // the body moves within its file
 			_, body := fetch(t, c, segURL)
 			require.Equal(t, o.edition, body)
 		}
@@ -335,7 +335,7 @@ func TestAConfirmedEntryStaysInItsDirectory(t *testing.T) {
 	require.Equal(t, []string{"", tag, tag, tag, tag, tag}, o.log)
 }
 
-// A viewer who has the Entry when another one's question confirms it reads on.
+// A viewer of an Entry reads on while the request of another confirms it.
 func TestABodyIsReadWhileItsEntryIsConfirmed(t *testing.T) {
 	d := openDir(t, t.TempDir(), 64<<20)
 	o := &editions{edition: strings.Repeat("one", 1000), header: []string{"Cache-Control", "max-age=0"}}
@@ -351,9 +351,9 @@ func TestABodyIsReadWhileItsEntryIsConfirmed(t *testing.T) {
 	require.Equal(t, o.edition, string(old))
 }
 
-// A process is killed when the file of a newer answer has its name and that of the older one is still there.
+// A process is killed when the file of a newer answer has its name, but the older file still exists.
 func TestTheNewerOfTwoFilesIsLoaded(t *testing.T) {
-	for _, number := range []string{"0", "z"} { // before and behind the other, in the order of names
+	for _, number := range []string{"0", "z"} { // before and after the other, in the order of names
 		dir := t.TempDir()
 		o := &editions{edition: strings.Repeat("one", 1000), header: []string{"Cache-Control", "max-age=0", "X-Count", "1"}}
 		c := &cache.Transport{Base: o, Store: openDir(t, dir, 64<<20)}

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A second process on one directory is refused, and gets it when the first was killed.
+// A second process is refused a directory, and gets it when the first has been killed.
 func TestADirectoryBelongsToOneProcess(t *testing.T) {
 	const child = "CACHE_DIR_CHILD"
 	if dir := os.Getenv(child); dir != "" {

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// leaver is a body that ends the goroutine of whoever reads it, or closes it.
+// leaver is a body that ends the goroutine of its reader, or of its closer.
 type leaver struct {
 	io.Reader
 	atRead bool
@@ -29,7 +29,7 @@ func (l leaver) Read(p []byte) (int, error) {
 
 func (l leaver) Close() error { runtime.Goexit(); return nil }
 
-// A test that fails within a hook ends its goroutine. Nobody waits for that.
+// A test that fails within a hook ends its goroutine. That leaves nobody waiting.
 func TestHooksThatEndTheirGoroutine(t *testing.T) {
 	exit := func() error { runtime.Goexit(); return nil }
 	fine := func() error { return nil }
@@ -88,7 +88,7 @@ func TestHooksThatEndTheirGoroutine(t *testing.T) {
 	}
 }
 
-// A body that is not shared is closed by a timer when it is silent, and what it does then is nobody's but its own.
+// A silent body that is not shared is closed by a timer. A panic in that Close harms nobody else.
 func TestASilentBodyThatPanicsWhenItIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &cache.Transport{Base: trip(func(r *http.Request) (*http.Response, error) {
@@ -102,7 +102,7 @@ func TestASilentBodyThatPanicsWhenItIsClosed(t *testing.T) {
 	})
 }
 
-// silent says nothing until its context ends, and panics when it is closed before somebody has noticed.
+// silent says nothing until its context ends. It panics if it is closed before that is noticed.
 type silent struct{ ctx context.Context }
 
 func (s silent) Read([]byte) (int, error) { <-s.ctx.Done(); return 0, bytes.ErrTooLarge }

@@ -26,7 +26,7 @@ func status(err error) int {
 	return 0
 }
 
-// pipe is an origin's body that a test writes while it is read. It heeds neither context nor Close unless told to.
+// pipe is an origin's body that a test writes while it is read. It ignores its context and Close, unless told otherwise.
 type pipe struct {
 	ch     chan any // []byte, or an error that ends it
 	rest   []byte
@@ -69,7 +69,7 @@ func (p *pipe) Close() error {
 	return nil
 }
 
-// Rows name how an origin's body ends otherwise than it should.
+// Each row is a way in which an origin's body can end wrongly.
 func TestBrokenBodiesAreLoudAndNotStored(t *testing.T) {
 	reset := &net.OpError{Op: "read", Err: errors.New("connection reset")}
 	for name, row := range map[string]struct {
@@ -262,7 +262,7 @@ func TestTooManyFills(t *testing.T) {
 	})
 }
 
-// A viewer that leaves frees its goroutine; the last one takes the question back, and who comes later asks anew.
+// A viewer that leaves frees its goroutine. The last one cancels the request, and later viewers ask anew.
 func TestLeavingBeforeTheHeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked, ended atomic.Int64
@@ -308,7 +308,7 @@ func TestLeavingBeforeTheHeader(t *testing.T) {
 func TestWhenEverybodyHasLeft(t *testing.T) {
 	for name, row := range map[string]struct {
 		length int64
-		first  int // bytes there when they leave
+		first  int // bytes that have come when they leave
 		store  bool
 		stays  bool
 	}{
@@ -451,7 +451,7 @@ func TestAnOriginThatDripsIsGivenUp(t *testing.T) {
 	}
 }
 
-// An answer that is for one viewer lets all who waited for it go their own way at once, and no two see the same.
+// When the answer turns out to be for one viewer, all other waiters go their own way at once, and each gets another answer.
 func TestPrivateAnswersReleaseAllWaitersAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &scripted{answer: func(_ *http.Request, n int64) reply {
@@ -488,7 +488,7 @@ func TestPrivateAnswersReleaseAllWaitersAtOnce(t *testing.T) {
 	})
 }
 
-// The last waiter of an answer that cannot be shared leaves before it comes: nobody reads it, so it is closed.
+// The last waiter leaves before an answer that cannot be shared. Nobody reads it, so it is closed.
 func TestPrivateAnswerThatNobodyTakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPipe()
@@ -503,7 +503,7 @@ func TestPrivateAnswerThatNobodyTakes(t *testing.T) {
 		time.Sleep(time.Minute)
 		require.True(t, p.closed.Load())
 
-		// And a viewer who took it and goes ends it.
+		// A viewer who took the answer and leaves ends it as well.
 		p = newPipe()
 		ctx, cancel = context.WithCancel(t.Context())
 		resp, err := c.RoundTrip(request(t, ctx, segURL))

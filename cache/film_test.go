@@ -23,7 +23,7 @@ func TestViewersOfOneSliceMayAskInDifferentWays(t *testing.T) {
 		}
 		asked <- struct{}{}
 		<-release
-		h.Set("Vary", "Accept-Language") // which the whole did not say
+		h.Set("Vary", "Accept-Language") // the whole did not have it
 		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last, len(film)))
 		return reply{status: 206, header: h, body: bytes.NewReader(film[first : last+1])}.response(r), nil
 	})}
@@ -70,7 +70,7 @@ func TestRenewingAFilmFetchesNoMoreOfIt(t *testing.T) {
 	require.Equal(t, []string{"", "bytes=0-2097151", ""}, a.log())
 }
 
-// A cache may be the Base of another, such as one of files of one in memory.
+// A cache may be the Base of another: one in files behind one in memory.
 func TestACacheBehindACacheKeepsItsOwnFilm(t *testing.T) {
 	a := newArchive(t, 5*mib)
 	a.control = "max-age=100"

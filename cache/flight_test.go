@@ -16,7 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// personal is an origin that needs a second to answer each viewer with the viewer's name, and says who else may have that.
+// personal is an origin that needs a second to answer each viewer with the viewer's name. header says who else may get the
+// answer.
 func personal(size int, header ...string) *scripted {
 	return &scripted{answer: func(r *http.Request, _ int64) reply {
 		user := r.Header.Get("X-User")
@@ -25,8 +26,8 @@ func personal(size int, header ...string) *scripted {
 	}}
 }
 
-// What cannot be shared is for the viewer whose request was sent, and for nobody else: not even if that one has left, asked for
-// a part only, or if others have waited.
+// An answer that cannot be shared goes only to the viewer whose request was sent, even if that viewer has left or asked for a
+// part, or if others have waited.
 func TestAPrivateAnswerGoesToItsAskerOnly(t *testing.T) {
 	for name, header := range map[string][]string{
 		"private":             {"Cache-Control", "private"},
@@ -104,8 +105,7 @@ func (b *inTwo) Read(p []byte) (int, error) {
 	return 0, io.EOF
 }
 
-// What may be a key is its asker's alone, too, where nobody but the end of the body tells how long it is, whatever its type
-// says.
+// A body that may be a key goes only to its asker as well, if only its end tells its length, whatever its type.
 func TestAKeyOfUntoldLengthGoesToItsAskerOnly(t *testing.T) {
 	for name, row := range map[string]struct {
 		length int
@@ -147,7 +147,7 @@ func TestAKeyOfUntoldLengthGoesToItsAskerOnly(t *testing.T) {
 								require.Equal(t, strings.Repeat(user, row.length), body)
 							}
 						})
-						time.Sleep(600 * time.Millisecond) // the third comes while the body does
+						time.Sleep(600 * time.Millisecond) // the third viewer comes while the body does
 					}
 					wg.Wait()
 					require.Equal(t, row.shared, o.asked.Load() == 1, "%d questions", o.asked.Load())
@@ -157,12 +157,11 @@ func TestAKeyOfUntoldLengthGoesToItsAskerOnly(t *testing.T) {
 	}
 }
 
-// An origin may change its mind about an answer that it is asked about again: what was stored is then nobody else's, or
-// another's for whom it was not chosen.
+// An origin may change its mind in a 304: the stored answer may now belong to one viewer, or to another variant.
 func TestA304MayChangeWhoGetsTheAnswer(t *testing.T) {
 	for name, row := range map[string]struct {
 		header []string
-		stored bool // for the one who asks
+		stored bool // for the asker
 	}{
 		"private":       {[]string{"Cache-Control", "private"}, false},
 		"not stored":    {[]string{"Cache-Control", "no-store"}, false},
@@ -212,7 +211,7 @@ func TestA304MayChangeWhoGetsTheAnswer(t *testing.T) {
 	}
 }
 
-// Many viewers of many variants at once: one question for each variant, before and after it is known that there are some.
+// Many viewers ask for many variants at once: each variant costs one request, before and after it is known that answers vary.
 func TestEachVariantIsAskedForOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &scripted{answer: func(r *http.Request, _ int64) reply {
@@ -239,7 +238,7 @@ func TestEachVariantIsAskedForOnce(t *testing.T) {
 	})
 }
 
-// A Purge while many wait for the origin: they waited for one answer, and that they get.
+// A Purge while many wait for the origin: they waited for one answer, and they get it.
 func TestPurgeWhileManyWait(t *testing.T) {
 	for name, answer := range map[string]func() reply{
 		"a confirmation": func() reply { return reply{status: 304, header: head("Cache-Control", "max-age=1")} },
@@ -277,7 +276,7 @@ func TestPurgeWhileManyWait(t *testing.T) {
 	}
 }
 
-// paused is a body that stands still half-way and heeds no context, as one whose last bytes are in a buffer below.
+// paused is a body that stands still half-way and ignores its context, as if its last bytes were in a buffer below.
 type paused struct {
 	io.Reader
 	wait time.Duration
@@ -293,15 +292,15 @@ func (p *paused) Read(b []byte) (int, error) {
 
 func (p *paused) Close() error { return nil }
 
-// What was asked before a Purge is not stored after it, whether anybody still waits for it or not; nor is what a later answer
-// has displaced.
+// An answer requested before a Purge is not stored after it, whether anybody waits for it or not. Neither is an answer that a
+// later one has displaced.
 func TestWhatIsNoLongerListedIsNotStored(t *testing.T) {
 	const half = 500 * time.Millisecond
 	for name, row := range map[string]struct {
 		header, body time.Duration // what they take
-		leave        time.Duration // when the viewer leaves; 0: not
-		again        time.Duration // when another comes, before the purge; 0: none does
-		purge        time.Duration // 0: none
+		leave        time.Duration // when the viewer leaves; 0: never
+		again        time.Duration // when another comes, before the purge; 0: never
+		purge        time.Duration // when the key is purged; 0: never
 	}{
 		"the viewer left before the header":       {header: time.Second, leave: half, purge: 2 * half},
 		"the viewer left in the body":             {body: time.Second, leave: half, purge: 2 * half},

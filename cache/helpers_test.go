@@ -22,12 +22,12 @@ type trip func(*http.Request) (*http.Response, error)
 
 func (f trip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// reply is what a scripted origin answers.
+// reply is an answer of a scripted origin.
 type reply struct {
 	status int // 0: 200
 	header http.Header
 	body   io.Reader
-	length int64 // 0: that of body if it knows it, else -1
+	length int64 // 0: the length of body if that is known, else -1
 }
 
 func (a reply) response(r *http.Request) *http.Response {
@@ -50,7 +50,7 @@ func (a reply) response(r *http.Request) *http.Response {
 	return resp
 }
 
-// scripted is a fake origin that answers by a function of the path and counts.
+// scripted is a fake origin that answers by a function of the path, and counts requests.
 type scripted struct {
 	asked  atomic.Int64
 	answer func(r *http.Request, n int64) reply
@@ -131,7 +131,7 @@ const (
 	listURL = "http://origin.example/live/index.m3u8"
 )
 
-// heap is what is in use. Under the race detector it holds the bodies as well, and means nothing.
+// heap is the memory in use. It means nothing under the race detector, which has the bodies in the heap as well.
 func heap() int64 {
 	if raceEnabled {
 		return 0

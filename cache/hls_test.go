@@ -153,7 +153,7 @@ func TestASegmentIsJudgedByItsBeginning(t *testing.T) {
 	require.LessOrEqual(t, read, 8<<10)
 }
 
-// Wherever a line lies in the pieces in which a playlist is read, it is read whole.
+// Playlists are read in pieces. A line is read whole wherever it lies in them.
 func TestLinesAcrossPieces(t *testing.T) {
 	for _, end := range []string{"\n", "\r", "\r\n"} {
 		for pad := 4000; pad < 4110; pad++ {

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What an entry takes beside its body while nobody asks for it, with the header that an origin behind nginx sends: less
-// than 1 KiB of heap, and no more than the Memory counts for it. The race detector would take as much again.
+// An unused entry, with the usual header of an origin behind nginx, takes less than 1 KiB of heap besides its body, and no more
+// than the Memory counts for it. The race detector would double that.
 func TestAnIdleEntryIsSmall(t *testing.T) {
 	const entries, size = 20_000, 1000
 	o := &scripted{answer: func(r *http.Request, n int64) reply {

@@ -20,8 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ffmpeg joins broadcasts at random moments, decodes them to their end without an error, and misses no more than one group of
-// pictures. It does so three times, with the flag -stress twenty.
+// ffmpeg joins broadcasts at random moments, decodes them to their end without an error, and misses at most one group of
+// pictures. It does so three times, and with the flag -stress twenty times.
 func TestFFmpegDecodesFromWhereViewersJoin(t *testing.T) {
 	if _, err := exec.LookPath("ffmpeg"); err != nil {
 		if os.Getenv("HLSPROXY_REQUIRE_TOOLS") != "" {
@@ -33,7 +33,7 @@ func TestFFmpegDecodesFromWhereViewersJoin(t *testing.T) {
 	for name, row := range map[string]struct {
 		args   string // of the encoder
 		kind   string
-		frames bool // that are pictures
+		frames bool // frames are pictures
 	}{
 		"ts":   {"-c:v libx264 -preset ultrafast -g 50 -keyint_min 50 -sc_threshold 0 -bf 0 -c:a aac -f mpegts", "video/mp2t", true},
 		"mpg":  {"-c:v mpeg2video -b:v 400k -g 50 -sc_threshold 1000000000 -bf 0 -c:a mp2 -f mpegts", "video/mp2t", true},
@@ -69,7 +69,7 @@ func TestFFmpegDecodesFromWhereViewersJoin(t *testing.T) {
 	}
 }
 
-// joins are what viewers get who come at random moments of a stream that lasts for so long, to its end.
+// joins are the bytes that viewers get who come at random moments of a stream of this length, until its end.
 func joins(t *testing.T, stream []byte, lasts time.Duration, contentType string) map[time.Duration][]byte {
 	all, mu := map[time.Duration][]byte{}, sync.Mutex{}
 	synctest.Test(t, func(t *testing.T) {

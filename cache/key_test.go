@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// One URL in many spellings is one answer (RFC 3986 section 6.2); what may be another is asked for.
+// Many spellings of one URL share one answer (RFC 3986 section 6.2). A URL that may mean something else is requested.
 func TestSpellingsOfOneURL(t *testing.T) {
 	const url = "http://o.example/live/a~b/1.ts?x=1"
 	for other, same := range map[string]bool{

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ended is a context that has ended, and whose end is looked at when it is let.
+// ended is a context that has ended. It shows that only when it is told to.
 type ended struct {
 	context.Context
 	let <-chan struct{}
@@ -36,8 +36,8 @@ func (b heeding) Read(p []byte) (int, error) {
 	return b.Reader.Read(p)
 }
 
-func TestWhoLeavesWithTheAnswerDoesNotTakeItFromAnother(t *testing.T) {
-	for range 20 { // what a select does that has two ways to go is chance
+func TestALeavingViewerDoesNotTakeAnothersAnswer(t *testing.T) {
+	for range 20 { // a select with two ready cases chooses at random
 		asked, release, left := make(chan struct{}), make(chan struct{}), make(chan struct{})
 		c := &cache.Transport{Base: trip(func(r *http.Request) (*http.Response, error) {
 			close(asked)

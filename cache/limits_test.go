@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Zero is the default of each limit, and negative is none.
+// Zero is the default of each limit, and negative is no limit.
 func TestLimits(t *testing.T) {
 	slow := func(d time.Duration) *scripted {
 		return &scripted{answer: func(*http.Request, int64) reply {
@@ -80,7 +80,7 @@ func sharesLongBodies(t *testing.T, c *cache.Transport) bool {
 	return o.asked.Load() == 1
 }
 
-// dripping is a body that brings a byte in five seconds.
+// dripping is a body that brings a byte every five seconds.
 type dripping struct{}
 
 func (dripping) Read(p []byte) (int, error) {

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// window is a live playlist of n segments from first on, by names like "live-7.ts", with more lines at its end.
+// window is a live playlist of n segments from first on, with names like "live-7.ts" and more lines at its end.
 func window(target, first, n int, more string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-TARGETDURATION:%d\n#EXT-X-MEDIA-SEQUENCE:%d\n", target, first)
@@ -27,7 +27,7 @@ func window(target, first, n int, more string) string {
 	return b.String() + more
 }
 
-// freshFor is how long a browser, or a cache in front, holds an answer to be fresh.
+// freshFor is how long a browser, or a cache in front, considers an answer fresh.
 func freshFor(t *testing.T, h http.Header) time.Duration {
 	t.Helper()
 	maxAge, ok := strings.CutPrefix(h.Get("Cache-Control"), "max-age=")
@@ -38,7 +38,7 @@ func freshFor(t *testing.T, h http.Header) time.Duration {
 	return time.Duration(seconds-age) * time.Second
 }
 
-// What viewers are told of a live playlist is never fresher than what the cache itself holds, whatever the origin has said.
+// Viewers are never told that a live playlist is fresher than the cache itself considers it, whatever the origin says.
 func TestViewersAreToldHowFreshALivePlaylistIs(t *testing.T) {
 	promises := []string{"Cache-Control", "public, max-age=86400, stale-while-revalidate=60", "Expires", "Sun, 06 Nov 2094 08:49:37 GMT", "CDN-Cache-Control", "max-age=99"}
 	for name, row := range map[string]struct {
@@ -83,7 +83,7 @@ func TestViewersAreToldHowFreshALivePlaylistIs(t *testing.T) {
 	}
 }
 
-// A playlist that stands still half-way is not waited for long, and what is no playlist not at all.
+// Nobody waits long for a playlist that stands still half-way, or at all for a body that is no playlist.
 func TestAPlaylistThatIsNotThereYet(t *testing.T) {
 	for start, wait := range map[string]time.Duration{"#EXTM3U\n": time.Second, "G@\x00\x10": 0} {
 		synctest.Test(t, func(t *testing.T) {
@@ -146,15 +146,16 @@ func (e *encoder) RoundTrip(r *http.Request) (*http.Response, error) {
 	return reply{header: h, body: strings.NewReader(fmt.Sprint(g.generation))}.response(r), nil
 }
 
-// Three generations of a stream with equal names: no viewer gets a segment of an earlier one after a playlist of the next.
+// In three generations of a stream with the same names, no viewer gets a segment of an earlier one after a playlist of the
+// next.
 func TestAnEncoderThatBeginsAgain(t *testing.T) {
 	for name, row := range map[string]struct {
-		first      int // of each generation
+		first      int // number of each generation
 		growing    bool
 		ends       bool
 		validators bool
 		vary       string
-		inherits   string // behind each name
+		inherits   string // after each name
 	}{
 		"counts from 0":                    {},
 		"counts from 0, with tags":         {validators: true},
@@ -224,7 +225,7 @@ func TestAnEncoderThatBeginsAgain(t *testing.T) {
 	}
 }
 
-// A name that had left the window returns: it may be another segment by now.
+// A name that has left the window returns: it may be another segment now.
 func TestANameThatReturns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lists := []string{"a.ts b.ts", "b.ts c.ts", "c.ts d.ts", "d.ts a.ts"}
@@ -248,7 +249,7 @@ func TestANameThatReturns(t *testing.T) {
 	})
 }
 
-// A channel that was off the air is seen within a target duration of its return.
+// The return of a channel is noticed within a target duration.
 func TestAChannelThatReturns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &encoder{}
@@ -266,8 +267,8 @@ func TestAChannelThatReturns(t *testing.T) {
 	})
 }
 
-// A 404 of what a playlist has just named is forgotten at once, and a live playlist that is missing for a while is served as it
-// was.
+// A 404 for a name that a playlist has just listed is forgotten at once. A live playlist that is missing for a while is served
+// as it was.
 func TestWhatIsMissingForAMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked, gone := map[string]int{}, ""
@@ -300,7 +301,7 @@ func TestWhatIsMissingForAMoment(t *testing.T) {
 	})
 }
 
-// An origin that is slower than its players are patient: the question goes on, and the next who comes has the answer.
+// If an origin is slower than its players are patient, the request goes on, and the next viewer gets the answer.
 func TestAQuestionSurvivesItsViewers(t *testing.T) {
 	for name, row := range map[string]struct {
 		url    string
@@ -352,7 +353,7 @@ func TestAQuestionSurvivesItsViewers(t *testing.T) {
 	}
 }
 
-// Questions that nobody waits for are few, whatever viewers do.
+// Few requests go on that nobody waits for, whatever viewers do.
 func TestFewQuestionsGoOnForNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &cache.Transport{Store: store(t), Base: trip(func(r *http.Request) (*http.Response, error) {
@@ -375,7 +376,7 @@ func TestFewQuestionsGoOnForNobody(t *testing.T) {
 	})
 }
 
-// A part that a playlist has hinted at may be held back until it exists, as a blocking reload may; anything else may not.
+// A part that a playlist has hinted at may be held back until it exists, like a blocking reload. Nothing else may.
 func TestAHintedPartMayBeHeldBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &cache.Transport{Store: store(t), Base: trip(func(r *http.Request) (*http.Response, error) {
@@ -397,7 +398,7 @@ func TestAHintedPartMayBeHeldBack(t *testing.T) {
 	})
 }
 
-// What a playlist names is a segment, whatever it is called.
+// A file that a playlist names is a segment, whatever its name.
 func TestWhatAPlaylistNamesIsKept(t *testing.T) {
 	for name, end := range map[string]string{"live": "", "ended": "#EXT-X-ENDLIST\n"} {
 		t.Run(name, func(t *testing.T) {

@@ -24,10 +24,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// link is what its maker says: a token, and a field that is no credential.
+// link is what the maker of a link says: a token, and a field that is no credential.
 type link struct {
 	token string
-	hosts []string // that have the token; nil: all
+	hosts []string // hosts that get the token; nil: all
 }
 
 func (l link) has(u *url.URL) bool { return l.hosts == nil || slices.Contains(l.hosts, u.Host) }
@@ -50,7 +50,7 @@ func (l link) Inherited(u *url.URL) *url.URL { return u }
 
 func (l link) Received(*url.URL, http.Header) {}
 
-// context is that of a viewer who has the link, and of whom the origin learns nothing.
+// context is the context of a viewer with the link, about whom the origin learns nothing.
 func (l link) context(ctx context.Context) context.Context {
 	return maker.NewContext(context.WithValue(ctx, sharing.Anonymous{}, true), l)
 }
@@ -72,14 +72,14 @@ func (l link) fetch(t testing.TB, c http.RoundTripper, u string, header ...strin
 	return string(body)
 }
 
-// echo tells each its token and how often the origin was asked.
+// echo answers with the token of the request, and with the number of requests so far.
 func echo(header ...string) *scripted {
 	return &scripted{answer: func(r *http.Request, n int64) reply {
 		return text(fmt.Sprintf("%s %s %d", r.Header.Get("Authorization"), r.Header.Get("X-Token"), n), header...)
 	}}
 }
 
-func TestWhoHasALinkSharesAndNobodyElseDoes(t *testing.T) {
+func TestOnlyViewersOfALinkShareItsAnswers(t *testing.T) {
 	for _, vary := range []string{"", "X-Token", "Authorization, X-Token, X-Site"} {
 		o := echo("Content-Type", "video/mp2t", "Vary", vary)
 		c := &cache.Transport{Base: o, Store: store(t)}
@@ -94,7 +94,7 @@ func TestWhoHasALinkSharesAndNobodyElseDoes(t *testing.T) {
 	}
 }
 
-// No Store gets a credential: neither in a key nor among the fields that an answer varies by.
+// No Store gets a credential: neither in a key nor in the fields that an answer varies by.
 func TestCredentialsAreNotStored(t *testing.T) {
 	for name, long := range map[string]bool{"in one": false, "in slices": true} {
 		t.Run(name, func(t *testing.T) {
@@ -196,7 +196,7 @@ func TestAPurgeOfWhatIsBeingFetchedForALink(t *testing.T) {
 	}
 }
 
-// What a playlist tells of its segments counts for who has the link, and for nobody who has another one.
+// What a playlist says about its segments counts for viewers with its link, and for nobody with another link.
 func TestAPlaylistSpeaksForItsLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first := map[string]int{"a": 50, "b": 1}
@@ -238,7 +238,7 @@ func TestAPlaylistSpeaksForItsLink(t *testing.T) {
 	})
 }
 
-// A redirect is good for as long as what it leads to is there, which was asked for with the link's credentials.
+// A redirect is good as long as its target is stored. The target was requested with the link's credentials.
 func TestARedirectOfALinkIsShared(t *testing.T) {
 	for name, l := range map[string]link{
 		"credentials for all": {token: "a"}, "for the first host": {"a", []string{"origin.example"}}, "for the second host": {"a", []string{"cdn.example"}},

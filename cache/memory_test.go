@@ -112,7 +112,7 @@ func TestEvictedBodiesStayWholeForTheirReaders(t *testing.T) {
 	require.True(t, body == string(got[:n]))
 }
 
-// A Memory keeps entries in another shape; what comes out is what went in.
+// A Memory keeps entries in another form, and returns what it was given.
 func TestMemoryKeepsEveryField(t *testing.T) {
 	long := strings.Repeat("x", 20_000)
 	for name, e := range map[string]*cache.Entry{
@@ -151,8 +151,8 @@ func many(n int) http.Header {
 	return h
 }
 
-// Somebody who watches a film some segments behind another finds them, whatever else is asked for in the meantime; the
-// numbers alone, of files that nobody goes through, mean nothing.
+// A viewer some segments behind another finds them, whatever else is requested meanwhile. The numbers alone, in files that
+// nobody watches in order, mean nothing.
 func TestMemoryKeepsWhatAViewerIsOnTheWayTo(t *testing.T) {
 	for name, row := range map[string]struct {
 		format  string
@@ -193,7 +193,7 @@ func TestMemoryKeepsWhatAViewerIsOnTheWayTo(t *testing.T) {
 	}
 }
 
-// counting is a Store of a caller's that embeds a Memory.
+// counting is a caller's Store that embeds a Memory.
 type counting struct {
 	*cache.Memory
 	puts int
@@ -204,8 +204,8 @@ func (c *counting) Put(ctx context.Context, key string, e *cache.Entry) error {
 	return c.Memory.Put(ctx, key, e)
 }
 
-// A Store that embeds a Memory is one to the Transport: hits cost as much, fills lie within its bound, and what live playlists
-// name stays.
+// The Transport treats a Store that embeds a Memory like a Memory: hits cost as little, fills lie within its bound, and
+// segments that live playlists name stay.
 func TestAStoreThatEmbedsAMemory(t *testing.T) {
 	s := &counting{Memory: cache.NewMemory(1 << 20)}
 	more := make(chan struct{})

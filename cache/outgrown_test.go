@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// held is a writer that keeps the bytes of its nth Write until it is let go, and then fails if it is to.
+// held is a writer that keeps the bytes of its nth Write until it is released, and then fails if it is told to.
 type held struct {
 	left int // Writes before that one
 	got  []byte
@@ -32,7 +32,7 @@ func (h *held) Write(p []byte) (int, error) {
 	return len(p), h.err
 }
 
-// unending is a pipe as the body of an answer without a length, of which MaxBody is but the beginning.
+// unending is a pipe as the body of an answer without a length. It is longer than MaxBody.
 func unending(s cache.Store) (*cache.Transport, *pipe) {
 	p := newPipe()
 	return &cache.Transport{Store: s, MaxBody: mib, Base: &scripted{answer: func(*http.Request, int64) reply {
@@ -40,8 +40,8 @@ func unending(s cache.Store) (*cache.Transport, *pipe) {
 	}}}, p
 }
 
-// A viewer is closed while a Write has its bytes, and another one waits for its range: what the first has read is not dropped
-// before the second has begun. The second gets its range or, if it looks too late, the whole.
+// A viewer is closed while a Write has its bytes, and another waits for its range: bytes that the first has read are not
+// dropped before the second has begun. The second gets its range or, if it begins too late, the whole.
 func TestAViewerIsClosedWhileAnotherWaitsForItsRange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body := bytes.Repeat(noise(999_983, 3), 6)
@@ -111,7 +111,7 @@ func TestAWriteThatFailedMayLookAtItsBytesForAWhile(t *testing.T) {
 	}
 }
 
-// The same of a Memory whose bodies go when they are garbage.
+// The same with a Memory whose bodies go when they are garbage.
 func TestAWriteThatFailedMayLookAtABodyOfAWrappedMemory(t *testing.T) {
 	m := cache.NewMemory(mib)
 	c := &cache.Transport{Store: wrapped{m}, Base: numbered(100_000)}
@@ -135,7 +135,7 @@ func TestAWriteThatFailedMayLookAtABodyOfAWrappedMemory(t *testing.T) {
 	require.True(t, bytes.Equal(before, w.got))
 }
 
-// The limit that docs/mount.md names: the bytes of a Write are the cache's again when it has returned.
+// This is the limit in docs/mount.md: after Write has returned, its bytes belong to the cache again.
 func TestAWriterThatKeepsItsBytesSeesThoseOfAnotherBody(t *testing.T) {
 	m := cache.NewMemory(mib)
 	c := &cache.Transport{Store: m, Base: numbered(500_000)}

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// spread is two caches one behind the other: slices go to one, wholes to another.
+// spread is two caches in a row: slices go to one, wholes to another.
 func spread(t *testing.T) (edge, wholes, slices *cache.Transport) {
 	t.Helper()
 	make := func() *cache.Transport { return &cache.Transport{Store: store(t), MaxBody: 1 << 20} }
@@ -26,7 +26,7 @@ func spread(t *testing.T) (edge, wholes, slices *cache.Transport) {
 	return edge, wholes, slices
 }
 
-func TestSlicesAreAskedOfAnotherCacheAsSuch(t *testing.T) {
+func TestSlicesAreRequestedFromAnotherCache(t *testing.T) {
 	a := newArchive(t, 5<<20+3)
 	edge, _, slices := spread(t)
 	resp, got := fetch(t, edge, a.URL+"/film.mp4", "Range", "bytes=2097150-")
@@ -56,7 +56,7 @@ func TestSlicesAreAskedOfAnotherCacheAsSuch(t *testing.T) {
 	require.Len(t, a.log(), 5, "it is in the store")
 }
 
-func TestASliceIsOfTheVersionThatItsWholeHas(t *testing.T) {
+func TestASliceHasTheVersionOfItsWhole(t *testing.T) {
 	a := newArchive(t, 5<<20)
 	_, _, slices := spread(t)
 	r := request(t, t.Context(), a.URL+"/film.mp4")
@@ -78,7 +78,7 @@ func TestASliceIsOfTheVersionThatItsWholeHas(t *testing.T) {
 	require.Len(t, a.log(), 1)
 }
 
-func TestOnlyRequestsForSlicesAreSuch(t *testing.T) {
+func TestSliceOfKnowsOnlyRequestsForSlices(t *testing.T) {
 	_, ok := cache.SliceOf(request(t, t.Context(), segURL, "Range", "bytes=0-2097151"))
 	require.False(t, ok)
 }

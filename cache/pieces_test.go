@@ -26,7 +26,7 @@ type pieces int
 
 func (n *pieces) Write(p []byte) (int, error) { *n++; return len(p), nil }
 
-// A Memory that has been full for long does not hand out its bodies in crumbs.
+// A Memory that has long been full does not hand out its bodies in crumbs.
 func TestBodiesOfAFullMemoryLieInFewPieces(t *testing.T) {
 	m := cache.NewMemory(256 << 20)
 	c := &cache.Transport{Store: m, Base: trip(func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF })}
@@ -54,7 +54,7 @@ func TestBodiesOfAFullMemoryLieInFewPieces(t *testing.T) {
 	require.LessOrEqual(t, int64(got), least*5/4)
 }
 
-// What a body lies in is not what it came in: nor is a range cut where two pieces of memory meet.
+// A body is not written in the pieces in which it came, and a range is not cut where two pieces of memory meet.
 func TestBodiesAreWrittenInFewPieces(t *testing.T) {
 	for name, row := range map[string]struct {
 		size     int
@@ -81,7 +81,7 @@ func TestBodiesAreWrittenInFewPieces(t *testing.T) {
 				}
 				return r
 			}}}
-			for i := range 3 { // the memory of one that went is used again
+			for i := range 3 { // the memory of a removed body is reused
 				url := "http://o/" + strconv.Itoa(i) + ".ts"
 				fetch(t, c, url)
 				if i == 1 {

@@ -55,7 +55,7 @@ func TestPrefetch(t *testing.T) {
 		go func() { time.Sleep(time.Second / 2); cancel() }()
 		require.Zero(t, c.Prefetch(ctx, slices.Values([]string{"http://o/6.ts", "http://o/7.ts"}), 9))
 		require.Zero(t, (&cache.Transport{Base: o}).Prefetch(t.Context(), slices.Values(urls), 9))
-		time.Sleep(time.Minute) // for an origin that does not heed its context
+		time.Sleep(time.Minute) // for an origin that ignores its context
 	})
 }
 
@@ -99,7 +99,7 @@ func ExampleTransport_Prefetch() {
 	// Output: 2
 }
 
-// What has no end is not prefetched for ever: it is left when it proves too long to be kept.
+// An endless body is not prefetched for ever: Prefetch leaves it when it proves too long to be kept.
 func TestPrefetchLeavesWhatHasNoEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		piece := make([]byte, 64<<10)

@@ -56,7 +56,7 @@ func TestPurge(t *testing.T) {
 	require.Zero(t, n)
 }
 
-// What is being fetched when its key is purged is not stored, and who comes later does not get it.
+// If a key is purged while it is fetched, the answer is not stored, and later viewers do not get it.
 func TestPurgeOfWhatIsBeingFetched(t *testing.T) {
 	for _, moment := range []time.Duration{500 * time.Millisecond, 1500 * time.Millisecond} { // before and after the header
 		synctest.Test(t, func(t *testing.T) {
@@ -152,7 +152,7 @@ func ExampleTransport_Stats() {
 	// Output: 2 1 10 20
 }
 
-// purging is a Store in which an answer that varies is purged while it is put there.
+// purging is a Store in which an answer that varies is purged while it is put.
 type purging struct {
 	*cache.Memory
 	purge func()

@@ -117,7 +117,7 @@ func TestConditions(t *testing.T) {
 			resp, body := fetch(t, c, segURL, row.header...)
 			require.Equal(t, row.status, resp.StatusCode)
 			require.Equal(t, `"v"`, resp.Header.Get("ETag"))
-			if row.status == 412 || row.status == 416 { // about this request alone: nobody is to keep it
+			if row.status == 412 || row.status == 416 { // it concerns this request alone: nobody may keep it
 				for _, name := range []string{"Cache-Control", "CDN-Cache-Control", "Expires", "Age"} {
 					require.Empty(t, resp.Header.Get(name), name)
 				}
@@ -148,7 +148,7 @@ func TestIfRangeByADateThatTwoVersionsShare(t *testing.T) {
 	})
 }
 
-// mapStore is the least of stores, of a caller's own, with bodies of a foreign kind.
+// mapStore is a minimal store of a caller, with bodies of its own type.
 type mapStore struct{ m *sync.Map }
 
 func (s mapStore) Get(_ context.Context, key string) (*cache.Entry, error) {
@@ -172,7 +172,7 @@ func (s mapStore) Put(_ context.Context, key string, e *cache.Entry) error {
 	return nil
 }
 
-// A range waits for its own bytes and no others.
+// A range waits only for its own bytes.
 func TestRangesOfARunningFill(t *testing.T) {
 	for _, length := range []int64{10, -1} {
 		synctest.Test(t, func(t *testing.T) {
@@ -207,7 +207,7 @@ func TestRangesOfARunningFill(t *testing.T) {
 				{ask("bytes=4-9007199254740991"), result{206, "bytes 4-9/10", "456789", 3 * time.Second}},
 				{ask("bytes=8-"), result{206, "bytes 8-9/10", "89", 3 * time.Second}},
 			}
-			if length < 0 { // what cannot be told before the end is answered with the whole, or without an end
+			if length < 0 { // if the end must be known first, the answer is the whole, or a range without an end
 				for i := range rows {
 					rows[i].want = result{200, "", "0123456789", 3 * time.Second}
 				}
@@ -227,7 +227,7 @@ func TestRangesOfARunningFill(t *testing.T) {
 	}
 }
 
-// The two requests by which Safari finds out whether a film can be played: both are answered with a range and the length, or
+// Safari finds out by these two requests whether a film can be played: both are answered with a range and the length, or
 // neither.
 func TestRangesOfABodyWithoutALength(t *testing.T) {
 	film := string(noise(3*mib, 5))

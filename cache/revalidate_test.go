@@ -104,7 +104,7 @@ func TestRevalidationByDate(t *testing.T) {
 	require.Equal(t, []string{"", at}, log)
 }
 
-// A 304 about something else does not confirm what is stored, and one that turns private is nobody else's.
+// A 304 about something else does not confirm the stored answer. After a 304 that turns private, nobody else gets it.
 func TestOdd304(t *testing.T) {
 	for name, row := range map[string]struct {
 		header []string
@@ -169,7 +169,7 @@ func TestStaleIfError(t *testing.T) {
 					require.True(t, strings.HasPrefix(resp.Header.Get("Cache-Status"), "hlsproxy; fwd=stale"))
 					require.EqualValues(t, 1, c.Stats().Stale)
 
-					o.slow = time.Hour // while it fails nobody waits for its next failure
+					o.slow = time.Hour // while it fails, nobody waits for its next failure
 					begin := time.Now()
 					resp, _ = fetch(t, c, segURL)
 					require.Zero(t, time.Since(begin))
@@ -251,7 +251,7 @@ func TestVariantsAreKeptSideBySide(t *testing.T) {
 	})
 }
 
-// Viewers who wait for another's question get an answer of their own if it varies by what they sent.
+// Viewers who wait for the request of another get an answer of their own if it varies by what they sent.
 func TestWaitersOfAnotherVariant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &scripted{answer: func(r *http.Request, _ int64) reply {
@@ -286,7 +286,7 @@ func TestLivePlaylistIsAskedForOncePerHalfTarget(t *testing.T) {
 	})
 }
 
-// 500 viewers wait for the same part: one question, held as long as it needs; the next part is another.
+// 500 viewers wait for the same part: that is one request, held as long as needed. The next part is another request.
 func TestBlockingReloadsAreCoalesced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &scripted{answer: func(r *http.Request, _ int64) reply {
@@ -315,7 +315,7 @@ func TestBlockingReloadsAreCoalesced(t *testing.T) {
 	})
 }
 
-// At the live edge what is missing now is there in a moment: a 404 is kept for a second and never served stale.
+// At the live edge, a missing segment appears in a moment: a 404 is kept for a second and never served stale.
 func TestMissingSegments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &scripted{answer: func(_ *http.Request, n int64) reply {

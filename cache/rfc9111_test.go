@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Rows of one answer of an origin and what becomes of it. Sections are those of RFC 9111 but where another is named.
+// Each row is an answer of an origin and what becomes of it. Sections are those of RFC 9111 unless another is named.
 func TestAnswersThatAreKept(t *testing.T) {
 	yes := []string{"Cache-Control", "max-age=100"}
 	for name, row := range map[string]struct {
@@ -68,8 +68,8 @@ func TestAnswersThatAreKept(t *testing.T) {
 	}
 }
 
-// RFC 9211 section 2.5: "stored" is said of what is stored.
-func TestStoredIsSaidOfWhatIsStored(t *testing.T) {
+// RFC 9211 section 2.5: "stored" is only said of an answer that is stored.
+func TestCacheStatusSaysStoredOnlyIfItIs(t *testing.T) {
 	for name, header := range map[string][]string{
 		"segment":          {"Content-Type", "video/mp2t"},
 		"said":             {"Content-Type", "text/plain", "Cache-Control", "max-age=5"},
@@ -133,7 +133,7 @@ func TestWritesInvalidate(t *testing.T) {
 	}
 }
 
-// Section 3.2: what a 304 says replaces what was stored, but not what describes the content.
+// Section 3.2: the fields of a 304 replace those that were stored, but not those that describe the content.
 func TestFieldsOfA304(t *testing.T) {
 	for name, row := range map[string]struct{ stored, said, want string }{
 		"X-Field":          {"a", "b", "b"},
@@ -165,7 +165,7 @@ func TestFieldsOfA304(t *testing.T) {
 	}
 }
 
-// Section 5.1: what comes from another cache is no younger here than there.
+// Section 5.1: an answer from another cache is no younger here than there.
 func TestAgeOfAnotherCache(t *testing.T) {
 	for age, want := range map[string]string{"": "", "0": "0", "7": "7", "7, 9": "7", "-7": "0", "7.5": "0", "x": "0"} {
 		synctest.Test(t, func(t *testing.T) {

@@ -23,7 +23,7 @@ type archive struct {
 	body    []byte
 	tag     string
 	asked   []string // by Range
-	deaf    bool     // to Range
+	deaf    bool     // ignores Range
 	mute    bool     // no Last-Modified in a 206
 	control string
 }
@@ -209,7 +209,7 @@ func TestSlicesOfDifferentBodiesNeverMix(t *testing.T) {
 	const old = "Sun, 01 Nov 2026 10:00:00 GMT"
 	for name, row := range map[string]struct {
 		header []string // of every answer
-		part   []string // of a 206 in place of that
+		part   []string // of a 206 instead
 		slices bool     // it is kept in slices
 	}{
 		"weak tag":                    {header: []string{"ETag", `W/"1"`}},

@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// moody is the body of an origin that stalls, and may break off.
+// moody is a body of an origin that stalls and may break off.
 type moody struct {
 	rest  []byte
 	cut   int // bytes until it breaks; -1: never
@@ -47,7 +47,7 @@ func (m *moody) Read(p []byte) (int, error) {
 
 func (m *moody) Close() error { m.close.Add(1); return nil }
 
-// TestSoak lets viewers come, lag, leave and ask for ranges while the memory of their bodies is used again all the time.
+// TestSoak lets viewers come, lag, leave and ask for ranges while the memory of their bodies is reused all the time.
 func TestSoak(t *testing.T) {
 	t.Run("memory", func(t *testing.T) {
 		m := cache.NewMemory(3 << 20)
@@ -110,7 +110,7 @@ func soak(t *testing.T, s cache.Store) {
 	t.Logf("%d whole, %d broken, %+v", whole.Load(), broken.Load(), c.Stats())
 }
 
-// soakOnce watches one object in one of many ways; false if it broke.
+// soakOnce watches one object in one of many ways. It returns false if that broke.
 func soakOnce(t *testing.T, c *cache.Transport, url string, body []byte) bool {
 	var header []string
 	want := body
@@ -153,7 +153,7 @@ func soakOnce(t *testing.T, c *cache.Transport, url string, body []byte) bool {
 	return err == nil
 }
 
-// lagging hashes slowly, and looks at what it was given to the last moment.
+// lagging hashes slowly, and uses its bytes until the last moment.
 type lagging struct{ hash.Hash }
 
 func (l lagging) Write(p []byte) (int, error) {

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is not served stale, though StaleIfError would let it, when the origin fails or says that the answer is another's, and
-// what is.
+// Some answers are not served stale although StaleIfError would allow it, when the origin fails or says that the answer is for
+// somebody else.
 func TestWhatIsNotServedStale(t *testing.T) {
 	const fresh = 10 * time.Second
 	ok := func(header ...string) reply {

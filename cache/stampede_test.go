@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// edge serves a Transport over HTTP as the least of proxies would.
+// edge serves a Transport over HTTP like a minimal proxy.
 func edge(t *testing.T, c *cache.Transport, origin string) *httptest.Server {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -65,7 +65,7 @@ type seen struct {
 	err  error
 }
 
-// watch fetches url and calls began at its first byte, or when there will be none.
+// watch fetches url. It calls began at the first byte, or when there will be none.
 func watch(ctx context.Context, client http.RoundTripper, url string, began func()) (s seen) {
 	began = sync.OnceFunc(began)
 	defer began()
@@ -85,8 +85,8 @@ func watch(ctx context.Context, client http.RoundTripper, url string, began func
 	return s
 }
 
-// crowd is viewers of one URL. The origin does not get past the middle of its body before all of them have begun: that
-// nobody waits for the end is checked by cause, not by the clock, however busy the machine is.
+// crowd is viewers of one URL. The origin does not get past the middle of its body before all of them have begun. So the test
+// shows that nobody waits for the end without looking at a clock, however busy the machine is.
 type crowd struct {
 	waiting sync.WaitGroup
 	half    chan struct{} // closed in the middle
@@ -103,7 +103,7 @@ func (c *crowd) hold() {
 	close(c.half)
 }
 
-// fetch lets viewers fetch url through client at once, after the first of them has begun; that one may leave half-way.
+// fetch lets viewers fetch url through client at once, after the first of them has begun. That one may leave half-way.
 func (c *crowd) fetch(t *testing.T, client http.RoundTripper, url string, viewers int, leaves bool, begun func() bool) []seen {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

@@ -28,9 +28,9 @@ var stressFor = flag.Duration("stress", 2*time.Second, "how long TestStress last
 
 const stressed = "CACHE_STRESS" // the bound, for the process under stress
 
-// TestStress lets viewers of all kinds loose on a process of its own, over HTTP/1 and HTTP/2, checks every block of what they
-// get, and in the end how much memory the process has taken beyond one without a cache: the bound, a fifth, and 40 KB a
-// viewer. The flag -stress says for how long; with less than a minute it does a part of it.
+// TestStress lets viewers of all kinds loose on a process of its own, over HTTP/1 and HTTP/2, and checks every block that they
+// get. In the end it checks how much more memory the process has taken than one without a cache: the bound, a fifth, and 40 KB
+// a viewer. The flag -stress sets the time; with less than a minute it does only a part.
 func TestStress(t *testing.T) {
 	if bound, err := strconv.ParseInt(os.Getenv(stressed), 10, 64); err == nil {
 		serveStress(bound, os.Getenv(stressed+"_ORIGIN"))
@@ -100,7 +100,7 @@ func stress(t *testing.T, bound int64, version int, kind string, duration time.D
 func startStressed(t *testing.T, bound int64, origin string) (*exec.Cmd, string) {
 	child := exec.Command(os.Args[0], "-test.run=^TestStress$", "-test.timeout=2h")
 	child.Env = append(os.Environ(), stressed+"="+strconv.FormatInt(bound, 10), stressed+"_ORIGIN="+origin)
-	in, err := child.StdinPipe() // which ends with us
+	in, err := child.StdinPipe() // it ends with this process
 	require.NoError(t, err)
 	out, err := child.StdoutPipe()
 	require.NoError(t, err)
@@ -178,7 +178,7 @@ func stressClient(version int) *http.Client {
 	return &http.Client{Transport: tr}
 }
 
-// block is what stands in each 16 bytes of an object: its number and where it is.
+// block is the content of each 16 bytes of an object: its number and position.
 func block(object, at int64) (b [16]byte) {
 	binary.BigEndian.PutUint64(b[:], uint64(object)*0x9e3779b97f4a7c15)
 	binary.BigEndian.PutUint64(b[8:], uint64(at))
@@ -192,7 +192,7 @@ func sizeOf(object int64) int64 {
 
 const stressObjects = 120
 
-// stressOrigin serves objects: most as they should be, some without a length, slow, standing still or breaking off.
+// stressOrigin serves objects: most correctly, some without a length, slowly, standing still or breaking off.
 func stressOrigin(w http.ResponseWriter, r *http.Request) {
 	object, err := strconv.ParseInt(strings.TrimSuffix(r.URL.Path[1:], ".ts"), 10, 64)
 	if err != nil || object >= stressObjects {
@@ -237,7 +237,7 @@ func stressOnce(ctx context.Context, client *http.Client, address, kind string) 
 	defer cancel()
 	object := rand.Int64N(stressObjects)
 	if rand.IntN(3) > 0 {
-		object %= 20 // most watch the same
+		object %= 20 // most viewers watch the same
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/%d.ts", address, object), nil)
 	if err != nil {
@@ -290,7 +290,7 @@ func stressOnce(ctx context.Context, client *http.Client, address, kind string) 
 	}
 }
 
-// memoryOf is what the system says of a process; 0 where it does not.
+// memoryOf is the memory of a process as the system tells it; 0 if it does not.
 func memoryOf(t *testing.T, pid int, field string) int64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The beginning of what may be a stream without an end is kept for those who join. One viewer alone does not need it.
+// The beginning of a body that may be endless is kept for viewers who join. One viewer alone does not need it.
 func TestALongBodyOfUnknownLengthIsKeptForSeveralViewers(t *testing.T) {
 	const size = 20 << 20
 	body := noise(size, 1)
@@ -66,7 +66,7 @@ func TestALongBodyOfUnknownLengthIsKeptForSeveralViewers(t *testing.T) {
 	})
 }
 
-// Whoever comes late to a body that stalls would only see it break.
+// A newcomer to a body that stalls would only see it break.
 func TestNobodyJoinsABodyThatStalls(t *testing.T) {
 	for wait, joins := range map[time.Duration]bool{4 * time.Second: true, 6 * time.Second: false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -97,7 +97,7 @@ func TestNobodyJoinsABodyThatStalls(t *testing.T) {
 	}
 }
 
-// A range of a body whose length nobody knows is answered with the whole if its end proves too long to wait for.
+// A range of a body of unknown length is answered with the whole if the end proves too long to wait for.
 func TestARangeOfABodyOfUnknownLengthThatOutgrows(t *testing.T) {
 	const size = 10 << 20
 	body := noise(size, 1)
@@ -120,7 +120,7 @@ func (a after) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// Who reads a playlist has a limit, and nothing is fetched far beyond it.
+// A playlist reader has a limit, and nothing is fetched far beyond it.
 func TestAnEndlessPlaylistIsNotFetchedFarAhead(t *testing.T) {
 	const size = 16 << 20
 	synctest.Test(t, func(t *testing.T) {
@@ -140,7 +140,7 @@ func TestAnEndlessPlaylistIsNotFetchedFarAhead(t *testing.T) {
 		synctest.Wait()
 		require.Less(t, c.Stats().OriginBytes, uint64(11<<19))
 
-		// Another one is not held up by the first.
+		// The first viewer does not hold up another.
 		_, body := fetch(t, c, listURL)
 		require.True(t, string(text) == body)
 		resp.Body.Close()

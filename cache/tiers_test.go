@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tier asks the next cache as a node of a cluster does.
+// tier asks the next cache, as a node of a cluster does.
 type tier struct{ next http.RoundTripper }
 
 func (n tier) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -20,8 +20,8 @@ func (n tier) RoundTrip(r *http.Request) (*http.Response, error) {
 	return n.next.RoundTrip(r)
 }
 
-// An answer that is fresh for a second is never served when it is older, however many caches it came through and whenever
-// they asked.
+// An answer that is fresh for a second is never served older than that, however many caches it came through and whenever they
+// asked.
 func TestTiersKnowTheExactAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
@@ -69,7 +69,7 @@ func TestNameInCacheStatus(t *testing.T) {
 	}
 }
 
-// What the fields say is for the next cache alone.
+// The fields are only for the next cache.
 func TestTheFieldsOfTiersGoNoFurther(t *testing.T) {
 	for name, row := range map[string]struct {
 		request, answer []string

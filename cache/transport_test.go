@@ -59,7 +59,7 @@ func TestWithoutAStoreNothingIsKept(t *testing.T) {
 	require.EqualValues(t, 2, o.asked.Load())
 }
 
-// Rows name what is not shared with the next viewer.
+// Each row is an answer that is not shared with the next viewer.
 func TestNeverStored(t *testing.T) {
 	media := []string{"Content-Type", "video/mp2t"}
 	for name, row := range map[string]struct {
@@ -215,7 +215,7 @@ func TestVary(t *testing.T) {
 	require.EqualValues(t, 2, o.asked.Load())
 }
 
-// RFC 9111 section 4.1: fields that say the same match, however they are written.
+// RFC 9111 section 4.1: fields with the same meaning match, however they are written.
 func TestSpellingsOfAFieldThatAnswersVaryBy(t *testing.T) {
 	for name, row := range map[string]struct {
 		first, second []string

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// noted is a writer that notes what it was asked to do.
+// noted is a writer that records its calls.
 type noted struct {
 	bytes.Buffer
 	log  []string
@@ -114,7 +114,7 @@ func TestWriteToWritesLargePiecesAndStopsAtAnError(t *testing.T) {
 	}
 }
 
-// wrapped is a Store of the caller's own around a Memory, which cannot know when its bodies are done with.
+// wrapped is a caller's Store around a Memory, which cannot know when its bodies are no longer used.
 type wrapped struct{ m *cache.Memory }
 
 func (w wrapped) Get(ctx context.Context, key string) (*cache.Entry, error) { return w.m.Get(ctx, key) }

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// lines is the least of Refs: every line that is not a tag.
+// lines is a minimal Refs: every line that is not a tag.
 func lines(playlist []byte, base string) iter.Seq[string] {
 	b, _ := url.Parse(base)
 	return func(yield func(string) bool) {
@@ -32,7 +32,7 @@ func lines(playlist []byte, base string) iter.Seq[string] {
 
 const segmentSize = 20_000
 
-// stream is a live stream of six segments beside an archive.
+// stream is a live stream of six segments besides an archive.
 type stream struct {
 	scripted
 	edge  int

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// described is a handler that knows neither ranges nor conditions, and says of its body what header says.
+// described is a handler without ranges and conditions. header describes its body.
 func described(body []byte, header http.Header) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		for name, values := range header {
@@ -28,7 +28,7 @@ func described(body []byte, header http.Header) http.Handler {
 	})
 }
 
-// both answers a request twice: by the cache, which has the body in its store, and by rangeserve, which cuts it.
+// both answers a request twice: from the cache, which has the body in its store, and from rangeserve, which cuts it.
 func both(t *testing.T, body []byte, header http.Header) func(request http.Header) (cached, served *http.Response) {
 	t.Helper()
 	inner := described(body, header)
@@ -68,8 +68,8 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// requireAgreement compares two answers to one request. The cache gives the whole to a range that is all of it and to a list
-// of ranges, for whoever stands in front to cut.
+// requireAgreement compares two answers to one request. The cache answers a range of everything, and a list of ranges, with the
+// whole, so that a handler in front can cut it.
 func requireAgreement(t *testing.T, cached, served *http.Response, request http.Header, name string) {
 	t.Helper()
 	field := request.Get("Range")
@@ -86,7 +86,7 @@ func requireAgreement(t *testing.T, cached, served *http.Response, request http.
 	require.True(t, bytes.Equal(a, b), name)
 }
 
-// cache and rangeserve stand one behind the other. They never answer one request in two ways.
+// cache and rangeserve are mounted in a row. They must never answer one request in two ways.
 func TestCacheAndRangeserveAgreeOnRanges(t *testing.T) {
 	for _, size := range []int{0, 1, 10, 1000} {
 		body := bytes.Repeat([]byte("0123456789"), 100)[:size]
@@ -131,7 +131,7 @@ func TestCacheAndRangeserveAgreeOnConditions(t *testing.T) {
 	}
 }
 
-// Validators of other forms than the usual, and without some of them.
+// Unusual validators, and none.
 func TestCacheAndRangeserveAgreeOnValidators(t *testing.T) {
 	hour := time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)
 	now := time.Now().UTC().Format(http.TimeFormat)

@@ -13,9 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Whatever an origin does, a player gets a status that it can read, or a body that breaks, and the next one gets the truth.
+// Whatever an origin does, a player gets a readable status or a body that breaks, and the next player gets the truth.
 func TestBadAnswersAreToldAndNotKept(t *testing.T) {
-	ch := newChain(t, chainConfig{idle: time.Minute}) // to look into a bomb takes a machine under load a while
+	ch := newChain(t, chainConfig{idle: time.Minute}) // on a loaded machine it takes a while to inspect a bomb
 	const mpegurl, small = "application/vnd.apple.mpegurl", "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nseg.ts\n"
 	raw := func(head string, body string) faultorigin.Script {
 		return faultorigin.Script{Raw: []byte("HTTP/1.1 " + head + "\r\n\r\n" + body)}
@@ -82,7 +82,7 @@ func TestBadAnswersAreToldAndNotKept(t *testing.T) {
 			}
 			ch.origin.Handle(path, good)
 			want := strings.ReplaceAll(string(good.Body), "\nseg", "\n/live"+strings.TrimSuffix(path, row.path)+"seg")
-			require.Eventually(t, func() bool { // what is still under way may be joined
+			require.Eventually(t, func() bool { // an answer under way may be joined
 				resp, body, err := get(t, ch.URL+"/live"+path)
 				return err == nil && resp.StatusCode == http.StatusOK && string(body) == want
 			}, time.Minute, 10*time.Millisecond, "nothing of it is kept")

@@ -17,7 +17,7 @@ import (
 func TestBadInputHasItsStatusAndCORSAndNamesNobody(t *testing.T) {
 	query := func(string) rewrite.Mapper { return rewrite.Query("/proxy", "url") }
 	ch := newChain(t, chainConfig{mapper: query})
-	hasty := newChain(t, chainConfig{mapper: query, idle: 500 * time.Millisecond}) // on a busy machine, too hasty for the others
+	hasty := newChain(t, chainConfig{mapper: query, idle: 500 * time.Millisecond}) // too short for the other cases on a busy machine
 	o := ch.origin
 	closed := must(net.Listen("tcp", "127.0.0.1:0"))
 	closed.Close()

@@ -52,7 +52,7 @@ func TestNoPlaylistFailsForOneURI(t *testing.T) {
 	}
 }
 
-// beginning is some of the lines of a playlist, all of which are like these if there are more.
+// beginning is the first lines of a playlist. If there are more, they are similar.
 func beginning(text []byte) []byte {
 	const most = 32 << 10
 	if len(text) <= most {

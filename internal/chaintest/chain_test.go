@@ -72,7 +72,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// get asks as a page of another origin does. The body's error tells whether it ended cleanly.
+// get sends the request of a page of another origin. The error tells whether the body ended cleanly.
 func get(t *testing.T, url string, header ...string) (*http.Response, []byte, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -114,7 +114,7 @@ func vod(o *faultorigin.Origin) []byte {
 	return seg
 }
 
-// uris lists what a player would fetch next, by the library's own eyes.
+// uris lists what a player would fetch next, as the library reads the playlist.
 func uris(t *testing.T, playlist []byte, base string) []string {
 	t.Helper()
 	var out []string
@@ -209,8 +209,8 @@ func TestChainChangesOnlyTheURIsOfAPlaylist(t *testing.T) {
 	require.Equal(t, want, string(body))
 }
 
-// The variables of a multivariant playlist have to reach its children, whatever the mapper, the cache and the signature
-// make of their URLs.
+// The variables of a multivariant playlist must reach its children, whatever the mapper, the cache and the signature do to
+// their URLs.
 func TestVariablesReachTheChildren(t *testing.T) {
 	query := func(string) rewrite.Mapper { return rewrite.Query("/proxy", "url") }
 	for name, c := range map[string]chainConfig{"prefix signed": {signed: true}, "query signed": {mapper: query, signed: true}} {
@@ -230,8 +230,8 @@ func TestVariablesReachTheChildren(t *testing.T) {
 	}
 }
 
-// A client looks for a QUERYPARAM in the URL that it knows (section 4.4.2.3 of the HLS draft). One that came by a redirect
-// which the proxy followed is not there, so the definition becomes one by value.
+// A client looks for a QUERYPARAM in the URL that it knows (section 4.4.2.3 of the HLS draft). A parameter from a redirect that
+// the proxy followed is not there, so the definition becomes one by value.
 func TestQueryParametersOfARedirectReachTheClient(t *testing.T) {
 	ch := newChain(t, chainConfig{})
 	ch.origin.Handle("/v.m3u8", faultorigin.Script{Status: 302, Header: http.Header{"Location": {"/w.m3u8?t=deep"}}})
@@ -243,7 +243,7 @@ func TestQueryParametersOfARedirectReachTheClient(t *testing.T) {
 	require.Contains(t, string(body), "/live/deep/s.ts\n")
 }
 
-// A Sealer may not import the Mapper's package, yet what it cannot seal has to stay as it is.
+// A Sealer may not import the Mapper's package, but a URL that it cannot seal must stay as it is.
 func TestWhatCannotBeSealedStays(t *testing.T) {
 	sealer := must(sign.NewSealer(sign.Config{Keys: []sign.Key{{ID: "1", Secret: []byte("0123456789abcdef0123456789abcdef")}}}, "/s/"))
 	out, err := (&rewrite.Rewriter{Map: sealer}).Append(t.Context(), nil, []byte("#EXTM3U\n#EXTINF:4,\nseg.ts\n"), "")

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Fields that are added below the cache are no part of what viewers share, credentials among them.
+// Fields that are added below the cache, such as credentials, do not keep viewers from sharing.
 func TestFieldsBelowTheCacheLetViewersShare(t *testing.T) {
 	o := faultorigin.New(t)
 	o.Handle("/a.ts", faultorigin.Script{Header: http.Header{"Content-Type": {"video/mp2t"}}, Body: []byte("abc")})

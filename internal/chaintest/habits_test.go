@@ -23,7 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// habitChain is the chain of docs/cors-proxy.md, with what a habit needs.
+// habitChain is the chain of docs/cors-proxy.md, with the options that a habit needs.
 func habitChain(t *testing.T, habit faultorigin.Habit, at string, cached bool) string {
 	t.Helper()
 	guard := origin.GuardConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}}
@@ -58,7 +58,7 @@ func habitChain(t *testing.T, habit faultorigin.Habit, at string, cached bool) s
 	return front.URL
 }
 
-// habitFiles are a playlist and what it names.
+// habitFiles are a playlist and the files that it names.
 func habitFiles() fstest.MapFS {
 	files, list := fstest.MapFS{}, "#EXTM3U\n#EXT-X-TARGETDURATION:2\n"
 	for i := range 3 {
@@ -71,11 +71,11 @@ func habitFiles() fstest.MapFS {
 	return files
 }
 
-// players have connections of their own: any httptest.Server that closes ends the idle ones of http.DefaultTransport, and a test
-// beside it may be about to use one.
+// players have connections of their own: any httptest.Server that closes also closes the idle ones of http.DefaultTransport,
+// and a test in parallel may be about to use one.
 var players = &http.Client{Transport: &http.Transport{}, Timeout: time.Minute}
 
-// asked is an answer as players take it: they decode what is in gzip.
+// asked is an answer as players use it: they decode gzip.
 func asked(t *testing.T, method, u, field string) (*http.Response, []byte) {
 	t.Helper()
 	r := must(http.NewRequest(method, u, nil))
@@ -96,8 +96,8 @@ func asked(t *testing.T, method, u, field string) (*http.Response, []byte) {
 	return resp, data
 }
 
-// What plays directly plays through: the playlist is read, and what it names comes as it lies there, by GET, by HEAD and in
-// parts, for the first viewer and for the second.
+// A stream that plays directly plays through the chain: the playlist is read, and its files come unchanged, by GET, by HEAD and
+// in parts, for the first viewer and for the second.
 func TestSloppyOrigins(t *testing.T) {
 	files := habitFiles()
 	for _, habit := range faultorigin.Habits {
@@ -130,10 +130,10 @@ func TestSloppyOrigins(t *testing.T) {
 	}
 }
 
-// isFine reports what players take the body of.
+// isFine reports whether players use a body with this status.
 func isFine(status int) bool { return status/100 == 2 && status != http.StatusPartialContent }
 
-// requireSegment asks in three ways. lies: what the origin says of its ranges is not to be believed.
+// requireSegment requests a segment in three ways. lies: the origin's statements about ranges are false.
 func requireSegment(t *testing.T, u string, want []byte, lies bool) {
 	t.Helper()
 	resp, body := asked(t, http.MethodGet, u, "")

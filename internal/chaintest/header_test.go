@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A handler around the chain may write over every value of the header and add to it. That is its own viewer's answer alone,
-// also where all viewers get one stored answer.
-func TestWhatIsDoneToOneAnswersHeaderIsInNoOther(t *testing.T) {
+// A handler around the chain may overwrite any header value and append to it. Only its own viewer's answer changes, even if all
+// viewers get the same stored answer.
+func TestAChangedHeaderChangesNoOtherAnswer(t *testing.T) {
 	ch := newChain(t, chainConfig{})
 	ch.origin.Handle("/seg1.ts", faultorigin.Script{
 		Header: http.Header{

@@ -31,7 +31,7 @@ func (w *nowhere) Write(p []byte) (int, error)      { w.bytes += len(p); return 
 func (w *nowhere) FlushError() error                { return nil }
 func (w *nowhere) SetWriteDeadline(time.Time) error { return nil }
 
-// What a whole chain makes for an answer from the cache is the garbage of each segment of each viewer.
+// An answer from the cache makes this much garbage in the whole chain, for each segment of each viewer.
 func TestAHitThroughTheChainAllocatesLittle(t *testing.T) {
 	ch := newChain(t, chainConfig{})
 	ch.origin.Handle("/seg1.ts", faultorigin.Script{
@@ -64,7 +64,8 @@ func TestAHitThroughTheChainAllocatesLittle(t *testing.T) {
 	}
 }
 
-// leastGarbage is how often f allocates, and how many bytes, at the best of some rounds: what others allocate meanwhile counts.
+// leastGarbage is how often f allocates, and how many bytes, in the best of some rounds, because allocations of others count as
+// well.
 func leastGarbage(f func()) (count, bytes uint64) {
 	const rounds, times = 10, 200
 	count, bytes = math.MaxUint64, math.MaxUint64

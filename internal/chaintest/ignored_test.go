@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Said at one place, in the outermost block that knows it, query parameters that no answer depends on reach neither the key of
-// a cache nor the origin, whether a viewer, a playlist or a redirect has put them into a URL.
+// Query parameters that no answer depends on are named once, in the outermost block that knows them. They reach neither the key
+// of a cache nor the origin, whether a viewer, a playlist or a redirect has put them into a URL.
 func TestIgnoredParametersAreSaidOnce(t *testing.T) {
 	ignore := []string{"_", "ts"}
 	keys := []sign.Key{{ID: "1", Secret: []byte("0123456789abcdef0123456789abcdef")}}
@@ -120,7 +120,7 @@ func with(u, param string) string {
 	return u + "?" + param
 }
 
-// What was not said counts: it is signed, sent, and part of the key. So are directives, whatever was said.
+// A parameter that was not named counts: it is signed, sent, and part of the key. So are directives, even if they are named.
 func TestWhatIsNotIgnoredCounts(t *testing.T) {
 	var mu sync.Mutex
 	var asked []string

@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An IPTV list through a Sealer: no entry shows what it is asked with, and two that differ in that only are two.
+// In an IPTV list through a Sealer, no entry shows the fields of its requests, and two entries that differ only in these
+// differ.
 func TestIPTVListThroughASealer(t *testing.T) {
 	sealer, err := sign.NewSealer(sign.Config{Keys: []sign.Key{{Secret: []byte("sixteen random bytes, or more")}}}, "/s/")
 	require.NoError(t, err)

@@ -21,12 +21,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// private is an origin of two hosts that gives nothing to those who do not send what the maker of a link was told.
+// private is an origin of two hosts that refuses requests without what the maker of a link was told.
 type private struct {
 	*httptest.Server
 	edge *httptest.Server
 	asks sync.Map // by path and Authorization: *atomic.Int64
-	seen sync.Map // all fields that hosts were not to get
+	seen sync.Map // all fields that hosts must not get
 }
 
 func newPrivate(t *testing.T) *private {
@@ -89,7 +89,7 @@ func sealedChain(t *testing.T) (*sign.Sealer, http.Handler) {
 	return sealer, h
 }
 
-// Two tenants, a hundred viewers each: every child plays, the origin is asked once for each tenant, no one gets another's
+// Two tenants have a hundred viewers each: every child plays, the origin is asked once for each tenant, nobody gets another's
 // answer, and credentials reach no other host.
 func TestViewersOfOneLinkShareAndTenantsDoNot(t *testing.T) {
 	o := newPrivate(t)
@@ -126,7 +126,7 @@ func TestViewersOfOneLinkShareAndTenantsDoNot(t *testing.T) {
 	all.Wait()
 	o.asks.Range(func(path, count any) bool {
 		most := int64(1)
-		if strings.Contains(path.(string), ".m3u8") || strings.Contains(path.(string), ".bin") { // playlists hold for a while, keys are nobody's to share
+		if strings.Contains(path.(string), ".m3u8") || strings.Contains(path.(string), ".bin") { // playlists are stored for a while, and keys are not shared
 			return true
 		}
 		require.LessOrEqual(t, count.(*atomic.Int64).Load(), most, path)
@@ -141,7 +141,7 @@ func basicOf(tenant string) string {
 	return r.Header.Get("Authorization")
 }
 
-// walk fetches a playlist and all that it names, and returns the bodies.
+// walk fetches a playlist and everything it names, and returns the bodies.
 func walk(t *testing.T, base, entry string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -176,7 +176,8 @@ func walk(t *testing.T, base, entry string) map[string]string {
 	return out
 }
 
-// A session that the origin opens by a cookie on the way to the playlist reaches all below it, without a state in the process.
+// A session that the origin opens by a cookie on the way to the playlist reaches everything below it, without state in the
+// process.
 func TestAnOriginsSessionReachesTheChildren(t *testing.T) {
 	var sessions atomic.Int64
 	o := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -217,9 +218,9 @@ func TestAnOriginsSessionReachesTheChildren(t *testing.T) {
 	}
 }
 
-// A cache knows what a playlist names by the URLs that are asked, with the parameters that they inherit: a piece that neither
-// its type nor its name shows to be a segment is kept as one, and one link's viewers share it.
-func TestWhatInheritsAParameterIsTheSegmentThatWasNamed(t *testing.T) {
+// A cache knows the names in a playlist by the URLs of the requests, with inherited parameters. A piece that neither its type
+// nor its name shows to be a segment is kept as one, and the viewers of one link share it.
+func TestASegmentWithAnInheritedParameterIsRecognised(t *testing.T) {
 	var asked atomic.Int64
 	o := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {

@@ -30,17 +30,16 @@ import (
 
 var stress = flag.Duration("stress", 0, "how long the stress of the chains goes on; 0: some hundred requests")
 
-// property is what the origin of the stress test says of a path: by which request field its answers differ, and in what way it
-// says so.
+// property describes a path of the stress test: the request field by which its answers differ, and how the origin says so.
 type property struct {
-	by     string // "": all get the same
+	by     string // "": everybody gets the same
 	header []string
 	status int
 	size   int
-	weak   bool // nothing tells one version from the next
+	weak   bool // nothing tells versions apart
 }
 
-// properties by the first element of a path. A MaxBody of 64 KiB makes what is longer one of slices, if it may be shared.
+// properties by the first element of a path. With a MaxBody of 64 KiB, longer bodies are kept in slices, if they may be shared.
 var properties = map[string]property{
 	"all":           {size: 30_000, header: []string{"Cache-Control", "max-age=1"}},
 	"again":         {size: 3_000, header: []string{"Cache-Control", "no-cache"}},
@@ -65,7 +64,7 @@ var properties = map[string]property{
 	"moody":         {by: "X-Api-Key", size: 3_000, header: []string{"Cache-Control", "moody"}}, // see moody
 }
 
-// labelled is a body of which each 16 bytes tell whose it is, of which version, and where they stand.
+// labelled is a body whose blocks of 16 bytes name its owner, its version, and their position.
 type labelled struct {
 	owner, version uint32
 	off, size      int64
@@ -102,7 +101,7 @@ func (l *labelled) Seek(off int64, whence int) (int64, error) {
 	return l.off, nil
 }
 
-// ownerOf is a number for the path and the value of the field that its answers differ by.
+// ownerOf is a number for the path and for the value of the field by which its answers differ.
 func ownerOf(path string, value []string) uint32 {
 	h := fnv.New32a()
 	fmt.Fprint(h, path, "|", strings.Join(value, ","))
@@ -152,7 +151,7 @@ func (o *owners) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, body)
 }
 
-// moody says at each request in another way that an answer is one viewer's, in a 304 as well.
+// moody says in a different way at each request that an answer is one viewer's, also in a 304.
 func moody(h http.Header) {
 	switch h.Del("Cache-Control"); rand.IntN(4) {
 	case 0:
@@ -178,7 +177,7 @@ type stressed struct {
 	bytes int64
 }
 
-// ask makes one request at random and checks all that comes.
+// ask makes one random request and checks everything that comes.
 func (v *stressed) ask(path string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -255,7 +254,7 @@ func (v *stressed) check(ctx context.Context, resp *http.Response, want *labelle
 			case !known && at%16 == 0 && len(part) >= 8:
 				want.version, known = binary.BigEndian.Uint32(part[4:]), true
 				block = want.block(at / 16)
-			case !known: // before the first whole block, where any version will do
+			case !known: // before the first whole block, any version is possible
 				for j := range part {
 					if b := int(at%16) + j; b >= 4 && b < 8 {
 						block[b] = part[j]
@@ -271,7 +270,7 @@ func (v *stressed) check(ctx context.Context, resp *http.Response, want *labelle
 		switch {
 		case err == io.EOF || err == io.ErrUnexpectedEOF:
 			if end := resp.ContentLength; end >= 0 && off-want.off != end {
-				return nil // broken off, and the client knows
+				return nil // it broke off, and the client knows
 			}
 			return nil
 		case err != nil:
@@ -282,7 +281,7 @@ func (v *stressed) check(ctx context.Context, resp *http.Response, want *labelle
 	}
 }
 
-// leftEarly is what a request that the viewer took back, or that the front broke off, may end with.
+// leftEarly is the error of a request that the viewer cancelled, or that the front broke off.
 func leftEarly(ctx context.Context, err error) error {
 	if ctx.Err() != nil || errors.Is(err, io.ErrUnexpectedEOF) || strings.Contains(err.Error(), "EOF") || strings.Contains(err.Error(), "reset") {
 		return nil
@@ -291,8 +290,8 @@ func leftEarly(ctx context.Context, err error) error {
 }
 
 // Eight viewers with keys, cookies and languages of their own ask for the same paths at once, while versions change and keys
-// are purged. Nobody ever gets a byte or a field of what is another's, nor two versions in one body.
-func TestNobodyGetsWhatIsAnothers(t *testing.T) {
+// are purged. Nobody ever gets a byte or a field of another's answer, nor two versions in one body.
+func TestNobodyGetsAnotherViewersAnswer(t *testing.T) {
 	fronts, rooms := []string{"ReverseProxy", "origin.Proxy", "origin.Proxy and rangeserve"}, []int64{0, 1, 64}
 	each := *stress / time.Duration(len(fronts)*len(rooms))
 	for _, front := range fronts {
@@ -321,7 +320,7 @@ func stressOwners(t *testing.T, front string, room int64, atLeast time.Duration)
 	}
 	const viewers = 8
 	begun := time.Now()
-	more := func(round int) bool { // a machine under load, with the race detector, makes do with fewer rounds
+	more := func(round int) bool { // a machine under load, with the race detector, makes fewer rounds
 		took := time.Since(begun)
 		return round < 4 || round < 20 && took < 10*time.Second || took < atLeast
 	}
@@ -334,7 +333,7 @@ func stressOwners(t *testing.T, front string, room int64, atLeast time.Duration)
 			defer client.CloseIdleConnections()
 			v := &stressed{t: t, url: px.URL, c: client, i: i, tags: map[string]string{}}
 			for n := 0; more(n) && !t.Failed(); n++ {
-				// All turn to the same path at about the same time.
+				// All viewers ask for the same path at about the same time.
 				now := int(round.Add(1)) / viewers
 				path := paths[(now*7+now/len(paths))%len(paths)]
 				if err := v.ask(path); err != nil {

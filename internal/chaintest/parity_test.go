@@ -15,9 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What a client gets from an origin itself it gets through the chain, be it no HLS, and what it does not get is refused for a
-// reason that has a status. The origin is its own outbound proxy, so that no name has to be resolved.
-func TestWhatIsGotDirectlyIsGotThrough(t *testing.T) {
+// The chain gives a client what the origin itself would give, even if that is not HLS. Anything else is refused with a status
+// that tells the reason. The origin is its own outbound proxy, so that no name must be resolved.
+func TestTheChainAnswersLikeTheOrigin(t *testing.T) {
 	const mpd = `<MPD><Period><BaseURL>v/</BaseURL><SegmentTemplate media="s$Number$.m4s"/></Period></MPD>`
 	const session = `{"manifestUrl":"/v1/master/index.m3u8?sessionId=1"}`
 	const list = "#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\n/a/s1.ts\n#EXT-X-ENDLIST\n"
@@ -46,11 +46,11 @@ func TestWhatIsGotDirectlyIsGotThrough(t *testing.T) {
 		"Prefix":   func(host string) rewrite.Mapper { return must(rewrite.Prefix("/live/", host+"/")) },
 	}
 	for name, row := range map[string]struct {
-		host, path, ref string   // what is asked for, and what then is by a relative reference
+		host, path, ref string   // the request, and the next one by a relative reference
 		hosts           []string // of the Guard
 		method          string
 		only            string // the mapper that the row is for; "": all
-		status          int    // through the chain, where it is another one
+		status          int    // through the chain, if it differs
 	}{
 		"a host with underscores":                          {host: underscore, path: "/a/s1.ts"},
 		"a playlist of a host with underscores":            {host: underscore, path: "/a/list.m3u8", ref: "/a/s1.ts"},

@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What an origin may do to a request.
+// What an origin may do with a request.
 const (
 	redirects = 1 << iota
 	fails
@@ -31,7 +31,7 @@ const (
 	refuses
 )
 
-// privateOrigin answers in the place of all hosts. It sets a cookie, and repeats nothing of what it is told.
+// privateOrigin answers for all hosts. It sets a cookie, and repeats nothing that it gets.
 type privateOrigin struct {
 	how    uint8
 	cookie string
@@ -73,8 +73,8 @@ type brokenBody struct{}
 
 func (brokenBody) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// No byte of what is sealed into a link comes to a viewer's sight, in no field, playlist or error, nor does it stand in what
-// the operator is told of failures.
+// No byte of what is sealed into a link is ever visible to a viewer, in a field, a playlist or an error, or to the operator in
+// a failure.
 func FuzzSealedFieldsStayInside(f *testing.F) {
 	f.Add("Referer", "https://site.example/", uint8(0), uint8(0))
 	f.Add("Authorization", "Bearer abc", uint8(redirects|fails), uint8(1))
@@ -82,7 +82,7 @@ func FuzzSealedFieldsStayInside(f *testing.F) {
 	f.Add("Cookie", "a=1; b=2", uint8(answersHTML|answersJSON), uint8(3))
 	f.Add("User-Agent", "\xff\xfe", uint8(refuses), uint8(4))
 	f.Fuzz(func(t *testing.T, name, value string, how, ask uint8) {
-		const mark = "zQ9secret" // what is looked for
+		const mark = "zQ9secret" // the test searches for this
 		value = mark + value
 		o := privateOrigin{how, mark + "cookie"}
 		keys := []sign.Key{{ID: "1", Secret: []byte("sixteen random bytes, or more")}}
@@ -94,7 +94,7 @@ func FuzzSealedFieldsStayInside(f *testing.F) {
 		}
 		entry, err := sealer.URL("https://a.example/live/master.m3u8", up)
 		if err != nil {
-			return // not a field that can be sealed
+			return // such a field cannot be sealed
 		}
 		hidden := []string{mark, base64.StdEncoding.EncodeToString([]byte(mark)), base64.RawURLEncoding.EncodeToString([]byte(mark)), hex.EncodeToString([]byte(mark))}
 		look := func(where, text string) {

@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The cookie of a load balancer, and a Vary by the player, do not send each viewer of a segment to the origin, where the origin
-// cannot know one viewer from another and no cookie reaches one.
+// The cookie of a load balancer, or Vary: User-Agent, does not make each viewer of a segment ask the origin, if the origin
+// cannot tell viewers apart and no cookie reaches them.
 func TestABalancersCookieDoesNotSwitchSharingOff(t *testing.T) {
 	list := "#EXTM3U\n#EXT-X-TARGETDURATION:60\n#EXTINF:60,\npage.html\n"
 	for name, row := range map[string]struct {
@@ -27,7 +27,7 @@ func TestABalancersCookieDoesNotSwitchSharingOff(t *testing.T) {
 		proxy      *origin.Proxy
 		perViewer  bool
 		reverse    bool
-		elsewhere  bool // the playlist that names it is another host's
+		elsewhere  bool // another host's playlist names it
 		asked      int64
 	}{
 		"segment":                      {path: "/1.ts", header: http.Header{"Set-Cookie": {"lb=1"}}, asked: 1},
@@ -118,7 +118,7 @@ func TestABalancersCookieDoesNotSwitchSharingOff(t *testing.T) {
 	}
 }
 
-// Segments that redirect to a URL which is signed anew at each request: who comes later is led to the body that is there.
+// Segments redirect to a URL that is freshly signed at each request. Later viewers are sent to the body that is stored.
 func TestRedirectsToSignedURLs(t *testing.T) {
 	for _, status := range []int{302, 303, 307} {
 		var redirects, bodies atomic.Int64

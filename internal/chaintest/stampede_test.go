@@ -22,14 +22,14 @@ const (
 	every   = 50 * time.Millisecond // the origin needs at least steps x every = 2 s
 )
 
-// watched is what one viewer saw.
+// watched is the result of one viewer.
 type watched struct {
 	body []byte
 	err  error // nil: the body ended cleanly
 }
 
-// trickler sends a body over 2 s, and not its second half before every viewer has the first byte: that nobody waits for
-// the end is checked by cause, not by the clock, however busy the machine is.
+// trickler sends a body over 2 s. It does not send the second half before every viewer has the first byte. So the test shows
+// that nobody waits for the end without looking at a clock, however busy the machine is.
 type trickler struct {
 	body    []byte
 	chunked bool
@@ -63,7 +63,7 @@ func (tr *trickler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// stampede sends viewers to one cold segment at once. The leader, if it leaves, does so after half the body.
+// stampede sends viewers to one cold segment at once. The leader may leave after half the body.
 func stampede(t *testing.T, ch *chain, tr *trickler, leaderLeaves bool) []watched {
 	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: viewers}
@@ -92,7 +92,7 @@ func stampede(t *testing.T, ch *chain, tr *trickler, leaderLeaves bool) []watche
 
 func watch(ctx context.Context, transport http.RoundTripper, url string, started *sync.WaitGroup) (w watched) {
 	first := sync.OnceFunc(started.Done)
-	defer first() // a viewer who fails must not hold the origin for ever
+	defer first() // a viewer that fails must not hold the origin for ever
 	r, _ := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	resp, err := transport.RoundTrip(r)
 	if err != nil {
@@ -124,7 +124,7 @@ func TestStampede(t *testing.T) {
 		"the first leaves": {leaves: true}, "the first leaves, length unknown": {leaves: true, chunked: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ch := newChain(t, chainConfig{idle: time.Minute, ring: -1}) // on a busy machine the body takes as long as one without an end
+			ch := newChain(t, chainConfig{idle: time.Minute, ring: -1}) // on a busy machine the body takes as long as an endless one
 			tr := newTrickler(body, c.chunked, false)
 			ch.origin.Handle("/seg.ts", faultorigin.Script{Func: tr})
 			for i, w := range stampede(t, ch, tr, c.leaves) {

@@ -38,7 +38,7 @@ func sessions(t *testing.T, name string) *faultorigin.Origin {
 	return o
 }
 
-// A directory of its own for each kind of file would send each to an origin of its own.
+// Each kind of file has a directory of its own, so the pool would send each to another origin.
 func TestASessionStaysWithItsOrigin(t *testing.T) {
 	var origins []string
 	for i := range 5 {
@@ -74,7 +74,7 @@ func TestASessionStaysWithItsOrigin(t *testing.T) {
 		require.Equal(t, "media", string(body))
 		require.Empty(t, resp.Header.Get("Hlsproxy-Origin"))
 
-		// The token covers the mark, so that nobody can lead others elsewhere.
+		// The token covers the mark, so nobody can lead others elsewhere.
 		before, after, _ := strings.Cut(segments[0], "o=")
 		resp, _, err = get(t, before+"o=AAAAAAAAAAAA"+after[12:])
 		require.NoError(t, err)

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What an origin sends a few bytes at a time does not wait for more of it, whether its first bytes are looked at or not.
+// Bytes of an origin that sends a few at a time do not wait for more, whether the chain inspects the first bytes or not.
 func TestWhatTricklesIsNotHeldBack(t *testing.T) {
 	for name, row := range map[string]struct{ path, label string }{
 		"radio by a bare name":   {"/radio", "audio/mpeg"},

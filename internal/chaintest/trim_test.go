@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A cache above origin.Trim keeps clean bytes, in one piece or in slices, and cuts ranges out of them; so does a handler for
-// ranges in front of the cache. The origin's version changes in the middle: then nothing of the two is mixed.
+// A cache above origin.Trim keeps clean bytes, in one piece or in slices, and cuts ranges out of them. So does a handler for
+// ranges in front of the cache. If the origin's version changes in the middle, the two are never mixed.
 func TestTrimBelowACache(t *testing.T) {
 	for name, row := range map[string]struct {
 		packets int

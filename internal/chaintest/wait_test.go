@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// slowBase is an origin whose header takes its time.
+// slowBase is an origin whose header takes this long.
 type slowBase time.Duration
 
 func (d slowBase) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -27,7 +27,7 @@ func (d slowBase) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// slowBody is an origin whose body pauses.
+// slowBody is an origin whose body pauses for this long.
 type slowBody time.Duration
 
 func (d slowBody) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -42,7 +42,7 @@ func (d slowBody) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, ContentLength: 6, Header: http.Header{"Content-Type": {"video/mp2t"}}, Body: body, Request: r}, nil
 }
 
-// So is its Idle.
+// The Idle of the proxy is that of the cache as well.
 func TestOneIdleForAll(t *testing.T) {
 	for name, row := range map[string]struct {
 		proxy, cache, pause time.Duration
@@ -75,7 +75,7 @@ func TestOneIdleForAll(t *testing.T) {
 					} else {
 						require.Panics(t, serve, "the connection breaks")
 					}
-					time.Sleep(2 * time.Hour) // what goes on without viewers
+					time.Sleep(2 * time.Hour) // time for fills without viewers
 				})
 			}
 		})
@@ -104,7 +104,7 @@ func TestOneWaitForAll(t *testing.T) {
 				w := httptest.NewRecorder()
 				p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x.ts", nil))
 				require.Equal(t, row.status, w.Code)
-				time.Sleep(time.Minute) // what goes on without viewers
+				time.Sleep(time.Minute) // time for fills without viewers
 			})
 		})
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// whatwg reads lines of JSON, a URL and the beginning that it must keep, and prints those that lose it: as they are, and with
-// each layer of escapes taken off, as servers in a row may do.
+// whatwg reads lines of JSON, a URL and the beginning that it must keep. It prints the URLs that lose it, unchanged or after
+// each layer of escapes is removed, as servers in a row may do.
 const whatwg = `
 const lines = require('fs').readFileSync(0, 'utf8').split('\n')
 for (const line of lines) {
@@ -36,7 +36,7 @@ for (const line of lines) {
   }
 }`
 
-// hostilePath is one that may leave the directory that it begins in.
+// hostilePath is a path that may leave its directory.
 func hostilePath(r *rand.Rand) string {
 	pieces := []string{
 		"..", ".", "%2e", "%2E", "%252e", "%25252e", "..", "/", "/", "/", "\\", "%2f", "%5c", "%252f", "%09", "%0a", "%0d", "%00", "%20", "%7f", "%2509", "%250A", "%2520", "%2500",
@@ -50,8 +50,8 @@ func hostilePath(r *rand.Rand) string {
 	return b.String()
 }
 
-// Whatever a token of a directory admits, and whatever a mapper takes, lies in its tree for a parser of RFC 3986 (net/url) and
-// for one of WHATWG (node).
+// Whatever a directory token admits or a mapper covers lies in its tree, for a parser of RFC 3986 (net/url) and for one of
+// WHATWG (node).
 func TestNoPathLeavesItsTree(t *testing.T) {
 	node, err := exec.LookPath("node")
 	if err != nil {

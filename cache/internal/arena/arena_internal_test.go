@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The arena is tested from inside: what it must never do, hand out a page twice, shows from outside only by chance.
+// The arena is tested from inside, because a page that is handed out twice would show from outside only by chance.
 func FuzzArena(f *testing.F) {
 	f.Add(uint64(1), 40)
 	f.Add(uint64(2), 3)
@@ -43,7 +43,7 @@ func FuzzArena(f *testing.F) {
 	})
 }
 
-// model knows of every page who has it.
+// model knows the owner of every page.
 type model struct {
 	t      *testing.T
 	a      *Arena
@@ -52,7 +52,7 @@ type model struct {
 	pinned []Run
 	owned  map[[2]int]bool
 	pins   map[[2]int]int
-	late   map[[2]int]bool // given back, still pinned
+	late   map[[2]int]bool // freed, still pinned
 }
 
 func pagesOf(r Run) (all [][2]int) {

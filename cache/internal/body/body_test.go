@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// write fills p with what stands at off in a body of this number.
+// write fills p with the bytes at off of this body.
 func write(p []byte, number, off int64) {
 	for i := range p {
 		var b [8]byte
@@ -25,7 +25,7 @@ func write(p []byte, number, off int64) {
 	}
 }
 
-// grow appends n bytes, of which the Buffer has got size already; false if there is no memory.
+// grow appends n bytes to a Buffer of size bytes. It returns false if there is no memory.
 func grow(b *body.Buffer, number, size, n int64) bool {
 	for to := size + n; size < to; {
 		p := b.Space()
@@ -40,7 +40,7 @@ func grow(b *body.Buffer, number, size, n int64) bool {
 	return true
 }
 
-// checker looks at what it is given for a while.
+// checker keeps checking its bytes for a while.
 type checker struct {
 	t      *testing.T
 	number int64
@@ -61,7 +61,7 @@ func (c *checker) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// readAll copies what a Reader gives to w until it ends.
+// readAll copies a Reader to w until it ends.
 func readAll(r *body.Reader, w io.Writer) error {
 	if !r.Enter() {
 		return io.ErrClosedPipe
@@ -149,7 +149,7 @@ func one(t *testing.T, pool *body.Pool, number int64, drops bool) {
 	b.Return()
 }
 
-// What was dropped while it is looked at stays until the reader has moved on, and not for longer.
+// Dropped bytes stay while a reader uses them, and not longer.
 func TestWhatIsLookedAtIsNotDropped(t *testing.T) {
 	pool := body.NewPool(1<<20, nil)
 	b := pool.NewBuffer(-1)
@@ -180,7 +180,7 @@ type failed struct{}
 
 func (failed) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
-// A piece that is torn after it was dropped stays for as long as any other.
+// A piece that is torn after it was dropped stays as long as any other.
 func TestAPieceIsTornAfterItWasDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool := body.NewPool(1<<20, nil)
@@ -206,7 +206,7 @@ func TestAPieceIsTornAfterItWasDropped(t *testing.T) {
 	})
 }
 
-// A body in the hands of somebody else is theirs until it is garbage.
+// A lent body belongs to its user until it is garbage.
 func TestALentBodyIsGivenBackWithItsLastReference(t *testing.T) {
 	pool := body.NewPool(1<<20, nil)
 	b := pool.NewBuffer(100)

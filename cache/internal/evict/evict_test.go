@@ -12,7 +12,7 @@ import (
 
 // cache is the least that a Policy needs around it.
 type cache struct {
-	*evict.Policy[bool] // whether it is busy
+	*evict.Policy[bool] // the value: it is busy
 	max, weight         int64
 }
 
@@ -20,7 +20,7 @@ func newCache(most int64) *cache {
 	return &cache{Policy: evict.New(most, func(busy *bool) bool { return *busy }), max: most}
 }
 
-// ask tells whether key is there, and takes it in if it is not.
+// ask reports whether key is there, and inserts it if it is not.
 func (c *cache) ask(key string) bool {
 	if c.Get(key) != nil {
 		return true
@@ -55,7 +55,7 @@ func TestWhatIsAskedForOftenOutlivesAScan(t *testing.T) {
 	require.Greater(t, hits, 4_900)
 }
 
-// A key that left the small queue and comes again is worth more than one that nobody knows.
+// A key that left the small queue and comes back is worth more than an unknown one.
 func TestAGhostGoesToTheMainQueue(t *testing.T) {
 	c := newCache(100)
 	c.ask("twice")
@@ -72,13 +72,13 @@ func TestAGhostGoesToTheMainQueue(t *testing.T) {
 func TestWhatAPlaylistNamesStays(t *testing.T) {
 	c := newCache(100)
 	name := evict.Hash("named")
-	c.Name(name, 1, false) // before it is there
+	c.Name(name, 1, false) // before the item exists
 	c.ask("named")
 	for i := range 1000 {
 		c.ask(fmt.Sprint(i))
 	}
 	require.NotNil(t, c.Peek("named"))
-	c.Name(name, 1, false) // by two
+	c.Name(name, 1, false) // by two playlists
 	c.Name(name, -1, true)
 	require.NotEqual(t, "named", c.Victim().Key)
 	c.Name(name, -1, true)
@@ -115,8 +115,8 @@ func TestWhatIsBusyIsNoVictim(t *testing.T) {
 	require.Nil(t, c.Peek("idle"))
 }
 
-// Viewers of what is there look at the same time. Which item of a live playlist was asked for last is told now and then by one
-// who is alone.
+// Many goroutines may call Find at a time. Now and then one that is alone tells the Policy which item of a live playlist was
+// used last.
 func TestManyMayFindAtATime(t *testing.T) {
 	c := newCache(4)
 	for _, key := range []string{"a", "b", "c", "d"} {
@@ -157,7 +157,7 @@ func TestManyMayFindAtATime(t *testing.T) {
 	require.Nil(t, c.Peek("c"), "what was dropped meanwhile stays away")
 }
 
-// Whatever is done, each item that was not removed is there, and there is a victim as long as one is left.
+// After any sequence of calls, each item that was not removed is there, and there is a victim as long as one item is left.
 func FuzzPolicy(f *testing.F) {
 	f.Add(uint64(1))
 	f.Fuzz(func(t *testing.T, seed uint64) {

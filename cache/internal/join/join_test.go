@@ -71,7 +71,7 @@ var (
 type row struct {
 	stream []byte
 	off    int    // where to join; -1: nowhere
-	prefix []byte // what comes first
+	prefix []byte // sent first
 }
 
 func rows() map[string]row {
@@ -136,7 +136,7 @@ func chunks(p []byte, n int) func(func([]byte) bool) {
 	}
 }
 
-// A stream that comes byte by byte costs no more than its bytes, and a tag, however long it says it is, is not kept.
+// A stream that comes byte by byte costs no more than its bytes. A tag is not kept, however long it claims to be.
 func TestWhatIsNotKnownYetIsNotKept(t *testing.T) {
 	tag := append([]byte("ID3\x04\x00\x00\x7f\x7f\x7f\x7f"), make([]byte, 1<<20)...)
 	for name, stream := range map[string][]byte{"silence": make([]byte, 1<<20), "a long tag": tag} {
@@ -154,7 +154,7 @@ func TestWhatIsNotKnownYetIsNotKept(t *testing.T) {
 	}
 }
 
-// A stream that is all tables and points costs no more than one that is not, until a viewer comes.
+// A stream of nothing but tables and points costs no more than any other until a viewer comes.
 func TestPointsCostNothingWhileNobodyComes(t *testing.T) {
 	large := func(kind byte, first ...byte) []byte {
 		body := append(first, make([]byte, 60<<10)...)
@@ -193,7 +193,7 @@ func TestPointsCostNothingWhileNobodyComes(t *testing.T) {
 	}
 }
 
-// longSection is a programme map with so many streams of pictures, the PIDs of which count up from 1.
+// longSection is a programme map with this many video streams, whose PIDs count up from 1.
 func longSection(pid int, id byte, streams int) (packets []byte) {
 	body := []byte{0xe0, 1, 0xf0, 0}
 	for i := range streams {
@@ -204,7 +204,7 @@ func longSection(pid int, id byte, streams int) (packets []byte) {
 
 func longPAT(programs []byte) []byte { return split(0, 0, programs) }
 
-// split is a table in as many packets as it takes.
+// split is a table in as many packets as it needs.
 func split(pid int, id byte, body []byte) (packets []byte) {
 	n := 5 + len(body) + 4
 	payload := append([]byte{0, id, 0xb0 | byte(n>>8), byte(n), 0, 1, 0xc1, 0, 0}, append(body, 1, 2, 3, 4)...)
@@ -220,7 +220,7 @@ func split(pid int, id byte, body []byte) (packets []byte) {
 	return packets
 }
 
-// However a stream is cut into pieces, the points are the same, lie within it, and cost no more than it has.
+// However a stream is cut into pieces, the points are the same, lie within the stream, and cost no more than its bytes.
 func FuzzScanner(f *testing.F) {
 	for _, row := range rows() {
 		f.Add(row.stream, uint16(100))
