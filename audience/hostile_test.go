@@ -129,7 +129,7 @@ func TestAKickIsNotEvaded(t *testing.T) {
 }
 
 // A viewer that cannot be counted is not let in past a limit.
-func TestALimitHoldsForWhoCannotBeCounted(t *testing.T) {
+func TestALimitHoldsForSessionsThatCannotBeCounted(t *testing.T) {
 	long := "/" + strings.Repeat("x", 600) + "/v.m3u8"
 	limited, free := &audience.Audience{Limit: func(string) int { return 20 }}, &audience.Audience{}
 	for a, want := range map[*audience.Audience]map[int]int{limited: {200: 8, 429: 23}, free: {200: 31}} {

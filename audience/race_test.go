@@ -15,7 +15,7 @@ import (
 
 // What happens while a hook of the caller's is at work.
 
-func TestAKickHoldsForWhoIsJustComing(t *testing.T) {
+func TestAKickHoldsForARequestThatIsJustComing(t *testing.T) {
 	a := &audience.Audience{}
 	inside := func() {}
 	a.Limit = func(string) int { inside(); return 5 }

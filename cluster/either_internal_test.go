@@ -30,7 +30,7 @@ func (s sealed) Read([]byte) (int, error) {
 func (s sealed) Close() error { s.closed.Add(1); return nil }
 
 // Of two answers that come at the same instant one counts, and it is not the one that is given up.
-func TestOfTwoAnswersAtOnceNobodyReadsTheOneThatIsGivenUp(t *testing.T) {
+func TestTheSlowerOfTwoAnswersIsNotRead(t *testing.T) {
 	for range 100 {
 		synctest.Test(t, func(t *testing.T) {
 			var closed [2]atomic.Int32

@@ -139,7 +139,7 @@ func TestTheEngineSaysWhoHoldsAKey(t *testing.T) {
 	}
 }
 
-func TestADeadHolderIsReplacedByWhoHasACopy(t *testing.T) {
+func TestANodeWithACopyReplacesADeadHolder(t *testing.T) {
 	e := newEngine(t)
 	o := origin(t, file(noise(1000, 31), `"1"`))
 	nodes := start(t, 4, e.directory, nil)
@@ -159,7 +159,7 @@ func TestADeadHolderIsReplacedByWhoHasACopy(t *testing.T) {
 	require.True(t, o.total() == 1 || !heard(t, nodes[2:]), "the third has it, too")
 }
 
-func TestWhoMissedAPurgeReadsOfItInTheLog(t *testing.T) {
+func TestANodeThatMissedAPurgeFindsItInTheLog(t *testing.T) {
 	e := newEngine(t)
 	o, version := versions(t)
 	d := map[string]*cluster.ValkeyDirectory{}

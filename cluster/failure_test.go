@@ -209,7 +209,7 @@ func TestANodeThatIsGoneIsAskedNoMore(t *testing.T) {
 	require.Equal(t, 50, o.total())
 }
 
-func TestWhoLeavesIsAskedNoMoreAndCutsNobody(t *testing.T) {
+func TestALeavingNodeIsNotAskedAndCutsNobody(t *testing.T) {
 	body, more := noise(600<<10, 12), make(chan struct{})
 	o := origin(t, slow(body, "", more))
 	nodes := start(t, 2, func(_ int, urls []string) cluster.Directory {

@@ -54,7 +54,7 @@ func TestCancelledViewersLeaveNoGoroutines(t *testing.T) {
 	}, 60*time.Second, 100*time.Millisecond)
 }
 
-func TestAPurgeReachesWhoHeardNothingByTheNextQuestion(t *testing.T) {
+func TestTheNextRequestCarriesAPurgeToANodeThatMissedIt(t *testing.T) {
 	o, version := versions(t)
 	d := &always{}
 	nodes := start(t, 2, func(_ int, urls []string) cluster.Directory {

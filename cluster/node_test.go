@@ -92,7 +92,7 @@ func TestEachTierHasAName(t *testing.T) {
 		"a; fwd=uri-miss; stored, b; hit", "b; fwd=uri-miss; stored, a; hit"}, said(other), "what is nearer to the origin comes first (RFC 9211)")
 }
 
-func TestThePrivateGoesToWhoAskedAlone(t *testing.T) {
+func TestAPrivateAnswerGoesOnlyToItsAsker(t *testing.T) {
 	o := origin(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Set-Cookie", "session="+r.Header.Get("X-Viewer"))
 		fmt.Fprint(w, r.Header.Get("X-Viewer"), r.Header.Get("Authorization"))

@@ -88,7 +88,7 @@ func TestErrorHandler(t *testing.T) {
 }
 
 // What breaks off after the header is seen by nobody but the viewer otherwise.
-func TestOnFailureIsToldOfWhatFailsAndOfNothingElse(t *testing.T) {
+func TestOnFailureIsCalledOnlyForFailures(t *testing.T) {
 	broken := errors.New("broken")
 	for name, row := range map[string]struct {
 		body io.Reader

@@ -47,7 +47,7 @@ func TestAKnownServerMakesNobodyWait(t *testing.T) {
 }
 
 // A request that is over before it begins dials nothing, so it must not go first.
-func TestWhoIsGoneDoesNotGoFirst(t *testing.T) {
+func TestARequestThatIsGoneDoesNotGoFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f firsts
 		a := &url.URL{Scheme: "https", Host: "a"}

@@ -60,7 +60,7 @@ func TestHostileURLs(t *testing.T) {
 	require.GreaterOrEqual(t, rows, 250)
 }
 
-func TestCheckOfWhatNoParserGives(t *testing.T) {
+func TestCheckRefusesURLsThatNoParserReturns(t *testing.T) {
 	g := new(origin.Guard)
 	for name, u := range map[string]*url.URL{
 		"nil": nil, "zero": {}, "upper-case scheme": {Scheme: "HTTP", Host: "example.com"},

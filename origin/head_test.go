@@ -113,7 +113,7 @@ func (w spoilt) WriteHeader(int)             { w.fail() }
 func (w spoilt) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // The header of a silent stream is sent on the goroutine of a timer. What goes wrong there is the handler's panic.
-func TestWhatFailsOnTheTimerReachesTheHandler(t *testing.T) {
+func TestAFailureOnTheTimerReachesTheHandler(t *testing.T) {
 	for name, row := range map[string]struct {
 		fail func()
 		want any

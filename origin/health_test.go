@@ -147,7 +147,7 @@ func TestAProbeThatComesToNothingDecidesNothing(t *testing.T) {
 }
 
 // A viewer may leave a blocking reload whenever it likes.
-func TestWhoLeavesABlockingReloadBlamesNobody(t *testing.T) {
+func TestAViewerWhoLeavesABlockingReloadBlamesNobody(t *testing.T) {
 	for name, row := range map[string]struct {
 		query   string
 		body    bool // the header comes, and then nothing

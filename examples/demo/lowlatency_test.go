@@ -286,7 +286,7 @@ func TestNoPartBeforeItIsWhole(t *testing.T) {
 	})
 }
 
-func TestWhoLeavesIsNotWaitedFor(t *testing.T) {
+func TestTheOriginDoesNotWaitForAPlayerThatLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, h := lowOrigin(t)
 		k := o.lastPart() + advanceLimit
