@@ -81,8 +81,8 @@ func leastGarbage(f func()) (count, bytes uint64) {
 	return count, bytes
 }
 
-// net/http writes its header deep below the chain, and needs half of a stack of 8 KiB for it. Whoever needs a byte more
-// than the other half doubles what each connection takes.
+// net/http writes its header deep below the chain, and needs half of a stack of 8 KiB for it. A handler that needs more than the
+// other half doubles the stack of each connection.
 func TestAViewerMakesDoWithASmallStack(t *testing.T) {
 	ch := newChain(t, chainConfig{signed: true})
 	ch.origin.Handle("/seg1.ts", faultorigin.Script{Header: http.Header{"Content-Type": {"video/mp2t"}}, Body: make([]byte, 200<<10)})
@@ -98,7 +98,7 @@ func TestAViewerMakesDoWithASmallStack(t *testing.T) {
 		must(io.Copy(io.Discard, resp.Body))
 	}
 	ask()
-	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // which makes stacks smaller
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it shrinks stacks
 	before := stacks()
 	for range viewers {
 		ask()
