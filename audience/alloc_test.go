@@ -21,7 +21,7 @@ func TestASessionTakesLittleMemory(t *testing.T) {
 	w, r := &discard{h: http.Header{}}, httptest.NewRequest("GET", "/live/stream/v.m3u8", nil)
 	heap := func() int64 {
 		runtime.GC()
-		runtime.GC() // what other tests have left goes with the second one
+		runtime.GC() // the second one collects what other tests have left
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		return int64(m.HeapAlloc)
@@ -35,7 +35,7 @@ func TestASessionTakesLittleMemory(t *testing.T) {
 			r.Header.Set("Cmcd-Session", fmt.Sprintf(`sid="6e2fb550-c457-11e9-bb97-%012d"`, i))
 			h.ServeHTTP(w, r)
 		}
-		if used := (heap() - before) / n; used > 200 { // less: something else has gone meanwhile
+		if used := (heap() - before) / n; used > 200 { // less: something else was freed meanwhile
 			least = min(least, used)
 		}
 		runtime.KeepAlive(a)
@@ -44,7 +44,7 @@ func TestASessionTakesLittleMemory(t *testing.T) {
 	require.Less(t, least, int64(400))
 }
 
-// Each request comes with a session id, a stream and a playlist that nobody has named before.
+// Each request has a session id, a stream and a playlist that are new.
 func TestInventedSessionsTakeBoundedMemory(t *testing.T) {
 	const most, requests = 5_000, 100_000
 	w, r := &discard{h: http.Header{}}, httptest.NewRequest("GET", "/", nil)

@@ -23,7 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// stream answers as an origin of streams does: what is named missing is.
+// stream answers like an origin of streams. A path with "missing" is missing.
 var stream = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.Contains(r.URL.Path, "missing"):
@@ -52,7 +52,7 @@ func ask(h http.Handler, addr, path string, lines ...string) *httptest.ResponseR
 
 func byName(r *http.Request) string { return r.Header.Get("Name") }
 
-// events notes what the hooks are told.
+// events records the calls of the hooks.
 type events struct {
 	mu          sync.Mutex
 	begun, over []string
@@ -74,7 +74,7 @@ func (e *events) watch(a *audience.Audience) {
 	}
 }
 
-// told is how many sessions began, how many ended, and why.
+// told returns how many sessions began, how many ended, and why.
 func (e *events) told() (begun, over int, why map[audience.End]int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -169,7 +169,7 @@ func TestSnapshot(t *testing.T) {
 			require.Equal(t, begun.Add(2*time.Second), one.Last)
 		}
 		for range a.All() {
-			break // an iterator may be left
+			break // an iteration may stop early
 		}
 		time.Sleep(2 * time.Minute)
 		require.Empty(t, a.Snapshot().Sessions)
@@ -217,7 +217,7 @@ func TestASessionEndsInSilence(t *testing.T) {
 	}
 }
 
-// A request that waits is no silence: a blocking reload, or a film.
+// A request that waits is not silent: a blocking reload, or a film.
 func TestARequestUnderWayKeepsItsSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &audience.Audience{Idle: time.Second}
@@ -276,7 +276,7 @@ func TestARefusedRequestHoldsNoPlace(t *testing.T) {
 	require.Equal(t, 200, ask(h, "192.0.2.1", "/a/v.m3u8", `Cmcd-Session: sid="y"`).Code)
 }
 
-// A page that is loaded again has a player with another id: it goes on where the last one was.
+// A page that is loaded again has a player with another id, which takes the place of the last one.
 func TestALoadedPageIsNotRefused(t *testing.T) {
 	var e events
 	a := &audience.Audience{Limit: func(string) int { return 1 }}
@@ -335,7 +335,7 @@ func TestKick(t *testing.T) {
 	})
 }
 
-// A kick ends what is under way, though the client takes nothing.
+// A kick ends an answer under way, even if the client reads nothing.
 func TestKickBreaksOffAnswers(t *testing.T) {
 	a := &audience.Audience{}
 	took := make(chan struct{}, 1)
@@ -377,7 +377,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	require.Len(t, one.Snapshot().Sessions, 8, "of one viewer")
 }
 
-// Viewers come and go at once: each is told of once as it comes, and once as it goes.
+// Viewers come and go at once: the hooks are called once for each beginning, and once for each end.
 func TestCountsAreExact(t *testing.T) {
 	const viewers, requests = 1000, 20
 	var begun, over, served atomic.Int64
@@ -557,7 +557,7 @@ func FuzzRedact(f *testing.F) {
 	})
 }
 
-// The ResponseWriter leaves to the handler what it could do before.
+// The ResponseWriter for the handler can do everything that it could before.
 func TestTheWriterCanDoWhatItCould(t *testing.T) {
 	a := &audience.Audience{}
 	s := httptest.NewServer(a.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

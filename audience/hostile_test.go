@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What viewers say of themselves must not get them more than others have, and must not harm others.
+// What viewers say about themselves must not give them more than others get, and must not harm others.
 
 func sid(id string) string { return `Cmcd-Session: sid="` + id + `"` }
 
@@ -35,7 +35,7 @@ func TestPlayersWithOneSessionIDAreLimited(t *testing.T) {
 	require.Len(t, a.Snapshot().Sessions, 1)
 }
 
-// Where sessions are limited, a viewer that gives another's session id is not taken for the other.
+// If sessions are limited, a viewer that sends another's session id is not taken for the other.
 func TestASessionIDOfAnotherOpensNothing(t *testing.T) {
 	a := &audience.Audience{Limit: func(string) int { return 1 }}
 	h := a.Handler(stream)
@@ -49,7 +49,7 @@ func TestASessionIDOfAnotherOpensNothing(t *testing.T) {
 	}
 }
 
-// Two players at one address look like a page that was loaded again. They do not both play by taking turns.
+// Two players at one address look like a page that was loaded again. They cannot both play by taking turns.
 func TestPlayersDoNotTakeTurns(t *testing.T) {
 	for _, replace := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -89,7 +89,7 @@ func TestAPageIsLoadedAgainSoManyTimesOnly(t *testing.T) {
 
 func TestAKickIsNotEvaded(t *testing.T) {
 	for name, c := range map[string]struct {
-		first  []string // path and header lines of the session that is ended
+		first  []string // path and header lines of the session that is kicked
 		second []string
 		want   int
 	}{
@@ -128,7 +128,7 @@ func TestAKickIsNotEvaded(t *testing.T) {
 	}
 }
 
-// A viewer that cannot be counted is not let in past a limit.
+// A viewer that cannot be counted does not get past a limit.
 func TestALimitHoldsForSessionsThatCannotBeCounted(t *testing.T) {
 	long := "/" + strings.Repeat("x", 600) + "/v.m3u8"
 	limited, free := &audience.Audience{Limit: func(string) int { return 20 }}, &audience.Audience{}
@@ -143,7 +143,7 @@ func TestALimitHoldsForSessionsThatCannotBeCounted(t *testing.T) {
 	}
 }
 
-// Names that differ behind what is shown of them do not share a limit.
+// Names that differ only after their shown part do not share a limit.
 func TestLongNamesAreLimitedEachForItself(t *testing.T) {
 	a := &audience.Audience{Session: byName, Limit: func(string) int { return 1 }}
 	h := a.Handler(stream)
@@ -155,7 +155,7 @@ func TestLongNamesAreLimitedEachForItself(t *testing.T) {
 	}
 }
 
-// Playlists that are refused leave no name behind, so that a stream's own are still told.
+// Refused playlists leave no name behind, so that a stream's own names are still reported.
 func TestRefusedPlaylistsAreNoVariants(t *testing.T) {
 	a := &audience.Audience{}
 	h := a.Handler(stream)
@@ -168,7 +168,7 @@ func TestRefusedPlaylistsAreNoVariants(t *testing.T) {
 	require.Equal(t, "low/v.m3u8", a.Snapshot().Sessions[0].Variant)
 }
 
-// Where the name of a request leads to nothing, a stream can be asked for by the name of a page.
+// With some mappers a stream can be requested by the name of a page.
 func TestTheNameOfAPageHidesNoStream(t *testing.T) {
 	byQuery := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.RawQuery {
@@ -186,7 +186,7 @@ func TestTheNameOfAPageHidesNoStream(t *testing.T) {
 	})
 	var served []audience.Served
 	a := &audience.Audience{Limit: func(string) int { return 1 }}
-	for range 2 { // with a log and without
+	for range 2 { // with a log and without one
 		h := a.Handler(byQuery)
 		code := func(path string, lines ...string) (code int) {
 			defer func() {
@@ -224,7 +224,7 @@ func TestTheNameOfAPageHidesNoStream(t *testing.T) {
 	}
 }
 
-// combined writes a line as docs/watch.md does.
+// combined writes a line in the way of docs/watch.md.
 func combined(out io.Writer, s audience.Served) {
 	fmt.Fprintf(out, "%s - - [%s] %q %d %d %q %q\n", s.Addr, s.At.Format("02/Jan/2006:15:04:05 -0700"),
 		s.Method+" "+s.Path+" "+s.Proto, s.Status, s.Bytes, s.Referer, s.Agent)

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What happens while a hook of the caller's is at work.
+// These tests are about things that happen while a hook of the caller is running.
 
 func TestAKickHoldsForARequestThatIsJustComing(t *testing.T) {
 	a := &audience.Audience{}
@@ -21,7 +21,7 @@ func TestAKickHoldsForARequestThatIsJustComing(t *testing.T) {
 	a.Limit = func(string) int { inside(); return 5 }
 	h := a.Handler(stream)
 	require.Equal(t, 200, ask(h, "192.0.2.1", "/a/v.m3u8", sid("x")).Code)
-	inside = func() { // a look into a data base takes its time
+	inside = func() { // a look into a data base may take long
 		for s := range a.All() {
 			require.True(t, a.Kick(s.ID))
 		}
@@ -32,7 +32,7 @@ func TestAKickHoldsForARequestThatIsJustComing(t *testing.T) {
 	require.Empty(t, a.Snapshot().Sessions)
 }
 
-// The places of all sessions that have ended are free, though OnEnd has been told of one only.
+// The places of all ended sessions are free, even if OnEnd has been called for only one.
 func TestPlacesAreFreeBeforeOnEndIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &audience.Audience{
@@ -92,7 +92,7 @@ func TestNoEndIsToldBeforeTheBeginning(t *testing.T) {
 	})
 }
 
-// A session may be ended by the hook that is told of its beginning.
+// The hook that is told of a session's beginning may end it.
 func TestOnStartMayKick(t *testing.T) {
 	a := &audience.Audience{}
 	var told []string
@@ -107,7 +107,7 @@ func TestOnStartMayKick(t *testing.T) {
 	require.Equal(t, 403, ask(h, "192.0.2.1", "/a/v.m3u8").Code)
 }
 
-// Requests that come to nothing do not make a key forget whose place was taken.
+// A request that fails does not make a key forget whose place was taken.
 func TestRefusedRequestsDoNotOpenATurnstile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &audience.Audience{Limit: func(string) int { return 1 }}
@@ -120,11 +120,11 @@ func TestRefusedRequestsDoNotOpenATurnstile(t *testing.T) {
 		require.LessOrEqual(t, got[200], 17)
 		time.Sleep(2 * time.Minute)
 		require.Equal(t, 200, ask(h, "192.0.2.1", "/a/v.m3u8", sid("later")).Code)
-		time.Sleep(2 * time.Minute) // and nothing goes on for ever, or the bubble would not end
+		time.Sleep(2 * time.Minute) // and the timer ends, or else the bubble would not
 	})
 }
 
-// deadlines notes what is set, and does something while it is being set.
+// deadlines records what is set, and does something meanwhile.
 type deadlines struct {
 	*httptest.ResponseRecorder
 	during func()
@@ -157,7 +157,7 @@ func TestNobodyGetsTimeWhileASessionIsEnded(t *testing.T) {
 	require.True(t, w.last.Before(time.Now()))
 }
 
-// However many come at once, no more are kept than there is room for.
+// However many come at once, the bound on sessions holds.
 func TestThereIsNeverMoreThanThereIsRoomFor(t *testing.T) {
 	a := &audience.Audience{Sessions: 10}
 	release := make(chan struct{})

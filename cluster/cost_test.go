@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hit asks for what is there, and reads it.
+// hit requests a stored answer, and reads it.
 func hit(rt http.RoundTripper, r *http.Request) error {
 	resp, err := rt.RoundTrip(r)
 	if err != nil {
@@ -64,7 +64,7 @@ func BenchmarkCost(b *testing.B) {
 			}
 		})
 	}
-	b.Run("question/engine", func(b *testing.B) { // what a miss costs more, once in 30 s for each key
+	b.Run("question/engine", func(b *testing.B) { // the extra cost of a miss, once in 30 s for each key
 		d := newEngine(b).directory(0, nil)
 		alone, err := cluster.New(cluster.Config{Self: self, Directory: d, Secret: secret})
 		require.NoError(b, err)

@@ -29,7 +29,7 @@ func (s sealed) Read([]byte) (int, error) {
 
 func (s sealed) Close() error { s.closed.Add(1); return nil }
 
-// Of two answers that come at the same instant one counts, and it is not the one that is given up.
+// If two answers come at the same instant, one of them counts, and its request is not cancelled.
 func TestTheSlowerOfTwoAnswersIsNotRead(t *testing.T) {
 	for range 100 {
 		synctest.Test(t, func(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 	"github.com/valkey-io/valkey-go"
 )
 
-// engine is a redis-server of its own, or, where there is none, something like it.
+// engine is a redis-server of its own or, if there is none, an imitation.
 type engine struct {
 	addr string
 	cmd  *exec.Cmd
@@ -43,7 +43,7 @@ func newEngine(t testing.TB, args ...string) *engine {
 	return e
 }
 
-// real skips a test that needs to stop or kill the engine.
+// real skips a test that must stop or kill the engine.
 func (e *engine) real(t *testing.T) {
 	if e.mini != nil {
 		t.Skip("there is no redis-server")
@@ -93,7 +93,7 @@ func (e *engine) directory(int, []string) cluster.Directory {
 	return cluster.Connect(e.option(), "test")
 }
 
-// heard tells whether the engine answered all questions in time, which on a machine that is overloaded it may not.
+// heard reports whether the engine answered all questions in time. On an overloaded machine it may not.
 func heard(t *testing.T, nodes []*node) bool {
 	for _, n := range nodes {
 		if n.Stats().Unheard > 0 {
@@ -151,7 +151,7 @@ func TestANodeWithACopyReplacesADeadHolder(t *testing.T) {
 		return
 	}
 	require.Equal(t, 1, o.total(), "the second node has it, and is asked")
-	// One that has left is not asked either.
+	// A node that has left is not asked either.
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	require.NoError(t, nodes[1].Leave(ctx))
@@ -172,7 +172,7 @@ func TestANodeThatMissedAPurgeFindsItInTheLog(t *testing.T) {
 		require.Zero(t, number(t, n, o.URL+"/a.ts"))
 	}
 	version.Store(1)
-	nodes[2].kill() // its listener: its viewers are still served
+	nodes[2].kill() // only its listener: its viewers are still served
 	_, missed, err := nodes[0].PurgePrefix(t.Context(), o.URL+"/")
 	require.NoError(t, err)
 	require.Equal(t, []string{nodes[2].url}, missed)
@@ -186,7 +186,7 @@ func TestWithoutTheEngineNodesStillAgree(t *testing.T) {
 	body := noise(50<<10, 32)
 	o := origin(t, file(body, `"1"`))
 	nodes := start(t, 3, e.directory, nil)
-	require.Eventually(t, func() bool { // all know each other
+	require.Eventually(t, func() bool { // all nodes know each other
 		_, missed, err := nodes[0].Purge(t.Context(), "x")
 		return err == nil && len(missed) == 0 && nodes[2].Stats().Refused > 0
 	}, 10*time.Second, 50*time.Millisecond)
@@ -210,7 +210,7 @@ func TestWithoutTheEngineNodesStillAgree(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.begin()
-			all(name+"first", 0, 2) // who finds out about it waits a moment
+			all(name+"first", 0, 2) // the node that notices it waits a moment
 			before := o.total()
 			all(name, 0, 8)
 			require.Equal(t, 8, o.total()-before, "one fetch each, by hashing")

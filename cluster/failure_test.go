@@ -44,7 +44,7 @@ func slow(body []byte, tag string, go_ <-chan struct{}) http.HandlerFunc {
 	}
 }
 
-// half reads the first half of a body on each node, and returns what reads the other halves.
+// half reads the first half of a body on each node, and returns the functions that read the other halves.
 func half(t *testing.T, nodes []*node, url string, body []byte) (rest func() []error) {
 	t.Helper()
 	var bodies []io.ReadCloser
@@ -75,7 +75,8 @@ func half(t *testing.T, nodes []*node, url string, body []byte) (rest func() []e
 	}
 }
 
-// holders sends each node to the holder by a relay, so that this one can be made to hang. The first node holds everything.
+// holders makes each node reach the holder through a relay, so that the holder can be made to hang. The first node holds
+// everything.
 type always struct {
 	holder func() string
 	gone   sync.Map
@@ -132,7 +133,7 @@ func TestAHolderThatHangsCutsNobody(t *testing.T) {
 	}, func(_ int, c *cluster.Config) { c.Silence = 300 * time.Millisecond })
 	rest := half(t, nodes[1:], o.URL+"/a.ts", body)
 	r.StopAll()
-	// The origin is slower than the silence, and the one that is asked now has to begin anew.
+	// The origin is slower than Silence, and the next node has to begin anew.
 	time.AfterFunc(2*time.Second, func() { close(more) })
 	for _, err := range rest() {
 		require.NoError(t, err)

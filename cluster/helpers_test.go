@@ -28,10 +28,10 @@ type node struct {
 	server *http.Server
 }
 
-// kill ends a node as a crash does: its connections break, and nobody is told.
+// kill ends a node as a crash does: its connections break, and it tells nobody.
 func (n *node) kill() { n.server.Close() }
 
-// start starts a node for each listener. change, if not nil, changes the configuration of each.
+// start starts a node for each listener. If change is not nil, it changes the configuration of each.
 func start(t *testing.T, count int, directory func(i int, urls []string) cluster.Directory, change func(i int, c *cluster.Config)) []*node {
 	t.Helper()
 	var (
@@ -50,7 +50,7 @@ func start(t *testing.T, count int, directory func(i int, urls []string) cluster
 			Self: urls[i], Directory: directory(i, urls), Secret: secret, Silence: 10 * time.Second,
 			Cache:     &cache.Transport{Store: cache.NewMemory(256 << 20)},
 			OnFailure: func(err error) { t.Log(err) },
-			// On a machine that is overloaded the usual limits are too short for exact counts.
+			// On an overloaded machine the usual limits are too short for exact counts.
 			Transport: &http.Transport{MaxIdleConnsPerHost: 64},
 		}
 		if change != nil {
@@ -75,7 +75,7 @@ func static(_ int, urls []string) cluster.Directory {
 	return cluster.Rendezvous(cluster.Static(urls...))
 }
 
-// counted is an origin that counts.
+// counted is an origin that counts its requests.
 type counted struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -100,7 +100,7 @@ func origin(t testing.TB, answer http.HandlerFunc) *counted {
 	return o
 }
 
-// count is how often the origin was asked for a path, in whatever way.
+// count is how often a path was requested, in any way.
 func (o *counted) count(key string) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -157,7 +157,7 @@ func noise(n int, seed uint64) []byte {
 	return b
 }
 
-// file answers with a body, a strong ETag and ranges, as a file server does.
+// file answers like a file server, with a body, a strong ETag and ranges.
 func file(body []byte, tag string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "video/mp2t")
@@ -166,7 +166,7 @@ func file(body []byte, tag string) http.HandlerFunc {
 	}
 }
 
-// hangsUp is an address that takes each connection only to close it, and counts them.
+// hangsUp is an address that closes each connection at once, and counts them.
 func hangsUp(t *testing.T) (addr string, dials *atomic.Int64) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -186,7 +186,7 @@ func hangsUp(t *testing.T) (addr string, dials *atomic.Int64) {
 	return ln.Addr().String(), dials
 }
 
-// newRelay is a way to an address that can be stopped and broken.
+// newRelay is a relay to an address. It can be stopped and broken.
 func newRelay(t *testing.T, to string) *relay.Relay {
 	t.Helper()
 	r, err := relay.New(to, nil)

@@ -20,10 +20,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// peer makes proofs as a node does. There is one, since a node remembers a bounded number of them.
+// peer makes proofs as a node does. There is only one, because a node remembers a bounded number of peers.
 var peer = proof.New(secret)
 
-// recorder keeps the last status: a node may say 102 before.
+// recorder keeps the last status, because a node may send a 102 first.
 type recorder struct{ *httptest.ResponseRecorder }
 
 func (r recorder) WriteHeader(status int) {
@@ -32,7 +32,7 @@ func (r recorder) WriteHeader(status int) {
 	}
 }
 
-// askAsPeer asks as a node does.
+// askAsPeer sends a request as a node does.
 func askAsPeer(h http.Handler, method, target string, header http.Header) recorder {
 	rec := recorder{httptest.NewRecorder()}
 	h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/", nil))
@@ -49,7 +49,7 @@ func askAsPeer(h http.Handler, method, target string, header http.Header) record
 
 func fetchTarget(of string) string { return "/hlsproxy/fetch?url=" + url.QueryEscape(of) }
 
-// Who has the secret may ask for anything, but where that leads to is decided by the guard of the node that is asked.
+// Anyone with the secret may request anything, but the guard of the asked node decides where that leads.
 func TestTheGuardOfTheNodeThatDialsDecides(t *testing.T) {
 	addr, dials := hangsUp(t)
 	guard, err := hlsorigin.NewGuard(hlsorigin.GuardConfig{Hosts: []string{"origin.example"}})
@@ -77,7 +77,7 @@ func TestTheGuardOfTheNodeThatDialsDecides(t *testing.T) {
 	require.Zero(t, dials.Load())
 }
 
-// What a viewer sends and what an origin answers must not have a node taken for a broken one.
+// Nothing that a viewer sends or an origin answers may make a node look broken.
 func TestOthersCannotHaveANodeTakenForABrokenOne(t *testing.T) {
 	o := origin(t, file(noise(1000, 70), `"1"`))
 	d := &always{}
@@ -108,7 +108,7 @@ func TestOthersCannotHaveANodeTakenForABrokenOne(t *testing.T) {
 		require.Equal(t, before+1, nodes[1].Stats().FromNodes, "the other node is asked still")
 	}
 	works()
-	// Escaped once more, it is more than a server takes.
+	// After another escape it is longer than a server accepts.
 	_, got := fetch(t, nodes[1], o.URL+"/"+strings.Repeat("%2f", 250<<10)+".ts")
 	require.Len(t, got, 1000)
 	require.EqualValues(t, 1, nodes[1].Stats().Alone)
@@ -128,7 +128,7 @@ type trip func(*http.Request) (*http.Response, error)
 
 func (f trip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// Something else may listen at the address of a node that is gone. What it answers is no sign of life.
+// Something else may listen at the address of a node that is gone. Its answers are no sign of life.
 func TestSomethingElseAtTheAddressOfANodeIsNoNode(t *testing.T) {
 	o := origin(t, file([]byte("right"), `"1"`))
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -145,7 +145,7 @@ func TestSomethingElseAtTheAddressOfANodeIsNoNode(t *testing.T) {
 	require.Equal(t, "right", string(got))
 }
 
-// In a bubble it is the year 2000. The node there is refused by the others, says why, and serves on alone.
+// In a bubble it is the year 2000. The others refuse that node. It says why, and still serves its viewers.
 func TestClocksThatDiffer(t *testing.T) {
 	o := origin(t, file([]byte("media"), `"1"`))
 	there := start(t, 1, static, nil)[0]
@@ -178,7 +178,8 @@ func TestAPurgeHasAShortName(t *testing.T) {
 	}
 }
 
-// FuzzPeer has a node answer whatever one that has the secret may ask. It need not make sense, but must be answered.
+// FuzzPeer sends a node any request that a holder of the secret may send. The request need not make sense, but must be
+// answered.
 func FuzzPeer(f *testing.F) {
 	n, err := cluster.New(cluster.Config{
 		Self: "http://127.0.0.1:1", Directory: cluster.Rendezvous(cluster.Static("http://127.0.0.1:1")), Secret: secret,
@@ -214,7 +215,7 @@ func FuzzPeer(f *testing.F) {
 	})
 }
 
-// A password in a URL is for the origin. It does not travel between nodes, nor do they take one from each other.
+// A password in a URL is for the origin. Nodes neither send it to each other nor accept it.
 func TestUserInformationStaysOnTheNodeThatWasAsked(t *testing.T) {
 	nodes := start(t, 3, static, func(_ int, c *cluster.Config) {
 		c.Base = trip(func(r *http.Request) (*http.Response, error) {

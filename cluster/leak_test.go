@@ -59,7 +59,7 @@ func TestTheNextRequestCarriesAPurgeToANodeThatMissedIt(t *testing.T) {
 	d := &always{}
 	nodes := start(t, 2, func(_ int, urls []string) cluster.Directory {
 		d.holder = func() string { return urls[0] }
-		return d // which knows no members: a purge reaches its own node only
+		return d // it knows no members: a purge reaches only its own node
 	}, nil)
 	for _, path := range []string{"/a/1.ts", "/a/2.ts", "/b/1.ts"} {
 		require.Zero(t, number(t, nodes[1], o.URL+path))
@@ -72,7 +72,7 @@ func TestTheNextRequestCarriesAPurgeToANodeThatMissedIt(t *testing.T) {
 	require.EqualValues(t, 1, number(t, nodes[0], o.URL+"/a/2.ts"), "all of it was forgotten at once")
 	require.EqualValues(t, 0, number(t, nodes[0], o.URL+"/b/1.ts"), "and nothing else")
 	require.Equal(t, 2, o.total()-before)
-	// Once: what came since is not forgotten again.
+	// Only once: later entries are not forgotten again.
 	require.EqualValues(t, 1, number(t, nodes[1], o.URL+"/a/2.ts"))
 	require.Equal(t, 2, o.total()-before)
 }

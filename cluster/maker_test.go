@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// link is what a link's maker says: one field, and whether that is a credential.
+// link is what the maker of a link says: one field, and whether it is a credential.
 type link struct {
 	value  string
 	secret bool
@@ -30,8 +30,8 @@ func (link) Inherited(u *url.URL) *url.URL { return u }
 
 func (l link) Received(*url.URL, http.Header) {}
 
-// Another node cannot tell the credentials of links apart: what came with them stays on the node that asked, which shares it
-// among those who have the link.
+// Another node cannot tell the credentials of links apart: answers to them stay on their node, which shares them among the
+// viewers of the link.
 func TestNodesShareNothingOfALinksCredentials(t *testing.T) {
 	o := origin(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "video/mp2t")

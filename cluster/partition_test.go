@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// wall is a way on which, while it stands, nothing comes through to some hosts, and nothing comes back.
+// wall is a network that, while it is up, lets nothing through to some hosts, nor back.
 type wall struct {
 	stands *atomic.Bool
 	before func(host string) bool
@@ -66,7 +66,7 @@ func TestNodesThatCannotReachEachOtherServeOn(t *testing.T) {
 			require.LessOrEqual(t, o.total(), 3*objects*4)
 			require.LessOrEqual(t, takeovers, uint64(3*objects*2))
 			stands.Store(false)
-			require.Eventually(t, func() bool { // and when they can again, they share again
+			require.Eventually(t, func() bool { // when they can reach each other again, they share again
 				before := o.total()
 				for i := range 10 {
 					for _, n := range nodes {
@@ -92,7 +92,7 @@ func TestANodeThatCannotReachTheOriginServesOn(t *testing.T) {
 	stands.Store(true)
 	const objects = 10
 	for i := range objects {
-		for j := range nodes { // the one behind the wall is asked first, and so is the holder
+		for j := range nodes { // the node behind the wall is asked first, and so is the holder
 			resp, got := fetch(t, nodes[j], fmt.Sprintf("%s/%d.ts", o.URL, i))
 			require.Equal(t, 200, resp.StatusCode)
 			require.Len(t, got, 1000)

@@ -72,7 +72,7 @@ func send(t *testing.T, to string, raw []byte) int {
 	require.NoError(t, err)
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 	require.NoError(t, err)
-	return resp.StatusCode // its body is nobody's: that of a HEAD cannot be told from another
+	return resp.StatusCode // without its body: a HEAD has none
 }
 
 func TestOverheardRequestsAreOfNoUse(t *testing.T) {

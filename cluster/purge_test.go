@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// versions is an origin whose answers tell the version that it had when it was asked.
+// versions is an origin whose answers contain its current version.
 func versions(t *testing.T) (o *counted, version *atomic.Int64) {
 	version = new(atomic.Int64)
 	return origin(t, func(w http.ResponseWriter, r *http.Request) {
@@ -100,7 +100,7 @@ func TestANodeThatMissedAPurgeIsNamedAndSpreadsNothingOld(t *testing.T) {
 			r = newRelay(t, urls[0][len("http://"):])
 			d.holder = func() string { return "http://" + r.Addr() }
 		}
-		// To the others the first node is at the relay.
+		// The others reach the first node through the relay.
 		return members{d, []string{"http://" + r.Addr(), urls[1], urls[2]}}
 	}, nil)
 	for _, n := range nodes[1:] {
@@ -118,7 +118,7 @@ func TestANodeThatMissedAPurgeIsNamedAndSpreadsNothingOld(t *testing.T) {
 	}
 }
 
-// members is a Directory that knows who there is.
+// members is a Directory with a list of members.
 type members struct {
 	cluster.Directory
 	list []string

@@ -56,7 +56,7 @@ func open(t *testing.T) *corsmw.Middleware {
 	return m
 }
 
-// requireOnce checks that the answer may be read by page, and that no field says so twice.
+// requireOnce checks that page may read the answer, and that each field occurs once.
 func requireOnce(t *testing.T, res *http.Response) {
 	t.Helper()
 	require.Equal(t, []string{page}, res.Header["Access-Control-Allow-Origin"])
@@ -151,7 +151,7 @@ func get(t *testing.T, url, origin string) *http.Response {
 	return res
 }
 
-// An outer handler may change what it finds in the header, in place; that is its own viewer's answer alone.
+// An outer handler may change header values in place. That changes only its own viewer's answer.
 func TestNoTwoAnswersShareAValue(t *testing.T) {
 	for name, c := range map[string]corsmw.Config{
 		"open":        {Origins: everyone, Timing: true, ResourcePolicy: "cross-origin"},
@@ -181,7 +181,7 @@ func TestNoTwoAnswersShareAValue(t *testing.T) {
 	}
 }
 
-// Vary comes from an origin, which may send 240 KB of it.
+// Vary may come from an origin, which may send 240 KB of it.
 func TestAVaryWithoutEndIsEverything(t *testing.T) {
 	many := func(n int) string {
 		var v strings.Builder
@@ -364,10 +364,10 @@ func TestWhatTheConnectionCannotDoIsReported(t *testing.T) {
 	})).ServeHTTP(plain, httptest.NewRequest("GET", "/", nil))
 }
 
-// bare is a connection that can be neither flushed nor taken away.
+// bare is a connection that can be neither flushed nor hijacked.
 type bare struct{ http.ResponseWriter }
 
-// What did not send the header does not make it the last one: an inner handler may still put that of another server there.
+// A call that did not send the header does not end its correction: an inner handler may still add another server's fields.
 func TestTheHeaderIsRightWhateverWasTriedBefore(t *testing.T) {
 	for name, try := range map[string]func(http.ResponseWriter) error{
 		"a flush":  func(w http.ResponseWriter) error { return http.NewResponseController(w).Flush() },

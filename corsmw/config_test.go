@@ -175,7 +175,7 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-// FuzzOrigin checks each decision against a slow and plain reading of the patterns.
+// FuzzOrigin compares each decision with a slow and plain reading of the patterns.
 func FuzzOrigin(f *testing.F) {
 	for _, s := range []string{"https://example.com", "https://a.example.com", "https://a.b.example.org", "https://example.net:81", "null",
 		"https://evil.org/.example.com", "https://a.example.com:443", "https://[::1]:1", "https://.example.org"} {
@@ -232,7 +232,7 @@ func validPort(s string) bool {
 	return len(s) < 5 || s <= "65535"
 }
 
-// FuzzNew looks for a pattern that is accepted and lets in what it does not say.
+// FuzzNew looks for a pattern that is accepted and admits more than it says.
 func FuzzNew(f *testing.F) {
 	for _, s := range []string{"https://example.com", "https://*.example.com:*", "https://**.example.com:8443", "http://[::1]:*", "http://localhost", "app+x://a_b", "https://*"} {
 		f.Add(s, "https://a.example.com")

@@ -97,7 +97,7 @@ func TestTimingAndResourcePolicy(t *testing.T) {
 	require.Equal(t, []string{"same-site"}, res.Header["Cross-Origin-Resource-Policy"])
 }
 
-// The one allocation is that of the values, which no two answers share.
+// The one allocation is for the values, which no two answers share.
 func TestActualRequestsAllocateOnce(t *testing.T) {
 	for name, m := range map[string]*corsmw.Middleware{"open": open(t), "echo": credentialed(t)} {
 		h, r, w := m.Handler(answer(200)), request("GET"), &discard{header: http.Header{}}
@@ -153,7 +153,7 @@ func request(method string) *http.Request {
 
 type discard struct{ header http.Header }
 
-// reset leaves the fields that a handler of segments sets.
+// reset leaves the fields of a handler for segments.
 func (d *discard) reset() {
 	clear(d.header)
 	d.header["Content-Type"], d.header["Content-Length"], d.header["Etag"] = single, single, single

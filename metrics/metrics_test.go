@@ -114,7 +114,7 @@ func scrape(t *testing.T, c prometheus.Collector) string {
 	return w.Body.String()
 }
 
-// A chain that runs: its numbers are those of what was asked.
+// The numbers of a running chain are those of its requests.
 func TestScrapeOfARunningChain(t *testing.T) {
 	o := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -154,7 +154,7 @@ func TestScrapeOfARunningChain(t *testing.T) {
 	}, 10*time.Second, 10*time.Millisecond)
 }
 
-// The dashboard asks for nothing that is not there.
+// The dashboard uses only metrics that exist.
 func TestTheDashboardKnowsTheNames(t *testing.T) {
 	text, err := os.ReadFile("dashboard.json")
 	require.NoError(t, err)

@@ -28,7 +28,7 @@ func BenchmarkCheck(b *testing.B) {
 	}
 }
 
-// What Control adds to each dial.
+// The cost that Control adds to each dial.
 func BenchmarkControl(b *testing.B) {
 	g := guardOf(b, origin.GuardConfig{Allow: prefixes("10.0.0.0/8")})
 	for name, address := range map[string]string{"v4": "8.8.8.8:443", "v6": "[2606:4700:4700::1111]:443"} {
@@ -52,7 +52,7 @@ func (w *discardWriter) Flush() {}
 
 func (w *discardWriter) SetWriteDeadline(time.Time) error { return nil }
 
-// What Proxy adds to a body that is already here, as one from a cache is.
+// The cost that Proxy adds to a body that has arrived, such as one from a cache.
 func BenchmarkProxy(b *testing.B) {
 	for name, size := range map[string]int{"1KB": 1 << 10, "2MB": 2 << 20} {
 		body := bytes.Repeat([]byte("x"), size)
@@ -96,7 +96,7 @@ func BenchmarkPool(b *testing.B) {
 	}
 }
 
-// What Guard adds to a connection: names, ports and addresses checked, over a bare dial.
+// The cost that Guard adds to a bare dial: checks of names, ports and addresses.
 func BenchmarkDial(b *testing.B) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -125,14 +125,14 @@ func BenchmarkDial(b *testing.B) {
 				if below, ok := c.(interface{ NetConn() net.Conn }); ok {
 					c = below.NetConn()
 				}
-				c.(*net.TCPConn).SetLinger(0) // ports are few
+				c.(*net.TCPConn).SetLinger(0) // there are few ports
 				c.Close()
 			}
 		})
 	}
 }
 
-// A request to a server and the same one through Proxy, Pool and Guard: what the way adds when nothing is cached.
+// A request to a server, directly and through Proxy, Pool and Guard: the cost of the chain when nothing is cached.
 func BenchmarkRequest(b *testing.B) {
 	for name, size := range map[string]int{"1KB": 1 << 10, "200KB": 200 << 10} {
 		body := bytes.Repeat([]byte("x"), size)

@@ -24,7 +24,7 @@ var (
 	chaosSeed = flag.Uint64("chaos.seed", 1, "seed of the chaos run")
 )
 
-// segmentOf is the one right body of a path.
+// segmentOf is the right body of a path.
 func segmentOf(path string) []byte {
 	rng := rand.New(rand.NewPCG(uint64(len(path)), 7))
 	for _, c := range path {
@@ -37,7 +37,7 @@ func segmentOf(path string) []byte {
 	return b
 }
 
-// moody is an origin with a fault for a while, then another. Its name decides nothing but its dice.
+// moody is an origin with one fault for a while, then another. Its name only decides its dice.
 type moody struct {
 	mu   sync.Mutex
 	rng  *rand.Rand
@@ -111,7 +111,7 @@ func (m *moody) answer(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// Three origins, of which one is well at any time, and 200 viewers. No wrong byte may come to a clean end, and hardly
+// Of three origins one is well at any time, and there are 200 viewers. No body with a wrong byte may end cleanly, and hardly
 // any request may fail.
 func TestChaos(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -129,15 +129,15 @@ func TestChaos(t *testing.T) {
 			for time.Now().Before(end) {
 				healthy := []string{"a", "b", "c"}[rng.IntN(3)]
 				origins[healthy].set("well")
-				time.Sleep(10 * time.Second) // a request under way finds one origin well for as long as it may take
+				time.Sleep(10 * time.Second) // each request finds one origin well for as long as it may take
 				missing := false
-				for _, host := range []string{"a", "b", "c"} { // in order, or the dice fall another way each time
+				for _, host := range []string{"a", "b", "c"} { // in order, because the dice depend on it
 					mood := moods[rng.IntN(len(moods))]
 					if host == healthy {
 						mood = "well"
 					}
 					if mood == "404" && missing {
-						mood = "well" // two of three without a segment: then there is none
+						mood = "well" // if two of three have no segment, it does not exist
 					}
 					missing = missing || mood == "404"
 					origins[host].set(mood)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// nameServer is a DNS server on loopback. Its answers for a name come in turn; the last one stays.
+// nameServer is a DNS server on loopback. It gives the answers for a name in turn; the last one stays.
 type nameServer struct {
 	mu      sync.Mutex
 	answers map[string][][]string
@@ -47,7 +47,7 @@ func (s *nameServer) serve(conn net.PacketConn) {
 	}
 }
 
-// answer copies the question and appends what is known (RFC 1035 section 4.1).
+// answer copies the question and appends the known addresses (RFC 1035 section 4.1).
 func (s *nameServer) answer(q []byte) []byte {
 	at := 12
 	var labels []string

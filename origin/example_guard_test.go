@@ -10,7 +10,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/origin"
 )
 
-// What a Guard makes of targets. The zero value admits public hosts on the ports 80 and 443.
+// A Guard decides about targets. The zero value admits public hosts on the ports 80 and 443.
 func ExampleGuard() {
 	guard := new(origin.Guard)
 	for _, target := range []string{
@@ -36,7 +36,7 @@ func ExampleGuard() {
 	// file:///etc/passwd true
 }
 
-// A client of the service's own, guarded after DNS: a name may resolve to whatever it likes.
+// A client of the service itself is guarded after DNS: a name may resolve to any address.
 func ExampleGuard_Control() {
 	guard := new(origin.Guard)
 	dialer := &net.Dialer{Control: guard.Control}

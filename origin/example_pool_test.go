@@ -19,7 +19,7 @@ func ExamplePool() {
 	defer a.Close()
 	defer b.Close()
 
-	guard, err := origin.NewGuard(origin.GuardConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}) // where the example's servers are
+	guard, err := origin.NewGuard(origin.GuardConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}) // the addresses of the example's servers
 	if err != nil {
 		panic(err)
 	}
@@ -29,7 +29,7 @@ func ExamplePool() {
 	}
 	client := &http.Client{Transport: pool}
 	get := func() string {
-		resp, err := client.Get(a.URL + "/cam1/seg1.ts") // below whichever origin: the pool decides
+		resp, err := client.Get(a.URL + "/cam1/seg1.ts") // the URL may name any origin: the pool decides
 		if err != nil {
 			return err.Error()
 		}

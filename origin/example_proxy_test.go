@@ -11,8 +11,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/origin"
 )
 
-// A tree of public URLs in front of a media server. Redirects are followed behind the scenes, statuses pass as they
-// are, and what the server says to browsers about itself does not.
+// A tree of public URLs is in front of a media server. Proxy follows redirects itself, passes statuses on unchanged, and drops
+// what the server says to browsers about itself.
 func ExampleProxy() {
 	media := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {

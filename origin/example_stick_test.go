@@ -10,10 +10,10 @@ import (
 	"github.com/hlsproxy/hlsproxy/origin"
 )
 
-// The origins open a session with a playlist, and each knows its own sessions only. In a service, Stick stands in the hook
-// of a rewriter that extends public URLs, before a signature.
+// The origins open a session with a playlist, and each knows only its own sessions. In a service, Stick is the hook of a
+// rewriter that extends public URLs, before a signature.
 func ExampleStick() {
-	session := roundTrip(func(r *http.Request) (*http.Response, error) { // in place of a guard's transport
+	session := roundTrip(func(r *http.Request) (*http.Response, error) { // instead of a guard's transport
 		return &http.Response{StatusCode: 200, Header: http.Header{"X-Served-By": {r.URL.Host}}, Body: http.NoBody, Request: r}, nil
 	})
 	pool, err := origin.NewPool(origin.PoolConfig{

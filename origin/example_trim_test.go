@@ -22,7 +22,7 @@ func ExampleTrim() {
 	}))
 	defer server.Close()
 
-	guard, err := origin.NewGuard(origin.GuardConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}) // where the example's server is
+	guard, err := origin.NewGuard(origin.GuardConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}) // the address of the example's server
 	if err != nil {
 		panic(err)
 	}

@@ -23,7 +23,7 @@ func TestFailover(t *testing.T) {
 	for name, row := range map[string]struct {
 		hosts  [3]func(*http.Request) (*http.Response, error) // in the stream's order
 		status int
-		from   int // who answers
+		from   int // the origin that answers
 		asked  int
 	}{
 		"works":                         {[3]func(*http.Request) (*http.Response, error){says(200), says(200), says(200)}, 200, 0, 1},
@@ -128,7 +128,7 @@ func TestRetriesHaveABudget(t *testing.T) {
 	})
 }
 
-// Requests for what does not exist, or for what takes long, leave others their second chance.
+// Requests for missing files, and slow requests, leave others their second chance.
 func TestOneKindOfRetryLeavesTheOthersTheirBudget(t *testing.T) {
 	for name, flood := range map[string]func(*http.Request) (*http.Response, error){"404": says(404), "hedges": after(2*time.Second, says(200))} {
 		t.Run(name, func(t *testing.T) {
@@ -161,7 +161,7 @@ func TestOneKindOfRetryLeavesTheOthersTheirBudget(t *testing.T) {
 	}
 }
 
-// The pool behind a Proxy, over real connections: an origin is killed under a viewer.
+// A pool behind a Proxy, over real connections: an origin is killed while a viewer reads.
 func TestPoolBehindAProxy(t *testing.T) {
 	a, b := faultorigin.New(t), faultorigin.New(t)
 	for _, o := range []*faultorigin.Origin{a, b} {
@@ -219,7 +219,7 @@ func TestRedirectsOfAPool(t *testing.T) {
 	}
 }
 
-// An origin that has not what another one has is out before long, though it answers.
+// An origin that lacks what another has is soon out, although it answers.
 func TestMissingSegmentsCount(t *testing.T) {
 	first := order(t, "/s/x.ts")
 	synctest.Test(t, func(t *testing.T) {
@@ -249,7 +249,7 @@ func TestMissingSegmentsCount(t *testing.T) {
 	})
 }
 
-// An answer that is not wanted does not hold up the one that is.
+// An unwanted answer does not hold up the wanted one.
 func TestADiscardedAnswerThatStalls(t *testing.T) {
 	first := order(t, "/s/x.ts")
 	synctest.Test(t, func(t *testing.T) {
@@ -278,7 +278,7 @@ func (h heedful) Read(p []byte) (int, error) {
 	return h.ReadCloser.Read(p)
 }
 
-// A header that comes at the very instant at which the pool loses patience is worth nothing if its body cannot be read any longer.
+// A header that comes at the very instant at which the pool's Patience ends is worthless if its body can no longer be read.
 func TestAnAnswerThatWasGivenUpIsNotPassedOn(t *testing.T) {
 	first := order(t, "/s/x.ts")
 	for range 50 {

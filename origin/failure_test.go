@@ -87,7 +87,7 @@ func TestErrorHandler(t *testing.T) {
 	require.ErrorIs(t, got, origin.ErrForbidden)
 }
 
-// What breaks off after the header is seen by nobody but the viewer otherwise.
+// Nobody but the viewer would otherwise notice that a body broke off after the header.
 func TestOnFailureIsCalledOnlyForFailures(t *testing.T) {
 	broken := errors.New("broken")
 	for name, row := range map[string]struct {
@@ -135,7 +135,7 @@ func TestOnFailureIsCalledOnlyForFailures(t *testing.T) {
 	}
 }
 
-// The read that the limit ends says "context canceled", which is not why.
+// The read that the limit ends says "context canceled", which is not the reason.
 func TestOnFailureIsToldThatUpstreamStalled(t *testing.T) {
 	told := make(chan error, 1)
 	f := newFront(t, &origin.Proxy{Idle: 50 * time.Millisecond, OnFailure: func(_ *http.Request, err error) { told <- err }})
@@ -158,7 +158,7 @@ func TestAPanicInAHookCostsOneAnswer(t *testing.T) {
 		"no upstream at all": {},
 		"client":             {MaxRequests: 1, MaxPerClient: 1, Client: func(*http.Request) string { panic("secret") }},
 	} {
-		for range 2 { // and holds nothing that the next would need
+		for range 2 { // and it holds nothing that the next one needs
 			w := httptest.NewRecorder()
 			p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x", nil))
 			require.Equal(t, 500, w.Code, name)
@@ -171,7 +171,7 @@ func TestAPanicInAHookCostsOneAnswer(t *testing.T) {
 	})
 }
 
-// closing is a body that tells when it is closed.
+// closing is a body that records its Close.
 type closing struct {
 	io.Reader
 	closed bool

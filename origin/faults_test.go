@@ -23,7 +23,7 @@ import (
 
 func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 
-// An origin that closes connections between requests, without a word.
+// An origin closes connections between requests without notice.
 func TestIdleConnectionsClosedByTheOrigin(t *testing.T) {
 	var conns sync.Map
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -95,7 +95,7 @@ func TestHTTP2Origins(t *testing.T) {
 	_, got, err = f.do(t, http.MethodGet, "/a.ts")
 	require.Error(t, err, "%d bytes came to a clean end", len(got))
 
-	// GOAWAY: requests that were not begun go to another connection.
+	// GOAWAY: requests that were not begun are sent on another connection.
 	broken.Store(false)
 	s.Config.SetKeepAlivesEnabled(false)
 	for range 20 {
@@ -134,7 +134,7 @@ func TestDNSFailures(t *testing.T) {
 	}
 }
 
-// Viewers come and go on answers at every stage; nothing stays behind.
+// Viewers come and go at every stage of an answer, and nothing stays behind.
 func TestViewersWhoLeaveLeaveNothing(t *testing.T) {
 	before := runtime.NumGoroutine()
 	t.Run("leave", func(t *testing.T) {
@@ -164,7 +164,7 @@ func TestViewersWhoLeaveLeaveNothing(t *testing.T) {
 	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, time.Minute, 10*time.Millisecond)
 }
 
-// One viewer who reads slowly costs the others nothing.
+// One slow viewer costs the others nothing.
 func TestASlowViewerDisturbsNobody(t *testing.T) {
 	f := newFront(t, &origin.Proxy{})
 	body := bytes.Repeat([]byte("0123456789"), 400_000)
@@ -202,7 +202,7 @@ func TestShutdownLetsSegmentsFinish(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
-// Whatever becomes of an answer, its place is free again.
+// Whatever happens to an answer, its place is free afterwards.
 func TestLimitsAreGivenBack(t *testing.T) {
 	f := newFront(t, &origin.Proxy{MaxRequests: 1, MaxPerClient: 1})
 	f.origin.Handle("/ok.ts", video("abc"))
@@ -210,7 +210,7 @@ func TestLimitsAreGivenBack(t *testing.T) {
 	f.origin.Handle("/refused.ts", faultorigin.Script{Refuse: true})
 	for range 5 {
 		for _, path := range []string{"/ok.ts", "/cut.ts", "/refused.ts", "/missing.ts"} {
-			// The viewer may have its answer a moment before the handler has returned.
+			// The viewer may have its answer a moment before the handler returns.
 			require.Eventually(t, func() bool {
 				resp, _, _ := f.do(t, http.MethodGet, path)
 				return resp.StatusCode != 503

@@ -112,7 +112,7 @@ func TestFramingFaultsAtTheHeader(t *testing.T) {
 	}
 }
 
-// No body follows that could end in two ways.
+// No body with two possible ends is passed on.
 func TestHEADOfALengthAndChunks(t *testing.T) {
 	f := newFront(t, &origin.Proxy{})
 	f.origin.Handle("/a.ts", faultorigin.Script{Raw: []byte("HTTP/1.1 200 OK\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n")})
@@ -135,7 +135,7 @@ func TestUnreachable(t *testing.T) {
 	require.NotContains(t, w.Body.String(), "127.0.0.1")
 }
 
-// A client of HTTP/1.0, as which nginx asks by default, knows the end of a stream by that of the connection.
+// For a client of HTTP/1.0, which nginx is by default, a stream ends with its connection.
 func TestABrokenBodyDoesNotEndCleanlyOverHTTP10(t *testing.T) {
 	patient, hasty := newFront(t, &origin.Proxy{}), newFront(t, &origin.Proxy{Idle: 200 * time.Millisecond})
 	for name, row := range map[string]struct {

@@ -16,7 +16,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/origin"
 )
 
-// FuzzCheck holds Check to what must be true of any URL it passes, by other means than Check's own.
+// FuzzCheck tests, by other means than Check's own, that URLs which pass Check have the required properties.
 func FuzzCheck(f *testing.F) {
 	text, err := os.ReadFile("testdata/urls.txt")
 	if err != nil {
@@ -64,7 +64,7 @@ func FuzzCheck(f *testing.F) {
 	})
 }
 
-// FuzzAnswers lets an upstream server and a viewer say anything in the headers that Proxy reads.
+// FuzzAnswers lets an upstream server and a viewer write anything into the headers that Proxy reads.
 func FuzzAnswers(f *testing.F) {
 	f.Add("bytes=0-4", "bytes 0-4/10", "/x", "1.1 hlsproxy-abcdefgh", 206, "X-A")
 	f.Add("bytes=-5", "bytes 5-9/10", "http://10.0.0.1/", "1.1 a, 1.1 b", 206, "Range, close")
@@ -115,7 +115,7 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// FuzzPoolPaths holds the way from one origin to another to the bytes of the path and the query.
+// FuzzPoolPaths tests that the path and the query stay the same, byte for byte, from one origin to the other.
 func FuzzPoolPaths(f *testing.F) {
 	for _, path := range []string{"s/x.ts", "s%2Fx.ts?a=%2f&b", "", "?", "../up", "a//b/./c", "%zz", "ü/%C3%BC", "a;b=c", "x?y?z#f", "%00"} {
 		f.Add(path)

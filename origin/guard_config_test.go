@@ -60,7 +60,7 @@ func TestNewGuardReportsAllFaults(t *testing.T) {
 	}
 }
 
-// The operator is told what to change; the viewer is not told anything.
+// The operator is told what to change. The viewer is told nothing.
 func TestRefusalsNameTheField(t *testing.T) {
 	for name, row := range map[string]struct {
 		config origin.GuardConfig
@@ -99,7 +99,7 @@ func TestRefusalsNameTheField(t *testing.T) {
 	}
 }
 
-// Where nobody is told of failures, those that the operator can mend are logged, without what a viewer must keep secret.
+// If OnFailure is nil, failures that the operator can mend are logged, without a viewer's secrets.
 func TestWhatIsLoggedByDefault(t *testing.T) {
 	for name, row := range map[string]struct {
 		proxy  *origin.Proxy

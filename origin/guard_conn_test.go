@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// sloppyServer answers each request on a connection with the next of some raw answers; the last one stays.
+// sloppyServer answers each request on a connection with the next raw answer; the last one stays.
 type sloppyServer struct {
 	addr  string
 	roots *x509.CertPool // of https
@@ -109,7 +109,7 @@ func (s *sloppyServer) transport(t *testing.T) *http.Transport {
 	return transportOf(t, c)
 }
 
-// What plays directly plays through: over http and https, at once or byte by byte, on a fresh connection and on a used one.
+// Answers that play directly play through: over http and https, at once or byte by byte, on a new connection and on a used one.
 func TestSloppyOrigins(t *testing.T) {
 	const well = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwell"
 	for _, secure := range []bool{false, true} {
@@ -171,7 +171,7 @@ func TestSloppyOrigins(t *testing.T) {
 	}
 }
 
-// A well-formed answer costs a look, and no copy.
+// A well-formed answer costs one look, and no copy.
 func BenchmarkConn(b *testing.B) {
 	body := bytes.Repeat([]byte("x"), 1000)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A server of which something is known makes nobody wait, whatever happens meanwhile.
+// Nobody waits for a known server, whatever happens meanwhile.
 func TestAKnownServerMakesNobodyWait(t *testing.T) {
 	gone, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -46,7 +46,7 @@ func TestAKnownServerMakesNobodyWait(t *testing.T) {
 	}
 }
 
-// A request that is over before it begins dials nothing, so it must not go first.
+// A request that has ended before it begins dials nothing, so it must not go first.
 func TestARequestThatIsGoneDoesNotGoFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f firsts

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hurdle is a listener that does something else with the first connections.
+// hurdle is a listener that treats the first connections differently.
 type hurdle struct {
 	net.Listener
 	conns atomic.Int64
@@ -35,8 +35,8 @@ func (h *hurdle) Accept() (net.Conn, error) {
 	}
 }
 
-// The first requests to a server of which nothing is known come all at once. Over HTTP/2 they share the connection of the
-// first, over HTTP/1 each has its own, and where the first one's comes to nothing the others do not wait for ever.
+// The first requests to an unknown server come all at once. Over HTTP/2 they share the connection of the first; over HTTP/1
+// each has its own. If the first connection fails, the others do not wait for ever.
 func TestTheFirstBurst(t *testing.T) {
 	t.Parallel()
 	const requests = 40
@@ -44,7 +44,7 @@ func TestTheFirstBurst(t *testing.T) {
 	refuse := func(c net.Conn) { c.Close() }
 	for name, row := range map[string]struct {
 		h2    bool
-		first int64 // connections that come to nothing
+		first int64 // connections that fail
 		does  func(net.Conn)
 		most  int64 // connections; 0: as many as there are requests
 	}{
@@ -83,7 +83,7 @@ func TestTheFirstBurst(t *testing.T) {
 	}
 }
 
-// Who waits for the first connection of another may leave.
+// A request that waits for the first connection of another may be cancelled.
 func TestLeavingTheFirstBurst(t *testing.T) {
 	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

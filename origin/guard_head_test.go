@@ -14,15 +14,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A server that sends a body for HEAD and keeps the connection: what comes next there would begin with that body.
+// A server sends a body for HEAD and keeps the connection: the next answer there would begin with that body.
 func TestABodyThatAnswersHead(t *testing.T) {
 	const header, body = "HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\nContent-Length: 38\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-	const odd = "HTTP/1.1 200 OK\r\nX-Line\r\nContent-Length: 38\r\n\r\n" // which is tidied
+	const odd = "HTTP/1.1 200 OK\r\nX-Line\r\nContent-Length: 38\r\n\r\n" // the guard tidies it
 	const other = "GGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGG"
 	for name, row := range map[string]struct {
 		header, body string
 		pause        time.Duration
-		late         bool // the body comes when the next request has
+		late         bool // the body comes with the next request
 	}{
 		"at once":               {header: header, body: body},
 		"at once, media":        {header: header, body: other},
@@ -88,7 +88,7 @@ func TestABodyThatAnswersHead(t *testing.T) {
 				require.EqualValues(t, 38, resp.ContentLength)
 				require.Empty(t, got)
 				if row.pause > 0 {
-					time.Sleep(3 * row.pause) // net/http knows what to do with what comes unasked
+					time.Sleep(3 * row.pause) // net/http drops a connection on which bytes come unasked
 				}
 				_, got = ask(http.MethodGet)
 				require.Equal(t, "ok", got)

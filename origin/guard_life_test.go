@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Under load a connection is never idle, so it needs another end: after a change in the DNS requests go to the new place.
+// Under load a connection is never idle, so it needs another end: after a DNS change, requests go to the new address.
 func TestConnectionsHaveALongestLife(t *testing.T) {
 	protocols := func(set func(*http.Protocols, bool)) *http.Protocols {
 		p := new(http.Protocols)
@@ -62,7 +62,7 @@ func TestConnectionsHaveALongestLife(t *testing.T) {
 	}
 }
 
-// Of several HTTP/2 connections to one server, each has its end: it may answer one request more.
+// Each of several HTTP/2 connections to one server has its end. It may answer one more request after it.
 func TestEachOfSeveralConnectionsEnds(t *testing.T) {
 	var conns sync.Map // how often each was used after its end
 	var after atomic.Bool
@@ -109,8 +109,8 @@ func TestEachOfSeveralConnectionsEnds(t *testing.T) {
 	})
 }
 
-// A server that takes one request at a time, and few of them on one connection, is asked for each thing once, and by no more
-// connections than it takes.
+// A server that takes one request at a time, and few of them on one connection, gets each request once, and no more connections
+// than it accepts.
 func TestAServerThatTakesOneRequestAtATime(t *testing.T) {
 	const requests = 50
 	var asked, conns atomic.Int64
@@ -146,7 +146,7 @@ func TestAServerThatTakesOneRequestAtATime(t *testing.T) {
 	require.LessOrEqual(t, conns.Load(), int64(3*requests))
 }
 
-// An answer that is under way outlives its connection's life.
+// An answer under way outlives the life of its connection.
 func TestTheEndOfALifeCutsNothing(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		more := make(chan bool)
@@ -219,7 +219,7 @@ func newHop(t *testing.T, to string) *hop {
 	return h
 }
 
-// Twenty connections die where nobody hears of it. That costs one slow answer.
+// Twenty connections die silently. That costs one slow answer.
 func TestSilentlyDeadConnections(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes ten seconds")
@@ -261,7 +261,7 @@ func TestSilentlyDeadConnections(t *testing.T) {
 	require.EqualValues(t, 21, h.conns.Load(), "one fresh connection served all")
 }
 
-// One that a caller gives up takes the others to the same server along.
+// If a caller gives up on a dead connection, the other connections to that server are given up as well.
 func TestATimeoutOnAUsedConnectionDropsTheIdleOnes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes five seconds")

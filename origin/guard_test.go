@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// check is what a caller does: parse, then ask.
+// check does what a caller does: parse, then check.
 func check(g *origin.Guard, raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -217,7 +217,7 @@ func TestControl(t *testing.T) {
 	}
 }
 
-// Every block of the IANA special-purpose registries at both ends, and the public addresses around them.
+// Both ends of every block of the IANA special-purpose registries, and the public addresses around them.
 func TestSpecialPurposeRegistries(t *testing.T) {
 	deny := []string{
 		"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.0.0/29",

@@ -19,14 +19,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// outbound is an HTTP and SOCKS5 proxy that knows one target, and leads there whatever name it is given.
+// outbound is an HTTP and SOCKS5 proxy with one target. It connects there, whatever name it gets.
 type outbound struct {
 	target   string // HOST:PORT
-	user     string // "user:password"; empty: anybody may
+	user     string // "user:password"; empty: anybody
 	listener net.Listener
 
 	mu  sync.Mutex
-	log []string // what was asked for
+	log []string // the requested targets
 }
 
 func newOutbound(t *testing.T, target, user string) *outbound {
@@ -226,7 +226,7 @@ func TestAProxyThatRefuses(t *testing.T) {
 	}
 }
 
-// A proxy that is set by hand leads past the guard. It fails, whether or not its own address is allowed, and in clones.
+// A proxy that is set by hand would bypass the guard. It is refused, whether or not its own address is allowed, and in clones.
 func TestAProxySetByHandIsRefused(t *testing.T) {
 	target := newCounted(t, "127.0.0.1:0", hello)
 	for _, scheme := range []string{"http", "socks5"} {

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Whoever dies between the header and the first byte has sent nothing yet that would have to be taken back.
+// An origin that dies between the header and the first byte has sent nothing that must be taken back.
 func TestAnOriginThatDiesAtTheHeaderIsABadGateway(t *testing.T) {
 	f := newFront(t, &origin.Proxy{})
 	for name, head := range map[string]string{
@@ -44,7 +44,7 @@ func TestAnOriginThatDiesAtTheHeaderIsABadGateway(t *testing.T) {
 	}
 }
 
-// headed sends a header at once, and a body as timed does.
+// headed sends a header at once, and a body like timed.
 type headed struct{ timed }
 
 func (s headed) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -112,7 +112,7 @@ type spoilt struct {
 func (w spoilt) WriteHeader(int)             { w.fail() }
 func (w spoilt) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// The header of a silent stream is sent on the goroutine of a timer. What goes wrong there is the handler's panic.
+// The header of a silent stream is sent in a timer's goroutine. A panic there becomes the handler's panic.
 func TestAFailureOnTheTimerReachesTheHandler(t *testing.T) {
 	for name, row := range map[string]struct {
 		fail func()
@@ -138,7 +138,7 @@ func TestAFailureOnTheTimerReachesTheHandler(t *testing.T) {
 	}
 }
 
-// armed notes whether a deadline was set before the header went out.
+// armed records whether a deadline was set before the header was sent.
 type armed struct {
 	httptest.ResponseRecorder
 	deadline time.Time
@@ -181,7 +181,7 @@ func TestAHookThatSetsNonsense(t *testing.T) {
 	}
 }
 
-// A body with a length has all its time until the limit, and its absence a status.
+// A body with a length has all its time until the limit. If nothing comes, there is an error status.
 func TestABodyThatNeverBeginsIsATimeout(t *testing.T) {
 	f := newFront(t, &origin.Proxy{Idle: 200 * time.Millisecond})
 	f.origin.Handle("/a.ts", faultorigin.Script{Body: []byte("abc"), Func: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

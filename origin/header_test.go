@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Fixed fields go to the host that they are for, whatever redirects say, and nobody above sees them.
+// Fixed fields go only to the host that they are for, whatever redirects say, and nobody above sees them.
 func TestWithHeader(t *testing.T) {
 	var other http.Header
 	away := newCounted(t, "127.0.0.1:0", func(w http.ResponseWriter, r *http.Request) { other = r.Header.Clone() })

@@ -113,7 +113,7 @@ func TestPagesAndImagesAreHarmless(t *testing.T) {
 	}
 }
 
-// Upstream cannot lift the policy, not even where its other fields are passed on.
+// Upstream cannot lift the policy, not even if its other fields are passed on.
 func TestUpstreamHasNoPolicyOfItsOwn(t *testing.T) {
 	f := newFront(t, &origin.Proxy{ResponseHeader: []string{"Content-Security-Policy", "X-Content-Type-Options", "X-A"}})
 	h := http.Header{"Content-Type": {"text/html"}, "Content-Security-Policy": {"default-src *"}, "X-Content-Type-Options": {"sniff"}, "X-A": {"a"}}
@@ -124,7 +124,7 @@ func TestUpstreamHasNoPolicyOfItsOwn(t *testing.T) {
 	require.Equal(t, "a", resp.Header.Get("X-A"))
 }
 
-// An outer handler, or a RoundTripper, may change what it finds in a header, in place. That is this request alone.
+// An outer handler, or a RoundTripper, may change header values in place. That changes only this request.
 func TestNoTwoRequestsShareAValue(t *testing.T) {
 	var sent []http.Header
 	p := &origin.Proxy{
@@ -154,7 +154,7 @@ func spoil(h http.Header) {
 	}
 }
 
-// A player adds directives to a link after it was signed. Those that mean nothing would only be so many names for one thing.
+// A player adds directives to a link after it was signed. Unknown ones would only give one thing many names.
 func TestDirectivesThatReachUpstream(t *testing.T) {
 	long := strings.Repeat("1", 1025)
 	for given, want := range map[string]string{
@@ -178,7 +178,7 @@ func TestDirectivesThatReachUpstream(t *testing.T) {
 	}
 }
 
-// A film that a browser shows by itself would be shut in by it.
+// A film that a browser shows by itself would be blocked by the policy.
 func TestA304AddsNoPolicyToWhatABrowserHas(t *testing.T) {
 	f := newFront(t, &origin.Proxy{})
 	f.origin.Handle("/a.mp4", faultorigin.Script{Header: http.Header{"Content-Type": {"video/mp4"}, "Etag": {`"a"`}}, Body: []byte("abc"), Ranges: true})
@@ -230,7 +230,7 @@ func TestForwarded(t *testing.T) {
 	}
 }
 
-// The path and the query reach upstream byte for byte: signed URLs are compared so.
+// The path and the query reach upstream byte for byte, because signed URLs are compared like that.
 func TestURLsKeepTheirBytes(t *testing.T) {
 	f := newFront(t, &origin.Proxy{})
 	for _, uri := range []string{
@@ -244,7 +244,7 @@ func TestURLsKeepTheirBytes(t *testing.T) {
 	}
 }
 
-// What a browser escapes in a query before it sends it goes out escaped; the rest, escapes among it, as it is.
+// Bytes in a query that a browser would escape are sent escaped. The rest, including escapes, is sent unchanged.
 func TestQueriesGoOutAsABrowserSendsThem(t *testing.T) {
 	for given, want := range map[string]string{
 		"t=a b":               "t=a%20b",

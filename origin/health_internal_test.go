@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// From outside, two requests at the same moment cannot be had for sure.
+// From outside, two requests at the same moment cannot be arranged.
 func TestTheSecondRequestIsNoProbe(t *testing.T) {
 	var h health
 	now := time.Now()

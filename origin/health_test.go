@@ -94,7 +94,7 @@ func TestOnlyOneRequestProbes(t *testing.T) {
 	})
 }
 
-// takeOut has an origin fail until it is out, and its cooldown pass: the next request is a probe.
+// takeOut makes an origin fail until it is out, and lets its cooldown pass: the next request is a probe.
 func takeOut(t *testing.T, n *network, p *origin.Pool, host string) {
 	t.Helper()
 	n.set(host, refuses)
@@ -104,12 +104,12 @@ func takeOut(t *testing.T, n *network, p *origin.Pool, host string) {
 	time.Sleep(6 * time.Second)
 }
 
-// A probe that comes to nothing must not keep its origin out for ever: the next request may probe.
+// A probe that fails to end must not keep its origin out for ever: the next request may probe.
 func TestAProbeThatComesToNothingDecidesNothing(t *testing.T) {
 	first := order(t, "/s/x.ts")
 	for name, row := range map[string]struct {
 		then   func(*http.Request) (*http.Response, error)
-		panics bool // without a hedge it is the caller's own goroutine
+		panics bool // without a hedge it runs in the caller's own goroutine
 		passed bool // to the next origin
 	}{
 		"the caller leaves": {then: silent},
@@ -146,7 +146,7 @@ func TestAProbeThatComesToNothingDecidesNothing(t *testing.T) {
 	}
 }
 
-// A viewer may leave a blocking reload whenever it likes.
+// A viewer may leave a blocking reload at any time.
 func TestAViewerWhoLeavesABlockingReloadBlamesNobody(t *testing.T) {
 	for name, row := range map[string]struct {
 		query   string
@@ -188,7 +188,7 @@ func TestAViewerWhoLeavesABlockingReloadBlamesNobody(t *testing.T) {
 	}
 }
 
-// A reload that its stream holds up would keep an origin that works again out for as long.
+// A reload of a stream that stands still would keep a working origin out for as long.
 func TestABlockingReloadIsNoProbe(t *testing.T) {
 	first := order(t, "/s/x.ts")
 	synctest.Test(t, func(t *testing.T) {
@@ -300,7 +300,7 @@ func TestBodiesThatBreakCount(t *testing.T) {
 	}
 }
 
-// When all are out, one that turns out well is in again at once.
+// When all origins are out, one that answers well is back in at once.
 func TestALastResortThatWorksIsIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, p := newNetwork(t, origin.PoolConfig{Origins: []string{"http://a"}})
@@ -317,7 +317,7 @@ func TestALastResortThatWorksIsIn(t *testing.T) {
 	})
 }
 
-// A probe with a long body lets others in after a while, and one whose body breaks does not.
+// A probe with a long body lets others in after a while. One whose body breaks does not.
 func TestProbesWithBodies(t *testing.T) {
 	first := order(t, "/s/x.ts")
 	for name, row := range map[string]struct {
@@ -377,7 +377,7 @@ func TestOldFailuresAreForgotten(t *testing.T) {
 	}
 }
 
-// A caller who gives up because its time is over accuses the origin; one who merely leaves does not.
+// A caller whose own time is over blames the origin. One that merely leaves does not.
 func TestACallersTimeoutCounts(t *testing.T) {
 	first := order(t, "/s/x.ts")
 	for cause, healthy := range map[error]bool{context.DeadlineExceeded: false, context.Canceled: true} {

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// after is an origin whose header takes its time.
+// after is an origin whose header takes this long.
 func after(d time.Duration, h func(*http.Request) (*http.Response, error)) func(*http.Request) (*http.Response, error) {
 	return func(r *http.Request) (*http.Response, error) {
 		select {
@@ -71,7 +71,7 @@ func TestHedge(t *testing.T) {
 	}
 }
 
-// Losing a race says nothing of an origin's health.
+// Losing a race says nothing about an origin's health.
 func TestALostRaceIsNoFailure(t *testing.T) {
 	first := order(t, "/s/x.ts")
 	synctest.Test(t, func(t *testing.T) {
@@ -89,7 +89,7 @@ func TestALostRaceIsNoFailure(t *testing.T) {
 	})
 }
 
-// A RoundTripper may panic, or end its goroutine. That costs the request an error, not the process.
+// A RoundTripper may panic, or end its goroutine. That ends the request with an error, not the process.
 func TestAHedgeThatPanics(t *testing.T) {
 	for name, fault := range map[string]func(*http.Request) (*http.Response, error){
 		"panic": func(*http.Request) (*http.Response, error) { panic("a fault") },
@@ -114,7 +114,7 @@ func TestAHedgeThatPanics(t *testing.T) {
 	}
 }
 
-// closePanics is a body that panics when it is let go of.
+// closePanics is a body that panics in Close.
 type closePanics struct{ io.Reader }
 
 func (closePanics) Close() error { panic("a fault") }
@@ -203,7 +203,7 @@ func TestOutliers(t *testing.T) {
 			})
 		})
 	}
-	// Where all are slow, none is an outlier.
+	// If all are slow, none is an outlier.
 	synctest.Test(t, func(t *testing.T) {
 		n, p := newNetwork(t, origin.PoolConfig{})
 		for _, h := range []string{"a", "b", "c"} {

@@ -80,6 +80,6 @@ func TestClientsAreToldApart(t *testing.T) {
 	} {
 		inner, next = 0, row.second
 		code := nested(row.first)
-		require.Equal(t, map[bool]int{true: 503, false: 502}[row.same], code, row) // 502: what a code of 200 comes to
+		require.Equal(t, map[bool]int{true: 503, false: 502}[row.same], code, row) // 502: the result of a hook's code 200
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Each row of docs/origin-side.md that is about reaching an origin, tried with the field and without it.
+// Each row of docs/origin-side.md about reaching an origin is tried with the field and without it.
 func TestTheRowsOfTheOriginPage(t *testing.T) {
 	loop := prefixes("127.0.0.0/8")
 	plain := newCounted(t, "127.0.0.1:0", hello)

@@ -45,7 +45,7 @@ func (n *network) set(host string, h func(*http.Request) (*http.Response, error)
 	n.hosts[host] = h
 }
 
-// take returns who was asked since the last take.
+// take returns the hosts that were asked since the last take.
 func (n *network) take() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -74,7 +74,7 @@ func silent(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-// newNetwork has origins a, b and c that work.
+// newNetwork has the working origins a, b and c.
 func newNetwork(t *testing.T, c origin.PoolConfig) (*network, *origin.Pool) {
 	t.Helper()
 	n := &network{hosts: map[string]func(*http.Request) (*http.Response, error){}}
@@ -138,12 +138,12 @@ func TestPoolConfigFaultsAreReportedTogether(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// Zero stands for the default, and what is negative for no limit, or for not at all.
+// Zero is the default, and negative is no limit, or never.
 func TestNegativeSettingsOfAPool(t *testing.T) {
 	first := order(t, "/s/x.ts")
 	for name, row := range map[string]struct {
 		config origin.PoolConfig
-		first  func(*http.Request) (*http.Response, error) // what the stream's own origin does
+		first  func(*http.Request) (*http.Response, error) // the answer of the stream's own origin
 		asks   int
 		log    map[string]int // how often each was asked
 		out    bool
@@ -310,8 +310,7 @@ func TestDrainAndSetOrigins(t *testing.T) {
 	require.NotContains(t, n.take(), first[2])
 }
 
-// A mapper names one origin for ever. When that is taken out, all requests go to those that are left, and redirects alone
-// lead to it.
+// A mapper names one origin for ever. When that is removed, all requests go to the others, and only redirects still lead to it.
 func TestOriginsThatWereTakenOut(t *testing.T) {
 	n, p := newNetwork(t, origin.PoolConfig{Origins: []string{"http://a/x", "http://b/y"}})
 	require.NoError(t, p.SetOrigins([]string{"http://b/y"}, nil))

@@ -41,14 +41,14 @@ func newFront(t *testing.T, p *origin.Proxy) *front {
 	return f
 }
 
-// client is a transport of the test's own, so that no connection outlives it.
+// client is a transport of the test itself, so that no connection outlives the test.
 func client(t *testing.T) *http.Transport {
 	tr := &http.Transport{DisableCompression: true}
 	t.Cleanup(tr.CloseIdleConnections)
 	return tr
 }
 
-// do sends a request and reads the answer. The error is that of the body.
+// do sends a request and reads the answer. err is the error of the body.
 func (f *front) do(t *testing.T, method, path string, header ...string) (*http.Response, []byte, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

@@ -69,7 +69,7 @@ func TestRangeRules(t *testing.T) {
 	require.Empty(t, f.last().Header.Get("Range"), "Range has a meaning for GET only")
 }
 
-// A part that does not say its length has that of its Content-Range, or it is broken.
+// A part without a declared length has the length of its Content-Range, or it breaks.
 func TestPartsWithoutALengthAreCounted(t *testing.T) {
 	f := newFront(t, &origin.Proxy{})
 	for body, whole := range map[string]bool{"": false, "ab": false, "abc": true, "abcd": false, strings.Repeat("x", 1<<20): false} {
@@ -133,7 +133,7 @@ func TestWrongPartialAnswers(t *testing.T) {
 	}
 }
 
-// A complete 206 is a 200, asked for or not: players take it for one.
+// A complete 206 becomes a 200, whether a range was requested or not: players treat it as one.
 func TestACompletePartIsTheWhole(t *testing.T) {
 	f := newFront(t, &origin.Proxy{})
 	for name, row := range map[string]struct {
@@ -177,7 +177,7 @@ func TestACompletePartIsTheWhole(t *testing.T) {
 	require.Equal(t, "media", body)
 }
 
-// Players that ask by HEAD first give up where an origin refuses it.
+// Players that begin with a HEAD give up if an origin refuses it.
 func TestHeadThatUpstreamRefuses(t *testing.T) {
 	const size = 1000
 	for name, row := range map[string]struct {
@@ -252,7 +252,7 @@ func merged(a, b http.Header) http.Header {
 	return out
 }
 
-// Players look at the bytes; so what a header says of their coding counts only where it may be so.
+// Players look at the bytes, so a header's coding counts only if the bytes can have it.
 func TestContentCodingsThatAreNone(t *testing.T) {
 	zip := func(s string) string {
 		var b bytes.Buffer

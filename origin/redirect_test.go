@@ -67,14 +67,14 @@ func TestRedirectsThatAreNotFollowed(t *testing.T) {
 		"malformed":       {[]string{"http://%zz/"}, 502},
 		"no host":         {[]string{"http:///x"}, 502},
 		"none":            {nil, 502},
-		"empty":           {[]string{""}, 502}, // and nothing in it
+		"empty":           {[]string{""}, 502}, // with an empty Location
 		"two":             {[]string{"/end.ts", "/end.ts?b"}, 502},
 		"one, and none":   {[]string{"/end.ts", ""}, 502},
 		"two inside":      {[]string{"http://10.0.0.1/x", "http://10.0.0.1/x"}, 403},
 		"itself":          {[]string{"/a.ts"}, 502},
 		"backslashes":     {[]string{`http:\\10.0.0.1\`}, 502},
 		"upper-case file": {[]string{"FILE:///etc/passwd"}, 502},
-		"empty authority": {[]string{"///10.0.0.1/"}, 404}, // a path of the same host
+		"empty authority": {[]string{"///10.0.0.1/"}, 404}, // it is a path on the same host
 	} {
 		t.Run(name, func(t *testing.T) {
 			f.origin.Handle("/a.ts", faultorigin.Script{Status: 302, Header: http.Header{"Location": row.locations}})
@@ -170,7 +170,7 @@ func TestCredentialsStayWithTheFirstHost(t *testing.T) {
 	}
 }
 
-// What Header leaves out stays out, wherever a redirect leads.
+// Fields that Header omits are never sent, wherever a redirect leads.
 func TestRedirectsGetNoMoreThanHeaderLists(t *testing.T) {
 	var got http.Header
 	other := newCounted(t, "127.0.0.1:0", func(_ http.ResponseWriter, r *http.Request) { got = r.Header })
@@ -236,7 +236,7 @@ func TestViaCountsProxiesOfThisKind(t *testing.T) {
 	require.Equal(t, 1, f.origin.Requests(""))
 }
 
-// A pool that makes the redirects of its origins fit must not make one of two.
+// A pool that translates the redirects of its origins must not merge two of them.
 func TestRedirectsOfAPoolThatAreNotFollowed(t *testing.T) {
 	f := newFront(t, &origin.Proxy{})
 	pool, err := origin.NewPool(origin.PoolConfig{Origins: []string{f.origin.URL}, Base: transportOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.1/32")})})
@@ -255,7 +255,7 @@ func TestRedirectsOfAPoolThatAreNotFollowed(t *testing.T) {
 	}
 }
 
-// A redirect to nowhere is what it carries.
+// A redirect without a target is the body that it carries.
 func TestRedirectsThatCarryTheMedia(t *testing.T) {
 	f := newFront(t, &origin.Proxy{})
 	for _, status := range []int{301, 302, 303, 307, 308} {
@@ -272,7 +272,7 @@ func TestRedirectsThatCarryTheMedia(t *testing.T) {
 	}
 }
 
-// An origin that opens a session by a redirect has one for each viewer, not one for each reload.
+// An origin that opens a session by a redirect has one session for each viewer, not one for each reload.
 func TestRedirectsAreHeld(t *testing.T) {
 	sessions, ended := 0, 0
 	f := newFront(t, &origin.Proxy{HoldRedirects: time.Minute, Client: func(r *http.Request) string { return r.Header.Get("X-Viewer") }})
@@ -328,7 +328,7 @@ func TestRedirectsAreHeld(t *testing.T) {
 	require.Equal(t, 3, f.origin.Requests("/live.m3u8"), "not unless it is to be")
 }
 
-// visit is what a link's maker says that wants the cookies of its origin.
+// visit is what the maker of a link says who wants the origin's cookies.
 type visit struct{ cookie string }
 
 func (v *visit) Apply(h http.Header, _ *url.URL) {
@@ -343,7 +343,7 @@ func (v *visit) Credentials(*url.URL) []string { return []string{"Cookie", maker
 
 func (v *visit) Received(_ *url.URL, h http.Header) { v.cookie = cmp.Or(h.Get("Set-Cookie"), v.cookie) }
 
-// A redirect that sets a cookie for a link that carries it on is not held: who skips it goes without the cookie.
+// A redirect that sets a cookie for a link that carries it on is not remembered: a direct request would go without the cookie.
 func TestRedirectsThatOpenALinksSessionAreNotHeld(t *testing.T) {
 	for cookie, asked := range map[string]int{"": 1, "sid=1": 3} {
 		f := newFront(t, &origin.Proxy{HoldRedirects: time.Minute})

@@ -36,7 +36,8 @@ func (b *breakAfter) Read(p []byte) (int, error) {
 
 func (b *breakAfter) Close() error { return nil }
 
-// partial answers like a server that holds the alphabet, breaking off whole answers after some bytes. Each field changes
+// partial answers like a server with the alphabet, and breaks whole answers off after some bytes. Each field changes the second
+// answer.
 // what the continuation says.
 type partial struct {
 	etag, again  string // of the two answers
@@ -46,7 +47,7 @@ type partial struct {
 	body         string // of the second; "": right
 	cut          int
 	err          error
-	ranges       []string // what was asked for
+	ranges       []string // the requested ranges
 	header       []http.Header
 }
 
@@ -92,7 +93,7 @@ func TestResume(t *testing.T) {
 	reset := errors.New("reset")
 	for name, row := range map[string]struct {
 		server  partial
-		asked   string // of the caller
+		asked   string // what the caller requests
 		resumed bool
 		tried   bool
 	}{
@@ -140,7 +141,7 @@ func TestResume(t *testing.T) {
 					require.Equal(t, `"e"`, server.header[1].Get("If-Range"))
 					require.Empty(t, server.header[1].Get("If-None-Match"))
 				} else {
-					if server.err != io.EOF || on { // without Resume the pool leaves it to the transport to count bytes
+					if server.err != io.EOF || on { // without Resume the pool lets the transport count bytes
 						require.Error(t, err)
 					}
 					require.Equal(t, want[:len(got)], string(got))
@@ -208,7 +209,7 @@ func TestNoResumeForACallerWhoLeft(t *testing.T) {
 	require.Len(t, server.ranges, 1)
 }
 
-// Over real connections, from one origin to the other: the viewer gets every byte once.
+// Over real connections, from one origin to the other, the viewer gets every byte once.
 func TestResumeBehindAProxy(t *testing.T) {
 	body := bytes.Repeat([]byte("0123456789"), 50_000)
 	h := http.Header{"Etag": {`"v1"`}}
@@ -239,7 +240,7 @@ func TestResumeBehindAProxy(t *testing.T) {
 	require.Equal(t, 1, b.Requests(""))
 }
 
-// A body that stalls is given up while its reader still has patience, if there is a rest to be had elsewhere.
+// A body that stalls is given up while its reader still has patience, if the rest may be had elsewhere.
 func TestAStalledBodyIsResumed(t *testing.T) {
 	first := order(t, "/s/x.ts")
 	synctest.Test(t, func(t *testing.T) {
@@ -260,7 +261,7 @@ func TestAStalledBodyIsResumed(t *testing.T) {
 		require.Equal(t, alphabet, body)
 		require.Equal(t, 4*time.Second, time.Since(begun))
 
-		n.set(first[1], says(200)) // cannot tell
+		n.set(first[1], says(200)) // not a part
 		n.set(first[2], refuses)
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
@@ -274,8 +275,8 @@ func TestAStalledBodyIsResumed(t *testing.T) {
 	})
 }
 
-// The rest of a body comes without a length, and is longer than its Content-Range says. What the caller gets is never longer than
-// it was promised, and does not end well.
+// The rest of a body comes without a length, and is longer than its Content-Range says. The caller never gets more than was
+// promised, and the body does not end cleanly.
 func TestARestThatIsTooLongBreaks(t *testing.T) {
 	for _, size := range []int{1, 7, 64} {
 		n, p := newNetwork(t, origin.PoolConfig{Origins: []string{"http://a"}, Resume: true})

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// spellings are ways to write an IPv4 address, each of which some parser, resolver, translator or tunnel reads as it.
+// spellings are ways to write an IPv4 address. Some parser, resolver, translator or tunnel understands each of them.
 func spellings(a [4]byte) []string {
 	n := uint32(a[0])<<24 | uint32(a[1])<<16 | uint32(a[2])<<8 | uint32(a[3])
 	dotted, hi, lo := netip.AddrFrom4(a).String(), n>>16, n&0xffff
@@ -24,7 +24,7 @@ func spellings(a [4]byte) []string {
 		fmt.Sprintf("%03d.%03d.%03d.%03d", a[0], a[1], a[2], a[3]), fmt.Sprintf("0x%02X.%d.0%o.%d", a[0], a[1], a[2], a[3]),
 		"[" + dotted + "]", "[::" + dotted + "]", "[::ffff:" + dotted + "]", "[::FFFF:" + dotted + "]", "[0:0:0:0:0:ffff:" + dotted + "]",
 		"[::ffff:0:" + dotted + "]", "[::ffff:" + dotted + "%25eth0]", "[64:ff9b::" + dotted + "]", "[64:ff9b:1::" + dotted + "]",
-		fmt.Sprintf("[2001:0:808:808::%x:%x]", ^hi&0xffff, ^lo&0xffff), // Teredo has it inverted
+		fmt.Sprintf("[2001:0:808:808::%x:%x]", ^hi&0xffff, ^lo&0xffff), // Teredo inverts it
 		fmt.Sprintf("[0000:0000:0000:0000:0000:ffff:%04x:%04x]", hi, lo),
 	}
 	for _, form := range []string{

@@ -13,7 +13,7 @@ import (
 
 var stickySecret = []byte("0123456789abcdef")
 
-// which is a pool of three origins that say who they are, behind a proxy that appends the mark to a line.
+// which is a pool of three origins that name themselves, behind a proxy that appends the mark to a line.
 type which struct {
 	pool  *origin.Pool
 	proxy *origin.Proxy
@@ -62,7 +62,7 @@ func TestAMarkLeadsBackToItsOrigin(t *testing.T) {
 	for _, path := range []string{"/1/", "/2/", "/3/", "/4/", "/5/"} {
 		host, child := w.get(t, path)
 		require.Regexp(t, `^/child\?x=1,2&o=[\w-]{12}#f$`, child)
-		for _, dir := range []string{"/x", "/y/z", "/w", "/v", "/u/t/s"} { // by themselves they belong elsewhere
+		for _, dir := range []string{"/x", "/y/z", "/w", "/v", "/u/t/s"} { // without a mark they belong elsewhere
 			again, same := w.get(t, dir+child)
 			require.Equal(t, host, again)
 			require.Equal(t, child, same, "URLs keep their spelling")

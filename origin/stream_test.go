@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An HTTP-FLV or HTTP-TS stream has no end, and what is sent must arrive before the next bytes do.
+// An HTTP-FLV or HTTP-TS stream has no end, and each piece must arrive before the next one is sent.
 func TestEndlessStreamsFlowAndEndWithTheViewer(t *testing.T) {
 	tick := make(chan struct{})
 	gone := make(chan struct{})
@@ -76,7 +76,7 @@ func TestAViewerWhoLeavesBeforeTheHeader(t *testing.T) {
 	require.Eventually(t, func() bool { return f.origin.Open() == 0 }, time.Minute, time.Millisecond)
 }
 
-// A viewer who takes nothing is let go, and the request upstream with it.
+// A viewer who reads nothing is dropped, and so is the request upstream.
 func TestAViewerWhoStandsStill(t *testing.T) {
 	f := newFront(t, &origin.Proxy{Stall: 200 * time.Millisecond})
 	f.origin.Handle("/a.ts", faultorigin.Script{Body: bytes.Repeat([]byte("x"), 1<<20), Chunked: true, Loop: true})
@@ -89,8 +89,8 @@ func TestAViewerWhoStandsStill(t *testing.T) {
 	require.Eventually(t, func() bool { return f.origin.Open() == 0 }, 20*time.Second, 10*time.Millisecond)
 }
 
-// Small answers stay in the server's buffer until the Proxy is done with them, and one alone always finds room beyond it. A
-// client who asks for many and takes none is let go all the same.
+// Small answers stay in the server's buffer until the Proxy is done with them, and there is always room for one. A client who
+// sends many requests and reads no answer is dropped all the same.
 func TestAViewerWhoStandsStillBeforeManySmallAnswers(t *testing.T) {
 	body := make([]byte, 1<<10)
 	s := httptest.NewUnstartedServer(&origin.Proxy{
@@ -143,8 +143,7 @@ func TestAViewerGoneIsNotAnswered(t *testing.T) {
 	}))
 }
 
-// Many services have a handler around everything that recovers whatever panics; what it makes of an abort must not look
-// like the end of a body.
+// Many services have an outer handler that recovers all panics. Its response to an abort must not look like the end of a body.
 func TestABrokenBodyDoesNotEndCleanlyWhereAPanicIsCaught(t *testing.T) {
 	caught := func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -214,12 +213,12 @@ func TestLargeWritesGoInPieces(t *testing.T) {
 		"whoever refuses the rest knows why")
 }
 
-// A pause upstream is no fault of the viewer's, over HTTP/2 neither, where deadlines pass without a write.
+// A pause upstream is not the viewer's fault. Over HTTP/2, deadlines pass even without a write.
 func TestAPauseUpstreamDoesNotCutTheViewer(t *testing.T) {
 	for name, h2 := range map[string]bool{"HTTP/1": false, "HTTP/2": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFront(t, &origin.Proxy{Stall: 500 * time.Millisecond}) // a write takes less, on a busy machine too
+			f := newFront(t, &origin.Proxy{Stall: 500 * time.Millisecond}) // longer than a write takes, also on a busy machine
 			f.origin.Handle("/a.ts", faultorigin.Script{Body: []byte("abcd"), Chunked: true, Step: 2, Every: 800 * time.Millisecond})
 			s := serveTLS(t, f.proxy, h2)
 			resp, err := s.Client().Get(s.URL + "/a.ts")

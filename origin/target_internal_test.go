@@ -38,7 +38,7 @@ func TestPlainURL(t *testing.T) {
 	}
 }
 
-// What plainURL takes it takes as url.Parse does.
+// plainURL parses the URLs that it accepts like url.Parse.
 func FuzzPlainURL(f *testing.F) {
 	for _, raw := range []string{"https://cdn.example.com/live/a-b_c.~1/x$1&2+3,4:5;6=7@8.ts?a=%2F&b=c?d/e", "http://10.0.0.1:8080/", "http://a//b/../c/."} {
 		f.Add(raw)

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// trickle is a body that gives a byte every so often, a number of times.
+// trickle is a body that gives a byte at regular intervals, a number of times.
 type trickle struct {
 	ctx   context.Context
 	every time.Duration

@@ -90,7 +90,7 @@ func TestTransportReachesWhatIsAllowed(t *testing.T) {
 	require.Equal(t, 200, status)
 }
 
-// The transport alone holds every rule, since a redirect does not come past Check.
+// The transport alone enforces every rule, because redirects do not pass Check.
 func TestTransportChecksNamesAndPorts(t *testing.T) {
 	s := newCounted(t, "127.0.0.1:0", hello)
 	_, resolver := newNameServer(t, map[string][][]string{"a.example": {{"127.0.0.1"}}, "x.internal": {{"127.0.0.1"}}})
@@ -119,7 +119,7 @@ func TestTransportChecksNamesAndPorts(t *testing.T) {
 	require.Zero(t, s.conns.Load())
 }
 
-// A name that answers with an allowed address when it is checked and with another when it is dialled.
+// A name resolves to an allowed address when it is checked and to another when it is dialled.
 func TestRebindingDNS(t *testing.T) {
 	good := newCounted(t, "127.0.0.2:0", hello)
 	bad := newCounted(t, fmt.Sprintf("127.0.0.3:%d", good.port()), hello)
@@ -148,7 +148,7 @@ func TestRebindingDNS(t *testing.T) {
 	require.Zero(t, bad.conns.Load())
 }
 
-// Several answers, some of them inside: only those that are allowed are dialled, whatever their order.
+// A name has several addresses, some of them internal: only allowed ones are dialled, whatever their order.
 func TestMixedDNSAnswers(t *testing.T) {
 	good := newCounted(t, "127.0.0.2:0", hello)
 	bad := newCounted(t, fmt.Sprintf("127.0.0.3:%d", good.port()), hello)

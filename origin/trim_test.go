@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The pictures that stand in front of segments, each of one pixel.
+// The pictures before segments, each of one pixel.
 const (
 	png = "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00\x1f\x15\xc4\x89\x00\x00\x00\n" +
 		"IDATx\x9cc\x00\x01\x00\x00\x05\x00\x01\r\n-\xb4\x00\x00\x00\x00IEND\xaeB`\x82"
@@ -29,7 +29,7 @@ const (
 	jpeg = "\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xd9"
 )
 
-// packets makes a transport stream, each packet behind so many bytes of a time.
+// packets makes a transport stream, each packet after this many bytes of a timestamp.
 func packets(n, time int) []byte {
 	var out []byte
 	for i := range n {
@@ -41,7 +41,7 @@ func packets(n, time int) []byte {
 	return out
 }
 
-// noise is n bytes that begin like nothing, always the same.
+// noise is n bytes that look like nothing known, always the same.
 func noise(n int) string {
 	random := rand.NewChaCha8([32]byte{})
 	b := make([]byte, n)
@@ -81,7 +81,7 @@ func (m *inMemory) take() []string {
 
 const tagOfJunk = `"v1"`
 
-// holding is an origin with one body, called a picture.
+// holding is an origin with one body, labelled as a picture.
 func holding(body []byte) *inMemory {
 	return &inMemory{handler: func(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Content-Type"] = []string{"image/png"}
@@ -91,7 +91,7 @@ func holding(body []byte) *inMemory {
 	}}
 }
 
-// send asks with header fields given as pairs.
+// send sends a request with header fields given as pairs.
 func send(t testing.TB, rt http.RoundTripper, method string, header ...string) (*http.Response, []byte) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, "http://a/seg1.png", nil)
@@ -168,7 +168,7 @@ func TestTrimFindsThePrefix(t *testing.T) {
 	}
 }
 
-// The answer to any request is that of an origin that holds clean bytes, whether the body is known or not.
+// The answer to any request is that of an origin with clean bytes, whether the body is known or not.
 func TestTrimAnswersLikeACleanOrigin(t *testing.T) {
 	ts := packets(100, 0)
 	size := len(ts)
@@ -280,7 +280,7 @@ func withoutRanges(body []byte) http.HandlerFunc {
 	}
 }
 
-// Another version comes at the origin between any two requests, with another prefix: no answer mixes them.
+// The origin's version, with another prefix, changes between any two requests: no answer mixes the two.
 func TestTrimAndAnotherVersion(t *testing.T) {
 	ts := packets(100, 0)
 	for name, validator := range map[string]func(h http.Header, version int){
@@ -392,7 +392,7 @@ func TestTrimOfABodyThatBreaks(t *testing.T) {
 	}
 }
 
-// A body that is made as it is sent begins as soon as the prefix is known.
+// A body that is made while it is sent begins as soon as the prefix is known.
 func TestTrimWaitsForNoMoreThanItNeeds(t *testing.T) {
 	ts := packets(30, 0)
 	for name, row := range map[string]struct {
@@ -453,8 +453,8 @@ func TestTrimWithAHookThatErrs(t *testing.T) {
 	require.ErrorContains(t, err, "oops")
 }
 
-// FuzzTrim: what comes out is the end of what went in, each range is one of it, and its length does not depend on how the
-// bytes come.
+// FuzzTrim tests that the output is the end of the input, that each range is part of it, and that its length does not depend on
+// how the bytes arrive.
 func FuzzTrim(f *testing.F) {
 	ts := packets(20, 0)
 	for _, junk := range []string{"", png, gif, bmp, jpeg, noise(300), noise(4096), noise(4097), "\x47", "#EXTM3U\n"} {

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// healthy counts the origins that are in.
+// healthy counts the origins that are in service.
 func healthy(p *origin.Pool) (n int) {
 	for _, s := range p.State() {
 		if s.Healthy {
@@ -28,7 +28,7 @@ func healthy(p *origin.Pool) (n int) {
 	return n
 }
 
-// What an origin says to a blocking reload it says of the stream: it is passed on, tried nowhere else, and no failure.
+// The answer of an origin to a blocking reload is about the stream: it is passed on, tried nowhere else, and no failure.
 func TestABlockingReloadSaysNothingOfTheOrigin(t *testing.T) {
 	for name, answer := range map[string]func(*http.Request) (*http.Response, error){
 		"503": says(503, "Retry-After", "30"), "400": says(400), "404": says(404), "500": says(500), "504": says(504), "silence": silent,
@@ -65,7 +65,7 @@ func TestABlockingReloadSaysNothingOfTheOrigin(t *testing.T) {
 	require.Equal(t, first[1], body, "a connection that fails is one of the origin")
 }
 
-// One encoder of twenty stands still, on all origins. The other streams lose none of them.
+// One encoder of twenty stands still, on all origins. The other streams lose no origin.
 func TestOneStalledStreamOfTwenty(t *testing.T) {
 	for name, stalled := range map[string]func(*http.Request) (*http.Response, error){"503": says(503), "500 with Retry-After": says(500), "404": says(404), "silence": silent} {
 		t.Run(name, func(t *testing.T) {
@@ -111,7 +111,7 @@ func TestOneStalledStreamOfTwenty(t *testing.T) {
 	}
 }
 
-// An origin that has trouble with one stream loses that one alone, and gets it back.
+// An origin that fails for one stream loses only that stream, and gets it back.
 func TestAStreamMovesAlone(t *testing.T) {
 	first, other := order(t, "/s/x.ts"), neighbours(t, "/s/x.ts", 1)[0]
 	synctest.Test(t, func(t *testing.T) {
@@ -145,7 +145,7 @@ func TestAStreamMovesAlone(t *testing.T) {
 	})
 }
 
-// Several streams in a row do say something of the origin.
+// Several failing streams in a row do blame the origin.
 func TestSeveralStreamsTakeAnOriginOut(t *testing.T) {
 	first, others := order(t, "/s/x.ts"), neighbours(t, "/s/x.ts", 3)
 	synctest.Test(t, func(t *testing.T) {
@@ -160,7 +160,7 @@ func TestSeveralStreamsTakeAnOriginOut(t *testing.T) {
 	})
 }
 
-// Whoever invents streams takes no memory by it.
+// A client that invents streams takes no memory.
 func TestTroublesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, p := newNetwork(t, origin.PoolConfig{Failures: 1000000})
@@ -181,7 +181,7 @@ func TestTroublesAreBounded(t *testing.T) {
 	})
 }
 
-// Origins that are named by their addresses want another name in the request and in TLS.
+// Origins that are listed by their addresses want another name in the request and in TLS.
 func TestHostOfAPool(t *testing.T) {
 	var asked []string
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -218,7 +218,7 @@ func TestHostOfAPool(t *testing.T) {
 	}
 }
 
-// An origin that says it is at work is not given up.
+// An origin that says it is working on an answer is not given up.
 func TestInformationalAnswersGivePatienceAnew(t *testing.T) {
 	for inform, from := range map[bool]string{true: "slow", false: "fast"} {
 		var informed atomic.Int64

@@ -16,7 +16,7 @@ import (
 
 type testKey struct{}
 
-// The context that a Transport gets is made without the help of package context. It has to be as good as one of that.
+// The context of a Transport is made without the help of package context. It must be as good as one of that package.
 func TestContextOfTransport(t *testing.T) {
 	const second = time.Second
 	slow := func(t *testing.T, err error) {
@@ -85,7 +85,7 @@ func TestContextOfTransport(t *testing.T) {
 	}
 }
 
-// Whoever asks for nothing costs nothing, and still learns that it is over.
+// Code that does not use the context costs nothing, and still learns that it has ended.
 func TestContextOfTransportEndsWithTheAnswer(t *testing.T) {
 	var kept context.Context
 	p := &origin.Proxy{

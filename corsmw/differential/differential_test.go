@@ -1,5 +1,5 @@
-// Package differential compares corsmw with another CORS middleware through the eyes of a browser: what matters is not
-// which headers stand on an answer but whether the Fetch standard lets the page read it.
+// Package differential compares corsmw with another CORS middleware through the eyes of a browser: it does not compare the
+// headers of an answer, but whether the Fetch standard lets the page read it.
 package differential
 
 import (
@@ -87,7 +87,7 @@ func do(h http.Handler, r *http.Request) *http.Response {
 	return w.Result()
 }
 
-// pair is one configuration in both dialects: there * in a host stands for any characters.
+// pair is one configuration in both dialects. In the other one, * in a host stands for any characters.
 type pair struct {
 	ours        []string
 	theirs      []string
@@ -113,7 +113,7 @@ func handlers(t testing.TB, p pair) (ours, theirs http.Handler) {
 	return m.Handler(next), c.Handler(next)
 }
 
-// A browser serializes an origin from these; everything else it never sends.
+// A browser builds an origin from these parts. It never sends anything else.
 var (
 	schemes = []string{"https://", "http://"}
 	hosts   = []string{"example.com", "a.example.com", "a.b.example.com", "xn--bcher-kva.example.com", "notexample.com", "example.com.evil.org",
@@ -153,7 +153,7 @@ func TestABrowserSeesNoDifference(t *testing.T) {
 	}
 }
 
-// Where the two differ, and why ours does as it does.
+// The cases in which the two differ, and our reasons.
 func TestDifferencesThatAreMeant(t *testing.T) {
 	below := pair{[]string{"https://**.example.com"}, []string{"https://*.example.com"}, true}
 	ours, theirs := handlers(t, below)
@@ -166,7 +166,7 @@ func TestDifferencesThatAreMeant(t *testing.T) {
 	_, err := corsmw.New(corsmw.Config{Origins: []string{"*"}, Credentials: true})
 	require.Error(t, err, "an open server with credentials is a mistake, reported when it is configured")
 
-	// The origin behind a proxy sets its own: the other middleware leaves both, which no browser accepts.
+	// The origin behind a proxy sets its own field: the other middleware leaves both, which no browser accepts.
 	next := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Add("Access-Control-Allow-Origin", "*") })
 	m, err := corsmw.New(corsmw.Config{Origins: []string{"https://example.com"}})
 	require.NoError(t, err)

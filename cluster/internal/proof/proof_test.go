@@ -79,7 +79,7 @@ func TestRequestsMayOvertakeEachOther(t *testing.T) {
 		_, _, err := b.Check("GET", "/a?b", h)
 		require.ErrorIs(t, err, proof.ErrRefused)
 	}
-	for range 1 << 17 { // what has left the window is refused, too
+	for range 1 << 17 { // a number that has left the window is refused, too
 		signed(a, b, nil)
 	}
 	_, _, err := b.Check("GET", "/a?b", signed(a, b, nil))

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tidy is what a reader of the answer gets.
+// tidy is the answer as its reader gets it.
 func tidy(answer []byte) []byte {
 	n := sloppy.End(answer)
 	if n == 0 || sloppy.WellFormed(answer[:n]) {
@@ -86,7 +86,7 @@ func TestWhatPlayersTakeForAnAnswer(t *testing.T) {
 	}
 }
 
-// What can be read as two different bodies is refused as ever.
+// An answer that can be read as two different bodies is still refused.
 func TestWhatIsNotGuessed(t *testing.T) {
 	for name, header := range map[string]string{
 		"two lengths":               "Content-Length: 3\r\nContent-Length: 5\r\n",
@@ -133,12 +133,12 @@ func TestEnd(t *testing.T) {
 	}
 }
 
-// wellFormed is the grammar of RFC 9112 sections 4 and 5, with a line feed for an end of line and lines that continue others.
+// wellFormed is the grammar of RFC 9112 sections 4 and 5, with LF as a line end and with continued lines.
 var wellFormed = regexp.MustCompile("(?s)^HTTP/1\\.[0-9] [0-9]{3}(| [^\x00-\x08\x0a-\x1f\x7f]*)\r?\n" +
 	"([A-Za-z0-9!#$%&'*+.^_`|~-]+:[^\x00-\x08\x0a-\x1f\x7f]*\r?\n([ \t][^\x00-\x08\x0a-\x1f\x7f]*\r?\n)*)*\r?\n")
 
-// FuzzTidy holds that a well-formed answer stays the one that it is, that nothing refused for its framing passes, and that
-// what comes out is stable.
+// FuzzTidy tests that a well-formed answer stays the same, that nothing refused for its framing passes, and that a second pass
+// changes nothing.
 func FuzzTidy(f *testing.F) {
 	for _, s := range []string{
 		"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", "ICY 200 OK\r\nA:b\r\n\r\nx", "HTTP/1.1 200 OK\r\nA\r\n B: c\r\nTransfer-Encoding: identity\r\n\r\n",
