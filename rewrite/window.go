@@ -3,6 +3,7 @@ package rewrite
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -39,22 +40,28 @@ func (w *Window) isSet() bool {
 // windowed is a media playlist from which segments are removed. Its slices are reused for the next one.
 type windowed struct {
 	*Window
-	src      []byte
-	pace     *pace
+	src  []byte
+	pace *pace
+	windowParts
+	text []byte // the remaining text
+
+	whole []byte      // a copy of the playlist from which text was made, if it is not too long
+	by    Window      // the Window with which it was made
+	start float64     // the value of by.Start then
+	done  bool        // it was made
+	spare windowParts // the next playlist is read into its slices
+
+	first, last int // the segments that stay
+}
+
+// windowParts are the parts of a playlist.
+type windowParts struct {
 	segments []windowSegment
 	head     []span       // lines that apply to the playlist, wherever they are
 	marks    []windowMark // lines about segments other than EXTINF, wherever they are
 	tail     int          // where the part after the last segment begins
 	skipped  int          // by a delta update
-	text     []byte       // the remaining text
-
-	whole []byte  // a copy of the playlist from which text was made, if it is not too long
-	by    Window  // the Window with which it was made
-	start float64 // the value of by.Start then
-	done  bool    // it was made
-	plain bool    // it begins with EXTM3U and its lines end in LF, so that no line depends on later ones
-
-	first, last int // the segments that stay
+	plain    bool         // it begins with EXTM3U and its lines end in LF, so that no line depends on later ones
 }
 
 // windowSegment is a segment, with the lines before its URI.
@@ -86,9 +93,12 @@ func (p *windowed) cut(w *Window, pace *pace, playlist []byte) ([]byte, error) {
 	if w.Start != nil {
 		p.start = *w.Start
 	}
+	p.src = playlist
 	begin := p.resume(known)
-	p.src, p.whole = playlist, p.whole[:known]
-	if len(playlist) <= maxWhole {
+	if begin == 0 {
+		begin, known = p.moveOn()
+	}
+	if p.whole = p.whole[:known]; len(playlist) <= maxWhole {
 		p.whole = append(p.whole, playlist[known:]...)
 	} else {
 		p.whole = p.whole[:0]
@@ -113,10 +123,11 @@ const maxWhole = 256 << 10 // bytes of a playlist that is remembered
 
 // commonPrefix is the length of a common beginning of two texts. It may be less than the longest.
 func commonPrefix(a, b []byte) int {
-	const piece = 1 << 10
 	n := 0
-	for len(a)-n >= piece && len(b)-n >= piece && bytes.Equal(a[n:n+piece], b[n:n+piece]) {
-		n += piece
+	for _, piece := range []int{1 << 10, 1 << 6} {
+		for len(a)-n >= piece && len(b)-n >= piece && bytes.Equal(a[n:n+piece], b[n:n+piece]) {
+			n += piece
+		}
 	}
 	if len(a) == len(b) && bytes.Equal(a[n:], b[n:]) {
 		return len(a)
@@ -124,14 +135,11 @@ func commonPrefix(a, b []byte) int {
 	return n
 }
 
-// resume forgets what depends on bytes after the first known ones, and returns where to go on.
+// resume forgets what depends on bytes after the first known ones, and returns where to go on. If it returns 0, it has forgotten
+// nothing.
 func (p *windowed) resume(known int) (begin int) {
-	n := len(p.segments)
-	for n > 0 && (p.segments[n-1].end > known || p.whole[p.segments[n-1].end-1] != '\n') {
-		n--
-	}
+	n := p.within(p.whole, known)
 	if n == 0 || !p.plain {
-		p.forget()
 		return 0
 	}
 	begin = p.segments[n-1].end
@@ -140,14 +148,91 @@ func (p *windowed) resume(known int) (begin int) {
 	return begin
 }
 
-func (p *windowed) forget() {
-	p.segments, p.head, p.marks, p.tail, p.skipped = p.segments[:0], p.head[:0], p.marks[:0], 0, 0
+// within is the number of segments that end, with the end of their last line, within the first known bytes of their text.
+func (p *windowParts) within(text []byte, known int) int {
+	n, _ := slices.BinarySearchFunc(p.segments, known+1, func(s windowSegment, end int) int { return s.end - end })
+	if n > 0 && text[p.segments[n-1].end-1] != '\n' {
+		n-- // the text ends without one
+	}
+	return n
+}
+
+// moveOn is resume for a playlist that has lost its first segments since the last cut. It keeps what was read of the segments
+// that are still there. It reads the first one again, because a playlist may say more about its first segment. Then whole begins
+// with the first known bytes of the playlist.
+func (p *windowed) moveOn() (begin, known int) {
+	before := p.windowParts
+	p.windowParts, p.spare = p.spare, before
+	p.forget()
+	if !before.plain || len(p.whole) == 0 || !p.readFirst() {
+		p.forget()
+		return 0, 0
+	}
+	gone, to := p.sequence(p.src)-before.sequence(p.whole), p.tail
+	if gone < 0 || gone >= len(before.segments) {
+		return to, 0
+	}
+	from := before.segments[gone].end
+	same := commonPrefix(p.whole[from:], p.src[to:])
+	if n := before.within(p.whole, from+same); n > gone+1 {
+		p.keep(&before, gone, n, to-from)
+	}
+	if from < to {
+		return p.tail, 0
+	}
+	p.whole = p.whole[from-to:]
+	copy(p.whole, p.src[:to])
+	return p.tail, to + same
+}
+
+// keep copies what was read of the segments from gone+1 to end. The first gone segments are missing now, and the others are at
+// places that are further by so many bytes.
+func (p *windowParts) keep(before *windowParts, gone, end, further int) {
+	from := before.segments[gone].end
+	p.segments = slices.Grow(p.segments, end-gone)
+	for _, s := range before.segments[gone+1 : end] {
+		s.start, s.end, s.uri = s.start+further, s.end+further, s.uri+further
+		if s.inf != 0 {
+			s.inf += further
+		}
+		p.segments = append(p.segments, s)
+	}
+	p.tail = p.segments[len(p.segments)-1].end
+	for _, m := range before.marks[before.marksFrom(gone+1):before.marksFrom(end)] {
+		m.start, m.end, m.segment = m.start+further, m.end+further, m.segment-gone
+		p.marks = append(p.marks, m)
+	}
+	for _, line := range before.head[before.headFrom(from):before.headFrom(p.tail-further)] {
+		p.head = append(p.head, span{line.start + further, line.end + further})
+	}
+}
+
+// sequence is the media sequence number of the first segment.
+func (p *windowParts) sequence(src []byte) int {
+	for _, line := range p.head {
+		if value, ok := bytes.CutPrefix(src[line.start:line.end], []byte("#EXT-X-MEDIA-SEQUENCE:")); ok {
+			n, _ := strconv.Atoi(string(bytes.TrimSpace(value)))
+			return n
+		}
+		if line.start > p.segments[0].start {
+			break
+		}
+	}
+	return 0
+}
+
+func (p *windowParts) forget() {
+	p.segments, p.head, p.marks, p.tail, p.skipped, p.plain = p.segments[:0], p.head[:0], p.marks[:0], 0, 0, false
 }
 
 // isLarge reports whether it holds more memory than is worth keeping.
 func (p *windowed) isLarge() bool {
+	return p.windowParts.isLarge() || p.spare.isLarge() || cap(p.text) > maxWhole
+}
+
+func (p *windowParts) isLarge() bool {
 	const most = 8 << 10
-	return cap(p.segments) > most || cap(p.head) > most || cap(p.marks) > most || cap(p.text) > maxWhole
+	return cap(p.segments) > most || cap(p.head) > most || cap(p.marks) > most
 }
 
 // durationOf is the length of a segment.

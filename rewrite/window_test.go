@@ -342,6 +342,47 @@ func FuzzNextWindow(f *testing.F) {
 	})
 }
 
+// FuzzMovingWindow cuts a playlist that moves on. What was read of segments that are still there is kept.
+func FuzzMovingWindow(f *testing.F) {
+	rnd := rand.New(rand.NewPCG(2, 2))
+	all := stream(rnd, 60)
+	for _, lost := range []uint8{0, 1, 2, 7, 39, 44} {
+		for _, lie := range []int{0, 1, -1, 100} {
+			f.Add("", "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"a\"\n", "", "", lost, lie, 3)
+			f.Add("#EXTINF:4,\n", "", "# a comment\n", "", lost, lie, 50)
+			f.Add("#EXTINF:4,\nb", "#EXT-X-DATERANGE:ID=\"1\"\n", "#EXT-X-KEY:METHOD=AES-128,URI=\"k\"\n", "\n\n", lost, lie, 6)
+			f.Add("#EXT-X-SKIP:SKIPPED-SEGMENTS=3\n", "", "#EXT-X-SKIP:SKIPPED-SEGMENTS=0\n", "x\n", lost, lie, 44)
+			f.Add("#EXT-X-BYTERANGE:3\n", "#EXT-X-MEDIA:\n", "#EXT-X-DISCONTINUITY\n", "#EXT-X-PART:URI=\"p\"\n", lost, lie, 6)
+		}
+	}
+	f.Fuzz(func(t *testing.T, end, tail, first, among string, lost uint8, lie, segments int) {
+		if strings.Contains(end+tail+first+among, "\r") {
+			return
+		}
+		begin := int(lost) % 45
+		playlist := func(from, to, number int, first, tail string) string {
+			half := (from + to) / 2
+			return fmt.Sprintf("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:%d\n", number) + first +
+				strings.Join(all[from:half], "") + among + strings.Join(all[half:to], "") + tail
+		}
+		rw := &rewrite.Rewriter{Map: identity{}, Window: rewrite.Window{Segments: segments}}
+		var reloads, cut []string
+		for _, next := range []string{
+			playlist(0, 40, 9, "", end), playlist(begin, 45, 9+begin, first, tail), playlist(begin, 46, 9+begin, "", tail),
+			playlist(begin, 50, 9+begin+lie, first, end), playlist(begin+2, 55, 9+begin+2+lie, "", tail), playlist(begin+5, 60, 9+begin+5+lie, "", tail),
+			playlist(begin+6, 60, 9+begin+6+lie, tail, ""), playlist(begin, 60, 9+begin, "", tail),
+		} {
+			reloads = append(reloads, next)
+			cut = append(cut, rewritten(t, rw, next, ""))
+		}
+		for i, next := range reloads {
+			// Lines that end otherwise are all read again.
+			other := rewritten(t, rw, strings.ReplaceAll(next, "\n", "\r\n"), "")
+			require.Equal(t, cut[i], strings.ReplaceAll(other, "\r", ""))
+		}
+	})
+}
+
 // Lines that are as long as those before them, or end where those did, and are others all the same.
 func TestAWindowOfLinesOfOneLength(t *testing.T) {
 	head, pair := "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:1\n", "#EXTINF:4.0,\nseg_1.ts\n"

@@ -101,7 +101,7 @@ func (c *carried) read() {
 func valueOf(line []byte) []byte { return line[min(until(line, 0, len(line), ':')+1, len(line)):] }
 
 // marksFrom is the index of the first mark of a segment or of a later one.
-func (p *windowed) marksFrom(segment int) int {
+func (p *windowParts) marksFrom(segment int) int {
 	i, _ := slices.BinarySearchFunc(p.marks, segment, func(m windowMark, segment int) int { return m.segment - segment })
 	return i
 }

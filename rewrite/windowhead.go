@@ -153,7 +153,7 @@ func (h *windowHead) appendAmong(out []byte, gone span, begin time.Time) []byte 
 }
 
 // headFrom is the index of the first line about the whole playlist at this place or later.
-func (p *windowed) headFrom(at int) int {
+func (p *windowParts) headFrom(at int) int {
 	i, _ := slices.BinarySearchFunc(p.head, at, func(line span, start int) int { return line.start - start })
 	return i
 }

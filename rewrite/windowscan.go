@@ -20,7 +20,7 @@ func (p *windowed) read(begin int) bool {
 		p.plain = isMagicLine(p.src[begin:])
 	}
 	if bytes.IndexByte(p.src[begin:], '\r') < 0 {
-		if ends, media := p.guess(begin); !media || ends == bytes.Count(p.src[begin:], newline) {
+		if ends, _, media := p.guess(begin, math.MaxInt); !media || ends == bytes.Count(p.src[begin:], newline) {
 			return media && len(p.segments) > 0
 		}
 	}
@@ -46,16 +46,28 @@ func (p *windowed) read(begin int) bool {
 
 var newline = []byte{'\n'}
 
-// guess reads lines that end in LF, and returns how many line ends it has met. media is false if this is not a media playlist,
-// as far as guesses can tell.
-func (p *windowed) guess(at int) (ends int, media bool) {
+// readFirst reads up to the end of the first segment. It returns false if later lines decide what these lines mean.
+func (p *windowed) readFirst() bool {
+	begin := playlistStart(p.src)
+	if p.plain = isMagicLine(p.src[begin:]); !p.plain {
+		return false
+	}
+	ends, at, media := p.guess(begin, 1)
+	first := p.src[begin:at]
+	return media && p.plain && len(p.segments) == 1 && bytes.IndexByte(first, '\r') < 0 && ends == bytes.Count(first, newline)
+}
+
+// guess reads lines that end in LF until there are so many segments. It returns how many line ends it has met, and where it
+// stopped. media is false if this is not a media playlist, as far as guesses can tell.
+func (p *windowed) guess(from, segments int) (ends, at int, media bool) {
 	l := windowLines{windowed: p, start: -1}
 	src := p.src
 	inf, uri, same := 0, 0, 0 // the lengths of the last such lines, and of the last other line
-	for look := 0; at < len(src); {
+	at = from
+	for look := 0; at < len(src) && len(p.segments) < segments; {
 		if at >= look {
-			if look = at + perCount; !p.pace.work(perCount) {
-				return 0, false
+			if look = at + perCount; !p.pace.work(min(perCount, len(src)-at)) {
+				return 0, at, false
 			}
 		}
 		if l.start < 0 && inf > 0 && uri > 0 {
@@ -69,7 +81,7 @@ func (p *windowed) guess(at int) (ends int, media bool) {
 		case c == '#' && len(src)-from >= swar.Size && swar.Load(src, from) == infWord:
 			end := guessedEnd(src, from, inf)
 			inf = end - from
-			at = end + 1
+			at = min(end+1, len(src))
 			if l.start < 0 {
 				l.start = from
 			}
@@ -88,15 +100,15 @@ func (p *windowed) guess(at int) (ends int, media bool) {
 			end := until(src, from, len(src), '\n')
 			at, same = min(end+1, len(src)), end-from
 			if !l.take(from, end, at) {
-				return 0, false
+				return 0, at, false
 			}
 		}
 		ends++
 	}
-	if ends > 0 && src[len(src)-1] != '\n' {
+	if ends > 0 && src[at-1] != '\n' {
 		ends--
 	}
-	return ends, true
+	return ends, at, true
 }
 
 // guessedEnd is where a line of this length ends, if there is a line end.
