@@ -15,7 +15,10 @@ type edit struct {
 
 // edited applies the edits to the text. If two overlap, the one that begins first counts.
 func edited(text []byte, edits []edit) []byte {
-	slices.SortStableFunc(edits, func(a, b edit) int { return a.start - b.start })
+	byStart := func(a, b edit) int { return a.start - b.start }
+	if !slices.IsSortedFunc(edits, byStart) {
+		slices.SortStableFunc(edits, byStart)
+	}
 	out, done := make([]byte, 0, len(text)), 0
 	for _, e := range edits {
 		if e.start >= done {
@@ -81,13 +84,13 @@ func (c *catalogue) askRenditions() (changed bool) {
 func isDropped(s *stream) bool { return s.dropped }
 func stays(s *stream) bool     { return !s.dropped }
 
-func isYes(s *stream, attr string) bool { return s.attrs.get(attr) == "YES" }
+func saysYes(s *stream, attr string) bool { return s.attrs.get(attr) == "YES" }
 
 // spare brings a rendition back: a variant without sound is worse than a rendition too many.
 func (g *group) spare() {
 	best := g.members[0]
 	for _, m := range g.members {
-		if isYes(m, "DEFAULT") {
+		if saysYes(m, "DEFAULT") {
 			best = m
 			break
 		}
@@ -106,12 +109,12 @@ func (c *catalogue) promote(g *group) {
 	for _, m := range g.members {
 		switch {
 		case m.dropped:
-			was = was || isYes(m, "DEFAULT")
+			was = was || saysYes(m, "DEFAULT")
 			continue
-		case next == nil, !isYes(next, "AUTOSELECT") && isYes(m, "AUTOSELECT"):
+		case next == nil, !saysYes(next, "AUTOSELECT") && saysYes(m, "AUTOSELECT"):
 			next = m
 		}
-		is = is || isYes(m, "DEFAULT")
+		is = is || saysYes(m, "DEFAULT")
 	}
 	if was && !is {
 		c.setAttr(next, "DEFAULT", "YES")

@@ -50,35 +50,52 @@ func isLookedAt(name string) bool {
 	return false
 }
 
-// typedVariant is the variant that hls-m3u8 would make of these attributes and a URI, if there is one. To let hls-m3u8 parse
-// each line takes ten times as long.
+// typedVariant is the variant that hls-m3u8 would make of these attributes and a URI. To let hls-m3u8 parse each line takes
+// ten times as long.
 func typedVariant(attrs attributes, uri string) *m3u8.Variant {
-	if uri == "" {
-		uri = attrs.get("URI")
-	}
-	v := &m3u8.Variant{URI: uri, VariantParams: m3u8.VariantParams{
-		Bandwidth:          uint32(integer(attrs.get("BANDWIDTH"))),
-		AverageBandwidth:   uint32(integer(attrs.get("AVERAGE-BANDWIDTH"))),
-		Score:              decimal(attrs.get("SCORE")),
-		Codecs:             attrs.get("CODECS"),
-		SupplementalCodecs: attrs.get("SUPPLEMENTAL-CODECS"),
-		Resolution:         attrs.get("RESOLUTION"),
-		FrameRate:          decimal(attrs.get("FRAME-RATE")),
-		HDCPLevel:          attrs.get("HDCP-LEVEL"),
-		AllowedCPC:         attrs.get("ALLOWED-CPC"),
-		VideoRange:         attrs.get("VIDEO-RANGE"),
-		ReqVideoLayout:     attrs.get("REQ-VIDEO-LAYOUT"),
-		StableVariantId:    attrs.get("STABLE-VARIANT-ID"),
-		Audio:              attrs.get("AUDIO"),
-		Video:              attrs.get("VIDEO"),
-		Subtitles:          attrs.get("SUBTITLES"),
-		Captions:           attrs.get("CLOSED-CAPTIONS"),
-		PathwayId:          attrs.get("PATHWAY-ID"),
-		Name:               attrs.get("NAME"),
-	}}
-	if id, ok := attrs.lookup("PROGRAM-ID"); ok {
-		n := integer(id)
-		v.ProgramId = &n
+	v := &m3u8.Variant{URI: uri}
+	for i := range attrs {
+		switch value := attrs[i].value; attrs[i].name {
+		case "BANDWIDTH":
+			v.Bandwidth = uint32(integer(value))
+		case "AVERAGE-BANDWIDTH":
+			v.AverageBandwidth = uint32(integer(value))
+		case "SCORE":
+			v.Score = decimal(value)
+		case "CODECS":
+			v.Codecs = value
+		case "SUPPLEMENTAL-CODECS":
+			v.SupplementalCodecs = value
+		case "RESOLUTION":
+			v.Resolution = value
+		case "FRAME-RATE":
+			v.FrameRate = decimal(value)
+		case "HDCP-LEVEL":
+			v.HDCPLevel = value
+		case "ALLOWED-CPC":
+			v.AllowedCPC = value
+		case "VIDEO-RANGE":
+			v.VideoRange = value
+		case "REQ-VIDEO-LAYOUT":
+			v.ReqVideoLayout = value
+		case "STABLE-VARIANT-ID":
+			v.StableVariantId = value
+		case "AUDIO":
+			v.Audio = value
+		case "VIDEO":
+			v.Video = value
+		case "SUBTITLES":
+			v.Subtitles = value
+		case "CLOSED-CAPTIONS":
+			v.Captions = value
+		case "PATHWAY-ID":
+			v.PathwayId = value
+		case "NAME":
+			v.Name = value
+		case "PROGRAM-ID":
+			n := integer(value)
+			v.ProgramId = &n
+		}
 	}
 	return v
 }
@@ -103,46 +120,63 @@ func decimal(text string) float64 {
 
 // typedRendition is the rendition that hls-m3u8 would make of an EXT-X-MEDIA that a variant refers to. nil: it would make none.
 func typedRendition(attrs attributes) *m3u8.Alternative {
-	get := func(name string) string { return strings.Trim(attrs.get(name), ` "`) }
-	isYes := func(name string) bool { return strings.ToUpper(get(name)) == "YES" }
-	a := &m3u8.Alternative{
-		Type:              get("TYPE"),
-		URI:               get("URI"),
-		GroupId:           get("GROUP-ID"),
-		Language:          get("LANGUAGE"),
-		AssocLanguage:     get("ASSOC-LANGUAGE"),
-		Name:              get("NAME"),
-		StableRenditionId: get("STABLE-RENDITION-ID"),
-		Default:           isYes("DEFAULT"),
-		Autoselect:        isYes("AUTOSELECT"),
-		Forced:            isYes("FORCED"),
-		InstreamId:        get("INSTREAM-ID"),
-		Characteristics:   get("CHARACTERISTICS"),
-	}
-	valid := slices.Contains(groupAttrs, a.Type) && a.GroupId != "" && a.GroupId == attrs.get("GROUP-ID")
-	for _, name := range []string{"BIT-DEPTH", "SAMPLE-RATE", "CHANNELS"} {
-		if _, ok := attrs.lookup(name); !ok {
-			continue
-		}
-		amount, kinds, _ := strings.Cut(get(name), "/")
-		n, err := strconv.Atoi(amount)
-		valid = valid && err == nil
-		switch name {
+	a := &m3u8.Alternative{}
+	valid := true
+	for i := range attrs {
+		value := strings.Trim(attrs[i].value, ` "`)
+		switch attrs[i].name {
+		case "TYPE":
+			a.Type = value
+		case "URI":
+			a.URI = value
+		case "GROUP-ID":
+			a.GroupId, valid = value, valid && value == attrs[i].value
+		case "LANGUAGE":
+			a.Language = value
+		case "ASSOC-LANGUAGE":
+			a.AssocLanguage = value
+		case "NAME":
+			a.Name = value
+		case "STABLE-RENDITION-ID":
+			a.StableRenditionId = value
+		case "DEFAULT":
+			a.Default = isYes(value)
+		case "AUTOSELECT":
+			a.Autoselect = isYes(value)
+		case "FORCED":
+			a.Forced = isYes(value)
+		case "INSTREAM-ID":
+			a.InstreamId = value
+		case "CHARACTERISTICS":
+			a.Characteristics = value
 		case "BIT-DEPTH":
-			a.BitDepth, valid = byte(n), valid && amount == get(name)
+			n, err := strconv.Atoi(value)
+			a.BitDepth, valid = byte(n), valid && err == nil
 		case "SAMPLE-RATE":
-			a.SampleRate, valid = uint32(n), valid && amount == get(name)
-		default:
-			spatial, usage, has := strings.Cut(kinds, "/")
-			a.Channels = &m3u8.Channels{Amount: n, SpatialAudioIdentifiers: spatial}
-			if has && !strings.Contains(usage, "/") {
-				a.Channels.ChannelUsageIndicators = usage
-				valid = valid && spatial != ""
-			}
+			n, err := strconv.Atoi(value)
+			a.SampleRate, valid = uint32(n), valid && err == nil
+		case "CHANNELS":
+			valid = setChannels(a, value) && valid
 		}
 	}
-	if !valid {
+	if !valid || a.GroupId == "" || !slices.Contains(groupAttrs, a.Type) {
 		return nil
 	}
 	return a
+}
+
+func isYes(value string) bool { return strings.ToUpper(value) == "YES" }
+
+// setChannels reads CHANNELS, and reports whether hls-m3u8 takes it.
+func setChannels(a *m3u8.Alternative, value string) (valid bool) {
+	amount, kinds, _ := strings.Cut(value, "/")
+	n, err := strconv.Atoi(amount)
+	valid = err == nil
+	spatial, usage, has := strings.Cut(kinds, "/")
+	a.Channels = &m3u8.Channels{Amount: n, SpatialAudioIdentifiers: spatial}
+	if has && !strings.Contains(usage, "/") {
+		a.Channels.ChannelUsageIndicators = usage
+		valid = valid && spatial != ""
+	}
+	return valid
 }

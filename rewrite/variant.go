@@ -29,26 +29,41 @@ func (st *state) filter(playlist []byte) []byte {
 	if !c.decide() {
 		return playlist
 	}
-	for _, streams := range [][]*stream{c.variants, c.iframes, c.renditions} {
-		for _, s := range streams {
-			if s.dropped {
-				c.edits = append(c.edits, edit{span: s.line}, edit{span: s.uri}) // a stream without a second line has an empty one
-			}
+	return edited(playlist, append(c.edits, c.removals()...))
+}
+
+// removals are edits that remove what is dropped, one for all lines that follow each other.
+func (c *catalogue) removals() (edits []edit) {
+	remove := func(line span) {
+		if n := len(edits); n > 0 && edits[n-1].end == line.start {
+			edits[n-1].end = line.end
+		} else {
+			edits = append(edits, edit{span: line})
 		}
 	}
-	return edited(playlist, c.edits)
+	for _, s := range c.all {
+		if s.dropped {
+			remove(s.line)
+		}
+		if s.dropped && s.uri.end > 0 {
+			remove(s.uri)
+		}
+	}
+	return edits
 }
 
 // catalogue is the content of a multivariant playlist.
 type catalogue struct {
 	*state
 	variants, iframes, renditions []*stream
+	all                           []*stream // these, in the order of the playlist
 	groups                        map[groupID]*group
 	edits                         []edit
 
-	room []stream // for the next streams
-	buf  []byte   // a value
-	left int      // bytes that variables may still add to values
+	room  []stream   // for the next streams
+	attrs attributes // the same for their attributes
+	buf   []byte     // a value
+	left  int        // bytes that variables may still add to values
 }
 
 // collect reads the lines.
@@ -80,10 +95,10 @@ func (c *catalogue) collect() {
 			case iframeTag.name:
 				v := c.stream(whole, attrs, len(c.iframes))
 				if v.excess = len(c.iframes) >= maxStreams; !v.excess {
-					v.rating = typedVariant(v.attrs, "")
+					v.rating = c.rating(v, nil)
 					v.rating.Iframe = true
 				}
-				c.iframes = append(c.iframes, c.located(v))
+				c.iframes = append(c.iframes, v)
 			case mediaTag.name:
 				c.addRendition(c.stream(whole, attrs, len(c.renditions)))
 			case defineTag.name:
@@ -123,18 +138,20 @@ func (c *catalogue) closeVariant(v *stream, line span, t token) {
 	v.uri = line
 	if v.excess = len(c.variants) >= maxStreams; !v.excess {
 		uri, _ := c.substitute(&t)
-		v.rating = typedVariant(v.attrs, string(uri))
+		v.rating = c.rating(v, uri)
 	}
-	c.variants = append(c.variants, c.located(v))
+	c.variants = append(c.variants, v)
 }
 
-// located makes the URI of a variant absolute.
-func (c *catalogue) located(v *stream) *stream {
-	if v.rating != nil && v.rating.URI != "" {
-		c.buf = c.base.appendResolved(c.buf[:0], []byte(v.rating.URI))
-		v.rating.URI = string(c.buf)
+// rating is the typed view of a variant, with its URI made absolute. An empty uri stands for the attribute.
+func (c *catalogue) rating(v *stream, uri []byte) *m3u8.Variant {
+	if len(uri) == 0 {
+		uri = []byte(v.attrs.get("URI"))
 	}
-	return v
+	if c.buf = c.buf[:0]; len(uri) > 0 {
+		c.buf = c.base.appendResolved(c.buf, uri)
+	}
+	return typedVariant(v.attrs, string(c.buf))
 }
 
 // stream makes room for a stream; before is how many came before it.
@@ -144,7 +161,8 @@ func (c *catalogue) stream(line, list span, before int) *stream {
 	}
 	s := &c.room[0]
 	c.room = c.room[1:]
-	*s = stream{line: line, list: list, attrs: c.attributes(list, before)}
+	s.line, s.list, s.attrs = line, list, c.attributes(list, before)
+	c.all = append(c.all, s)
 	return s
 }
 
@@ -155,7 +173,11 @@ func (c *catalogue) attributes(at span, before int) (all attributes) {
 	}
 	text := string(c.src[at.start:at.end])
 	list := attrList{src: c.src, pos: at.start, end: at.end}
-	all = make(attributes, 0, min(bytes.Count(c.src[at.start:at.end], comma)+1, 16))
+	n := min(bytes.Count(c.src[at.start:at.end], comma)+1, 16)
+	if len(c.attrs) < n {
+		c.attrs = make(attributes, n*min(before+1, 16))
+	}
+	all, c.attrs = c.attrs[:0:n], c.attrs[n:]
 	for list.next() {
 		name, value := text[list.nameFrom-at.start:list.nameTo-at.start], text[list.from-at.start:list.to-at.start]
 		if list.quoted {
