@@ -9,7 +9,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
-// errServed ends the work of an inner handler whose remaining bytes nobody asked for.
+// errServed ends an inner handler when nobody wants its remaining bytes.
 var errServed = errors.New("rangeserve: everything that was asked for has been sent")
 
 // job is the cutting of one body.
@@ -17,13 +17,13 @@ type job struct {
 	parts *parts
 	array [httprange.MaxParts]httprange.Range
 	size  int64  // of the inner body, or unknown
-	pos   int64  // offset in the inner body of the next byte that it gives
-	i     int    // the range that is next or under way
+	pos   int64  // offset in the inner body of the next byte
+	i     int    // the current or next range
 	open  bool   // whether its part has begun
-	held  []byte // of a range of a body of unknown length, until the header can be sent
+	held  []byte // the beginning of a range of a body of unknown length, until the header can be sent
 }
 
-// cut passes on what is wanted of p.
+// cut passes on the part of p that is wanted.
 func (c *cutter) cut(p []byte) (n int, err error) {
 	for {
 		r := c.parts.ranges[c.i]
@@ -60,7 +60,7 @@ func (c *cutter) openPart() error {
 	return err
 }
 
-// closePart goes on to the next range, and reports whether there is one.
+// closePart continues with the next range, and reports whether there is one.
 func (c *cutter) closePart() (more bool, err error) {
 	c.open = false
 	if c.i++; c.i < len(c.parts.ranges) {
@@ -73,12 +73,12 @@ func (c *cutter) closePart() (more bool, err error) {
 	return false, err
 }
 
-// enough is what Write says after the last byte wanted: an error, unless the inner handler is at the end as well.
+// enough is the result of Write after the last wanted byte: an error, unless the inner body ends there as well.
 func (c *cutter) enough(left int, err error) error {
 	if err != nil || left == 0 && c.pos == c.size {
 		return err
 	}
-	_ = c.FlushError() // the client need not wait for a handler that takes long to notice
+	_ = c.FlushError() // the client need not wait for a handler that is slow to notice
 	return errServed
 }
 
@@ -89,8 +89,8 @@ func writeText(w io.Writer, s string) (int, error) {
 	return io.WriteString(w, s)
 }
 
-// cutFile is cut for a source that can leave out what nobody wants. The bytes that are wanted go by way of the
-// ResponseWriter's own ReadFrom, and so, from a file, through the kernel.
+// cutFile is cut for a source that can skip unwanted bytes. The wanted bytes go through the ResponseWriter's own ReadFrom, so
+// the kernel can send them from a file.
 func (c *cutter) cutFile(src io.Reader, seeker io.Seeker) (n int64, err error) {
 	for c.state == cutting {
 		r := c.parts.ranges[c.i]
@@ -102,7 +102,7 @@ func (c *cutter) cutFile(src io.Reader, seeker io.Seeker) (n int64, err error) {
 				return n, err
 			}
 			if skipped < skip {
-				break // the range begins in what the handler sends after this source
+				break // the range begins in the handler's next source
 			}
 		}
 		if err = c.openPart(); err != nil {
@@ -112,7 +112,7 @@ func (c *cutter) cutFile(src io.Reader, seeker io.Seeker) (n int64, err error) {
 		n += m
 		c.pos += m
 		if err == io.EOF {
-			return n, nil // finish finds that bytes are missing
+			return n, nil // finish notices the missing bytes
 		}
 		if err != nil {
 			return n, err
@@ -125,9 +125,9 @@ func (c *cutter) cutFile(src io.Reader, seeker io.Seeker) (n int64, err error) {
 	return n + m, err
 }
 
-// skipWithin moves a source forward by n bytes, or to its end where that is nearer: to seek beyond the end of a file is no
-// error, and what is not there must not be counted. A source that cannot tell its end, or says that it lies behind it,
-// stays where it is. After an error nobody knows where it is.
+// skipWithin moves a source forward by n bytes, or to its end if that is nearer: a seek beyond the end of a file is no error,
+// and missing bytes must not be counted. A source that cannot tell its end, or claims to be after it, does not move. After an
+// error its position is unknown.
 func skipWithin(s io.Seeker, n int64) (skipped int64, err error) {
 	at, err := s.Seek(0, io.SeekCurrent)
 	if err != nil {
@@ -145,13 +145,13 @@ func skipWithin(s io.Seeker, n int64) (skipped int64, err error) {
 	return skipped, err
 }
 
-// boundedRange is the one range of a header that can be cut without knowing where the body ends.
+// boundedRange is the one range of a header that can be cut without knowing the end of the body.
 func boundedRange(dst []httprange.Range, header string) ([]httprange.Range, bool) {
 	ranges, err := httprange.Append(dst, header, math.MaxInt64)
 	return ranges, err == nil && len(ranges) == 1 && ranges[0].End() <= httprange.VeryLast
 }
 
-// ascending reports whether the ranges can be cut out of a stream as it passes.
+// ascending reports whether the ranges can be cut out of a passing stream.
 func ascending(ranges []httprange.Range) bool {
 	for i := 1; i < len(ranges); i++ {
 		if ranges[i].Start < ranges[i-1].End() {
@@ -161,10 +161,10 @@ func ascending(ranges []httprange.Range) bool {
 	return true
 }
 
-// maxHeld is how much of a range may be awaited before its header is sent.
+// maxHeld is how much of a range is held back at most before its header is sent.
 const maxHeld = 256 << 10
 
-// decideUnknown begins the answer to a range of a body whose length nobody knows yet.
+// decideUnknown begins the answer to a range of a body of unknown length.
 func (c *cutter) decideUnknown() {
 	j := &job{size: httprange.Unknown}
 	line, ok := httprange.Asked(c.r)
@@ -179,8 +179,8 @@ func (c *cutter) decideUnknown() {
 	c.pass(http.StatusOK)
 }
 
-// wait holds the beginning of the range back until enough of it is there to send the header. Until then the body may turn out
-// to be shorter than the range, and the header has to say so.
+// wait holds the beginning of the range back until there is enough of it to send the header. Until then the body may turn out
+// to be shorter than the range, and the header must say so.
 func (c *cutter) wait(p []byte) (int, error) {
 	r := c.parts.ranges[0]
 	if end := c.pos + int64(len(p)); end < r.Start+min(r.Length, maxHeld) {
@@ -201,7 +201,7 @@ func (c *cutter) wait(p []byte) (int, error) {
 	return c.cut(p)
 }
 
-// giveUpWaiting answers when the whole body has come and is shorter than what was awaited: its length is known now.
+// giveUpWaiting answers when the whole body has come and is shorter than the held part: its length is known now.
 func (c *cutter) giveUpWaiting() {
 	status, ranges := httprange.Decide(c.array[:0], c.r, c.Header(), c.pos)
 	switch status {
@@ -212,7 +212,7 @@ func (c *cutter) giveUpWaiting() {
 		must(0, err)
 		c.state = served
 	case http.StatusOK:
-		c.pass(status) // an empty body
+		c.pass(status) // the body is empty
 	default:
 		c.refuse(status, c.pos)
 	}

@@ -9,11 +9,11 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
-// cutter is the ResponseWriter of an inner handler. It decides when the header comes.
+// cutter is the ResponseWriter of an inner handler. It decides which header is sent.
 type cutter struct {
 	http.ResponseWriter
 	r     *http.Request
-	cuts  bool // the request asks for something else than the whole
+	cuts  bool // the request asks for less than the whole
 	state state
 	*job  // while cutting or waiting
 }
@@ -25,17 +25,17 @@ const (
 	passing                // everything goes through
 	waiting                // for the first bytes of a range of a body of unknown length
 	cutting                // a 206 is under way
-	served                 // nothing that follows is wanted
+	served                 // nothing more is wanted
 	broken                 // the end could not be sent
 )
 
 // Unwrap is for http.ResponseController.
 func (c *cutter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
-// WriteHeader decides what becomes of the answer.
+// WriteHeader decides how to answer.
 func (c *cutter) WriteHeader(status int) { c.begin(status, nil) }
 
-// begin is WriteHeader, with the first bytes of the body where they are known.
+// begin is WriteHeader, with the first bytes of the body if they are known.
 func (c *cutter) begin(status int, body []byte) {
 	switch {
 	case c.state != undecided:
@@ -97,7 +97,7 @@ func (c *cutter) decideKnown(size int64) {
 	}
 }
 
-// refuse answers without a body. A 304 comes here, too.
+// refuse answers without a body, also for a 304.
 func (c *cutter) refuse(status int, size int64) {
 	c.state = served
 	if status == http.StatusNotModified {
@@ -115,7 +115,7 @@ func (c *cutter) commit() {
 	c.ResponseWriter.WriteHeader(http.StatusPartialContent)
 }
 
-// Write gives an error as soon as nothing of the rest is wanted.
+// Write returns an error as soon as the rest is not wanted.
 func (c *cutter) Write(p []byte) (int, error) {
 	if c.state == undecided {
 		c.begin(http.StatusOK, p)
@@ -132,7 +132,7 @@ func (c *cutter) Write(p []byte) (int, error) {
 	}
 }
 
-// FlushError is for http.ResponseController. What is held back stays held back.
+// FlushError is for http.ResponseController. Held bytes stay held.
 func (c *cutter) FlushError() error {
 	if c.state == undecided {
 		c.WriteHeader(http.StatusOK)
@@ -146,7 +146,7 @@ func (c *cutter) FlushError() error {
 // Flush is for handlers that look for an http.Flusher.
 func (c *cutter) Flush() { _ = c.FlushError() }
 
-// ReadFrom lets a file that passes through, or a part of it, go by way of the kernel.
+// ReadFrom lets the kernel send a file that passes through, or a part of it.
 func (c *cutter) ReadFrom(src io.Reader) (int64, error) {
 	if c.state == undecided && (!c.cuts || len(c.Header()["Content-Type"]) > 0) {
 		c.WriteHeader(http.StatusOK)
@@ -174,7 +174,7 @@ func (c *cutter) finish() {
 	case waiting:
 		c.giveUpWaiting()
 	case cutting, broken:
-		panic(http.ErrAbortHandler) // the body was shorter than announced, or the client is gone
+		panic(http.ErrAbortHandler) // the body is shorter than declared, or the client has left
 	}
 }
 
@@ -183,8 +183,8 @@ func cuttable(h http.Header) bool {
 	return !coding.Is(h) && len(h["Content-Range"]) == 0 && field(h, "Accept-Ranges") != "none"
 }
 
-// ensureType sets a Content-Type where the inner handler leaves it to net/http, which would guess it from the bytes in
-// the middle that a range begins with.
+// ensureType sets a Content-Type if the inner handler sets none: net/http would guess it from the middle of the body, where a
+// range begins.
 func ensureType(h http.Header, name string, body []byte) {
 	if _, said := h["Content-Type"]; said {
 		return

@@ -5,8 +5,8 @@ import (
 	"os"
 )
 
-// writeFile writes a part of a file whose own offset stays where it is, so that one handle serves many requests. A
-// large part goes by way of the ResponseWriter's ReadFrom, which hands a fileSection the bare connection.
+// writeFile writes a part of a file without moving the file's own offset, so that one handle serves many requests. A large part
+// goes through the ResponseWriter's ReadFrom, which passes a fileSection to the bare connection.
 func writeFile(w io.Writer, s *fileSection) (int64, error) {
 	to, ok := w.(io.ReaderFrom)
 	if !ok || s.n < sendLeast {
@@ -15,16 +15,16 @@ func writeFile(w io.Writer, s *fileSection) (int64, error) {
 	return whole(s.n)(to.ReadFrom(s))
 }
 
-// sendLeast is from where on the kernel sends a part for less than copying it costs.
+// sendLeast is the size from which the kernel sends a part more cheaply than a copy.
 const sendLeast = 32 << 10
 
-// fileSection reads a part of a file. It is also a WriterTo, which is how it learns of the connection: a *net.TCPConn
-// that knows no better way to read from it asks it to write itself.
+// fileSection reads a part of a file. As a WriterTo it learns of the connection: a *net.TCPConn that has no better way to read
+// from it asks it to write itself.
 type fileSection struct {
 	file   *os.File
 	off, n int64
-	check  func() error // before the last byte is given away; nil: none
-	viewer *viewer      // nil: nobody counts the time
+	check  func() error // called before the last byte is sent; nil: none
+	viewer *viewer      // nil: there is no time limit
 }
 
 func (s *fileSection) Read(p []byte) (int, error) {
@@ -66,16 +66,16 @@ func (s *fileSection) advance(n int64) {
 	s.n -= n
 }
 
-// arm gives the client new time.
+// arm renews the client's time limit.
 func (s *fileSection) arm() {
 	if s.viewer != nil {
 		s.viewer.out.Arm()
 	}
 }
 
-// armedWriter is for what the kernel did not send.
+// armedWriter writes what the kernel did not send.
 type armedWriter struct {
-	w       io.Writer // in a named field: nothing it can do goes around Write
+	w       io.Writer // in a named field, so that no method bypasses Write
 	section *fileSection
 }
 

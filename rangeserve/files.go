@@ -11,51 +11,49 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/stall"
 )
 
-// Files is an http.Handler that serves the regular files below Root as [Serve] does: ranges, preconditions, media types
-// from this package's own table. Its fields must not change after first use; it may then be used concurrently.
+// Files is an http.Handler that serves the regular files below Root as [Serve] does: ranges, preconditions, media types from
+// this package's own table. Its fields must not change after first use. It may then be used concurrently.
 //
-// The file is the path of the request's URL, with or without a leading slash: take a mount point off with
-// http.StripPrefix. There are no directory listings and no index pages. What cannot be served is a 404, whatever the
-// reason: names that do not exist, directories, named pipes and devices, names with a segment that is empty or begins
-// with a dot, names with a NUL, a backslash or an encoded slash, symbolic links that lead out of Root. Other methods
-// than GET and HEAD are answered 405.
+// The file is the path of the request's URL, with or without a leading slash: remove a mount point with http.StripPrefix. There
+// are no directory listings and no index pages. Anything that cannot be served is a 404, whatever the reason: missing names,
+// directories, named pipes and devices, names with a segment that is empty or begins with a dot, names with a NUL, a backslash
+// or an encoded slash, symbolic links that lead out of Root. Methods other than GET and HEAD are answered with 405.
 //
-// The ETag is a strong one made from the file's size, times and, where the system has them, its identity: it changes with the
-// file, also within one second. A file that is replaced by renaming another over it is sent to its end as it was when it was
-// opened. One that is written to or truncated while it is being sent breaks the connection, unless its size and modification
-// time stay as they were. The system reads what it was told to send only when it sends it: a file that is written to in place
-// after a rest of two seconds may still change what a slow client gets.
+// The ETag is a strong one, made from the file's size, times and, if the system has it, its identity: it changes with the file,
+// also within one second. If a file is replaced by renaming another over it, running answers continue with the old file. If a
+// file is written to or truncated while it is sent, the connection breaks, unless its size and modification time stay the same.
+// Data handed to sendfile is read when it is sent: a file modified in place after a rest of two seconds may still alter what a
+// slow client receives.
 //
-// A file that was changed in the last two seconds, by its change time where the system has one, may still be in a write. Its
-// ETag is weak, and it has no Last-Modified, so that no If-Range joins what is read of it with what is read later. If it was
-// changed in the last 200 ms, its last 128 KiB are sent when these have passed, and only if all that was sent still stands in
-// the file; otherwise the connection is broken. A single write that takes longer is not noticed, nor is one through a memory
-// map until the system notes its time.
+// A file that was changed in the last two seconds (by its change time, if the system has one) may still be in a write. Its ETag
+// is weak, and it has no Last-Modified, so no If-Range joins its current bytes with later ones. If it was changed in the last
+// 200 ms, its last 128 KiB are sent only after this time, and only if the file still has all the bytes that were sent;
+// otherwise the connection is broken. A single write that takes longer is not noticed. Neither is one through a memory map,
+// until the system updates the time.
 //
-// HTML, SVG and other XML carry "Content-Security-Policy: sandbox; default-src 'none'", unless the header says something
-// already or Pages is set: what somebody has put into the folder runs no script in the name of this site.
+// HTML, SVG and other XML carry "Content-Security-Policy: sandbox; default-src 'none'", unless the header has this field
+// already or Pages is set: a file that somebody has put into the folder cannot run scripts in the name of this site.
 //
-// On Unix up to 64 files stay open between requests, each for at most ten seconds after its last use. Every request asks
-// Root anew what the name stands for. Nothing but regular files is ever opened.
+// On Unix up to 64 files stay open between requests, each for at most ten seconds after its last use. Every request asks Root
+// again which file has the name. Only regular files are ever opened.
 type Files struct {
-	// Root is the folder. It is required (without it every answer is a 500), and stays the caller's to close.
+	// Root is the folder. It is required (without it every answer is a 500). The caller closes it.
 	Root *os.Root
-	// Faststart serves the MP4 and QuickTime files whose moov stands behind the media data as if it stood in front: see
-	// the function of that name. Files that cannot be rearranged are served as they are. Where the bytes of the last 256
-	// files stand is kept, in at most 16 MiB, so that a range costs no more than the range.
+	// Faststart serves MP4 and QuickTime files with a moov after the media data as if it were in front: see the function
+	// Faststart. Files that cannot be rearranged are served unchanged. The layouts of the last 256 files are kept, in at most
+	// 16 MiB, so that a range costs no more than the range.
 	Faststart bool
-	// Download says which files a browser is to save under their own name rather than to show, by
-	// Content-Disposition (RFC 6266). It gets the name below Root with slashes and may be called concurrently. Nil: none.
+	// Download reports which files a browser should save under their own name instead of showing them, by Content-Disposition
+	// (RFC 6266). It gets the name below Root with slashes and may be called concurrently. Nil: none.
 	Download func(name string) bool
-	// Gzip serves playlists compressed to clients that accept it: live.m3u8 from the file live.m3u8.gz beside it, unless
-	// that one is the older of the two. Without it, and for all that is no playlist, a body is never encoded.
+	// Gzip serves playlists compressed to clients that accept it: live.m3u8 from the file live.m3u8.gz beside it, unless that
+	// is older. Without Gzip, and for everything but playlists, a body is never encoded.
 	Gzip bool
-	// Stall is how long a client may take nothing of what is written to it before its connection is broken. While it takes
-	// something the whole may last for as long as it likes: the http.Server's WriteTimeout no longer counts. Zero: 30 s.
-	// Negative: no limit of its own.
+	// Stall is how long a client may read nothing before its connection is broken. As long as it reads, the whole may take any
+	// time: the http.Server's WriteTimeout no longer applies. Zero: 30 s. Negative: no limit.
 	Stall time.Duration
-	// Pages serves HTML, SVG and other XML as they are, for a folder that holds the pages of the site itself. Their
-	// scripts run with all the rights that the site has in a browser: set it only where no one else can write.
+	// Pages serves HTML, SVG and other XML unchanged, for a folder with the site's own pages. Their scripts run with all the
+	// rights of the site in a browser: set it only if no one else can write to the folder.
 	Pages bool
 
 	layouts layouts
@@ -104,7 +102,7 @@ func (f *Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	out := &viewer{ResponseWriter: w, out: stall.New(w, r, f.Stall)}
 	Serve(out, r, v.content(fast))
-	out.out.Arm() // net/http has yet to send what it holds back
+	out.out.Arm() // net/http still has to send its buffer
 }
 
 func (f *Files) time() time.Time {
@@ -114,7 +112,7 @@ func (f *Files) time() time.Time {
 	return time.Now()
 }
 
-// restrain keeps a browser from running the scripts of what it shows.
+// restrain keeps a browser from running scripts in the file.
 func restrain(h http.Header, name string) {
 	kind := field(h, "Content-Type")
 	if kind == "" {
@@ -128,7 +126,7 @@ func restrain(h http.Header, name string) {
 
 func fail(w http.ResponseWriter, status int) { http.Error(w, http.StatusText(status), status) }
 
-// openStatus is 404 unless the fault is the server's own and will pass, such as too many open files.
+// openStatus is 404, unless the fault is the server's own and temporary, such as too many open files.
 func openStatus(err error) int {
 	var system interface{ Temporary() bool }
 	if errors.As(err, &system) && system.Temporary() {

@@ -8,8 +8,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-// compressed takes the file with .gz behind its name in place of a playlist, if there is one that is no older and the client
-// wants it. The caller releases what it returns in place of h.
+// compressed opens the file with .gz after its name instead of a playlist, if that exists, is not older, and the client accepts
+// it. The caller releases the result instead of h.
 func (f *Files) compressed(w http.ResponseWriter, r *http.Request, name string, h *handle) *handle {
 	if !f.Gzip || hls.ByName(name) != hls.Playlist {
 		return h
@@ -31,8 +31,8 @@ func (f *Files) compressed(w http.ResponseWriter, r *http.Request, name string, 
 	return z
 }
 
-// acceptsGzip reads Accept-Encoding (RFC 9110 section 12.5.3). Without the field anything would do, but a client that does not
-// ask for gzip may not know it.
+// acceptsGzip reads Accept-Encoding (RFC 9110 section 12.5.3). Without the field any coding is allowed, but a client that does
+// not ask for gzip may not know it.
 func acceptsGzip(lines []string) bool {
 	named, any := unsaid, unsaid
 	for _, line := range lines {
@@ -57,7 +57,7 @@ const (
 	wanted
 )
 
-// weight tells a quality value of zero from all others (RFC 9110 section 12.4.2).
+// weight tells zero from all other quality values (RFC 9110 section 12.4.2).
 func weight(params string) wish {
 	for param := range strings.SplitSeq(params, ";") {
 		name, value, _ := strings.Cut(strings.Trim(param, " \t"), "=")

@@ -15,15 +15,15 @@ import (
 // idle is how long a file stays open without being used, at least; at most it is twice that.
 const idle = 5 * time.Second
 
-// handles keeps files open for the next request: opening and closing one costs a third of serving 64 KB of it. Each
-// request still asks the root what the name stands for now. The zero value is ready.
+// handles keeps files open for the next request: opening and closing one costs a third of serving 64 KB of it. Each request
+// still asks the root which file has the name now. The zero value is ready.
 type handles struct {
 	mu     sync.Mutex
 	byName map[string]*handle
 }
 
-// acquire gives an open regular file in its present form, to be given back with release. Nothing else is ever opened: to
-// open a named pipe or a device is to act on it.
+// acquire returns an open regular file in its current form. The caller gives it back with release. Nothing else is ever opened,
+// because to open a named pipe or a device is to act on it.
 func (s *handles) acquire(root *os.Root, name string) (*handle, error) {
 	info, err := root.Stat(name)
 	if err == nil && !info.Mode().IsRegular() {
@@ -58,7 +58,7 @@ func (s *handles) known(name string) *handle {
 	return h
 }
 
-// keep makes h the one to be known by name, if there is room and no other has come first.
+// keep stores h under name, if there is room and no other handle is there.
 func (s *handles) keep(name string, h *handle) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,7 +74,7 @@ func (s *handles) keep(name string, h *handle) {
 	h.timer = time.AfterFunc(idle, func() { s.look(name, h) })
 }
 
-// look forgets a file that nobody has used since the last look.
+// look forgets a file that has not been used since the last look.
 func (s *handles) look(name string, h *handle) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -89,7 +89,7 @@ func (s *handles) look(name string, h *handle) {
 	}
 }
 
-// drop forgets a file that is no longer what its name stands for.
+// drop forgets a file that no longer has its name.
 func (s *handles) drop(name string, h *handle) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,14 +131,14 @@ type handle struct {
 	info os.FileInfo
 	id   identity
 
-	// Under the lock of handles.
+	// Guarded by the lock of handles.
 	users int  // requests under way
 	used  bool // since the timer last looked
 	kept  bool // in byName
 	timer *time.Timer
 }
 
-// identity stands for a file in its present form.
+// identity stands for a file in its current form.
 type identity [sha256.Size]byte
 
 func openFile(root *os.Root, name string) (*handle, error) {
@@ -166,13 +166,13 @@ func identify(info os.FileInfo) identity {
 // ReadAt is that of io.ReaderAt.
 func (h *handle) ReadAt(p []byte, off int64) (int, error) { return h.file.ReadAt(p, off) }
 
-// WriteSection gives the last byte away only of a file that has not changed: a client never gets a whole answer that
-// mixes two versions. The kernel's promise to send from a file is the exception: it keeps no copy.
+// WriteSection sends the last byte only if the file has not changed: a client never gets a whole answer that mixes two
+// versions. The exception is a file that the kernel sends: it keeps no copy.
 func (h *handle) WriteSection(w io.Writer, off, n int64) (int64, error) {
 	return writeFile(w, &fileSection{file: h.file, off: off, n: n, check: h.unchanged})
 }
 
-// unchanged does not look at the change time, which also moves when another file takes the name.
+// unchanged ignores the change time, which also moves when another file takes the name.
 func (h *handle) unchanged() error {
 	now, err := h.file.Stat()
 	if err != nil {

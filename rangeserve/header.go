@@ -20,8 +20,8 @@ func advertise(h http.Header, playlist bool) {
 	}
 }
 
-// setPartial turns the header of a whole 200 into that of a 206. Fields that describe the whole representation, and
-// those that direct caches, stay as they are (RFC 9110 section 15.3.7); digests of the whole content would be wrong.
+// setPartial turns the header of a whole 200 into that of a 206. Fields that describe the whole representation, and those for
+// caches, stay (RFC 9110 section 15.3.7). Digests of the whole content are removed, because they would be wrong.
 func setPartial(h http.Header, p *parts) {
 	advertise(h, false)
 	delete(h, "Content-Md5")
@@ -34,7 +34,7 @@ func setPartial(h http.Header, p *parts) {
 	set(h, "Content-Length", strconv.FormatInt(p.length(), 10))
 }
 
-// setNotModified leaves what RFC 9110 section 15.4.5 asks for.
+// setNotModified leaves the fields that RFC 9110 section 15.4.5 demands.
 func setNotModified(h http.Header) {
 	for _, name := range []string{"Content-Type", "Content-Length", "Content-Encoding", "Content-Disposition", "Accept-Ranges"} {
 		delete(h, name)
@@ -44,7 +44,7 @@ func setNotModified(h http.Header) {
 	}
 }
 
-// setRefused leaves nothing of the representation that is not sent, so that no cache keeps the refusal in its place.
+// setRefused removes everything about the representation that is not sent, so that no cache keeps the refusal in its place.
 func setRefused(h http.Header, status int, size int64) {
 	for _, name := range []string{
 		"Cache-Control", "Cdn-Cache-Control", "Surrogate-Control", "Expires", "Etag", "Last-Modified", "Content-Type", "Content-Encoding",

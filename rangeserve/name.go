@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// fileName is the slash-separated name below the root that a URL asks for. os.Root keeps a name inside; this refuses
-// what would be another file than the URL seems to say, and what is nobody's business.
+// fileName is the slash-separated name below the root for a URL. os.Root keeps a name inside. fileName also refuses names of
+// another file than the URL seems to mean, and hidden names.
 func fileName(u *url.URL) (name string, ok bool) {
 	if strings.Contains(strings.ToLower(u.RawPath), "%2f") {
 		return "", false
@@ -22,7 +22,7 @@ func fileName(u *url.URL) (name string, ok bool) {
 			return "", false
 		}
 	}
-	_, err := filepath.Localize(name) // device names and drive letters, where there are such
+	_, err := filepath.Localize(name) // device names and drive letters, on systems that have them
 	return name, err == nil
 }
 
@@ -37,7 +37,7 @@ func attachment(name string) string {
 	return value
 }
 
-// asciiName replaces what recipients read in different ways in a quoted-string.
+// asciiName replaces characters that recipients read differently in a quoted-string.
 func asciiName(c rune) rune {
 	if c < ' ' || c > '~' || c == '"' || c == '\\' || c == '%' {
 		return '_'

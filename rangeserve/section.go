@@ -10,24 +10,23 @@ import (
 	"sync"
 )
 
-// A SectionWriter is a ReaderAt that writes a part of itself better than by being read into a buffer: with Writes
-// of bytes that it holds, or by handing a file to the kernel. The ReaderAt of a [Content] that is one is asked to write
-// what it is to send. *bytes.Reader, *strings.Reader, *os.File and io.SectionReaders over them need not be: Serve
-// knows them.
+// A SectionWriter is a ReaderAt that can write a part of itself more cheaply than through a buffer: with Writes of bytes in its
+// memory, or by handing a file to the kernel. Serve asks such a ReaderAt of a [Content] to write what it sends. *bytes.Reader,
+// *strings.Reader, *os.File and io.SectionReaders over them need not implement it: Serve knows them.
 type SectionWriter interface {
 	io.ReaderAt
-	// WriteSection writes the n bytes from offset off to w. Fewer than n is an error. Like ReadAt it may be called
-	// concurrently. w is the http.ResponseWriter that Serve was given.
+	// WriteSection writes the n bytes at offset off to w. Fewer than n is an error. Like ReadAt it may be called concurrently.
+	// w is the http.ResponseWriter of Serve.
 	WriteSection(w io.Writer, off, n int64) (int64, error)
 }
 
-// writeSection writes the n bytes of src from offset off; fewer than n is an error.
+// writeSection writes the n bytes of src at offset off; fewer than n is an error.
 func writeSection(w io.Writer, src io.ReaderAt, off, n int64) (int64, error) {
 	switch s := src.(type) {
 	case SectionWriter:
 		return whole(n)(s.WriteSection(w, off, n))
 	case *bytes.Reader:
-		c := *s // the caller's keeps its place
+		c := *s // the caller's one keeps its position
 		return whole(n)(writeMemory(w, &c, off, n))
 	case *strings.Reader:
 		c := *s
@@ -42,7 +41,7 @@ func writeSection(w io.Writer, src io.ReaderAt, off, n int64) (int64, error) {
 	return copySection(w, src, off, n, nil)
 }
 
-// whole makes an error of a count below n.
+// whole turns a count below n into an error.
 func whole(n int64) func(int64, error) (int64, error) {
 	return func(m int64, err error) (int64, error) {
 		if err == nil && m < n {
@@ -67,7 +66,7 @@ func writeMemory(w io.Writer, m memory, off, n int64) (int64, error) {
 	return first.done, err
 }
 
-// firstBytes passes on the first n bytes of what it is given, and takes the rest for written.
+// firstBytes passes on the first n bytes, and reports the rest as written.
 type firstBytes struct {
 	w       io.Writer
 	n, done int64
@@ -81,9 +80,8 @@ func (f *firstBytes) WriteString(s string) (int, error) {
 
 const turnSize = 512 << 10
 
-// writePieces lets other answers have their turn after each piece. Filling a connection at once drives the first bytes out of
-// the CPU's caches before the client reads them: a body of 2 MB costs a quarter less in pieces. With pieces of twice this size
-// nothing is gained.
+// writePieces yields to other answers after each piece. Filling a connection at once drives the first bytes out of the CPU's
+// caches before the client reads them: in pieces, a body of 2 MB costs a quarter less. Pieces of twice this size gain nothing.
 func writePieces[T []byte | string](f *firstBytes, p T, write func(T) (int, error)) (int, error) {
 	for end := min(f.n, int64(len(p))); ; runtime.Gosched() {
 		want := min(end-f.done, turnSize)
@@ -100,11 +98,11 @@ func writePieces[T []byte | string](f *firstBytes, p T, write func(T) (int, erro
 
 const copySize = 128 << 10
 
-// buffers are shared by all copies that go through memory. A buffer whose Write has failed does not come back: an HTTP/2 server
-// returns when the stream is gone, and may still send those bytes.
+// buffers are shared by all copies through memory. A buffer whose Write has failed is not reused: an HTTP/2 server returns when
+// the stream is gone, and may still send those bytes.
 var buffers = sync.Pool{New: func() any { return new([copySize]byte) }}
 
-// copySection is the way for everything else. Before the last byte is given away, check has the word, unless it is nil.
+// copySection copies any other source. It calls check, unless that is nil, before it sends the last byte.
 func copySection(w io.Writer, src io.ReaderAt, off, n int64, check func() error) (done int64, err error) {
 	buf := buffers.Get().(*[copySize]byte)
 	for done < n {

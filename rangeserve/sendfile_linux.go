@@ -5,15 +5,14 @@ import (
 	"syscall"
 )
 
-// A call of sendfile that fills the connection drives the first bytes out of the CPU's caches before the client reads them: a
-// film costs a quarter less in pieces. A segment costs less in one piece.
+// A call of sendfile that fills the connection drives the first bytes out of the CPU's caches before the client reads them: in
+// pieces, a film costs a quarter less. A segment costs less in one piece.
 const (
 	sendfilePiece = 128 << 10
 	sendfileWhole = 8 << 20
 )
 
-// sendfile lets the kernel write as much of s as it will. It leaves the rest, for whatever reason, to the caller,
-// unless the connection failed.
+// sendfile lets the kernel write as much of s as it can. It leaves the rest to the caller, unless the connection failed.
 func (s *fileSection) sendfile(w io.Writer) (done int64, err error) {
 	conn, ok := w.(syscall.Conn)
 	if !ok {
@@ -38,8 +37,8 @@ func (s *fileSection) sendfile(w io.Writer) (done int64, err error) {
 	return before - s.n, err
 }
 
-// sendfileTo reports false when the connection takes no more for now. If it fails, the copy of the rest fails again and reports
-// it.
+// sendfileTo returns false if the connection takes no more for now. If the connection fails, the copy of the rest fails again
+// and reports it.
 func (s *fileSection) sendfileTo(to, from int) (ready bool) {
 	for s.n > 0 {
 		piece := s.n

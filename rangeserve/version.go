@@ -9,10 +9,10 @@ import (
 	"github.com/hlsproxy/hlsproxy/rangeserve/internal/faststart"
 )
 
-// A file that is written to in place gets the time of a write when the write begins. What is read before it ends has that time,
-// too, and is another version. So nothing joins what is read of a file that was changed less than young ago with what is read
-// later: no strong ETag, no Last-Modified, no layout that is kept. And a write may still be under way in one that was changed
-// less than restless ago.
+// A file that is written to in place gets the time of a write when the write begins. Bytes that are read before its end have
+// that time, too, but belong to another version. So nothing joins bytes of a file that was changed less than young ago with
+// later bytes: no strong ETag, no Last-Modified, no layout that is kept. And a file that was changed less than restless ago may
+// still be in a write.
 const (
 	young    = 2 * time.Second
 	restless = 200 * time.Millisecond
@@ -23,10 +23,10 @@ type version struct {
 	*handle
 	name   string
 	layout *faststart.Layout // nil: as it is
-	age    time.Duration     // since the last change; negative where the file system's clock is ahead
+	age    time.Duration     // since the last change; negative if the file system's clock is ahead
 }
 
-// content is what is served of v.
+// content is the Content of v.
 func (v *version) content(fast bool) Content {
 	src := io.ReaderAt(v.handle)
 	if v.age < young {
@@ -51,8 +51,8 @@ func (v *version) content(fast bool) Content {
 	return c
 }
 
-// copiedFile is a file that may be written to at any time. It goes through memory: what the kernel sends from a file may
-// change after the last look at its times.
+// copiedFile is a file that may be written to at any time. It is copied through memory: bytes that the kernel sends from a file
+// may change after the last check of its times.
 type copiedFile struct{ file *handle }
 
 // ReadAt is that of io.ReaderAt.
@@ -63,8 +63,8 @@ func (f copiedFile) WriteSection(w io.Writer, off, n int64) (int64, error) {
 	return copySection(w, f.file, off, n, f.file.unchanged)
 }
 
-// restlessFile is a file that a write may be under way in. What it sends is read twice, the second time when such a write
-// has ended, and the last piece is given away only when both times it was the same.
+// restlessFile is a file that may be in a write. Its bytes are read twice, the second time after such a write has ended, and
+// the last piece is sent only if both were the same.
 type restlessFile struct {
 	io.ReaderAt
 	version *version
@@ -106,7 +106,7 @@ func (f *restlessFile) WriteSection(w io.Writer, off, n int64) (done int64, err 
 		return done, err
 	}
 	m, err := w.Write(piece)
-	if err == nil { // else an HTTP/2 server may still be sending what it was given
+	if err == nil { // otherwise an HTTP/2 server may still be sending the bytes
 		buffers.Put(buf)
 		buffers.Put(again)
 	}

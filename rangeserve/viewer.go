@@ -7,7 +7,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/stall"
 )
 
-// viewer is the way to a client, with a deadline for each piece.
+// viewer writes to a client, with a deadline for each piece.
 type viewer struct {
 	http.ResponseWriter
 	out stall.Writer
@@ -18,7 +18,7 @@ func (v *viewer) Unwrap() http.ResponseWriter { return v.ResponseWriter }
 
 func (v *viewer) Write(p []byte) (int, error) { return v.out.Write(p) }
 
-// ReadFrom lets a file go by way of the kernel, which asks for more time whenever the connection takes no more for now.
+// ReadFrom lets the kernel send a file. It asks for more time whenever the connection takes no more for now.
 func (v *viewer) ReadFrom(src io.Reader) (int64, error) {
 	file, ok := src.(*fileSection)
 	to, can := v.ResponseWriter.(io.ReaderFrom)
