@@ -9,13 +9,13 @@ import (
 	"github.com/hlsproxy/hlsproxy/rewrite/internal/swar"
 )
 
-// Public URLs of Prefix and HostPath repeat the upstream path and query as they are sent. What something between here and
-// the next request would alter all the same (a browser, http.ServeMux) is odd: its first byte is written as "%25" and two
-// upper-case hexadecimal digits. In a path these are the second of two slashes, and the percent sign of an upstream
-// "%25", which would look like one of ours; in a query there are some more.
+// Public URLs of Prefix and HostPath repeat the upstream path and query as they are sent. Bytes that a browser or http.ServeMux
+// would still change are odd: the first byte of such a place is written as "%25" and two upper-case hexadecimal digits. In a
+// path these are the second of two slashes, and the percent sign of an upstream "%25", which would look like one of ours. In a
+// query there are some more.
 
-// appendOdd appends the path, query and fragment of an upstream URL in the spelling of a public URL. after is the byte
-// that it will follow. ok is false for what cannot be mapped: dot segments, or a fragment behind an empty query.
+// appendOdd appends the path, query and fragment of an upstream URL in the spelling of a public URL. after is the byte before
+// them. ok is false for what cannot be mapped: dot segments, or a fragment after an empty query.
 func appendOdd(dst, rest []byte, after byte) (_ []byte, ok bool) {
 	path, query, fragment := splitTail(rest)
 	if wire.Climbs(path) || len(query) == 1 && fragment != nil {
@@ -27,7 +27,7 @@ func appendOdd(dst, rest []byte, after byte) (_ []byte, ok bool) {
 		dst = appendOddQuery(append(dst, '?'), query[1:], directives)
 	}
 	if fragment != nil {
-		// A client keeps fragments to itself, so it travels behind the query.
+		// A client does not send fragments, so it travels after the query.
 		if query == nil {
 			dst = append(dst, '?')
 		}
@@ -68,8 +68,8 @@ func appendMark(dst []byte, c byte) []byte {
 	return append(dst, '%', '2', '5', upperHex[c>>4], upperHex[c&15])
 }
 
-// appendOddQuery marks '#' too, and, if told so, the underscore of an upstream parameter that would pass for a delivery
-// directive of the client.
+// appendOddQuery also marks '#' and, if directives is true, the underscore of an upstream parameter that looks like a client's
+// delivery directive.
 func appendOddQuery(dst, query []byte, directives bool) []byte {
 	for i, c := range query {
 		switch {
@@ -85,7 +85,7 @@ func appendOddQuery(dst, query []byte, directives bool) []byte {
 	return dst
 }
 
-// appendOddFragment marks '&' too, so that what a client adds to the query can be told apart.
+// appendOddFragment also marks '&', to tell apart what a client adds to the query.
 func appendOddFragment(dst, fragment []byte) []byte {
 	for len(fragment) > 0 {
 		n := bytes.IndexByte(fragment, '&')
@@ -108,8 +108,8 @@ const (
 	fragmentMark = mark + "23"
 )
 
-// appendPlainPath undoes appendOddPath. It takes nothing but what appendOddPath writes: another spelling would pass the
-// rules that an application has for paths.
+// appendPlainPath undoes appendOddPath. It accepts only what appendOddPath writes: another spelling would get past the rules
+// that an application has for paths.
 func appendPlainPath(dst []byte, path string, after byte) ([]byte, bool) {
 	if strings.Contains(path, "//") || after == '/' && strings.HasPrefix(path, "/") {
 		return dst, false
@@ -122,8 +122,8 @@ func appendPlainPath(dst []byte, path string, after byte) ([]byte, bool) {
 	return dst, string(appendOddPath(nil, dst[start:], after)) == path
 }
 
-// appendPlainQuery undoes what appendOdd made of query and fragment, and takes nothing else that has marks. Parameters
-// that a client added behind the fragment go where they belong.
+// appendPlainQuery undoes appendOdd for query and fragment, and accepts no other marks. Parameters that a client added after
+// the fragment are moved to the query.
 func appendPlainQuery(dst []byte, query string, playlist bool) ([]byte, bool) {
 	if strings.Contains(query, "#") {
 		return dst, false
@@ -187,7 +187,7 @@ func harmless(dst []byte, start int, form form) []byte {
 	return dst
 }
 
-// plainlyHarmless tells at a glance that there is nothing to escape.
+// plainlyHarmless quickly reports that there is nothing to escape.
 func plainlyHarmless(u []byte, form form) bool {
 	if len(u) == 0 {
 		return true
@@ -196,8 +196,8 @@ func plainlyHarmless(u []byte, form form) bool {
 		bytes.IndexByte(u, '"') < 0 && bytes.IndexByte(u, '\n') < 0 && bytes.IndexByte(u, '\r') < 0
 }
 
-// ordinary tells whether there is nothing in s that harmless would escape anywhere but at the beginning of a URL; it may
-// be wrong about what is.
+// ordinary reports whether harmless would change nothing in s, except maybe at the beginning of a URL. It may return false
+// although nothing would change.
 func ordinary(s []byte) bool {
 	for i := 0; i+swar.Size <= len(s); i += swar.Size {
 		if extraordinary(swar.Load(s, i)) {

@@ -9,15 +9,15 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-// Handler rewrites the playlists, and the JSON documents that playlists lead to, among the answers of next, which sees
-// the same paths as the players do: references are resolved against Public and the path of the request. What
-// ModifyResponse says of responses holds for answers; where it fails, the answer is the status of the error with a bare
-// text, and OnFailure is told why. Everything else streams through as it comes.
+// Handler rewrites the playlists, and the JSON documents that playlists lead to, among the answers of next. next sees the same
+// paths as the players: references are resolved against Public and the path of the request. Answers are treated like the
+// responses of ModifyResponse. If that fails, the answer is the status of the error with a short text, and OnFailure is told
+// why. Everything else streams through unchanged.
 //
 // Methods other than GET and HEAD, and upgrades, are left alone.
 //
-// Requests for the extensions .m3u8, .m3u and .json reach next without Range and the conditional fields, which speak of bytes
-// that next has never sent. A HEAD for these is answered by way of GET.
+// Requests for the extensions .m3u8, .m3u and .json reach next without Range and the conditional fields, because these refer to
+// bytes that next has never sent. A HEAD for these is answered with a GET.
 func (rw *Rewriter) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ext := strings.ToLower(path.Ext(r.URL.Path))
@@ -46,7 +46,7 @@ func (rw *Rewriter) report(r *http.Request, err error) {
 	}
 }
 
-// wholeRequest is r without what would make the answer less than the whole.
+// wholeRequest is r without the fields that would make the answer less than the whole.
 func wholeRequest(r *http.Request) *http.Request {
 	whole := r.Clone(r.Context())
 	if r.Method == http.MethodHead {
@@ -63,10 +63,10 @@ func wholeRequest(r *http.Request) *http.Request {
 func (rw *Rewriter) documentFor(r *http.Request, method string) *document {
 	base := r.URL.EscapedPath()
 	if uri := strings.TrimPrefix(strings.TrimPrefix(r.RequestURI, r.URL.Scheme+"://"), r.URL.Host); strings.HasPrefix(uri, "/") {
-		// Unlike the URL it is what the player asked for, whatever http.StripPrefix did on the way.
+		// Unlike the URL, it is the player's own, whatever http.StripPrefix did on the way.
 		base, _, _ = strings.Cut(uri, "?")
 	}
-	base = "/" + strings.TrimLeft(base, "/\\") // what begins with two is the name of a host
+	base = "/" + strings.TrimLeft(base, "/\\") // two slashes would begin the name of a host
 	if r.URL.RawQuery != "" {
 		base += "?" + r.URL.RawQuery
 	}

@@ -11,15 +11,15 @@ import (
 // HostPath spells the upstream URL as a path: with HostPath("/x/") the public URL of https://cdn.example:8443/a/seg1.ts
 // is /x/https/cdn.example:8443/a/seg1.ts. prefix is an absolute path; it gets a final slash if it has none.
 //
-// hosts are the hosts that are mapped: "cdn.example" (on any port), "cdn.example:8443" (on this one), "*.cdn.example" (any name
-// below it, with or without a port as before); IPv6 addresses stand in brackets. None means any host; something else then has
-// to decide where requests may go. Case is ignored when comparing, and kept.
+// hosts are the hosts that are mapped: "cdn.example" (on any port), "cdn.example:8443" (on this port), "*.cdn.example" (any
+// name below it, with or without a port as before). IPv6 addresses are in brackets. Without hosts, any host is mapped;
+// something else must then decide where requests may go. Case is ignored in comparisons, and kept.
 //
-// The host never is the last element: a URL without a path gets a final slash. In a directory of hosts, a token for one
-// would be a token for all.
+// The host is never the last element: a URL without a path gets a final slash. Otherwise all hosts would be in one directory,
+// and a token for one would open all.
 //
-// A request for a host that is not mapped fails with 403, a path that spells no URL with 404. Everything else is as
-// with [Prefix].
+// A request for a host that is not mapped fails with 403, and a path that spells no URL with 404. Everything else is as with
+// [Prefix].
 func HostPath(prefix string, hosts ...string) (Mapper, error) {
 	m := &hostMapper{prefix: prefix}
 	var errs []error
@@ -60,7 +60,7 @@ func (m *hostMapper) AppendPublic(dst, upstream []byte) ([]byte, error) {
 	dst = append(dst, upstream[host:path]...)
 	rest := upstream[path:]
 	if len(rest) == 0 || rest[0] != '/' {
-		dst = append(dst, '/') // or else the host would stand where a file does, in a directory with all the others
+		dst = append(dst, '/') // otherwise the host would be a file, in one directory with all others
 	}
 	if dst, ok = appendOdd(dst, rest, 0); !ok {
 		return dst[:start], ErrUnmapped
@@ -86,7 +86,7 @@ func (m *hostMapper) Upstream(public *url.URL) (string, error) {
 	return appendUpstream(upstream, path, 0, public)
 }
 
-// cleanHost tells whether a valid host can stand as a path element and come back as it was.
+// cleanHost reports whether a valid host can be a path element and be read back unchanged.
 func cleanHost(host []byte) bool {
 	letters := false
 	for _, c := range host {

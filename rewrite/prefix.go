@@ -11,19 +11,19 @@ import (
 )
 
 // Prefix maps one tree onto another: with Prefix("/live/", "https://origin.example/a/") the public URL of
-// https://origin.example/a/x/seg1.ts?k=v is /live/x/seg1.ts?k=v. public is an absolute path, upstream an absolute http
-// or https URL without a query; both get a final slash if they have none. Every fault of them is reported at once.
+// https://origin.example/a/x/seg1.ts?k=v is /live/x/seg1.ts?k=v. public is an absolute path, upstream an absolute http or https
+// URL without a query; both get a final slash if they have none. All their faults are reported at once.
 //
-// Each alias is another upstream prefix that shows the same files under other addresses, such as the other origins of
-// a pool: it maps to the same public tree, and Upstream gives the first spelling. So the law of [Mapper] holds for URLs
-// below upstream, not for those below an alias. Scheme, host, default port and escapes are compared by RFC 3986 section
-// 6.2: "HTTPS://Origin.example:443/a/x" lies below "https://origin.example/a/". Paths are compared byte for byte.
+// Each alias is another upstream prefix with the same files at another address, such as another origin of a pool. It maps to
+// the same public tree, and Upstream returns the first spelling. So the law of [Mapper] holds for URLs below upstream, not for
+// those below an alias. Scheme, host, default port and escapes are compared by RFC 3986 section 6.2:
+// "HTTPS://Origin.example:443/a/x" lies below "https://origin.example/a/". Paths are compared byte for byte.
 //
-// The public path and query are those of the upstream as they are sent. Delivery directives that a client adds to a URL
-// with the extension of a segment or key are dropped. What a browser or http.ServeMux would alter on the way (the second
-// of two slashes, some bytes in a query) is written as %25 and its hexadecimal code; Upstream takes no other spelling of a
-// path than this one. Neither half takes dot segments, in whatever spelling some server reads as one: escaped (more than
-// once, too), beside blanks or control bytes, with backslashes, in full-width characters.
+// The public path and query are the upstream ones as they are sent. Delivery directives that a client adds to a URL with the
+// extension of a segment or key are dropped. Bytes that a browser or http.ServeMux would change on the way (the second of two
+// slashes, some bytes in a query) are written as %25 and their hexadecimal code; Upstream accepts no other spelling of a path.
+// Neither half accepts dot segments, in any spelling that some server reads as one: escaped (even several times), beside blanks
+// or control bytes, with backslashes, in full-width characters.
 func Prefix(public, upstream string, aliases ...string) (Mapper, error) {
 	m := &prefixMapper{public: public}
 	var errs []error
@@ -48,7 +48,7 @@ func Prefix(public, upstream string, aliases ...string) (Mapper, error) {
 	return m, nil
 }
 
-// checkPublic reports what is wrong with the path that a mapper's public URLs begin with.
+// checkPublic reports what is wrong with the public prefix of a mapper.
 func checkPublic(path string) error {
 	parsed, err := url.ParseRequestURI(path)
 	switch {
@@ -79,7 +79,7 @@ type prefixMapper struct {
 	trees  []tree // the first is what Upstream gives
 }
 
-// tree is an upstream prefix: as it is written, and as it is compared if that does not match.
+// tree is an upstream prefix: as written, and in a form for comparison if that does not match.
 type tree struct{ written, canonical string }
 
 func (m *prefixMapper) AppendPublic(dst, upstream []byte) ([]byte, error) {
@@ -116,7 +116,7 @@ func (m *prefixMapper) Upstream(public *url.URL) (string, error) {
 	return appendUpstream(append(buf[:0], m.trees[0].written...), rest, '/', public)
 }
 
-// appendUpstream appends the rest of a public URL, in the upstream's spelling, to a prefix that ends in the byte after.
+// appendUpstream appends the rest of a public URL, in the spelling of the upstream, to a prefix that ends in the byte after.
 func appendUpstream(dst []byte, path string, after byte, public *url.URL) (string, error) {
 	start := len(dst)
 	dst, ok := appendPlainPath(dst, path, after)

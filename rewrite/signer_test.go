@@ -50,7 +50,7 @@ func TestSignersInAChain(t *testing.T) {
 	require.False(t, rewrite.SignChain(signsAlike{refuses}).(rewrite.AlikeSigner).SignAlike(t.Context(), []byte("/a")))
 }
 
-// A URI without quotes ends at a comma, whoever wrote it there.
+// A URI without quotes ends at a comma, even at one that a signer wrote.
 func TestURIsWithoutQuotesStayOneValue(t *testing.T) {
 	prefix, err := rewrite.Prefix("/live/", "https://cdn.example/live/")
 	require.NoError(t, err)
