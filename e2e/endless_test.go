@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Everybody who plays a stream without an end shares one connection to its origin. Who is there when it begins sees all of it,
-// and who comes later begins near its live edge.
+// All viewers of an endless stream share one connection to its origin. The first ones see all of it, and later ones begin near
+// its live edge.
 func TestEndlessStreamsPlay(t *testing.T) {
 	t.Parallel()
 	for name, s := range map[string]*station{"stream.ts": television(t), "radio.mp3": radio(t)} {

@@ -87,5 +87,5 @@ var withoutProxy = sync.OnceValue(func() []string {
 			env = append(env, kv)
 		}
 	}
-	return slices.Clip(env) // so that who appends gets a copy
+	return slices.Clip(env) // so that append makes a copy
 })

@@ -54,7 +54,7 @@ func startOrigin(t testing.TB, h http.Handler) *origin {
 	return o
 }
 
-// told are the last requests, for whoever wants to know why a player failed.
+// told are the last requests. They show why a player failed.
 func (o *origin) told() string {
 	var b strings.Builder
 	seen := o.seen()

@@ -202,7 +202,7 @@ func TestAskIsBoundedInTime(t *testing.T) {
 	})
 }
 
-// Who asks with ever new tokens, and does not wait, makes the backend no more work at a time than there is a number for.
+// A client that sends ever new tokens, and does not wait, causes only a bounded number of requests to the backend at a time.
 func TestAskHasSoManyQuestionsUnderWay(t *testing.T) {
 	const most = 4096
 	synctest.Test(t, func(t *testing.T) {

@@ -342,7 +342,7 @@ func TestThePageTellsWhoIsWatching(t *testing.T) {
 	}
 }
 
-// Who operates the program ends a session; other pages, and other names for this address, do not.
+// The operator can end a session. Other pages, and other names for this address, cannot.
 func TestKick(t *testing.T) {
 	base, links := start(t, "-origin", stream(t).URL, "-kick")
 	resp, _ := get(t, links[0])

@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// Relay passes bytes on between whoever dials it and an address. Its methods may be called concurrently.
+// Relay passes bytes on between its clients and an address. Its methods may be called concurrently.
 type Relay struct {
 	ln   net.Listener
 	to   string
