@@ -113,6 +113,46 @@ func TestPagesAndImagesAreHarmless(t *testing.T) {
 	}
 }
 
+// With nosniff, a browser withholds media that are labelled as a document from a video element.
+func TestMediaLabelledAsDocumentsAreMedia(t *testing.T) {
+	ts := strings.Repeat("\x47\x40\x00\x10"+strings.Repeat("\xff", 184), 8)
+	mp4 := "\x00\x00\x00\x10ftypiso6\x00\x00\x00\x00\x00\x00\x00\x08moof"
+	f := newFront(t, &origin.Proxy{})
+	for name, row := range map[string]struct {
+		path, label, body string
+		fields            []string // of the request
+		want              string
+	}{
+		"a page":                    {"/a", "text/html; charset=utf-8", ts, nil, "video/mp2t"},
+		"a page, named as segment":  {"/a.m4s", "TEXT/HTML", mp4, nil, "video/mp4"},
+		"JSON":                      {"/a", "application/problem+json", ts, nil, "video/mp2t"},
+		"XML":                       {"/a.ts", "text/xml", ts, nil, "video/mp2t"},
+		"plain text":                {"/a", "text/plain ;charset=x", "ID3\x04\x00\x00\x00\x00\x00\x00" + ts, nil, "audio/mpeg"},
+		"two types":                 {"/a", "video/mp2t\ntext/plain", ts, nil, "video/mp2t"},
+		"two types in a line":       {"/a", "video/mp2t, text/plain", ts, nil, "video/mp2t"},
+		"the beginning":             {"/a", "text/html", ts, []string{"Range", "bytes=0-999"}, "video/mp2t"},
+		"the middle, by its name":   {"/a.ts", "text/html", ts, []string{"Range", "bytes=500-999"}, "video/mp2t"},
+		"the middle, without one":   {"/a", "text/html", ts, []string{"Range", "bytes=500-999"}, "text/html"},
+		"a page that is one":        {"/a.ts", "text/html", "<!DOCTYPE html><p>gone", nil, "text/html"},
+		"a text that is one":        {"/a.ts", "text/plain", "there is no such file", nil, "text/plain"},
+		"JSON that is some":         {"/a", "application/json", `{"a": 1}`, nil, "application/json"},
+		"captions":                  {"/a.vtt", "text/plain", "WEBVTT\n\n", nil, "text/plain"},
+		"nothing":                   {"/a", "text/html", "", nil, "text/html"},
+		"a label that is no hazard": {"/a.ts", "application/octet-stream", ts, nil, "application/octet-stream"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f.origin.Handle(row.path, faultorigin.Script{Header: http.Header{"Content-Type": strings.Split(row.label, "\n")}, Body: []byte(row.body), Ranges: true})
+			resp, body := f.get(t, row.path, row.fields...)
+			require.Equal(t, []string{row.want}, resp.Header["Content-Type"])
+			if row.fields == nil {
+				require.Equal(t, row.body, body)
+			} else {
+				require.Equal(t, 206, resp.StatusCode)
+			}
+		})
+	}
+}
+
 // Upstream cannot lift the policy, not even if its other fields are passed on.
 func TestUpstreamHasNoPolicyOfItsOwn(t *testing.T) {
 	f := newFront(t, &origin.Proxy{ResponseHeader: []string{"Content-Security-Policy", "X-Content-Type-Options", "X-A"}})

@@ -56,15 +56,24 @@ func (f *fetch) answer(target *url.URL) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	if err = f.checkPartial(resp); err == nil {
-		err = mendCoding(resp)
-	}
-	if err != nil {
+	if err = f.mend(resp); err != nil {
 		drop(resp)
 		return nil, err
 	}
 	f.clock.header()
 	return f.modify(resp, wait)
+}
+
+// mend corrects what an answer says about its body.
+func (f *fetch) mend(resp *http.Response) error {
+	err := f.checkPartial(resp)
+	if err == nil {
+		err = mendCoding(resp)
+	}
+	if err == nil {
+		err = mendType(resp)
+	}
+	return err
 }
 
 // ask sends the first request.

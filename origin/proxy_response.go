@@ -242,6 +242,48 @@ func mendCoding(resp *http.Response) error {
 	return nil
 }
 
+// mendType gives media a type of media where an origin labels it as a document or as plain text. Every answer has nosniff, and
+// with it a browser withholds such a body from a video element on a page of another site (Fetch, "opaque-response blocking").
+// The first bytes decide. Where they are not at hand, in the middle of a body or in a coded one, the name does.
+func mendType(resp *http.Response) error {
+	if !isWithheld(resp.Header["Content-Type"]) {
+		return nil
+	}
+	kind, mediaType := hls.ByName(resp.Request.URL.Path), hls.TypeByName(resp.Request.URL.Path)
+	if startsHere(resp) {
+		first, err := peek(resp)
+		if err != nil && err != io.EOF {
+			return err
+		}
+		if k := hls.Sniff(first, false); len(first) >= 16 && k != hls.Unknown { // fewer bytes can be the start of anything
+			kind, mediaType = k, hls.TypeOf(first)
+		}
+	}
+	if kind == hls.Video || kind == hls.Audio {
+		resp.Header["Content-Type"] = []string{mediaType}
+	}
+	return nil
+}
+
+// isWithheld reports whether a browser may withhold a body with this Content-Type and nosniff from a video element. It takes
+// the last of several types.
+func isWithheld(contentType []string) bool {
+	if len(contentType) != 1 || strings.Contains(contentType[0], ",") {
+		return len(contentType) > 0
+	}
+	t, _, _ := strings.Cut(contentType[0], ";")
+	return hls.ByType(t).IsDocument() || strings.EqualFold(strings.Trim(t, " \t"), "text/plain")
+}
+
+// startsHere reports whether an answer has a body that begins with the first byte of the file, and has no coding.
+func startsHere(resp *http.Response) bool {
+	if resp.Request.Method == http.MethodHead || len(resp.Header["Content-Encoding"]) > 0 || !hasBody(resp.StatusCode) {
+		return false
+	}
+	c, ok := httprange.ParseContentRange(resp.Header)
+	return resp.StatusCode != http.StatusPartialContent || ok && c.First == 0
+}
+
 // peeked is how many bytes are enough to recognise a body.
 const peeked = 1024
 
