@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 	"github.com/hlsproxy/hlsproxy/cache/internal/join"
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
@@ -15,6 +16,11 @@ const (
 	airAfter    = 5 * time.Second
 	defaultRing = 8 << 20
 	ringTime    = 10 * time.Second
+
+	// Viewers at the live edge are written to a few times a second, mostly in one piece: a piece takes up to three system calls,
+	// and a thousand viewers with 25 pieces a second fill a core.
+	gatherFor = 250 * time.Millisecond
+	longChunk = 1 << 20
 )
 
 // broadcast is what a fill knows of a body that may have no end. A body goes on air if it has no length, goes on for airAfter,
@@ -73,6 +79,7 @@ func (f *fill) hear(p []byte) {
 		return
 	}
 	a.on = true
+	f.body.Gather(gatherFor, min(body.LargeChunk, a.ring/16), max(body.LargeChunk, min(longChunk, a.ring/8)))
 	f.body.Nudge() // wakes those who wait for the end
 }
 

@@ -107,7 +107,8 @@ type Transport struct {
 	// where a decoder can begin (MPEG-TS, FLV, ADTS and MPEG audio), whatever Range they ask for. If there is no such point, or
 	// it has left the ring, each viewer gets a request of its own. So does a viewer who asks a radio for titles (Icy-MetaData).
 	// A viewer that falls behind the ring is cut off. The ring holds at most 10 s, and at most an eighth of the bound of a
-	// Memory. Zero: 8 MiB. Negative: nothing is broadcast, and each body is treated as one with an end.
+	// Memory. Small pieces are gathered: a viewer at the live edge is sent what there is four times a second, or whenever 256
+	// KiB or a sixteenth of the ring have come. No byte waits for longer than 250 ms. Zero: 8 MiB. Negative: nothing is broadcast, and each body is treated as one with an end.
 	Ring int64
 	// Linger is how long a broadcast goes on after its last viewer has left. Zero or negative: it ends at once.
 	Linger time.Duration

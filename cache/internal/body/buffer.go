@@ -17,7 +17,7 @@ const (
 	mostSpare  = 16        // chunks
 
 	// Readers who have caught up are woken at once, but not more often than this while little arrives: waking hundreds of them
-	// costs more than a few bytes are worth.
+	// costs more than a few bytes are worth. Gather sets longer times.
 	wakeEvery = 5 * time.Millisecond
 	wakeBytes = 16 << 10
 )
@@ -31,6 +31,7 @@ type Buffer struct {
 	length int64 // as declared; -1: not declared
 	pages  *pages
 	quota  int64    // bytes that may lie here at a time; 0: all
+	chunk  int64    // the longest chunk; only the writer uses it
 	spare  [][]byte // dropped chunks of the heap, to be reused; only the writer uses it
 	paced  atomic.Bool
 
@@ -46,10 +47,12 @@ type Buffer struct {
 	readers map[*Reader]struct{}
 	moved   chan struct{} // closed when a reader has moved on; nil: nobody waits
 
+	every  time.Duration // wakeEvery and wakeBytes, or what Gather says
+	enough int64
 	wake   chan struct{} // closed when there is more; nil: nobody waits
 	told   int64         // size when readers were last woken
 	toldAt time.Time
-	later  *time.Timer // wakes those who wait for less than wakeBytes
+	later  *time.Timer // wakes those who wait for less than enough
 	armed  bool
 }
 
@@ -59,7 +62,7 @@ type mark struct{ isRun, torn bool }
 // NewBuffer returns an empty Buffer, held once, for a body of this length. -1: unknown. A body longer than the Pool uses a part
 // of it again and again.
 func (m *Pool) NewBuffer(length int64) *Buffer {
-	b := &Buffer{length: length, pages: newPages(m)}
+	b := &Buffer{length: length, pages: newPages(m), chunk: LargeChunk, every: wakeEvery, enough: wakeBytes}
 	switch {
 	case length > m.max:
 		b.quota = min(max(m.max/16, 4*lastChunk), 4<<20)
@@ -90,7 +93,7 @@ func (b *Buffer) Space() []byte {
 			return last[len(last):cap(last)]
 		}
 	}
-	n := min(max(b.size, smallChunk), LargeChunk)
+	n := min(max(b.size, smallChunk), b.chunk)
 	if b.length >= 0 {
 		// There must be room for one byte too many, so that it is noticed.
 		n = min(max(b.length-b.size, 1), LargeChunk)
@@ -151,32 +154,18 @@ func (b *Buffer) Commit(n int) {
 		return
 	}
 	now := time.Now()
-	if b.size-b.told >= wakeBytes || now.Sub(b.toldAt) >= wakeEvery {
+	left := b.every - now.Sub(b.toldAt)
+	if left <= 0 || b.size-b.told >= b.enough {
 		b.tell(now)
 		return
 	}
 	if !b.armed {
 		b.armed = true
 		if b.later == nil {
-			b.later = time.AfterFunc(wakeEvery, b.tellLater)
+			b.later = time.AfterFunc(left, b.tellLater)
 		} else {
-			b.later.Reset(wakeEvery)
+			b.later.Reset(left)
 		}
-	}
-}
-
-func (b *Buffer) tellLater() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.armed = false
-	b.tell(time.Now())
-}
-
-func (b *Buffer) tell(now time.Time) {
-	b.told, b.toldAt = b.size, now
-	if b.wake != nil {
-		close(b.wake)
-		b.wake = nil
 	}
 }
 
@@ -264,54 +253,6 @@ func (b *Buffer) unpin(r *Reader) {
 		pool.unpin(r.pinned)
 	}
 	r.pinned = nil
-}
-
-// Grown returns a channel that is closed when there are more than size bytes. It returns nil if there are already.
-func (b *Buffer) Grown(size int64) <-chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ended || b.size > size {
-		return nil
-	}
-	if b.wake == nil {
-		b.wake = make(chan struct{})
-	}
-	return b.wake
-}
-
-// Nudge wakes waiting readers although there is nothing new.
-func (b *Buffer) Nudge() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.tell(time.Now())
-}
-
-// Moved returns a channel that is closed when a reader has moved on, or at the next Wake.
-func (b *Buffer) Moved() <-chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.paced.Store(true)
-	if b.moved == nil {
-		b.moved = make(chan struct{})
-	}
-	return b.moved
-}
-
-// Wake lets everybody who waits for Moved look again.
-func (b *Buffer) Wake() {
-	if !b.paced.Load() {
-		return
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.wakeWriter()
-}
-
-func (b *Buffer) wakeWriter() {
-	if b.moved != nil {
-		close(b.moved)
-		b.moved = nil
-	}
 }
 
 // Readers returns how many readers are open, and the positions of the slowest of those that want more and of the fastest. Both
