@@ -14,6 +14,8 @@ import (
 
 const (
 	airAfter    = 5 * time.Second
+	againAfter  = 3 * airAfter // after a break: a file may pause once
+	namedAfter  = time.Minute  // for what a playlist names: no segment takes so long
 	defaultRing = 8 << 20
 	ringTime    = 10 * time.Second
 
@@ -27,9 +29,14 @@ const (
 // arrives as it is made, and is media but not a segment of a playlist. It is not kept. A viewer who comes later begins at the
 // newest point where a decoder can begin. A viewer who is too slow loses what has left the ring.
 type broadcast struct {
-	began  time.Time
 	ring   int64 // bytes
 	linger time.Duration
+
+	// Only the pump uses these.
+	began  time.Time     // start of the current airAfter
+	waited time.Duration // fill.waited at that time
+	live   time.Duration // how long before that the body has come as it is made, without a break
+	paused bool          // there was a break
 
 	mu   sync.Mutex // below Transport.mu
 	scan join.Scanner
@@ -49,7 +56,7 @@ type moment struct {
 // newBroadcast returns nil for a body that cannot go on air.
 func (f *fill) newBroadcast() *broadcast {
 	t := f.t
-	if t.Ring < 0 || f.body.Length() >= 0 || f.list || f.o.part != nil || f.entry.Status != 200 || t.channels.isNamed(f.o.primary) {
+	if t.Ring < 0 || f.body.Length() >= 0 || f.list || f.o.part != nil || f.entry.Status != 200 {
 		return nil
 	}
 	ring := t.Ring
@@ -72,13 +79,16 @@ func (f *fill) hear(p []byte) {
 	if time.Since(a.began) < airAfter || f.detached || a.on {
 		return // only this goroutine changes these fields
 	}
+	ripe, is := f.isRipe(), known || f.isStream()
 	f.t.mu.Lock()
-	defer f.t.mu.Unlock()
-	if !f.inTime() || !known && !f.isStream() {
+	if a.on = is && ripe; !is {
 		f.air = nil
+	}
+	f.t.mu.Unlock()
+	if !f.onAir() {
 		return
 	}
-	a.on = true
+	f.t.channels.onAir(f.o.primary, f.o.asked)
 	f.body.Gather(gatherFor, min(body.LargeChunk, a.ring/16), max(body.LargeChunk, min(longChunk, a.ring/8)))
 	f.body.Nudge() // wakes those who wait for the end
 }
@@ -93,14 +103,35 @@ func (f *fill) isStream() bool {
 	return kind == hls.Unknown || kind == hls.Video || kind == hls.Audio
 }
 
+// isRipe reports, at the end of each airAfter, whether the body has come as it is made for long enough. If a busy server could not
+// read in time, it tries again.
+func (f *fill) isRipe() bool {
+	a := f.air
+	if f.inTime() {
+		a.live += airAfter // even if it took longer: a long pause counts once
+	} else {
+		a.live, a.paused = 0, true
+	}
+	a.began, a.waited = time.Now(), f.waited
+	after := f.t.channels.airAfter(f.o.primary)
+	if a.paused {
+		after = max(after, againAfter)
+	}
+	return a.live >= after
+}
+
 // inTime reports whether the bytes come as they are made: the fill waits for them nearly all of the time. A body that comes
 // faster than its viewers read it is a file. Only the pump calls it.
 func (f *fill) inTime() bool {
-	if f.air == nil {
+	a := f.air
+	if a == nil {
 		return false
 	}
-	took := time.Since(f.air.began)
-	return took >= time.Second && f.waited*5 >= took*4
+	took := time.Since(a.began)
+	if took < time.Second {
+		return a.live > 0
+	}
+	return (f.waited-a.waited)*5 >= took*4
 }
 
 // onAir is for the pump and for callers that hold Transport.mu.
@@ -142,15 +173,16 @@ func (a *broadcast) tail(size int64) int64 {
 	return max(tail, size-a.ring)
 }
 
-// point is the newest point where a viewer can begin, and the bytes to send first. ok is false if the ring has no such point.
-// The caller holds Transport.mu.
+// point is the newest point where a viewer can begin, and the bytes to send first. ok is false if the ring has no such point, or
+// is about to lose it: a viewer needs time to read. The caller holds Transport.mu.
 func (f *fill) point() (off int64, prefix []byte, ok bool) {
-	f.air.mu.Lock()
-	defer f.air.mu.Unlock()
-	if off, ok = f.air.scan.Point(); !ok || !f.body.Has(off) {
+	a := f.air
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if off, ok = a.scan.Point(); !ok || f.body.State().Size-off > a.ring-a.ring/8 {
 		return 0, nil, false
 	}
-	return off, f.air.scan.Prefix(), true
+	return off, a.scan.Prefix(), true
 }
 
 // joinable reports whether a viewer who comes now can begin. The caller holds Transport.mu.
@@ -162,19 +194,19 @@ func (f *fill) joinable() bool {
 	return ok
 }
 
-// tuneIn lets v begin at the newest point; false if the fill is not on air.
-func (f *fill) tuneIn(v *viewer) bool {
+// tuneIn lets v begin at the newest point. ok is false if there is no such point any longer.
+func (f *fill) tuneIn(v *viewer) (ok, onAir bool) {
 	f.t.mu.Lock()
 	defer f.t.mu.Unlock()
 	if !f.onAir() {
-		return false
+		return false, false
 	}
 	off, prefix, ok := f.point()
 	if ok {
 		v.prefix = prefix
-		f.body.Open(&v.part, off, math.MaxInt64)
+		ok = f.body.Open(&v.part, off, math.MaxInt64)
 	}
-	return ok
+	return ok, true
 }
 
 // lingers reports whether a broadcast goes on for a while without viewers. The caller holds Transport.mu.

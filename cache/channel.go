@@ -23,6 +23,8 @@ type channels struct {
 	named      keySet              // keys that playlists name
 	own        keySet              // those that a playlist on the same host names
 	hinted     keySet              // keys that playlists hint at
+	aired      keySet              // keys of what has been on air
+	endless    keySet              // those of them that were on air for longer than any segment takes
 }
 
 const (
@@ -30,6 +32,7 @@ const (
 	mostNames    = 512  // of a channel: those next to the live edge
 	mostListed   = 4096 // names of one playlist that are looked at
 	namedFor     = 10 * time.Minute
+	hintedFor    = time.Minute // what is hinted at is asked for at once, and there soon
 )
 
 // channel is one live playlist.
@@ -161,10 +164,37 @@ func (c *channels) isOwn(key string) bool {
 	return c.own.has(key, time.Now(), namedFor)
 }
 
+// isHinted reports whether a playlist says that something will be there soon. For what has been on air this means nothing.
 func (c *channels) isHinted(key string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.hinted.has(key, time.Now(), namedFor)
+	now := time.Now()
+	return c.hinted.has(key, now, hintedFor) && !c.aired.has(key, now, namedFor)
+}
+
+// airAfter is how long a body must come as it is made before it goes on air. What a playlist names is a segment, unless it takes
+// longer than any segment, or has done so lately. If only playlists on other hosts name it, it is also no segment if it has been
+// on air at all.
+func (c *channels) airAfter(key string) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	has := func(s *keySet) bool { return s.has(key, now, namedFor) }
+	if !has(&c.named) || has(&c.endless) || has(&c.aired) && !has(&c.own) {
+		return airAfter
+	}
+	return namedAfter
+}
+
+// onAir remembers what is on air, and since when.
+func (c *channels) onAir(key string, since time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	c.aired.add(key, now, namedFor)
+	if now.Sub(since) >= namedAfter {
+		c.endless.add(key, now, namedFor)
+	}
 }
 
 // note remembers what a playlist names.
@@ -179,7 +209,7 @@ func (c *channels) note(n names) {
 		c.own.add(key, now, namedFor)
 	}
 	for _, key := range n.hints {
-		c.hinted.add(key, now, namedFor)
+		c.hinted.add(key, now, hintedFor)
 	}
 }
 

@@ -97,6 +97,9 @@ func (f *fill) run() {
 
 // end shows viewers the outcome, with the last n bytes if all went well.
 func (f *fill) end(n int, stored bool, err error) {
+	if f.isOnAir() {
+		f.t.channels.onAir(f.o.primary, f.o.asked)
+	}
 	if err == nil {
 		f.settle()
 		f.body.Commit(n)
@@ -202,12 +205,16 @@ func (f *fill) store(last int) bool {
 	return true
 }
 
-// show lets v read the bytes from off to end. If exactly is false, a broadcast begins at its current position instead.
-func (f *fill) show(v *viewer, off, end int64, exactly bool) {
+// show lets v read the bytes from off to end. If exactly is false, a broadcast begins at its current position instead. show returns
+// false if the first byte is gone: the fill went on air after v had come, or the ring has turned.
+func (f *fill) show(v *viewer, off, end int64, exactly bool) bool {
 	v.fill, v.sent = f, &f.t.count.fillBytes
-	if exactly || !f.tuneIn(v) {
-		f.body.Open(&v.part, off, end)
+	if !exactly {
+		if ok, onAir := f.tuneIn(v); onAir {
+			return ok
+		}
 	}
+	return f.body.Open(&v.part, off, end)
 }
 
 // Viewers wait for the end of a playlist, because its end decides which freshness they are told. They wait for at most this

@@ -55,7 +55,7 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 	if f != nil && rules.Selects(r.Header, f.entry.Vary) && !f.stalls() {
 		if !f.joinable() {
 			t.mu.Unlock()
-			return t.passAlone(r)
+			return t.passBeside(r)
 		}
 		f.shares++
 		f.body.Wake()
@@ -83,7 +83,7 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 	// Under the lock, so that the call of this key always belongs to this flight.
 	landed := t.group.DoChan(have.key, o.run)
 	t.mu.Unlock()
-	if t.channels.isHinted(have.primary) {
+	if t.isAwaited(have.primary, have.entry) {
 		sharing.WaitLonger(r.Context(), blockingIdle)
 	}
 
@@ -100,8 +100,16 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 	}
 }
 
+// isAwaited reports whether an answer may take longer because a playlist hints at it. Anybody can write a playlist, so a hint means
+// nothing for what was there already.
+func (t *Transport) isAwaited(key string, have *Entry) bool {
+	return (have == nil || have.Status != http.StatusOK) && t.channels.isHinted(key)
+}
+
 // isFull reports whether viewers occupy all places. The caller holds Transport.mu.
-func (t *Transport) isFull() bool { return len(t.flights)+t.filling-t.earlyFills >= t.maxFills() }
+func (t *Transport) isFull() bool {
+	return len(t.flights)+t.filling+t.beside-t.earlyFills >= t.maxFills()
+}
 
 // newFlight lists a flight that will send the request of r. The caller holds Transport.mu.
 func (t *Transport) newFlight(r *http.Request, have lookupResult) *flight {
@@ -202,7 +210,7 @@ func (o *flight) keep(e *Entry) bool {
 // ask sends the request to Base and waits for the header, within the time limit.
 func (o *flight) ask() (*http.Response, error) {
 	wait := o.t.patience(o.req)
-	if o.t.channels.isHinted(o.primary) {
+	if o.t.isAwaited(o.primary, o.kept) {
 		wait = max(wait, blockingIdle)
 	}
 	patience := time.AfterFunc(wait, func() { o.cancel(&fault{reason: ErrIdle}) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
@@ -13,6 +14,38 @@ import (
 func (t *Transport) passAlone(r *http.Request) (*http.Response, error) {
 	t.count.misses.Add(1)
 	return t.pass(r, statusAlone)
+}
+
+// passBeside asks the origin for one viewer who cannot join a broadcast. Such an answer has no end either, so it takes one of the
+// places of MaxFills.
+func (t *Transport) passBeside(r *http.Request) (*http.Response, error) {
+	t.mu.Lock()
+	if t.isFull() {
+		t.mu.Unlock()
+		t.count.errors.Add(1)
+		return nil, &fault{reason: ErrBusy}
+	}
+	t.beside++
+	t.mu.Unlock()
+	left := sync.OnceFunc(func() {
+		t.mu.Lock()
+		t.beside--
+		t.mu.Unlock()
+	})
+	stays := false
+	defer func() {
+		if !stays {
+			left()
+		}
+	}()
+	resp, err := t.passAlone(r)
+	if err != nil {
+		return nil, err
+	}
+	if s, ok := resp.Body.(*single); ok {
+		s.left, stays = left, true
+	}
+	return resp, nil
 }
 
 // pass hands a request to Base as it is, with the viewer's own context, but with the usual idle limit.
@@ -60,6 +93,7 @@ type single struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	pause  time.Duration
+	left   func() // is told of the end; nil: nobody is
 	idle   *time.Timer
 
 	size   int64         // so far
@@ -94,5 +128,8 @@ func (s *single) Read(p []byte) (int, error) {
 func (s *single) Close() error {
 	err := s.t.close(s.src)
 	s.cancel(nil)
+	if s.left != nil {
+		s.left()
+	}
 	return err
 }

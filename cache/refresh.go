@@ -88,10 +88,11 @@ func (t *Transport) renew(r *http.Request, have lookupResult) {
 // toStore reads a fill to its end, for nobody, with a share of its own. It stops if the fill turns out too long to be kept.
 func (f *fill) toStore(ctx context.Context) {
 	v := &viewer{ctx: ctx}
-	f.show(v, 0, math.MaxInt64, true)
-	v.sent = new(atomic.Uint64) // to nobody
 	defer v.Close()
-	_ = v.readOut()
+	if f.show(v, 0, math.MaxInt64, true) {
+		v.sent = new(atomic.Uint64) // to nobody
+		_ = v.readOut()
+	}
 }
 
 // A key is remembered for at least this long, and for at most twice as long.

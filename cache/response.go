@@ -68,6 +68,9 @@ func (t *Transport) serve(r *http.Request, have lookupResult, status string) *ht
 	return resp
 }
 
+// errMissed is what becomes of a viewer whose first byte a fill has dropped already.
+var errMissed = &fault{reason: ErrBroken}
+
 // follow answers from a running fill. The caller holds a share of it.
 func (t *Transport) follow(r *http.Request, part *slice, f *fill, joined bool) (*http.Response, error) {
 	if joined && part == nil {
@@ -102,6 +105,9 @@ func (t *Transport) follow(r *http.Request, part *slice, f *fill, joined bool) (
 	}
 	if err != nil || resp.Body == http.NoBody {
 		f.leave(1)
+	}
+	if err == errMissed && part == nil {
+		return t.passBeside(r)
 	}
 	return resp, err
 }
@@ -239,7 +245,9 @@ func (t *Transport) respond(r *http.Request, s source, status int, off, end int6
 	var err error
 	if s.fill != nil {
 		a.body.ctx = r.Context()
-		s.fill.show(&a.body, off, end, status == http.StatusPartialContent)
+		if !s.fill.show(&a.body, off, end, status == http.StatusPartialContent) {
+			return nil, errMissed
+		}
 		resp.Body = &a.body
 		return resp, nil
 	}

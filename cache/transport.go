@@ -48,8 +48,8 @@ type Transport struct {
 	// the URL, without the parameters that differ between viewers but not between answers (CMCD, _HLS_throughput).
 	Key func(*http.Request) string
 	// Idle is how long the origin may be silent, before the header and between two reads of the body. Zero: 10 s. Negative: no
-	// limit. The header of a blocking playlist reload (_HLS_msn in the URL), and of what a playlist hints at, may take at least
-	// 60 s. An origin.Proxy in front extends these limits to its own Wait and Idle.
+	// limit. The header of a blocking playlist reload (_HLS_msn in the URL), and of what a playlist hints at and was not there
+	// before, may take at least 60 s. An origin.Proxy in front extends these limits to its own Wait and Idle.
 	Idle time.Duration
 	// MaxBody is the longest body that is shared or kept in one piece, in bytes. A longer one is fetched and kept in slices of
 	// 2 MiB, if there is a Store and the origin gives its length, a strong validator, and ranges. Otherwise each viewer gets a
@@ -83,7 +83,8 @@ type Transport struct {
 	// origin may forbid it as above. Zero or negative: only if the origin allows it (stale-while-revalidate).
 	StaleWhileRevalidate time.Duration
 	// MaxFills is how many answers may be fetched at a time. A request that would need one more fails with ErrBusy. Fetches
-	// ahead take no places from viewers. Zero: 1024. Negative: no limit.
+	// ahead take no places from viewers. Answers that are not shared take no places either, unless they are streams of viewers
+	// who cannot join a broadcast. Zero: 1024. Negative: no limit.
 	MaxFills int
 	// MinRate is the lowest average rate, in bytes a second, at which a body of declared length may arrive. It is checked after
 	// a minute of waiting; below it the fill fails with ErrIdle. It stops an origin that sends a byte now and then. Zero: 10
@@ -108,7 +109,10 @@ type Transport struct {
 	// it has left the ring, each viewer gets a request of its own. So does a viewer who asks a radio for titles (Icy-MetaData).
 	// A viewer that falls behind the ring is cut off. The ring holds at most 10 s, and at most an eighth of the bound of a
 	// Memory. Small pieces are gathered: a viewer at the live edge is sent what there is four times a second, or whenever 256
-	// KiB or a sixteenth of the ring have come. No byte waits for longer than 250 ms. Zero: 8 MiB. Negative: nothing is broadcast, and each body is treated as one with an end.
+	// KiB or a sixteenth of the ring have come. No byte waits for longer than 250 ms. What a playlist names goes on air after a
+	// minute, because no segment takes so long; or after 5 s, if it was on air for a minute in the last ten minutes, or if it
+	// was on air at all and only playlists on other hosts name it. Zero: 8 MiB. Negative: nothing is broadcast, and each body
+	// is treated as one with an end.
 	Ring int64
 	// Linger is how long a broadcast goes on after its last viewer has left. Zero or negative: it ends at once.
 	Linger time.Duration
@@ -131,6 +135,7 @@ type Transport struct {
 	orphans     map[string]int     // by host: number of flights that nobody waits for
 	filling     int                // running fills, also those closed to new viewers
 	earlyFills  int                // flights and fills that no viewer has begun
+	beside      int                // streams beside a broadcast, each for one viewer
 	unshareable keySet             // keys whose answers proved impossible to share
 	failing     keySet             // keys for which the origin failed while there was something stale to serve
 }

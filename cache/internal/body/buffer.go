@@ -211,13 +211,6 @@ func (b *Buffer) Start(p []byte) (n int) {
 	return n
 }
 
-// Has reports whether the byte at off, present or future, has not been dropped.
-func (b *Buffer) Has(off int64) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return off >= b.first
-}
-
 // next is Reader.Next.
 func (b *Buffer) next(r *Reader) (p []byte, more <-chan struct{}, err error) {
 	b.mu.Lock()

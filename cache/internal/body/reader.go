@@ -40,18 +40,23 @@ func (b *Blob) Open(r *Reader, off, end int64) {
 // Open lets r read the bytes from off to end.
 func (l *Lent) Open(r *Reader, off, end int64) { r.lent, r.blob, r.off, r.end = l, l.blob, off, end }
 
-// Open lets r read along from off to end. The caller knows that the Buffer is held.
-func (b *Buffer) Open(r *Reader, off, end int64) {
+// Open lets r read along from off to end. It returns false if the byte at off has been dropped. The caller knows that the Buffer is
+// held.
+func (b *Buffer) Open(r *Reader, off, end int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if off < b.first {
+		return false
+	}
 	b.pages.hold()
 	r.buffer, r.off, r.end = b, off, end
 	r.reached.Store(off)
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	if b.readers == nil {
 		b.readers = map[*Reader]struct{}{}
 	}
 	b.readers[r] = struct{}{}
 	b.wakeWriter()
+	return true
 }
 
 // Enter begins a call. It returns false if the Reader was closed.
