@@ -19,8 +19,8 @@ const (
 	defaultRing = 8 << 20
 	ringTime    = 10 * time.Second
 
-	// Viewers at the live edge are written to a few times a second, mostly in one piece: a piece takes up to three system calls,
-	// and a thousand viewers with 25 pieces a second fill a core.
+	// Viewers at the live edge are written to a few times a second, mostly in one piece: a piece takes up to three system
+	// calls, and a thousand viewers with 25 pieces a second fill a core.
 	gatherFor = 250 * time.Millisecond
 	longChunk = 1 << 20
 )
@@ -103,8 +103,8 @@ func (f *fill) isStream() bool {
 	return kind == hls.Unknown || kind == hls.Video || kind == hls.Audio
 }
 
-// isRipe reports, at the end of each airAfter, whether the body has come as it is made for long enough. If a busy server could not
-// read in time, it tries again.
+// isRipe reports, at the end of each airAfter, whether the body has come as it is made for long enough. If a busy server could
+// not read in time, it tries again.
 func (f *fill) isRipe() bool {
 	a := f.air
 	if f.inTime() {
@@ -173,8 +173,8 @@ func (a *broadcast) tail(size int64) int64 {
 	return max(tail, size-a.ring)
 }
 
-// point is the newest point where a viewer can begin, and the bytes to send first. ok is false if the ring has no such point, or
-// is about to lose it: a viewer needs time to read. The caller holds Transport.mu.
+// point is the newest point where a viewer can begin, and the bytes to send first. ok is false if the ring has no such point,
+// or is about to lose it: a viewer needs time to read. The caller holds Transport.mu.
 func (f *fill) point() (off int64, prefix []byte, ok bool) {
 	a := f.air
 	a.mu.Lock()

@@ -3,9 +3,7 @@ package cache
 import (
 	"context"
 	"hash/maphash"
-	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -172,9 +170,9 @@ func (c *channels) isHinted(key string) bool {
 	return c.hinted.has(key, now, hintedFor) && !c.aired.has(key, now, namedFor)
 }
 
-// airAfter is how long a body must come as it is made before it goes on air. What a playlist names is a segment, unless it takes
-// longer than any segment, or has done so lately. If only playlists on other hosts name it, it is also no segment if it has been
-// on air at all.
+// airAfter is how long a body must come as it is made before it goes on air. What a playlist names is a segment, unless it
+// takes longer than any segment, or has done so lately. If only playlists on other hosts name it, it is also no segment if it
+// has been on air at all.
 func (c *channels) airAfter(key string) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -254,107 +252,32 @@ func (t *Transport) judge(o *flight, e *Entry) (list hls.Info, err error) {
 
 // notice takes in a new version of a playlist. If a live one shows that stored answers belong to an earlier programme, the
 // origin is asked before they are served again. It is called before any viewer can see the end of the playlist.
-func (t *Transport) notice(o *flight, e *Entry, list hls.Info) {
+func (t *Transport) notice(o *flight, e *Entry, list hls.Info) (w watched) {
 	if list.Segments+list.Parts == 0 || list.Multivariant {
-		return
+		return w
 	}
 	v := version{info: list, partial: strings.Contains(e.URL, "_HLS_skip=")}
-	if p, ok := playlistOf(e); ok {
-		n := t.namesOf(o.req, p)
-		v.keys = n.all
-		t.channels.note(n)
-		if t.leads() {
-			t.outline(o, e, p, list)
-		}
+	if !t.readPlaylist(e, func(p playlist) { w = t.learn(o, e, p, &v) }) {
+		v.partial = true // nobody knows what it names
 	}
 	if !e.Live {
-		return
+		return w
 	}
 	if old := t.channels.next(listOf(keyOf(o.primary, e)), v); len(old) > 0 {
 		t.outdate(old)
 	}
+	return w
 }
 
-// names are the keys of what a playlist names: all, those on its own host, and those it hints at.
-type names struct{ all, own, hints []string }
-
-// playlist is its text, as far as it is read, and the URL that its names are relative to.
-type playlist struct {
-	text []byte
-	url  string
-	base *url.URL // url, parsed
-}
-
-func playlistOf(e *Entry) (p playlist, ok bool) {
-	body, _, ok := open(e)
-	base, err := url.Parse(e.URL)
-	if !ok || err != nil {
-		return p, false
+// learn remembers what a playlist names.
+func (t *Transport) learn(o *flight, e *Entry, p playlist, v *version) watched {
+	n := t.namesOf(o.req, p)
+	v.keys = n.all
+	t.channels.note(n)
+	if t.leads() {
+		t.outline(o, e, p, v.info)
 	}
-	text, _ := io.ReadAll(io.LimitReader(body, maxPlaylist))
-	return playlist{text, e.URL, base}, true
-}
-
-// namesOf lists what a playlist, the answer to r, names. Of a long playlist it lists the last names.
-func (t *Transport) namesOf(r *http.Request, p playlist) (n names) {
-	own := originOf(p.base)
-	var refs []string
-	seen := map[string]bool{}
-	hinted := map[string]bool{}
-	for ref, hint := range hls.Refs(p.text) {
-		if refs = append(refs, ref); hint && len(hinted) < 4 {
-			hinted[ref] = true
-		}
-	}
-	for _, ref := range t.withHook(refs[max(len(refs)-mostListed, 0):], p.text, p.url) {
-		u, err := p.base.Parse(ref)
-		if err != nil {
-			continue
-		}
-		u.Fragment = ""
-		key, err := t.key(listed(r, u))
-		if err != nil {
-			return names{}
-		}
-		if seen[key] {
-			continue
-		}
-		seen[key] = true
-		n.all = append(n.all, key)
-		if originOf(u) == own {
-			n.own = append(n.own, key)
-		}
-		if hinted[ref] {
-			n.hints = append(n.hints, key)
-		}
-	}
-	return n
-}
-
-// originOf is the scheme, host and port of a URL (RFC 6454 section 4).
-func originOf(u *url.URL) string {
-	scheme := strings.ToLower(u.Scheme)
-	return scheme + "://" + hostOf(scheme, u.Host)
-}
-
-// withHook appends what Refs finds in the playlist: names with variables, and names that inherit parameters.
-func (t *Transport) withHook(refs []string, playlist []byte, base string) []string {
-	if t.Refs == nil {
-		return refs
-	}
-	all, err := func() (all []string, err error) {
-		defer t.recovered(&err)
-		for ref := range t.Refs(playlist, base) {
-			if all = append(all, ref); len(all) >= 2*mostListed {
-				all = all[mostListed:]
-			}
-		}
-		return all, nil
-	}()
-	if err != nil {
-		return refs
-	}
-	return append(refs, all[max(len(all)-mostListed, 0):]...)
+	return t.windowOf(o.req, e, p, v.info)
 }
 
 // outdate makes the cache ask the origin before it serves what is stored under keys and is older than its time there. Fills of

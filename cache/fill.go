@@ -193,20 +193,20 @@ func (f *fill) store(last int) bool {
 	if f.o.barred.Load() {
 		return false
 	}
-	f.t.notice(f.o, &whole, list)
+	names := f.t.notice(f.o, &whole, list)
 	if !f.keep || whole.TTL < 0 || !whole.fresh() && !rules.Conditional(http.Header{}, whole.Header) || f.o.store(&whole) != nil {
 		return false
 	}
 	f.t.count.stored.Add(1)
-	f.t.watch(f.o.req, &whole)
+	f.t.watch(names)
 	if f.t.leads() {
 		f.t.came(f.o)
 	}
 	return true
 }
 
-// show lets v read the bytes from off to end. If exactly is false, a broadcast begins at its current position instead. show returns
-// false if the first byte is gone: the fill went on air after v had come, or the ring has turned.
+// show lets v read the bytes from off to end. If exactly is false, a broadcast begins at its current position instead. show
+// returns false if the first byte is gone: the fill went on air after v had come, or the ring has turned.
 func (f *fill) show(v *viewer, off, end int64, exactly bool) bool {
 	v.fill, v.sent = f, &f.t.count.fillBytes
 	if !exactly {

@@ -100,8 +100,8 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 	}
 }
 
-// isAwaited reports whether an answer may take longer because a playlist hints at it. Anybody can write a playlist, so a hint means
-// nothing for what was there already.
+// isAwaited reports whether an answer may take longer because a playlist hints at it. Anybody can write a playlist, so a hint
+// means nothing for what was there already.
 func (t *Transport) isAwaited(key string, have *Entry) bool {
 	return (have == nil || have.Status != http.StatusOK) && t.channels.isHinted(key)
 }

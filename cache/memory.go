@@ -63,7 +63,7 @@ func NewMemory(maxBytes int64) *Memory {
 	maxBytes = min(max(maxBytes, 0), 1<<60) // avoids overflow of sums
 	m := &Memory{max: maxBytes, policy: evict.New(maxBytes, (*kept).busy)}
 	m.pool = body.NewPool(maxBytes, m.evict)
-	m.windows.memory, m.windows.busy = m, make(chan struct{}, readAtOnce)
+	m.windows.memory = m
 	return m
 }
 

@@ -135,7 +135,7 @@ func (t *Transport) outlineOf(r *http.Request, from playlist, list hls.Info) *ou
 		skip = max(int(list.Segments+list.Parts)-mostOutlined, 0)
 	}
 	var section *piece
-	asked := t.askedFor(from.text, from.url)
+	asked := from.askedFor()
 	for one := range hls.Pieces(from.text) {
 		ref, ok := asked(one)
 		if one.Kind == hls.OfSegment && skip > 0 {
@@ -237,23 +237,8 @@ func (l *outline) link() {
 
 // askedFor returns the name under which viewers ask for a piece, if it is known. Refs knows about variables and inherited
 // parameters.
-func (t *Transport) askedFor(playlist []byte, base string) func(hls.Piece) (string, bool) {
-	var all []string
-	if t.Refs != nil {
-		_ = func() (err error) {
-			defer t.recovered(&err)
-			left := maxPlaylist
-			for ref := range t.Refs(playlist, base) {
-				if left -= len(ref) + pieceWeight; left < 0 {
-					break
-				}
-				if len(ref) <= longestRef {
-					all = append(all, ref)
-				}
-			}
-			return nil
-		}()
-	}
+func (p *playlist) askedFor() func(hls.Piece) (string, bool) {
+	all := p.refs
 	budget := mostCompared
 	return func(p hls.Piece) (string, bool) {
 		if len(p.Ref) > longestRef {
@@ -263,7 +248,7 @@ func (t *Transport) askedFor(playlist []byte, base string) func(hls.Piece) (stri
 			if budget -= len(ref); budget < 0 {
 				break
 			}
-			if stands(p.Ref, ref) {
+			if len(ref) <= longestRef && stands(p.Ref, ref) {
 				all = all[i+1:]
 				return ref, true
 			}

@@ -16,8 +16,8 @@ func (t *Transport) passAlone(r *http.Request) (*http.Response, error) {
 	return t.pass(r, statusAlone)
 }
 
-// passBeside asks the origin for one viewer who cannot join a broadcast. Such an answer has no end either, so it takes one of the
-// places of MaxFills.
+// passBeside asks the origin for one viewer who cannot join a broadcast. Such an answer has no end either, so it takes one of
+// the places of MaxFills.
 func (t *Transport) passBeside(r *http.Request) (*http.Response, error) {
 	t.mu.Lock()
 	if t.isFull() {

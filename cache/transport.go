@@ -127,6 +127,7 @@ type Transport struct {
 	ownPool     sync.Once
 	heap        *body.Pool // for running fills, if the Store is no Memory
 	channels    channels
+	reading     reading
 	ahead       ahead
 
 	mu          sync.Mutex

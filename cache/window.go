@@ -13,7 +13,6 @@ import (
 // Memory.mu.
 type windows struct {
 	memory *Memory
-	busy   chan struct{} // a place for each playlist that is being read
 
 	mu     sync.Mutex
 	lists  map[uint64]*window // by the hash of the playlist's name
@@ -34,7 +33,6 @@ const (
 	listWeight  = 256
 	windowShare = 8  // all lists together take at most this part of the bound
 	renameBatch = 64 // names that are changed under Memory.mu at a time
-	readAtOnce  = 4  // playlists
 )
 
 // mostNames is how many names a list may have. A longer one is ignored.

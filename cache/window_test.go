@@ -5,7 +5,10 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,5 +140,80 @@ func TestAWindowWithoutViewersOrEndProtectsNothing(t *testing.T) {
 func TestAPanicInRefsIsCounted(t *testing.T) {
 	c := &cache.Transport{Base: &stream{edge: 10}, Store: store(t), Refs: func([]byte, string) iter.Seq[string] { panic("bang") }}
 	fetch(t, c, listURL)
-	require.EqualValues(t, 2, c.Stats().Errors)
+	require.EqualValues(t, 1, c.Stats().Errors)
+}
+
+// Refs is asked once for each version of a playlist, whatever it is needed for.
+func TestRefsIsAskedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		o := &stream{edge: 10}
+		c := &cache.Transport{Base: o, Store: store(t), Ahead: 2, Refs: func(list []byte, base string) iter.Seq[string] {
+			asked++
+			return lines(list, base)
+		}}
+		for version := range 3 {
+			fetch(t, c, listURL)
+			require.Equal(t, version+1, asked)
+			time.Sleep(4 * time.Second)
+			o.edge++
+		}
+	})
+}
+
+// Long playlists are read four at a time. One waits for its turn for a second, and then reaches its viewers all the same.
+func TestLongPlaylistsAreReadInTurn(t *testing.T) {
+	for name, row := range map[string]struct {
+		segments, atOnce int
+		took             time.Duration // by the hook
+		longest          time.Duration // by the last viewer
+	}{
+		"short":                {10, 20, time.Minute, time.Minute},
+		"long":                 {10_000, 4, 100 * time.Millisecond, 500 * time.Millisecond},
+		"long, and never done": {10_000, 4, time.Minute, time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var names []string
+				for n := range row.segments {
+					names = append(names, fmt.Sprintf("%d.ts", n))
+				}
+				list := live(4, names...)
+				var running, most, asked atomic.Int64
+				c := &cache.Transport{Base: trip(func(r *http.Request) (*http.Response, error) { return text(list).response(r), nil }), Store: store(t)}
+				c.Refs = func([]byte, string) iter.Seq[string] {
+					return func(func(string) bool) {
+						asked.Add(1)
+						most.Store(max(most.Load(), running.Add(1)))
+						defer running.Add(-1)
+						time.Sleep(row.took)
+					}
+				}
+				began := time.Now()
+				var wg sync.WaitGroup
+				for n := range 20 {
+					wg.Go(func() { fetch(t, c, fmt.Sprintf("http://o/%d.m3u8", n)) })
+				}
+				wg.Wait()
+				require.EqualValues(t, row.atOnce, most.Load())
+				require.LessOrEqual(t, time.Since(began), row.longest)
+				require.Equal(t, row.took == time.Minute && row.atOnce == 4, asked.Load() < 20)
+			})
+		})
+	}
+}
+
+// A hook that ends its goroutine keeps no place from other playlists.
+func TestALongPlaylistGivesItsPlaceBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		list := live(4, strings.Split(strings.Repeat("a.ts ", 20_000), " ")...)
+		c := &cache.Transport{Base: trip(func(r *http.Request) (*http.Response, error) { return text(list).response(r), nil }), Store: store(t)}
+		c.Refs = func([]byte, string) iter.Seq[string] { runtime.Goexit(); return nil }
+		for n := range 8 {
+			began := time.Now()
+			_, _, err := try(t, c, fmt.Sprintf("http://o/%d.m3u8", n))
+			require.NoError(t, err, "the answer itself is whole")
+			require.Zero(t, time.Since(began))
+		}
+	})
 }

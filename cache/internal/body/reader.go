@@ -40,8 +40,8 @@ func (b *Blob) Open(r *Reader, off, end int64) {
 // Open lets r read the bytes from off to end.
 func (l *Lent) Open(r *Reader, off, end int64) { r.lent, r.blob, r.off, r.end = l, l.blob, off, end }
 
-// Open lets r read along from off to end. It returns false if the byte at off has been dropped. The caller knows that the Buffer is
-// held.
+// Open lets r read along from off to end. It returns false if the byte at off has been dropped. The caller knows that the
+// Buffer is held.
 func (b *Buffer) Open(r *Reader, off, end int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -58,8 +58,8 @@ func (b *Buffer) Nudge() {
 	b.tell(time.Now())
 }
 
-// Moved returns a channel that is closed when a reader has moved on, or at the next Wake. It wakes the readers who have caught up:
-// the writer may be waiting for them.
+// Moved returns a channel that is closed when a reader has moved on, or at the next Wake. It wakes the readers who have caught
+// up: the writer may be waiting for them.
 func (b *Buffer) Moved() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
