@@ -1,9 +1,14 @@
+//go:build !race
+
 package cluster_test
+
+// Under the race detector a sync.Pool forgets at random.
 
 import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"testing"
@@ -35,7 +40,10 @@ func TestAHitAllocatesNoMoreThanInOneCache(t *testing.T) {
 		for range 3 {
 			require.NoError(t, hit(rt, r))
 		}
-		allocs[i] = testing.AllocsPerRun(500, func() { _ = hit(rt, r) })
+		allocs[i] = math.MaxFloat64
+		for range 5 { // heartbeats allocate, too, and on a loaded machine there is one during each round
+			allocs[i] = min(allocs[i], testing.AllocsPerRun(500, func() { _ = hit(rt, r) }))
+		}
 	}
 	require.LessOrEqual(t, allocs[1], allocs[0]+0.5)
 }

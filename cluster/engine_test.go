@@ -14,6 +14,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/hlsproxy/hlsproxy/cluster"
+	"github.com/hlsproxy/hlsproxy/internal/freeport"
 	"github.com/stretchr/testify/require"
 	"github.com/valkey-io/valkey-go"
 )
@@ -34,10 +35,9 @@ func newEngine(t testing.TB, args ...string) *engine {
 		e.addr = e.mini.Addr()
 		return e
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeport.Addr()
 	require.NoError(t, err)
-	e.addr = ln.Addr().String()
-	ln.Close()
+	e.addr = addr
 	e.run(t)
 	t.Cleanup(func() { e.kill() })
 	return e

@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"html"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -13,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hlsproxy/hlsproxy/internal/freeport"
 	"github.com/stretchr/testify/require"
 )
 
@@ -108,10 +108,8 @@ func split(t *testing.T, block string) (first string, pieces map[string]string) 
 // returns where it listens.
 func runProgram(t *testing.T, doc string, o *origin, page string, env ...string) string {
 	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Addr()
 	require.NoError(t, err)
-	address := free.Addr().String()
-	require.NoError(t, free.Close())
 	at, err := url.Parse(o.URL)
 	require.NoError(t, err)
 

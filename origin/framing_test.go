@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/internal/faultorigin"
+	"github.com/hlsproxy/hlsproxy/internal/freeport"
 	"github.com/hlsproxy/hlsproxy/origin"
 	"github.com/stretchr/testify/require"
 )
@@ -122,11 +123,10 @@ func TestHEADOfALengthAndChunks(t *testing.T) {
 }
 
 func TestUnreachable(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeport.Addr()
 	require.NoError(t, err)
-	ln.Close()
 	p := &origin.Proxy{
-		Upstream:  func(*url.URL) (string, error) { return "http://" + ln.Addr().String(), nil },
+		Upstream:  func(*url.URL) (string, error) { return "http://" + addr, nil },
 		Transport: transportOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.1/32")}),
 	}
 	w := httptest.NewRecorder()

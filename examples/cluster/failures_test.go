@@ -272,7 +272,7 @@ func TestNodesThatDisagreeAboutMembersShareAllTheSame(t *testing.T) {
 	ports := []string{freePort(t), freePort(t), freePort(t), freePort(t)}
 	var nodes []*node
 	for i, p := range ports {
-		args := []string{"-addr", "127.0.0.1:0", "-node", p, "-origin", o.URL, "-allow", "127.0.0.0/8", "-secret", "s"}
+		args := []string{"-addr", freePort(t), "-node", p, "-origin", o.URL, "-allow", "127.0.0.0/8", "-secret", "s"}
 		for _, m := range ports[:3+i%2] {
 			args = append(args, "-member", "http://"+m)
 		}

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/cluster"
+	"github.com/hlsproxy/hlsproxy/internal/freeport"
 	"github.com/stretchr/testify/require"
 )
 
@@ -57,7 +58,7 @@ type node struct {
 
 func startNode(t *testing.T, args ...string) *node {
 	t.Helper()
-	n := &node{t: t, args: append([]string{"-addr", "127.0.0.1:0", "-node", "127.0.0.1:0"}, args...)}
+	n := &node{t: t, args: append([]string{"-addr", freePort(t), "-node", freePort(t)}, args...)}
 	n.start()
 	t.Cleanup(n.kill)
 	return n
@@ -141,7 +142,7 @@ func startNodes(t *testing.T, count int, o *source, e *engine, args ...string) [
 			for _, m := range ports {
 				args = append(args, "-member", "http://"+m)
 			}
-			n := &node{t: t, args: append([]string{"-addr", "127.0.0.1:0", "-node", p}, args...)}
+			n := &node{t: t, args: append([]string{"-addr", freePort(t), "-node", p}, args...)}
 			n.start()
 			t.Cleanup(n.kill)
 			nodes = append(nodes, n)
@@ -156,10 +157,10 @@ func startNodes(t *testing.T, count int, o *source, e *engine, args ...string) [
 }
 
 func freePort(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	t.Helper()
+	addr, err := freeport.Addr()
 	require.NoError(t, err)
-	defer ln.Close()
-	return ln.Addr().String()
+	return addr
 }
 
 // source is an origin that answers /SIZE/MILLISECONDS/NAME with a body of that size, which takes that long, and counts.

@@ -59,7 +59,7 @@ func newWorld(t *testing.T) *world {
 			return lines
 		})
 		n := &node{t: t, args: []string{
-			"-addr", "127.0.0.1:0", "-node", at[i], "-engine", "redis://" + w.engines[i].Addr(), "-secret", "of the test",
+			"-addr", freePort(t), "-node", at[i], "-engine", "redis://" + w.engines[i].Addr(), "-secret", "of the test",
 			"-origin", "http://" + w.origin.Addr(), "-allow", "127.0.0.0/8",
 		}}
 		n.start()

@@ -5,7 +5,6 @@ import (
 	"context"
 	"html"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/hlsproxy/hlsproxy/examples/internal/serve/servetest"
 	"github.com/hlsproxy/hlsproxy/internal/faultorigin"
+	"github.com/hlsproxy/hlsproxy/internal/freeport"
 	"github.com/stretchr/testify/require"
 )
 
@@ -162,9 +162,8 @@ func TestBadInput(t *testing.T) {
 	o := stream(t)
 	base := start(t, "-allow", "127.0.0.1/32", "-cache", "64MiB")
 	signed := start(t, "-allow", "127.0.0.1/32", "-key", "k")
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	closed, err := freeport.Addr()
 	require.NoError(t, err)
-	closed.Close()
 	o.Handle("/html.m3u8", faultorigin.Script{Header: http.Header{"Content-Type": {"text/html"}}, Body: []byte("<html>no</html>")})
 	o.Handle("/big.m3u8", faultorigin.Script{Header: mpegurl, Body: append([]byte(playlist), bytes.Repeat([]byte("#\n"), 5<<20)...)})
 	o.Handle("/silent.m3u8", faultorigin.Script{Hang: true})
@@ -183,7 +182,7 @@ func TestBadInput(t *testing.T) {
 		"other scheme":          {at("file:///etc/passwd"), 400},
 		"redirect inside":       {at(o.URL + "/inside.ts"), 403},
 		"the proxy itself":      {at(base + "/"), 403},
-		"refused":               {at("http://" + closed.Addr().String() + "/x.ts"), 502},
+		"refused":               {at("http://" + closed + "/x.ts"), 502},
 		"silent":                {at(o.URL + "/silent.m3u8"), 504},
 		"page for a playlist":   {at(o.URL + "/html.m3u8"), 502},
 		"oversized playlist":    {at(o.URL + "/big.m3u8"), 502},

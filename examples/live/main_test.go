@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/audience"
 	"github.com/hlsproxy/hlsproxy/examples/internal/serve/servetest"
 	"github.com/hlsproxy/hlsproxy/internal/faultorigin"
+	"github.com/hlsproxy/hlsproxy/internal/freeport"
 	"github.com/stretchr/testify/require"
 )
 
@@ -314,10 +314,8 @@ func TestThePoolsStateNamesNoAddress(t *testing.T) {
 }
 
 func TestItsOwnListenerIsNoOrigin(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeport.Addr()
 	require.NoError(t, err)
-	addr := ln.Addr().String()
-	require.NoError(t, ln.Close())
 	base, _ := start(t, "-origin", "http://"+addr, "-addr", addr)
 	for _, path := range []string{"/live/", "/live/index.m3u8", "/live/live/index.m3u8"} {
 		resp, _ := get(t, base+path)
