@@ -19,7 +19,7 @@ type ask func(context.Context) (*http.Response, error)
 var errOvertaken = errors.New("cluster: another was faster")
 
 // either asks first and, if no header comes within Patience, second as well. The first answer counts, and only the other one is
-// canceled. overtaken: it is the answer of second.
+// canceled. If second asked a node that is of no help, it is called again. overtaken: it is the answer of second.
 func (q *question) either(ctx context.Context, first, second ask) (resp *http.Response, overtaken bool, err error) {
 	wait := q.n.patience
 	if wait < 0 {
@@ -37,9 +37,10 @@ func (q *question) either(ctx context.Context, first, second ask) (resp *http.Re
 	}
 	came := make(chan result, 1)
 	var chosen atomic.Bool
+	ended := make(chan struct{}) // first
 	timer := time.AfterFunc(wait, func() {
 		q.n.count.hedged.Add(1)
-		resp, err := caught(second, ctx2)
+		resp, err := repeated(ctx2, second, wait, ended)
 		switch {
 		case err != nil:
 		case chosen.CompareAndSwap(false, true):
@@ -55,6 +56,7 @@ func (q *question) either(ctx context.Context, first, second ask) (resp *http.Re
 		cancel2(nil)
 		return held(resp, cancel1, err), false, err
 	}
+	close(ended)
 	if err == nil && chosen.CompareAndSwap(false, true) {
 		cancel2(errOvertaken)
 		return held(resp, cancel1, nil), false, nil
@@ -69,6 +71,24 @@ func (q *question) either(ctx context.Context, first, second ask) (resp *http.Re
 		return nil, false, err
 	}
 	return held(other.resp, cancel2, nil), true, nil
+}
+
+// repeated runs an ask while another one goes on, mostTries times at most, until it does not fail for a node.
+func repeated(ctx context.Context, second ask, pause time.Duration, ended <-chan struct{}) (resp *http.Response, err error) {
+	for try := 1; ; try++ {
+		resp, err = caught(second, ctx)
+		var fault *nodeFault
+		if try == mostTries || !errors.As(err, &fault) {
+			return resp, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ended:
+			return nil, err
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
 }
 
 // caught runs an ask in a goroutine of its own, where a panic of a hook would end the process.

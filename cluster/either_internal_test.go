@@ -62,6 +62,49 @@ func TestTheSlowerOfTwoAnswersIsNotRead(t *testing.T) {
 	}
 }
 
+// Another node that does not work either is no reason to wait for the origin alone: there may be a third.
+func TestAWayThatFailsIsNotTheLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &question{n: &Node{patience: time.Second}, r: httptest.NewRequest(http.MethodGet, "/a.ts", nil)}
+		hangs := func(ctx context.Context) (*http.Response, error) {
+			<-ctx.Done()
+			return nil, context.Cause(ctx)
+		}
+		tries := 0
+		fails := func(until int) ask {
+			tries = 0
+			return func(context.Context) (*http.Response, error) {
+				if tries++; tries < until {
+					return nil, &nodeFault{cause: errDown}
+				}
+				return &http.Response{Body: http.NoBody}, nil
+			}
+		}
+		for until := range mostTries {
+			begun := time.Now()
+			resp, overtaken, err := q.either(t.Context(), hangs, fails(until+1))
+			require.NoError(t, err)
+			require.True(t, overtaken)
+			require.Equal(t, time.Duration(until+1)*time.Second, time.Since(begun))
+			require.NoError(t, resp.Body.Close())
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, _, err := q.either(ctx, hangs, fails(100))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, mostTries, tries)
+
+		begun := time.Now()
+		_, _, err = q.either(t.Context(), func(context.Context) (*http.Response, error) {
+			time.Sleep(1500 * time.Millisecond)
+			return nil, errCut
+		}, fails(100))
+		require.ErrorIs(t, err, errCut)
+		require.Equal(t, 1500*time.Millisecond, time.Since(begun), "nothing is tried again when the first has ended")
+		require.Equal(t, 1, tries)
+	})
+}
+
 func TestWhatViewersNameIsRememberedWithinBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g gone

@@ -83,8 +83,12 @@ func (e *engine) option() valkey.ClientOption {
 // do sends a command.
 func (e *engine) do(t *testing.T, command ...string) valkey.ValkeyResult {
 	t.Helper()
-	c, err := valkey.NewClient(e.option())
-	require.NoError(t, err)
+	var c valkey.Client
+	waitFor(t, func() (ok bool) { // it may still be paused
+		var err error
+		c, err = valkey.NewClient(e.option())
+		return err == nil
+	}, "the engine is not there")
 	defer c.Close()
 	return c.Do(context.Background(), c.B().Arbitrary(command...).Build())
 }
@@ -176,7 +180,7 @@ func TestANodeThatMissedAPurgeFindsItInTheLog(t *testing.T) {
 	_, missed, err := nodes[0].PurgePrefix(t.Context(), o.URL+"/")
 	require.NoError(t, err)
 	require.Equal(t, []string{nodes[2].url}, missed)
-	require.Eventually(t, func() bool { return number(t, nodes[2], o.URL+"/a.ts") == 1 }, 10*time.Second, 20*time.Millisecond)
+	waitFor(t, func() bool { return number(t, nodes[2], o.URL+"/a.ts") == 1 })
 	require.EqualValues(t, 1, number(t, nodes[1], o.URL+"/a.ts"))
 }
 
@@ -186,10 +190,10 @@ func TestWithoutTheEngineNodesStillAgree(t *testing.T) {
 	body := noise(50<<10, 32)
 	o := origin(t, file(body, `"1"`))
 	nodes := start(t, 3, e.directory, nil)
-	require.Eventually(t, func() bool { // all nodes know each other
+	waitFor(t, func() bool { // all nodes know each other
 		_, missed, err := nodes[0].Purge(t.Context(), "x")
 		return err == nil && len(missed) == 0 && nodes[2].Stats().Refused > 0
-	}, 10*time.Second, 50*time.Millisecond)
+	})
 	time.Sleep(700 * time.Millisecond)
 	all := func(name string, from, to int) (slowest time.Duration) {
 		for i := from; i < to; i++ {
@@ -215,12 +219,12 @@ func TestWithoutTheEngineNodesStillAgree(t *testing.T) {
 			all(name, 0, 8)
 			require.Equal(t, 8, o.total()-before, "one fetch each, by hashing")
 			c.end()
-			require.Eventually(t, func() bool {
+			waitFor(t, func() bool {
 				before := o.total()
 				all(strconv.FormatInt(time.Now().UnixNano(), 10), 0, 1)
 				found, err := e.do(t, "DBSIZE").AsInt64()
 				return err == nil && found > 1 && o.total()-before == 1
-			}, 10*time.Second, 100*time.Millisecond)
+			})
 		})
 	}
 }
@@ -250,11 +254,11 @@ func TestANodeStartsWithoutItsEngine(t *testing.T) {
 		require.Equal(t, http.StatusOK, resp.StatusCode)
 	}
 	e.run(t)
-	require.Eventually(t, func() bool {
+	waitFor(t, func() bool {
 		before := o.total()
 		url := fmt.Sprintf("%s/%d.ts", o.URL, time.Now().UnixNano())
 		fetch(t, nodes[0], url)
 		fetch(t, nodes[1], url)
 		return o.total()-before == 1
-	}, 10*time.Second, 100*time.Millisecond)
+	})
 }

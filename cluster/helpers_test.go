@@ -47,7 +47,7 @@ func start(t *testing.T, count int, directory func(i int, urls []string) cluster
 	}
 	for i, ln := range listeners {
 		c := cluster.Config{
-			Self: urls[i], Directory: directory(i, urls), Secret: secret, Silence: 10 * time.Second,
+			Self: urls[i], Directory: directory(i, urls), Secret: secret, Silence: 10 * time.Second, Patience: 30 * time.Second,
 			Cache:     &cache.Transport{Store: cache.NewMemory(256 << 20)},
 			OnFailure: func(err error) { t.Log(err) },
 			// On an overloaded machine the usual limits are too short for exact counts.
@@ -184,6 +184,14 @@ func hangsUp(t *testing.T) (addr string, dials *atomic.Int64) {
 		}
 	}()
 	return ln.Addr().String(), dials
+}
+
+// waitFor waits until holds returns true. It calls holds in the goroutine of the test, so holds may use require.
+func waitFor(t *testing.T, holds func() bool, why ...any) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(50 * time.Millisecond) {
+		require.True(t, time.Now().Before(end), why...)
+	}
 }
 
 // newRelay is a relay to an address. It can be stopped and broken.

@@ -119,12 +119,12 @@ func TestAPrivateAnswerGoesOnlyToItsAsker(t *testing.T) {
 
 func TestWhatOuterBlocksSayHoldsOnOtherNodes(t *testing.T) {
 	o := origin(t, func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(time.Second)
+		time.Sleep(4 * time.Second)
 		w.Header().Set("Content-Type", "video/mp2t")
 		w.Header().Set("Set-Cookie", "balancer=1")
 		fmt.Fprint(w, "media")
 	})
-	nodes := start(t, 3, static, func(_ int, c *cluster.Config) { c.Cache.Idle = 300 * time.Millisecond })
+	nodes := start(t, 3, static, func(_ int, c *cluster.Config) { c.Cache.Idle = 2 * time.Second })
 	for _, n := range nodes {
 		r := request(t, o.URL+"/a.ts")
 		ctx := waits.With(context.WithValue(r.Context(), sharing.Anonymous{}, true), 30*time.Second)

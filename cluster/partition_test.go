@@ -66,7 +66,7 @@ func TestNodesThatCannotReachEachOtherServeOn(t *testing.T) {
 			require.LessOrEqual(t, o.total(), 3*objects*4)
 			require.LessOrEqual(t, takeovers, uint64(3*objects*2))
 			stands.Store(false)
-			require.Eventually(t, func() bool { // when they can reach each other again, they share again
+			waitFor(t, func() bool { // when they can reach each other again, they share again
 				before := o.total()
 				for i := range 10 {
 					for _, n := range nodes {
@@ -74,7 +74,7 @@ func TestNodesThatCannotReachEachOtherServeOn(t *testing.T) {
 					}
 				}
 				return o.total()-before <= 10
-			}, 20*time.Second, 500*time.Millisecond)
+			})
 		})
 	}
 }
@@ -144,7 +144,7 @@ func TestAnOriginThatIsDeadForAllIsDeadForViewers(t *testing.T) {
 	begun := time.Now()
 	_, _, err := do(nodes[0], request(t, "http://origin.example/a.ts"))
 	require.ErrorIs(t, err, cache.ErrIdle)
-	require.Less(t, time.Since(begun), 10*time.Second)
+	require.Less(t, time.Since(begun), time.Minute, "it does not wait for ever")
 	require.LessOrEqual(t, asked.Load(), int64(3), "each node asks once at most")
 }
 

@@ -125,7 +125,6 @@ func (q *question) self(ctx context.Context) (*http.Response, error) {
 		if err == nil || !errors.As(err, &fault) {
 			return resp, err
 		}
-		return q.own(ctx)
 	}
 	resp, second, err := q.either(ctx, q.own, q.elsewhere)
 	if second {

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -210,12 +211,16 @@ func (c *Collector) originValues(all []origin.OriginState) []value {
 		all = all[:most]
 	}
 	var out []value
+	seen := map[string]int{}
 	for _, o := range all {
 		up := 0.0
 		if o.Healthy && !o.Drained {
 			up = 1
 		}
 		name := audience.RedactURL(o.Origin)
+		if seen[name]++; seen[name] > 1 { // two that differ in what is left out: two series of one name would fail the scrape
+			name += fmt.Sprintf(" (%d)", seen[name])
+		}
 		out = append(out, gauge(originUp, up, name), count(originRequests, o.Requests, name), count(originErrors, o.Errors, name),
 			gauge(originInFlight, float64(o.InFlight), name), gauge(originLatency, o.Latency.Seconds(), name))
 	}

@@ -151,7 +151,7 @@ func TestScrapeOfARunningChain(t *testing.T) {
 			}
 		}
 		return true
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 }
 
 // The dashboard uses only metrics that exist.
@@ -186,4 +186,13 @@ func TestTheDashboardKnowsTheNames(t *testing.T) {
 	for _, n := range slices.Compact(asked) {
 		require.Regexp(t, `(?m)^`+n+`(_bucket|_count|_sum)?(\{| )`, there, n)
 	}
+}
+
+// Names are redacted. Two origins that differ only in what is left out still have a series each.
+func TestOriginsThatLookAlike(t *testing.T) {
+	long := "http://cdn.example/customer" + strings.Repeat("0", 60)
+	p, err := origin.NewPool(origin.PoolConfig{Origins: []string{long + "1", long + "2", "http://b.example"}})
+	require.NoError(t, err)
+	text := scrape(t, metrics.New(metrics.Config{Pool: p}))
+	require.Equal(t, 3, strings.Count(text, "hlsproxy_origin_up{"), text)
 }

@@ -192,7 +192,7 @@ func TestShutdownLetsSegmentsFinish(t *testing.T) {
 		for f.origin.Open() == 0 {
 			time.Sleep(time.Millisecond)
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		ended <- f.Config.Shutdown(ctx)
 	}()

@@ -125,7 +125,7 @@ func TestALivePlaylistIsAskedForOncePerTTL(t *testing.T) {
 	nodes := startNodes(t, 4, o, newEngine(t))
 	seeded(t, func(t *testing.T, rng *rand.Rand, seed int) {
 		path := fmt.Sprintf("/live/%d.m3u8", seed)
-		var oldest atomic.Int64
+		var oldest, slowest atomic.Int64
 		begun := time.Now()
 		all(8, func(i int) {
 			time.Sleep(time.Duration(i) * 61 * time.Millisecond)
@@ -138,15 +138,23 @@ func TestALivePlaylistIsAskedForOncePerTTL(t *testing.T) {
 				_, text, _ := strings.Cut(string(s.body), "#X-AT:")
 				made, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
 				assert.NoError(t, err)
-				oldest.Store(max(oldest.Load(), int64(at.Sub(time.Unix(0, made)))))
+				raise(&oldest, int64(at.Sub(time.Unix(0, made))))
+				raise(&slowest, int64(s.all))
 				time.Sleep(20 * time.Millisecond)
 			}
 		})
 		ran := time.Since(begun)
 		t.Logf("oldest %v, %d fetches in %v", time.Duration(oldest.Load()), o.count(path), ran)
-		require.LessOrEqual(t, time.Duration(oldest.Load()), 550*time.Millisecond)
+		// A machine that is overloaded takes its time between origin, node and viewer, too.
+		require.LessOrEqual(t, time.Duration(oldest.Load()), 550*time.Millisecond+time.Duration(slowest.Load()))
 		require.LessOrEqual(t, o.count(path), most(t, int(ran/(500*time.Millisecond))+1, nodes...))
 	})
+}
+
+// raise makes n at least m.
+func raise(n *atomic.Int64, m int64) {
+	for was := n.Load(); was < m && !n.CompareAndSwap(was, m); was = n.Load() {
+	}
 }
 
 func TestBlockedViewersAreAnsweredThoughTheHolderDies(t *testing.T) {
@@ -166,7 +174,7 @@ func TestBlockedViewersAreAnsweredThoughTheHolderDies(t *testing.T) {
 	// The first node is to hold it: it is asked first.
 	ready := make(chan seen)
 	go func() { ready <- view(nodes[0].url + "/live/block/killed.m3u8?_HLS_msn=7") }()
-	require.Eventually(t, func() bool { return o.count("/block/killed") == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return o.count("/block/killed") == 1 }, time.Minute, time.Millisecond)
 	block("killed", 1, nodes[0].kill)
 	<-ready
 	require.LessOrEqual(t, o.count("/block/killed"), 2*most(t, 1, nodes[2], nodes[3]))
@@ -185,7 +193,7 @@ func holder(t *testing.T, nodes []*node) (one *node, others []*node) {
 			}
 		}
 		return one != nil
-	}, 10*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 	return one, others
 }
 

@@ -239,7 +239,7 @@ func TestListeningBeyondLoopbackNeedsALimit(t *testing.T) {
 }
 
 func TestBadFlags(t *testing.T) {
-	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer stop()
 	for _, args := range [][]string{
 		{"-allow", "10.0.0.0"}, {"-cache", "much"}, {"-cache", "-1"}, {"-cache", "99999999999TiB"}, {"-credentials"}, {"extra"},

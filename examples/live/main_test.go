@@ -282,7 +282,7 @@ func TestADirectoryKeepsTheCacheOverARestart(t *testing.T) {
 }
 
 func TestBadFlags(t *testing.T) {
-	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer stop()
 	for _, args := range [][]string{
 		{}, {"-origin", "ftp://a.example"}, {"-origin", "a.example"}, {"-origin", "http://"}, {"-origin", "http://a.example:0"}, {"-origin", "http://a.example:x"},
