@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/hlsproxy/hlsproxy/audience"
 	"github.com/stretchr/testify/require"
@@ -17,58 +18,62 @@ import (
 // Under the race detector a sync.Pool forgets at random.
 
 func TestASessionTakesLittleMemory(t *testing.T) {
-	const n = 20_000
-	w, r := &discard{h: http.Header{}}, httptest.NewRequest("GET", "/live/stream/v.m3u8", nil)
-	heap := func() int64 {
-		runtime.GC()
-		runtime.GC() // the second one collects what other tests have left
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return int64(m.HeapAlloc)
-	}
-	least := int64(1 << 60)
-	for range 3 {
-		a := &audience.Audience{Sessions: n}
-		h := a.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-		before := heap()
-		for i := range n {
-			r.Header.Set("Cmcd-Session", fmt.Sprintf(`sid="6e2fb550-c457-11e9-bb97-%012d"`, i))
-			h.ServeHTTP(w, r)
+	synctest.Test(t, func(t *testing.T) { // by its clock no session ends meanwhile
+		const n = 20_000
+		w, r := &discard{h: http.Header{}}, httptest.NewRequest("GET", "/live/stream/v.m3u8", nil)
+		heap := func() int64 {
+			runtime.GC()
+			runtime.GC() // the second one collects what other tests have left
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			return int64(m.HeapAlloc)
 		}
-		if used := (heap() - before) / n; used > 200 { // less: something else was freed meanwhile
-			least = min(least, used)
+		least := int64(1 << 60)
+		for range 3 {
+			a := &audience.Audience{Sessions: n}
+			h := a.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+			before := heap()
+			for i := range n {
+				r.Header.Set("Cmcd-Session", fmt.Sprintf(`sid="6e2fb550-c457-11e9-bb97-%012d"`, i))
+				h.ServeHTTP(w, r)
+			}
+			if used := (heap() - before) / n; used > 200 { // less: something else was freed meanwhile
+				least = min(least, used)
+			}
+			runtime.KeepAlive(a)
 		}
-		runtime.KeepAlive(a)
-	}
-	t.Logf("%d bytes for a session", least)
-	require.Less(t, least, int64(400))
+		t.Logf("%d bytes for a session", least)
+		require.Less(t, least, int64(400))
+	})
 }
 
 // Each request has a session id, a stream and a playlist that are new.
 func TestInventedSessionsTakeBoundedMemory(t *testing.T) {
-	const most, requests = 5_000, 100_000
-	w, r := &discard{h: http.Header{}}, httptest.NewRequest("GET", "/", nil)
-	heap := func() int64 {
-		runtime.GC()
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return int64(m.HeapAlloc)
-	}
-	a := &audience.Audience{Sessions: most}
-	h := a.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	before := heap()
-	for i := range requests {
-		r.URL.Path = fmt.Sprintf("/%0490d/%0200d.m3u8", i, i)
-		r.Header.Set("Cmcd-Session", fmt.Sprintf(`sid="%060d"`, i))
-		h.ServeHTTP(w, r)
-		r.URL.Path = fmt.Sprintf("/%0490d/other/%0200d.m3u8", i, i)
-		h.ServeHTTP(w, r)
-	}
-	require.Less(t, heap()-before, int64(most*4000))
-	s := a.Snapshot()
-	require.Len(t, s.Sessions, most)
-	require.EqualValues(t, 2*(requests-most), s.Lost)
+	synctest.Test(t, func(t *testing.T) { // by its clock no session ends meanwhile
+		const most, requests = 5_000, 100_000
+		w, r := &discard{h: http.Header{}}, httptest.NewRequest("GET", "/", nil)
+		heap := func() int64 {
+			runtime.GC()
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			return int64(m.HeapAlloc)
+		}
+		a := &audience.Audience{Sessions: most}
+		h := a.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		before := heap()
+		for i := range requests {
+			r.URL.Path = fmt.Sprintf("/%0490d/%0200d.m3u8", i, i)
+			r.Header.Set("Cmcd-Session", fmt.Sprintf(`sid="%060d"`, i))
+			h.ServeHTTP(w, r)
+			r.URL.Path = fmt.Sprintf("/%0490d/other/%0200d.m3u8", i, i)
+			h.ServeHTTP(w, r)
+		}
+		require.Less(t, heap()-before, int64(most*4000))
+		s := a.Snapshot()
+		require.Len(t, s.Sessions, most)
+		require.EqualValues(t, 2*(requests-most), s.Lost)
+	})
 }
 
 // discard is a ResponseWriter that costs nothing.
