@@ -36,7 +36,7 @@ type Listener struct{ net.Listener }
 func Listen(flag, addr string) (Listener, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
-		return Listener{}, fmt.Errorf("-%s %q: give HOST:PORT with a free port, such as 127.0.0.1:8080: %w", flag, addr, err)
+		return Listener{}, fmt.Errorf("-%s %q: give HOST:PORT with a free port, or 127.0.0.1:0 for any: %w", flag, addr, err)
 	}
 	return Listener{ln}, nil
 }
