@@ -16,63 +16,64 @@ import (
 	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
-// Ask admits requests that a backend vouches for: the viewer's URL carries a token of any form, and for each viewer, stream
-// and kind of request the backend is asked once in a while whether it is good. Its Handler stands where that of a Signer
-// would, and its Sign is the hook that gives the token to the links in a playlist.
+// Ask admits requests if a backend accepts the viewer's token, which may have any form. For each viewer, stream and kind of
+// request, the backend is asked once in a while whether the token is good. Mount its Handler where that of a Signer would be;
+// its Sign is the hook that adds the token to the links in a playlist.
 //
-// Set URL or Decide; with neither, everything is refused. At most 4,096 questions are under way at a time; a viewer whose
-// question would be one more gets 503. The fields must not change after the first use, nor may an Ask be copied then.
+// Set URL or Decide; with neither, everything is refused. At most 4,096 questions to the backend are under way at a time; a
+// viewer who would need one more gets a 503. The fields must not change after the first use, and an Ask must not be copied
+// after it.
 type Ask struct {
-	// URL is asked by POST with a Question in JSON. 200 admits, 401 and 403 refuse; any other answer, none within Timeout
-	// and a redirect count as a failure, and the viewer gets 503.
+	// URL is asked by POST with a Question in JSON. 200 admits, 401 and 403 refuse. Any other answer, none within Timeout, and
+	// a redirect are failures, and the viewer gets a 503.
 	URL string
 
-	// Decide is asked if URL is empty. Nil admits. An error refuses, with its HTTPStatus if it has one. Called concurrently;
-	// ctx ends with Timeout. It holds no values of the viewer's request, whose answer others share, but the grant that
-	// FromContext returns: viewers share an answer only if their grants are equal too.
+	// Decide is asked if URL is empty. Nil admits. An error refuses, with its HTTPStatus if it has one. It is called
+	// concurrently. ctx ends after Timeout. It has no values of the viewer's request, because others share the answer, except
+	// the grant that FromContext returns: viewers share an answer only if their grants are equal, too.
 	Decide func(ctx context.Context, q Question) error
 
-	// Param is the query parameter that holds the viewer's token. Empty: token. An "Authorization: Bearer" field is taken
-	// if there is no parameter. Neither goes further in.
+	// Param is the query parameter with the viewer's token. Empty: token. An "Authorization: Bearer" field is used if there is
+	// no parameter. Neither is passed on.
 	Param string
 
-	// Anonymous asks about requests without a token as well. False: they are answered 401.
+	// Anonymous also asks the backend about requests without a token. False: they are answered with 401.
 	Anonymous bool
 
-	// Kinds are those that are asked about. Nil: all. Others pass as they are, so leave it nil where a viewer can choose the
-	// public path of what it requests, as with an upstream URL in a query parameter: the path is what tells the Kind. A path
-	// that a server could take for one of them in any spelling is asked about.
+	// Kinds are the kinds of requests that the backend is asked about. Nil: all. Others pass unchecked, so leave it nil if a
+	// viewer can choose the public path of a request, for example with an upstream URL in a query parameter: the path decides
+	// the Kind. The backend is asked about every path that a server could take for one of Kinds, in any spelling.
 	Kinds []Kind
 
-	// TTL is how long an answer holds, and so how long a token can live on after it has been revoked. Zero: 10 seconds.
-	// Negative: it is asked each time, but for requests that wait at the same moment.
+	// TTL is how long an answer is used, and so how long a revoked token can still work. Zero: 10 seconds. Negative: the
+	// backend is asked each time, once for all requests that wait at the same moment.
 	TTL time.Duration
 
-	// OnFailure is told why the backend could not be asked. Nil: the log of package log. Called concurrently.
+	// OnFailure is told why the backend could not be asked. Nil: the reason goes to package log. It is called concurrently.
 	OnFailure func(error)
 
 	// Rarely needed:
 
-	// RefusalTTL is TTL for refusals. Zero: a fifth of TTL. Failures hold for a second at most.
+	// RefusalTTL is the TTL of refusals. Zero: a fifth of TTL. Failures are remembered for at most a second.
 	RefusalTTL time.Duration
 
 	// Timeout is how long an answer may take. Zero: 3 seconds. Negative: no limit.
 	Timeout time.Duration
 
-	// Status is the answer to a viewer that the backend refuses. Zero: 403.
+	// Status is the status for a viewer that the backend refuses. Zero: 403.
 	Status int
 
-	// Describe may change the question that is asked about a request, such as its Name. Two requests with equal questions
-	// share an answer. Nil: it is asked as it is.
+	// Describe may change the question about a request, for example its Name. Requests with equal questions share an answer.
+	// Nil: no change.
 	Describe func(*http.Request, *Question)
 
-	// NodeID and AppKey go into each question.
+	// NodeID and AppKey are part of each question.
 	NodeID, AppKey string
 
-	// Header lists fields of the backend's answer that are set on the answer to the viewer.
+	// Header lists fields of the backend's answer that are copied to the answer to the viewer.
 	Header []string
 
-	// Client sends the questions. Nil: one that follows no redirects, with http.DefaultTransport.
+	// Client sends the questions. Nil: a client with http.DefaultTransport that follows no redirects.
 	Client *http.Client
 
 	mu      sync.Mutex
@@ -86,9 +87,9 @@ const (
 	failureTTL        = time.Second
 )
 
-// Handler passes admitted requests on to next, without their token. Others are answered 401 if there is no token, Status if it
-// is refused or 403 if there are two or the path could mean more than one thing (escaped slashes, dot segments), 503 if nobody
-// could be asked, all with Cache-Control: no-store. Mount it inside the CORS middleware.
+// Handler passes admitted requests on to next, without their token. Others get a 401 if there is no token, Status if the
+// backend refuses, 403 if there are two tokens or the path is ambiguous (escaped slashes, dot segments), and 503 if the backend
+// could not be asked, all with Cache-Control: no-store. Mount it inside the CORS middleware.
 func (a *Ask) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		raw, q, asks, err := a.question(r)
@@ -114,8 +115,8 @@ func (a *Ask) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// Sign appends the viewer's token to public, if it was in the query of the request that ctx belongs to. A URL that has the
-// parameter already keeps it: with two it would be refused. It is the Sign hook of a playlist rewriter.
+// Sign appends the viewer's token to public, if it was in the query of the request to which ctx belongs. A URL that already has
+// the parameter keeps it: with two it would be refused. It is the Sign hook of a playlist rewriter.
 func (a *Ask) Sign(ctx context.Context, public []byte) ([]byte, error) {
 	t, ok := ctx.Value(askToken{a}).(string)
 	if !ok || t == "" {
@@ -136,7 +137,7 @@ func (a *Ask) SignAlike(context.Context, []byte) bool {
 	return !strings.ContainsAny(a.param(), link.Digits)
 }
 
-// askToken is the key of param=token in a context, as it stood in the query. Each Ask of several in a row has its own.
+// askToken is the context key of param=token, as it was in the query. If several Asks follow each other, each has its own.
 type askToken struct{ ask *Ask }
 
 func (a *Ask) param() string {
@@ -160,7 +161,7 @@ func (a *Ask) strip(r *http.Request, raw string) *http.Request {
 	return out
 }
 
-// answer is what a question led to, once done is closed.
+// answer is the result of a question, after done is closed.
 type answer struct {
 	done    chan struct{}
 	expires time.Time // zero while it is being asked
@@ -168,15 +169,14 @@ type answer struct {
 	header  http.Header
 }
 
-// mostAnswers bounds what is remembered, and mostAsking what is asked at a time: a stranger can ask any number of questions,
-// and go before they are answered.
+// mostAnswers bounds the remembered answers, and mostAsking the questions under way: a stranger can cause any number of
+// questions, and leave before they are answered.
 const (
 	mostAnswers = 1 << 14
 	mostAsking  = 1 << 12
 )
 
-// answer returns the answer that holds, or asks. Any number of viewers wait for the same one, and none of them ends it by
-// leaving.
+// answer returns a valid answer, or asks. Any number of viewers wait for the same one. A viewer that leaves does not end it.
 func (a *Ask) answer(ctx context.Context, q *Question) *answer {
 	g, granted := FromContext(ctx)
 	key := q.whole(g)
@@ -206,7 +206,7 @@ func (a *Ask) answer(ctx context.Context, q *Question) *answer {
 	}
 }
 
-// makeRoom forgets what no longer holds, and if that is not enough, any.
+// makeRoom forgets expired answers and, if that is not enough, any others.
 func (a *Ask) makeRoom() {
 	if a.answers == nil {
 		a.answers = make(map[askKey]*answer)
@@ -251,7 +251,7 @@ func (a *Ask) ask(ctx context.Context, key askKey, q Question, got *answer) {
 	var res *answer
 	select {
 	case res = <-result:
-	case <-ctx.Done(): // Decide may not look at its context
+	case <-ctx.Done(): // Decide may ignore its context
 		res = a.failed(ctx.Err())
 	}
 	a.mu.Lock()
@@ -265,7 +265,7 @@ func (a *Ask) ask(ctx context.Context, key askKey, q Question, got *answer) {
 	close(got.done)
 }
 
-// holds returns how long an answer is good for.
+// holds returns how long an answer is valid.
 func (a *Ask) holds(status int) time.Duration {
 	ttl := a.TTL
 	if ttl == 0 {
@@ -282,7 +282,7 @@ func (a *Ask) holds(status int) time.Duration {
 	return ttl / 5
 }
 
-// try asks, and refuses whatever goes wrong on the way.
+// try asks, and refuses if anything goes wrong.
 func (a *Ask) try(ctx context.Context, q Question) (res *answer) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -357,7 +357,7 @@ func (a *Ask) post(ctx context.Context, q Question) *answer {
 		return a.failed(err)
 	}
 	defer resp.Body.Close()
-	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can be used again
+	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can be reused
 	switch resp.StatusCode {
 	case http.StatusOK:
 		return &answer{status: http.StatusOK, header: pick(resp.Header, a.Header)}

@@ -11,8 +11,8 @@ import (
 // first v6 bits of an IPv6 one; a number that is out of range means all of them. Mobile clients change address, and have IPv6
 // and IPv4 at once: 24 and 48 are usual, and a page and its media should be reached by one family.
 //
-// The address is that of the connection. If that is one of the trusted proxies, X-Forwarded-For is read, from its end up to the
-// first address that is not theirs. Anyone can write what stands before that.
+// The address is that of the connection. If that is a trusted proxy, X-Forwarded-For is read from its end, up to the first
+// address that is not a trusted proxy. Anyone can write the part before that.
 func ClientPrefix(v4, v6 int, trusted ...netip.Prefix) func(*http.Request) string {
 	return func(r *http.Request) string {
 		addr := clientAddr(r, trusted)
@@ -30,7 +30,7 @@ func ClientPrefix(v4, v6 int, trusted ...netip.Prefix) func(*http.Request) strin
 	}
 }
 
-// UserAgent is Config.Claims that bind a link to the program that asked for it.
+// UserAgent is Config.Claims that bind a link to the program that requested it.
 func UserAgent(r *http.Request) string { return r.UserAgent() }
 
 // AllOf returns Config.Claims that bind a link to all of several.
@@ -46,7 +46,7 @@ func AllOf(claims ...func(*http.Request) string) func(*http.Request) string {
 	}
 }
 
-// clientAddr returns the zero Addr if there is none to be trusted.
+// clientAddr returns the zero Addr if no address can be trusted.
 func clientAddr(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	addr := parseAddr(r.RemoteAddr)
 	hops := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
@@ -68,7 +68,7 @@ func isOneOf(addr netip.Addr, prefixes []netip.Prefix) bool {
 	return false
 }
 
-// parseAddr takes an address with or without a port.
+// parseAddr parses an address with or without a port.
 func parseAddr(s string) netip.Addr {
 	if ap, err := netip.ParseAddrPort(s); err == nil {
 		return ap.Addr().Unmap().WithZone("")

@@ -12,34 +12,33 @@ import (
 	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
-// A Config says how links are signed. [New] checks it and reports all its faults at once.
+// A Config configures a [Signer]. [New] checks it and reports all its faults at once.
 type Config struct {
-	// Keys are the secrets. The first signs, all verify; a session keeps the key it began with. To change the secret
-	// without a viewer noticing, put a new key first and drop the old one when its last token has expired, which is after
-	// TTL (or Renew) and a sixteenth. Required.
+	// Keys are the secrets. The first one signs, and all verify; a session keeps the key it began with. To change the secret
+	// without disturbing viewers, put a new key first, and drop the old one when its last token has expired, which is after TTL
+	// (or Renew) and a sixteenth. Required.
 	Keys []Key
 
-	// TTL is how long a link lives. Zero: 24 hours. Expiries stand on a grid of a sixteenth of TTL, at least a second, so
-	// that a link made twice within a step is the same; a link lives at least TTL and at most a step longer. Verifying
-	// allows besides for clocks that differ by 30 seconds, or by half of TTL if that is less.
+	// TTL is how long a link works. Zero: 24 hours. Expiries are on a grid of a sixteenth of TTL, at least a second, so that
+	// links made within one step are the same; a link works for at least TTL and for at most a step longer. Verification also
+	// tolerates clocks that differ by 30 seconds, or by half of TTL if that is less.
 	TTL time.Duration
 
-	// Scope is what one token opens. The zero value is Exact. Tokens of the other scope verify nevertheless.
+	// Scope is what one token opens. The zero value is Exact. Tokens of the other scope still verify.
 	Scope Scope
 
-	// Renew is how long a session that began with an entry link may go on, and is at least TTL. A playlist
-	// can then be fetched until that end, and each time the links in it to anything but playlists live anew for TTL. Zero:
-	// a session ends with its link.
+	// Renew is how long a session that began with an entry link may go on; it is at least TTL. Until then a playlist can be
+	// fetched, and each time its links to anything but playlists get a new TTL. Zero: a session ends with its link.
 	Renew time.Duration
 
-	// Claims returns the property of the viewer that a link is bound to, such as a session id or the prefix of the client
-	// address: see ClientPrefix, UserAgent and AllOf. A token opens only for requests with the Claims that it was made with.
-	// They are not visible in the token. Entry links need URLFor then. Nil: links are anybody's. Called concurrently.
+	// Claims returns the property of the viewer to which a link is bound, for example a session id or the prefix of the client
+	// address: see ClientPrefix, UserAgent and AllOf. A token opens only for requests with the same Claims. They are not
+	// visible in the token. Entry links must then be made with URLFor. Nil: links work for anybody. It is called concurrently.
 	Claims func(*http.Request) string
 
-	// Refuse is asked about each request with a valid token, and ends a session at once by returning an
-	// error. The answer has the status of the error's HTTPStatus, else 403, and 500 if Refuse panics.
-	// Nil: none is refused. Called concurrently.
+	// Refuse is asked about each request with a valid token. It ends a session at once by returning an error. The answer has
+	// the status of the error's HTTPStatus, else 403, and 500 if Refuse panics. Nil: nothing is refused. It is called
+	// concurrently.
 	Refuse func(*http.Request, Grant) error
 
 	// Alone lists endings of file names, such as ".key", that no token of a directory opens. Paths with such an ending, in
@@ -51,23 +50,23 @@ type Config struct {
 	// Param is the name of the query parameter. Empty: hpt. Two signers in a row need different names.
 	Param string
 
-	// Cookies admits requests without a token by a cookie made with Signer.Cookie, and leaves links that the
-	// cookie covers unsigned. It is the SameSite of the cookies: http.SameSiteLaxMode, or http.SameSiteNoneMode if players
-	// stand on pages of other sites. Zero: no cookies.
+	// Cookies admits requests without a token by a cookie from Signer.Cookie, and leaves links unsigned that the cookie covers.
+	// It is the SameSite of the cookies: http.SameSiteLaxMode, or http.SameSiteNoneMode if players are on pages of other sites.
+	// Zero: no cookies.
 	Cookies http.SameSite
 
-	// Partitioned keeps the cookies of each embedding site apart, and gives renewed ones the same: Safari, and others in
-	// private windows, drop cookies of another site without it. For http.SameSiteNoneMode only.
+	// Partitioned keeps the cookies of each embedding site apart. Renewed cookies are partitioned as well. Safari, and other
+	// browsers in private windows, drop cookies of another site without it. Use it only with http.SameSiteNoneMode.
 	Partitioned bool
 
 	// Ignore lists query parameters that no answer depends on, such as those by which players get around caches ("_",
-	// "cachebust"). Signatures do not cover them: a viewer may add, change or leave them out. Handler takes them off, whoever
-	// put them into the URL, and an origin.Proxy behind it takes them off what is asked for as well, so that a cache knows one
-	// URL. They are compared as they are spelled; letters, digits, - and _, and neither Param nor a directive (_HLS_). Nil:
-	// none.
+	// "cachebust"). Signatures do not cover them: a viewer may add, change or omit them. Handler removes them, wherever they
+	// come from, and an origin.Proxy behind it removes them from its requests as well, so that a cache sees one URL. They are
+	// compared as they are spelled. Their names may have letters, digits, - and _; Param and directives (_HLS_) are not
+	// allowed. Nil: none.
 	Ignore []string
 
-	// Gone answers a link that has expired with 410 instead of 403.
+	// Gone answers an expired link with 410 instead of 403.
 	Gone bool
 }
 
@@ -131,7 +130,7 @@ func (c Config) withDefaults() (Config, error) {
 	return c, errors.Join(append(errs, checkKeys(c.Keys))...)
 }
 
-// checkKeys never names a secret.
+// checkKeys never shows a secret.
 func checkKeys(keys []Key) error {
 	var errs []error
 	if len(keys) == 0 {

@@ -8,13 +8,13 @@ import (
 	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
-// Cookie returns a cookie that opens the directory of rawURL, a path-absolute or absolute URL, as long as g says: for a
-// handler that has let a viewer in and sets it before the page asks for the first playlist. Its name is Config.Param. It
-// is Secure and HttpOnly, holds for the host that sets it, and has the SameSite of Config.Cookies, without which this is
-// an error. Claims and paths that Config.Alone names are as with any token of a directory.
+// Cookie returns a cookie that opens the directory of rawURL, a path-absolute or absolute URL, as long as g says. A handler
+// that has admitted a viewer sets it before the page requests the first playlist. Its name is Config.Param. It is Secure and
+// HttpOnly, is valid for the host that sets it, and has the SameSite of Config.Cookies, without which this is an error. Claims
+// and Config.Alone apply as for any token of a directory.
 //
-// A handler that admits by the cookie sets it anew with each step of the expiry grid while Config.Renew allows, so that
-// media stay open too. Pages of another origin need CORS with credentials.
+// A handler that admits by the cookie renews it at each step of the expiry grid while Config.Renew allows, so that media stay
+// open, too. Pages of another origin need CORS with credentials.
 func (s *Signer) Cookie(g Grant, rawURL string) (*http.Cookie, error) {
 	if s.config.Cookies == 0 {
 		return nil, errors.New("sign: Config.Cookies is not set")
@@ -45,7 +45,7 @@ func (s *Signer) cookieFor(in *session, g Grant, dir []byte, depth int) *http.Co
 	}
 }
 
-// mostCookies of one name are looked at; a browser sends one for each directory above the path.
+// mostCookies is how many cookies of one name are checked; a browser sends one for each directory above the path.
 const mostCookies = 8
 
 // verifyCookie accepts the first cookie that is a valid token of a directory.
@@ -61,7 +61,7 @@ func (s *Signer) verifyCookie(r *http.Request) (*session, error) {
 		in, err := s.verifyToken(r, c.Value)
 		switch {
 		case err == nil && in.own != nil:
-			in.cookie, in.tokens = true, nil // what is HttpOnly stays out of links
+			in.cookie, in.tokens = true, nil // the content of HttpOnly cookies must not appear in links
 			return in, nil
 		case err == nil:
 			err = ErrBadToken // a link of the query: anyone could plant it as a cookie
@@ -73,7 +73,7 @@ func (s *Signer) verifyCookie(r *http.Request) (*session, error) {
 	return nil, refused
 }
 
-// renewCookie gives a session that may go on a new cookie when there is a later expiry on the grid.
+// renewCookie gives a session that may go on a new cookie, if the grid has a later expiry.
 func (s *Signer) renewCookie(w http.ResponseWriter, in *session) {
 	g := in.grant
 	if !in.cookie || g.Until.IsZero() {
@@ -85,7 +85,7 @@ func (s *Signer) renewCookie(w http.ResponseWriter, in *session) {
 	http.SetCookie(w, s.cookieFor(in, g, in.own.dir, in.own.depth))
 }
 
-// stripCookie removes the signer's cookies from header and leaves the others as they are.
+// stripCookie removes the signer's cookies from header and keeps the others.
 func (s *Signer) stripCookie(header http.Header) http.Header {
 	lines := header["Cookie"]
 	if s.config.Cookies == 0 || len(lines) == 0 {

@@ -11,23 +11,23 @@
 //	mux.Handle("/live/", cors.Handler(signer.Handler(chain)))
 //	link, err := signer.URL("/live/index.m3u8")
 //
-// A [Signer] has two ends. [Signer.URL] makes the entry link that a page hands out; [Signer.Handler] admits requests that
-// carry a valid token, takes the token off, and remembers in the context what was granted. [Signer.Sign], for the Sign field of
-// a playlist rewriter, gives each URI in a playlist a token of its own, with the expiry and the claims of the request that
-// fetched the playlist and never more.
+// A [Signer] has two ends. [Signer.URL] makes the entry link that a page hands out. [Signer.Handler] admits requests with a
+// valid token, removes the token, and puts the grant into the context. [Signer.Sign], for the Sign field of a playlist
+// rewriter, gives each URI in a playlist a token of its own, with the expiry and the claims of the request for the playlist,
+// and never more.
 //
 // # What a token covers
 //
-// With the scope [Exact], the path and the whole query as they stand in the URL, byte for byte, except the token itself
-// and what a player adds: parameters whose names begin with _HLS_ (draft-pantos-hls-rfc8216bis-22, section 6.2.5) and
-// CMCD (CTA-5004). With the scope [Directory], every path below the directory of the URL, whatever the query; so it is for
-// mappers that put the upstream path into the public path, and never for one that takes the upstream URL as a parameter,
-// where it would let the viewer name any. The host is not covered: sites that must not open each other's links need keys of
-// their own, or Claims that hold the host.
+// With the scope [Exact] a token covers the path and the whole query as they are in the URL, byte for byte, except the token
+// itself and parameters that a player adds: those whose names begin with _HLS_ (draft-pantos-hls-rfc8216bis-22 section 6.2.5)
+// and CMCD (CTA-5004). With the scope [Directory] it covers every path below the directory of the URL, whatever the query. So
+// use Directory for mappers that put the upstream path into the public path, and never for one with the upstream URL in a
+// parameter: there it would let the viewer name any URL. The host is not covered: sites that must not open each other's links
+// need keys of their own, or Claims that contain the host.
 //
-// Nothing that a viewer or a playlist writes widens a token. A playlist is fetched by a token. What it names outside of the
-// directory of that token gets a token for that one URL. So does a URL that carries variables of a multivariant playlist in its
-// query: a token of a directory does not open it, since under that the viewer could write others.
+// Nothing that a viewer or a playlist writes widens a token. If a playlist names a URL outside of the directory of its own
+// token, that URL gets a token for itself alone. So does a URL that carries variables of a multivariant playlist in its query:
+// a token of a directory does not open it, because under that token the viewer could change the variables.
 //
 // Characters that clients spell in two ways in a request (a space or a quote that is not escaped) count as their escaped
 // form. Nothing else is normalised: a client that re-orders or re-encodes a query is refused under Exact.
@@ -49,12 +49,12 @@
 //
 // # Hiding the origin
 //
-// A [Sealer] makes public URLs that are encrypted, so that they show a file name and no more. It is a mapper of URLs, while
-// a Signer is a hook beside one: the two work alone or together. [Sealer.URL] seals along with a URL what
-// else the origin wants to see, for all that the URL leads to: see [Upstream].
+// A [Sealer] makes public URLs that are encrypted, so that they show at most a file name. It is a mapper of URLs, while a
+// Signer is a hook beside one: they work alone or together. [Sealer.URL] also seals what else the origin demands, for
+// everything that the URL leads to: see [Upstream].
 //
-// # Others that check
+// # Other verifiers
 //
-// Package [github.com/hlsproxy/hlsproxy/sign/cdn] signs for content delivery networks, other servers and stores, which hand
-// segments out and check their links themselves. With an [Ask], a backend or a function decides about tokens of its own making.
+// Package [github.com/hlsproxy/hlsproxy/sign/cdn] signs for content delivery networks, other servers and stores, which serve
+// segments and check their links themselves. With an [Ask], a backend or a function decides about tokens of its own.
 package sign

@@ -12,7 +12,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
-// A refusal is why a request is not admitted. Its text says no more than its status does.
+// A refusal is why a request is not admitted. Its text reveals no more than its status.
 type refusal struct {
 	text   string
 	status int
@@ -20,10 +20,10 @@ type refusal struct {
 
 func (e *refusal) Error() string { return "sign: " + e.text }
 
-// HTTPStatus is what to answer.
+// HTTPStatus is the status to answer with.
 func (e *refusal) HTTPStatus() int { return e.status }
 
-// Why [Signer.Verify] refuses. Each has an HTTPStatus method.
+// The reasons for which [Signer.Verify] refuses. Each has an HTTPStatus method.
 var (
 	ErrNoToken  error = &refusal{"no token", http.StatusUnauthorized}
 	ErrBadToken error = &refusal{"token is not valid here", http.StatusForbidden}
@@ -35,21 +35,21 @@ var (
 // ErrURL is returned for a URL that cannot be signed: neither path-absolute nor http(s)://.
 var ErrURL = link.ErrURL
 
-// unsealed is ErrURL where the URL can stay as it is.
+// unsealed is ErrURL for a URL that can stay as it is.
 type unsealed struct{ error }
 
 func (e unsealed) Unwrap() error { return e.error }
 
-// Unmapped tells so.
+// Unmapped reports that.
 func (unsealed) Unmapped() bool { return true }
 
 var errUnsealed error = unsealed{ErrURL}
 
-// ErrNoViewer is returned when a link would have to be bound to the claims of a viewer and there is no viewer: use URLFor
-// for entry links, and mount Handler, or NewContext, above what calls Sign.
+// ErrNoViewer is returned if a link would be bound to a viewer's claims and there is no viewer: use URLFor for entry links, and
+// mount Handler, or NewContext, above the code that calls Sign.
 var ErrNoViewer = errors.New("sign: Config.Claims is set and there is no request to take them from")
 
-// statusOf returns the status of a refusal that an error knows for itself, else 403.
+// statusOf returns the status that an error gives for a refusal, else 403.
 func statusOf(err error) int {
 	if status, ok := httpstatus.Of(err); ok {
 		return status
@@ -59,8 +59,8 @@ func statusOf(err error) int {
 
 var errPanic error = &refusal{"a hook panicked", http.StatusInternalServerError}
 
-// caught turns the panic of a hook into an error that has the status 500, so that nothing further in is asked. A panic that
-// is to break the connection goes on.
+// caught turns a panic of a hook into an error with status 500, so that no inner handler is called. A panic that must break the
+// connection goes on.
 func caught(err *error) {
 	switch p := recover(); p {
 	case nil:
@@ -72,7 +72,7 @@ func caught(err *error) {
 	}
 }
 
-// writeRefusal answers with no more than the status. RFC 9110, 15.5.2 and 15.5.6, want the two fields.
+// writeRefusal reveals only the status. RFC 9110 sections 15.5.2 and 15.5.6 demand the two fields.
 func writeRefusal(w http.ResponseWriter, status int, scheme string) {
 	h := w.Header()
 	switch status {

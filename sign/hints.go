@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// What a list may say about an entry.
+// The limits for what a list may say about an entry.
 const (
 	mostHints    = 16
 	mostHintSize = 2 << 10
 )
 
-// AppendPublicWith is AppendPublic for an entry of an IPTV list that asks for header fields, as a rewrite.HintMapper has it.
-// They are sealed into the link, and from there into the links of all that the entry's playlists name. Since anybody may have
-// written the list, they are less than an Upstream's: what the maker of the list's link says goes first; Authorization and
-// Cookie go to the scheme, host and port of the entry alone; an answer is shared only among requests with the same fields. Left
-// out are the fields of a connection and of a body, and those that tell servers who asks or what is meant. At most 16 of 2 KiB
-// together are sealed, in the order of their names.
+// AppendPublicWith is AppendPublic for an entry of an IPTV list that demands header fields, as in a rewrite.HintMapper. The
+// fields are sealed into the link, and from there into the links of everything that the entry's playlists name. Anybody may
+// have written the list, so they count less than an Upstream: what the maker of the list's link says takes precedence;
+// Authorization and Cookie go only to the scheme, host and port of the entry; only requests with the same fields share an
+// answer. Fields of a connection and of a body are left out, and so are those that tell servers who the client is or which host
+// is meant. At most 16 fields with 2 KiB together are sealed, in the order of their names.
 func (s *Sealer) AppendPublicWith(dst, upstream []byte, header http.Header) ([]byte, error) {
 	clean, auth, ok := cutUserInfo(upstream)
 	if !ok {
@@ -51,7 +51,7 @@ func isHint(name string) bool {
 	case "Forwarded", "X-Host", "X-Azure-Clientip", "X-Method-Override", "Metadata", "Metadata-Flavor", "Set-Cookie":
 		return false
 	}
-	if strings.HasSuffix(name, "-Ip") { // X-Real-Ip, True-Client-Ip, and what others call it
+	if strings.HasSuffix(name, "-Ip") { // X-Real-Ip, True-Client-Ip, and similar names
 		return false
 	}
 	for _, begin := range []string{

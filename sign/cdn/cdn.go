@@ -16,27 +16,27 @@ import (
 
 // A Signer makes links for one network.
 type Signer interface {
-	// Sign appends to public, the URL of a file at the network, what the network checks, in front of a fragment if there is
-	// one, and returns the extended slice. ErrURL for what cannot be signed.
+	// Sign appends a signature to public, the URL of a file at the network, before a fragment if there is one, and returns the
+	// extended slice. The error is ErrURL for a URL that cannot be signed.
 	Sign(ctx context.Context, public []byte) ([]byte, error)
-	// URL is Sign for a link in a page: with CloudFront, for that file alone.
+	// URL is Sign for a link in a page. With CloudFront it opens only that file.
 	URL(rawURL string) (string, error)
-	// Cookies returns the cookies that open a prefix, an absolute URL whose path ends in a slash, if the network knows cookies;
-	// ErrNoCookies if not. They are Secure, HttpOnly, SameSite=None and for the path /; set Domain to what the page and the
-	// network share.
+	// Cookies returns the cookies that open a prefix, an absolute URL whose path ends in a slash. The error is ErrNoCookies if
+	// the network does not support cookies. They are Secure, HttpOnly, SameSite=None and for the path /; set Domain to the
+	// domain that the page and the network share.
 	Cookies(prefix string) ([]*http.Cookie, error)
 }
 
 var (
 	// ErrURL is returned for a URL that cannot be signed.
 	ErrURL = link.ErrURL
-	// ErrNoCookies is returned by Cookies where the network knows none.
+	// ErrNoCookies is returned by Cookies if the network does not support them.
 	ErrNoCookies = errors.New("cdn: the network knows no cookies")
 )
 
 const leastSecret = 16
 
-// scheme is what all vendors have in common.
+// scheme is the common part of all vendors.
 type scheme struct {
 	vendor string
 	ttl    time.Duration
@@ -45,7 +45,7 @@ type scheme struct {
 	fold   bool     // in capitals or not
 }
 
-// read takes a URL apart, spelled as all clients send it and without the scheme's own parameters.
+// read splits a URL, spelled as all clients send it and without the scheme's own parameters.
 func (s *scheme) read(public []byte) (p link.URL, err error) {
 	p, ok := link.Split(public)
 	if !ok || s.hosts && !p.IsAbsolute() {
@@ -71,7 +71,7 @@ func (s *scheme) owns(name string) bool {
 	return false
 }
 
-// url is URL for schemes in which a link is what Sign makes.
+// url is URL for schemes in which a link is the result of Sign.
 func urlOf(s interface {
 	Sign(context.Context, []byte) ([]byte, error)
 }, rawURL string) (string, error) {
@@ -103,7 +103,7 @@ func (s *single) Cookies(string) ([]*http.Cookie, error) { return nil, ErrNoCook
 
 func (s *single) expires(ctx context.Context) int64 { return expiry.Under(ctx, s.ttl) }
 
-// cookiesFor gives cookies what all of a network have in common.
+// cookiesFor sets the attributes that all cookies for a network share.
 func cookiesFor(cookies ...*http.Cookie) []*http.Cookie {
 	for _, c := range cookies {
 		c.Path, c.Secure, c.HttpOnly, c.SameSite = "/", true, true, http.SameSiteNoneMode

@@ -1,6 +1,6 @@
-// Package cdn makes links that a content delivery network, another server or an object store hands out files by and checks
-// itself: [CloudFront], [Akamai], [MediaCDN], [Bunny], [Fastly], [Nginx] and [S3]. Each constructor gives a [Signer], whose
-// Sign is for the Sign field of a playlist rewriter, where segments are fetched from the network and not through the proxy.
+// Package cdn makes links that a content delivery network, another server or an object store checks itself: [CloudFront],
+// [Akamai], [MediaCDN], [Bunny], [Fastly], [Nginx] and [S3]. Each constructor returns a [Signer]. Its Sign is for the Sign
+// field of a playlist rewriter, if segments are fetched from the network and not through the proxy.
 //
 //	network, err := cdn.CloudFront(cdn.CloudFrontConfig{
 //		KeyPairID: "K2JCJMDEHXQW5F",
@@ -12,19 +12,19 @@
 //	}
 //	playlists := &rewrite.Rewriter{Map: tree, Sign: network} // tree maps to the URLs of the distribution
 //
-// CloudFront, Akamai, Media CDN and Bunny know prefixes: what is signed opens the directory of a URL and all below, so that a
-// playlist costs one signature for each directory that it names, and those directories are the author's choice. The others
-// open one file each.
+// CloudFront, Akamai, Media CDN and Bunny support prefixes: a signature opens the directory of a URL and everything below it.
+// So a playlist costs one signature for each directory that it names, and the author of the playlist chooses these directories.
+// With the others a signature opens one file.
 //
 // # What is signed
 //
-// A network checks what a client sends, and clients spell some bytes in their own ways: a blank, a quote, a bar, a letter that
-// is not ASCII. Sign escapes these in the URL, as a browser does, so that all clients send what was signed. Parameters of the
-// scheme that the URL has already are replaced. ErrURL, with a reason, is for URLs that the network would read in another way
-// than clients do, such as dot segments in disguise, and for what a vendor's syntax cannot say.
+// A network checks what a client sends, and clients spell some bytes differently: a blank, a quote, a bar, a letter that is not
+// ASCII. Sign escapes these in the URL, as a browser does, so that all clients send what was signed. It replaces parameters of
+// the scheme that the URL already has. It returns ErrURL, with a reason, for URLs that the network would read differently than
+// clients, such as dot segments in disguise, and for URLs that a vendor's syntax cannot express.
 //
-// Expiries stand on a grid of a sixteenth of the TTL, at least a second, so that a link made twice within a step is the same,
-// and never go beyond what a package sign has granted to the viewer whose request the context belongs to.
+// Expiries are on a grid of a sixteenth of the TTL, at least a second, so that links made within one step are the same. They
+// never exceed what package sign has granted to the viewer of the request to which the context belongs.
 //
 // Signers may be used by any number of goroutines.
 package cdn
