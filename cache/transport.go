@@ -54,7 +54,7 @@ type Transport struct {
 	// MaxBody is the longest body that is shared or kept in one piece, in bytes. A longer one is fetched and kept in slices of
 	// 2 MiB, if there is a Store and the origin gives its length, a strong validator, and ranges. Otherwise each viewer gets a
 	// stream of its own, with its own Range. Zero: 64 MiB. Negative: no limit. A body of undeclared length may have no end:
-	// while a single viewer follows it, only the first 8 MiB are kept for others.
+	// while a single viewer follows it, it is no longer kept for others once it has more than 8 MiB.
 	MaxBody int64
 	// Refs lists the absolute upstream URLs of the segments that a playlist names, as they will be requested. base is the URL
 	// of the playlist. A Memory then keeps the segments that live playlists name, and drops them first when they are no longer
