@@ -57,7 +57,7 @@ func (c *call) failed(err error, since time.Time) {
 		now := time.Now()
 		ofStream := c.good || !ofConnection(err)
 		if c.dropped.Load() || c.left() && (c.blocks || now.Sub(since) < slowEnough) || c.blocks && ofStream {
-			c.member.health.dropped(c.probe)
+			c.member.health.dropped(c.begun, c.probe)
 		} else {
 			c.count(failure{now: now, probe: c.probe}, ofStream)
 		}
@@ -71,6 +71,7 @@ func (c *call) count(f failure, ofStream bool) {
 	if ofStream {
 		f.stream = c.stream
 	}
+	f.begun = c.begun
 	c.member.errors.Add(1)
 	c.member.health.failed(f, c.pool.failures, c.pool.cooldown)
 }
@@ -91,7 +92,7 @@ func (c *call) answered(resp *http.Response) {
 	now := time.Now()
 	switch c.good = !sick(resp); {
 	case !c.good && c.blocks: // the stream stands still
-		c.member.health.dropped(c.probe)
+		c.member.health.dropped(c.begun, c.probe)
 	case !c.good:
 		c.count(failure{now: now, probe: c.probe, asked: askedWait(resp, now)}, true)
 	default:

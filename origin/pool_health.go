@@ -78,11 +78,14 @@ func (h *health) close() {
 	h.until, h.header, h.probing, h.samples, h.latency = time.Time{}, time.Time{}, false, 0, 0
 }
 
+// tries reports whether a request is still the probe. It no longer is if the circuit has opened again since the request began.
+func (h *health) tries(probe bool, begun time.Time) bool { return probe && !begun.Before(h.opened) }
+
 // dropped undoes begin for a request that ended early, through no fault of the origin.
-func (h *health) dropped(probe bool) {
+func (h *health) dropped(begun time.Time, probe bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if probe {
+	if h.tries(probe, begun) {
 		h.probing = false
 	}
 }
@@ -91,7 +94,7 @@ func (h *health) dropped(probe bool) {
 func (h *health) answered(now time.Time, took time.Duration, probe, blocks bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if probe {
+	if h.tries(probe, now.Add(-took)) {
 		h.header = now
 	}
 	if blocks || !h.until.IsZero() {
@@ -124,7 +127,7 @@ func (h *health) trip(now time.Time, cooldown time.Duration) {
 func (h *health) ended(begun time.Time, probe, complete bool, stream string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.until.IsZero() && (probe && h.probing || complete && !begun.Before(h.opened)) {
+	if !h.until.IsZero() && (h.tries(probe, begun) && h.probing || complete && !begun.Before(h.opened)) {
 		h.close()
 	}
 	if complete {
@@ -138,6 +141,7 @@ func (h *health) ended(begun time.Time, probe, complete bool, stream string) {
 // failure is the failure of one request.
 type failure struct {
 	now    time.Time
+	begun  time.Time // when the request began
 	probe  bool
 	stream string        // the stream that has failed; empty: the origin itself has
 	asked  time.Duration // how long the origin asked to be left alone
@@ -147,7 +151,7 @@ type failure struct {
 func (h *health) failed(f failure, most int, cooldown time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	now, probe, asked := f.now, f.probe, f.asked
+	now, probe, asked := f.now, h.tries(f.probe, f.begun), f.asked
 	if h.until.IsZero() && now.Sub(h.last) > forget {
 		h.failures, h.trips, h.failing = 0, 0, nil
 	}
