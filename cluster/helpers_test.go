@@ -48,7 +48,7 @@ func start(t *testing.T, count int, directory func(i int, urls []string) cluster
 	for i, ln := range listeners {
 		c := cluster.Config{
 			Self: urls[i], Directory: directory(i, urls), Secret: secret, Silence: 10 * time.Second, Patience: 30 * time.Second,
-			Cache:     &cache.Transport{Store: cache.NewMemory(256 << 20)},
+			Cache:     &cache.Transport{Store: cache.NewMemory(256 << 20), Idle: time.Minute},
 			OnFailure: func(err error) { t.Log(err) },
 			// On an overloaded machine the usual limits are too short for exact counts.
 			Transport: &http.Transport{MaxIdleConnsPerHost: 64},
