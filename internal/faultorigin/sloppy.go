@@ -67,7 +67,7 @@ func Sloppy(tb testing.TB, files fs.FS, habit Habit) string {
 		return url
 	}
 	donor := httptest.NewTLSServer(nil)
-	donor.Close()
+	donor.Listener.Close() // Server.Close would also close connections that other tests use, of http.DefaultTransport
 	secure := listen(tb)
 	go habit.serve(tls.NewListener(secure, &tls.Config{Certificates: donor.TLS.Certificates}), files, url)
 	return "https://" + secure.Addr().String()
