@@ -87,6 +87,7 @@ func TestNoEndIsToldBeforeTheBeginning(t *testing.T) {
 		require.Empty(t, told)
 		mu.Unlock()
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		require.Equal(t, []string{"start 1", "replaced 1", "start panics", "kicked panics"}, told)
 		time.Sleep(2 * time.Minute)
 	})
