@@ -26,16 +26,32 @@ func (st *state) extensionOf(t *token) string {
 	if st.kinds == nil {
 		return ""
 	}
-	st.plan.expect(st.segment)
-	return t.kind.extension(st.segment)
+	return t.kind.extension(st.segmentFor(t.kind))
 }
 
-// expect makes the plan one for segments with an extension.
-func (p *plan) expect(segment string) {
-	if p.query && p.segment != segment {
-		p.segment = segment
-		p.turn++
+// segmentFor is the extension of segments, for a kind to which it matters.
+func (st *state) segmentFor(k Kind) string {
+	if k != Segment && k != Part {
+		return ""
 	}
+	st.knowSegments()
+	return st.segment
+}
+
+// knowSegments looks for the extension of segments, unless it is known. Multivariant playlists never need it.
+func (st *state) knowSegments() {
+	if st.unread != nil {
+		st.usual = segmentExtension(st.unread)
+		st.segment, st.unread = st.usual, nil
+	}
+}
+
+// hasSegment is what a unit notes of the extension of segments. 0: it has none.
+func (st *state) hasSegment(k Kind) uint8 {
+	if st.kinds == nil || k != Segment && k != Part {
+		return 0
+	}
+	return 1 + uint8(len(st.segmentFor(k))) // no two are of the same length
 }
 
 // appendMapped appends what the Mapper makes of the URL in st.abs.
@@ -58,27 +74,35 @@ func (st *state) appendMapped(dst []byte, t *token) ([]byte, error) {
 // segmentExtension is the extension of the segments of a playlist before its first EXT-X-MAP. It has to be the same in the
 // whole playlist and in all states of it: a player knows segments by their URLs.
 func segmentExtension(playlist []byte) string {
-	head, first := playlist[:min(len(playlist), 16<<10)], []byte(nil)
-	if i := bytes.Index(playlist, []byte("#EXTINF:")); i >= 0 {
-		head, first = playlist[:i], bytes.TrimLeft(playlist[i+len("#EXTINF:"):], " ")
+	ext, line := "ts", []byte(nil)
+	for len(playlist) > 0 {
+		line, playlist, _ = bytes.Cut(playlist, []byte{'\n'})
+		tag, isTag := bytes.CutPrefix(line, []byte("#EXT"))
+		if !isTag {
+			continue
+		}
+		if duration, ok := bytes.CutPrefix(tag, []byte("INF:")); ok {
+			if bytes.HasPrefix(bytes.TrimLeft(duration, " "), []byte{'-'}) {
+				return "" // a list of channels
+			}
+			return ext
+		}
+		switch {
+		case bytes.HasPrefix(tag, []byte("-X-IMAGES-ONLY")):
+			return ""
+		case bytes.HasPrefix(tag, []byte("-X-SKIP:")):
+			ext = "m4s"
+		}
 	}
-	switch {
-	case bytes.HasPrefix(first, []byte{'-'}), hasTag(head, "IMAGES-ONLY"):
-		return ""
-	case hasTag(head, "SKIP:"):
-		return "m4s"
-	}
-	return "ts"
-}
-
-// hasTag looks for what is rare in the name of a tag, before it looks for the name.
-func hasTag(text []byte, name string) bool {
-	return bytes.Contains(text, []byte(name)) && bytes.Contains(text, []byte(tagPrefix+name))
+	return ext
 }
 
 // initializes takes in the initialization section that the segments behind it have.
 func (st *state) initializes(uri []byte) {
-	if st.kinds == nil || st.segment == "" {
+	if st.kinds == nil {
+		return
+	}
+	if st.knowSegments(); st.segment == "" {
 		return
 	}
 	st.segment = "m4s"

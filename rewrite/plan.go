@@ -22,8 +22,6 @@ type plan struct {
 	memo   memo.Memo
 	learnt Mapper // that the memo is of
 	turn   int    // counts the plans made
-
-	segment string // the extension of segments, of a Query
 }
 
 // prepare makes the plan for a Rewriter and a base, unless it is there already.
@@ -73,19 +71,27 @@ type mapping struct {
 }
 
 // learn remembers lines whose URI became url.
-func (p *plan) learn(lines []byte, t *token, uri memo.Span, url []byte, w *mapping) {
-	note := memo.Note{Form: uint8(t.form), Kind: uint8(t.kind), Child: t.tag.child, Init: t.tag == &mapTag, Turn: p.turn}
+func (p *plan) learn(lines []byte, t *token, segment uint8, uri memo.Span, url []byte, w *mapping) {
+	note := memo.Note{Form: uint8(t.form), Kind: uint8(t.kind), Segment: segment, Child: t.tag.child, Init: t.tag == &mapTag, Turn: p.turn}
 	p.memo.Learn(lines, uri, url, &w.Mapping, note)
 }
 
-// renew makes what a unit becomes that of this directory; it was that of another one. false: the URI leads elsewhere now.
-func (p *plan) renew(u *memo.Unit, buf []byte) ([]byte, bool) {
+// renew makes what a unit becomes that of this directory and these segments; it was that of others. false: the URI leads
+// elsewhere now.
+func (st *state) renew(u *memo.Unit) bool {
 	var w mapping
-	url, ok := p.append(buf[:0], u.Learned(), Kind(u.Note.Kind).extension(p.segment), &w)
-	if ok = ok && w.known && u.Remap(url, &w.Mapping); ok {
-		u.Note.Turn, u.Note.Pass = p.turn, 0
+	var ok bool
+	kind := Kind(u.Note.Kind)
+	st.abs, ok = st.plan.append(st.abs[:0], u.Learned(), kind.extension(st.segmentFor(kind)), &w)
+	if ok = ok && w.known && u.Remap(st.abs, &w.Mapping); ok {
+		u.Note.Turn, u.Note.Pass, u.Note.Segment = st.plan.turn, 0, st.hasSegment(kind)
 	}
-	return url, ok
+	return ok
+}
+
+// isCurrent reports whether a unit was learned for this directory and these segments.
+func (st *state) isCurrent(u *memo.Unit) bool {
+	return u.Note.Turn == st.plan.turn && (u.Note.Segment == 0 || u.Note.Segment == st.hasSegment(Segment))
 }
 
 // append appends the public URL of a reference; false: the reference has to go the long way.

@@ -81,7 +81,7 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 			}
 		} else {
 			if lines && w.known && !t.foreign && !t.tag.report && st.scan.lineDone() && !st.scan.variant && !st.scan.related {
-				st.plan.learn(st.src[from:st.scan.pos], &t, memo.Span{Start: t.start - from, End: t.end - from}, dst[at:], &w)
+				st.plan.learn(st.src[from:st.scan.pos], &t, st.hasSegment(t.kind), memo.Span{Start: t.start - from, End: t.end - from}, dst[at:], &w)
 			}
 			dst, err = st.signHarmless(dst, at, t.form)
 		}
@@ -142,17 +142,13 @@ func (st *state) repeat(dst []byte) (_ []byte, err error) {
 	const often = 16 << 10
 	asked := false
 	for start, mark := len(dst), len(dst); ; {
-		st.plan.expect(st.segment)
 		lines := st.src[st.scan.pos:]
 		u, differ := st.plan.memo.Match(lines)
 		if u == nil {
 			return dst, nil
 		}
-		if u.Note.Turn != st.plan.turn {
-			var ok bool
-			if st.abs, ok = st.plan.renew(u, st.abs); !ok {
-				return dst, nil
-			}
+		if !st.isCurrent(u) && !st.renew(u) {
+			return dst, nil
 		}
 		signed, err := st.signedAhead(u, lines, differ)
 		if err != nil {

@@ -33,6 +33,7 @@ type state struct {
 	kinds     KindMapper  // the Rewriter's, if it is one
 	usual     string      // the extension of segments, for kinds; it does not depend on what is left of the playlist
 	segment   string      // the extension of the next segments
+	unread    []byte      // the playlist that tells usual; nil: usual is known
 	hinted    HintMapper  // the Rewriter's, if it is one
 	hints     http.Header // what the list says about requests for the current reference
 	list      bool        // the playlist is an IPTV list
@@ -78,8 +79,8 @@ func (st *state) begin(playlist []byte, base string) {
 	st.given = given{url: base, vouched: st.Rewriter != nil && signsVariables(st.Sign)}
 	st.public.given, st.public.asked = given{}, false
 	st.list, st.hints = false, nil
-	if st.usual = ""; st.kinds != nil {
-		st.usual = segmentExtension(playlist)
+	if st.usual, st.unread = "", nil; st.kinds != nil {
+		st.unread = playlist
 	}
 	st.restart(playlist)
 	st.report = carriedBy(base)
@@ -125,7 +126,7 @@ func (st *state) free() {
 	st.vars, st.given, st.public.given, st.pace = variables{}, given{}, given{}, pace{}
 	st.heritage.take(nil, "", "")
 	st.hinted, st.hints, st.list = nil, nil, false
-	st.Rewriter, st.alike, st.kinds, st.ctx, st.src, st.entry = nil, nil, nil, nil, nil, ""
+	st.Rewriter, st.alike, st.kinds, st.ctx, st.src, st.unread, st.entry = nil, nil, nil, nil, nil, nil, ""
 	states.Put(st)
 }
 

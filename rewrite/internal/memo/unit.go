@@ -39,6 +39,7 @@ type Unit struct {
 // A Note is what else the caller knows about a unit. It is in the unit because a separate table costs 3 % of rewriting.
 type Note struct {
 	Form, Kind  uint8 // of the URI, as numbers of the caller
+	Segment     uint8 // what else of the playlist decides the URL, as a number of the caller
 	Child, Init bool  // the URI is that of a variant or rendition, or of an initialization section
 	Turn, Pass  int   // the directory for which the lines were mapped, and the playlist for which signing was checked
 	Varied      bool  // some URLs are not signed alike
