@@ -41,17 +41,21 @@ func (st *state) segmentFor(k Kind) string {
 // knowSegments looks for the extension of segments, unless it is known. Multivariant playlists never need it.
 func (st *state) knowSegments() {
 	if st.unread != nil {
-		st.usual = segmentExtension(st.unread)
-		st.segment, st.unread = st.usual, nil
+		st.usual, st.unread = segmentExtension(st.unread), nil
+		st.setSegment(st.usual)
 	}
 }
 
-// hasSegment is what a unit notes of the extension of segments. 0: it has none.
-func (st *state) hasSegment(k Kind) uint8 {
+// setSegment sets the extension of the next segments, and what units note of it. No two extensions have the same length.
+func (st *state) setSegment(ext string) { st.segment, st.noted = ext, uint8(len(ext))+1 }
+
+// notedFor is what a unit of a kind notes of the extension of segments. 0: it does not matter.
+func (st *state) notedFor(k Kind) uint8 {
 	if st.kinds == nil || k != Segment && k != Part {
 		return 0
 	}
-	return 1 + uint8(len(st.segmentFor(k))) // no two are of the same length
+	st.knowSegments()
+	return st.noted
 }
 
 // appendMapped appends what the Mapper makes of the URL in st.abs.
@@ -105,8 +109,8 @@ func (st *state) initializes(uri []byte) {
 	if st.knowSegments(); st.segment == "" {
 		return
 	}
-	st.segment = "m4s"
+	st.setSegment("m4s")
 	if path, _, _ := splitTail(uri); hls.TypeByName(path) == "video/mp2t" {
-		st.segment = "ts"
+		st.setSegment("ts")
 	}
 }

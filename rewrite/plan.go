@@ -71,27 +71,32 @@ type mapping struct {
 }
 
 // learn remembers lines whose URI became url.
-func (p *plan) learn(lines []byte, t *token, segment uint8, uri memo.Span, url []byte, w *mapping) {
-	note := memo.Note{Form: uint8(t.form), Kind: uint8(t.kind), Segment: segment, Child: t.tag.child, Init: t.tag == &mapTag, Turn: p.turn}
-	p.memo.Learn(lines, uri, url, &w.Mapping, note)
+func (st *state) learn(lines []byte, t *token, uri memo.Span, url []byte, w *mapping) {
+	st.plan.memo.Learn(lines, uri, url, &w.Mapping, memo.Note{
+		Form: uint8(t.form), Kind: uint8(t.kind), Segment: st.notedFor(t.kind),
+		Child: t.tag.child, Init: t.tag == &mapTag, Report: t.tag.report, Turn: st.plan.turn,
+	})
 }
 
 // renew makes what a unit becomes that of this directory and these segments; it was that of others. false: the URI leads
 // elsewhere now.
 func (st *state) renew(u *memo.Unit) bool {
+	if st.knowSegments(); st.isCurrent(u) {
+		return true
+	}
 	var w mapping
 	var ok bool
 	kind := Kind(u.Note.Kind)
 	st.abs, ok = st.plan.append(st.abs[:0], u.Learned(), kind.extension(st.segmentFor(kind)), &w)
 	if ok = ok && w.known && u.Remap(st.abs, &w.Mapping); ok {
-		u.Note.Turn, u.Note.Pass, u.Note.Segment = st.plan.turn, 0, st.hasSegment(kind)
+		u.Note.Turn, u.Note.Pass, u.Note.Segment = st.plan.turn, 0, st.notedFor(kind)
 	}
 	return ok
 }
 
-// isCurrent reports whether a unit was learned for this directory and these segments.
+// isCurrent reports whether a unit was learned for this directory and these segments, as far as they are known.
 func (st *state) isCurrent(u *memo.Unit) bool {
-	return u.Note.Turn == st.plan.turn && (u.Note.Segment == 0 || u.Note.Segment == st.hasSegment(Segment))
+	return u.Note.Turn == st.plan.turn && (u.Note.Segment == 0 || u.Note.Segment == st.noted)
 }
 
 // append appends the public URL of a reference; false: the reference has to go the long way.

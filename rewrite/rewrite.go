@@ -80,8 +80,8 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 				}
 			}
 		} else {
-			if lines && w.known && !t.foreign && !t.tag.report && st.scan.lineDone() && !st.scan.variant && !st.scan.related {
-				st.plan.learn(st.src[from:st.scan.pos], &t, st.hasSegment(t.kind), memo.Span{Start: t.start - from, End: t.end - from}, dst[at:], &w)
+			if lines && w.known && !t.foreign && st.scan.lineDone() && !st.scan.variant && !st.scan.related {
+				st.learn(st.src[from:st.scan.pos], &t, memo.Span{Start: t.start - from, End: t.end - from}, dst[at:], &w)
 			}
 			dst, err = st.signHarmless(dst, at, t.form)
 		}
@@ -144,8 +144,8 @@ func (st *state) repeat(dst []byte) (_ []byte, err error) {
 	for start, mark := len(dst), len(dst); ; {
 		lines := st.src[st.scan.pos:]
 		u, differ := st.plan.memo.Match(lines)
-		if u == nil {
-			return dst, nil
+		if u == nil || u.Note.Report && st.Sign != nil {
+			return dst, nil // reports are not signed
 		}
 		if !st.isCurrent(u) && !st.renew(u) {
 			return dst, nil

@@ -158,7 +158,8 @@ func (rw *Rewriter) run(st *state, p pass, dst, playlist []byte) ([]byte, error)
 	st.open(rw, p)
 	st.begin(playlist, p.base)
 	if (rw.Hints || rw.Guides) && (p.piece != entire || isList(playlist)) {
-		st.list, st.unread, st.usual, st.segment = true, nil, "", ""
+		st.list, st.unread, st.usual = true, nil, ""
+		st.setSegment("")
 	}
 	if rw.Variant != nil || rw.Rendition != nil {
 		if bytes.Contains(playlist, []byte("#"+streamInf.name+":")) {

@@ -33,6 +33,7 @@ type state struct {
 	kinds     KindMapper  // the Rewriter's, if it is one
 	usual     string      // the extension of segments, for kinds; it does not depend on what is left of the playlist
 	segment   string      // the extension of the next segments
+	noted     uint8       // what units note of it; 0: it is not known yet
 	unread    []byte      // the playlist that tells usual; nil: usual is known
 	hinted    HintMapper  // the Rewriter's, if it is one
 	hints     http.Header // what the list says about requests for the current reference
@@ -98,7 +99,9 @@ func (st *state) restart(playlist []byte) {
 	st.resetScan(&st.scan)
 	st.scan.pace = &st.pace
 	st.vars.reset(&st.given, len(playlist))
-	st.segment = st.usual
+	if st.setSegment(st.usual); st.unread != nil {
+		st.noted = 0
+	}
 }
 
 // resetScan begins with the current piece. Only a whole document, or its first piece, may have text before the playlist.

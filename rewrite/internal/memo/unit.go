@@ -41,6 +41,7 @@ type Note struct {
 	Form, Kind  uint8 // of the URI, as numbers of the caller
 	Segment     uint8 // what else of the playlist decides the URL, as a number of the caller
 	Child, Init bool  // the URI is that of a variant or rendition, or of an initialization section
+	Report      bool  // the URI is that of a rendition report
 	Turn, Pass  int   // the directory for which the lines were mapped, and the playlist for which signing was checked
 	Varied      bool  // some URLs are not signed alike
 }
