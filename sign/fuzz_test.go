@@ -53,7 +53,7 @@ func FuzzVerify(f *testing.F) {
 
 // FuzzSign checks that what has been signed verifies when a client sends it, and comes out as it went in.
 func FuzzSign(f *testing.F) {
-	for _, u := range append(publicURLs, "/0?_HLS_", "/0?_HLS_x=1&a=b&_HLS_msn=1") {
+	for _, u := range append(publicURLs, "/0?_HLS_", "/0?_HLS_x=1&a=b&_HLS_msn=1", "/.?_HLS_") {
 		f.Add(u)
 	}
 	exact, dir := signer(f, nil), signer(f, directory)
@@ -71,12 +71,12 @@ func FuzzSign(f *testing.F) {
 			if err != nil {
 				return
 			}
-			want := public
-			if path, query, _ := strings.Cut(public, "?"); s == exact && hls.WithoutUnknown(query) != query {
-				// What no signature covers and no player adds is taken off.
-				if want = path; hls.WithoutUnknown(query) != "" {
-					want += "?" + hls.WithoutUnknown(query)
-				}
+			// What no signature covers and no player adds is taken off.
+			want, query, _ := strings.Cut(public, "?")
+			if query == "" {
+				want = public
+			} else if query = hls.WithoutUnknown(query); query != "" {
+				want += "?" + query
 			}
 			r := httptest.NewRequest("GET", "/", nil)
 			r.URL, r.RequestURI = u, string(out)
@@ -86,6 +86,9 @@ func FuzzSign(f *testing.F) {
 				require.Equal(t, 403, w.Code)
 				require.Contains(t, strings.ToLower(public), "%")
 				return
+			}
+			if s == dir && inner.RequestURI == public {
+				continue // a directory's token covers no query, but some paths get an exact one
 			}
 			require.Equal(t, want, inner.RequestURI)
 		}
