@@ -78,10 +78,11 @@ func (st *state) appendMapped(dst []byte, t *token) ([]byte, error) {
 // segmentExtension is the extension of the segments of a playlist before its first EXT-X-MAP. It has to be the same in the
 // whole playlist and in all states of it: a player knows segments by their URLs.
 func segmentExtension(playlist []byte) string {
-	ext, line := "ts", []byte(nil)
-	for len(playlist) > 0 {
-		line, playlist, _ = bytes.Cut(playlist, []byte{'\n'})
-		tag, isTag := bytes.CutPrefix(line, []byte("#EXT"))
+	ext, s := "ts", scanner{}
+	for s.reset(playlist); s.pos < len(playlist); {
+		from := s.pos
+		start, end := trimBlanks(playlist, from, s.lineEnd())
+		tag, isTag := bytes.CutPrefix(playlist[start:end], []byte("#EXT"))
 		if !isTag {
 			continue
 		}

@@ -88,11 +88,16 @@ func TestQueryNamesWhatPlayersRefuse(t *testing.T) {
 		{"#EXT-X-STREAM-INF:BANDWIDTH=1\n", "play.php?id=1", "play.php.m3u8"},
 		{"#EXT-X-STREAM-INF:BANDWIDTH=1\n", "a.M3U8", "a.M3U8"},
 		{"#EXTINF:-1,Channel\n", "/play/1", "1"},
+		{"#EXTINF:-1,Channel\r", "/play/1", "1"},
+		{"#EXTINF:-1,Channel\r\n", "/play/1", "1"},
+		{"\t#EXTINF:-1,Channel\n", "/play/1", "1"},
+		{"#EXT-X-IMAGES-ONLY\r#EXTINF:4,\r", "tile-1", "tile-1"},
+		{"#EXT-X-SKIP:SKIPPED-SEGMENTS=3\r#EXTINF:4,\r", "1", "1.m4s"},
 	} {
 		m := rewrite.Query("/q", "u")
 		for _, rw := range []*rewrite.Rewriter{{Map: m}, {Map: hidden{m}}} {
-			lines := strings.Split(rewritten(t, rw, c.before+c.ref+"\n", "https://h/d/x"), "\n")
-			public := lines[len(lines)-2]
+			lines := strings.FieldsFunc(rewritten(t, rw, c.before+c.ref+"\n", "https://h/d/x"), func(r rune) bool { return r == '\r' || r == '\n' })
+			public := lines[len(lines)-1]
 			path, _, _ := strings.Cut(public, "?")
 			require.Equal(t, "/q/"+c.name, path, c.ref)
 			at, err := url.Parse("https://h/d/x")

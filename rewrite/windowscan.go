@@ -13,7 +13,6 @@ import (
 //
 // Most lines of a playlist have the length of earlier ones. So the end of a line is guessed, and searched for only if the guess
 // finds no line end. The number of line ends shows whether a guess has skipped one. Text before begin has been read.
-// line end is there. That a guess has passed over one shows in their number. What stands before begin has been read.
 func (p *windowed) read(begin int) bool {
 	if begin == 0 {
 		begin = playlistStart(p.src)
