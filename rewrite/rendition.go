@@ -117,9 +117,9 @@ func (c *catalogue) promote(g *group) {
 		is = is || saysYes(m, "DEFAULT")
 	}
 	if was && !is {
-		c.setAttr(next, "DEFAULT", "YES")
+		c.change(next, setAttr(c.listOf(next), "DEFAULT", "YES"))
 		if next.attrs.get("AUTOSELECT") == "NO" {
-			c.setAttr(next, "AUTOSELECT", "YES")
+			c.change(next, setAttr(c.listOf(next), "AUTOSELECT", "YES"))
 		}
 	}
 }
@@ -132,36 +132,45 @@ func (c *catalogue) forget(v *stream, lost map[groupID]bool) {
 			names = append(names, kind)
 		}
 	}
-	c.removeAttrs(v, names)
+	c.change(v, removeAttrs(c.listOf(v), names)...)
 	captions := slices.Contains(names, "SUBTITLES")
 	// As written: a viewer's value of a variable must not become part of the list.
-	written, ok := attrList{src: c.src, pos: v.list.start, end: v.list.end}.lookup("CODECS")
+	written, ok := c.listOf(v).lookup("CODECS")
 	if codecs := string(written); ok && captions {
 		kept := slices.DeleteFunc(strings.Split(codecs, ","), func(codec string) bool {
 			codec, _, _ = strings.Cut(strings.TrimSpace(codec), ".")
 			return codec == "wvtt" || codec == "stpp"
 		})
 		if text := strings.Join(kept, ","); text != codecs && text != "" {
-			c.setAttr(v, "CODECS", text)
+			c.change(v, setAttr(c.listOf(v), "CODECS", text))
 		}
 	}
+}
+
+// change notes edits within the lines of a stream. They are made if it stays.
+func (c *catalogue) change(s *stream, edits ...edit) {
+	for _, e := range edits {
+		c.changes = append(c.changes, change{s, e})
+	}
+}
+
+func (c *catalogue) listOf(s *stream) attrList {
+	return attrList{src: c.src, pos: s.list.start, end: s.list.end}
 }
 
 // setAttr changes the value of an attribute.
-func (c *catalogue) setAttr(s *stream, name, value string) {
-	list := attrList{src: c.src, pos: s.list.start, end: s.list.end}
+func setAttr(list attrList, name, value string) edit {
 	for list.next() {
 		if string(list.name()) == name {
-			c.edits = append(c.edits, edit{span{list.from, list.to}, value})
-			return
+			return edit{span{list.from, list.to}, value}
 		}
 	}
-	c.edits = append(c.edits, edit{span{s.list.end, s.list.end}, "," + name + "=" + value})
+	return edit{span{list.end, list.end}, "," + name + "=" + value}
 }
 
 // removeAttrs removes attributes, each with the comma after it, or the one before it if nothing follows.
-func (c *catalogue) removeAttrs(s *stream, names []string) {
-	list := attrList{src: c.src, pos: s.list.start, end: s.list.end}
+func removeAttrs(list attrList, names []string) (edits []edit) {
+	start := list.pos
 	last := -1 // the first of the edits after which everything is removed
 	for from := list.pos; list.next(); from = list.pos {
 		if !slices.Contains(names, string(list.name())) {
@@ -169,13 +178,14 @@ func (c *catalogue) removeAttrs(s *stream, names []string) {
 			continue
 		}
 		if last < 0 {
-			last = len(c.edits)
+			last = len(edits)
 		}
-		c.edits = append(c.edits, edit{span: span{from, list.pos}})
+		edits = append(edits, edit{span: span{from, list.pos}})
 	}
-	if last >= 0 && c.edits[last].start > s.list.start && c.edits[len(c.edits)-1].end == s.list.end {
-		c.edits[last].start--
+	if last >= 0 && edits[last].start > start && edits[len(edits)-1].end == list.end {
+		edits[last].start--
 	}
+	return edits
 }
 
 // alternativesLeft are the remaining renditions that a variant may choose from.

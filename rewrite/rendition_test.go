@@ -159,6 +159,21 @@ func chosen(q url.Values) *rewrite.Rewriter {
 	return rw
 }
 
+// A line that goes takes its changes along, also if nothing follows it.
+func TestWhatGoesIsNotChanged(t *testing.T) {
+	const kept = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=2\nhi.m3u8\n"
+	text := kept + "#EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO=\"a\"\nlo.m3u8\n" +
+		"#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"en\",DEFAULT=YES,URI=\"en.m3u8\"\n" +
+		"#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"de\",URI=\"de.m3u8\""
+	for _, end := range []string{"\n", ""} {
+		require.Equal(t, kept, rewritten(t, &rewrite.Rewriter{
+			Map:       identity{},
+			Rendition: func(a *m3u8.Alternative) bool { return a.Name == "de" },
+			Variant:   func(v *m3u8.Variant) bool { return v.Bandwidth == 2 },
+		}, text+end, ""), "%q", end)
+	}
+}
+
 func TestAttributesThatGoJoinNothing(t *testing.T) {
 	rw := &rewrite.Rewriter{Rendition: func(*m3u8.Alternative) bool { return false }}
 	out := rewritten(t, rw, "#EXTM3U\n#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"s\",NAME=\"n\",URI=\"s.m3u8\"\n#EXT-X-STREAM-INF:BANDWIDTH=1,SUBTITLES=\"s\",junk\nv.m3u8\n", "")

@@ -22,6 +22,12 @@ type stream struct {
 	dropped     bool
 }
 
+// change is an edit within the lines of a stream.
+type change struct {
+	*stream
+	edit
+}
+
 // filter returns the multivariant playlist without the variants that the hook refuses and without what belongs only to them.
 func (st *state) filter(playlist []byte) []byte {
 	c := &catalogue{state: st, groups: map[groupID]*group{}, left: maxAttributes}
@@ -29,7 +35,13 @@ func (st *state) filter(playlist []byte) []byte {
 	if !c.decide() {
 		return playlist
 	}
-	return edited(playlist, append(c.edits, c.removals()...))
+	edits := c.removals()
+	for _, e := range c.changes {
+		if !e.dropped {
+			edits = append(edits, e.edit)
+		}
+	}
+	return edited(playlist, edits)
 }
 
 // removals are edits that remove what is dropped, one for all lines that follow each other.
@@ -58,7 +70,7 @@ type catalogue struct {
 	variants, iframes, renditions []*stream
 	all                           []*stream // these, in the order of the playlist
 	groups                        map[groupID]*group
-	edits                         []edit
+	changes                       []change
 
 	room  []stream   // for the next streams
 	attrs attributes // the same for their attributes

@@ -107,9 +107,7 @@ func (h *windowHead) appendControl(out, text []byte) []byte {
 	}
 	colon := bytes.IndexByte(text, ':') + 1
 	end := len(bytes.TrimRight(text, " \t\r\n"))
-	c := &catalogue{state: &state{src: text}}
-	c.removeAttrs(&stream{list: span{colon, end}}, []string{"CAN-SKIP-UNTIL", "CAN-SKIP-DATERANGES"})
-	cut := edited(text, c.edits)
+	cut := edited(text, removeAttrs(attrList{src: text, pos: colon, end: end}, []string{"CAN-SKIP-UNTIL", "CAN-SKIP-DATERANGES"}))
 	if len(bytes.TrimSpace(cut)) <= colon {
 		return out
 	}
