@@ -97,6 +97,19 @@ func TestLongListsAreTheSame(t *testing.T) {
 	}
 }
 
+// A later piece of a list begins where it begins. What is read after it may have text before the playlist.
+func TestNothingOfAPieceOutlivesIt(t *testing.T) {
+	text := channels(1<<20, "\n")
+	for range 3 {
+		resp, _ := listResponse(bytes.NewReader(text), len(text))
+		require.NoError(t, (&rewrite.Rewriter{MaxSize: 64 << 20}).ModifyResponse(resp))
+		_, err := io.Copy(io.Discard, resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Len(t, allRefs(t, "\ufeff#EXTM3U\n#EXTINF:4,\na.ts\n", base), 1)
+	}
+}
+
 func TestLongListsEndAsTheyShould(t *testing.T) {
 	list := channels(2<<20, "\n")
 	broken := errors.New("reset")

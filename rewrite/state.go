@@ -128,7 +128,7 @@ func (st *state) free() {
 	st.scan = scanner{}
 	st.vars, st.given, st.public.given, st.pace = variables{}, given{}, given{}, pace{}
 	st.heritage.take(nil, "", "")
-	st.hinted, st.hints, st.list = nil, nil, false
+	st.hinted, st.hints, st.list, st.piece = nil, nil, false, entire
 	st.Rewriter, st.alike, st.kinds, st.ctx, st.src, st.unread, st.entry = nil, nil, nil, nil, nil, nil, ""
 	states.Put(st)
 }
