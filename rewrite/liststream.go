@@ -34,7 +34,7 @@ func (d *document) streamList(s *source) (done bool, err error) {
 		return false, badGateway("response is too large", ErrTooLarge)
 	}
 	b := &listBody{d: d, s: s, text: head, fresh: true, pass: d.pass(0)}
-	b.pass.piece = firstPiece
+	b.pass.piece, b.pass.segment = firstPiece, new(string)
 	d.replace(nil)
 	d.resp.Body = b
 	d.describe(-1)

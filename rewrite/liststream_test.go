@@ -97,6 +97,22 @@ func TestLongListsAreTheSame(t *testing.T) {
 	}
 }
 
+// What the first entry says of all of them counts for pieces without it as well.
+func TestLongListsNameAllEntriesAlike(t *testing.T) {
+	text := bytes.ReplaceAll(channels(3<<19, "\n"), []byte(".m3u8"), nil)
+	rw := &rewrite.Rewriter{Map: rewrite.Query("/q", "u"), MaxSize: 64 << 20}
+	for _, first := range []string{"#EXTINF:-1", "#EXTINF:0", "#EXT-X-MAP:URI=\"i.mp4\"\n#EXTINF:0"} {
+		list := bytes.Replace(text, []byte("#EXTINF:-1"), []byte(first), 1)
+		want, err := rw.Append(t.Context(), nil, list, "http://list.example/all.m3u")
+		require.NoError(t, err)
+		resp, _ := listResponse(bytes.NewReader(list), len(list))
+		require.NoError(t, rw.ModifyResponse(resp))
+		got, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(want, got), "%d bytes instead of %d", len(got), len(want))
+	}
+}
+
 // A later piece of a list begins where it begins. What is read after it may have text before the playlist.
 func TestNothingOfAPieceOutlivesIt(t *testing.T) {
 	text := channels(1<<20, "\n")

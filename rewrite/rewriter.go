@@ -137,6 +137,7 @@ type pass struct {
 	relation relation
 	most     int // bytes that its result may have
 	piece    piece
+	segment  *string // the extension of segments behind a piece; nil: nobody needs it
 }
 
 // piece says which piece of a document is being rewritten.
@@ -157,6 +158,10 @@ func (rw *Rewriter) append(p pass, dst, playlist []byte) ([]byte, error) {
 func (rw *Rewriter) run(st *state, p pass, dst, playlist []byte) ([]byte, error) {
 	st.open(rw, p)
 	st.begin(playlist, p.base)
+	if p.piece == laterPiece {
+		st.unread, st.usual = nil, *p.segment
+		st.setSegment(st.usual)
+	}
 	if (rw.Hints || rw.Guides) && (p.piece != entire || isList(playlist)) {
 		st.list, st.unread, st.usual = true, nil, ""
 		st.setSegment("")
@@ -179,6 +184,10 @@ func (rw *Rewriter) run(st *state, p pass, dst, playlist []byte) ([]byte, error)
 	out, err := st.rewrite(dst)
 	if err != nil {
 		return dst, err
+	}
+	if p.segment != nil {
+		st.knowSegments()
+		*p.segment = st.segment
 	}
 	return out, nil
 }
