@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -46,7 +47,7 @@ type channel struct {
 // version is what a new version of a live playlist says.
 type version struct {
 	info    hls.Info
-	partial bool     // a delta update, which names only a part of the segments
+	partial bool     // it names only a part of the segments, as a delta update does, or nobody could look at it
 	keys    []string // the keys of what it names
 }
 
@@ -99,23 +100,23 @@ func (c *channels) next(list string, v version) map[string]time.Time {
 	if back {
 		ch.restarted = now
 	}
-	if v.partial {
-		return nil
-	}
 	out := map[string]time.Time{}
 	if back {
 		for _, key := range v.keys {
 			out[key] = now
 		}
 	}
-	c.rename(ch, v.keys, out, now)
+	if back && v.partial { // what it does not name is of the earlier programme
+		ch.left, ch.names = append(ch.left, ch.names...), nil
+	}
+	c.rename(ch, v, out, now)
 	return out
 }
 
-// rename replaces the names of a channel. It adds to out the names that have come back, and those that are new since it began
-// again.
-func (c *channels) rename(ch *channel, keys []string, out map[string]time.Time, now time.Time) {
-	keys = keys[max(len(keys)-mostNames, 0):]
+// rename replaces the names of a channel, or adds those of a version that names only a part. It adds to out the names that have
+// come back, and those that are new since the channel began again.
+func (c *channels) rename(ch *channel, v version, out map[string]time.Time, now time.Time) {
+	keys := v.keys[max(len(v.keys)-mostNames, 0):]
 	before, left := hashSet(ch.names), hashSet(ch.left)
 	names := make([]uint64, len(keys))
 	for i, key := range keys {
@@ -132,10 +133,16 @@ func (c *channels) rename(ch *channel, keys []string, out map[string]time.Time, 
 			out[key] = ch.restarted
 		}
 	}
+	var others []uint64 // that it does not name
 	for _, hash := range ch.names {
-		if _, gone := before[hash]; gone {
-			ch.left = append(ch.left, hash)
+		if _, other := before[hash]; other {
+			others = append(others, hash)
 		}
+	}
+	if v.partial {
+		names = slices.Concat(others[max(len(others)+len(names)-mostNames, 0):], names)
+	} else {
+		ch.left = append(ch.left, others...)
 	}
 	ch.left = ch.left[max(len(ch.left)-mostNames, 0):]
 	ch.names = names

@@ -225,6 +225,64 @@ func TestAnEncoderThatBeginsAgain(t *testing.T) {
 	}
 }
 
+// That an encoder begins again is also noticed in delta updates, which name a part of the segments, and in a version that was
+// too long to be looked at.
+func TestAnEncoderThatBeginsAgainUnseen(t *testing.T) {
+	const delta = listURL + "?_HLS_skip=YES"
+	type step struct {
+		generation, first int
+		list              string
+		busy              bool // other playlists take all places
+		asks              []int
+	}
+	for name, row := range map[string]struct {
+		n     int // segments of a version
+		steps []step
+	}{
+		"by delta updates": {3, []step{
+			{1, 0, listURL, false, []int{0, 1, 2}}, {1, 3, listURL, false, []int{3, 4, 5}},
+			{2, 0, delta, false, []int{0, 1, 2}}, {2, 1, delta, false, []int{3}}, {2, 2, listURL, false, []int{4}},
+		}},
+		"with the names of now": {3, []step{
+			{1, 3, listURL, false, []int{3, 4, 5}}, {2, 2, delta, false, []int{3, 4}}, {2, 3, listURL, false, []int{5}},
+		}},
+		"in a long one": {4000, []step{
+			{1, 100, listURL, false, []int{4000, 4050}}, {2, 50, listURL, true, nil}, {2, 51, listURL, false, []int{4000, 4050}},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e, busy := &encoder{}, make(chan struct{})
+				c := &cache.Transport{Base: e, Store: store(t), Refs: func(_ []byte, base string) iter.Seq[string] {
+					return func(func(string) bool) {
+						if strings.HasPrefix(base, "http://other/") {
+							<-busy
+						}
+					}
+				}}
+				for _, s := range row.steps {
+					e.set(s.generation, s.first, row.n, "")
+					if s.busy {
+						for i := range 4 {
+							go try(t, c, fmt.Sprintf("http://other/%d.m3u8", i))
+						}
+						synctest.Wait()
+					}
+					fetch(t, c, s.list)
+					if s.busy {
+						close(busy)
+					}
+					for _, n := range s.asks {
+						_, body := fetch(t, c, fmt.Sprintf("http://origin.example/live/live-%d.ts", n))
+						require.Equal(t, fmt.Sprint(s.generation), body, "live-%d.ts", n)
+					}
+					time.Sleep(2 * time.Second)
+				}
+			})
+		})
+	}
+}
+
 // A name that has left the window returns: it may be another segment now.
 func TestANameThatReturns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
