@@ -74,3 +74,28 @@ func TestAProbeOfAnEarlierTimeIsNoProbe(t *testing.T) {
 		})
 	}
 }
+
+// A stream that was once a probe may break hours after its origin has proved to work.
+func TestTheEndOfALongProbeIsAnOrdinaryFailure(t *testing.T) {
+	for name, asked := range map[string]bool{"others ask meanwhile": true, "nobody else asks": false} {
+		t.Run(name, func(t *testing.T) {
+			var h health
+			now := time.Now()
+			h.failed(failure{now: now}, 1, time.Second)
+			now = now.Add(2 * time.Second)
+			begun := now
+			probe, _ := h.begin(begun, false, false, "s")
+			require.True(t, probe)
+			h.answered(now, 0, true, false)
+			now = now.Add(probeBody)
+			if asked {
+				_, ok := h.begin(now, false, false, "s")
+				require.True(t, ok)
+				h.ended(now, false, true, "s")
+			}
+			now = now.Add(time.Hour)
+			h.failed(failure{now: now, begun: begun, probe: true, stream: "s"}, 3, time.Second)
+			require.False(t, h.cooling(now, "s"))
+		})
+	}
+}

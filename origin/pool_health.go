@@ -78,8 +78,11 @@ func (h *health) close() {
 	h.until, h.header, h.probing, h.samples, h.latency = time.Time{}, time.Time{}, false, 0, 0
 }
 
-// tries reports whether a request is still the probe. It no longer is if the circuit has opened again since the request began.
-func (h *health) tries(probe bool, begun time.Time) bool { return probe && !begun.Before(h.opened) }
+// tries reports whether a request is still the probe. It no longer is if the circuit has closed, or has opened again since the
+// request began.
+func (h *health) tries(probe bool, begun time.Time) bool {
+	return probe && h.probing && !begun.Before(h.opened)
+}
 
 // dropped undoes begin for a request that ended early, through no fault of the origin.
 func (h *health) dropped(begun time.Time, probe bool) {
@@ -127,7 +130,7 @@ func (h *health) trip(now time.Time, cooldown time.Duration) {
 func (h *health) ended(begun time.Time, probe, complete bool, stream string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.until.IsZero() && (h.tries(probe, begun) && h.probing || complete && !begun.Before(h.opened)) {
+	if !h.until.IsZero() && (h.tries(probe, begun) || complete && !begun.Before(h.opened)) {
 		h.close()
 	}
 	if complete {
@@ -151,6 +154,7 @@ type failure struct {
 func (h *health) failed(f failure, most int, cooldown time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.settle(f.now)
 	now, probe, asked := f.now, h.tries(f.probe, f.begun), f.asked
 	if h.until.IsZero() && now.Sub(h.last) > forget {
 		h.failures, h.trips, h.failing = 0, 0, nil
