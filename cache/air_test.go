@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -239,4 +240,35 @@ func TestStreamsBesideABroadcastAreBounded(t *testing.T) {
 		require.ErrorIs(t, err, cache.ErrBusy)
 		require.EqualValues(t, 4, o.asked.Load())
 	})
+}
+
+// A hook that ends the goroutine of a viewer of such a stream keeps no place.
+func TestAStreamBesideABroadcastGivesItsPlaceBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := onAir(20*time.Millisecond, "video/webm", func(n int) []byte { return fmt.Appendf(nil, "\x1a\x45\xdf\xa3%09d ", n) })
+		c := &cache.Transport{Store: store(t), MaxFills: 2, Base: trip(func(r *http.Request) (*http.Response, error) {
+			resp, err := o.RoundTrip(r)
+			if o.asked.Load() > 1 {
+				resp.Body = exits{resp.Body}
+			}
+			return resp, err
+		})}
+		go io.Copy(io.Discard, tune(t, c, "http://o/stream"))
+		time.Sleep(10 * time.Second)
+		for range 3 {
+			resp, err := c.RoundTrip(request(t, t.Context(), "http://o/stream"))
+			require.NoError(t, err)
+			go resp.Body.Close()
+			synctest.Wait()
+		}
+	})
+}
+
+// exits is a body whose Close ends the goroutine.
+type exits struct{ io.ReadCloser }
+
+func (e exits) Close() error {
+	e.ReadCloser.Close()
+	runtime.Goexit()
+	return nil
 }

@@ -126,10 +126,9 @@ func (s *single) Read(p []byte) (int, error) {
 
 // Close ends the origin's answer.
 func (s *single) Close() error {
-	err := s.t.close(s.src)
-	s.cancel(nil)
 	if s.left != nil {
-		s.left()
+		defer s.left() // even if a hook ends the goroutine
 	}
-	return err
+	defer s.cancel(nil)
+	return s.t.close(s.src)
 }
