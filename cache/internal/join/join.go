@@ -21,7 +21,6 @@ type Scanner struct {
 
 // format reads one unit (a packet, a tag, a frame) at the beginning of p. It returns the length of the unit, which may exceed
 // p; 0 if p is too short to tell; -1 if no unit begins here.
-// than p has; 0 if p is too short to tell; -1 if no unit begins here.
 type format interface {
 	unit(s *Scanner, p []byte) int
 }
