@@ -24,9 +24,11 @@ type playlist struct {
 	err  error    // of the hook
 }
 
-// Only a few playlists longer than shortPlaylist are read at a time, because their text and names take memory.
+// Only a few playlists that are longer than shortPlaylist, or whose names are, are read at a time, because their text and names
+// take memory. A short text can have long names: they inherit parameters, and variables stand in them.
 const (
 	shortPlaylist = 64 << 10
+	shortNames    = 1 << 20
 	readAtOnce    = 4
 	readAwaited   = time.Second
 	mostRefs      = 2 * maxPlaylist // bytes of playlist.refs
@@ -54,6 +56,25 @@ func (r *reading) enter() bool {
 
 func (r *reading) exit() { <-r.places }
 
+// place is a place for one playlist that proves to be long.
+type place struct {
+	of    *reading
+	taken bool
+}
+
+func (p *place) take() bool {
+	if !p.taken {
+		p.taken = p.of.enter()
+	}
+	return p.taken
+}
+
+func (p *place) giveBack() {
+	if p.taken {
+		p.of.exit()
+	}
+}
+
 // readPlaylist reads a body as a playlist and calls look. It returns false if the body cannot be read, or if too many long
 // playlists are being read; the next version will do.
 func (t *Transport) readPlaylist(e *Entry, look func(playlist)) bool {
@@ -62,30 +83,37 @@ func (t *Transport) readPlaylist(e *Entry, look func(playlist)) bool {
 	if !ok || err != nil {
 		return false
 	}
+	place := place{of: &t.reading}
+	defer place.giveBack() // even if a hook ends the goroutine
 	text, _ := io.ReadAll(io.LimitReader(body, shortPlaylist))
 	if len(text) == shortPlaylist {
-		if !t.reading.enter() {
+		if !place.take() {
 			return false
 		}
-		defer t.reading.exit() // even if a hook ends the goroutine
 		rest, _ := io.ReadAll(io.LimitReader(body, maxPlaylist-shortPlaylist))
 		text = append(text, rest...)
 	}
 	p := playlist{text: text, url: e.URL, base: base}
-	t.askRefs(&p)
+	if !t.askRefs(&p, &place) {
+		return false
+	}
 	look(p)
 	return true
 }
 
-// askRefs calls the hook.
-func (t *Transport) askRefs(p *playlist) {
+// askRefs calls the hook. It returns false if the names are long and there is no place.
+func (t *Transport) askRefs(p *playlist, place *place) (ok bool) {
 	if t.Refs == nil {
-		return
+		return true
 	}
+	ok = true // also if the hook panics
 	defer t.recovered(&p.err)
 	left := mostRefs
 	for ref := range t.Refs(p.text, p.url) {
-		if left -= len(ref) + refWeight; left >= 0 {
+		if left -= len(ref) + refWeight; left < mostRefs-shortNames && !place.take() {
+			return false
+		}
+		if left >= 0 {
 			p.refs = append(p.refs, ref)
 			continue
 		}
@@ -96,6 +124,7 @@ func (t *Transport) askRefs(p *playlist) {
 			p.last = append(p.last[:0], p.last[mostListed:]...)
 		}
 	}
+	return ok
 }
 
 // newest are the last names from Refs.

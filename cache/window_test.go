@@ -165,12 +165,15 @@ func TestRefsIsAskedOnce(t *testing.T) {
 func TestLongPlaylistsAreReadInTurn(t *testing.T) {
 	for name, row := range map[string]struct {
 		segments, atOnce int
+		names            int           // of 1000 bytes, from the hook
 		took             time.Duration // by the hook
 		longest          time.Duration // by the last viewer
 	}{
-		"short":                {10, 20, time.Minute, time.Minute},
-		"long":                 {10_000, 4, 100 * time.Millisecond, 500 * time.Millisecond},
-		"long, and never done": {10_000, 4, time.Minute, time.Minute},
+		"short":                  {10, 20, 0, time.Minute, time.Minute},
+		"long":                   {10_000, 4, 0, 100 * time.Millisecond, 500 * time.Millisecond},
+		"long, and never done":   {10_000, 4, 0, time.Minute, time.Minute},
+		"short, with long names": {10, 4, 1100, 100 * time.Millisecond, 500 * time.Millisecond},
+		"long names, never done": {10, 4, 1100, time.Minute, time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -182,9 +185,16 @@ func TestLongPlaylistsAreReadInTurn(t *testing.T) {
 				var running, most, asked atomic.Int64
 				c := &cache.Transport{Base: trip(func(r *http.Request) (*http.Response, error) { return text(list).response(r), nil }), Store: store(t)}
 				c.Refs = func([]byte, string) iter.Seq[string] {
-					return func(func(string) bool) {
+					return func(yield func(string) bool) {
+						for range row.names {
+							if !yield("http://o/" + strings.Repeat("n", 1000)) {
+								return
+							}
+						}
 						asked.Add(1)
-						most.Store(max(most.Load(), running.Add(1)))
+						n := running.Add(1)
+						for m := most.Load(); m < n && !most.CompareAndSwap(m, n); m = most.Load() {
+						}
 						defer running.Add(-1)
 						time.Sleep(row.took)
 					}
