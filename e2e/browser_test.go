@@ -3,6 +3,7 @@ package e2e
 import (
 	"embed"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -23,6 +25,8 @@ type browser struct {
 	err    error
 	page   *httptest.Server
 	jobs   chan job
+	opened chan struct{} // closed when the page asks for its first job
+	asks   sync.Once
 	killed func()
 
 	mu      sync.Mutex
@@ -48,7 +52,7 @@ var (
 )
 
 func newBrowser(program string, command func(program, profile, page string) (*exec.Cmd, error)) *browser {
-	return &browser{program: program, command: command, jobs: make(chan job, 1000), reports: map[int]report{}}
+	return &browser{program: program, command: command, jobs: make(chan job, 1000), opened: make(chan struct{}), reports: map[int]report{}}
 }
 
 //go:embed testdata
@@ -83,10 +87,25 @@ func (b *browser) do(t testing.TB, j job) *playing {
 	return &playing{t, b, id}
 }
 
+// ready starts the browser, once, and waits until it has opened its page. A busy machine may need minutes for that.
+func (b *browser) ready() error {
+	b.once.Do(func() {
+		if b.err = b.start(); b.err != nil {
+			return
+		}
+		select {
+		case <-b.opened:
+		case <-time.After(5 * time.Minute):
+			b.err = errors.New(b.program + " does not open its page")
+		}
+	})
+	return b.err
+}
+
 // open begins a job that goes on until it is closed.
 func (b *browser) open(j job) (int, error) {
-	if b.once.Do(func() { b.err = b.start() }); b.err != nil {
-		return 0, b.err
+	if err := b.ready(); err != nil {
+		return 0, err
 	}
 	b.mu.Lock()
 	b.last++
@@ -144,6 +163,7 @@ func (b *browser) stop() {
 }
 
 func (b *browser) handJob(w http.ResponseWriter, r *http.Request) {
+	b.asks.Do(func() { close(b.opened) })
 	select {
 	case j := <-b.jobs:
 		json.NewEncoder(w).Encode(j)

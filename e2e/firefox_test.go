@@ -51,7 +51,7 @@ func openFirefox(t testing.TB, url string) *page {
 			m.conn, err = net.Dial("tcp", "127.0.0.1:"+strings.TrimSpace(string(port)))
 		}
 		return err == nil && m.conn != nil
-	}, time.Minute, 50*time.Millisecond, "Firefox lets nobody drive it")
+	}, 5*time.Minute, 50*time.Millisecond, "Firefox lets nobody drive it")
 	t.Cleanup(func() { m.conn.Close() })
 	require.NoError(t, m.conn.SetDeadline(time.Now().Add(5*time.Minute)))
 	m.in = bufio.NewReader(m.conn)

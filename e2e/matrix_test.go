@@ -127,6 +127,9 @@ func requirePlayer(t *testing.T, p player) {
 	if p.name == "VLC" {
 		requireTool(t, "ffprobe")
 	}
+	if p.browser != nil {
+		require.NoError(t, p.browser.ready())
+	}
 }
 
 // versionOf is what a player says it is.

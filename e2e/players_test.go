@@ -17,6 +17,7 @@ type player struct {
 	lane    chan struct{}
 	knows   string // what it does of the shapes beyond the plain ones
 	plays   func(ctx context.Context, c cell) error
+	browser *browser // in which it plays; nil: none
 }
 
 // Lanes bound how many play at a time: on two processors, what decodes as fast as it can takes one of them each.
@@ -27,15 +28,15 @@ var (
 )
 
 var players = []player{
-	{"ffmpeg", "ffmpeg", []string{"ffmpeg", "-version"}, processes, "iframes", ffmpegCell},
-	{"mpv", "mpv", []string{"mpv", "--version"}, processes, "iframes", again(mpvCell, saysTooLittle)},
-	{"VLC", "cvlc", []string{"cvlc", "--version"}, processes, "subtitles iframes", vlcCell},
-	{"GStreamer", "gst-launch-1.0", []string{"gst-launch-1.0", "--version"}, processes, "subtitles", again(gstreamerCell, givesUpAtOnce)},
-	{"hls.js", "chromium", nil, tabs, "subtitles iframes breaks parts", theBrowser.cell("hls.js")},
-	{"Shaka", "chromium", nil, tabs, "subtitles iframes breaks parts thumbnails", again(theBrowser.cell("Shaka"), cannotAppend)},
-	{"video.js", "chromium", nil, tabs, "subtitles parts", theBrowser.cell("video.js")},
-	{"Chromium", "chromium", []string{"chromium", "--version"}, tabs, "", again(theBrowser.cell("native"), cannotParse)},
-	{"Firefox + hls.js", "firefox-esr", []string{"firefox-esr", "--version"}, foxTabs, "subtitles iframes breaks parts", theFirefox.cell("hls.js")},
+	{"ffmpeg", "ffmpeg", []string{"ffmpeg", "-version"}, processes, "iframes", ffmpegCell, nil},
+	{"mpv", "mpv", []string{"mpv", "--version"}, processes, "iframes", again(mpvCell, saysTooLittle), nil},
+	{"VLC", "cvlc", []string{"cvlc", "--version"}, processes, "subtitles iframes", vlcCell, nil},
+	{"GStreamer", "gst-launch-1.0", []string{"gst-launch-1.0", "--version"}, processes, "subtitles", again(gstreamerCell, givesUpAtOnce), nil},
+	{"hls.js", "chromium", nil, tabs, "subtitles iframes breaks parts", theBrowser.cell("hls.js"), theBrowser},
+	{"Shaka", "chromium", nil, tabs, "subtitles iframes breaks parts thumbnails", again(theBrowser.cell("Shaka"), cannotAppend), theBrowser},
+	{"video.js", "chromium", nil, tabs, "subtitles parts", theBrowser.cell("video.js"), theBrowser},
+	{"Chromium", "chromium", []string{"chromium", "--version"}, tabs, "", again(theBrowser.cell("native"), cannotParse), theBrowser},
+	{"Firefox + hls.js", "firefox-esr", []string{"firefox-esr", "--version"}, foxTabs, "subtitles iframes breaks parts", theFirefox.cell("hls.js"), theFirefox},
 }
 
 // look is what a shape has beyond picture and sound.
