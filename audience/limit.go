@@ -34,7 +34,7 @@ const (
 type holders struct {
 	sync.Mutex
 	byKey  map[uint64]*holder
-	atRest []*holder // holders without sessions that still remember who is gone
+	atRest []*holder // holders without sessions that still remember the replaced ones
 }
 
 type verdict uint8

@@ -93,7 +93,7 @@ func TestNoEndIsToldBeforeTheBeginning(t *testing.T) {
 	})
 }
 
-// The hook that is told of a session's beginning may end it.
+// OnStart may end the session that has just begun.
 func TestOnStartMayKick(t *testing.T) {
 	a := &audience.Audience{}
 	var told []string

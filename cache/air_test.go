@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// frameNow is the number of the frame that a viewer who comes now begins with.
+// frameNow is the number of the first frame that a new viewer gets now.
 func frameNow(t *testing.T, c *cache.Transport, url string) (n int) {
 	t.Helper()
 	body := tune(t, c, url)
@@ -176,7 +176,7 @@ func TestABroadcastMayBeginLater(t *testing.T) {
 	})
 }
 
-// A viewer who has come before a fill went on air, and begins when what was asked for has left the ring, gets a stream of its
+// A viewer comes before a fill goes on air and begins to read too late: its first byte has left the ring. It gets a stream of its
 // own, and no body that breaks off.
 func TestAViewerWhoBeginsLateIsNotCutOff(t *testing.T) {
 	const every = 20 * time.Millisecond

@@ -185,7 +185,7 @@ func (f *fill) point() (off int64, prefix []byte, ok bool) {
 	return off, a.scan.Prefix(), true
 }
 
-// joinable reports whether a viewer who comes now can begin. The caller holds Transport.mu.
+// joinable reports whether a new viewer can begin now. The caller holds Transport.mu.
 func (f *fill) joinable() bool {
 	if !f.onAir() {
 		return true

@@ -109,7 +109,7 @@ func TestAnEndlessBodyIsBroadcast(t *testing.T) {
 // synctestBegan is when each bubble begins.
 var synctestBegan = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// The connection to the origin ends with its last viewer, or a while later. A viewer who comes within that while joins it.
+// The connection to the origin ends when its last viewer leaves, or a while later. Until it ends, a new viewer joins it.
 func TestABroadcastEndsWithItsLastViewer(t *testing.T) {
 	for _, linger := range []time.Duration{0, 10 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
@@ -207,7 +207,7 @@ func TestWhatCannotBeJoinedIsNotBroadcast(t *testing.T) {
 	}
 }
 
-// A viewer who asks for the titles of a radio gets a stream of its own. All others share one without titles.
+// A viewer gets a stream of its own if it asks for the titles of a radio. All others share one without titles.
 func TestTitlesOfARadioAreNotMixed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &scripted{}
