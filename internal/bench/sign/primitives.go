@@ -6,6 +6,7 @@ import (
 	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 
 	"github.com/hlsproxy/hlsproxy/internal/bench/ratio"
 	"github.com/hlsproxy/hlsproxy/sign"
@@ -25,6 +26,11 @@ func oneURL() []ratio.Contender {
 	return []ratio.Contender{
 		batched("SHA-256", func() { sum = sha256.Sum256(url) }),
 		batched("HMAC, not encoded", func() { mac.Reset(); mac.Write(url); mac.Sum(sum[:0]) }),
+		batched("HMAC in base64", func() {
+			mac.Reset()
+			mac.Write(url)
+			base64.RawURLEncoding.AppendEncode(buf[:0], mac.Sum(sum[:0])[:sha256.Size/2])
+		}),
 		batched("exact", func() { hook(exact, byExact, append(buf[:0], url...)) }),
 		batched("directory", func() { hook(directory, byDirectory, append(buf[:0], "/live/a/v1/seg-00001.ts"...)) }),
 	}

@@ -31,10 +31,12 @@ func (odd *Class) has(b *[8]byte) uint8 {
 
 // OddInPath are the bytes that URL.EscapedPath does not leave as they are, OddInQuery those that browsers escape in the
 // query of an http URL. They have one escaped spelling, which is what is signed. oddInParam adds the ampersand to those.
+// oddInPlain is for path and query at once: what is odd in either, but for the question mark between them.
 var (
 	OddInPath  = Not(Unreserved + "%!$&'()*+,;=:@/[]")
 	OddInQuery = Not(Unreserved + "%!$&()*+,;=:@/[]?^`{|}\\")
 	oddInParam = Not(Unreserved + "%!$()*+,;=:@/[]?^`{|}\\")
+	oddInPlain = Not(Unreserved + "%!$()*+,;=:@/[]?")
 )
 
 // oddSent are the bytes of a query that clients spell in their own ways.

@@ -24,7 +24,12 @@ func AppendQuery(dst, raw []byte, param string, ignore []string) []byte {
 
 // IsWhole reports whether AppendQuery keeps all of raw, for sure, if it has nothing to ignore.
 func IsWhole(raw []byte, param string) bool {
-	return !HasOdd(raw, &oddInParam) && (len(raw) == 0 || raw[0] != '_' && raw[0] != 'C' && raw[0] != '%' && raw[0] != param[0])
+	return !HasOdd(raw, &oddInParam) && beginsWhole(raw, param)
+}
+
+// beginsWhole reports whether a query of one parameter begins like none that AppendQuery leaves out.
+func beginsWhole(raw []byte, param string) bool {
+	return len(raw) == 0 || raw[0] != '_' && raw[0] != 'C' && raw[0] != '%' && raw[0] != param[0]
 }
 
 // addedByPlayer reports parameters that players add to a URL after it has been signed.

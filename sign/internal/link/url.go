@@ -50,15 +50,14 @@ func Split(u []byte) (URL, bool) {
 // IsWhole accepts. Not ok means to look closer.
 func SplitPlainly(u []byte, param string) (p URL, ok bool) {
 	p = URL{Text: u, query: len(u), end: len(u)}
-	if len(u) < 2 || u[0] != '/' || u[1] == '/' {
+	if len(u) < 2 || u[0] != '/' || u[1] == '/' || HasOdd(u, &oddInPlain) {
 		return p, false
 	}
 	if i := bytes.IndexByte(u, '?'); i >= 0 {
-		if p.query = i; !IsWhole(u[i+1:], param) {
-			return p, false
-		}
+		p.query = i
+		return p, beginsWhole(u[i+1:], param)
 	}
-	return p, !HasOdd(u[:p.query], &OddInPath)
+	return p, true
 }
 
 // schemeLen returns the length of http:// or https:// at the beginning of u, or 0.
