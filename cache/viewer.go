@@ -67,6 +67,22 @@ func (v *viewer) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// PeekByte is that of firstbyte.Body.
+func (v *viewer) PeekByte() (byte, error) {
+	if !v.part.Enter() {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	defer v.part.Leave()
+	if len(v.prefix) > 0 {
+		return v.prefix[0], nil
+	}
+	piece, err := v.next(nil)
+	if err != nil {
+		return 0, err
+	}
+	return piece[0], nil
+}
+
 // WriteTo is that of io.WriterTo. It writes pieces of up to body.LargeChunk, yields to other goroutines after each, and flushes
 // when it has to wait for the origin.
 func (v *viewer) WriteTo(w io.Writer) (written int64, err error) {

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 
 	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/hlsproxy/hlsproxy/internal/firstbyte"
 	"github.com/stretchr/testify/require"
 )
 
@@ -147,4 +148,60 @@ func TestBodiesOfAWrappedMemoryStayWhole(t *testing.T) {
 	got, err = io.ReadAll(io.NewSectionReader(e.Body, 0, e.Body.Size()))
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(body, got))
+}
+
+func TestThePeekedByteIsStillRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipe()
+		c := &cache.Transport{Store: store(t), Base: &scripted{answer: func(*http.Request, int64) reply {
+			return reply{header: head("Content-Type", "video/mp2t", "Cache-Control", "max-age=60"), body: p, length: 5}
+		}}}
+		resp, err := c.RoundTrip(request(t, t.Context(), segURL))
+		require.NoError(t, err)
+		go func() {
+			synctest.Wait()
+			p.send("abcde", io.EOF)
+		}()
+		for range 2 {
+			first, err := firstbyte.Of(resp.Body)
+			require.NoError(t, err)
+			require.Equal(t, byte('a'), first)
+		}
+		got, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.Equal(t, "abcde", string(got))
+		_, err = firstbyte.Of(resp.Body)
+		require.Equal(t, io.EOF, err)
+		require.NoError(t, resp.Body.Close())
+
+		resp, err = c.RoundTrip(request(t, t.Context(), segURL, "Range", "bytes=2-3"))
+		require.NoError(t, err)
+		first, err := firstbyte.Of(resp.Body)
+		require.NoError(t, err)
+		require.Equal(t, byte('c'), first)
+		var n noted
+		_, err = resp.Body.(io.WriterTo).WriteTo(&n)
+		require.NoError(t, err)
+		require.Equal(t, "cd", n.String())
+		require.NoError(t, resp.Body.Close())
+		_, err = firstbyte.Of(resp.Body)
+		require.Equal(t, http.ErrBodyReadAfterClose, err)
+	})
+}
+
+func TestAPeekFailsAsAReadDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipe()
+		c := &cache.Transport{Base: &scripted{answer: func(*http.Request, int64) reply {
+			return reply{header: head("Content-Type", "video/mp2t"), body: p, length: 5}
+		}}}
+		resp, err := c.RoundTrip(request(t, t.Context(), segURL))
+		require.NoError(t, err)
+		go p.send("", errors.New("broken"))
+		_, err = firstbyte.Of(resp.Body)
+		require.ErrorIs(t, err, cache.ErrBroken)
+		_, again := resp.Body.Read(make([]byte, 1))
+		require.Equal(t, err, again)
+		require.NoError(t, resp.Body.Close())
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/internal/firstbyte"
 	"github.com/hlsproxy/hlsproxy/origin"
 	"github.com/stretchr/testify/require"
 )
@@ -152,6 +153,50 @@ func TestTimeLimitsHoldInTheHook(t *testing.T) {
 				begun := time.Now()
 				p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x.m3u8", nil))
 				require.Equal(t, 504, w.Code)
+				require.Equal(t, row.took, time.Since(begun))
+			})
+		})
+	}
+}
+
+// shown is a body that never shows its first byte.
+type shown struct{ trickleWriterTo }
+
+func (b *shown) PeekByte() (byte, error) {
+	<-b.ctx.Done()
+	return 0, context.Cause(b.ctx)
+}
+
+func TestTimeLimitsHoldForAPeekInTheHook(t *testing.T) {
+	for name, row := range map[string]struct {
+		body func(trickle) io.ReadCloser
+		took time.Duration
+		code int
+	}{
+		"shown, never":  {func(b trickle) io.ReadCloser { return &shown{trickleWriterTo{b}} }, 10 * time.Second, 504},
+		"not shown":     {func(b trickle) io.ReadCloser { return &trickleWriterTo{b} }, 0, 500},
+		"only readable": {func(b trickle) io.ReadCloser { return &b }, 0, 500},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &origin.Proxy{
+					Upstream: func(*url.URL) (string, error) { return "http://a.example/x.ts", nil },
+					Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+						body := row.body(trickle{r.Context(), time.Second, 3, io.EOF})
+						return &http.Response{StatusCode: 200, Header: http.Header{}, ContentLength: -1, Request: r, Body: body}, nil
+					}),
+					ModifyResponse: func(r *http.Response) error {
+						_, err := firstbyte.Of(r.Body)
+						if errors.Is(err, errors.ErrUnsupported) {
+							err = coded{500}
+						}
+						return err
+					},
+					OnFailure: func(*http.Request, error) {},
+				}
+				w, begun := httptest.NewRecorder(), time.Now()
+				p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x.ts", nil))
+				require.Equal(t, row.code, w.Code)
 				require.Equal(t, row.took, time.Since(begun))
 			})
 		})

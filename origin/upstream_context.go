@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/internal/firstbyte"
 	"github.com/hlsproxy/hlsproxy/internal/sharing"
 )
 
@@ -218,4 +219,11 @@ func (b *watchedWriterTo) WriteTo(w io.Writer) (int64, error) {
 	b.clock.start()
 	defer b.clock.stop()
 	return b.to.WriteTo(w)
+}
+
+// PeekByte is that of firstbyte.Body.
+func (b *watchedWriterTo) PeekByte() (byte, error) {
+	b.clock.start()
+	defer b.clock.stop()
+	return firstbyte.Of(b.to)
 }

@@ -380,3 +380,49 @@ func TestModifyResponseDefaultLimits(t *testing.T) {
 		require.True(t, text == string(got), name)
 	}
 }
+
+// peekable is a body that shows its next byte.
+type peekable struct {
+	slow
+	peeked int
+}
+
+func (p *peekable) PeekByte() (byte, error) {
+	p.peeked++
+	switch {
+	case p.err != nil && p.allow == 0:
+		return 0, p.err
+	case p.text == "":
+		return 0, io.EOF
+	}
+	return p.text[0], nil
+}
+
+func TestModifyResponseTakesNoByteFromABodyThatShowsIt(t *testing.T) {
+	for name, row := range map[string]struct {
+		text  string
+		allow int
+		want  string
+	}{
+		"media":      {"GEXTM3U-", 8, "GEXTM3U-"},
+		"a playlist": {"#EXTM3U\n#EXTINF:1,\nhttps://cdn.example/live/1.ts\n", 1000, "#EXTM3U\n#EXTINF:1,\n/p/1.ts\n"},
+		"broken":     {"GEXTM3U", 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := &peekable{slow: slow{text: row.text, allow: row.allow, err: errRead}}
+			if row.allow > len(row.text) {
+				body.err = io.EOF
+			}
+			resp := response("https://cdn.example/live/x.ts", "video/mp2t", "")
+			resp.Body, resp.ContentLength = body, -1
+			require.NoError(t, prefixed(t).ModifyResponse(resp))
+			require.Equal(t, 1, body.peeked)
+			if name != "a playlist" {
+				require.Same(t, body, resp.Body)
+			}
+			got, err := io.ReadAll(resp.Body)
+			require.Equal(t, row.want, string(got))
+			require.Equal(t, name != "a playlist", errors.Is(err, errRead))
+		})
+	}
+}

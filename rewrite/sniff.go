@@ -2,10 +2,12 @@ package rewrite
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 
 	"github.com/hlsproxy/hlsproxy/internal/coding"
+	"github.com/hlsproxy/hlsproxy/internal/firstbyte"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
@@ -163,11 +165,14 @@ func wrong(first []byte) error {
 	return badGateway(fmt.Sprintf("response is no playlist: it begins with %q", first[:min(len(first), words)]), nil)
 }
 
-// look reads the first byte of a body that is media by label and name, and reports whether a playlist can begin like this.
+// look looks at the first byte of a body that is media by label and name, and reports whether a playlist can begin like this.
 func (d *document) look() bool {
 	resp := d.resp
 	if resp.Body == nil || resp.ContentLength > d.limit() || resp.ContentLength >= 0 && resp.ContentLength < int64(len(magic)) {
 		return false
+	}
+	if first, err := firstbyte.Of(resp.Body); !errors.Is(err, errors.ErrUnsupported) {
+		return err == nil && hls.MayStartPlaylist(first) // whoever reads the body finds the error again
 	}
 	l := &looked{body: resp.Body}
 	for l.left == 0 && l.err == nil {
