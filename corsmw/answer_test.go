@@ -13,9 +13,11 @@ import (
 	"net/textproto"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/hlsproxy/hlsproxy/corsmw"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -179,6 +181,36 @@ func TestNoTwoAnswersShareAValue(t *testing.T) {
 			require.Equal(t, page, r.Header.Get("Origin"), "nor does it change the request")
 		}
 	}
+}
+
+// Answers that lie side by side in memory stay apart when their values change or grow, and while others are made.
+func TestAnswersAreIndependentOfTheirNeighbours(t *testing.T) {
+	h := must(corsmw.New(corsmw.Config{Origins: []string{"https://**.page.example"}, Credentials: true, Timing: true})).Handler(answer(200))
+	var done sync.WaitGroup
+	for viewer := range 4 {
+		done.Go(func() {
+			var answers []http.Header
+			for i := range 40 {
+				w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/live/seg1.ts", nil)
+				r.Header.Set("Origin", fmt.Sprintf("https://v%d-%d.page.example", viewer, i))
+				h.ServeHTTP(w, r)
+				answers = append(answers, w.Header())
+				for name := range w.Header() {
+					w.Header().Add(name, "one more")
+				}
+				for _, values := range answers[0] {
+					values[0] = "changed"
+				}
+			}
+			for i, header := range answers[1:] {
+				origin := fmt.Sprintf("https://v%d-%d.page.example", viewer, i+1)
+				assert.Equal(t, []string{origin, "one more"}, header["Access-Control-Allow-Origin"])
+				assert.Equal(t, []string{origin, "one more"}, header["Timing-Allow-Origin"])
+				assert.Equal(t, []string{"true", "one more"}, header["Access-Control-Allow-Credentials"])
+			}
+		})
+	}
+	done.Wait()
 }
 
 // Vary may come from an origin, which may send 240 KB of it.

@@ -98,14 +98,14 @@ type Middleware struct {
 // field is a header field with one value.
 type field struct{ name, value string }
 
-// values makes the values of header fields for one answer, in one allocation. No two answers share one: an outer handler that
-// changes a value in place changes no other answer.
+// values makes the values of header fields. No two answers share one: an outer handler that changes a value in place changes no
+// other answer.
 type values []string
 
-// newValues has room for the values of an ordinary answer, and for more.
-func (m *Middleware) newValues(more int) values {
+// values is how many an ordinary answer needs.
+func (m *Middleware) values() int {
 	const originTimingVary = 3
-	return make(values, 0, originTimingVary+len(m.fixed)+len(m.granted)+more)
+	return originTimingVary + len(m.fixed) + len(m.granted)
 }
 
 // one returns a value without spare capacity, so that append copies it.

@@ -19,7 +19,7 @@ func isPreflight(r *http.Request) bool {
 // request that names thousands costs no more than any other.
 func (m *Middleware) answerPreflight(w http.ResponseWriter, r *http.Request, origin string) {
 	const privateNetwork = 1
-	h, v := w.Header(), m.newValues(len(m.preflight)+privateNetwork)
+	h, v := w.Header(), make(values, 0, m.values()+len(m.preflight)+privateNetwork)
 	m.set(h, &v, origin)
 	if m.any {
 		mergeVary(h, &v, varyOpen)

@@ -14,8 +14,8 @@ type writer struct {
 	http.ResponseWriter
 	m       *Middleware
 	origin  string
-	values  values
-	options bool // the answer to a plain OPTIONS, which differs from one to a preflight
+	values  values // used up by one answer after the other, which saves most of the allocations
+	options bool   // the answer to a plain OPTIONS, which differs from one to a preflight
 	sent    bool
 }
 
@@ -25,7 +25,11 @@ var writers = sync.Pool{New: func() any { return new(writer) }}
 // of an outer handler that recovers a panic.
 func take(w http.ResponseWriter, m *Middleware, origin string, options bool) *writer {
 	cw := writers.Get().(*writer)
-	*cw = writer{ResponseWriter: w, m: m, origin: origin, values: m.newValues(0), options: options}
+	*cw = writer{ResponseWriter: w, m: m, origin: origin, values: cw.values, options: options}
+	if n := m.values(); cap(cw.values)-len(cw.values) < n {
+		const answers = 8
+		cw.values = make(values, 0, answers*n)
+	}
 	h := w.Header()
 	m.set(h, &cw.values, origin)
 	if v := cw.vary(); v != "" {
@@ -37,7 +41,7 @@ func take(w http.ResponseWriter, m *Middleware, origin string, options bool) *wr
 // release ends the use of cw. If the handler wrote nothing, the 200 that follows gets the right header.
 func (cw *writer) release() {
 	cw.correct()
-	*cw = writer{}
+	*cw = writer{values: cw.values}
 	writers.Put(cw)
 }
 

@@ -2,6 +2,7 @@ package rangeserve
 
 import (
 	"net/http"
+	"sync"
 
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
@@ -21,7 +22,8 @@ import (
 // If an inner body ends before the last byte of a range, the connection breaks: Handler panics with http.ErrAbortHandler. A
 // panic of next passes, except http.ErrAbortHandler after all requested bytes were sent.
 //
-// The ResponseWriter for next implements Unwrap, Flush and ReadFrom; next reaches everything else with http.ResponseController.
+// The ResponseWriter for next implements Unwrap, Flush and ReadFrom; next reaches everything else with http.ResponseController. It
+// must not be used after next has returned.
 // Methods other than GET and HEAD, and upgrades, get the bare one.
 func Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -29,15 +31,20 @@ func Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		c := &cutter{ResponseWriter: w, r: r}
-		if len(r.Header["Range"]) == 0 && !httprange.Conditional(r.Header) {
+		c := cutters.Get().(*cutter)
+		*c = cutter{ResponseWriter: w, r: r, cuts: len(r.Header["Range"]) > 0 || httprange.Conditional(r.Header)}
+		if c.cuts {
+			c.serve(next)
+		} else {
 			next.ServeHTTP(c, r)
-			return
 		}
-		c.cuts = true
-		c.serve(next)
+		// After a panic c is not reused: a goroutine of next may still hold it.
+		*c = cutter{}
+		cutters.Put(c)
 	})
 }
+
+var cutters = sync.Pool{New: func() any { return new(cutter) }}
 
 func (c *cutter) serve(next http.Handler) {
 	defer func() {
