@@ -19,7 +19,7 @@ type flight struct {
 	part         *slice        // the slice that is requested; nil: the whole
 	req          *http.Request // the flight's own: without the viewer's context, range and conditions
 	cancel       context.CancelCauseFunc
-	asked        time.Time
+	asked        time.Time   // when req was sent. Changed below Transport.mu
 	asks         bool        // req asks whether kept is still valid
 	anonymous    bool        // req tells nothing about its viewer
 	early        bool        // no viewer has asked for it yet
@@ -167,7 +167,9 @@ func (o *flight) question() (outcome, error) {
 		o.cancel(nil)
 		return o.land(outcome{moved: true}), nil
 	}
+	t.mu.Lock()
 	o.asked = time.Now()
+	t.mu.Unlock()
 	resp, err := o.ask()
 	if err == nil && o.asks && resp.StatusCode == http.StatusNotModified {
 		if rules.Confirms(resp.Header, o.kept.Header) {

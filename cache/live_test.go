@@ -9,11 +9,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -480,4 +482,39 @@ func TestWhatAPlaylistNamesIsKept(t *testing.T) {
 			require.Equal(t, 4+3+3, asked)
 		})
 	}
+}
+
+// slow is a Store that takes a while to find segments.
+type slow struct{ cache.Store }
+
+func (s slow) Get(ctx context.Context, key string) (*cache.Entry, error) {
+	if strings.HasSuffix(key, ".ts") {
+		time.Sleep(time.Millisecond)
+	}
+	return s.Store.Get(ctx, key)
+}
+
+// A playlist that begins again looks at requests that are about to be sent.
+func TestAnEncoderThatBeginsAgainAmongRequests(t *testing.T) {
+	var version atomic.Int64
+	c := &cache.Transport{
+		Base: trip(func(r *http.Request) (*http.Response, error) {
+			if !strings.HasSuffix(r.URL.Path, ".m3u8") {
+				return text("segment").response(r), nil
+			}
+			return text(window(4, 100-50*int(version.Add(1)%2), 2, "")).response(r), nil
+		}),
+		Store: slow{store(t)},
+		TTL:   func(*cache.Entry) time.Duration { return -1 },
+	}
+	var all sync.WaitGroup
+	for i := range 4 {
+		all.Go(func() {
+			for range 50 {
+				_, _, err := try(t, c, "http://o/"+[...]string{"list.m3u8", "live-50.ts"}[i%2])
+				assert.NoError(t, err)
+			}
+		})
+	}
+	all.Wait()
 }
