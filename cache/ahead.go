@@ -357,7 +357,7 @@ func (t *Transport) earlySlices(r *http.Request, whole lookupResult, e errand, h
 // there is no free place.
 func (t *Transport) early(r *http.Request, have lookupResult, headed *atomic.Bool) bool {
 	t.mu.Lock()
-	if t.flights[have.key] != nil || t.fills[have.key] != nil || len(t.flights)+t.filling >= t.maxFills() {
+	if t.flights[have.key] != nil || t.fills[have.key] != nil || len(t.flights)+t.filling+t.beside >= t.maxFills() {
 		t.mu.Unlock()
 		return false
 	}

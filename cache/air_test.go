@@ -242,6 +242,33 @@ func TestStreamsBesideABroadcastAreBounded(t *testing.T) {
 	})
 }
 
+// Fetches ahead leave MaxFills to viewers: a stream beside a broadcast takes a place.
+func TestStreamsBesideABroadcastLeaveNoPlaceToFetchAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		radio := onAir(20*time.Millisecond, "video/webm", func(n int) []byte { return fmt.Appendf(nil, "\x1a\x45\xdf\xa3%09d ", n) })
+		o := newSite(map[string]string{"/list.m3u8": film(9)})
+		c := ahead(t, o, 2)
+		c.MaxFills, c.Base = 2, trip(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path == "/stream" {
+				return radio.RoundTrip(r)
+			}
+			return o.RoundTrip(r)
+		})
+		settled(t, c, "http://o/list.m3u8")
+		settled(t, c, "http://o/0.ts")
+		require.Equal(t, paths(0, 2), o.took())
+		go io.Copy(io.Discard, tune(t, c, "http://o/stream"))
+		time.Sleep(10 * time.Second)
+		beside := tune(t, c, "http://o/stream")
+		settled(t, c, "http://o/2.ts")
+		require.Empty(t, o.took())
+		beside.Close()
+		time.Sleep(time.Minute)
+		settled(t, c, "http://o/2.ts")
+		require.Equal(t, paths(3, 4), o.took())
+	})
+}
+
 // A hook that ends the goroutine of a viewer of such a stream keeps no place.
 func TestAStreamBesideABroadcastGivesItsPlaceBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
