@@ -41,7 +41,7 @@ func (o *flight) forAll(h http.Header) bool {
 // isMedia goes by the name and type of an answer, and by what playlists of its own host name. A playlist of another host may be
 // anybody's: it must not turn a private answer into a shared one.
 func (o *flight) isMedia(h http.Header) bool {
-	return hls.ByType(h.Get("Content-Type")).IsMedia() || hls.ByName(o.req.URL.Path).IsMedia() || o.t.channels.isOwn(o.primary)
+	return hls.ByType(h.Get("Content-Type")).IsMedia() || hls.ByName(o.req.URL.Path).IsMedia() || o.t.channels.own.has(o.primary, namedFor)
 }
 
 // varyOf returns the fields of r that an answer with the header h varies by. Credentials of a link's maker are not among them:

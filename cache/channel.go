@@ -1,14 +1,15 @@
 package cache
 
 import (
-	"context"
 	"hash/maphash"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/cache/internal/listing"
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
@@ -16,20 +17,20 @@ import (
 // channels remembers live playlists, so that it can judge their next versions: an encoder that starts again uses the old names
 // for other segments. It takes about 4 MiB at most, whatever playlists say.
 type channels struct {
+	named   keySet // keys that playlists name
+	own     keySet // those that a playlist on the same host names: anybody can write a playlist that names files of others
+	hinted  keySet // keys that playlists hint at
+	aired   keySet // keys of what has been on air
+	endless keySet // those of them that were on air for longer than any segment takes
+
 	mu         sync.Mutex
 	seed       maphash.Seed
 	young, old map[uint64]*channel // two generations, so that no sweep is needed
-	named      keySet              // keys that playlists name
-	own        keySet              // those that a playlist on the same host names
-	hinted     keySet              // keys that playlists hint at
-	aired      keySet              // keys of what has been on air
-	endless    keySet              // those of them that were on air for longer than any segment takes
 }
 
 const (
-	mostChannels = 256  // in a generation
-	mostNames    = 512  // of a channel: those next to the live edge
-	mostListed   = 4096 // names of one playlist that are looked at
+	mostChannels = 256 // in a generation
+	mostNames    = 512 // of a channel: those next to the live edge
 	namedFor     = 10 * time.Minute
 	hintedFor    = time.Minute // what is hinted at is asked for at once, and there soon
 )
@@ -156,35 +157,16 @@ func hashSet(hashes []uint64) map[uint64]struct{} {
 	return set
 }
 
-func (c *channels) isNamed(key string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.named.has(key, time.Now(), namedFor)
-}
-
-// isOwn reports whether a playlist on the same host names a key. Anybody can write a playlist that names files of others.
-func (c *channels) isOwn(key string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.own.has(key, time.Now(), namedFor)
-}
-
 // isHinted reports whether a playlist says that something will be there soon. For what has been on air this means nothing.
 func (c *channels) isHinted(key string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := time.Now()
-	return c.hinted.has(key, now, hintedFor) && !c.aired.has(key, now, namedFor)
+	return c.hinted.has(key, hintedFor) && !c.aired.has(key, namedFor)
 }
 
 // airAfter is how long a body must come as it is made before it goes on air. What a playlist names is a segment, unless it
 // takes longer than any segment, or has done so lately. If only playlists on other hosts name it, it is also no segment if it
 // has been on air at all.
 func (c *channels) airAfter(key string) time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := time.Now()
-	has := func(s *keySet) bool { return s.has(key, now, namedFor) }
+	has := func(s *keySet) bool { return s.has(key, namedFor) }
 	if !has(&c.named) || has(&c.endless) || has(&c.aired) && !has(&c.own) {
 		return airAfter
 	}
@@ -193,33 +175,22 @@ func (c *channels) airAfter(key string) time.Duration {
 
 // onAir remembers what is on air, and since when.
 func (c *channels) onAir(key string, since time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := time.Now()
-	c.aired.add(key, now, namedFor)
-	if now.Sub(since) >= namedAfter {
-		c.endless.add(key, now, namedFor)
+	c.aired.add(namedFor, key)
+	if time.Since(since) >= namedAfter {
+		c.endless.add(namedFor, key)
 	}
 }
 
 // note remembers what a playlist names.
-func (c *channels) note(n names) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := time.Now()
-	for _, key := range n.all[max(len(n.all)-keySetSize/2, 0):] {
-		c.named.add(key, now, namedFor)
-	}
-	for _, key := range n.own[max(len(n.own)-keySetSize/2, 0):] {
-		c.own.add(key, now, namedFor)
-	}
-	for _, key := range n.hints {
-		c.hinted.add(key, now, hintedFor)
-	}
+func (c *channels) note(n listing.Names) {
+	c.named.add(namedFor, n.All[max(len(n.All)-keySetSize/2, 0):]...)
+	c.own.add(namedFor, n.Own[max(len(n.Own)-keySetSize/2, 0):]...)
+	c.hinted.add(hintedFor, n.Hints...)
 }
 
 // judge decides how long an answer is fresh and whether it is a live playlist. It returns that playlist.
-func (t *Transport) judge(o *flight, e *Entry) (list hls.Info, err error) {
+func (o *flight) judge(e *Entry) (list hls.Info, err error) {
+	t := o.t
 	e.TTL, e.Live = rules.Longest, false // a slice is valid as long as its whole is
 	if o.part != nil {
 		return list, nil
@@ -233,7 +204,7 @@ func (t *Transport) judge(o *flight, e *Entry) (list hls.Info, err error) {
 			e.TTL = ttlMedia // while its target is there; see isFresh
 		}
 	case http.StatusNotFound, http.StatusGone:
-		if t.TTL == nil && e.TTL > ttlNamed && t.channels.isNamed(o.primary) {
+		if t.TTL == nil && e.TTL > ttlNamed && t.channels.named.has(o.primary, namedFor) {
 			e.TTL = ttlNamed
 		}
 	case http.StatusOK:
@@ -242,7 +213,7 @@ func (t *Transport) judge(o *flight, e *Entry) (list hls.Info, err error) {
 			break
 		}
 		var ok bool
-		if list, ok = lookAt(e); !ok && t.TTL == nil && e.TTL == 0 && t.channels.isNamed(o.primary) {
+		if list, ok = lookAt(e); !ok && t.TTL == nil && e.TTL == 0 && t.channels.named.has(o.primary, namedFor) {
 			e.TTL = e.namedTTL()
 		}
 		if !ok || list.Multivariant {
@@ -259,91 +230,34 @@ func (t *Transport) judge(o *flight, e *Entry) (list hls.Info, err error) {
 
 // notice takes in a new version of a playlist. If a live one shows that stored answers belong to an earlier programme, the
 // origin is asked before they are served again. It is called before any viewer can see the end of the playlist.
-func (t *Transport) notice(o *flight, e *Entry, list hls.Info) (w watched) {
+func (o *flight) notice(e *Entry, list hls.Info) (w watched) {
 	if list.Segments+list.Parts == 0 || list.Multivariant {
 		return w
 	}
 	v := version{info: list, partial: strings.Contains(e.URL, "_HLS_skip=")}
-	if !t.readPlaylist(e, func(p playlist) { w = t.learn(o, e, p, &v) }) {
+	text, _, ok := open(e)
+	if !ok || !o.t.reading.Read(text, e.URL, o.t.refs, func(p *listing.Playlist) { w = o.learn(e, p, &v) }) {
 		v.partial = true // nobody knows what it names
 	}
 	if !e.Live {
 		return w
 	}
-	if old := t.channels.next(listOf(keyOf(o.primary, e)), v); len(old) > 0 {
-		t.outdate(old)
+	if old := o.t.channels.next(listOf(keyOf(o.primary, e)), v); len(old) > 0 {
+		o.t.outdate(old)
 	}
 	return w
 }
 
 // learn remembers what a playlist names.
-func (t *Transport) learn(o *flight, e *Entry, p playlist, v *version) watched {
-	n := t.namesOf(o.req, p)
-	v.keys = n.all
+func (o *flight) learn(e *Entry, p *listing.Playlist, v *version) watched {
+	t, list := o.t, listOf(keyOf(o.primary, e))
+	n := p.Names(func(u *url.URL) (string, error) { return scout{t}.Key(o.req, u) })
+	v.keys = n.All
 	t.channels.note(n)
 	if t.leads() {
-		t.outline(o, e, p, v.info)
+		t.ahead.Listed(scout{t}, o.req, list, p, v.info, v.partial)
 	}
-	return t.windowOf(o.req, e, p, v.info)
-}
-
-// outdate makes the cache ask the origin before it serves what is stored under keys and is older than its time there. Fills of
-// these keys are barred.
-func (t *Transport) outdate(keys map[string]time.Time) {
-	of := func(key string) (time.Time, bool) {
-		primary, _, _ := strings.Cut(key, ofPart)
-		at, ok := keys[primary]
-		return at, ok
-	}
-	t.mu.Lock()
-	for key, o := range t.flights {
-		if at, ok := of(key); ok && o.asked.Before(at) {
-			o.bar()
-		}
-	}
-	for key, f := range t.fills {
-		if at, ok := of(key); ok && f.o.asked.Before(at) {
-			f.o.bar()
-		}
-	}
-	t.mu.Unlock()
-	if t.Store == nil {
-		return
-	}
-	varying := map[string]struct{}{}
-	for key, at := range keys {
-		if t.outdateOne(key, at) {
-			varying[key] = struct{}{}
-		}
-	}
-	if len(varying) > 0 {
-		t.purgeStore(context.Background(), func(key string) bool {
-			primary, _, _ := strings.Cut(key, ofPart)
-			_, ok := varying[primary]
-			return ok
-		})
-	}
-}
-
-// outdateOne does this for one key. It reports whether there are variants: the Store cannot list their keys.
-func (t *Transport) outdateOne(key string, at time.Time) (varies bool) {
-	f, err := t.get(new(http.Request), key)
-	e := f.entry
-	switch {
-	case err != nil || e == nil:
-		return false
-	case e.Status == 0:
-		return len(e.Vary) > 0
-	case !e.Time.Before(at) || !borrow(e):
-		return false
-	}
-	defer giveBack(e)
-	now := *e
-	now.TTL = unproved
-	if t.put(context.Background(), key, &now) != nil {
-		t.count.errors.Add(1)
-	}
-	return false
+	return o.windowOf(list, e, p, v)
 }
 
 // unproved is the TTL of an answer that is not served before the origin has confirmed it, whatever allows stale answers.

@@ -40,7 +40,7 @@
 // # What is fetched ahead
 //
 // With [Transport.Ahead], a request for a segment that is stored, or that has just been fetched, leads to the next segments of
-// its playlist (ahead.go, outline.go): those after it, or after the one that the player names (nor and nrr of CMCD, CTA-5004),
+// its playlist (ahead.go, internal/ahead): those after it, or after the one that the player names (nor and nrr of CMCD, CTA-5004),
 // and the initialization sections they need. If viewers ask for parts, parts are fetched, but not those that are only hinted
 // at. A new version of a live playlist continues from the newest segment that was asked for within three target durations. When
 // nobody asks for more, nothing more is fetched.
@@ -58,6 +58,7 @@
 //
 // # Locks
 //
-// Transport.mu comes first, then the lock of a body, then that of a Memory. channels.mu and ahead.mu are never held together
-// with another lock. No hook and no Store is called while one of these locks is held, except the match function of a [Purger].
+// Transport.mu comes first, then the lock of a body, then that of a Memory. No other lock is taken while that of the channels,
+// of a keySet or of internal/ahead is held. No hook and no Store is called while one of these locks is held, except the match
+// function of a [Purger].
 package cache

@@ -185,7 +185,7 @@ func (f *fill) store(last int) bool {
 	sealed := f.body.Seal(last)
 	whole.Header["Content-Length"] = []string{strconv.FormatInt(sealed.Size(), 10)}
 	whole.Body = sealed
-	list, err := f.t.judge(f.o, &whole)
+	list, err := f.o.judge(&whole)
 	if err != nil {
 		return false
 	}
@@ -193,15 +193,15 @@ func (f *fill) store(last int) bool {
 	if f.o.barred.Load() {
 		return false
 	}
-	names := f.t.notice(f.o, &whole, list)
+	names := f.o.notice(&whole, list)
 	if !f.keep || whole.TTL < 0 || !whole.fresh() && !rules.Conditional(http.Header{}, whole.Header) || f.o.store(&whole) != nil {
 		return false
 	}
 	f.t.count.stored.Add(1)
-	f.t.watch(names)
-	if f.t.leads() {
-		f.t.came(f.o)
+	if names.list != "" {
+		f.t.memory().windows.set(names.list, names.names)
 	}
+	f.o.lead()
 	return true
 }
 

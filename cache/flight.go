@@ -9,6 +9,7 @@ import (
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/sharing"
+	"golang.org/x/sync/singleflight"
 )
 
 // flight is one request to the origin. It is made for one viewer, and all viewers of its key share it until the header of the
@@ -69,7 +70,7 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 			t.mu.Unlock()
 			return t.passAlone(r)
 		}
-		if t.isFull() {
+		if t.taken() >= t.maxFills() {
 			t.mu.Unlock()
 			t.count.errors.Add(1)
 			return nil, &fault{reason: ErrBusy}
@@ -83,7 +84,7 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 	// Under the lock, so that the call of this key always belongs to this flight.
 	landed := t.group.DoChan(have.key, o.run)
 	t.mu.Unlock()
-	if t.isAwaited(have.primary, have.entry) {
+	if o.isAwaited(have.entry) {
 		sharing.WaitLonger(r.Context(), blockingIdle)
 	}
 
@@ -100,16 +101,34 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 	}
 }
 
-// isAwaited reports whether an answer may take longer because a playlist hints at it. Anybody can write a playlist, so a hint
-// means nothing for what was there already.
-func (t *Transport) isAwaited(key string, have *Entry) bool {
-	return (have == nil || have.Status != http.StatusOK) && t.channels.isHinted(key)
+// begin makes a flight that no viewer waits for, with one waiter. It returns nil if somebody asks already, or if there is no
+// free place. An early one takes no place from viewers.
+func (t *Transport) begin(r *http.Request, have lookupResult, early bool) (o *flight, landed <-chan singleflight.Result) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	taken := t.taken()
+	if early {
+		taken += t.earlyFills
+	}
+	if t.flights[have.key] != nil || t.fills[have.key] != nil || taken >= t.maxFills() {
+		return nil, nil
+	}
+	o = t.newFlight(r, have)
+	o.waiters++
+	if o.early = early; early {
+		t.earlyFills++
+	}
+	return o, t.group.DoChan(have.key, o.run)
 }
 
-// isFull reports whether viewers occupy all places. The caller holds Transport.mu.
-func (t *Transport) isFull() bool {
-	return len(t.flights)+t.filling+t.beside-t.earlyFills >= t.maxFills()
+// isAwaited reports whether an answer may take longer because a playlist hints at it. Anybody can write a playlist, so a hint
+// means nothing for what was there already.
+func (o *flight) isAwaited(have *Entry) bool {
+	return (have == nil || have.Status != http.StatusOK) && o.t.channels.isHinted(o.primary)
 }
+
+// taken is how many of the places are taken for viewers. The caller holds Transport.mu.
+func (t *Transport) taken() int { return len(t.flights) + t.filling + t.beside - t.earlyFills }
 
 // newFlight lists a flight that will send the request of r. The caller holds Transport.mu.
 func (t *Transport) newFlight(r *http.Request, have lookupResult) *flight {
@@ -212,7 +231,7 @@ func (o *flight) keep(e *Entry) bool {
 // ask sends the request to Base and waits for the header, within the time limit.
 func (o *flight) ask() (*http.Response, error) {
 	wait := o.t.patience(o.req)
-	if o.t.isAwaited(o.primary, o.kept) {
+	if o.isAwaited(o.kept) {
 		wait = max(wait, blockingIdle)
 	}
 	patience := time.AfterFunc(wait, func() { o.cancel(&fault{reason: ErrIdle}) })
@@ -253,7 +272,7 @@ func (o *flight) decide(resp *http.Response) outcome {
 		return out
 	}
 	if resp.StatusCode < http.StatusBadRequest {
-		o.t.setUnshareable(o.key)
+		o.t.unshareable.add(unshareableFor, o.key)
 		o.unstore()
 	}
 	return o.private(resp)

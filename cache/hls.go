@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/cache/internal/listing"
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
@@ -159,7 +160,7 @@ func lookAt(e *Entry) (list hls.Info, ok bool) {
 	if !ok {
 		return list, false
 	}
-	limited := &io.LimitedReader{R: text, N: maxPlaylist}
+	limited := &io.LimitedReader{R: text, N: listing.MaxText}
 	list, err := hls.Scan(limited)
 	switch {
 	case err == nil:
@@ -169,9 +170,6 @@ func lookAt(e *Entry) (list hls.Info, ok bool) {
 	}
 	return list, !gzipped && list != hls.Info{}
 }
-
-// maxPlaylist is how much plain text is read. It also bounds what a compressed playlist can cost.
-const maxPlaylist = 8 << 20
 
 // open returns the text of a body, decompressed if it was sent compressed.
 func open(e *Entry) (text io.Reader, gzipped, ok bool) {

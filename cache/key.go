@@ -11,6 +11,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 	"github.com/hlsproxy/hlsproxy/internal/ignored"
 	"github.com/hlsproxy/hlsproxy/internal/maker"
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
 // shareable reports whether the answer to r may come from other viewers or go to them. With credentials it may not, whatever
@@ -67,9 +68,9 @@ func appendURL(key []byte, r *http.Request, but []string) []byte {
 	u := r.URL
 	scheme := strings.ToLower(u.Scheme)
 	key = append(append(key, scheme...), "://"...)
-	key = append(key, hostOf(scheme, u.Host)...)
-	if r.Host != "" && r.Host != u.Host && hostOf(scheme, r.Host) != hostOf(scheme, u.Host) {
-		key = append(append(key, ','), hostOf(scheme, r.Host)...)
+	key = append(key, wire.Host(scheme, u.Host)...)
+	if r.Host != "" && r.Host != u.Host && wire.Host(scheme, r.Host) != wire.Host(scheme, u.Host) {
+		key = append(append(key, ','), wire.Host(scheme, r.Host)...)
 	}
 	path := u.EscapedPath()
 	switch {
@@ -86,18 +87,6 @@ func appendURL(key []byte, r *http.Request, but []string) []byte {
 		}
 	}
 	return key
-}
-
-// hostOf is the host in lower case, without the default port of the scheme.
-func hostOf(scheme, host string) string {
-	host = strings.ToLower(host)
-	switch scheme {
-	case "http":
-		return strings.TrimSuffix(host, ":80")
-	case "https":
-		return strings.TrimSuffix(host, ":443")
-	}
-	return host
 }
 
 // appendUnescaped appends a path. Escapes are in upper case, and are removed where they are not needed.

@@ -1,32 +1,42 @@
 package cache
 
 import (
+	"sync"
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/evict"
 )
 
-// keySet remembers hashes of keys for a while. Two generations bound it without a sweep.
+// keySet remembers hashes of keys for a while: at least keep, and at most twice as long. Two generations bound it without a
+// sweep. No other lock is taken under its own.
 type keySet struct {
+	mu         sync.Mutex
 	young, old map[uint64]struct{}
 	since      time.Time // when young began
 }
 
 const keySetSize = 4096 // keys a generation
 
-func (s *keySet) add(key string, now time.Time, keep time.Duration) {
+func (s *keySet) add(keep time.Duration, keys ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
 	s.turn(now, keep)
-	if s.young == nil || len(s.young) >= keySetSize {
-		s.old, s.young, s.since = s.young, map[uint64]struct{}{}, now
+	for _, key := range keys {
+		if s.young == nil || len(s.young) >= keySetSize {
+			s.old, s.young, s.since = s.young, map[uint64]struct{}{}, now
+		}
+		s.young[evict.Hash(key)] = struct{}{}
 	}
-	s.young[evict.Hash(key)] = struct{}{}
 }
 
-func (s *keySet) has(key string, now time.Time, keep time.Duration) bool {
+func (s *keySet) has(key string, keep time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.young == nil && s.old == nil {
 		return false
 	}
-	s.turn(now, keep)
+	s.turn(time.Now(), keep)
 	hash := evict.Hash(key)
 	if _, ok := s.young[hash]; ok {
 		return true

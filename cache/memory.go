@@ -50,14 +50,6 @@ type inMemory interface{ memory() *Memory }
 
 func (m *Memory) memory() *Memory { return m }
 
-// memory is the Memory of the Store, nil if it has none.
-func (t *Transport) memory() *Memory {
-	if s, ok := t.Store.(inMemory); ok {
-		return s.memory()
-	}
-	return nil
-}
-
 // NewMemory returns a Memory that takes at most maxBytes. 0 or less: it keeps nothing.
 func NewMemory(maxBytes int64) *Memory {
 	maxBytes = min(max(maxBytes, 0), 1<<60) // avoids overflow of sums

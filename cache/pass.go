@@ -20,7 +20,7 @@ func (t *Transport) passAlone(r *http.Request) (*http.Response, error) {
 // the places of MaxFills.
 func (t *Transport) passBeside(r *http.Request) (*http.Response, error) {
 	t.mu.Lock()
-	if t.isFull() {
+	if t.taken() >= t.maxFills() {
 		t.mu.Unlock()
 		t.count.errors.Add(1)
 		return nil, &fault{reason: ErrBusy}
@@ -102,7 +102,7 @@ type single struct {
 
 // Read is that of io.Reader.
 func (s *single) Read(p []byte) (int, error) {
-	if s.t.drips(s.size, s.length, s.waited) {
+	if drips(s.t.MinRate, s.size, s.length, s.waited) {
 		return 0, errDrips
 	}
 	if s.idle == nil {

@@ -2,18 +2,13 @@ package cache
 
 import (
 	"context"
-	"errors"
-	"io"
 	"iter"
 	"net/http"
-
-	"github.com/hlsproxy/hlsproxy/cache/internal/body"
+	"sync/atomic"
 )
 
 // mostPrefetches is how many answers are prefetched at a time, by all calls together, because viewers come first.
 const mostPrefetches = 16
-
-var errDetached = errors.New("cache: too long to be kept")
 
 // Prefetch fetches the first n of urls into the Store, one after the other. It returns how many of them were missing and are
 // now stored. A viewer who asks for one of them meanwhile joins its fill. It skips what is already being fetched, what cannot
@@ -51,27 +46,8 @@ func (t *Transport) prefetch(ctx context.Context, url string) bool {
 	if err != nil {
 		return false
 	}
-	have := t.lookup(r, key)
-	if have.entry != nil && have.entry.fresh() || t.isUnshareable(have.key) || t.isRunning(have.key) {
-		return false
-	}
-	resp, err := t.join(r, have, true)
-	if err != nil {
-		return false
-	}
-	defer resp.Body.Close()
-	v, shared := resp.Body.(*viewer)
-	return shared && resp.StatusCode == http.StatusOK && v.readOut() == io.EOF
-}
-
-// readOut reads to the end, unless the body turns out not to be kept: it may have no end.
-func (v *viewer) readOut() error {
-	for v.fill == nil || !v.fill.isDetached() {
-		if _, err := io.CopyN(io.Discard, v, body.LargeChunk); err != nil {
-			return err
-		}
-	}
-	return errDetached
+	have, asked := scout{t}.obtain(r, key, new(atomic.Bool))
+	return asked && have.entry != nil && have.entry.Status == http.StatusOK && have.entry.Sliced == 0
 }
 
 func (t *Transport) isRunning(key string) bool {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io"
 	"time"
-
-	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 )
 
 var errDrips = &fault{ErrIdle, errors.New("it drips")}
@@ -29,7 +27,7 @@ func (f *fill) pump() (last int, err error) {
 		if err != nil {
 			return 0, err
 		}
-		if f.t.drips(size, length, f.waited) {
+		if drips(f.t.MinRate, size, length, f.waited) {
 			return 0, errDrips
 		}
 		asked := time.Now()
@@ -99,15 +97,6 @@ const (
 	// otherBodies is how much memory the bodies of running fills may take if the Store is no Memory.
 	otherBodies = 256 << 20
 )
-
-// pool is the memory for bodies under way: that of the Store if it has one.
-func (t *Transport) pool() *body.Pool {
-	if m := t.memory(); m != nil {
-		return m.pool
-	}
-	t.ownPool.Do(func() { t.heap = body.NewHeap(max(otherBodies, t.maxBody())) })
-	return t.heap
-}
 
 // room returns where the next bytes of the body go. It waits while the origin is far enough ahead of the viewers, or while
 // there is no memory. A detached fill reuses the memory that its viewers have read.
@@ -181,7 +170,7 @@ func (f *fill) isAhead() (bool, error) {
 		return false, errAbandoned
 	case f.detached:
 		if length < 0 && size > f.t.maxBody() {
-			f.t.unshareable.add(f.o.key, time.Now(), unshareableFor)
+			f.t.unshareable.add(unshareableFor, f.o.key)
 		}
 		f.body.Drop(slowest)
 		return size-slowest > readAhead, nil

@@ -40,22 +40,27 @@ func (t *Transport) PurgePrefix(ctx context.Context, prefix string) (int, error)
 }
 
 func (t *Transport) purge(ctx context.Context, match func(string) bool) (int, error) {
-	t.mu.Lock()
-	for key, o := range t.flights {
-		if match(key) {
-			o.bar()
-		}
-	}
-	for key, f := range t.fills {
-		if match(key) {
-			f.o.bar()
-		}
-	}
-	t.mu.Unlock()
+	t.bar(func(_ *flight, key string) bool { return match(key) })
 	if t.Store == nil {
 		return 0, nil
 	}
 	return t.purgeStore(ctx, match)
+}
+
+// bar bars the flights and the fills that match, by the keys under which viewers find them.
+func (t *Transport) bar(match func(o *flight, key string) bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key, o := range t.flights {
+		if match(o, key) {
+			o.bar()
+		}
+	}
+	for key, f := range t.fills {
+		if match(f.o, key) {
+			f.o.bar()
+		}
+	}
 }
 
 func (t *Transport) purgeStore(ctx context.Context, match func(string) bool) (n int, err error) {
@@ -70,6 +75,57 @@ func (t *Transport) purgeStore(ctx context.Context, match func(string) bool) (n 
 // tombstone puts an empty mark in the place of an Entry.
 func (t *Transport) tombstone(ctx context.Context, key, url string) error {
 	return t.put(ctx, key, &Entry{URL: url, Time: time.Now(), TTL: rules.Longest})
+}
+
+// outdate makes the cache ask the origin before it serves what is stored under keys and is older than its time there. Fills of
+// these keys are barred.
+func (t *Transport) outdate(keys map[string]time.Time) {
+	of := func(key string) (time.Time, bool) {
+		primary, _, _ := strings.Cut(key, ofPart)
+		at, ok := keys[primary]
+		return at, ok
+	}
+	t.bar(func(o *flight, key string) bool {
+		at, ok := of(key)
+		return ok && o.asked.Before(at)
+	})
+	if t.Store == nil {
+		return
+	}
+	varying := map[string]struct{}{}
+	for key, at := range keys {
+		if t.outdateOne(key, at) {
+			varying[key] = struct{}{}
+		}
+	}
+	if len(varying) > 0 {
+		t.purgeStore(context.Background(), func(key string) bool {
+			primary, _, _ := strings.Cut(key, ofPart)
+			_, ok := varying[primary]
+			return ok
+		})
+	}
+}
+
+// outdateOne does this for one key. It reports whether there are variants: the Store cannot list their keys.
+func (t *Transport) outdateOne(key string, at time.Time) (varies bool) {
+	f, err := t.get(new(http.Request), key)
+	e := f.entry
+	switch {
+	case err != nil || e == nil:
+		return false
+	case e.Status == 0:
+		return len(e.Vary) > 0
+	case !e.Time.Before(at) || !borrow(e):
+		return false
+	}
+	defer giveBack(e)
+	now := *e
+	now.TTL = unproved
+	if t.put(context.Background(), key, &now) != nil {
+		t.count.errors.Add(1)
+	}
+	return false
 }
 
 var errBarred = errors.New("cache: purged or displaced while it was fetched")

@@ -2,12 +2,14 @@ package cache
 
 import (
 	"context"
+	"io"
 	"math"
 	"net/http"
 	"strconv"
 	"sync/atomic"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
 
@@ -24,19 +26,19 @@ func (o *flight) confirmed(resp *http.Response) outcome {
 	// The origin has chosen this answer for this request, whichever fields it varies by from now on.
 	vary, ok := o.varyOf(e.Header)
 	if !ok || c.NoStore || c.Private || resp.Header["Set-Cookie"] != nil && !o.forAll(e.Header) {
-		t.setUnshareable(o.key)
+		t.unshareable.add(unshareableFor, o.key)
 		o.unstore()
 		return o.land(outcome{})
 	}
 	if o.part == nil {
 		e.Vary = vary
 	}
-	_, err := t.judge(o, e)
+	_, err := o.judge(e)
 	stored := err == nil && e.TTL >= 0 && o.store(e) == nil
 	t.count.revalidations.Add(1)
 	out := o.land(outcome{entry: e, how: statusConfirmed})
-	if stored && t.leads() {
-		t.came(o)
+	if stored {
+		o.lead()
 	}
 	o.report(Fill{Status: http.StatusNotModified, Stored: stored})
 	return out
@@ -53,25 +55,22 @@ func (o *flight) rescued(status int) (out outcome, ok bool) {
 	if status != 0 {
 		how += "; fwd-status=" + strconv.Itoa(status)
 	}
-	o.t.setFailing(o.key)
+	o.t.failing.add(failingFor, o.key)
 	o.cancel(nil)
 	return o.land(outcome{entry: e, how: how}), true
 }
 
 // renew asks the origin in the background for an answer that was just served stale, unless somebody does so already.
 func (t *Transport) renew(r *http.Request, have lookupResult) {
-	t.mu.Lock()
-	if t.flights[have.key] != nil || t.fills[have.key] != nil || t.isFull() ||
-		t.failing.has(have.key, time.Now(), failingFor) {
-		t.mu.Unlock()
+	if t.failing.has(have.key, failingFor) {
 		return
 	}
 	r = r.WithContext(context.WithoutCancel(r.Context()))
 	r.Method, r.Header = http.MethodGet, fillHeader(r)
-	o := t.newFlight(r, have)
-	o.waiters++
-	landed := t.group.DoChan(have.key, o.run)
-	t.mu.Unlock()
+	o, landed := t.begin(r, have, false)
+	if o == nil {
+		return
+	}
 	go func() {
 		defer o.served()
 		res := <-landed
@@ -91,42 +90,19 @@ func (f *fill) toStore(ctx context.Context) {
 	defer v.Close()
 	if f.show(v, 0, math.MaxInt64, true) {
 		v.sent = new(atomic.Uint64) // to nobody
-		_ = v.readOut()
+		for err := error(nil); err == nil && !f.isDetached(); {
+			_, err = io.CopyN(io.Discard, v, body.LargeChunk)
+		}
 	}
 }
 
-// A key is remembered for at least this long, and for at most twice as long.
 const (
+	// unshareableFor is how long later viewers need not wait to find out that an answer cannot be shared, and a Range of a large
+	// object does not cause a request for the whole.
 	unshareableFor = time.Minute
-	failingFor     = time.Second
+	// failingFor is how long viewers who can get a stale answer need not wait for the next failure of the origin.
+	failingFor = time.Second
 )
-
-// setUnshareable remembers that the answers under key cannot be shared. Later viewers then need not wait to find out, and a
-// Range of a large object does not cause a request for the whole.
-func (t *Transport) setUnshareable(key string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.unshareable.add(key, time.Now(), unshareableFor)
-}
-
-func (t *Transport) isUnshareable(key string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.unshareable.has(key, time.Now(), unshareableFor)
-}
-
-// setFailing remembers that the origin failed. Viewers who can get a stale answer then need not wait for its next failure.
-func (t *Transport) setFailing(key string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.failing.add(key, time.Now(), failingFor)
-}
-
-func (t *Transport) isFailing(key string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.failing.has(key, time.Now(), failingFor)
-}
 
 // mayWait reports whether a stale answer is served while the origin is asked (RFC 5861 section 3), or because it was just asked
 // and failed.
@@ -139,7 +115,7 @@ func (t *Transport) mayWait(f lookupResult) bool {
 	if past <= c.Stale(c.StaleRevalidate, max(t.StaleWhileRevalidate, 0)) {
 		return true
 	}
-	return past <= t.ifError(f.entry, 0) && t.isFailing(f.key)
+	return past <= t.ifError(f.entry, 0) && t.failing.has(f.key, failingFor)
 }
 
 // ifError is how long past its TTL e is served when the origin fails with this status; 0: it did not answer (RFC 5861 section

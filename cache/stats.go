@@ -32,7 +32,6 @@ type counters struct {
 	revalidations, stale               atomic.Uint64
 	storeBytes, fillBytes, originBytes atomic.Uint64
 	stored, abandoned, errors          atomic.Uint64
-	prefetched, prefetchedUsed         atomic.Uint64
 }
 
 // Stats returns the counters as they are now. It may be called at any time.
@@ -42,7 +41,7 @@ func (t *Transport) Stats() Stats {
 		Hits: c.hits.Load(), Misses: c.misses.Load(), Joins: c.joins.Load(), Passed: c.passed.Load(),
 		Revalidations: c.revalidations.Load(), Stale: c.stale.Load(),
 		StoreBytes: c.storeBytes.Load(), FillBytes: c.fillBytes.Load(), OriginBytes: c.originBytes.Load(),
-		Prefetched: c.prefetched.Load(), PrefetchedUsed: c.prefetchedUsed.Load(),
+		Prefetched: t.ahead.Fetched.Load(), PrefetchedUsed: t.ahead.Used.Load(),
 		Stored: c.stored.Load(), Abandoned: c.abandoned.Load(), Errors: c.errors.Load(),
 	}
 	t.mu.Lock()

@@ -2,6 +2,8 @@ package cache
 
 import (
 	"context"
+	"errors"
+	"io"
 	"iter"
 	"math"
 	"net/http"
@@ -9,7 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/cache/internal/ahead"
 	"github.com/hlsproxy/hlsproxy/cache/internal/body"
+	"github.com/hlsproxy/hlsproxy/cache/internal/listing"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 	"github.com/hlsproxy/hlsproxy/internal/waits"
 	"golang.org/x/sync/singleflight"
@@ -59,7 +63,8 @@ type Transport struct {
 	// Refs lists the absolute upstream URLs of the segments that a playlist names, as they will be requested. base is the URL
 	// of the playlist. A Memory then keeps the segments that live playlists name, and drops them first when they are no longer
 	// named. Names in a playlist are known to be segments, and are checked when its encoder starts again. Without Refs, the
-	// cache does not know names that contain variables (EXT-X-DEFINE) or inherit parameters. Nil: no such names are known.
+	// cache does not know names that contain variables (EXT-X-DEFINE) or inherit parameters. It must not block: while four long
+	// playlists are read, others go unread. Nil: no such names are known.
 	Refs func(playlist []byte, base string) iter.Seq[string]
 	// Ahead is how many of the next segments of a watched rendition are fetched before viewers ask for them. If viewers ask for
 	// parts, it counts parts. The package documentation says what is fetched, and when. Zero or negative: none. It has no
@@ -127,18 +132,18 @@ type Transport struct {
 	ownPool     sync.Once
 	heap        *body.Pool // for running fills, if the Store is no Memory
 	channels    channels
-	reading     reading
-	ahead       ahead
+	reading     listing.Reader
+	ahead       ahead.Guide
+	unshareable keySet // keys whose answers proved impossible to share
+	failing     keySet // keys for which the origin failed while there was something stale to serve
 
-	mu          sync.Mutex
-	flights     map[string]*flight // by key: requests that have no answer yet
-	fills       map[string]*fill   // by key: running, and open to new viewers
-	orphans     map[string]int     // by host: number of flights that nobody waits for
-	filling     int                // running fills, also those closed to new viewers
-	earlyFills  int                // flights and fills that no viewer has begun
-	beside      int                // streams beside a broadcast, each for one viewer
-	unshareable keySet             // keys whose answers proved impossible to share
-	failing     keySet             // keys for which the origin failed while there was something stale to serve
+	mu         sync.Mutex
+	flights    map[string]*flight // by key: requests that have no answer yet
+	fills      map[string]*fill   // by key: running, and open to new viewers
+	orphans    map[string]int     // by host: number of flights that nobody waits for
+	filling    int                // running fills, also those closed to new viewers
+	earlyFills int                // flights and fills that no viewer has begun
+	beside     int                // streams beside a broadcast, each for one viewer
 }
 
 const (
@@ -168,7 +173,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		if resp := t.serve(r, have, statusHit); resp != nil {
 			t.count.hits.Add(1)
 			if t.leads() && is {
-				t.lead(r, have.primary, true)
+				scout{t}.asked(r, have.primary, true)
 			}
 			return resp, nil
 		}
@@ -182,46 +187,36 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	// A HEAD costs the origin less than the whole body would.
-	alone := have.entry == nil && r.Method == http.MethodHead || t.isUnshareable(have.key)
+	alone := have.entry == nil && r.Method == http.MethodHead || t.unshareable.has(have.key, unshareableFor)
 	if !t.leads() {
 		return t.join(r, have, !alone)
 	}
-	t.lead(r, have.primary, false)
+	scout{t}.asked(r, have.primary, false)
 	resp, err := t.join(r, have, !alone)
 	if err == nil && IsSliced(resp) {
-		t.lead(r, have.primary, true) // each slice is a fill of its own
+		scout{t}.asked(r, have.primary, true) // each slice is a fill of its own
 	}
 	return resp, err
 }
 
 func (t *Transport) leads() bool { return t.Ahead > 0 && t.Store != nil }
 
-func (t *Transport) base() http.RoundTripper {
-	if t.Base == nil {
-		return http.DefaultTransport
+// setting is the value of a field: zero stands for the default, and negative for no limit.
+func setting[T ~int | ~int64](field, usual, most T) T {
+	switch {
+	case field < 0:
+		return most
+	case field == 0:
+		return usual
 	}
-	return t.Base
+	return field
 }
 
-func (t *Transport) maxBody() int64 {
-	switch {
-	case t.MaxBody < 0:
-		return math.MaxInt64
-	case t.MaxBody == 0:
-		return defaultMaxBody
-	}
-	return t.MaxBody
-}
+func (t *Transport) maxBody() int64 { return setting(t.MaxBody, defaultMaxBody, math.MaxInt64) }
 
-func (t *Transport) idle() time.Duration {
-	switch {
-	case t.Idle < 0:
-		return noLimit
-	case t.Idle == 0:
-		return defaultIdle
-	}
-	return t.Idle
-}
+func (t *Transport) maxFills() int { return setting(t.MaxFills, defaultMaxFills, math.MaxInt) }
+
+func (t *Transport) idle() time.Duration { return setting(t.Idle, defaultIdle, noLimit) }
 
 // pause is how long the origin may pause within a body that is requested with ctx.
 func (t *Transport) pause(ctx context.Context) time.Duration {
@@ -237,27 +232,102 @@ func (t *Transport) patience(r *http.Request) time.Duration {
 	return d
 }
 
-// drips reports whether this many bytes of a body are too few after such a wait.
-func (t *Transport) drips(bytes, length int64, waited time.Duration) bool {
-	if waited <= time.Minute || t.MinRate < 0 {
+// drips reports whether this many bytes of a body are too few after such a wait. minRate is Transport.MinRate.
+func drips(minRate, bytes, length int64, waited time.Duration) bool {
+	if waited <= time.Minute || minRate < 0 {
 		return false
 	}
-	rate := float64(t.MinRate)
-	if rate == 0 {
-		rate = 10 << 20 / 60
-	}
+	rate := float64(setting(minRate, 10<<20/60, minRate))
 	if length < 0 {
 		rate /= 1000
 	}
 	return float64(bytes) < rate*waited.Seconds()
 }
 
-func (t *Transport) maxFills() int {
-	switch {
-	case t.MaxFills < 0:
-		return math.MaxInt
-	case t.MaxFills == 0:
-		return defaultMaxFills
+// memory is the Memory of the Store, nil if it has none.
+func (t *Transport) memory() *Memory {
+	if s, ok := t.Store.(inMemory); ok {
+		return s.memory()
 	}
-	return t.MaxFills
+	return nil
 }
+
+// pool is the memory for bodies under way: that of the Store if it has one.
+func (t *Transport) pool() *body.Pool {
+	if m := t.memory(); m != nil {
+		return m.pool
+	}
+	t.ownPool.Do(func() { t.heap = body.NewHeap(max(otherBodies, t.maxBody())) })
+	return t.heap
+}
+
+// The calls of hooks. A panic of a hook, in a goroutine that is not the viewer's own, would end the process. A hook may also
+// end its goroutine (runtime.Goexit, as t.FailNow does); that must leave nobody waiting.
+
+func (t *Transport) key(r *http.Request) (key string, err error) {
+	if t.Key == nil {
+		return string(appendKeyBut(nil, r, t.Ignore)), nil
+	}
+	defer t.recovered(&err)
+	return string(appendMaker([]byte(t.Key(r)), r)), nil
+}
+
+func (t *Transport) get(r *http.Request, key string) (f lookupResult, err error) {
+	if m := t.memory(); m != nil {
+		return m.get(key, room(r)).result(), nil
+	}
+	defer t.recovered(&err)
+	f.entry, err = t.Store.Get(r.Context(), key)
+	return f, err
+}
+
+func (t *Transport) put(ctx context.Context, key string, e *Entry) (err error) {
+	defer t.recovered(&err)
+	return t.Store.Put(ctx, key, e)
+}
+
+func (t *Transport) ttl(e *Entry) (d time.Duration, err error) {
+	defer t.recovered(&err)
+	if t.TTL == nil {
+		return HLS(e), nil
+	}
+	return t.TTL(e), nil
+}
+
+func (t *Transport) ask(r *http.Request) (resp *http.Response, err error) {
+	defer t.recovered(&err)
+	base := t.Base
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	return base.RoundTrip(r)
+}
+
+// refs passes what Refs finds to yield.
+func (t *Transport) refs(playlist []byte, base string, yield func(ref string) bool) (err error) {
+	defer t.recovered(&err)
+	if t.Refs == nil {
+		return nil
+	}
+	for ref := range t.Refs(playlist, base) {
+		if !yield(ref) {
+			break
+		}
+	}
+	return nil
+}
+
+// close ends an origin's answer. Its Close is a hook like any other.
+func (t *Transport) close(body io.Closer) (err error) {
+	defer t.recovered(&err)
+	return body.Close()
+}
+
+func (t *Transport) recovered(err *error) {
+	if p := recover(); p != nil {
+		t.count.errors.Add(1)
+		*err = hookFault(p)
+	}
+}
+
+var errExited = hookFault(errors.New("runtime.Goexit"))

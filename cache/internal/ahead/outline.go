@@ -1,18 +1,18 @@
-package cache
+package ahead
 
 import (
-	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/evict"
+	"github.com/hlsproxy/hlsproxy/cache/internal/listing"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
 // outlines knows the order of the pieces in the playlists that viewers have asked for lately. Two generations bound it without
-// a sweep. Fields that Ahead needs are guarded by Transport.ahead.mu.
+// a sweep.
 type outlines struct {
 	young, old generation
 }
@@ -28,7 +28,6 @@ const (
 	mostOutlined     = 8192    // pieces of a playlist
 	outlineWeight    = generationWeight / 4
 	pieceWeight      = 256
-	longestRef       = 4096 // bytes
 )
 
 // outline is one playlist.
@@ -66,7 +65,7 @@ type piece struct {
 
 func nameOf(key string, from, length int64) uint64 {
 	if length > 0 {
-		key += ofPart + strconv.FormatInt(from, 10)
+		key += "\x00" + strconv.FormatInt(from, 10)
 	}
 	return evict.Hash(key)
 }
@@ -126,33 +125,31 @@ func (g *generation) remove(l *outline) {
 	}
 }
 
-// outlineOf is the outline of a playlist that answered r. Nil: it names nothing.
-func (t *Transport) outlineOf(r *http.Request, from playlist, list hls.Info) *outline {
-	l := &outline{base: from.base, host: originOf(from.base), weight: 2*pieceWeight + len(from.url)}
+// outlineOf is the outline of a playlist whose key is list, by the keys that its names have. Nil: it names nothing.
+func outlineOf(p *listing.Playlist, list string, info hls.Info, keyOf func(*url.URL) (string, error)) *outline {
+	l := &outline{list: evict.Hash(list), base: p.Base, host: wire.Origin(p.Base), weight: 2*pieceWeight + len(p.URL)}
 	known := map[uint64]*piece{}
 	skip := 0
-	if !list.Ended() { // keep the end of the list, which viewers will ask for
-		skip = max(int(list.Segments+list.Parts)-mostOutlined, 0)
+	if !info.Ended() { // keep the end of the list, which viewers will ask for
+		skip = max(int(info.Segments+info.Parts)-mostOutlined, 0)
 	}
 	var section *piece
-	asked := from.askedFor()
-	for one := range hls.Pieces(from.text) {
-		ref, ok := asked(one)
+	for one, ref := range p.Pieces() {
 		if one.Kind == hls.OfSegment && skip > 0 {
 			skip--
 			continue
 		}
-		if !ok || len(ref) > longestRef || one.Length > 0 && one.From < 0 {
+		if ref == "" || one.Length > 0 && one.From < 0 {
 			continue
 		}
 		if len(l.pieces) == mostOutlined || l.weight > outlineWeight {
 			break
 		}
-		u, err := from.base.Parse(ref)
-		if err != nil || originOf(u) != l.host { // anybody can write a playlist that names files of others
+		u, err := p.Base.Parse(ref)
+		if err != nil || wire.Origin(u) != l.host { // anybody can write a playlist that names files of others
 			continue
 		}
-		key, err := t.key(listed(r, u))
+		key, err := keyOf(u)
 		if err != nil {
 			return nil
 		}
@@ -232,62 +229,5 @@ func (l *outline) link() {
 			before.next = p
 		}
 		last[p.kind] = p
-	}
-}
-
-// askedFor returns the name under which viewers ask for a piece, if it is known. Refs knows about variables and inherited
-// parameters.
-func (p *playlist) askedFor() func(hls.Piece) (string, bool) {
-	all := p.refs
-	budget := mostCompared
-	return func(p hls.Piece) (string, bool) {
-		if len(p.Ref) > longestRef {
-			return "", false
-		}
-		for i, ref := range all[:min(len(all), farthest)] {
-			if budget -= len(ref); budget < 0 {
-				break
-			}
-			if len(ref) <= longestRef && stands(p.Ref, ref) {
-				all = all[i+1:]
-				return ref, true
-			}
-		}
-		return p.Ref, !p.HasVariables()
-	}
-}
-
-// farthest is how many other names, of keys and reports, Refs may list between two pieces.
-const farthest = 16
-
-// mostCompared is how many bytes of names are compared for one playlist.
-const mostCompared = 64 << 20
-
-// stands reports whether a name in a playlist may stand for a URL: the URL ends with the name, apart from variables within it
-// and parameters after it.
-func stands(name, u string) bool {
-	for _, up := range [...]string{"./", "../"} {
-		for strings.HasPrefix(name, up) {
-			name = name[len(up):]
-		}
-	}
-	first := true
-	for {
-		text, rest, more := strings.Cut(name, "{$")
-		at := strings.Index(u, text)
-		if first && at > 0 && text[0] != '/' && u[at-1] != '/' {
-			if at = strings.Index(u, "/"+text); at >= 0 {
-				at++
-			}
-		}
-		if at < 0 {
-			return false
-		}
-		u = u[at+len(text):]
-		if !more {
-			return text == "" || u == "" || strings.ContainsAny(u[:1], "?&#")
-		}
-		_, name, _ = strings.Cut(rest, "}")
-		first = false
 	}
 }
