@@ -206,6 +206,54 @@ func TestAPieceIsTornAfterItWasDropped(t *testing.T) {
 	})
 }
 
+// lengths notes the lengths of what is written, and fails after that.
+type lengths []int
+
+func (l *lengths) Write(p []byte) (int, error) {
+	*l = append(*l, len(p))
+	return 0, io.ErrClosedPipe
+}
+
+// A whole body that lies in one piece is written in long pieces, but of what may be torn there is never much.
+func TestLongPiecesAreNotTorn(t *testing.T) {
+	for name, row := range map[string]struct {
+		lingers bool
+		piece   int
+		torn    int64
+	}{
+		"a writer that is done with its bytes": {false, 512 << 10, 0},
+		"a writer that lingers":                {true, 256 << 10, 256 << 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				pool := body.NewPool(16<<20, nil)
+				b := pool.NewBuffer(2 << 20)
+				require.True(t, grow(b, 1, 0, 2<<20))
+				blob := b.Seal(0)
+				b.End(nil)
+				var r body.Reader
+				require.True(t, blob.Borrow())
+				blob.Open(&r, 0, blob.Size())
+				require.True(t, r.Enter())
+				p, _, err := r.Next()
+				require.NoError(t, err)
+				require.Len(t, p, 512<<10)
+				var l lengths
+				_, err = r.Write(&l, p, row.lingers)
+				require.ErrorIs(t, err, io.ErrClosedPipe)
+				require.Equal(t, lengths{row.piece}, l)
+				r.Leave()
+				r.Close()
+				blob.Return()
+				b.Return()
+				require.Equal(t, row.torn, pool.Size())
+				time.Sleep(time.Minute)
+				require.Zero(t, pool.Size())
+			})
+		})
+	}
+}
+
 // A lent body belongs to its user until it is garbage.
 func TestALentBodyIsGivenBackWithItsLastReference(t *testing.T) {
 	pool := body.NewPool(1<<20, nil)

@@ -102,7 +102,7 @@ func (r *Reader) Next() (p []byte, more <-chan struct{}, err error) {
 	if err == io.EOF && r.end != math.MaxInt64 {
 		err = io.ErrUnexpectedEOF
 	}
-	return p[:min(int64(len(p)), r.end-r.off, LargeChunk)], more, err
+	return p[:min(int64(len(p)), r.end-r.off, longPiece)], more, err
 }
 
 // Advance moves on by n bytes. The bytes that Next returned are then no longer in use.
@@ -144,6 +144,7 @@ func (r *Reader) lend(w io.Writer, p []byte) (n int, err error) {
 		}
 		return n, err
 	}
+	p = p[:min(len(p), LargeChunk)] // what may be torn; frames of HTTP/2 are shorter anyway
 	failed := true
 	defer func() {
 		if failed {
