@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
 // ErrNoPurge: the Store of a Transport is no Purger.
@@ -148,7 +149,7 @@ func (t *Transport) invalidate(r *http.Request, resp *http.Response) {
 	t.forget(r)
 	for _, name := range [...]string{"Location", "Content-Location"} {
 		u, err := r.URL.Parse(resp.Header.Get(name))
-		if err != nil || u.Scheme != r.URL.Scheme || u.Host != r.URL.Host || *u == *r.URL {
+		if err != nil || wire.Origin(u) != wire.Origin(r.URL) || *u == *r.URL {
 			continue
 		}
 		other := r.WithContext(r.Context())

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 	"github.com/hlsproxy/hlsproxy/sign/internal/expiry"
 	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
@@ -79,7 +80,7 @@ func (c *S3Config) presigned(u *url.URL, date time.Time, ttl int64) string {
 		ours = append(ours, "X-Amz-Security-Token="+awsEscape(c.SessionToken))
 	}
 	canonical := strings.Join([]string{
-		"GET", awsPath(u), awsQuery(append(strings.Split(u.RawQuery, "&"), ours...)), "host:" + awsHost(u), "", "host", unsigned,
+		"GET", awsPath(u), awsQuery(append(strings.Split(u.RawQuery, "&"), ours...)), "host:" + wire.Host(u.Scheme, u.Host), "", "host", unsigned,
 	}, "\n")
 	return strings.Join(ours, "&") + "&X-Amz-Signature=" + c.signature(canonical, date)
 }
@@ -113,15 +114,6 @@ func awsPath(u *url.URL) string {
 		return "/"
 	}
 	return strings.ReplaceAll(awsEscape(u.Path), "%2F", "/")
-}
-
-// awsHost is the Host field that a client sends.
-func awsHost(u *url.URL) string {
-	host := strings.ToLower(u.Host)
-	if u.Scheme == "https" {
-		return strings.TrimSuffix(host, ":443")
-	}
-	return strings.TrimSuffix(host, ":80")
 }
 
 // awsQuery brings parameters into the order and the one spelling that is signed.

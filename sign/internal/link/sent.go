@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
 // ErrURL is returned for a URL that cannot be signed: neither path-absolute nor http(s)://, or one that means several things.
@@ -109,11 +111,7 @@ func (p *URL) AsSent(hosts bool) string {
 		return rest
 	}
 	scheme, host, _ := strings.Cut(strings.ToLower(string(p.Root())), "://")
-	host = host[strings.LastIndexByte(host, '@')+1:]
-	if port := map[string]string{"http": ":80", "https": ":443"}[scheme]; strings.HasSuffix(host, port) {
-		host = strings.TrimSuffix(host, port)
-	}
-	return scheme + "://" + host + rest
+	return scheme + "://" + wire.Host(scheme, host[strings.LastIndexByte(host, '@')+1:]) + rest
 }
 
 // Dotless reports whether no segment of a path is a dot segment, or has a slash, a backslash or NUL in disguise, however often
