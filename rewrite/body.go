@@ -56,11 +56,16 @@ func readLimited(r io.Reader, limit, length int64) ([]byte, error) {
 	return text, err
 }
 
-// gather is io.ReadAll without the garbage: it takes the bytes in pieces, the first as long as they are expected to be.
+// gather is io.ReadAll without the garbage: it takes the bytes in pieces, the first as long as they are expected to be. A live
+// playlist is short, and is read for each viewer.
 func gather(r io.Reader, expected int64) ([]byte, error) {
-	const first, last = 16 << 10, 1 << 20
+	const least, unknown, last = 512, 16 << 10, 1 << 20
+	size := unknown
+	if expected >= 0 {
+		size = max(int(expected)+1, least)
+	}
 	var pieces [][]byte
-	for size := max(int(expected)+1, first); ; size = min(2*size, last) {
+	for ; ; size = min(2*size, last) {
 		piece, err := readFull(r, make([]byte, size))
 		pieces = append(pieces, piece)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/hlsproxy/hlsproxy/internal/coding"
 	"github.com/hlsproxy/hlsproxy/internal/firstbyte"
@@ -129,10 +130,11 @@ func (d *document) sniff(s *source, hint hint) (verdict, error) {
 	if s.plain, err = decoder(coding.List(d.resp.Header), s); err != nil {
 		return undecided, err
 	}
-	buf := make([]byte, min(step, hls.SniffLen))
 	for {
-		n, err := s.plain.Read(buf)
-		s.first = append(s.first, buf[:n]...)
+		have := len(s.first)
+		s.first = slices.Grow(s.first, step)
+		n, err := s.plain.Read(s.first[have : have+step])
+		s.first = s.first[:have+n]
 		if v := d.judge(hint, s.first, err == io.EOF); v != undecided || err == io.EOF {
 			return v, nil
 		}

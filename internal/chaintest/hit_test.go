@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,6 +63,28 @@ func TestAHitThroughTheChainAllocatesLittle(t *testing.T) {
 		require.LessOrEqual(t, count, row.most, name)
 		require.LessOrEqual(t, memory, row.memory, name)
 	}
+}
+
+// A live playlist is rewritten for each viewer, every few seconds.
+func TestALivePlaylistAllocatesLittle(t *testing.T) {
+	ch := newChain(t, chainConfig{})
+	list := "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:5994\n" + strings.Repeat("#EXTINF:2,\nsegment-00005994.ts\n", 6)
+	ch.origin.Handle("/index.m3u8", faultorigin.Script{
+		Header: http.Header{"Content-Type": {"application/vnd.apple.mpegurl"}, "Cache-Control": {"max-age=1000"}}, Body: []byte(list),
+	})
+	r := httptest.NewRequest(http.MethodGet, "/live/index.m3u8", nil)
+	w := nowhere{header: http.Header{}}
+	ask := func() {
+		clear(w.header)
+		w.bytes = 0
+		ch.Config.Handler.ServeHTTP(&w, r)
+	}
+	ask()
+	require.Equal(t, 200, w.status)
+	require.NotZero(t, w.bytes)
+	count, memory := leastGarbage(ask)
+	require.LessOrEqual(t, count, uint64(30))
+	require.LessOrEqual(t, memory, uint64(7<<10))
 }
 
 // leastGarbage is how often f allocates, and how many bytes, in the best of some rounds, because allocations of others count as
