@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
+	"github.com/hlsproxy/hlsproxy/internal/sharing"
 )
 
 // lookupResult is what the Store has for a request.
@@ -19,40 +20,46 @@ type lookupResult struct {
 
 // find is lookup with the key of r. A Memory returns the key it has stored, so that a hit need not build one.
 func (t *Transport) find(r *http.Request) (lookupResult, error) {
+	in := room(r)
+	in.lender = sharing.LenderTo(t, r)
 	if m := t.memory(); m != nil && t.Key == nil {
 		var buf [256]byte
-		owned, key := m.find(appendKeyBut(buf[:0], r, t.Ignore), room(r))
-		return t.choose(r, key, owned.result()), nil
+		owned, key := m.find(appendKeyBut(buf[:0], r, t.Ignore), in)
+		return t.choose(r, key, owned.result(), in), nil
 	}
 	key, err := t.key(r)
 	if err != nil {
 		return lookupResult{}, err
 	}
-	return t.lookup(r, key), nil
+	return t.lookupIn(r, key, in), nil
 }
 
-// room is how many more fields than usual the answer to r may have.
-func room(r *http.Request) int {
+// room is how much room the header of the answer to r may need.
+func room(r *http.Request) headerRoom {
 	if len(r.Header["Range"]) > 0 {
-		return ofARange
+		return headerRoom{more: ofARange}
 	}
-	return 0
+	return headerRoom{}
 }
 
 // lookup finds the stored answer that r selects, fresh or not.
 func (t *Transport) lookup(r *http.Request, key string) lookupResult {
+	return t.lookupIn(r, key, room(r))
+}
+
+func (t *Transport) lookupIn(r *http.Request, key string, in headerRoom) lookupResult {
 	if t.Store == nil {
 		return lookupResult{primary: key, key: key}
 	}
-	return t.choose(r, key, t.fetch(r, key))
+	return t.choose(r, key, t.fetch(r, key, in), in)
 }
 
 // choose finds the variant that r selects, if the entry under the key is only a mark that answers vary.
-func (t *Transport) choose(r *http.Request, key string, f lookupResult) lookupResult {
+func (t *Transport) choose(r *http.Request, key string, f lookupResult, in headerRoom) lookupResult {
 	f.primary, f.key = key, key
 	if f.entry != nil && f.entry.Status == 0 {
 		v := variant(key, f.entry.Vary, r.Header)
-		f = t.fetch(r, v)
+		f = t.fetch(r, v, in)
 		f.primary, f.key = key, v
 	}
 	if f.entry != nil && (f.entry.Status == 0 || !rules.Selects(r.Header, f.entry.Vary)) {
@@ -61,8 +68,8 @@ func (t *Transport) choose(r *http.Request, key string, f lookupResult) lookupRe
 	return f
 }
 
-func (t *Transport) fetch(r *http.Request, key string) lookupResult {
-	f, err := t.get(r, key)
+func (t *Transport) fetch(r *http.Request, key string, in headerRoom) lookupResult {
+	f, err := t.get(r, key, in)
 	if err != nil {
 		t.count.errors.Add(1)
 		return lookupResult{}

@@ -72,7 +72,7 @@ func (m *Memory) Get(_ context.Context, key string) (*Entry, error) {
 	if e := k.lent.Value(); e != nil {
 		return e, nil
 	}
-	e := &k.reply(key, 0).entry
+	e := &k.reply(key, headerRoom{}).entry
 	if k.body != nil {
 		e.Body = k.body.Lend()
 	}
@@ -80,20 +80,19 @@ func (m *Memory) Get(_ context.Context, key string) (*Entry, error) {
 	return e, nil
 }
 
-// get returns an Entry whose body may be gone by the time it is used; see body.Blob. The rest belongs to the caller. The header
-// has room for the fields of an answer, and for more fields.
-func (m *Memory) get(key string, more int) *reply {
+// get returns an Entry whose body may be gone by the time it is used; see body.Blob. The rest belongs to the caller.
+func (m *Memory) get(key string, room headerRoom) *reply {
 	m.mu.Lock()
 	it := m.policy.Get(key)
 	m.mu.Unlock()
 	if it == nil {
 		return nil
 	}
-	return it.Value.reply(key, more)
+	return it.Value.reply(key, room)
 }
 
 // find is get with a key in bytes. It makes a string of the key only if there is something under it.
-func (m *Memory) find(key []byte, more int) (*reply, string) {
+func (m *Memory) find(key []byte, room headerRoom) (*reply, string) {
 	m.mu.RLock()
 	it, late := m.policy.Find(key)
 	m.mu.RUnlock()
@@ -105,7 +104,7 @@ func (m *Memory) find(key []byte, more int) (*reply, string) {
 		m.policy.Renew(it)
 		m.mu.Unlock()
 	}
-	return it.Value.reply(it.Key, more), it.Key
+	return it.Value.reply(it.Key, room), it.Key
 }
 
 // Put keeps e under key, and drops others if it must. An Entry that does not fit is not kept. It never fails.

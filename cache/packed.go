@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/body"
+	"github.com/hlsproxy/hlsproxy/internal/sharing"
 )
 
 // packed is an Entry as Memory keeps it. A header becomes a map of slices only while somebody uses it: a map takes twice as
@@ -48,8 +49,14 @@ func pack(key string, e *Entry) packed {
 	return p
 }
 
-// reply unpacks the entry for one answer, with room for more fields than ours.
-func (p *packed) reply(key string, more int) *reply {
+// headerRoom is where the header of an answer is unpacked.
+type headerRoom struct {
+	more   int            // fields besides those of the entry and ours
+	lender sharing.Lender // has the map of a fresh 200; nil: the map is made
+}
+
+// reply unpacks the entry for one answer.
+func (p *packed) reply(key string, room headerRoom) *reply {
 	a := &reply{entry: Entry{URL: key, Status: p.status, Time: p.time, TTL: p.ttl, Sliced: p.sliced}}
 	if p.body != nil {
 		a.entry.Body = p.body
@@ -58,15 +65,19 @@ func (p *packed) reply(key string, more int) *reply {
 	if p.text[0]&hasURL != 0 {
 		a.entry.URL = t.string()
 	}
-	more += ours
+	room.more += ours
 	if a.entry.Live = p.text[0]&isLive != 0; a.entry.Live {
-		more++
+		room.more++
 	}
 	if p.text[0]&hasAcceptRanges != 0 {
-		more-- // a map of more than eight entries costs twice as much
+		room.more-- // a map of more than eight entries costs twice as much
 	}
-	a.entry.Header, a.room = t.header(more, a.values[:])
-	a.entry.Vary, _ = t.header(0, nil)
+	if room.lender != nil && (p.status != http.StatusOK || p.sliced > 0 || !a.entry.fresh()) {
+		room.lender = nil // the entry may outlive the answer: other requests are made from it
+	}
+	a.lent = room.lender != nil
+	a.entry.Header, a.room = t.header(room, a.values[:])
+	a.entry.Vary, _ = t.header(headerRoom{}, nil)
 	return a
 }
 
@@ -113,14 +124,19 @@ func appendString(b []byte, s string) []byte {
 // unpacker is the unread rest of a text.
 type unpacker string
 
-// header reads a header with room for more fields. It also returns an array for its values: all, if that is long enough.
-func (t *unpacker) header(more int, all []string) (h http.Header, room []string) {
+// header reads a header. It also returns an array for its values: all, if that is long enough.
+func (t *unpacker) header(in headerRoom, all []string) (h http.Header, room []string) {
 	fields := t.number()
 	if fields == 0 {
 		return nil, nil
 	}
-	h = make(http.Header, fields-1+more)
-	if values := t.number() + more; all == nil || len(all) < values {
+	if in.lender != nil {
+		h = in.lender.Lend()
+	}
+	if h == nil {
+		h = make(http.Header, fields-1+in.more)
+	}
+	if values := t.number() + in.more; all == nil || len(all) < values {
 		all = make([]string, values)
 	}
 	for range fields - 1 {
@@ -132,7 +148,9 @@ func (t *unpacker) header(more int, all []string) (h http.Header, room []string)
 		for i := range n {
 			all[i] = t.string()
 		}
-		h[name], all = all[:n:n], all[n:]
+		if in.lender == nil || in.lender.Passes(name) {
+			h[name], all = all[:n:n], all[n:]
+		}
 	}
 	return h, all[:0]
 }

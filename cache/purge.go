@@ -110,7 +110,7 @@ func (t *Transport) outdate(keys map[string]time.Time) {
 
 // outdateOne does this for one key. It reports whether there are variants: the Store cannot list their keys.
 func (t *Transport) outdateOne(key string, at time.Time) (varies bool) {
-	f, err := t.get(new(http.Request), key)
+	f, err := t.get(new(http.Request), key, headerRoom{})
 	e := f.entry
 	switch {
 	case err != nil || e == nil:

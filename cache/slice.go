@@ -175,7 +175,7 @@ func (t *Transport) slice(r *http.Request, key string, part *slice) (*http.Respo
 // changed forgets the Entry of a whole that the origin has replaced, unless another has taken its place.
 func (s *sliced) changed(r *http.Request) {
 	s.t.unshareable.add(unshareableFor, s.key)
-	f, err := s.t.get(r, s.key)
+	f, err := s.t.get(r, s.key, headerRoom{})
 	if err == nil && f.entry != nil && f.entry.Time.Equal(s.head.Time) {
 		s.t.tombstone(r.Context(), s.key, s.head.URL)
 	}

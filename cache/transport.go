@@ -168,7 +168,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	switch {
 	case have.entry == nil:
-	case t.isFresh(r, have.entry):
+	case have.owned.isLent() || t.isFresh(r, have.entry):
 		is := have.entry.Status == http.StatusOK
 		if resp := t.serve(r, have, statusHit); resp != nil {
 			t.count.hits.Add(1)
@@ -176,6 +176,9 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 				scout{t}.asked(r, have.primary, true)
 			}
 			return resp, nil
+		}
+		if have.owned.isLent() {
+			have.entry, have.owned = nil, nil
 		}
 	case t.mayWait(have):
 		have.owned = nil // the request to revalidate it is made from it
@@ -272,9 +275,9 @@ func (t *Transport) key(r *http.Request) (key string, err error) {
 	return string(appendMaker([]byte(t.Key(r)), r)), nil
 }
 
-func (t *Transport) get(r *http.Request, key string) (f lookupResult, err error) {
+func (t *Transport) get(r *http.Request, key string, in headerRoom) (f lookupResult, err error) {
 	if m := t.memory(); m != nil {
-		return m.get(key, room(r)).result(), nil
+		return m.get(key, in).result(), nil
 	}
 	defer t.recovered(&err)
 	f.entry, err = t.Store.Get(r.Context(), key)

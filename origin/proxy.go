@@ -52,7 +52,8 @@ type Proxy struct {
 	Transport http.RoundTripper
 	// ModifyResponse may change an answer before it is passed on. Nil: no change. Headers that are not passed on have already
 	// been removed; headers it sets are passed on. resp.Request.URL is the URL after redirects, resp.Request.Response the last
-	// redirect, if any, and resp.Request.Context() the viewer's. An error is answered like one of Transport.
+	// redirect, if any, and resp.Request.Context() the viewer's. An error is answered like one of Transport. resp.Header may be
+	// the map from which the viewer's header is sent: only its values may be used after ModifyResponse has returned.
 	ModifyResponse func(*http.Response) error
 	// ErrorHandler answers requests that failed before the header was sent. Nil: the status as plain text, with no-store. The
 	// error may name hosts, so do not show it to the viewer; [Proxy.Status] returns the status.
@@ -156,13 +157,15 @@ func (p *Proxy) init() {
 // ServeHTTP answers r.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.once.Do(p.init)
-	f := &fetch{proxy: p, viewer: r}
+	f := &fetch{proxy: p, viewer: r, out: viewers.Get().(*viewer)}
+	f.out.ResponseWriter = w
 	defer f.end()
 	err := f.open(w)
 	if err == nil {
 		err = f.pass(w)
 	}
 	if err != nil {
+		f.out.lent.takeBack()
 		p.fail(w, r, err)
 	}
 }
@@ -199,6 +202,7 @@ func (f *fetch) open(w http.ResponseWriter) (err error) {
 		ctx = waits.WithIdle(ctx, waitOf(p.Idle))
 	}
 	f.clock.begin(ctx, or(p.Idle, defaultIdle))
+	f.clock.lender = f
 	f.clock.alike = len(p.abroad) == len(p.allow) && !p.Forwarded
 	resp, err := f.answer(target)
 	if cause := f.clock.cause(); cause != nil {
@@ -220,6 +224,7 @@ func (f *fetch) end() {
 	if f.entered {
 		f.proxy.limits.leave(f.client)
 	}
+	f.out.release()
 }
 
 // Status is the status of an error: its own if it has a method HTTPStatus() int, 504 for a timeout, otherwise 502.

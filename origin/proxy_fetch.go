@@ -22,8 +22,8 @@ type fetch struct {
 	url    url.URL // the URL that Upstream returned
 	goal   *url.URL
 	body   watchedWriterTo // of the answer
-	out    viewer
-	fixed  [3]string      // values of fields that every upstream request has
+	out    *viewer
+	fixed  [5]string      // values of fields that every upstream request has, and every answer
 	first  http.Request   // upstream
 	sent   *http.Request  // the last upstream request
 	resp   *http.Response // its answer in the end; nil: none
@@ -33,6 +33,7 @@ type fetch struct {
 	get     bool // a HEAD that only a GET can answer
 	one     bool // a HEAD that a GET for one byte answers
 	session bool // a redirect has set a cookie that the link carries on
+	lends   bool // the transport may fill the header of the viewer's answer
 }
 
 // answer returns the final answer of upstream, ready to be passed on.
@@ -95,7 +96,9 @@ func (f *fetch) modify(resp *http.Response, wait time.Duration) (*http.Response,
 	if f.proxy.Sticky != "" {
 		stickTo(resp)
 	}
-	clean(resp.Header, f.proxy.expose)
+	if !f.out.lent.has(resp.Header) { // it was filled through Passes
+		clean(resp.Header, f.proxy.expose)
+	}
 	if f.proxy.ModifyResponse == nil {
 		return resp, nil
 	}
@@ -196,11 +199,14 @@ func (f *fetch) send(u *url.URL, header http.Header, redirect *http.Response) (*
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Response: redirect,
 	}).WithContext(&f.clock) // it allocates nothing here
 	f.sent = r
+	m := maker.FromContext(f.viewer.Context())
+	f.lends = m == nil && f.proxy.Sticky == "" // the two want fields that do not reach the viewer
 	resp, err := f.proxy.shared.RoundTrip(r)
+	f.lends = false
 	if err != nil {
 		return nil, err
 	}
-	if m := maker.FromContext(f.viewer.Context()); m != nil {
+	if m != nil {
 		m.Received(u, resp.Header)
 		f.session = f.session || isRedirect(resp) && resp.Header["Set-Cookie"] != nil && slices.Contains(m.Credentials(u), maker.SetCookie)
 	}

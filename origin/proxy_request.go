@@ -219,13 +219,14 @@ func (f *fetch) header(u *url.URL, allow []string, first bool) http.Header {
 		}
 	}
 	// The values belong to this request: a RoundTripper that changes them in place changes no other request.
-	f.fixed = [...]string{"identity", f.via, ""}
-	out["Accept-Encoding"] = f.fixed[0:1:1]
+	fixed := f.fixed[:3:3]
+	fixed[0], fixed[1], fixed[2] = "identity", f.via, ""
+	out["Accept-Encoding"] = fixed[0:1:1]
 	if !f.proxy.NoVia {
-		out["Via"] = f.fixed[1:2:2]
+		out["Via"] = fixed[1:2:2]
 	}
 	if _, ok := out["User-Agent"]; !ok {
-		out["User-Agent"] = f.fixed[2:3:3] // otherwise net/http would add one
+		out["User-Agent"] = fixed[2:3:3] // otherwise net/http would add one
 	}
 	if first && f.proxy.Forwarded {
 		forward(out, f.viewer.RemoteAddr)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -48,18 +49,19 @@ func clean(h http.Header, more []string) {
 	}
 }
 
-// announce copies the header of the answer to w, including fields that a hook added, but never those of the connection.
+// announce puts the header of the answer into that of w, including fields that a hook added, but never those of the connection.
 func (v *viewer) announce() {
 	h, resp := v.Header(), v.resp
-	named := hop.Named(resp.Header)
-	for name, values := range resp.Header {
-		if name != "Content-Length" && (isHopByHop(name) || slices.Contains(named, name)) {
-			continue
-		}
-		if name == "Vary" {
-			values = append(h[name], values...) // keep an outer handler's Vary as well
-		}
-		h[name] = values
+	switch lent := v.lent.has(resp.Header); {
+	case lent && v.lent.has(h):
+		dropConnection(h)
+		v.lent.join()
+	case lent: // a ResponseWriter with more than one map
+		resp.Header = maps.Clone(resp.Header)
+		fallthrough
+	default:
+		v.lent.takeBack()
+		copyHeader(h, resp.Header)
 	}
 	if len(h["Content-Length"]) == 0 && (resp.ContentLength > 0 || resp.ContentLength == 0 && resp.Body == http.NoBody) {
 		h["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
@@ -68,13 +70,40 @@ func (v *viewer) announce() {
 		delete(h, "Content-Length")
 	}
 	// The values belong to this answer: an outer handler that changes them in place changes no other answer.
-	v.fixed = [...]string{"nosniff", "sandbox; default-src 'none'"}
+	v.fixed[0], v.fixed[1] = "nosniff", "sandbox; default-src 'none'"
 	h["X-Content-Type-Options"] = v.fixed[0:1:1]
 	if _, ok := h["Content-Security-Policy"]; !ok && resp.StatusCode != http.StatusNotModified && !isMedia(h["Content-Type"]) {
 		// Otherwise a page or an image from upstream could run its scripts in the name of this domain. A 304 has no type, and
 		// its fields update those that the browser has stored (RFC 9111 section 3.2).
 		h["Content-Security-Policy"] = v.fixed[1:2:2]
 	}
+}
+
+func dropConnection(h http.Header) {
+	named := hop.Named(h)
+	for name := range h {
+		if isOfConnection(name, named) {
+			delete(h, name)
+		}
+	}
+}
+
+func copyHeader(h, from http.Header) {
+	named := hop.Named(from)
+	for name, values := range from {
+		if isOfConnection(name, named) {
+			continue
+		}
+		if name == "Vary" {
+			values = append(h[name], values...) // keep an outer handler's Vary as well
+		}
+		h[name] = values
+	}
+}
+
+// isOfConnection reports whether a field concerns the connection to upstream. named are those that its Connection field lists.
+func isOfConnection(name string, named []string) bool {
+	return name != "Content-Length" && (isHopByHop(name) || slices.Contains(named, name))
 }
 
 func hasBody(status int) bool {

@@ -21,15 +21,18 @@ var buffers = sync.Pool{New: func() any { return new([readSize]byte) }}
 // that only a broken connection can report a fault.
 func (f *fetch) pass(w http.ResponseWriter) error {
 	f.out.init(w, f)
-	v, resp := &f.out, f.resp
-	if f.viewer.Method == http.MethodHead || !hasBody(resp.StatusCode) {
-		v.open()
-		return nil
-	}
-	if resp.ContentLength < 0 {
+	v, resp := f.out, f.resp
+	if resp.ContentLength < 0 && f.viewer.Method != http.MethodHead && hasBody(resp.StatusCode) {
 		return f.passLater(resp.Body)
 	}
-	return f.passed(v.copy(resp.Body))
+	err := error(nil)
+	if f.viewer.Method == http.MethodHead || !hasBody(resp.StatusCode) {
+		v.open()
+	} else {
+		err = f.passed(v.copy(resp.Body))
+	}
+	v.idle = err == nil && v.err == nil
+	return err
 }
 
 // passLater is pass for a body of unknown length.
@@ -41,7 +44,7 @@ func (f *fetch) passLater(body io.Reader) error {
 
 // passed is the end of pass, after the body has ended with err. Like [fetch.open], it is separate to keep the stack small.
 func (f *fetch) passed(err error) error {
-	v := &f.out
+	v := f.out
 	v.head.check()
 	if err != nil && v.withhold() {
 		return cmp.Or(f.clock.cause(), err)
@@ -70,14 +73,29 @@ type viewer struct {
 	out   stall.Writer
 	resp  *http.Response
 	head  head
+	lent  lent
 	clock *upstreamContext
-	fixed [2]string // values of fields that every answer has
-	err   error     // of the last Write
+	fixed []string // values of fields that every answer has
+	err   error    // of the last Write
+	idle  bool     // no goroutine can use it any more
 }
+
+var viewers = sync.Pool{New: func() any { return new(viewer) }}
 
 //go:noinline
 func (v *viewer) init(w http.ResponseWriter, f *fetch) {
-	v.ResponseWriter, v.out, v.resp, v.clock = w, stall.New(w, f.viewer, f.proxy.Stall), f.resp, &f.clock
+	v.out, v.resp, v.clock, v.fixed = stall.New(w, f.viewer, f.proxy.Stall), f.resp, &f.clock, f.fixed[3:]
+}
+
+// release ends the use of v. If there was a panic, or a timer that may call show, v is not used again.
+func (v *viewer) release() {
+	if v.lent.header != nil {
+		v.lent.takeBack()
+	}
+	if v.idle {
+		*v = viewer{lent: v.lent}
+		viewers.Put(v)
+	}
 }
 
 // Unwrap is for http.ResponseController.

@@ -30,6 +30,7 @@ type upstreamContext struct {
 	deadline time.Time     // end of the total time
 	waiting  bool          // for a piece of the body
 	alike    bool          // the request tells nothing about its viewer
+	lender   *fetch
 
 	alarm atomic.Pointer[alarm]
 
@@ -99,6 +100,8 @@ func (c *upstreamContext) Value(key any) any {
 		return c.alike
 	case sharing.Waiter{}:
 		return c.longer
+	case sharing.Lending{}:
+		return c.lender
 	}
 	if a := c.alarm.Load(); a != nil {
 		return a.Value(key)
