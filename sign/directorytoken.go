@@ -12,22 +12,22 @@ import (
 type directoryToken struct {
 	signer *Signer
 	kind   int    // of the links that get it
-	prefix []byte // of the public URLs below the directory, as they are spelled
-	dir    []byte // its path
-	depth  int    // segments of it
+	prefix []byte // of public URLs below the directory, as they are spelled
+	dir    []byte // the path of the directory
+	depth  int    // the number of its segments
 	text   []byte // param=token
-	deep   bool   // for URLs in directories below too
+	deep   bool   // it is also for URLs in directories below
 }
 
-// In a session that is renewed, playlists and media have different tokens.
+// If a session is renewed, playlists and media have different tokens.
 const (
 	kindAny = iota
 	kindMedia
 	kindPlaylist
 )
 
-// kindOf takes for a playlist what is fetched again and again by the same URL (steering manifests too), if no server can take
-// it for media by what stands in front of a semicolon or the like.
+// kindOf takes for a playlist what is fetched again and again by the same URL, such as a playlist or a steering manifest,
+// unless a server might take it for media because of what stands before a semicolon or the like.
 func kindOf(path []byte) int {
 	if !isRenewed(path) {
 		return kindMedia
@@ -51,8 +51,8 @@ func isRenewed(path []byte) bool {
 // outOfPath are the bytes that may mean something other than a path.
 var outOfPath = link.Not(link.Unreserved + "/+,@!=")
 
-// extendPlainly is the fast answer to most URLs of a playlist: a simple path below the directory of the URL before it. Not ok
-// means to look closer.
+// extendPlainly is a fast path for most URLs of a playlist: simple paths below the directory of the URL before. If it returns
+// false, the URL needs a closer look.
 func (t *directoryToken) extendPlainly(public []byte) (signed []byte, ok bool) {
 	if !bytes.HasPrefix(public, t.prefix) {
 		return public, false
@@ -74,7 +74,7 @@ func (t *directoryToken) extendPlainly(public []byte) (signed []byte, ok bool) {
 	return append(append(public, separator), t.text...), true
 }
 
-// hasNames reports whether no segment of a relative path is empty, but for the last, or begins with a dot.
+// hasNames reports whether all segments of a relative path are names: none begins with a dot, and only the last may be empty.
 func hasNames(path []byte) bool {
 	for {
 		if len(path) > 0 && (path[0] == '/' || path[0] == '.') {
@@ -88,9 +88,9 @@ func hasNames(path []byte) bool {
 	}
 }
 
-// directoryTokenFor returns the token for the tree of the session, or for what lies beside path, made the first time it is
-// needed. Which one that is does not depend on what else a playlist names, so that a link keeps its spelling when the window
-// of a live stream moves on.
+// directoryTokenFor returns the token for the tree of the session, or for what lies beside path. It makes the token when it is
+// first needed. Which token that is does not depend on what else a playlist names, so that a link keeps its spelling when a
+// live playlist moves on.
 func (s *Signer) directoryTokenFor(in *session, p *link.URL, path []byte) *directoryToken {
 	kind := kindAny
 	if !in.grant.Until.IsZero() {

@@ -12,10 +12,10 @@ import (
 )
 
 // A Sealer maps upstream URLs to public URLs that show nothing of them but a file name: /s/TOKEN/seg1.ts. It has the two
-// methods of a mapper of playlist URIs. Its URLs are encrypted and authenticated, so that nobody without a key can make or
-// change one, and deterministic: the same upstream URL always gives the same public one, as players require
-// (draft-pantos-hls-rfc8216bis-22, section 6.3.4). They do not expire; a Signer beside it adds that. It is made by
-// [NewSealer] and may be used by any number of goroutines.
+// methods of a mapper of playlist URIs. Its URLs are encrypted and authenticated, so that nobody can make or change one without
+// a key. They are deterministic: the same upstream URL always gives the same public one, as players require
+// (draft-pantos-hls-rfc8216bis-22, section 6.3.4). They do not expire; use a Signer as well if they should. [NewSealer] makes a
+// Sealer. Any number of goroutines may use it.
 type Sealer struct {
 	prefix string
 	scope  Scope
@@ -23,7 +23,7 @@ type Sealer struct {
 	recent atomic.Pointer[sealedDir]
 }
 
-// sealedDir is the directory that was sealed last: playlists name the files of one directory in a row.
+// sealedDir is the directory that was sealed last. A playlist usually names the files of one directory in a row.
 type sealedDir struct {
 	key      *sealKey
 	header   string
@@ -36,15 +36,15 @@ const (
 	formExact     = 0x20
 	formDirectory = 0x21
 	formHeader    = 0x02 // added if there are header fields in front of the URL
-	formExtension = 0x04 // added to formExact if there is an extension in front of the URL, which the public name ends in
+	formExtension = 0x04 // added to formExact if there is an extension in front of the URL, and the public name ends in it
 )
 
-// NewSealer returns a Sealer for public URLs below prefix, a path such as /s/. Of c it takes Keys and Scope: the first key
-// seals, all open. The rest of c is for a Signer, so that both can share one Config.
+// NewSealer returns a Sealer for public URLs below prefix, a path such as /s/. It uses only Keys and Scope of c: the first key
+// seals, and all keys open. The other fields are for a Signer, so that both can share one Config.
 //
-// With the scope Exact each URL is sealed whole. With Directory, the directory of a URL is sealed and the file name stands
-// below it in plain, so that relative references between files need no sealing; but a viewer can then name any file below
-// that directory. URLs with a query, and names that could be taken for something else, are sealed whole in either case.
+// With the scope Exact, each URL is sealed whole. With Directory, the directory of a URL is sealed and its file name follows in
+// plain text. Relative references between files then need no sealing, but a viewer can name any file below that directory. URLs
+// with a query, and names that could be taken for something else, are always sealed whole.
 func NewSealer(c Config, prefix string) (*Sealer, error) {
 	var errs []error
 	if c.Scope > Directory {
@@ -60,8 +60,8 @@ func NewSealer(c Config, prefix string) (*Sealer, error) {
 	return s, nil
 }
 
-// Rotate replaces the keys while the sealer is in use: the first seals from now on, all open. Since URLs change with the key
-// that seals, live viewers see each segment of the playlist under a new URL once; rotate when few are watching.
+// Rotate replaces the keys while the sealer is in use: the first key seals from now on, and all keys open. URLs change with the
+// key that seals, so live viewers see each segment of the playlist under a new URL once. Rotate when few are watching.
 func (s *Sealer) Rotate(keys []Key) error {
 	if err := checkKeys(keys); err != nil {
 		return err
@@ -78,18 +78,17 @@ func (s *Sealer) Rotate(keys []Key) error {
 	return nil
 }
 
-// AppendPublic appends the public URL of upstream, an absolute http or https URL, to dst. For others the error is ErrURL with
-// a method Unmapped() bool, which returns true: it tells a playlist rewriter that such a URL is to stay as it is,
-// rather than that something went wrong.
+// AppendPublic appends the public URL of upstream, an absolute http or https URL, to dst. For any other URL the error is ErrURL
+// with a method Unmapped() bool, which returns true. It tells a playlist rewriter that such a URL stays as it is and that
+// nothing went wrong.
 //
 // User information in upstream becomes an Authorization field of the request, and is not part of what Upstream returns.
 func (s *Sealer) AppendPublic(dst, upstream []byte) ([]byte, error) {
 	return s.AppendPublicOf(dst, upstream, "", "")
 }
 
-// AppendPublicOf is AppendPublic for what a playlist names, as a rewrite.KindMapper has it: if the public name has no
-// extension that players accept in place of ext, ext stands behind it. It is sealed, so that there is no second name for
-// the same.
+// AppendPublicOf is AppendPublic for what a playlist names, for a rewrite.KindMapper. If the public name has no extension that
+// players accept in place of ext, ext is added. The extension is sealed, so that a resource has one name only.
 func (s *Sealer) AppendPublicOf(dst, upstream []byte, _, ext string) ([]byte, error) {
 	if bytes.IndexByte(upstream, '@') < 0 {
 		return s.seal(dst, upstream, "", ext)
@@ -130,9 +129,9 @@ func (s *Sealer) seal(dst, upstream []byte, header, ext string) ([]byte, error) 
 	return append(append(dst, '.'), ext...), nil
 }
 
-// Upstream returns the URL that public was made from. Of the query of public only delivery directives (parameters that
-// begin with _HLS_) are added to it, and only for a playlist. The error is ErrBadToken for whatever this Sealer has not
-// made, and has an HTTPStatus.
+// Upstream returns the URL that public was made from. Of the query of public, it adds only delivery directives (parameters that
+// begin with _HLS_), and only for a playlist. The error is ErrBadToken, with an HTTPStatus, for whatever this Sealer has not
+// made.
 func (s *Sealer) Upstream(public *url.URL) (string, error) {
 	o, err := s.open(public.EscapedPath())
 	if err != nil {
@@ -146,11 +145,11 @@ func (s *Sealer) Upstream(public *url.URL) (string, error) {
 
 const playlistExtension = "m3u8"
 
-// opened is what the path of a public URL stands for.
+// opened is what the path of a public URL means.
 type opened struct {
 	upstream []byte
-	header   string // the fields sealed with it
-	ext      string // what its name ends in besides its own
+	header   string // the fields that are sealed with it
+	ext      string // what its name ends in besides its own extension
 }
 
 func (s *Sealer) open(path string) (o opened, err error) {
@@ -188,7 +187,7 @@ func (s *Sealer) open(path string) (o opened, err error) {
 	return o, nil
 }
 
-// openToken takes a token apart; there is one spelling of each.
+// openToken decodes a token. It accepts only one spelling of each.
 func (s *Sealer) openToken(token string) (form byte, plain []byte, ok bool) {
 	raw, err := base64url.DecodeString(token)
 	if err != nil || base64url.EncodedLen(len(raw)) != len(token) || len(raw) < 2 {

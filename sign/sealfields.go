@@ -11,26 +11,26 @@ import (
 	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
-// fields are an Upstream as it is sealed.
+// fields are an Upstream in the form that is sealed.
 type fields struct {
 	header  []field // for every host
-	hints   []hint  // what a list asks for
-	realms  []realm // the first that knows a name counts
-	origin  string  // that the parameters of inherit are for
+	hints   []hint  // from a list; see hint
+	realms  []realm // the first realm that has a name decides
+	origin  string  // inherit is for URLs of this origin
 	inherit []string
 	cookies []cookie
-	takes   bool // cookies
+	takes   bool // cookies are taken
 }
 
 type field struct{ name, value string }
 
-// hint is a field that is sent if there is no other of its name.
+// hint is a field that is sent if there is no other with its name.
 type hint struct {
 	field
-	origin string // that it is for; "": all
+	origin string // it is sent to this origin only; "": to all
 }
 
-// hintsFor are those for u.
+// hintsFor returns the hints for u.
 func (f *fields) hintsFor(u *url.URL) []field {
 	var out []field
 	for _, h := range f.hints {
@@ -41,21 +41,21 @@ func (f *fields) hintsFor(u *url.URL) []field {
 	return out
 }
 
-// realm is where credentials may go.
+// realm says where credentials may go.
 type realm struct {
 	origin string
 	hosts  []string
 	fields []field
 }
 
-// What an entry of the encoded form is: a letter, and so many strings after it, each after its length.
+// Each entry of the encoded form is a letter and a fixed number of strings, each after its length.
 const (
 	ofHeader  = 'H' // name, value
 	ofHint    = 'N' // name, value, origin
-	ofRealm   = 'R' // origin; what follows belongs to it
+	ofRealm   = 'R' // origin; the entries that follow belong to it
 	ofHost    = 'P' // pattern
 	ofSecret  = 'A' // name, value
-	ofOrigin  = 'O' // of what is inherited
+	ofOrigin  = 'O' // of the inherited parameters
 	ofInherit = 'Q' // parameter
 	ofCookie  = 'C' // name, value, domain, path, flags
 	ofTakes   = 'T'
@@ -63,7 +63,7 @@ const (
 
 var lengths = map[byte]int{ofHeader: 2, ofHint: 3, ofRealm: 1, ofHost: 1, ofSecret: 2, ofOrigin: 1, ofInherit: 1, ofCookie: 5, ofTakes: 0}
 
-// encode gives equal fields the same spelling; nothing where there are none.
+// encode gives equal fields the same spelling. It returns nothing if there are no fields.
 func (f *fields) encode() string {
 	var b []byte
 	put := func(kind byte, texts ...string) {
@@ -144,7 +144,7 @@ func decodeFields(block string) (*fields, error) {
 	return f, nil
 }
 
-// cutText takes a text after its length off.
+// cutText cuts a text with its length off.
 func cutText(b []byte) (text string, rest []byte, ok bool) {
 	n, size := binary.Uvarint(b)
 	if size <= 0 || n > uint64(len(b)-size) {
@@ -153,21 +153,21 @@ func cutText(b []byte) (text string, rest []byte, ok bool) {
 	return string(b[size : size+int(n)]), b[size+int(n):], true
 }
 
-// credential reports whether there is a credential of that name.
+// credential reports whether there is a credential with that name.
 func (f *fields) credential(name string) bool {
 	return slices.ContainsFunc(f.realms, func(r realm) bool {
 		return slices.ContainsFunc(r.fields, func(s field) bool { return s.name == name })
 	})
 }
 
-// authorize adds what user information in the URL stands for, which is for its origin alone.
+// authorize adds the Authorization for user information in the URL. It is for the URL's origin alone.
 func (f *fields) authorize(upstream []byte, auth string) {
 	if auth != "" {
 		f.realms = append([]realm{{origin: originOf(upstream), fields: []field{{"Authorization", auth}}}}, f.realms...)
 	}
 }
 
-// with returns f with what a URL brings itself, which comes first.
+// with returns f with what a URL itself adds. That comes first.
 func (f *fields) with(own *fields) *fields {
 	out := *f
 	out.realms = slices.Clone(own.realms)
@@ -188,14 +188,14 @@ func (f *fields) with(own *fields) *fields {
 	return &out
 }
 
-// mostRealms bounds what playlists with user information in their URLs can pile up.
+// mostRealms bounds what playlists can add with user information in their URLs.
 const mostRealms = 8
 
 func (r *realm) equal(o *realm) bool {
 	return r.origin == o.origin && slices.Equal(r.hosts, o.hosts) && slices.Equal(r.fields, o.fields)
 }
 
-// credentialsFor are those that may go to u: of several realms, the first that has a name.
+// credentialsFor returns those that may go to u. If several realms have a name, the first decides.
 func (f *fields) credentialsFor(u *url.URL) []field {
 	var out []field
 	for i := range f.realms {

@@ -14,20 +14,20 @@ import (
 
 // A Grant is what a valid token allows.
 type Grant struct {
-	Expires   time.Time // end of the grant, in whole seconds
-	NotBefore time.Time // its beginning; zero: it has begun
+	Expires   time.Time // the end, in whole seconds
+	NotBefore time.Time // the beginning; zero: it has begun
 	Until     time.Time // until when playlists can still be fetched; zero: Expires
-	Claims    string    // value of Config.Claims, equal for the request and the token
-	Session   string    // name given by the maker of the grant, at most 255 bytes; visible in the token
+	Claims    string    // the value of Config.Claims, which must be the same for the request and the token
+	Session   string    // a name from the maker of the grant, at most 255 bytes; visible in the token
 
-	// Directory is the path, with both slashes, of the tree that the tokens of directories under this grant open; what lies
-	// outside of it gets a token for itself alone. Empty: the directory of the entry link, and without an entry link that of
-	// each URL. Tokens do not bring it back: in what Verify and FromContext return it is empty.
+	// Directory is a path that begins and ends with a slash. Tokens of directories under this grant open what is below it. Each
+	// URL elsewhere gets a token for itself alone. Empty: the directory of the entry link or, without an entry link, that of
+	// each URL. A token does not carry it: it is empty in what Verify and FromContext return.
 	Directory string
 }
 
-// Grant returns a new grant for the viewer of r: the one that URL gives. r may be nil if there are no Config.Claims. Its fields
-// may be changed before it is used.
+// Grant returns a new grant for the viewer of r, with the times that URL uses. Its fields may be changed before it is used. r
+// may be nil if there are no Config.Claims.
 func (s *Signer) Grant(r *http.Request) (Grant, error) {
 	now := time.Now()
 	g := Grant{Expires: s.grid(now, s.config.TTL)}
@@ -46,15 +46,15 @@ func (s *Signer) Grant(r *http.Request) (Grant, error) {
 // grid returns the first point of the expiry grid that is at least d after t.
 func (s *Signer) grid(t time.Time, d time.Duration) time.Time { return expiry.After(t, d, s.step) }
 
-// NewContext returns ctx with g, for a service that admits viewers in another way than by Handler: what Sign signs under it
-// expires with g. Set g.Directory where others write the playlists.
+// NewContext returns ctx with g, for a service that admits viewers without Handler. What Sign signs with it expires with g. Set
+// g.Directory if others write the playlists.
 func NewContext(ctx context.Context, g Grant) context.Context {
 	s := &session{grant: g, since: time.Now(), tree: []byte(g.Directory), free: g.Directory == ""}
 	return s.into(ctx)
 }
 
-// FromContext returns the grant under which Handler admitted the request that ctx belongs to; of several signers in a row,
-// that of the innermost.
+// FromContext returns the grant under which Handler admitted the request that ctx belongs to. If there are several signers in a
+// row, it is that of the innermost.
 func FromContext(ctx context.Context) (Grant, bool) {
 	s, ok := ctx.Value(expiry.Key{}).(*session)
 	if !ok {
@@ -63,37 +63,37 @@ func FromContext(ctx context.Context) (Grant, bool) {
 	return s.grant, true
 }
 
-// session is a grant in use. One playlist after another names the same few directories, so it keeps their tokens.
+// session is a grant in use. Playlists name the same few directories again and again, so it keeps their tokens.
 type session struct {
 	grant  Grant
-	since  time.Time // when it was put to use
-	entry  bool      // for a link that begins a session, not one in a playlist
-	signer *Signer   // whose Handler has admitted the viewer; nil: NewContext
-	outer  *session  // of another signer in a row
+	since  time.Time // when its use began
+	entry  bool      // it is for a link that begins a session, not for one in a playlist
+	signer *Signer   // its Handler has admitted the viewer; nil: NewContext
+	outer  *session  // that of another signer in a row
 
-	key    string          // id of the key of the token by which the viewer came
-	own    *directoryToken // that token, if it is one of a directory
-	cookie bool            // and was in a cookie
-	tree   []byte          // the directory that tokens of directories may open
-	free   bool            // they may open any
+	key    string          // the id of the key of the viewer's token
+	own    *directoryToken // the viewer's token, if it is one of a directory
+	cookie bool            // that token was in a cookie
+	tree   []byte          // the directory below which tokens of directories may open anything
+	free   bool            // they may open any directory
 
-	recent [2]atomic.Pointer[directoryToken] // by kind & 1, the one that covered the last URL
+	recent [2]atomic.Pointer[directoryToken] // by kind & 1: the token of the last URL
 	prefix [2]atomic.Pointer[prefix]
 	mu     sync.Mutex
 	tokens []*directoryToken
 }
 
-// maxTokens bounds what is kept: a playlist that names more directories has its tokens made again.
+// maxTokens bounds what is kept. For further directories, the tokens are made again each time.
 const maxTokens = 16
 
-// into returns ctx with s, which remembers the session that was there.
+// into returns ctx with s, which remembers the session that ctx had before.
 func (s *session) into(ctx context.Context) context.Context {
 	s.outer, _ = ctx.Value(expiry.Key{}).(*session)
 	return context.WithValue(ctx, expiry.Key{}, s)
 }
 
-// sessionOf returns the session of a request that signer has admitted or that NewContext has set since, whichever is the
-// inner one. If there is neither, it is that of another signer.
+// sessionOf returns the session of a request that signer has admitted, or the one that NewContext has set since, whichever is
+// the inner one. If there is neither, it returns that of another signer.
 func sessionOf(ctx context.Context, signer *Signer) (*session, bool) {
 	inner, ok := ctx.Value(expiry.Key{}).(*session)
 	for s := inner; s != nil; s = s.outer {
@@ -104,7 +104,7 @@ func sessionOf(ctx context.Context, signer *Signer) (*session, bool) {
 	return inner, ok
 }
 
-// End is when the last of what s and those around it allow ends, in seconds since 1970.
+// End is when s and all sessions around it have ended, in seconds since 1970.
 func (s *session) End() int64 {
 	end := max(s.grant.Expires.Unix(), s.grant.Until.Unix())
 	if s.outer != nil {
@@ -127,7 +127,7 @@ func (s *session) mayOpen(path []byte) bool {
 	return s.free || len(s.tree) > 0 && bytes.HasPrefix(path, s.tree)
 }
 
-// isFree reports whether the viewer's cookie for signer opens path, so that it needs no token.
+// isFree reports whether the viewer's cookie for signer opens path, so that the link needs no token.
 func (s *session) isFree(signer *Signer, p *link.URL, path []byte) bool {
 	return s.admittedByCookie(signer) && !p.HasHost() && bytes.HasPrefix(path, s.own.dir)
 }

@@ -14,19 +14,19 @@ import (
 	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
-// A Signer makes and verifies links. It is made by [New] and may be used by any number of goroutines.
+// A Signer makes and verifies links. [New] makes a Signer. Any number of goroutines may use it.
 type Signer struct {
 	config Config
 	step   time.Duration // of the expiry grid
 	skew   time.Duration
 	mark   []byte // "param="
 	ring   atomic.Pointer[[]*ringKey]
-	anyone atomic.Pointer[session] // for Sign without a grant in the context
+	anyone atomic.Pointer[session] // for Sign if the context has no grant
 
-	numbered bool // Config.hasDigits
+	numbered bool // see Config.hasDigits
 }
 
-// New returns a Signer as c says, or an error that joins all the faults in c.
+// New returns a Signer for c, or an error that joins all faults of c.
 func New(c Config) (*Signer, error) {
 	c, err := c.withDefaults()
 	if err != nil {
@@ -77,11 +77,11 @@ func (s *Signer) verifying(id string) *ringKey {
 }
 
 // URL returns rawURL, a path-absolute or absolute http(s) URL, with a token that begins a session: the entry link for a page.
-// Bytes that are invalid in a URL are escaped. The error is ErrURL for a URL that cannot be signed, and ErrNoViewer if
-// Config.Claims is set, because the link would not be bound to a viewer: see URLFor.
+// Bytes that are invalid in a URL are escaped. The error is ErrURL for a URL that cannot be signed. With Config.Claims it is
+// ErrNoViewer, because the link would not be bound to a viewer: see URLFor.
 func (s *Signer) URL(rawURL string) (string, error) { return s.URLFor(nil, rawURL) }
 
-// URLFor is URL for the viewer that sends r, typically the request for the page with the link. Requests by that link must have
+// URLFor is URL for the viewer that sends r, usually the request for the page with the link. Requests for the link must have
 // the same Config.Claims.
 func (s *Signer) URLFor(r *http.Request, rawURL string) (string, error) {
 	g, err := s.Grant(r)
@@ -94,7 +94,7 @@ func (s *Signer) URLFor(r *http.Request, rawURL string) (string, error) {
 var errGrant = errors.New("sign: a grant needs an expiry, times between 1970 and 36812, a session of at most 255 bytes " +
 	"and a directory that is a path with both slashes, or none")
 
-// URLUnder is URL with a grant of the caller: other times, a session id, or claims that are known without a request.
+// URLUnder is URL with a grant of the caller: with other times, a session id, or claims that are known without a request.
 func (s *Signer) URLUnder(g Grant, rawURL string) (string, error) {
 	if !g.fits() {
 		return "", errGrant
@@ -109,15 +109,15 @@ func (s *Signer) URLUnder(g Grant, rawURL string) (string, error) {
 // error is ErrURL for a URL that cannot be signed.
 //
 // The token carries the expiry and the claims of the grant in ctx, which must be the context of the request for the playlist.
-// Without a grant, the link expires after TTL and has no claims; with Config.Claims set it is then ErrNoViewer.
+// Without a grant, the link expires after TTL and has no claims. With Config.Claims the error is then ErrNoViewer.
 //
 // With the scope Directory, URLs below the directory of the request's own token get that very token. All others get a token for
 // themselves alone, because the playlist chooses them: URLs elsewhere, URLs with an ambiguous path, URLs that carry variables
 // of a multivariant playlist, and those that Config.Alone names. Without a token in the request, each URL gets one for its
 // directory; see Grant.Directory.
 //
-// If public already has a parameter with the name of Config.Param, it belongs to another service, such as an origin of the same
-// kind. In the link its name ends in a dot, which Handler removes.
+// If public already has a parameter with the name of Config.Param, it belongs to another service, such as an origin that uses
+// this package. In the link its name ends in a dot. Handler removes that dot.
 func (s *Signer) Sign(ctx context.Context, public []byte) ([]byte, error) {
 	in, ok := sessionOf(ctx, s)
 	if !ok {
@@ -129,9 +129,9 @@ func (s *Signer) Sign(ctx context.Context, public []byte) ([]byte, error) {
 	return s.signUnder(in, public)
 }
 
-// SignAlike tells a playlist rewriter that it need not call Sign for each URL: Sign appends the same bytes to all URLs that
-// differ from public only in digits, of the file name before the extension or of the query. This is so for most URLs that get
-// the token of a directory, after Sign has been called for one of them.
+// SignAlike tells a playlist rewriter that it need not call Sign for each URL. It returns true if Sign appends the same bytes
+// to all URLs that differ from public only in digits, of the file name before the extension or of the query. This is so for
+// most URLs that get the token of a directory, once Sign has been called for one of them.
 func (s *Signer) SignAlike(ctx context.Context, public []byte) bool {
 	if s.config.Scope != Directory || s.numbered || bytes.IndexByte(public, '%') >= 0 { // other digits could form another escape
 		return false
@@ -156,12 +156,12 @@ func (s *Signer) SignAlike(ctx context.Context, public []byte) bool {
 // SignsVariables tells a playlist rewriter that no client can change the variables of a multivariant playlist in a link.
 func (s *Signer) SignsVariables() bool { return true }
 
-// hasDigits reports whether digits decide which token a URL gets, or whether it gets one.
+// hasDigits reports whether digits of a URL decide which token it gets, or whether it gets one.
 func (c *Config) hasDigits() bool {
 	return strings.ContainsAny(c.Param+strings.Join(c.Alone, ""), link.Digits)
 }
 
-// forAnyone returns the session for links without a grant. It changes at each step of the grid.
+// forAnyone returns the session for links without a grant. It is another one at each step of the grid.
 func (s *Signer) forAnyone() (*session, error) {
 	g, err := s.Grant(nil)
 	if err != nil {
@@ -213,7 +213,7 @@ func (s *Signer) signUnder(in *session, public []byte) ([]byte, error) {
 	return s.signExact(in, &p, path, whole), nil
 }
 
-// signExact is most of the cost of the scope Exact. whole: no part of the query is ignored.
+// signExact is most of the cost of the scope Exact. whole: the signature covers the whole query.
 func (s *Signer) signExact(in *session, p *link.URL, path []byte, whole bool) []byte {
 	b := s.prefixFor(in, s.signing(in), path)
 	m := b.key.get()
@@ -255,8 +255,8 @@ func (s *Signer) prefixFor(in *session, key *ringKey, path []byte) *prefix {
 	return b
 }
 
-// inherit returns the grant of a link in a playlist of a session. It is the same, but if the session can be renewed, media gets
-// only a new expiry, while a playlist keeps its link.
+// inherit returns the grant of a link in a playlist of a session. It is the same grant, unless the session can be renewed: then
+// media gets a new expiry, while a playlist keeps its link.
 func (s *Signer) inherit(in *session, renewed bool) Grant {
 	g := in.grant
 	if renewed || in.entry || g.Until.IsZero() {

@@ -8,7 +8,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
-// The first byte of a token: the version of the format, and what it carries.
+// The first byte of a token is the version of the format and what the token carries.
 const (
 	version      = 0x10
 	hasDirectory = 1
@@ -30,10 +30,10 @@ type header struct {
 	key       string
 	grant     Grant // without its claims, which a token does not carry
 	directory bool
-	depth     int // segments of the directory
+	depth     int // the number of segments of the directory
 }
 
-// append writes h so that there is one spelling for each value.
+// append writes h. There is one spelling for each value.
 func (h *header) append(dst []byte) []byte {
 	flags := byte(version)
 	if h.directory {
@@ -70,7 +70,7 @@ func appendTime(dst []byte, t time.Time) []byte {
 	return append(dst, byte(u>>32), byte(u>>24), byte(u>>16), byte(u>>8), byte(u))
 }
 
-// reader takes a token apart. After a mistake it yields zeros.
+// reader decodes a token. After a mistake it returns zeros.
 type reader struct {
 	rest []byte
 	bad  bool
@@ -95,14 +95,14 @@ func (r *reader) time() time.Time {
 
 func (r *reader) string() string { return string(r.take(int(r.byte()))) }
 
-// parseToken returns the header of a token, the bytes of the header and the MAC. A token in any spelling but the one that
-// append gives is refused.
+// parseToken returns the header of a token, the bytes of that header, and the MAC. It refuses a token in any spelling but that
+// of append.
 func parseToken(text string) (h header, head, mac []byte, ok bool) {
 	if len(text) > longestToken {
 		return h, nil, nil, false
 	}
 	raw, err := base64url.DecodeString(text)
-	// The decoder skips line ends; those would make the text longer.
+	// The decoder skips line ends, so a text with line ends is too long.
 	if err != nil || base64url.EncodedLen(len(raw)) != len(text) || len(raw) < macSize {
 		return h, nil, nil, false
 	}
@@ -146,15 +146,15 @@ func appendPrefix(dst, head []byte, claims string) []byte {
 	return append(appendLen(dst, len(claims)), claims...)
 }
 
-// appendDirectory adds the path of a directory to a message, whose query is free.
+// appendDirectory adds the path of a directory to a message. The query is free.
 func appendDirectory(dst, dir []byte) []byte {
 	return append(append(appendLen(dst, len(dir)), dir...), 0)
 }
 
-// queryRoom is for the parameters that count on the stack; more are moved to the heap.
+// queryRoom is for parameters on the stack. If there are more, they are moved to the heap.
 const queryRoom = 256
 
-// appendExact adds a path and those parameters of a query that count.
+// appendExact adds a path, and the parameters of a query that the signature covers.
 func appendExact(dst, path, query []byte, hasQuery bool, c *Config) []byte {
 	var room [queryRoom]byte
 	counted := room[:0]

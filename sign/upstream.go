@@ -18,35 +18,36 @@ import (
 	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
-// Upstream is what the maker of a link says about asking the origin. It is sealed into the link, and from there into the links
-// of all that the playlists below it name, so that no server keeps state.
+// Upstream says how the origin is asked for a link. It is sealed into the link, and from there into all links of the playlists
+// below it, so that no server keeps state.
 type Upstream struct {
-	// Header holds fields that each request has, of any names but those of a connection and of the body. They go to every
-	// host that a playlist names or a redirect leads to, except credentials: Authorization, Cookie and what Credentials
-	// names go to the scheme, host and port of the link, and to Hosts.
+	// Header holds fields that each request has. Any name is allowed but those of fields that concern the connection or the
+	// body. They go to every host that a playlist names or a redirect leads to. Credentials do not: Authorization, Cookie and
+	// what Credentials names go only to the scheme, host and port of the link, and to Hosts.
 	Header http.Header
 
-	// Inherit names query parameters that requests for the link's host get from the link's own query, where their URL has
-	// none of that name: a token that the origin gives its playlists only.
+	// Inherit names query parameters of the link's own URL. Requests to the link's host get them too, unless their URL has a
+	// parameter with that name. It is for origins that give a token to their playlists only.
 	Inherit []string
 
-	// Cookies seals what the origin sets on a playlist, or on the way to it, into the links in that playlist; a later value
-	// replaces an earlier one. They go where RFC 6265 lets them go. Those for a domain of one label, or for one such as co.uk, are
-	// not taken; of other domains under which names are sold nothing is known. At most 16 of 2 KiB together are kept.
+	// Cookies seals the cookies that the origin sets on a playlist, or on the way to it, into the links in that playlist. A
+	// later value replaces an earlier one. They go where RFC 6265 lets them go. Cookies for a domain of one label, or for one
+	// such as co.uk, are not taken; other public suffixes are not known. At most 16 cookies, of 2 KiB together, are kept.
 	Cookies bool
 
-	// Hosts may have the credentials too: "cdn.example" (on any port), "cdn.example:8443", "*.cdn.example" (any name below).
-	// From a link with https, credentials go to https only.
+	// Hosts may get the credentials too: "cdn.example" (on any port), "cdn.example:8443", "*.cdn.example" (any name below). The
+	// credentials of an https link go to https URLs only.
 	Hosts []string
 
-	// Credentials names fields of Header besides Authorization and Cookie that are credentials.
+	// Credentials names further fields of Header that are credentials, besides Authorization and Cookie.
 	Credentials []string
 }
 
-// URL returns the public path of an upstream URL, an absolute http or https URL, with u sealed inside, which the viewer
-// neither sees nor can change. User information in the URL becomes an Authorization field. Handler gives it to what asks
-// the origin (an origin.Proxy and a cache.Transport know it), and Sign, called by the rewriter before a Signer's, to the
-// links in playlists. A cache shares answers among all who have the link, and with no other link of other credentials.
+// URL returns the public path of an upstream URL, an absolute http or https URL, with u sealed inside. The viewer can neither
+// see nor change it. User information in the URL becomes an Authorization field. Handler hands all of this to the blocks that
+// ask the origin (origin.Proxy and cache.Transport know it). Sign hands it to the links in playlists; the rewriter must call it
+// before the Sign of a Signer. A cache shares answers among all viewers of the link, and with no link that has other
+// credentials.
 func (s *Sealer) URL(upstream string, u Upstream) (string, error) {
 	clean, auth, ok := cutUserInfo([]byte(upstream))
 	if !ok {
@@ -64,7 +65,7 @@ func (s *Sealer) URL(upstream string, u Upstream) (string, error) {
 	return string(out), err
 }
 
-// fields checks u, and reports all its faults.
+// fields checks u. Its error joins all faults.
 func (u *Upstream) fields(upstream []byte) (*fields, error) {
 	f := &fields{takes: u.Cookies}
 	own := realm{origin: originOf(upstream)}
@@ -113,7 +114,7 @@ func (u *Upstream) fields(upstream []byte) (*fields, error) {
 	return f, errors.Join(errs...)
 }
 
-// isSealable reports whether a name is that of an end-to-end field of a request that a proxy does not set itself.
+// isSealable reports whether a name is that of an end-to-end request field that a proxy does not set itself.
 func isSealable(name string) bool {
 	switch name {
 	case "Host", "Content-Length", "Accept-Encoding", "Via", "Expect",
@@ -123,23 +124,23 @@ func isSealable(name string) bool {
 	return name != "" && !hop.Is(name) && strings.Trim(name, "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") == ""
 }
 
-// visit is the request for a sealed URL. It is the maker.Fields of all requests that it leads to.
+// visit is a request for a sealed URL. It is the maker.Fields of all requests that follow from it.
 type visit struct {
 	fields *fields
-	block  string // fields as they were sealed
+	block  string // the fields as they were sealed
 	jar    jar
 }
 
 type visitKey struct{ sealer *Sealer }
 
-// Handler lets requests for sealed URLs be asked upstream as their links' maker said. Of the viewer's own fields Authorization,
-// Cookie, Origin and Referer do not go on.
+// Handler makes sure that the origin is asked for sealed URLs as the makers of the links have said. The viewer's own
+// Authorization, Cookie, Origin and Referer are removed.
 func (s *Sealer) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
 		if o, err := s.open(r.URL.EscapedPath()); err == nil && o.header != "" {
 			v := &visit{block: o.header}
-			if v.fields, err = decodeFields(o.header); err == nil { // else Upstream will say so
+			if v.fields, err = decodeFields(o.header); err == nil { // otherwise Upstream will fail
 				v.jar.cookies, v.jar.takes = v.fields.cookies, v.fields.takes
 				ctx = maker.NewContext(context.WithValue(ctx, visitKey{s}, v), v)
 			}
@@ -153,8 +154,8 @@ func (s *Sealer) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// Sign seals what the request that ctx belongs to is asked upstream with into public, a URL that this Sealer has made. It is
-// for the Sign field of a playlist rewriter; where nothing was sealed it changes nothing.
+// Sign seals the fields of the request that ctx belongs to into public, a URL that this Sealer has made. It is for the Sign
+// field of a playlist rewriter. If the request has none, public stays as it is.
 func (s *Sealer) Sign(ctx context.Context, public []byte) ([]byte, error) {
 	v, _ := ctx.Value(visitKey{s}).(*visit)
 	if v == nil {
@@ -181,7 +182,7 @@ func (s *Sealer) Sign(ctx context.Context, public []byte) ([]byte, error) {
 	return append(out, tail...), err
 }
 
-// carried is what goes on to the children: with the cookies that the origin has set meanwhile.
+// carried is what the children get. It has the cookies that the origin has set meanwhile.
 func (v *visit) carried() *fields {
 	f := *v.fields
 	f.cookies = v.jar.all()
@@ -233,7 +234,7 @@ func (v *visit) Credentials(u *url.URL) []string {
 		names = append(names, f.name)
 	}
 	for _, f := range v.fields.hintsFor(u) {
-		names = append(names, f.name) // what a list asks for must not become an answer for others
+		names = append(names, f.name) // an answer to what a list asks for is not shared with others
 	}
 	if v.jar.line(nil, u) != "" {
 		names = append(names, "Cookie")
@@ -248,7 +249,7 @@ func (v *visit) Credentials(u *url.URL) []string {
 // Received implements maker.Fields.
 func (v *visit) Received(u *url.URL, h http.Header) { v.jar.take(u, h["Set-Cookie"]) }
 
-// cutUserInfo takes the user information out of an upstream URL, and returns the Authorization that it stands for (RFC 7617).
+// cutUserInfo removes the user information from an upstream URL and returns the Authorization that it stands for (RFC 7617).
 func cutUserInfo(upstream []byte) (clean []byte, auth string, ok bool) {
 	p, ok := link.Split(upstream)
 	if !ok || !p.IsAbsolute() {
@@ -275,8 +276,8 @@ func unescaped(s string) string {
 	return s
 }
 
-// originOf is the scheme, the host and the port of a URL, in the one spelling by which they can be compared (RFC 3986,
-// section 6.2.3); nothing for what is no URL.
+// originOf returns the scheme, host and port of a URL, in the one spelling by which they can be compared (RFC 3986, section
+// 6.2.3). If upstream is no URL, it returns an empty string. Links hold this spelling, so it must not change.
 func originOf(upstream []byte) string {
 	u, err := url.Parse(string(upstream))
 	if err != nil {

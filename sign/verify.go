@@ -12,8 +12,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
-// Verify returns what the token of r grants, or one of the errors of this package, or that of Config.Refuse. It looks at
-// the path and the query of r.URL, so it must see them as the client sent them: outside of http.StripPrefix.
+// Verify returns what the token of r grants, one of the errors of this package, or the error of Config.Refuse. It must see the
+// path and the query of r.URL as the client sent them: outside of http.StripPrefix.
 func (s *Signer) Verify(r *http.Request) (Grant, error) {
 	in, err := s.verify(r)
 	if err != nil {
@@ -36,7 +36,7 @@ func (s *Signer) verify(r *http.Request) (in *session, err error) {
 	return in, nil
 }
 
-// find takes the token in the query, if there is one, before a cookie.
+// find prefers a token in the query to a cookie.
 func (s *Signer) find(r *http.Request) (*session, error) {
 	switch text, count := link.FindParam(r.URL.RawQuery, s.config.Param); count {
 	case 0:
@@ -47,10 +47,10 @@ func (s *Signer) find(r *http.Request) (*session, error) {
 	return nil, ErrBadToken
 }
 
-// verifyToken tells nothing about a token before its MAC is known to be right.
+// verifyToken reveals nothing about a token before its MAC is known to be right.
 func (s *Signer) verifyToken(r *http.Request, text string) (*session, error) {
 	head, raw, mac, ok := parseToken(text)
-	if !ok || r.URL.User != nil { // which no client sends, and no two servers read alike
+	if !ok || r.URL.User != nil { // no client sends user information, and servers read it differently
 		return nil, ErrBadToken
 	}
 	key := s.verifying(head.key)
@@ -97,7 +97,7 @@ func (s *Signer) verifyToken(r *http.Request, text string) (*session, error) {
 	return in, nil
 }
 
-// inTime applies the end of the grant, or that of its renewal to what is fetched again and again.
+// inTime applies the end of the grant, or the end of its renewal for what is fetched again and again.
 func (s *Signer) inTime(now time.Time, g *Grant, renewed bool) error {
 	end := g.Expires
 	if renewed && g.Until.After(end) {
@@ -112,7 +112,7 @@ func (s *Signer) inTime(now time.Time, g *Grant, renewed bool) error {
 	return nil
 }
 
-// ownToken lets links below the directory of the request's token have that token.
+// ownToken makes links below the directory of the request's token carry that token.
 func (s *Signer) ownToken(head *header, dir []byte, text string) *directoryToken {
 	c := &directoryToken{signer: s, deep: true, prefix: dir, dir: dir, depth: head.depth, text: append(append([]byte(nil), s.mark...), text...)}
 	if !head.grant.Until.IsZero() {
@@ -121,14 +121,15 @@ func (s *Signer) ownToken(head *header, dir []byte, text string) *directoryToken
 	return c
 }
 
-// Handler admits requests with a valid token to next, which sees neither the token nor its parameter in URL and RequestURI, nor
-// what Config.Ignore lists, but all other bytes as they were, and finds the grant by FromContext. Others are answered 401 if
-// there is no token, 403 if it is not valid or has expired (410 if Config.Gone is set), 405 if it is for reading and the method
-// is not; always with Cache-Control: no-store. Mount it inside the CORS middleware: preflights carry no token.
+// Handler passes requests with a valid token to next. In URL and RequestURI, next sees neither the token nor the parameters of
+// Config.Ignore; all other bytes stay. FromContext returns the grant there. All other requests are refused, always with
+// Cache-Control: no-store: with 401 if there is no token, with 403 if it is not valid or has expired (410 if Config.Gone is
+// set), and with 405 if it is for reading and the method is not. Mount Handler inside the CORS middleware, because preflights
+// carry no token.
 func (s *Signer) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.config.Cookies != 0 {
-			w.Header().Add("Vary", "Cookie") // a shared cache must not hand to others what the cookie opened
+			w.Header().Add("Vary", "Cookie") // a shared cache must not give others what a cookie has opened
 		}
 		in, err := s.verify(r)
 		if err != nil {
@@ -145,14 +146,14 @@ func (s *Signer) strip(r *http.Request, in *session) *http.Request {
 	ctx := ignored.With(in.into(r.Context()), s.config.Ignore)
 	out := stripRequest(r.WithContext(ctx), s.config.Param)
 	setQuery(out, ignored.Strip(out.URL.RawQuery, s.config.Ignore))
-	if in.own == nil { // under a token of a directory the query is free
-		setQuery(out, hls.WithoutUnknown(out.URL.RawQuery)) // what no player adds can only be meant to split a cache's key
+	if in.own == nil { // the query is free under a token of a directory
+		setQuery(out, hls.WithoutUnknown(out.URL.RawQuery)) // what no player adds can only be meant to split the key of a cache
 	}
 	out.Header = s.stripCookie(r.Header)
 	return out
 }
 
-// stripRequest takes a parameter out of a request that shares its URL with another.
+// stripRequest removes a parameter from a request that shares its URL with another.
 func stripRequest(r *http.Request, param string) *http.Request {
 	u := *r.URL
 	if u.RawQuery != "" {
@@ -165,7 +166,7 @@ func stripRequest(r *http.Request, param string) *http.Request {
 	return r
 }
 
-// setQuery gives r, whose URL is its own, another query.
+// setQuery changes the query of r. r must not share its URL.
 func setQuery(r *http.Request, query string) {
 	if query != r.URL.RawQuery {
 		r.URL.RawQuery, r.URL.ForceQuery = query, false
@@ -182,5 +183,5 @@ func (s *Signer) refuse(w http.ResponseWriter, err error) {
 	if s.config.Gone && errors.Is(err, ErrExpired) {
 		status = http.StatusGone
 	}
-	writeRefusal(w, status, s.config.Param) // a scheme for which no browser asks the user
+	writeRefusal(w, status, s.config.Param) // no browser asks the user for this scheme
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
-// Plain reports whether a path means the same to every reader, so that "below this directory" means something: it has no
-// empty segment but a last one, no dot segment and no slash, backslash or NUL in disguise, however often escaped.
+// Plain reports whether a path means the same to every reader, so that "below this directory" has a meaning. Only the last
+// segment may be empty. No segment is a dot segment or holds a slash, a backslash or NUL in disguise, however often escaped.
 func Plain(path []byte) bool {
 	if len(path) == 0 || path[0] != '/' {
 		return false
@@ -46,13 +46,14 @@ func isPlainSegment(s []byte) bool {
 	return false
 }
 
-// outOfASCII are the bytes by which a segment may be more than its letters.
+// outOfASCII are the bytes that may make a segment mean more than its letters.
 var outOfASCII = Not(Unreserved + "!$&'()*+,;=:@[]")
 
-// mostLayers of escaping are looked through; each proxy in a row adds one. More serve only to keep a server busy.
+// mostLayers is how many layers of escaping are looked through. Each proxy in a row may add one. More layers only keep a server
+// busy.
 const mostLayers = 8
 
-// UnescapeOnce takes one layer of percent-encoding off; what is not an escape stays.
+// UnescapeOnce removes one layer of percent-encoding. What is not an escape stays.
 func UnescapeOnce(s []byte) (out []byte, found bool) {
 	out = make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
@@ -67,7 +68,7 @@ func UnescapeOnce(s []byte) (out []byte, found bool) {
 	return out, found
 }
 
-// hasOverlong finds the two-byte forms of . / and \ that careless UTF-8 decoders take (RFC 3629, section 10).
+// hasOverlong finds the two-byte forms of . / and \ that careless UTF-8 decoders accept (RFC 3629, section 10).
 func hasOverlong(s []byte) bool {
 	for _, form := range [...]string{"\xc0\xae", "\xc0\xaf", "\xc1\x9c"} {
 		if bytes.Contains(s, []byte(form)) {
@@ -110,8 +111,8 @@ func Ancestor(path []byte, depth int) ([]byte, bool) {
 	return nil, false
 }
 
-// Readings are the file names that servers could take a segment of a path for: each may take a layer of escapes off, what
-// follows a ; or ? off (path parameters), or a : (streams of files), and blanks and dots at the end.
+// Readings are the file names that servers could take a segment of a path for. A server may decode a layer of escapes. It may
+// ignore what follows a ; or ? (path parameters) or a : (streams of files), and blanks and dots at the end.
 func Readings(segment []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for range mostLayers + 1 { // a path with more layers is not plain
@@ -131,7 +132,7 @@ func Readings(segment []byte) iter.Seq[[]byte] {
 	}
 }
 
-// Bare takes all layers of escapes off.
+// Bare decodes all layers of escapes.
 func Bare(path []byte) []byte {
 	for found := true; found; {
 		path, found = UnescapeOnce(path)
