@@ -15,19 +15,19 @@ import (
 
 // AkamaiConfig is for Akamai's Auth Token 2.0 Verification.
 type AkamaiConfig struct {
-	// Key of the property, in hexadecimal digits. Required.
+	// Key is that of the property, in hexadecimal digits. Required.
 	Key string
 	// TTL is how long links live. Zero: 24 hours.
 	TTL time.Duration
 	// Param is the query parameter. Empty: hdnts.
 	Param string
-	// Salt is that of the property's configuration, if it has one.
+	// Salt is the salt in the configuration of the property, if there is one.
 	Salt string
 }
 
-// Akamai returns a signer of path-absolute or absolute URLs: a token whose access list is the directory and all below. ErrURL
-// for a directory with a character that has a meaning in an access list or ends a token (& ' * ? ! ~ + ;), or that is escaped:
-// edges differ in whether they compare it so.
+// Akamai returns a signer of path-absolute or absolute URLs. The access list of a token is a directory and all below it. The
+// error is ErrURL for a directory with a character that means something in an access list or ends a token (& ' * ? ! ~ + ;),
+// and for one with escapes, because edges compare these differently.
 func Akamai(c AkamaiConfig) (Signer, error) {
 	var errs []error
 	if c.Param == "" {

@@ -13,14 +13,14 @@ import (
 
 // BunnyConfig is for the token authentication of Bunny CDN.
 type BunnyConfig struct {
-	// SecurityKey of the pull zone. Required.
+	// SecurityKey is the token authentication key of the pull zone. Required.
 	SecurityKey string
 	// TTL is how long links live. Zero: 24 hours.
 	TTL time.Duration
 }
 
-// Bunny returns a signer of path-absolute or absolute URLs: an HMAC token (HS256) for the directory and all below, with any
-// query, since players add parameters.
+// Bunny returns a signer of path-absolute or absolute URLs. An HMAC token (HS256) opens a directory and all below it, with any
+// query, because players add parameters.
 func Bunny(c BunnyConfig) (Signer, error) {
 	ttl, err := checkTTL("Bunny", c.TTL)
 	if c.SecurityKey == "" {
@@ -42,7 +42,7 @@ func Bunny(c BunnyConfig) (Signer, error) {
 	return s, nil
 }
 
-// bunnyToken signs a path or the prefix of one, with the parameters in the order of their names and without escapes.
+// bunnyToken signs a path or a prefix of paths. The parameters are signed in the order of their names, without escapes.
 func bunnyToken(key, path string, expires int64, params string) string {
 	mac := hmac.New(sha256.New, []byte(key))
 	mac.Write([]byte(path + strconv.FormatInt(expires, 10) + params))

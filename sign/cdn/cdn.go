@@ -16,14 +16,14 @@ import (
 
 // A Signer makes links for one network.
 type Signer interface {
-	// Sign appends a signature to public, the URL of a file at the network, before a fragment if there is one, and returns the
-	// extended slice. The error is ErrURL for a URL that cannot be signed.
+	// Sign appends a signature to public, the URL of a file at the network, and returns the extended slice. The signature comes
+	// before the fragment if there is one. The error is ErrURL for a URL that cannot be signed.
 	Sign(ctx context.Context, public []byte) ([]byte, error)
-	// URL is Sign for a link in a page. With CloudFront it opens only that file.
+	// URL is Sign for a link in a page. With CloudFront, the link opens only that file.
 	URL(rawURL string) (string, error)
 	// Cookies returns the cookies that open a prefix, an absolute URL whose path ends in a slash. The error is ErrNoCookies if
-	// the network does not support cookies. They are Secure, HttpOnly, SameSite=None and for the path /; set Domain to the
-	// domain that the page and the network share.
+	// the network does not support cookies. The cookies are Secure, HttpOnly and SameSite=None, and their path is /. Set Domain
+	// to the domain that the page and the network share.
 	Cookies(prefix string) ([]*http.Cookie, error)
 }
 
@@ -40,12 +40,12 @@ const leastSecret = 16
 type scheme struct {
 	vendor string
 	ttl    time.Duration
-	hosts  bool     // it signs the host too
-	params []string // that are the scheme's own
-	fold   bool     // in capitals or not
+	hosts  bool     // the signature covers the host
+	params []string // parameters of the scheme itself
+	fold   bool     // names of params in any case count
 }
 
-// read splits a URL, spelled as all clients send it and without the scheme's own parameters.
+// read splits a URL. It is then spelled as all clients send it, without the scheme's own parameters.
 func (s *scheme) read(public []byte) (p link.URL, err error) {
 	p, ok := link.Split(public)
 	if !ok || s.hosts && !p.IsAbsolute() {
@@ -71,7 +71,7 @@ func (s *scheme) owns(name string) bool {
 	return false
 }
 
-// url is URL for schemes in which a link is the result of Sign.
+// url is URL for schemes that sign a link in a page as they sign one in a playlist.
 func urlOf(s interface {
 	Sign(context.Context, []byte) ([]byte, error)
 }, rawURL string) (string, error) {
@@ -79,7 +79,7 @@ func urlOf(s interface {
 	return string(out), err
 }
 
-// single is a scheme in which each link opens one file.
+// single is a scheme whose links open one file each.
 type single struct {
 	scheme
 	sign func(ctx context.Context, p *link.URL) (params []byte, err error)
@@ -111,7 +111,7 @@ func cookiesFor(cookies ...*http.Cookie) []*http.Cookie {
 	return cookies
 }
 
-// checkTTL names the vendor.
+// checkTTL returns an error that names the vendor.
 func checkTTL(vendor string, ttl time.Duration) (time.Duration, error) {
 	ttl, err := expiry.CheckTTL(ttl)
 	if err != nil {

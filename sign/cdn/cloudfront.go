@@ -6,7 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	_ "crypto/sha1" // the hash that CloudFront takes by default
+	_ "crypto/sha1" // CloudFront's default hash
 	_ "crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -23,7 +23,7 @@ import (
 type CloudFrontConfig struct {
 	// KeyPairID is the ID of the public key at CloudFront. Required.
 	KeyPairID string
-	// Key is the private one, RSA with 2,048 bits or ECDSA on P-256, also in a hardware module. Required.
+	// Key is the private key: RSA with 2,048 bits or ECDSA on P-256. It may be in a hardware module. Required.
 	Key crypto.Signer
 	// TTL is how long links live. Zero: 24 hours.
 	TTL time.Duration
@@ -31,9 +31,9 @@ type CloudFrontConfig struct {
 	SHA256 bool
 }
 
-// CloudFront returns a signer of absolute URLs: a custom policy for the directory and all below, so that a playlist costs one
-// signature for each directory, however many segments it names there. ErrURL for a directory with a * or ?, which would be a
-// wildcard. URL gives a canned policy for one file, and costs a signature each time. It knows cookies.
+// CloudFront returns a signer of absolute URLs, which supports cookies. Sign gives a custom policy for a directory, so that a
+// playlist costs one signature for each directory, however many segments it names there. URL gives a canned policy for one
+// file, and costs a signature each time. The error is ErrURL for a directory with a * or ?, which would be a wildcard.
 func CloudFront(c CloudFrontConfig) (Signer, error) {
 	ttl, err := checkTTL("CloudFront", c.TTL)
 	if err := errors.Join(err, c.check()); err != nil {
@@ -104,7 +104,7 @@ func (c *CloudFrontConfig) cookies(prefix string, expires int64) ([]*http.Cookie
 	return cookies, nil
 }
 
-// cloudFrontPolicy has the form that CloudFront itself builds for a canned policy, without white space.
+// cloudFrontPolicy has no white space: CloudFront builds a canned policy in this form itself.
 func cloudFrontPolicy(url, wildcard string, expires int64) ([]byte, error) {
 	path, _, _ := strings.Cut(url, "?")
 	if strings.Contains(path, "*") || wildcard == "" && strings.Contains(url, "*") {
@@ -140,7 +140,7 @@ func (c *CloudFrontConfig) signed(policy []byte) ([]byte, error) {
 	return raw, nil
 }
 
-// cloudFrontText is base64 with the three characters that a query would not bear replaced.
+// cloudFrontText is base64 with three characters replaced that have a meaning in a query.
 func cloudFrontText(b []byte) string {
 	return strings.NewReplacer("+", "-", "=", "_", "/", "~").Replace(base64.StdEncoding.EncodeToString(b))
 }

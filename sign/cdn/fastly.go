@@ -17,18 +17,18 @@ import (
 
 // FastlyConfig is for the URL token validation that Fastly documents as VCL.
 type FastlyConfig struct {
-	// Key in the VCL, in base64 as it stands there. Required.
+	// Key is the key in the VCL, in base64 as it is there. Required.
 	Key string
 	// TTL is how long links live. Zero: 24 hours.
 	TTL time.Duration
 	// SHA256 is for VCL with digest.hmac_sha256 in place of digest.hmac_sha1.
 	SHA256 bool
-	// WithQuery is for VCL that signs req.url, without the token, in place of req.url.path. What a player adds to a URL then
-	// makes it invalid.
+	// WithQuery is for VCL that signs req.url, without the token, in place of req.url.path. A link is then invalid once a
+	// player adds a parameter to it.
 	WithQuery bool
 }
 
-// Fastly returns a signer of path-absolute or absolute URLs: the parameter token, which opens one path.
+// Fastly returns a signer of path-absolute or absolute URLs. The parameter token opens one path.
 func Fastly(c FastlyConfig) (Signer, error) {
 	key, decodeErr := base64.StdEncoding.DecodeString(c.Key)
 	ttl, err := checkTTL("Fastly", c.TTL)

@@ -17,13 +17,13 @@ import (
 type MediaCDNConfig struct {
 	// KeyName is the id of the key in its EdgeCacheKeyset. Required.
 	KeyName string
-	// Key is the private one. Required.
+	// Key is the private key. Required.
 	Key ed25519.PrivateKey
 	// TTL is how long links live. Zero: 24 hours.
 	TTL time.Duration
 }
 
-// MediaCDN returns a signer of absolute URLs: a signature for the prefix that is the directory. It knows cookies.
+// MediaCDN returns a signer of absolute URLs, which supports cookies. A signature is for the prefix that is the directory.
 func MediaCDN(c MediaCDNConfig) (Signer, error) {
 	ttl, err := checkTTL("Media CDN", c.TTL)
 	if c.KeyName == "" || strings.Trim(c.KeyName, link.Unreserved) != "" {
@@ -43,7 +43,7 @@ func MediaCDN(c MediaCDNConfig) (Signer, error) {
 	return s, nil
 }
 
-// signed joins the fields, which a signature follows.
+// signed joins the fields that the signature covers and comes after.
 func (c *MediaCDNConfig) signed(prefix string, expires int64, sep string) string {
 	text := base64.RawURLEncoding
 	value := "URLPrefix=" + text.EncodeToString([]byte(prefix)) + sep + "Expires=" + strconv.FormatInt(expires, 10) + sep + "KeyName=" + c.KeyName

@@ -16,13 +16,13 @@ import (
 	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
-// NginxConfig is for the module secure_link of nginx, in a server that checks links like this:
+// NginxConfig is for the module secure_link of nginx. The server checks links like this:
 //
 //	secure_link     $arg_md5,$arg_expires;
 //	secure_link_md5 "$secure_link_expires$uri secret";
 type NginxConfig struct {
-	// Expression is the argument of secure_link_md5 as it stands there. It must use the variables $secure_link_expires and
-	// $uri, and no others. Required.
+	// Expression is the argument of secure_link_md5 as it is in the configuration. It must use the variables
+	// $secure_link_expires and $uri, and no others. Required.
 	Expression string
 	// TTL is how long links live. Zero: 24 hours.
 	TTL time.Duration
@@ -30,9 +30,9 @@ type NginxConfig struct {
 	Hash, Expires string
 }
 
-// Nginx returns a signer of path-absolute or absolute URLs. The module knows MD5 only, and no prefixes: each link opens one
-// path, with any query. ErrURL for a path that nginx would see as another one: with an empty segment, an escaped slash, or
-// what is no escape.
+// Nginx returns a signer of path-absolute or absolute URLs. The module supports MD5 only and no prefixes: each link opens one
+// path, with any query. The error is ErrURL for a path that nginx would change: with an empty segment, an escaped slash, or a
+// percent sign that begins no escape.
 func Nginx(c NginxConfig) (Signer, error) {
 	ttl, err := checkTTL("nginx", c.TTL)
 	seen := map[string]bool{}

@@ -12,13 +12,13 @@ import (
 	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
-// prefixed is a scheme in which a link opens a directory and all below.
+// prefixed is a scheme whose links open a directory and all below it.
 type prefixed struct {
 	scheme
-	// paramsFor signs a directory, which is spelled as clients send it: for schemes with hosts an absolute URL, else a path.
+	// paramsFor signs a directory, spelled as clients send it: an absolute URL for schemes with hosts, otherwise a path.
 	paramsFor func(dir string, expires int64) ([]byte, error)
 	cookies   func(prefix string, expires int64) ([]*http.Cookie, error)
-	link      func(url string, expires int64) ([]byte, error) // for one file alone
+	link      func(url string, expires int64) ([]byte, error) // signs one file
 
 	mu     sync.Mutex
 	made   map[directory][]byte
@@ -31,7 +31,7 @@ type directory struct {
 	expires int64
 }
 
-// recent is what was signed last: playlists name the files of one directory in a row.
+// recent is what was signed last. A playlist usually names the files of one directory in a row.
 type recent struct {
 	directory
 	params []byte
@@ -39,8 +39,8 @@ type recent struct {
 
 const mostDirectories = 1024
 
-// Sign remembers what it made for directories, so that a playlist costs one signature for each directory that it names files
-// of, and so do all that name the same ones until their expiry moves on.
+// Sign remembers what it made for a directory. So a playlist costs one signature for each directory, and all playlists that
+// name a directory share it until their expiry moves on.
 func (s *prefixed) Sign(ctx context.Context, public []byte) ([]byte, error) {
 	expires := expiry.Under(ctx, s.ttl)
 	if signed, ok := s.extendPlainly(public, expires); ok {
@@ -57,12 +57,12 @@ func (s *prefixed) Sign(ctx context.Context, public []byte) ([]byte, error) {
 	return p.Insert(params), nil
 }
 
-// SignAlike tells a playlist rewriter that it need not call Sign for each URL: what Sign appends to public it appends to
-// each URL that differs from it in nothing but digits, of its file name before the extension or of its query.
+// SignAlike tells a playlist rewriter that it need not call Sign for each URL: Sign appends the same bytes to all URLs that
+// differ from public only in digits, of the file name before the extension or of the query.
 func (s *prefixed) SignAlike(_ context.Context, public []byte) bool {
 	p, ok := link.Split(public)
 	if !ok || p.IsOdd() || bytes.IndexByte(p.Path(), '%') >= 0 {
-		return false // no digit may be one of an escape
+		return false // a digit could be part of an escape
 	}
 	query, _ := p.Query()
 	for q := range bytes.SplitSeq(query, []byte{'&'}) {
@@ -101,9 +101,9 @@ func (s *prefixed) Cookies(prefix string) ([]*http.Cookie, error) {
 	return s.cookies(p.AsSent(true), expiry.Under(context.Background(), s.ttl))
 }
 
-// get returns the parameters that cover the directory of p, made when there are none yet. Making holds the others up, so that
-// many viewers at once cost one signature too. Those of a directory above would do as well, and never serve: they open more
-// than the viewer was meant to see, and come and go with what others watch.
+// get returns the parameters that cover the directory of p. It makes them if there are none yet. Others wait meanwhile, so that
+// many viewers at once cost one signature. The parameters of a directory above are never used: they open more than the viewer
+// is meant to see, and come and go with what others watch.
 func (s *prefixed) get(p *link.URL, expires int64) ([]byte, error) {
 	d := directory{string(p.Directory()), expires}
 	s.mu.Lock()
@@ -124,8 +124,8 @@ func (s *prefixed) get(p *link.URL, expires int64) ([]byte, error) {
 	return params, nil
 }
 
-// extendPlainly is the fast answer to most URLs of a playlist: a plain file name beside that of the URL before. Not ok means
-// to look closer.
+// extendPlainly is a fast path for most URLs of a playlist: a plain file name in the directory of the URL before. If it returns
+// false, the URL needs a closer look.
 func (s *prefixed) extendPlainly(public []byte, expires int64) ([]byte, bool) {
 	r := s.recent.Load()
 	if r == nil || r.expires != expires || len(public) < len(r.url) || string(public[:len(r.url)]) != r.url {

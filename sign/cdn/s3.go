@@ -19,22 +19,22 @@ import (
 	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
-// S3Config is for presigned URLs (AWS Signature Version 4 in the query) of Amazon S3 or a store that is compatible with it.
+// S3Config is for presigned URLs (AWS Signature Version 4 in the query) of Amazon S3 or a compatible store.
 type S3Config struct {
-	// AccessKeyID and SecretAccessKey are the pair; only the first shows in a link. Required.
+	// AccessKeyID and SecretAccessKey are a pair. Only AccessKeyID is visible in links. Required.
 	AccessKeyID     string
 	SecretAccessKey string
-	// Region of the bucket, such as us-east-1. Required.
+	// Region is that of the bucket, such as us-east-1. Required.
 	Region string
-	// TTL is how long links live at most, and they live at least fifteen sixteenths of it: whole seconds, at most 7 days.
-	// Zero: 24 hours.
+	// TTL is how long links live at most. They live for at least fifteen sixteenths of it. It is in whole seconds, at most 7
+	// days. Zero: 24 hours.
 	TTL time.Duration
-	// SessionToken is that of temporary credentials, which end when they end, whatever a link says. Empty: none.
+	// SessionToken belongs to temporary credentials. Links end when these end, even if that is before the TTL. Empty: none.
 	SessionToken string
 }
 
-// S3 returns a signer of absolute URLs of objects: the parameters that let anyone GET it. They open one object each: where a
-// playlist is long, a CDN in front that signs prefixes is cheaper.
+// S3 returns a signer of absolute URLs of objects. Anyone can GET an object by its link. Each link opens one object: for long
+// playlists, a CDN in front that signs prefixes is cheaper.
 func S3(c S3Config) (Signer, error) {
 	ttl, err := checkTTL("S3", c.TTL)
 	if ttl > 7*24*time.Hour || ttl%time.Second != 0 {
@@ -90,7 +90,7 @@ const unsigned = "UNSIGNED-PAYLOAD"
 
 func awsStamp(date time.Time) string { return date.Format("20060102T150405Z") }
 
-// scope is where and on which day a signature holds.
+// scope is the day and the region for which a signature is valid.
 func (c *S3Config) scope(date time.Time) string {
 	return strings.Join([]string{date.Format("20060102"), c.Region, "s3", "aws4_request"}, "/")
 }
@@ -116,7 +116,7 @@ func awsPath(u *url.URL) string {
 	return strings.ReplaceAll(awsEscape(u.Path), "%2F", "/")
 }
 
-// awsQuery brings parameters into the order and the one spelling that is signed.
+// awsQuery sorts parameters and brings them into the one spelling that is signed.
 func awsQuery(params []string) string {
 	var all []string
 	for _, p := range params {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A Class is a set of bytes: 1 for those in it.
+// A Class is a set of bytes. It has a bit of 1 for each byte in the set.
 type Class [256]uint8
 
 // HasOdd reports whether b has a byte that is in odd.
@@ -29,9 +29,9 @@ func (odd *Class) has(b *[8]byte) uint8 {
 	return odd[b[0]] | odd[b[1]] | odd[b[2]] | odd[b[3]] | odd[b[4]] | odd[b[5]] | odd[b[6]] | odd[b[7]]
 }
 
-// OddInPath are the bytes that URL.EscapedPath does not leave as they are, OddInQuery those that browsers escape in the
-// query of an http URL. They have one escaped spelling, which is what is signed. oddInParam adds the ampersand to those.
-// oddInPlain is for path and query at once: what is odd in either, but for the question mark between them.
+// OddInPath are the bytes that URL.EscapedPath changes. OddInQuery are those that browsers escape in the query of an http URL.
+// What is signed is their one escaped spelling. oddInParam adds the ampersand. oddInPlain is for path and query at once: what
+// is odd in either, except the question mark between them.
 var (
 	OddInPath  = Not(Unreserved + "%!$&'()*+,;=:@/[]")
 	OddInQuery = Not(Unreserved + "%!$&()*+,;=:@/[]?^`{|}\\")
@@ -56,7 +56,7 @@ func Not(set string) (c Class) {
 // Unreserved are the characters that mean only themselves anywhere in a URL (RFC 3986, section 2.3).
 const Unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 
-// Digits are those.
+// Digits are the decimal digits.
 const Digits = "0123456789"
 
 // IsName reports whether s can be the name of a parameter: letters, digits, - and _.
@@ -64,7 +64,7 @@ func IsName(s string) bool {
 	return s != "" && strings.Trim(s, Unreserved) == "" && !strings.ContainsAny(s, ".~")
 }
 
-// Escape escapes what a client would escape in its own way, or end the URL at.
+// Escape escapes the bytes that clients would escape differently, and those that would end the URL.
 func Escape(u string) []byte {
 	dst := make([]byte, 0, len(u)+128)
 	odd := &OddInPath
@@ -83,13 +83,13 @@ func Escape(u string) []byte {
 	return dst
 }
 
-// OutOfFileName are the bytes that cannot stand as they are in the last segment of a public path.
+// OutOfFileName are the bytes that the last segment of a public path cannot hold unescaped.
 var OutOfFileName = Not(Unreserved + "+,@!=")
 
-// IsPlainQuery reports whether a query is spelled as all clients send it, and its names are no others with escapes.
+// IsPlainQuery reports whether all clients send a query as it is spelled, and no escapes hide the names of its parameters.
 func IsPlainQuery(query []byte) bool {
 	return !HasOdd(query, &oddSent) && !bytes.ContainsAny(query, "%+")
 }
 
-// IsFileName reports whether s is the last segment of a URL without query and fragment, and means only itself.
+// IsFileName reports whether s is the last segment of a URL without query and fragment, and can mean nothing else.
 func IsFileName(s []byte) bool { return len(s) > 0 && s[0] != '.' && !HasOdd(s, &OutOfFileName) }

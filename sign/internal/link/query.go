@@ -9,8 +9,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
-// AppendQuery appends the parameters of raw that a signature covers, each with an & in front, so that no parameter and an
-// empty one differ. It covers neither param nor what ignore lists.
+// AppendQuery appends the parameters of raw that a signature covers. Each has an & in front, so that no parameter and an empty
+// one differ. Neither param nor what ignore lists is covered.
 func AppendQuery(dst, raw []byte, param string, ignore []string) []byte {
 	for more := true; more; {
 		var p []byte
@@ -22,12 +22,12 @@ func AppendQuery(dst, raw []byte, param string, ignore []string) []byte {
 	return dst
 }
 
-// IsWhole reports whether AppendQuery keeps all of raw, for sure, if it has nothing to ignore.
+// IsWhole reports whether AppendQuery is sure to keep all of raw, if there is nothing to ignore.
 func IsWhole(raw []byte, param string) bool {
 	return !HasOdd(raw, &oddInParam) && beginsWhole(raw, param)
 }
 
-// beginsWhole reports whether a query of one parameter begins like none that AppendQuery leaves out.
+// beginsWhole reports whether a query of one parameter cannot be one that AppendQuery leaves out, by its first bytes.
 func beginsWhole(raw []byte, param string) bool {
 	return len(raw) == 0 || raw[0] != '_' && raw[0] != 'C' && raw[0] != '%' && raw[0] != param[0]
 }
@@ -53,8 +53,8 @@ func appendEscaped(dst, p []byte) []byte {
 
 const upperHex = "0123456789ABCDEF"
 
-// FindParam returns the value of the one parameter with that name. A second one, also one whose name is spelled with
-// escapes, makes it count as not unique: another parser could take that one.
+// FindParam returns the value of the only parameter with that name. If there is a second one, also with escapes in its name,
+// the parameter is not unique: another parser could take that one.
 func FindParam(raw, param string) (value string, count int) {
 	for p := range strings.SplitSeq(raw, "&") {
 		name, v, _ := strings.Cut(p, "=")
@@ -64,14 +64,14 @@ func FindParam(raw, param string) (value string, count int) {
 			count++
 		case strings.ContainsAny(name, "%+"):
 			if plain, err := url.QueryUnescape(name); err == nil && plain == param {
-				count += 2 // never the one
+				count += 2 // then it is never the only one
 			}
 		}
 	}
 	return value, count
 }
 
-// HasParam reports whether a parameter has that name, or had it before KeepParam.
+// HasParam reports whether a parameter has that name, or had it before KeepParam renamed it.
 func HasParam(raw []byte, param string) bool {
 	for len(raw) >= len(param) {
 		if bytes.HasPrefix(raw, []byte(param)) && (len(raw) == len(param) || raw[len(param)] == '=' || raw[len(param)] == '&' || raw[len(param)] == aside) {
@@ -102,7 +102,7 @@ func MeansParam(raw []byte, param string) bool {
 	return HasParam(raw, param)
 }
 
-// StripParam takes the parameter off a query (what stands after its question mark), with one & beside it, and gives those
+// StripParam removes the parameter, with one & beside it, from a query (what follows its question mark). It gives parameters
 // that KeepParam has renamed their names back. The second result is whether anything is left that needs the question mark.
 func StripParam(raw, param string) (string, bool) {
 	raw, mark := cutParam(raw, param)
@@ -131,17 +131,17 @@ func StripURI(uri, param string) string {
 	return path
 }
 
-// aside is what a parameter's name ends in while another parameter has that name. No Param may end so, and no client that
-// writes the query anew escapes it.
+// aside is the end of a parameter's name while another parameter has that name. No Param may end in it, and no client that
+// rewrites the query escapes it.
 const aside = '.'
 
-// isOrWas reports whether name is param or what KeepParam makes of it.
+// isOrWas reports whether name is param, or param as KeepParam renames it.
 func isOrWas(name, param string) bool {
 	rest, ok := strings.CutPrefix(name, param)
 	return ok && strings.Trim(rest, string(aside)) == ""
 }
 
-// KeepParam renames the parameters of the query that have the name, so that a token can have it: StripParam undoes that.
+// KeepParam renames the parameters with that name, so that a token can have it. StripParam undoes this.
 func (p *URL) KeepParam(param string) {
 	query, ok := p.Query()
 	if !ok {

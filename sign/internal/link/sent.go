@@ -8,7 +8,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
-// ErrURL is returned for a URL that cannot be signed: neither path-absolute nor http(s)://, or one that means several things.
+// ErrURL is returned for a URL that cannot be signed: it is neither path-absolute nor http(s)://, or servers read it
+// differently.
 var ErrURL = errors.New("sign: not a URL that can be signed")
 
 // IsOdd reports whether Spell would change the URL.
@@ -17,7 +18,7 @@ func (p *URL) IsOdd() bool {
 	return HasOdd(p.Path(), &OddInPath) || HasOdd(query, &oddSent) || hasStray(p.Path()) || hasStray(query)
 }
 
-// hasStray reports a percent sign that begins no escape.
+// hasStray reports whether there is a percent sign that begins no escape.
 func hasStray(text []byte) bool {
 	for i := bytes.IndexByte(text, '%'); i >= 0; i = bytes.IndexByte(text, '%') {
 		if !isEscape(text[i:]) {
@@ -32,8 +33,9 @@ func isEscape(text []byte) bool {
 	return len(text) > 2 && text[0] == '%' && unhex(text[1]) >= 0 && unhex(text[2]) >= 0
 }
 
-// Spell escapes what clients spell in their own ways in path and query, as browsers do (WHATWG URL, section 4.4), and percent
-// signs that begin no escape, which servers read in their own ways. So all send, and read, the same.
+// Spell escapes, in path and query, what clients spell differently, as browsers do (WHATWG URL, section 4.4). It also escapes
+// percent signs that begin no escape, because servers read them differently. Then all clients send the same, and all servers
+// read the same.
 func (p *URL) Spell() {
 	if !p.IsOdd() {
 		return
@@ -59,14 +61,14 @@ func appendSpelled(dst, text []byte, odd *Class) []byte {
 	return dst
 }
 
-// replace gives the URL another path and query, each as it stands in the text.
+// replace changes the path and the query of the URL. Both are inserted as they are.
 func (p *URL) replace(upToPath, query []byte) {
 	fragment := p.Fragment()
 	text := append(append(upToPath, query...), fragment...)
 	p.query, p.end, p.Text = len(upToPath), len(upToPath)+len(query), text
 }
 
-// DropParams takes the parameters off whose names, as they are spelled, are dropped.
+// DropParams removes the parameters whose names, as they are spelled, are dropped.
 func (p *URL) DropParams(dropped func(name string) bool) {
 	query, ok := p.Query()
 	if !ok {
@@ -88,7 +90,7 @@ func (p *URL) DropParams(dropped func(name string) bool) {
 	}
 }
 
-// DropEmptyQuery takes a question mark off that nothing follows.
+// DropEmptyQuery removes a question mark that nothing follows.
 func (p *URL) DropEmptyQuery() {
 	if query, ok := p.Query(); ok && len(query) == 0 {
 		p.replace(bytes.Clone(p.Text[:p.query]), nil)
@@ -103,8 +105,8 @@ func (p *URL) SentPath() string {
 	return string(p.Path())
 }
 
-// AsSent returns what a client asks for, without the fragment: with hosts the whole URL, with its scheme and host as they are
-// compared (RFC 3986, section 6.2.2.1 and 6.2.3) and without user information.
+// AsSent returns what a client asks for, without the fragment. With hosts, it is the whole URL without user information. Its
+// scheme and host are then in the spelling by which they are compared (RFC 3986, section 6.2.2.1 and 6.2.3).
 func (p *URL) AsSent(hosts bool) string {
 	rest := p.SentPath() + string(p.Text[p.query:p.end])
 	if !hosts {
@@ -114,8 +116,8 @@ func (p *URL) AsSent(hosts bool) string {
 	return scheme + "://" + wire.Host(scheme, host[strings.LastIndexByte(host, '@')+1:]) + rest
 }
 
-// Dotless reports whether no segment of a path is a dot segment, or has a slash, a backslash or NUL in disguise, however often
-// escaped.
+// Dotless reports whether no segment of a path is a dot segment, or holds a slash, a backslash or NUL in disguise, however
+// often escaped.
 func Dotless(path []byte) bool {
 	for segment := range bytes.SplitSeq(path, []byte{'/'}) {
 		if !isPlainSegment(segment) {

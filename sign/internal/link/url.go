@@ -1,5 +1,5 @@
-// Package link reads and extends the text of public URLs, byte for byte: nothing is parsed and written anew, since a
-// signature covers the bytes that stand there.
+// Package link reads and extends the text of public URLs, byte for byte. It never parses a URL and writes it anew, because a
+// signature covers the bytes.
 package link
 
 import (
@@ -46,8 +46,8 @@ func Split(u []byte) (URL, bool) {
 	return p, true
 }
 
-// SplitPlainly is Split for most URLs: path-absolute, without a fragment, with a path that counts as it stands and a query that
-// IsWhole accepts. Not ok means to look closer.
+// SplitPlainly is Split for most URLs: path-absolute, without a fragment, with a path that needs no escapes and a query that
+// IsWhole accepts. If it returns false, the URL needs a closer look.
 func SplitPlainly(u []byte, param string) (p URL, ok bool) {
 	p = URL{Text: u, query: len(u), end: len(u)}
 	if len(u) < 2 || u[0] != '/' || u[1] == '/' || HasOdd(u, &oddInPlain) {
@@ -79,7 +79,7 @@ func (p *URL) IsBare() bool { return p.query == p.end }
 // IsAbsolute reports whether the URL begins with a scheme.
 func (p *URL) IsAbsolute() bool { return p.path > 0 && p.Text[0] != '/' }
 
-// Root returns the URL up to its path, and so nothing for a path-absolute one.
+// Root returns the URL up to its path. It is empty for a path-absolute URL.
 func (p *URL) Root() []byte { return p.Text[:p.path] }
 
 // Path returns the path as it is spelled.
@@ -114,7 +114,7 @@ func (p *URL) EscapedPath() []byte {
 	return path
 }
 
-// Query returns the query, and whether there is one, if only an empty one.
+// Query returns the query, and whether there is one. It may be empty.
 func (p *URL) Query() ([]byte, bool) {
 	if p.query == p.end {
 		return nil, false
@@ -130,10 +130,10 @@ func (p *URL) Separate() []byte {
 	return append(p.Text[:p.end], '&')
 }
 
-// IsEnd reports whether parameters can be appended to the URL, which has no fragment then.
+// IsEnd reports whether parameters can be appended to the URL. It then has no fragment.
 func (p *URL) IsEnd() bool { return p.end == len(p.Text) }
 
-// Insert returns the URL with param where parameters end. It may write to the array of Text.
+// Insert returns the URL with param after its parameters. It may write to the array of Text.
 func (p *URL) Insert(param []byte) []byte {
 	if p.IsEnd() {
 		return append(p.Separate(), param...)
