@@ -40,22 +40,26 @@ func (w *Window) isSet() bool {
 // windowed is a media playlist from which segments are removed. Its slices are reused for the next one.
 type windowed struct {
 	*Window
-	src  []byte
-	pace *pace
+	src    []byte // the playlist, from origin on
+	origin int
+	pace   *pace
 	windowParts
-	text []byte // the remaining text
+	out []byte // the remaining text
 
-	whole []byte      // a copy of the playlist from which text was made, if it is not too long
-	by    Window      // the Window with which it was made
+	log   []byte      // src, if the playlist is not too long; what later playlists have in common with it stays where it is
+	by    Window      // the Window with which out was made
 	start float64     // the value of by.Start then
 	done  bool        // it was made
-	spare windowParts // the next playlist is read into its slices
+	spare windowParts // of the beginning of the next playlist
 
 	first, last int // the segments that stay
+
+	keys, keysOfMap []heldKey // room for those of carried
 }
 
 // windowParts are the parts of a playlist.
 type windowParts struct {
+	lost     int // how many segments were before the first one, when the log began
 	segments []windowSegment
 	head     []span       // lines that apply to the playlist, wherever they are
 	marks    []windowMark // lines about segments other than EXTINF, wherever they are
@@ -75,8 +79,8 @@ type windowSegment struct {
 type windowMark struct {
 	span
 	scope
-	segment int
-	plain   int // of a key: see plainKey
+	segment int  // counted from the beginning of the log
+	plain   bool // a key of the format identity, at a glance
 }
 
 var errDelta = errors.New("delta update of a playlist that is cut by time")
@@ -84,27 +88,17 @@ var errDelta = errors.New("delta update of a playlist that is cut by time")
 // cut returns the part of a playlist that a player sees. It is valid until the next cut. A multivariant playlist is returned
 // unchanged. A playlist that many viewers request is cut once.
 func (p *windowed) cut(w *Window, pace *pace, playlist []byte) ([]byte, error) {
-	known := commonPrefix(p.whole, playlist)
-	if p.done && p.by == *w && (w.Start == nil || *w.Start == p.start) && known == len(playlist) && known == len(p.whole) {
-		return p.text, nil
+	known := commonPrefix(p.log[p.origin:], playlist)
+	if p.done && p.by == *w && (w.Start == nil || *w.Start == p.start) && known == len(playlist) && p.origin+known == len(p.log) {
+		return p.out, nil
 	}
 	p.Window, p.pace, p.by, p.done = w, pace, *w, false
-	p.text, p.first, p.last = p.text[:0], 0, 0
+	p.out, p.first, p.last = p.out[:0], 0, 0
 	if w.Start != nil {
 		p.start = *w.Start
 	}
-	p.src = playlist
-	begin := p.resume(known)
-	if begin == 0 {
-		begin, known = p.moveOn()
-	}
-	if p.whole = p.whole[:known]; len(playlist) <= maxWhole {
-		p.whole = append(p.whole, playlist[known:]...)
-	} else {
-		p.whole = p.whole[:0]
-	}
-	if !p.read(begin) {
-		p.whole = p.whole[:0]
+	if !p.read(p.prepare(playlist, known)) {
+		p.log, p.origin = p.log[:0], 0
 		return playlist, pace.err
 	}
 	if p.skipped > 0 && (w.Last > 0 || w.From > 0 || w.To > 0) {
@@ -115,16 +109,36 @@ func (p *windowed) cut(w *Window, pace *pace, playlist []byte) ([]byte, error) {
 	if pace.err != nil {
 		return nil, pace.err
 	}
-	p.done = len(p.whole) > 0
-	return p.text, nil
+	p.done = len(p.log) > 0
+	return p.out, nil
 }
 
-const maxWhole = 256 << 10 // bytes of a playlist that is remembered
+const maxLog = 256 << 10 // bytes
+
+// prepare makes src of the playlist, which begins with known bytes of the last one. It forgets what is no longer true, and
+// returns up to where src has been read; 0: it has to be read as a whole.
+func (p *windowed) prepare(playlist []byte, known int) (begin int) {
+	if p.origin+len(playlist) <= maxLog {
+		if begin = p.resume(known); begin == 0 {
+			begin, known = p.moveOn(playlist)
+		}
+	}
+	if begin == 0 {
+		p.forget()
+		p.origin, known = 0, 0
+	}
+	p.log, p.src = p.log[:p.origin+known], playlist
+	if len(playlist) <= maxLog {
+		p.log = append(p.log, playlist[known:]...)
+		p.src = p.log
+	}
+	return begin
+}
 
 // commonPrefix is the length of a common beginning of two texts. It may be less than the longest.
 func commonPrefix(a, b []byte) int {
 	n := 0
-	for _, piece := range []int{1 << 10, 1 << 6} {
+	for _, piece := range []int{8 << 10, 1 << 10, 1 << 6} {
 		for len(a)-n >= piece && len(b)-n >= piece && bytes.Equal(a[n:n+piece], b[n:n+piece]) {
 			n += piece
 		}
@@ -138,7 +152,7 @@ func commonPrefix(a, b []byte) int {
 // resume forgets what depends on bytes after the first known ones, and returns where to go on. If it returns 0, it has forgotten
 // nothing.
 func (p *windowed) resume(known int) (begin int) {
-	n := p.within(p.whole, known)
+	n := p.within(known)
 	if n == 0 || !p.plain {
 		return 0
 	}
@@ -148,64 +162,63 @@ func (p *windowed) resume(known int) (begin int) {
 	return begin
 }
 
-// within is the number of segments that end, with the end of their last line, within the first known bytes of their text.
-func (p *windowParts) within(text []byte, known int) int {
+// within is the number of segments that end, with the end of their last line, within the first known bytes.
+func (p *windowed) within(known int) int {
+	known += p.origin
 	n, _ := slices.BinarySearchFunc(p.segments, known+1, func(s windowSegment, end int) int { return s.end - end })
-	if n > 0 && text[p.segments[n-1].end-1] != '\n' {
+	if n > 0 && p.log[p.segments[n-1].end-1] != '\n' {
 		n-- // the text ends without one
 	}
 	return n
 }
 
-// moveOn is resume for a playlist that has lost its first segments since the last cut. It keeps what was read of the segments
-// that are still there. It reads the first one again, because a playlist may say more about its first segment. Then whole begins
-// with the first known bytes of the playlist.
-func (p *windowed) moveOn() (begin, known int) {
-	before := p.windowParts
-	p.windowParts, p.spare = p.spare, before
-	p.forget()
-	if !before.plain || len(p.whole) == 0 || !p.readFirst() {
-		p.forget()
+// moveOn is resume for a playlist that has lost its first segments since the last cut. The segments that are still there keep
+// their places in the log, and what was read of them. The first one is read again, because a playlist may say more about its
+// first segment: it is written over lost ones, with what stands before it. Then the log has the first known bytes of the playlist.
+func (p *windowed) moveOn(playlist []byte) (begin, known int) {
+	if !p.plain || len(p.log) == 0 {
 		return 0, 0
 	}
-	gone, to := p.sequence(p.src)-before.sequence(p.whole), p.tail
-	if gone < 0 || gone >= len(before.segments) {
-		return to, 0
+	next := windowed{src: playlist, pace: p.pace, windowParts: p.spare}
+	next.forget()
+	plain := next.readFirst()
+	p.spare = next.windowParts
+	if !plain {
+		return 0, 0
 	}
-	from := before.segments[gone].end
-	same := commonPrefix(p.whole[from:], p.src[to:])
-	if n := before.within(p.whole, from+same); n > gone+1 {
-		p.keep(&before, gone, n, to-from)
+	gone, to := next.sequence(playlist)-p.sequence(p.log), next.tail
+	if gone < 0 || gone >= len(p.segments) {
+		return 0, 0
 	}
-	if from < to {
-		return p.tail, 0
+	from := p.segments[gone].end
+	marks, head := p.marksFrom(gone+1)-len(next.marks), p.headFrom(from)-len(next.head)
+	if from < to || marks < 0 || head < 0 {
+		return 0, 0
 	}
-	p.whole = p.whole[from-to:]
-	copy(p.whole, p.src[:to])
-	return p.tail, to + same
+	p.origin, p.lost = from-to, p.lost+gone
+	p.segments, p.marks, p.head = p.segments[gone:], p.marks[marks:], p.head[head:]
+	copy(p.log[p.origin:], playlist[:to])
+	p.segments[0] = next.segments[0].moved(p.origin)
+	for i, m := range next.marks {
+		m.span, m.segment = m.moved(p.origin), p.lost
+		p.marks[i] = m
+	}
+	for i, line := range next.head {
+		p.head[i] = line.moved(p.origin)
+	}
+	known = to + commonPrefix(p.log[from:], playlist[to:])
+	return p.resume(known), known
 }
 
-// keep copies what was read of the segments from gone+1 to end. The first gone segments are missing now, and the others are at
-// places that are further by so many bytes.
-func (p *windowParts) keep(before *windowParts, gone, end, further int) {
-	from := before.segments[gone].end
-	p.segments = slices.Grow(p.segments, end-gone)
-	for _, s := range before.segments[gone+1 : end] {
-		s.start, s.end, s.uri = s.start+further, s.end+further, s.uri+further
-		if s.inf != 0 {
-			s.inf += further
-		}
-		p.segments = append(p.segments, s)
+func (s windowSegment) moved(by int) windowSegment {
+	s.span, s.uri = s.span.moved(by), s.uri+by
+	if s.inf != 0 {
+		s.inf += by
 	}
-	p.tail = p.segments[len(p.segments)-1].end
-	for _, m := range before.marks[before.marksFrom(gone+1):before.marksFrom(end)] {
-		m.start, m.end, m.segment = m.start+further, m.end+further, m.segment-gone
-		p.marks = append(p.marks, m)
-	}
-	for _, line := range before.head[before.headFrom(from):before.headFrom(p.tail-further)] {
-		p.head = append(p.head, span{line.start + further, line.end + further})
-	}
+	return s
 }
+
+func (s span) moved(by int) span { return span{s.start + by, s.end + by} }
 
 // sequence is the media sequence number of the first segment.
 func (p *windowParts) sequence(src []byte) int {
@@ -222,12 +235,13 @@ func (p *windowParts) sequence(src []byte) int {
 }
 
 func (p *windowParts) forget() {
-	p.segments, p.head, p.marks, p.tail, p.skipped, p.plain = p.segments[:0], p.head[:0], p.marks[:0], 0, 0, false
+	p.segments, p.head, p.marks = p.segments[:0], p.head[:0], p.marks[:0]
+	p.lost, p.tail, p.skipped, p.plain = 0, 0, 0, false
 }
 
 // isLarge reports whether it holds more memory than is worth keeping.
 func (p *windowed) isLarge() bool {
-	return p.windowParts.isLarge() || p.spare.isLarge() || cap(p.text) > maxWhole
+	return p.windowParts.isLarge() || p.spare.isLarge() || cap(p.out) > maxLog
 }
 
 func (p *windowParts) isLarge() bool {
@@ -312,10 +326,11 @@ func (p *windowed) write() {
 	}
 	kept := p.segments[p.first:p.last]
 	begin, end := p.segments[0].start, kept[0].start
-	c := carried{windowed: p}
+	c := carried{windowed: p, keys: p.keys[:0], keysOfMap: p.keysOfMap[:0]}
 	c.read()
+	p.keys, p.keysOfMap = c.keys, c.keysOfMap
 	h := windowHead{windowed: p, gone: gone, discontinuities: c.discontinuities}
-	out, cursor := p.text, 0
+	out, cursor := p.out, p.origin
 	for _, line := range p.head {
 		if line.start >= begin {
 			break
@@ -338,10 +353,10 @@ func (p *windowed) write() {
 		out = h.appendText(out, span{kept[done-1].end, kept[len(kept)-1].end})
 	}
 	if p.last < len(p.segments) {
-		p.text = append(out, "#EXT-X-ENDLIST\n"...)
+		p.out = append(out, "#EXT-X-ENDLIST\n"...)
 		return
 	}
-	p.text = h.appendText(out, span{p.tail, len(p.src)})
+	p.out = h.appendText(out, span{p.tail, len(p.src)})
 }
 
 // lines calls f with each line, without its end.

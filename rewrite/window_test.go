@@ -202,6 +202,30 @@ func TestAMovingWindowStaysAPlaylist(t *testing.T) {
 	require.Equal(t, len(all)-1, lastEnd)
 }
 
+// What was read of a playlist that moves on is kept for as long as there is room. Then it is all read again.
+func TestAWindowThatMovesOnForLong(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(11, 11))
+	all := stream(rnd, 900)
+	for i, s := range all {
+		all[i] = strings.Replace(s, "#EXTINF", "# "+strings.Repeat("x", 700)+"\n#EXTINF", 1)
+	}
+	rw := &rewrite.Rewriter{Map: identity{}, Window: rewrite.Window{Segments: 6}}
+	var reloads, cut []string
+	for begin := 0; begin+40 < len(all); begin += 1 + begin%3 {
+		first := ""
+		if begin%5 == 0 {
+			first = "#EXT-X-KEY:METHOD=AES-128,URI=\"first\"\n#EXT-X-MAP:URI=\"first.mp4\"\n"
+		}
+		reloads = append(reloads, fmt.Sprintf("#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:%d\n", begin)+first+strings.Join(all[begin:begin+40], ""))
+		cut = append(cut, rewritten(t, rw, reloads[len(reloads)-1], ""))
+	}
+	for i, next := range reloads {
+		// Lines that end otherwise are all read again.
+		other := rewritten(t, rw, strings.ReplaceAll(next, "\n", "\r\n"), "")
+		require.Equal(t, cut[i], strings.ReplaceAll(other, "\r", ""))
+	}
+}
+
 // explicit is a segment with its byte range spelled out, as an origin does when it is the first.
 func explicit(all []string, i int) string {
 	p := play(strings.Join(all[max(i-20, 0):i+1], ""))

@@ -12,8 +12,6 @@ import (
 type carried struct {
 	*windowed
 	keys, keysOfMap []heldKey
-	plain           []byte // the beginning of the last key, if it is plain
-	plainAt         int    // the index of that key
 	section         []byte // EXT-X-MAP
 	bitrate         []byte
 	discontinuities int
@@ -26,7 +24,10 @@ type carried struct {
 }
 
 // heldKey is an EXT-X-KEY that applies.
-type heldKey struct{ format, line []byte }
+type heldKey struct {
+	format span // empty: identity
+	line   span
+}
 
 // rangeEnd is where a byte range of a resource ends.
 type rangeEnd struct {
@@ -37,7 +38,7 @@ type rangeEnd struct {
 // read goes over the lines of the segments.
 func (c *carried) read() {
 	const often = 64
-	var dated *windowMark
+	var dated, key *windowMark                  // key applies, but may still be replaced
 	length, from, of := int64(-1), int64(-1), 0 // the byte range of a segment
 	gone := c.marks[:c.marksFrom(c.first)]
 	for i := range gone {
@@ -45,11 +46,15 @@ func (c *carried) read() {
 		if i%often == often-1 && !c.pace.work(often*perToken) {
 			return
 		}
-		if m.segment != of {
+		if m.plain && key != nil && key.plain {
+			key = m // the next of many
+			continue
+		}
+		if at := m.segment - c.lost; at != of {
 			if length >= 0 {
 				c.endRange(of, length, from)
 			}
-			length, from, of = -1, -1, m.segment
+			length, from, of = -1, -1, at
 		}
 		switch line := c.src[m.start:m.end]; m.scope {
 		case ofRange:
@@ -60,14 +65,24 @@ func (c *carried) read() {
 			c.discontinuities++
 			dated = nil
 		case ofKey:
-			c.key(line, m.plain)
+			if key != nil {
+				c.key(key)
+			}
+			key = m
 		case ofSection:
+			if key != nil {
+				c.key(key)
+				key = nil
+			}
 			c.section, c.keysOfMap = line, append(c.keysOfMap[:0], c.keys...)
 		case ofBitrate:
 			c.bitrate = line
 		case ofDate:
 			dated = m
 		}
+	}
+	if key != nil {
+		c.key(key)
 	}
 	if length >= 0 {
 		c.endRange(of, length, from)
@@ -83,12 +98,13 @@ func (c *carried) read() {
 	}
 	if dated != nil {
 		if date, ok := c.dateOf(dated); ok {
-			c.date = date.Add(c.lengthOf(c.segments[dated.segment:c.first]))
+			c.date = date.Add(c.lengthOf(c.segments[dated.segment-c.lost : c.first]))
 		}
 	}
 	c.begin = c.date
-	for i := len(gone); i < len(c.marks) && c.marks[i].segment == c.first; i++ {
-		switch m := &c.marks[i]; m.scope {
+	own := c.ownMarks()
+	for i := range own {
+		switch m := &own[i]; m.scope {
 		case ofDiscontinuity:
 			c.begin = time.Time{}
 		case ofDate:
@@ -102,8 +118,13 @@ func valueOf(line []byte) []byte { return line[min(until(line, 0, len(line), ':'
 
 // marksFrom is the index of the first mark of a segment or of a later one.
 func (p *windowParts) marksFrom(segment int) int {
-	i, _ := slices.BinarySearchFunc(p.marks, segment, func(m windowMark, segment int) int { return m.segment - segment })
+	i, _ := slices.BinarySearchFunc(p.marks, p.lost+segment, func(m windowMark, segment int) int { return m.segment - segment })
 	return i
+}
+
+// ownMarks are the marks of the first remaining segment.
+func (p *windowed) ownMarks() []windowMark {
+	return p.marks[p.marksFrom(p.first):p.marksFrom(p.first+1)]
 }
 
 func (p *windowed) dateOf(m *windowMark) (time.Time, bool) {
@@ -145,47 +166,43 @@ func (c *carried) part(line []byte) {
 	c.parts[uri] = from + length
 }
 
-func (c *carried) key(line []byte, plain int) {
-	if plain > 0 && bytes.Equal(line[:plain], c.plain) {
-		c.keys[c.plainAt].line = line // the next of many alike
-		return
+// key takes in a key that applies to what follows.
+func (c *carried) key(m *windowMark) {
+	k := heldKey{line: m.span}
+	if !m.plain {
+		attrs := attrList{src: c.src, pos: min(m.start+len("#EXT-X-KEY:"), m.end), end: m.end}
+		if method, _ := attrs.lookup("METHOD"); string(method) == "NONE" {
+			c.keys = c.keys[:0]
+			return
+		}
+		for attrs.next() {
+			if string(attrs.name()) == "KEYFORMAT" {
+				if isForeign(attrs.value()) {
+					k.format = span{attrs.from, attrs.to}
+				}
+				break
+			}
+		}
 	}
-	c.plain = nil
-	value := valueOf(line)
-	attrs := attrList{src: value, end: len(value)}
-	if method, _ := attrs.lookup("METHOD"); string(method) == "NONE" {
-		c.keys = c.keys[:0]
-		return
-	}
-	format, _ := attrs.lookup("KEYFORMAT")
-	if !isForeign(format) {
-		format = nil
-	}
-	i := slices.IndexFunc(c.keys, func(k heldKey) bool { return bytes.Equal(k.format, format) })
+	i := slices.IndexFunc(c.keys, func(old heldKey) bool { return bytes.Equal(c.text(old.format), c.text(k.format)) })
 	switch {
 	case i >= 0:
-		c.keys[i].line = line
+		c.keys[i] = k
 	case len(c.keys) < mostFormats:
-		i = len(c.keys)
-		c.keys = append(c.keys, heldKey{format, line})
-	default:
-		return
+		c.keys = append(c.keys, k)
 	}
-	c.plain, c.plainAt = line[:plain], i
 }
 
-// plainKey is the length of the beginning of a key that a later key with the same beginning replaces, up to its METHOD, if it
-// has no KEYFORMAT and more than a METHOD; or else 0.
-func plainKey(line []byte) int {
-	const name = "#EXT-X-KEY:METHOD="
-	if !bytes.HasPrefix(line, []byte(name)) {
-		return 0
+func (p *windowed) text(at span) []byte { return p.src[at.start:at.end] }
+
+// isPlainKey reports, for most keys, that a key has the format identity. false: one has to look more closely.
+func isPlainKey(line []byte) bool {
+	list, _ := bytes.CutPrefix(line, []byte("#EXT-X-KEY:METHOD="))
+	method, rest, _ := bytes.Cut(list, []byte{','})
+	if string(method) != "AES-128" && string(method) != "SAMPLE-AES" {
+		return false
 	}
-	n := len(name) + bytes.IndexByte(line[len(name):], ',') + 1
-	if rest := line[n:]; n == len(name) || bytes.IndexByte(rest, 'K') >= 0 && bytes.Contains(rest, []byte("KEYFORMAT")) {
-		return 0
-	}
-	return n
+	return bytes.IndexByte(rest, 'K') < 0 || !bytes.Contains(rest, []byte("KEYFORMAT"))
 }
 
 // mostFormats is how many formats of keys apply at a time. Fewer than ten exist, and each key is searched for among them.
@@ -193,25 +210,21 @@ const mostFormats = 64
 
 // append appends what still applies, unless the first remaining segment says otherwise.
 func (c *carried) append(out []byte) []byte {
+	marks := c.ownMarks()
 	own := func(tag scope) bool {
-		for i := c.marksFrom(c.first); i < len(c.marks) && c.marks[i].segment == c.first; i++ {
-			if c.marks[i].scope == tag {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(marks, func(m windowMark) bool { return m.scope == tag })
 	}
 	if c.section != nil && !own(ofSection) {
-		out = appendKeys(out, c.keysOfMap)
+		out = c.appendKeys(out, c.keysOfMap)
 		out = append(append(out, c.section...), '\n')
-		if !sameKeys(c.keys, c.keysOfMap) {
+		if !c.sameKeys() {
 			if len(c.keysOfMap) > 0 {
 				out = append(out, "#EXT-X-KEY:METHOD=NONE\n"...)
 			}
-			out = appendKeys(out, c.keys)
+			out = c.appendKeys(out, c.keys)
 		}
 	} else {
-		out = appendKeys(out, c.keys)
+		out = c.appendKeys(out, c.keys)
 	}
 	if c.bitrate != nil && !own(ofBitrate) {
 		out = append(append(out, c.bitrate...), '\n')
@@ -222,17 +235,17 @@ func (c *carried) append(out []byte) []byte {
 	return out
 }
 
-func appendKeys(out []byte, keys []heldKey) []byte {
+func (c *carried) appendKeys(out []byte, keys []heldKey) []byte {
 	for _, k := range keys {
-		out = append(append(out, k.line...), '\n')
+		out = append(append(out, c.text(k.line)...), '\n')
 	}
 	return out
 }
 
-// sameKeys reports whether two lists have the same keys, in any order.
-func sameKeys(a, b []heldKey) bool {
-	return len(a) == len(b) && !slices.ContainsFunc(a, func(k heldKey) bool {
-		return !slices.ContainsFunc(b, func(l heldKey) bool { return bytes.Equal(k.line, l.line) })
+// sameKeys reports whether those of the initialization section apply, in any order.
+func (c *carried) sameKeys() bool {
+	return len(c.keys) == len(c.keysOfMap) && !slices.ContainsFunc(c.keys, func(k heldKey) bool {
+		return !slices.ContainsFunc(c.keysOfMap, func(l heldKey) bool { return bytes.Equal(c.text(k.line), c.text(l.line)) })
 	})
 }
 

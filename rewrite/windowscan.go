@@ -25,8 +25,7 @@ func (p *windowed) read(begin int) bool {
 	}
 	p.plain = false
 	p.forget()
-	s := scanner{}
-	s.reset(p.src)
+	s := scanner{src: p.src, pos: p.origin + playlistStart(p.src[p.origin:]), lf: -1}
 	l := windowLines{windowed: p, start: -1}
 	for look := 0; s.pos < len(p.src); {
 		if s.pos >= look {
@@ -224,11 +223,8 @@ func (l *windowLines) takeMark(start, end int) {
 	if l.start < 0 {
 		l.start = start
 	}
-	plain := 0
-	if l.scope == ofKey {
-		plain = plainKey(l.src[start:end])
-	}
-	l.marks = append(l.marks, windowMark{span{start, end}, l.scope, len(l.segments), plain})
+	plain := l.scope == ofKey && isPlainKey(l.src[start:end])
+	l.marks = append(l.marks, windowMark{span{start, end}, l.scope, l.lost + len(l.segments), plain})
 }
 
 // scope is what a tag applies to.
