@@ -16,12 +16,11 @@ var ErrMP4 = faststart.ErrMP4
 // 32-bit chunk offsets (stco, saio) had to become 64-bit ones because they crossed 4 GiB.
 //
 // If there is nothing to do, the result is src itself: the moov is already in front, or the file has fragments. The same is
-// true if the file would have to be understood further: it has a compressed header (cmov), keeps its media in other files, or
-// has items that a moved byte would break. An error wraps [ErrMP4] or is one of reading src.
+// true for files that Faststart cannot rearrange: those with a compressed header (cmov), with media in other files, or with
+// items that a moved byte would break. An error wraps [ErrMP4] or comes from reading src.
 //
 // The view may be used concurrently if src may, and is a [SectionWriter]. It is another resource than the file, so it needs an
 // ETag of its own. src must not change.
-// file: it needs an ETag of its own. src must not change.
 func Faststart(src io.ReaderAt, size int64) (io.ReaderAt, int64, error) {
 	l, err := faststart.Find(src, size)
 	if err != nil || l == nil {

@@ -9,17 +9,17 @@ import (
 	"github.com/hlsproxy/hlsproxy/rangeserve/internal/faststart"
 )
 
-// maxLayouts is how many are kept. Each has at most faststart.MaxMemory bytes.
+// maxLayouts is how many layouts are kept. Each takes at most faststart.MaxMemory bytes.
 const maxLayouts = 256
 
-// layouts remembers the layouts of the files served last, by what the files were then. The zero value is ready.
+// layouts remembers the layouts of the files that were served last, as the files were then. The zero value is ready.
 type layouts struct {
 	mu     sync.Mutex
 	byFile map[identity]*list.Element
-	recent list.List // of *known, the last used in front
+	recent list.List // of *known, the most recently used in front
 }
 
-// known is what is known of one file.
+// known is a file and its layout.
 type known struct {
 	file   identity
 	find   sync.Once
@@ -35,15 +35,15 @@ func rearrangeable(name string) bool {
 	return false
 }
 
-// of is the layout of an open file, or nil where there is none. Requests that come at once for a file that is not known yet
-// wait for one of them to look.
+// of returns the layout of an open file, or nil if there is none. If several requests come for a file that is not known yet,
+// one reads it and the others wait.
 func (l *layouts) of(h *handle) *faststart.Layout {
 	k := l.get(h.id)
 	k.find.Do(func() { k.layout = findLayout(h) })
 	return k.layout
 }
 
-// findLayout gives none whatever the fault: the file itself is still there to be served.
+// findLayout returns none if the file has any fault: the file itself can still be served.
 func findLayout(h *handle) *faststart.Layout {
 	layout, _ := faststart.Find(h, h.info.Size())
 	return layout

@@ -10,7 +10,7 @@ import (
 // parts are the ranges of one 206. With more than one the body is multipart/byteranges (RFC 9110 section 14.6).
 type parts struct {
 	ranges      []httprange.Range
-	size        int64  // of the whole body; may be unknown where there is one range
+	size        int64  // of the whole body; it may be unknown if there is one range
 	boundary    string // empty for one range
 	contentType string // of the whole body, repeated in each part
 }
@@ -24,7 +24,7 @@ func newParts(ranges []httprange.Range, size int64, contentType string) *parts {
 	return p
 }
 
-// noControl keeps a Content-Type from becoming more lines of a part's header than one.
+// noControl keeps a Content-Type from adding lines to the header of a part.
 func noControl(c rune) rune {
 	if c < ' ' || c == 0x7f {
 		return ' '
@@ -32,7 +32,7 @@ func noControl(c rune) rune {
 	return c
 }
 
-// before is what goes ahead of the bytes of range i.
+// before is what precedes the bytes of range i.
 func (p *parts) before(i int) string {
 	if p.boundary == "" {
 		return ""
@@ -48,7 +48,7 @@ func (p *parts) before(i int) string {
 	return open + p.boundary + "\r\n" + kind + "Content-Range: " + p.ranges[i].Of(p.size).String() + "\r\n\r\n"
 }
 
-// after is what goes behind the last range.
+// after is what follows the last range.
 func (p *parts) after() string {
 	if p.boundary == "" {
 		return ""
@@ -56,7 +56,7 @@ func (p *parts) after() string {
 	return "\r\n--" + p.boundary + "--\r\n"
 }
 
-// length is the Content-Length of it all.
+// length is the Content-Length of the whole body.
 func (p *parts) length() int64 {
 	n := int64(len(p.after()))
 	for i, r := range p.ranges {

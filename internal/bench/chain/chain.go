@@ -1,4 +1,4 @@
-// Package chain is the contender of this library: what examples/live mounts, without signing.
+// Package chain is this library as a contender: the chain of examples/live, without signing.
 package chain
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/rewrite"
 )
 
-// New stands in front of one origin on the loopback, whose URL ends in a slash, and keeps 1 GiB.
+// New returns the chain in front of one origin on the loopback. The URL of the origin ends in a slash. The cache keeps 1 GiB.
 func New(upstream string) (http.Handler, error) {
 	tree, err := rewrite.Prefix("/", upstream)
 	if err != nil {
@@ -38,7 +38,7 @@ func New(upstream string) (http.Handler, error) {
 	})), nil
 }
 
-// Transport is guarded and may reach the loopback.
+// Transport returns a guarded transport that may reach the loopback.
 func Transport() (*http.Transport, error) {
 	guard, err := origin.NewGuard(origin.GuardConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	if err != nil {
@@ -47,7 +47,7 @@ func Transport() (*http.Transport, error) {
 	return guard.Transport(), nil
 }
 
-// segments are what a live playlist names.
+// segments lists what a live playlist names.
 func segments(playlist []byte, base string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for ref, err := range rewrite.Refs(playlist, base) {

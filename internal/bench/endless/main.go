@@ -1,7 +1,7 @@
-// Command endless lets a thousand viewers watch one MPEG-TS of 4 Mbit/s that has no end, through this library's whole chain,
-// and from a handler on net/http that only passes on what comes. Beside them as many viewers fetch cached segments of the same rate
-// through the same chain. It prints the CPU that each server took, its memory for each viewer beyond what one viewer needs, and
-// how many connections the origin saw. Each server is alone on CPU 0; viewers and origin share CPU 1.
+// Command endless lets a thousand viewers watch one MPEG-TS stream of 4 Mbit/s that has no end, through this library's whole
+// chain, and from a handler on net/http that only passes on what comes. For comparison, as many viewers fetch cached segments
+// of the same rate through the same chain. It prints the CPU that each server took, its memory for each viewer beyond what one
+// viewer needs, and how many connections the origin saw. Each server is alone on CPU 0; viewers and origin share CPU 1.
 //
 //	go run ./endless [-viewers 1000] [-rounds 3] [-time 8s]
 package main
@@ -72,7 +72,7 @@ func run(viewers, rounds int, span time.Duration) error {
 	return nil
 }
 
-// report prints the medians of the rounds, and what the first server took of what each other did.
+// report prints the medians of the rounds, and the CPU of the first server as a share of each other's.
 func report(servers []hammer.Server, figures [][]figure) {
 	median := func(of []figure, what func(figure) float64) float64 {
 		var all []float64

@@ -17,11 +17,11 @@ import (
 const (
 	rate    = 4_000_000 / 8          // bytes a second
 	beat    = 40 * time.Millisecond  // between two pieces of the stream
-	piece   = rate * 40 / 1000 / 188 // packets in each
+	piece   = rate * 40 / 1000 / 188 // packets in a piece
 	segment = 2 * rate               // bytes, of two seconds
 )
 
-// packet is one of MPEG-TS (ISO/IEC 13818-1), with an adaptation field that says whether a decoder can begin here.
+// packet is an MPEG-TS packet (ISO/IEC 13818-1). Its adaptation field says whether a decoder can begin here.
 func packet(pid int, starts, random bool, payload ...byte) []byte {
 	p := bytes.Repeat([]byte{0xff}, 188)
 	p[0], p[1], p[2], p[3] = 0x47, byte(pid>>8), byte(pid), 0x30
@@ -36,13 +36,13 @@ func packet(pid int, starts, random bool, payload ...byte) []byte {
 	return p
 }
 
-// table is a section of programme information in one packet. Nobody here looks at its checksum.
+// table is a packet with a section of programme information. Nobody here checks its checksum.
 func table(pid int, id byte, body ...byte) []byte {
 	payload := append([]byte{0, id, 0xb0, byte(5 + len(body) + 4), 0, 1, 0xc1, 0, 0}, body...)
 	return packet(pid, true, false, append(payload, 1, 2, 3, 4)...)
 }
 
-// opening and between are 40 ms of a picture: one that begins a group, and one that does not.
+// opening and between are 40 ms of a picture each. A group begins with opening only.
 var opening, between = func() (opening, between []byte) {
 	const video = 0x101
 	opening = append(table(0, 0, 0, 1, 0xe1, 0x00), table(0x100, 2, 0xe1, 0x01, 0xf0, 0, 0x1b, 0xe1, 0x01, 0xf0, 0)...)
@@ -57,10 +57,10 @@ var opening, between = func() (opening, between []byte) {
 	return opening, between
 }()
 
-// origin has the stream, and segments of the same rate.
+// origin serves the stream, and segments of the same rate.
 type origin struct {
 	began  time.Time
-	opened atomic.Int64 // answers without an end that were asked for
+	opened atomic.Int64 // answers without an end so far
 }
 
 func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -87,8 +87,8 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 const bareRole = "BENCH_ENDLESS_BARE"
 
-// serveBare is for the beginning of main: where this program was started as the server with nothing on net/http but a
-// broadcast, it is that and does not return.
+// serveBare is for the beginning of main. If this program was started as the server that has nothing but a broadcast, serveBare
+// runs that server and does not return.
 func serveBare() {
 	upstream := os.Getenv(bareRole)
 	if upstream == "" {
@@ -102,8 +102,8 @@ func serveBare() {
 	log.Fatal(http.Serve(l, &broadcast{upstream: upstream}))
 }
 
-// broadcast passes on what comes to all viewers, with one connection that never ends. It has no ring, looks for no point at
-// which to begin, and has no limits: nothing can take less.
+// broadcast passes on what comes on one endless connection to all viewers. It has no ring and no limits, and does not look for
+// a point to begin at. No server can do less.
 type broadcast struct {
 	upstream string
 	once     sync.Once

@@ -10,7 +10,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/bench/hammer"
 )
 
-// figure is what one round of one server gave.
+// figure is the result of one round of one server.
 type figure struct {
 	cores  float64
 	memory int64   // for each viewer, in bytes, beyond what the first one needs
@@ -18,10 +18,10 @@ type figure struct {
 	opened int64   // connections of the origin
 }
 
-// comeIn is how long it takes until the last viewer is there.
+// comeIn is how long it takes until all viewers have come.
 const comeIn = 4 * time.Second
 
-// way is how a viewer watches until a moment: it counts the bytes that it takes.
+// way is how a viewer watches until a given time. It counts the bytes that arrive.
 type way func(c *hammer.Conn, until time.Time, taken *atomic.Int64) error
 
 func listening(c *hammer.Conn, until time.Time, taken *atomic.Int64) error {
@@ -42,7 +42,7 @@ func polling(c *hammer.Conn, until time.Time, taken *atomic.Int64) error {
 	return nil
 }
 
-// watch lets one viewer come, after ten seconds all others, and measures when all are there.
+// watch lets one viewer come, and the others ten seconds later. It measures when all are there.
 func watch(s hammer.Server, viewers int, span time.Duration, one way) (f figure, err error) {
 	const alone = 10 * time.Second // a stream is broadcast from its fifth second on, and then the ring is full
 	began := time.Now()

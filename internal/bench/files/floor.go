@@ -13,8 +13,9 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/bench/hammer"
 )
 
-// floor is the least that a handler of net/http can do: it knows the answers beforehand, and gives one of them with one Write
-// of the bytes or one sendfile from an open file. What it costs is net/http and the kernel; what is above is ours.
+// floor is the least that a handler of net/http can do: it knows the answers beforehand and sends each with one Write, or with
+// one sendfile from an open file. This is the cost of net/http and the kernel. Whatever a server takes beyond it is its own
+// cost.
 func floor(mux *http.ServeMux, dir string) {
 	for _, l := range memory {
 		b := body(l)
@@ -49,7 +50,7 @@ func ready(h http.Header, l hammer.Load) {
 	h["Content-Length"] = []string{fmt.Sprint(l.Bytes)}
 }
 
-// section is a part of a file, for the connection to ask to write itself.
+// section is a part of a file. The connection can ask it to write itself.
 type section struct {
 	file   *os.File
 	off, n int64

@@ -1,8 +1,8 @@
-// Command files measures how fast bodies in memory and files in the page cache go out, side by side in one run: rangeserve's
-// Serve and Files, http.ServeContent and http.FileServer, nginx (the better of tcp_nopush on and off), and the floor, a handler
-// of net/http that does nothing but send. Each server is alone on CPU 0 and the load on CPU 1; they take turns, and what is
-// printed are medians over the rounds and ratios of medians: of answers per second, and of what an answer costs the server's
-// CPU. At the end it says what reading a Range header costs.
+// Command files measures how fast bodies in memory and files in the page cache go out, side by side in one run: from
+// rangeserve's Serve and Files, http.ServeContent and http.FileServer, nginx (the better of tcp_nopush on and off), and the
+// floor, a handler of net/http that does nothing but send. Each server is alone on CPU 0, and the load on CPU 1. The servers
+// take turns. It prints medians over the rounds, and ratios of medians: of answers per second, and of the server's CPU per
+// answer. At the end it prints the cost of reading a Range header.
 //
 //	go run ./files [-rounds 5] [-time 400ms] [-c 64] [-only memory]
 package main
@@ -94,7 +94,7 @@ func run(rounds, conns int, span time.Duration, only string) error {
 	return nil
 }
 
-// start writes the files, which the page cache keeps, and runs the servers.
+// start writes the files and runs the servers. The page cache keeps the files.
 func start(s *hammer.Servers) error {
 	for _, l := range files[:2] {
 		name := filepath.Join(s.Dir, filepath.Base(l.Path))

@@ -15,7 +15,7 @@ import (
 
 var modified = time.Unix(1_700_000_000, 0)
 
-// serve is this program as one of the servers: it prints its address and serves until it is killed.
+// serve runs this program as one of the servers. It prints its address and serves until it is killed.
 func serve(role, dir string) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {

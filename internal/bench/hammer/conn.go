@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Conn is one client on a connection that stays, as light as it can be: thousands of them are to cost less than the
-// server that they ask.
+// Conn is one client on a persistent connection. It is light, because thousands of clients must cost less than the server that
+// they ask.
 type Conn struct {
 	conn net.Conn
 	raw  syscall.RawConn
@@ -36,8 +36,9 @@ func Dial(addr string) (*Conn, error) {
 // Close ends the connection.
 func (c *Conn) Close() error { return c.conn.Close() }
 
-// Get asks for path and takes the answer, of a declared length, in ten seconds at most. buf holds the header and what of
-// the body comes with it; the rest of a longer body is discarded in the kernel. It returns the body as far as it is in buf.
+// Get asks for path and reads the answer, which has a declared length, in ten seconds at most. buf takes the header and the
+// part of the body that comes with it. The kernel discards the rest of a longer body. Get returns the part of the body that is
+// in buf.
 func (c *Conn) Get(path string, buf []byte) (body []byte, length int64, err error) {
 	c.conn.SetDeadline(time.Now().Add(10 * time.Second))
 	if _, err := c.conn.Write(append(append(buf[:0], "GET "+path+" HTTP/1.1\r\nHost: bench\r\n"...), '\r', '\n')); err != nil {
@@ -68,8 +69,8 @@ func (c *Conn) Get(path string, buf []byte) (body []byte, length int64, err erro
 	return nil, 0, errors.New("header too long")
 }
 
-// Listen asks for path and takes what comes until a moment. The answer must not end before. The kernel discards it, and taken
-// counts its bytes.
+// Listen asks for path and takes what comes until a given time. The answer must not end before. The kernel discards the bytes,
+// and taken counts them.
 func (c *Conn) Listen(path string, until time.Time, taken *atomic.Int64) error {
 	c.conn.SetDeadline(time.Now().Add(10 * time.Second))
 	if _, err := c.conn.Write([]byte("GET " + path + " HTTP/1.1\r\nHost: bench\r\n\r\n")); err != nil {

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// tick is the unit of times in /proc (USER_HZ), the same on every Linux that Go runs on.
+// tick is the unit of times in /proc (USER_HZ). It is the same on every Linux that Go runs on.
 const tick = 10 * time.Millisecond
 
-// cpu is the processor time that a process and its children have taken. Unlike requests per second it does not tell of
-// what else the machine was doing.
+// cpu is the processor time that a process and its children have taken. Unlike the number of requests per second, it does not
+// depend on what else the machine does.
 func cpu(pid int) (time.Duration, error) {
 	total := time.Duration(0)
 	for _, p := range family(pid) {
@@ -21,7 +21,7 @@ func cpu(pid int) (time.Duration, error) {
 		if err != nil {
 			return 0, err
 		}
-		// The name in parentheses may hold anything; utime and stime are the 12th and 13th field behind it.
+		// The name in parentheses may hold anything. utime and stime are the 12th and 13th fields after it.
 		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 		if len(fields) < 13 {
 			return 0, fmt.Errorf("/proc/%d/stat: %q", p, stat)
@@ -40,7 +40,7 @@ func cpu(pid int) (time.Duration, error) {
 // CPU is the processor time that a server has taken.
 func (s Server) CPU() (time.Duration, error) { return cpu(s.pid) }
 
-// PSS is the memory of a server, in bytes; what it shares with others counts in part.
+// PSS is the memory of a server, in bytes. Memory that it shares with others counts in part.
 func (s Server) PSS() (int64, error) {
 	total := int64(0)
 	for _, p := range family(s.pid) {
@@ -59,7 +59,7 @@ func (s Server) PSS() (int64, error) {
 	return total, nil
 }
 
-// family is a process and all that descend from it.
+// family is a process and all its descendants.
 func family(pid int) []int {
 	all := []int{pid}
 	for i := 0; i < len(all); i++ {

@@ -1,5 +1,5 @@
-// Package hammer compares servers: it starts them, asks each in turn for one thing over and over, and says how many
-// answers a second came and what each cost the server's CPU.
+// Package hammer compares servers. It starts them, sends each in turn the same request over and over, and tells how many
+// answers came per second and what each cost the server's CPU.
 package hammer
 
 import (
@@ -15,16 +15,16 @@ import (
 	"time"
 )
 
-// Load is one thing to ask for.
+// Load is what is requested.
 type Load struct {
 	Name, Path string
-	Header     string // lines, each with its end
-	Bytes      int64  // of body, in each answer
+	Header     string // lines, each with its line end
+	Bytes      int64  // of the body of each answer
 	Over       Over   // "": Plain
 }
 
-// ask keeps conns connections busy for span and returns the number of answers. Bodies are discarded in the kernel, so
-// that the client's copying is not what is measured.
+// ask keeps conns connections busy for span and returns the number of answers. The kernel discards the bodies, so that the
+// client's copying is not measured.
 func (l Load) ask(addr string, conns int, span time.Duration) (int64, error) {
 	var done atomic.Int64
 	var wg sync.WaitGroup
@@ -128,7 +128,7 @@ func lengthOf(header []byte) (int64, error) {
 	return 0, errors.New("no length")
 }
 
-// sink is shared by all connections: with MSG_TRUNC the kernel drops the bytes and writes nothing.
+// sink is shared by all connections. With MSG_TRUNC the kernel drops the bytes and writes nothing.
 var sink [1 << 20]byte
 
 func discard(raw syscall.RawConn, left int64) error {

@@ -23,7 +23,7 @@ func (l Load) Measure(servers []Server, rounds, conns int, span time.Duration) (
 	return all, nil
 }
 
-// turn is one measurement: answers per second, and the microseconds of the server's CPU that one answer takes.
+// turn is one measurement: answers per second, and microseconds of the server's CPU per answer.
 func (l Load) turn(s Server, conns int, span time.Duration) (rate, cost float64, err error) {
 	before, err := cpu(s.pid)
 	if err != nil {

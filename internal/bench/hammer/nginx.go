@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// Nginx adds two: with tcp_nopush on and off. The text given for each stands in the http block of its configuration; it
-// gets the address to listen on and a folder to keep files in. Where there is no nginx the error is exec.ErrNotFound.
+// Nginx adds two servers, with tcp_nopush on and off. text returns the content of the http block for an address to listen on
+// and a folder to keep files in. If there is no nginx, the error is exec.ErrNotFound.
 func (s *Servers) Nginx(http func(addr, home string) string) error {
 	path, err := exec.LookPath("nginx")
 	if err != nil {

@@ -16,17 +16,17 @@ import (
 	"time"
 )
 
-// Over is how an answer travels.
+// Over is the protocol of an answer.
 type Over string
 
-// What Load.Over may be.
+// The values of Load.Over.
 const (
 	Plain Over = "plain"
 	TLS   Over = "tls" // HTTP/1.1 over TLS 1.3
 	HTTP2 Over = "h2"  // over TLS 1.3, one request at a time on each connection
 )
 
-// Parse is for a flag.
+// Parse reads the value of a flag.
 func (o *Over) Parse(s string) error {
 	switch *o = Over(s); *o {
 	case Plain, TLS, HTTP2:
@@ -35,7 +35,7 @@ func (o *Over) Parse(s string) error {
 	return fmt.Errorf("%q is none of plain, tls and h2", s)
 }
 
-// Certificate is a new one, whose key is its own issuer's, and both as PEM.
+// Certificate returns a new certificate that is its own issuer, and its key, both as PEM.
 func Certificate() (c tls.Certificate, pems []byte, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -56,10 +56,10 @@ func Certificate() (c tls.Certificate, pems []byte, err error) {
 	return c, pems, err
 }
 
-// The cipher that both sides have in common is that of the client's choice here, the same for all servers.
+// The client offers one cipher, so that it is the same for all servers.
 var clientTLS = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}
 
-// overTLS asks on one connection of HTTP/1.1.
+// overTLS asks on one HTTP/1.1 connection.
 func (l Load) overTLS(addr string) (ask func(buf []byte) error, hangUp func(), err error) {
 	conn, err := tls.Dial("tcp", addr, clientTLS)
 	if err != nil {

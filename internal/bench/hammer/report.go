@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Figures are what the rounds of one server gave.
+// Figures are the results of one server, by round.
 type Figures struct {
 	name  string
 	rates []float64 // answers per second
@@ -17,7 +17,7 @@ func median(v []float64) float64 {
 	return v[len(v)/2]
 }
 
-// Report prints all figures, and how the first compares with the others: above 1 it is the better one.
+// Report prints all figures, and compares the first server with the others. Above 1, the first is the better one.
 func Report(all []Figures) {
 	for i, f := range all {
 		fmt.Printf("  %-13s %9.0f req/s (%.0f to %.0f) %9.1f us (%.1f to %.1f)", f.name,

@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// Server is a running one.
+// Server is a running server.
 type Server struct {
 	Name, Addr string
 	pid        int
 }
 
-// Servers are those of one run. Each is alone on CPU 0 while it is its turn; the load comes from CPU 1.
+// Servers are the servers of one run. During its turn, a server is alone on CPU 0. The load comes from CPU 1.
 type Servers struct {
 	Dir     string // in memory; Stop removes it
 	All     []Server
 	running []*exec.Cmd
 }
 
-// NewServers moves this process to CPU 1. Stop is needed also after an error of any method.
+// NewServers moves this process to CPU 1. Call Stop even after an error of any method.
 func NewServers() (*Servers, error) {
 	runtime.GOMAXPROCS(1)
 	if err := exec.Command("taskset", "-a", "-cp", "1", fmt.Sprint(os.Getpid())).Run(); err != nil {
@@ -35,7 +35,7 @@ func NewServers() (*Servers, error) {
 	return &Servers{Dir: dir}, err
 }
 
-// Stop ends what runs.
+// Stop ends all servers.
 func (s *Servers) Stop() {
 	for _, cmd := range s.running {
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
@@ -44,7 +44,7 @@ func (s *Servers) Stop() {
 	os.RemoveAll(s.Dir)
 }
 
-// Add is for a server that will listen on addr once cmd runs.
+// Add adds a server that will listen on addr once cmd runs.
 func (s *Servers) Add(name, addr string, cmd *exec.Cmd) error {
 	if err := s.start(cmd); err != nil {
 		return err
@@ -56,8 +56,8 @@ func (s *Servers) Add(name, addr string, cmd *exec.Cmd) error {
 	return nil
 }
 
-// Self starts this program once more, on one CPU and with lines of environment that tell it what to be. It must print
-// its address first.
+// Self starts this program once more, on one CPU. Lines of its environment tell it which server it is. It must print its
+// address first.
 func (s *Servers) Self(name, cpu string, env ...string) (Server, error) {
 	cmd := exec.Command("taskset", "-c", cpu, os.Args[0])
 	cmd.Env = append(append(os.Environ(), "GOMAXPROCS=1"), env...)
@@ -82,7 +82,7 @@ func (s *Servers) start(cmd *exec.Cmd) error {
 	return err
 }
 
-// FreeAddr is an address of the loopback that nobody listens on yet.
+// FreeAddr returns an address of the loopback that nobody listens on yet.
 func FreeAddr() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 )
 
-// Varnish adds one in front of an origin, with more arguments if need be. Where there is no varnishd the error is
+// Varnish adds a server in front of an origin. There may be further arguments. If there is no varnishd, the error is
 // exec.ErrNotFound.
 func (s *Servers) Varnish(origin string, args ...string) error {
 	path, err := exec.LookPath("varnishd")

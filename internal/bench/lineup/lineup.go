@@ -1,4 +1,4 @@
-// Package lineup starts the caches that stand before a crowd: this library's whole chain, Varnish and nginx.
+// Package lineup starts the caches that a crowd asks: this library's whole chain, Varnish and nginx.
 package lineup
 
 import (
@@ -15,10 +15,10 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/bench/hammer"
 )
 
-// Role is the variable of the environment that makes this program the library's server, in front of the URL of an origin.
+// Role is the environment variable that makes this program the library's server. Its value is the URL of the origin.
 const Role = "BENCH_LINEUP_ORIGIN"
 
-// Serve is for the beginning of main: where this program was started as the library's server, it is that and does not
+// Serve is for the beginning of main. If this program was started as the library's server, Serve runs that server and does not
 // return.
 func Serve() {
 	upstream := os.Getenv(Role)
@@ -37,8 +37,8 @@ func Serve() {
 	log.Fatal(http.Serve(l, h))
 }
 
-// Start adds all that this machine has, before an origin that is served from here. To nginx and Varnish it gives what is
-// said for them.
+// Start adds all servers that this machine has, in front of an origin that this process serves. nginx and Varnish get the given
+// settings.
 func Start(s *hammer.Servers, origin http.Handler, nginx string, varnish ...string) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -72,7 +72,7 @@ func Start(s *hammer.Servers, origin http.Handler, nginx string, varnish ...stri
 	return err
 }
 
-// Rounds lets the servers take turns, and returns what measure found of each, in the order of s.All.
+// Rounds lets the servers take turns. It returns the results of measure for each, in the order of s.All.
 func Rounds[F any](s *hammer.Servers, rounds int, measure func(server hammer.Server, round int) (F, error)) ([][]F, error) {
 	figures := make([][]F, len(s.All))
 	for round := range rounds {

@@ -1,7 +1,7 @@
-// Command live lets thousands of viewers watch a live stream: each asks for its playlist every two seconds and for every new
+// Command live lets thousands of viewers watch a live stream. Each requests the playlist every two seconds, and every new
 // segment of 200 KB, through this library's whole chain, nginx and Varnish, and from a bare handler on net/http. It prints the
 // CPU that each server took, its memory for each viewer, and how long answers took. Each server is alone on CPU 0; viewers and
-// origin share CPU 1. What is missing is left out.
+// origin share CPU 1. Missing servers are left out.
 //
 //	go run ./live [-viewers 5000] [-rounds 2] [-time 8s]
 package main

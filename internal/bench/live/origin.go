@@ -19,8 +19,8 @@ var segment = make([]byte, size)
 
 const bareRole = "BENCH_LIVE_BARE"
 
-// serveBare is for the beginning of main: where this program was started as the server with nothing on net/http but the
-// origin's handler, it is that and does not return.
+// serveBare is for the beginning of main. If this program was started as the server that has nothing but the origin's handler,
+// serveBare runs that server and does not return.
 func serveBare() {
 	if os.Getenv(bareRole) == "" {
 		return
@@ -33,7 +33,7 @@ func serveBare() {
 	log.Fatal(http.Serve(l, origin{time.Now()}))
 }
 
-// origin is a live stream that began at some time.
+// origin is a live stream. Its segments go by the time since it began.
 type origin struct{ began time.Time }
 
 func (o origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -8,7 +8,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/bench/hammer"
 )
 
-// report prints the medians of the rounds, and how many times the first server's CPU the others took.
+// report prints the medians of the rounds, and how many times the CPU of the first server the others took.
 func report(servers []hammer.Server, figures [][]figure) {
 	fmt.Printf("%-10s %7s %10s %26s %26s\n", "", "cores", "KB/viewer", "playlist p50/p99 ms", "segment p50/p99 ms")
 	ours := cores(figures[0])
@@ -37,7 +37,7 @@ func cores(rounds []figure) float64 {
 	return all[len(all)/2]
 }
 
-// part is a percentile in milliseconds.
+// part returns a percentile in milliseconds.
 func part(all []time.Duration, percent int) float64 {
 	if len(all) == 0 {
 		return 0

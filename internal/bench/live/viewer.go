@@ -11,7 +11,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/bench/hammer"
 )
 
-// figure is what one round of one server gave.
+// figure is the result of one round of one server.
 type figure struct {
 	cores               float64
 	memory              int64 // for each viewer
@@ -64,15 +64,15 @@ func watch(s hammer.Server, viewers int, span time.Duration) (f figure, err erro
 	return f, errors.Join(errs...)
 }
 
-// viewer asks for the playlist every two seconds, and for the last segment in it if that is new.
+// viewer requests the playlist every two seconds, and the last segment in it if that is new.
 type viewer struct {
 	conn                *hammer.Conn
-	from, until         time.Time // what is measured
+	from, until         time.Time // the time that is measured
 	last                string
 	playlists, segments []time.Duration
 }
 
-// buffers are lent to one answer at a time: viewers wait most of the time.
+// buffers are used for one answer at a time, because viewers wait most of the time.
 var buffers = sync.Pool{New: func() any { return new([4 << 10]byte) }}
 
 func (v *viewer) watch() error {

@@ -14,7 +14,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/origin"
 )
 
-// dials compares a dial with one that the guard decides on, and with the decision alone.
+// dials compares a plain dial with one through the guard, and with the guard's decision alone.
 func dials() {
 	ln := must(net.Listen("tcp", "127.0.0.1:0"))
 	defer ln.Close()

@@ -16,8 +16,8 @@ import (
 
 const hedged = "is silent, with a hedge of 200 ms"
 
-// failover kills one of three origins under steady requests, in each of the ways that origins die. Every request has to be
-// answered; the slow ones are those that found out.
+// failover kills one of three origins under steady requests, in each of the ways in which origins die. Every request must be
+// answered. The slow ones are those that notice the death.
 func failover(n int) {
 	fmt.Printf("one of three origins dies under %d requests a second: latency in the next 3 s\n", n)
 	for _, way := range []string{"nobody", "refuses", "resets", "says 500", "is silent", hedged} {
@@ -75,7 +75,7 @@ func die(way string, n int) (calm, dead []time.Duration) {
 	return calm, steady(front.URL, 3*n, 3*time.Second)
 }
 
-// steady asks for n segments of as many streams in the given time, each whether the last one is there or not.
+// steady requests n segments of as many streams in the given time. It does not wait for one answer before the next request.
 func steady(front string, n int, during time.Duration) []time.Duration {
 	times := make([]time.Duration, n)
 	var wg sync.WaitGroup

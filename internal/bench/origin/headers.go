@@ -21,9 +21,8 @@ const (
 		"Last-Modified: Sun, 29 Nov 2026 20:00:00 GMT\r\nETag: \"65674d80-16e360\"\r\nCache-Control: max-age=60\r\nAccept-Ranges: bytes\r\nConnection: keep-alive\r\n\r\n"
 )
 
-// headers compares an exchange on a connection of the guard, which looks at the header of each answer, with one on the
-// connection below, and says what part of a miss the difference is. A second connection of the second kind shows how far apart
-// two of a kind are.
+// headers compares an exchange on a connection of the guard, which checks the header of each answer, with one on a plain
+// connection. It prints the difference as a share of a miss. A second plain connection shows how far apart two of a kind are.
 func headers() {
 	ln := must(net.Listen("tcp", "127.0.0.1:0"))
 	defer ln.Close()

@@ -1,6 +1,6 @@
-// Command origin measures what the upstream side adds: the latency of the whole chain on a miss and on a hit next to a
-// request that goes to the origin itself, how long a failover takes, and what the guard costs a dial and the header of an
-// answer. Only the ratios mean anything. It takes about half a minute.
+// Command origin measures what the upstream side adds: the latency of a miss and of a hit through the whole chain, compared
+// with a request to the origin itself; how long a failover takes; and what the guard adds to a dial and to the header of an
+// answer. Only the ratios have a meaning. It takes about half a minute.
 //
 //	go run ./origin [-n 3000]
 package main
@@ -31,7 +31,7 @@ func main() {
 	headers()
 }
 
-// latency lets a direct request, a miss and a hit take turns, so that whatever else the machine does meets all of them.
+// latency lets a direct request, a miss and a hit take turns, so that other work of the machine affects all of them.
 func latency(size, n int) {
 	origin := httptest.NewServer(media(size))
 	defer origin.Close()
@@ -56,7 +56,7 @@ func latency(size, n int) {
 	}
 }
 
-// media answers every path with a segment.
+// media answers each path with a segment.
 func media(size int) http.Handler {
 	body := bytes.Repeat([]byte{0x47}, size)
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -77,7 +77,7 @@ func get(url string) time.Duration {
 	return time.Since(begun)
 }
 
-// at is a percentile. It sorts the times.
+// at returns a percentile. It sorts the times.
 func at(times []time.Duration, percent int) time.Duration {
 	slices.Sort(times)
 	return times[min(len(times)*percent/100, len(times)-1)].Round(time.Microsecond)

@@ -6,7 +6,8 @@ import (
 	"math"
 )
 
-// belady drops what is asked for last, and takes nothing in that is asked for later than all it has.
+// belady drops the object whose next request is latest. It does not keep an object whose next request is later than those of
+// all it has.
 func belady(t trace, capacity int64) (hits int) {
 	next := make([]int, len(t.requests))
 	seen := make([]int, len(t.sizes))
@@ -17,7 +18,7 @@ func belady(t trace, capacity int64) (hits int) {
 		o := t.requests[i]
 		next[i], seen[o] = seen[o], i
 	}
-	when := make([]int, len(t.sizes)) // the next request of what is kept; 0: it is not
+	when := make([]int, len(t.sizes)) // the next request of each kept object; 0: it is not kept
 	var last latest
 	var used int64
 	for i, o := range t.requests {
@@ -59,10 +60,10 @@ func (l *latest) Pop() any {
 	return x
 }
 
-// lru is the plainest cache there is.
+// lru is the simplest cache.
 type lru struct {
 	capacity, used int64
-	order          *list.List // of kept, the latest first
+	order          *list.List // of kept, the most recent first
 	items          map[string]*list.Element
 }
 
@@ -86,7 +87,7 @@ func (l *lru) get(key string) bool {
 
 func (l *lru) put(key string, size int64, body []byte) {
 	if l.items[key] != nil {
-		return // another was faster
+		return // another goroutine was faster
 	}
 	for l.used += size; l.used > l.capacity && l.order.Len() > 0; {
 		out := l.order.Remove(l.order.Back()).(kept)

@@ -2,7 +2,7 @@ package main
 
 import "math/rand/v2"
 
-// films are watched from the beginning, most of them not to their end.
+// films are watched from the beginning, and most of them are not watched to their end.
 func films(rng *rand.Rand, n, viewers int) source {
 	const segments = 300
 	rank := zipf(rng, n)
@@ -30,15 +30,15 @@ func films(rng *rand.Rand, n, viewers int) source {
 	}
 }
 
-// channels are watched near their live edge: whoever comes back finds newer segments.
+// channels are watched near their live edge. A viewer that comes back finds newer segments.
 func channels(rng *rand.Rand, n int) source {
 	const (
 		window   = 6
-		duration = 20_000 // requests of this source that a segment's time lasts
+		duration = 20_000 // requests of this source during one segment
 	)
 	rank := zipf(rng, n)
 	live := make([][]uint32, n)
-	due := make([]int, n) // when each has its next segment
+	due := make([]int, n) // when the next segment of each is due
 	number := make([]int, n)
 	for i := range due {
 		due[i] = rng.IntN(duration)
@@ -58,7 +58,7 @@ func channels(rng *rand.Rand, n int) source {
 			}
 			t.edges = append(t.edges, edge{len(t.requests), c, append([]uint32(nil), live[c]...)})
 		}
-		// Most play the third segment from the end, as the draft asks for; some are late, some have just come.
+		// Most play the third segment from the end, as the draft demands. Some are late, and some have just come.
 		back := min(2+rng.IntN(2)-rng.IntN(2), len(live[c])-1)
 		if rng.IntN(10) == 0 {
 			back = rng.IntN(len(live[c]))

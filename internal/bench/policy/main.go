@@ -1,11 +1,10 @@
-// Command policy tells how well what cache.Memory keeps is chosen: synthetic traces go through it, and the share of
-// requests that it answers is set beside what knowing the future would have answered (Belady), and beside LRU. Sizes are
-// real, the bodies hollow: they take room in the Memory, but their pages are never touched. The last two traces are those that
-// nothing was tuned on.
+// Command policy measures how well cache.Memory chooses what it keeps. Synthetic traces go through it. Its hit rate is printed
+// beside that of an algorithm that knows the future (Belady), and that of LRU. Sizes are real and bodies hollow: they take room
+// in the Memory, but their pages are never touched. Nothing was tuned on the last two traces.
 //
 //	go run ./policy [-requests 600000] [-only mixed] [-seed 1] [-time 10s]
 //
-// Then it measures what a request costs at two goroutines, next to an LRU under a mutex.
+// Then it measures the cost of a request at two goroutines, compared with an LRU under a mutex.
 package main
 
 import (

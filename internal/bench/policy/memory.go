@@ -14,7 +14,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache"
 )
 
-// hollow is a body of so many bytes, whatever they are.
+// hollow is a body of this many bytes, with any content.
 type hollow int64
 
 func (h hollow) Size() int64                           { return int64(h) }
@@ -26,7 +26,7 @@ func entry(body cache.Body) *cache.Entry {
 
 var mediaType = http.Header{"Content-Type": {"video/mp2t"}}
 
-// keys are the URLs of objects, which are what a Transport calls them.
+// keys are the keys of objects, as a Transport makes them: their URLs.
 func (t trace) keys() []string {
 	keys := make([]string, len(t.names))
 	for i, name := range t.names {
@@ -35,7 +35,7 @@ func (t trace) keys() []string {
 	return keys
 }
 
-// fake is an origin of playlists. It has nothing else.
+// fake is an origin that has nothing but playlists.
 type fake struct{ playlist string }
 
 func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -48,7 +48,7 @@ func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// refs is what rewrite.Refs would find in the playlists of fake.
+// refs finds what rewrite.Refs would find in the playlists of fake.
 func refs(playlist []byte, _ string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for line := range strings.Lines(string(playlist)) {
@@ -59,7 +59,7 @@ func refs(playlist []byte, _ string) iter.Seq[string] {
 	}
 }
 
-// memoryHits asks with HEAD, which holds no body, and puts what is missing.
+// memoryHits sends HEAD requests, which hold no body, and stores what is missing.
 func memoryHits(t trace, capacity int64) (hits int) {
 	origin, m, keys := &fake{}, cache.NewMemory(capacity), t.keys()
 	c := &cache.Transport{Base: origin, Store: m, Refs: refs, TTL: func(*cache.Entry) time.Duration { return time.Nanosecond }}
@@ -83,7 +83,7 @@ func memoryHits(t trace, capacity int64) (hits int) {
 	return hits
 }
 
-// refresh lets the cache see a live playlist.
+// refresh fetches a live playlist through the cache.
 func (f *fake) refresh(c *cache.Transport, e edge, keys []string) {
 	var b strings.Builder
 	b.WriteString("#EXTM3U\n#EXT-X-TARGETDURATION:4\n")

@@ -13,15 +13,15 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/bench/ratio"
 )
 
-// Each of two goroutines makes so many requests in a run.
+// Each of two goroutines makes this many requests in a run.
 const (
 	batch       = 2000
 	copiesBatch = 50
 )
 
-// timed tells what a request costs: with everything kept, and with the puts and evictions of a cache that is full. Those of
-// entries without bodies tell what the choice costs; those with bodies what a cache does, and there the LRU copies each to a
-// slice, since it has to keep it somewhere, too.
+// timed measures the cost of a request: once if everything is kept, and once with the puts and evictions of a full cache.
+// Entries without bodies show the cost of the choice. With bodies, the LRU copies each body to a slice, because it has to keep
+// it somewhere.
 func timed(seed uint64, n int, span time.Duration) {
 	t := traces(seed, n)[0]
 	fmt.Println("one request of Zipf 0.9, two goroutines, everything is kept: a get")
@@ -85,7 +85,7 @@ func print(t trace, batch, warm int, span time.Duration, capacity int64, body fu
 	ratio.Print(os.Stdout, results, "LRU")
 }
 
-// walk lets two goroutines go through the trace, each from another place.
+// walk lets two goroutines go through the trace, from different places.
 func (t trace) walk(batch int, one func(object uint32)) func() {
 	var at atomic.Int64
 	return func() {

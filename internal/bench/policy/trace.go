@@ -7,22 +7,22 @@ import (
 	"sort"
 )
 
-// trace is a sequence of requests for objects, which are numbers.
+// trace is a sequence of requests for objects. Objects are numbers.
 type trace struct {
 	name     string
 	requests []uint32
 	sizes    []int64 // of objects
 	names    []string
-	edges    []edge // what live playlists name, in the order of their time
+	edges    []edge // the versions of live playlists, in the order of their time
 }
 
-// edge is a live playlist that is fetched before the request of this number.
+// edge is a version of a live playlist, which is fetched before the request with this number.
 type edge struct {
 	before, channel int
 	window          []uint32
 }
 
-// object adds one of 0.2 to 4 MB; small ones are as many as large ones on a logarithmic scale.
+// object adds an object of 0.2 to 4 MB. Sizes are spread evenly on a logarithmic scale.
 func (t *trace) object(rng *rand.Rand, name string, numbers ...any) uint32 {
 	t.names = append(t.names, fmt.Sprintf(name, numbers...))
 	t.sizes = append(t.sizes, int64(200_000*math.Pow(20, rng.Float64())))
@@ -68,7 +68,7 @@ type weighted struct {
 	next  source
 }
 
-// zipf draws ranks below n, with the exponent 0.9 that many have found in the requests of web caches.
+// zipf draws ranks below n, with the exponent 0.9 that many studies have found in requests to web caches.
 func zipf(rng *rand.Rand, n int) func() int {
 	sums := make([]float64, n)
 	sum := 0.0
@@ -79,7 +79,7 @@ func zipf(rng *rand.Rand, n int) func() int {
 	return func() int { return min(sort.SearchFloat64s(sums, rng.Float64()*sum), n-1) }
 }
 
-// popular objects are asked for again and again. They are numbered, though nobody goes by that.
+// popular objects are requested again and again. They are numbered, but not requested in that order.
 func popular(rng *rand.Rand, n int) source {
 	rank := zipf(rng, n)
 	objects := map[int]uint32{}
@@ -94,7 +94,7 @@ func popular(rng *rand.Rand, n int) source {
 	}
 }
 
-// scan asks for everything once.
+// scan requests everything once.
 func scan(rng *rand.Rand) source {
 	n := 0
 	return func(t *trace) {

@@ -2,15 +2,14 @@ package main
 
 import "math/rand/v2"
 
-// The traces of this file are a check on what was tuned by the others: no constant of the cache was chosen by them, and none is
-// to be.
+// The traces of this file check what was tuned on the others: no constant of the cache was chosen by them, and none may be.
 
-// series are watched episode by episode. The next one comes out from time to time, and then many look at it first; others begin
-// with the first of the season, come back to where they stopped, or leave in the middle.
+// series are watched episode by episode. When the next one comes out, many watch it first. Others begin with the first of the
+// season, go on where they stopped, or leave in the middle.
 func series(rng *rand.Rand, n, viewers int) source {
 	const (
-		episodes = 10  // of a season
-		segments = 150 // of an episode
+		episodes = 10  // in a season
+		segments = 150 // in an episode
 		every    = 4_000
 	)
 	rank := zipf(rng, n)
@@ -20,14 +19,14 @@ func series(rng *rand.Rand, n, viewers int) source {
 		at, until int
 	}
 	objects := map[episode][]uint32{}
-	out := make([]int, n) // how many episodes there are
+	out := make([]int, n) // how many episodes are out
 	for i := range out {
 		out[i] = 1 + rng.IntN(3*episodes)
 	}
 	begin := func(e episode) session {
 		s := session{e, 0, segments}
 		if rng.IntN(5) == 0 {
-			s.at = rng.IntN(segments) // it was left there on another evening
+			s.at = rng.IntN(segments) // the viewer stopped there on another evening
 		}
 		if rng.IntN(4) == 0 {
 			s.until = s.at + 1 + rng.IntN(segments-s.at)
@@ -72,10 +71,10 @@ func series(rng *rand.Rand, n, viewers int) source {
 	}
 }
 
-// event is live for the whole trace, and its playlists name it from the beginning: half of those who come late begin there, and
-// some of them at a scene that others talk about.
+// event is live for the whole trace, and its playlists name all segments from the beginning. Half of those who come late begin
+// there. Some begin at a scene that others talk about.
 func event(rng *rand.Rand, viewers int) source {
-	const stay = 120 // segments, on the average
+	const stay = 120 // segments, on average
 	shares := [...]int{5, 3, 2}
 	type viewer struct{ variant, at int }
 	var (
@@ -110,7 +109,7 @@ func event(rng *rand.Rand, viewers int) source {
 	}
 	return func(t *trace) {
 		for {
-			if next == len(all) { // each has had its turn: a segment's time is over
+			if next == len(all) { // all have had their turn: the time of a segment is over
 				next = 0
 				grow(t)
 				for len(all) < viewers {

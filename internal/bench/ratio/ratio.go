@@ -1,6 +1,6 @@
-// Package ratio compares contenders by turns, so that whatever else the machine does meets all of them alike, and by the
-// processor time of this process, so that waiting for a processor that others use is nobody's cost. On a machine that is busy
-// otherwise, many short rounds and the least of them tell more than the medians of a few long ones.
+// Package ratio compares contenders. They take turns, so that other work of the machine affects all of them alike. It measures
+// the processor time of this process, so that waiting for a processor costs nobody anything. On a busy machine, the least of
+// many short rounds tells more than the median of a few long ones.
 package ratio
 
 import (
@@ -17,13 +17,13 @@ type Contender struct {
 	Run  func()
 }
 
-// Result is what a Contender needed for one run: the median and the least of all rounds.
+// Result is the cost of one run of a Contender: the median and the least of all rounds.
 type Result struct {
 	Name        string
 	Median, Min time.Duration
 }
 
-// spent is the processor time of this process so far.
+// spent is the processor time that this process has taken so far.
 func spent() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -32,12 +32,12 @@ func spent() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// Compare lets the contenders take turns for so many rounds, each of about the time given.
+// Compare lets the contenders take turns for this many rounds, each of about the given time.
 func Compare(rounds int, round time.Duration, contenders ...Contender) []Result {
 	times := make([][]time.Duration, len(contenders))
 	runs := make([]int, len(contenders))
 	for i, c := range contenders {
-		c.Run() // buffers grow once
+		c.Run() // so that buffers have grown before
 		start := spent()
 		for runs[i] = 0; spent()-start < round; runs[i]++ {
 			c.Run()
@@ -60,7 +60,7 @@ func Compare(rounds int, round time.Duration, contenders ...Contender) []Result 
 	return results
 }
 
-// Print writes each result and how many times the one named it took, by the medians, and by the least.
+// Print writes each result, and its ratio to the named one, by the medians and by the least.
 func Print(w io.Writer, results []Result, anchors ...string) {
 	for _, r := range results {
 		fmt.Fprintf(w, "  %-22s %12v", r.Name, r.Median)

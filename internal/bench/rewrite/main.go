@@ -1,5 +1,5 @@
-// Command rewrite measures how long rewriting takes, next to a scan for line ends, which is the floor, and to other ways of
-// doing the same. All numbers are medians of interleaved rounds, and only their ratios mean anything.
+// Command rewrite measures how long rewriting takes, compared with a scan for line ends, which is the floor, and with other
+// ways to do the same. All numbers are medians of interleaved rounds. Only their ratios have a meaning.
 //
 //	go run ./rewrite [-rounds 9] [-time 100ms] [-shape live]
 package main

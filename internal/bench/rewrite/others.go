@@ -15,7 +15,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/playlists"
 )
 
-// others are ways to do the job with what is there: none of them keeps what it does not know.
+// others are ways to do the job with existing packages. None of them keeps what it does not know.
 func others(shape playlists.Shape) []ratio.Contender {
 	base, err := url.Parse(playlists.Base)
 	if err != nil {
@@ -43,7 +43,7 @@ func mapped(ref string, base *url.URL) string {
 
 var uriAttribute = regexp.MustCompile(`URI="([^"]*)"`)
 
-// naive is what most programs do: line by line, a regular expression for the attributes.
+// naive is what most programs do: they go line by line and use a regular expression for the attributes.
 func naive(out *bytes.Buffer, text []byte, base *url.URL) {
 	out.Reset()
 	s := bufio.NewScanner(bytes.NewReader(text))

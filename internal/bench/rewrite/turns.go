@@ -8,8 +8,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/rewrite"
 )
 
-// turns rewrites the playlists of many streams one after another, so that what was learned from one does not serve the
-// next. One run is one playlist.
+// turns rewrites the playlists of many streams one after another, so that nothing learned from one helps the next. One run is
+// one playlist.
 func turns(name string, shape playlists.Shape, m rewrite.Mapper) ratio.Contender {
 	rw := &rewrite.Rewriter{Map: m}
 	bases := []string{playlists.Base, "https://cdn.example.com/live/channel2/720p/index.m3u8"}

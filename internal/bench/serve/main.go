@@ -1,11 +1,10 @@
-// Command serve measures how fast cached bodies go out, side by side in one run: this library's whole chain without
-// signing, nginx proxy_cache (the better of tcp_nopush on and off), Varnish, and http.ServeContent. Each server is
-// alone on CPU 0 and the load on CPU 1; contenders take turns, and what is printed are medians over the rounds, with
-// their spread, and ratios of medians: of answers per second, and of what an answer costs the server's CPU, which holds
-// on a machine that is busy otherwise, too. nginx and varnishd must be on the PATH (Debian's packages do); a missing one
-// is left out.
+// Command serve measures how fast cached bodies go out, side by side in one run: from this library's whole chain without
+// signing, nginx proxy_cache (the better of tcp_nopush on and off), Varnish, and http.ServeContent. Each server is alone on CPU
+// 0, and the load on CPU 1. Contenders take turns. It prints medians over the rounds with their spread, and ratios of medians:
+// of answers per second, and of the server's CPU per answer. The latter hold on a busy machine, too. nginx and varnishd must be
+// on the PATH (Debian's packages do); a missing one is left out.
 //
-// With -over tls or -over h2 they do so over TLS 1.3, in HTTP/1.1 or HTTP/2; Varnish, which has no TLS, is left out then.
+// With -over tls or -over h2, bodies go over TLS 1.3, in HTTP/1.1 or HTTP/2. Varnish has no TLS and is then left out.
 //
 //	go run ./serve [-rounds 7] [-time 1s] [-c 64] [-only 200KB] [-over tls]
 package main

@@ -17,7 +17,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/bench/hammer"
 )
 
-// runRole is this program as one of the servers: it prints its address and serves until it is killed.
+// runRole runs this program as one of the servers. It prints its address and serves until it is killed.
 func runRole(role string) {
 	var h http.Handler
 	switch role {
@@ -68,7 +68,7 @@ func serveContent() http.Handler {
 	})
 }
 
-// bare is what an answer costs under net/http by itself: a header like that of the chain, ready made, and one Write.
+// bare is the cost of an answer under net/http by itself: a ready-made header like that of the chain, and one Write.
 func bare() http.Handler {
 	type answer struct {
 		status int

@@ -14,8 +14,8 @@ import (
 	"github.com/hlsproxy/hlsproxy/sign/cdn"
 )
 
-// cloudFront signs the segments of a playlist with one wildcard policy, and each for itself as the SDK does. Nothing is
-// kept from one run to the next.
+// cloudFront signs the segments of a playlist with one wildcard policy, and each by itself as the SDK does. Nothing is kept
+// from one run to the next.
 func cloudFront() []ratio.Contender {
 	key := must(rsa.GenerateKey(rand.Reader, 2048))
 	var segments []string

@@ -1,5 +1,5 @@
-// Command sign measures what signing costs, next to the primitives that it is made of and to rewriting without it. All
-// numbers are medians of interleaved rounds, and only their ratios mean anything.
+// Command sign measures what signing costs, compared with the primitives that it uses and with rewriting alone. All numbers are
+// medians of interleaved rounds. Only their ratios have a meaning.
 //
 //	go run ./sign [-rounds 21] [-time 20ms] [-cloudfront=false]
 package main
@@ -43,7 +43,7 @@ func compare(title, anchor string, contenders ...ratio.Contender) {
 	ratio.Print(os.Stdout, ratio.Compare(*rounds, *round, contenders...), anchor)
 }
 
-// playlist is a long one with its URIs mapped, and then signed in different ways.
+// playlist is a long playlist. Its URIs are mapped, and then signed in different ways.
 func playlist(shape playlists.Shape) []ratio.Contender {
 	prefix := must(rewrite.Prefix("/live/", "https://cdn.example.com/live/"))
 	token := []byte("?hpt=EABpHqQAAAE-Q0wzpG6T0n1mJt3l0dGkw")
@@ -78,7 +78,7 @@ func keys() []sign.Key {
 	return []sign.Key{{ID: "k", Secret: []byte("0123456789abcdef0123456789abcdef")}}
 }
 
-// admitted is the context of a request that came by link.
+// admitted is the context of a request for a signed link.
 func admitted(s *sign.Signer, link string) (ctx context.Context) {
 	inner := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() })
 	s.Handler(inner).ServeHTTP(nil, must(http.NewRequest(http.MethodGet, link, nil)))

@@ -14,7 +14,7 @@ import (
 
 const batch = 100 // so that reading the clock costs nothing
 
-// oneURL compares a signature with the hash of the same bytes, and with HMAC as it is in the standard library.
+// oneURL compares a signature with a hash of the same bytes, and with HMAC from the standard library.
 func oneURL() []ratio.Contender {
 	url := []byte("/proxy/seg-00001.ts?url=https%3A%2F%2Fcdn.example.com%2Flive%2Fa%2Fs00.ts")
 	exact, directory := signer(sign.Exact), signer(sign.Directory)
@@ -36,7 +36,7 @@ func oneURL() []ratio.Contender {
 	}
 }
 
-// sealing compares a sealed URL with the encryption of the same bytes, which is neither deterministic nor text.
+// sealing compares a sealed URL with the plain encryption of the same bytes, which is neither deterministic nor text.
 func sealing() []ratio.Contender {
 	upstream := []byte("https://cdn.example.com/live/channel/one/720p/2026/11/20/seg-00001000.m4s")
 	exact := must(sign.NewSealer(sign.Config{Keys: keys()}, "/s/"))

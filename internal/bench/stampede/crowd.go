@@ -12,14 +12,14 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/bench/hammer"
 )
 
-// figure is what one round of one server gave.
+// figure is the result of one round of one server.
 type figure struct {
 	fetches       int
 	first, behind []time.Duration // sorted, one for each client
 	cpu           time.Duration
 }
 
-// crowd lets all clients ask at once, on connections that stand.
+// crowd lets all clients ask at once, on open connections.
 func crowd(s hammer.Server, o *origin, path string, clients int) (f figure, err error) {
 	path = "/" + s.Name + path
 	conns := make([]net.Conn, clients)
@@ -43,7 +43,7 @@ func crowd(s hammer.Server, o *origin, path string, clients int) (f figure, err 
 	if err := errors.Join(errs...); err != nil {
 		return f, err
 	}
-	time.Sleep(100 * time.Millisecond) // for the clock of the kernel to count all
+	time.Sleep(100 * time.Millisecond) // until the kernel has counted all of it
 	after, err := s.CPU()
 	ends := o.take(path)
 	f = figure{fetches: len(ends), cpu: after - before}
@@ -56,7 +56,7 @@ func crowd(s hammer.Server, o *origin, path string, clients int) (f figure, err 
 	return f, err
 }
 
-// client reads one answer, and says when the first and the last byte of its body came.
+// client reads one answer. It tells when the first and the last byte of the body came.
 func client(conn net.Conn, path string) (first, last time.Time, err error) {
 	conn.SetDeadline(time.Now().Add(20 * time.Second))
 	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n", path); err != nil {

@@ -1,7 +1,7 @@
-// Command stampede lets 500 clients ask at once for a segment that no cache has yet and that its origin sends over two
-// seconds, a little every 20 ms: through this library's whole chain, nginx with proxy_cache_lock, and Varnish. It prints how
-// often the origin was asked, when the first byte of the body came, how far the last one was behind the origin's, and the
-// CPU that the server took. Each server is alone on CPU 0; clients and origin share CPU 1. What is missing is left out.
+// Command stampede lets 500 clients request one segment at once. No cache has it yet, and its origin sends it over two seconds,
+// a little every 20 ms: through this library's whole chain, nginx with proxy_cache_lock, and Varnish. It prints how often the
+// origin was asked, when the first byte of the body came, how far the last byte was behind the origin's, and the CPU that the
+// server took. Each server is alone on CPU 0; clients and origin share CPU 1. Missing servers are left out.
 //
 //	go run ./stampede [-rounds 5] [-clients 500] [-chunked]
 package main

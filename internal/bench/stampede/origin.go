@@ -14,7 +14,7 @@ const (
 	size  = piece * steps
 )
 
-// origin sends a segment over two seconds, whatever it is asked for.
+// origin sends a segment over two seconds, for any path.
 type origin struct {
 	chunked bool
 

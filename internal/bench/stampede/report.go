@@ -8,7 +8,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/bench/hammer"
 )
 
-// summary is the medians of rounds.
+// summary has the medians of rounds.
 type summary struct {
 	fetches                              int // the most
 	first50, first99, behind50, behind99 time.Duration
@@ -36,7 +36,7 @@ func summarize(rounds []figure) (s summary) {
 	return s
 }
 
-// report prints the medians, and how many times the first server's the others took.
+// report prints the medians of each server, and their ratios to those of the first.
 func report(servers []hammer.Server, figures [][]figure) {
 	fmt.Printf("%-10s %8s %24s %24s %9s\n", "", "fetches", "first byte p50/p99 ms", "behind p50/p99 ms", "CPU s")
 	ours := summarize(figures[0])
