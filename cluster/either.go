@@ -51,7 +51,23 @@ func (q *question) either(ctx context.Context, first, second ask) (resp *http.Re
 		}
 		came <- result{resp, err}
 	})
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		cancel1(nil) // a hook panicked in first: nobody will read an answer
+		cancel2(nil)
+		if timer.Stop() {
+			return
+		}
+		close(ended)
+		if !chosen.CompareAndSwap(false, true) {
+			(<-came).resp.Body.Close()
+		}
+	}()
 	resp, err = first(ctx1)
+	returned = true
 	if timer.Stop() {
 		cancel2(nil)
 		return held(resp, cancel1, err), false, err

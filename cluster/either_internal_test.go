@@ -121,3 +121,40 @@ func TestWhatViewersNameIsRememberedWithinBounds(t *testing.T) {
 		require.Len(t, g.until, 2)
 	})
 }
+
+// A hook that panics leaves no answer of the other way open, whether that comes before the panic, after it, or not at all.
+func TestAPanicOfAHookLeavesNoAnswerOpen(t *testing.T) {
+	for name, c := range map[string]struct {
+		panics, answers time.Duration
+		opened          int32
+	}{
+		"before the other way is tried": {time.Second / 2, 0, 0},
+		"before the other answer":       {2 * time.Second, 2 * time.Second, 1},
+		"after the other answer":        {3 * time.Second, time.Second, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var opened, closed atomic.Int32
+				first := func(context.Context) (*http.Response, error) {
+					time.Sleep(c.panics)
+					panic("a hook")
+				}
+				var sent context.Context
+				second := func(ctx context.Context) (*http.Response, error) {
+					sent = ctx
+					opened.Add(1)
+					time.Sleep(c.answers) // the context is not looked at
+					return &http.Response{Body: sealed{ctx, &closed}}, nil
+				}
+				q := &question{n: &Node{patience: time.Second}, r: httptest.NewRequest(http.MethodGet, "/a.ts", nil)}
+				require.PanicsWithValue(t, "a hook", func() { _, _, _ = q.either(t.Context(), first, second) })
+				time.Sleep(time.Minute)
+				require.Equal(t, c.opened, opened.Load())
+				require.Equal(t, c.opened, closed.Load())
+				if sent != nil {
+					require.Error(t, sent.Err())
+				}
+			})
+		})
+	}
+}
