@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"runtime"
 	"strings"
 	"testing"
@@ -105,9 +106,19 @@ func TestAKnownSessionAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkKnownSession(b *testing.B) {
-	for name, lines := range map[string][]string{"address": nil, "CMCD": {`Cmcd-Session: sid="6e2fb550-c457-11e9-bb97-0800200c9a66",sf=h,st=l`, "Cmcd-Object: br=3200,d=4004,ot=v,tb=6000"}} {
-		b.Run(name, func(b *testing.B) {
-			h, w, r := known(b, lines...)
+	query := "CMCD=" + url.QueryEscape(`br=3200,d=4004,ot=v,sf=h,sid="6e2fb550-c457-11e9-bb97-0800200c9a66",st=l,tb=6000`)
+	for _, form := range []struct {
+		name, query string
+		lines       []string
+	}{
+		{"address", "", nil},
+		{"header", "", []string{`Cmcd-Session: sid="6e2fb550-c457-11e9-bb97-0800200c9a66",sf=h,st=l`, "Cmcd-Object: br=3200,d=4004,ot=v,tb=6000"}},
+		{"query", query, nil},
+	} {
+		b.Run(form.name, func(b *testing.B) {
+			h, w, r := known(b, form.lines...)
+			r.URL.RawQuery = form.query
+			h.ServeHTTP(w, r)
 			b.ReportAllocs()
 			for b.Loop() {
 				h.ServeHTTP(w, r)

@@ -4,7 +4,6 @@ package cmcd
 
 import (
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/internal/hls"
@@ -37,8 +36,14 @@ type Data struct {
 	Said       bool          // there is any CMCD at all
 }
 
-// Read reads the CMCD of a request. It costs next to nothing if there is none, and never allocates.
+// Read reads the CMCD of a request: that of its query, or, if there is none, that of its header. It costs next to nothing if
+// there is none, and never allocates.
 func (d *Data) Read(r *http.Request) {
+	if r.URL.RawQuery != "" {
+		if d.query(parameter(r.URL.RawQuery)); d.Said {
+			return
+		}
+	}
 	left := MaxLength
 	for i := range hls.CMCDHeaders {
 		for _, line := range r.Header[hls.CMCDHeaders[i]] {
@@ -47,50 +52,4 @@ func (d *Data) Read(r *http.Request) {
 			parse(d, line)
 		}
 	}
-	if strings.Contains(r.URL.RawQuery, hls.CMCD) {
-		d.query(r.URL.RawQuery, left)
-	}
-}
-
-func (d *Data) query(raw string, left int) {
-	var buf [MaxLength]byte
-	parse(d, unescape(buf[:0], parameter(raw), left))
-}
-
-// parameter is the value of CMCD in a query, still escaped. The first one counts.
-func parameter(raw string) string {
-	for raw != "" {
-		var param string
-		param, raw, _ = strings.Cut(raw, "&")
-		if hls.IsCMCD(param) && len(param) > len(hls.CMCD) {
-			return param[len(hls.CMCD)+1:]
-		}
-	}
-	return ""
-}
-
-// unescape removes the escapes of a query, up to most bytes. An invalid escape stays.
-func unescape(dst []byte, s string, most int) []byte {
-	for i := 0; i < len(s) && len(dst) < most; i++ {
-		c := s[i]
-		switch {
-		case c == '+':
-			c = ' '
-		case c == '%' && i+2 < len(s) && unhex(s[i+1]) < 16 && unhex(s[i+2]) < 16:
-			c = unhex(s[i+1])<<4 | unhex(s[i+2])
-			i += 2
-		}
-		dst = append(dst, c)
-	}
-	return dst
-}
-
-func unhex(c byte) byte {
-	switch {
-	case c-'0' < 10:
-		return c - '0'
-	case c|0x20-'a' < 6:
-		return c | 0x20 - 'a' + 10
-	}
-	return 16
 }

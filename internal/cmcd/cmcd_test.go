@@ -52,6 +52,9 @@ func TestReadOfWhatIsMalformed(t *testing.T) {
 	for _, query := range []string{"", "CMCD", "CMCD=", "XCMCD=sid%3Dx", "CMCDX=sid%3Dx", "a=CMCD"} {
 		require.False(t, read(query, nil).Said, query)
 	}
+	d = read("a=1&CMCD=sid%3Db", http.Header{"Cmcd-Session": {"sid=c,bs"}})
+	require.Equal(t, "b", d.Session.String(), "a player sends one form")
+	require.False(t, d.Starved)
 	d = read("CMCD=sid%3D%22a%2&CMCD=sid%3Db", nil)
 	require.Equal(t, `a%2`, d.Session.String())
 }
@@ -89,10 +92,17 @@ func TestReadAllocatesNothing(t *testing.T) {
 
 func FuzzRead(f *testing.F) {
 	f.Add("CMCD=br%3D3200%2Cbs%2Csid%3D%22x%22", `sid="a\"b",br=(1 2)`)
+	f.Add("CMCD=", `nor="../a,b.ts",br=(3200 128),sid=bare,su=?0,msd="5",=x,bs=`)
 	f.Fuzz(func(t *testing.T, query, line string) {
 		d := read(query, http.Header{"Cmcd-Session": {line}})
 		object, part := cmcd.Next(&http.Request{URL: &url.URL{RawQuery: query}, Header: http.Header{"Cmcd-Session": {line}}})
 		require.LessOrEqual(t, len(object)+len(part), 2*cmcd.MaxLength)
 		require.True(t, d.Bitrate >= 0 && d.StartDelay >= 0 && len(d.Session.Bytes()) <= 64)
+		fields := read("", http.Header{"Cmcd-Session": {line}})
+		require.Equal(t, fields, read("CMCD="+url.QueryEscape(line), nil))
+		require.Equal(t, fields, read("CMCD="+someEscapes.Replace(line), nil))
 	})
 }
+
+// someEscapes are those that a query cannot do without.
+var someEscapes = strings.NewReplacer("%", "%25", "&", "%26", "+", "%2b", " ", "+")

@@ -11,6 +11,10 @@ import (
 // Next reads what a player says it will ask for next: an object (nor), relative to the URL of r, and a range of it (nrr), in
 // the form of a Range after "bytes=". "": the player does not say. The player chooses both, up to MaxLength bytes.
 func Next(r *http.Request) (object, part string) {
+	if raw := parameter(r.URL.RawQuery); raw != "" {
+		next(string(unescape(nil, raw, MaxLength)), &object, &part)
+		return object, part
+	}
 	left := MaxLength
 	for _, name := range hls.CMCDHeaders {
 		for _, line := range r.Header[name] {
@@ -18,9 +22,6 @@ func Next(r *http.Request) (object, part string) {
 			left -= len(line)
 			next(line, &object, &part)
 		}
-	}
-	if strings.Contains(r.URL.RawQuery, hls.CMCD) {
-		next(string(unescape(nil, parameter(r.URL.RawQuery), left)), &object, &part)
 	}
 	return object, part
 }
@@ -31,7 +32,7 @@ func next(line string, object, part *string) {
 	}
 	for len(line) > 0 {
 		var name, value string
-		name, value, line = anyMember(line, 0)
+		name, value, line = anyMember(line)
 		switch name {
 		case "nor":
 			*object = firstString(value)

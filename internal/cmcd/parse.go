@@ -28,7 +28,10 @@ func parse[T text](d *Data, s T) {
 			i++
 			from = i
 			if s[i] == '"' {
-				for i++; i < len(s) && special[s[i]]&inString == 0; i++ {
+				for i++; i+8 <= len(s) && isPlain(s[i:i+8]); i += 8 {
+				}
+				for i < len(s) && special[s[i]]&inString == 0 {
+					i++
 				}
 				if i < len(s) && s[i] == '"' {
 					i++
@@ -41,7 +44,7 @@ func parse[T text](d *Data, s T) {
 		}
 		if i < len(s) && s[i] != ',' || i == len(s) && from < i && s[from] == '"' && s[i-1] != '"' {
 			var name, value T
-			name, value, s = anyMember(s[start:], end-start)
+			name, value, s = anyMember(s[start:])
 			if len(name) > 0 {
 				d.Said = true
 				set(d, keyOf(name), value, false)
@@ -56,6 +59,14 @@ func parse[T text](d *Data, s T) {
 			}
 		}
 	}
+}
+
+// isPlain reports whether eight bytes of a string are all kept and do not end it. It may err if one is not ASCII.
+func isPlain[T text](b T) bool {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	x := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+	return (x|(x-' '*each)|((x^'"'*each)-each)|((x^'\\'*each)-each)|((x^0x7f*each)-each))&high == 0
 }
 
 // special are the bytes at which parse stops: in a string, in a number or token, and in a skipped member. If one of them stands
@@ -93,8 +104,8 @@ func counts(first, second byte) bool {
 }
 
 // anyMember reads all other members: with lists, escapes or spaces.
-func anyMember[T text](s T, end int) (key, value, rest T) {
-	quoted, depth, eq := false, 0, -1
+func anyMember[T text](s T) (key, value, rest T) {
+	quoted, depth, eq, end := false, 0, -1, 0
 loop:
 	for ; end < len(s); end++ {
 		c := s[end]
