@@ -31,28 +31,35 @@ func median(of []time.Duration) (half, most time.Duration) {
 	return of[len(of)/2], of[len(of)*99/100]
 }
 
+func since(at time.Time, all []time.Time) (d []time.Duration) {
+	for _, one := range all {
+		d = append(d, one.Sub(at))
+	}
+	return d
+}
+
 func TestManyViewersOfOneColdSegment(t *testing.T) {
 	o := newSource(t)
 	for name, e := range map[string]*engine{"engine": newEngine(t), "members": nil} {
 		nodes := startNodes(t, 4, o, e)
-		view(nodes[0].url + "/live/10/0/warm" + name)
+		all(crowd, func(i int) { view(nodes[i%4].url + "/live/10/500/warm" + name) }) // and connects, as players have long been
 		seeded(t, func(t *testing.T, rng *rand.Rand, seed int) {
 			path := fmt.Sprintf("/%d/2000/%s%d.ts", 4<<20, name, seed)
 			want := bodyOf(path, "1", 4<<20)
 			var mu sync.Mutex
-			var first, last []time.Duration
+			var first, last []time.Time
 			all(crowd, func(i int) {
-				s := view(nodes[i%4].url + "/live" + path)
+				begins, ends, err := follow(nodes[i%4].url+"/live"+path, want)
+				assert.NoError(t, err, "viewer %d", i)
 				mu.Lock()
 				defer mu.Unlock()
-				assert.NoError(t, s.err)
-				assert.True(t, bytes.Equal(want, s.body), "viewer %d", i)
-				first, last = append(first, s.first), append(last, s.all)
+				first, last = append(first, begins), append(last, ends)
 			})
+			begun, ended := o.times(path)
 			require.LessOrEqual(t, o.count(path), most(t, 1, nodes...))
-			half, most := median(first)
-			_, end := median(last)
-			t.Logf("first byte p50 %v, p99 %v; last byte p99 %v", half, most, end)
+			half, most := median(since(begun, first))
+			halfEnd, mostEnd := median(since(ended, last))
+			t.Logf("after the origin: first byte p50 %v, p99 %v; last byte p50 %v, p99 %v", half, most, halfEnd, mostEnd)
 		})
 	}
 }

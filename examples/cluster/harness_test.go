@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -169,12 +170,16 @@ type source struct {
 	mu      sync.Mutex
 	asked   map[string]int // by method, URL and Range
 	version string
-	films   map[string][]byte   // by path: what takes too long to make while a viewer waits
-	tag     func(string) string // nil: a strong one
+	began   map[string]time.Time // by path: when the header of the last answer was sent
+	ended   map[string]time.Time // and the end of its body
+	films   map[string][]byte    // by path: what takes too long to make while a viewer waits
+	tag     func(string) string  // nil: a strong one
 }
 
 func newSource(t *testing.T) *source {
-	o := &source{asked: map[string]int{}, films: map[string][]byte{}, version: "1"}
+	o := &source{
+		asked: map[string]int{}, began: map[string]time.Time{}, ended: map[string]time.Time{}, films: map[string][]byte{}, version: "1",
+	}
 	o.Server = httptest.NewServer(o)
 	t.Cleanup(o.Close)
 	return o
@@ -207,7 +212,23 @@ func (o *source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", etag)
 	}
 	w.Header().Set("Content-Type", "video/mp2t")
+	o.at(o.began, r.URL.Path)
+	defer o.at(o.ended, r.URL.Path)
 	http.ServeContent(w, r, "", time.Time{}, &paced{Reader: bytes.NewReader(body), size: size, took: time.Duration(took) * time.Millisecond, w: w})
+}
+
+// at notes the time.
+func (o *source) at(times map[string]time.Time, path string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	times[path] = time.Now()
+}
+
+// times are when the header of a path was sent, and the end of its body.
+func (o *source) times(path string) (began, ended time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.began[path], o.ended[path]
 }
 
 // film has a body made now.
@@ -336,6 +357,30 @@ func view(url string, header ...string) (s seen) {
 	s.body, s.err = io.ReadAll(resp.Body)
 	s.all = time.Since(at)
 	return s
+}
+
+// follow is view for many viewers of a long body at once: it compares what comes with what it should be, and keeps nothing.
+func follow(url string, want []byte) (first, last time.Time, err error) {
+	resp, err := viewers.Get(url)
+	if err != nil {
+		return first, last, err
+	}
+	defer resp.Body.Close()
+	first = time.Now()
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := resp.Body.Read(buf)
+		if n > len(want) || !bytes.Equal(want[:n], buf[:n]) {
+			return first, last, errors.New("wrong bytes")
+		}
+		want = want[n:]
+		switch {
+		case err == io.EOF && len(want) == 0:
+			return first, time.Now(), nil
+		case err != nil:
+			return first, last, err
+		}
+	}
 }
 
 // all runs a function for each of a number of viewers at once.
