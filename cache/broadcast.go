@@ -8,7 +8,6 @@ import (
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 	"github.com/hlsproxy/hlsproxy/cache/internal/join"
-	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
@@ -95,7 +94,7 @@ func (f *fill) hear(p []byte) {
 
 // isStream reports whether a body that nobody can join in the middle may still be media: anything but text.
 func (f *fill) isStream() bool {
-	if kind := rules.MediaType(f.entry.Header); strings.HasPrefix(kind, "video/") || strings.HasPrefix(kind, "audio/") {
+	if kind := hls.Essence(f.entry.Header.Get("Content-Type")); strings.HasPrefix(kind, "video/") || strings.HasPrefix(kind, "audio/") {
 		return true
 	}
 	var start [hls.SniffLen]byte

@@ -80,7 +80,7 @@ func keyLike(urlPath string, h http.Header, length int64) bool {
 
 // streamed recognises bodies that are made while they are sent, and so are out of date when they are whole.
 func streamed(resp *http.Response) bool {
-	return resp.ContentLength < 0 && rules.MediaType(resp.Header) == "video/x-flv"
+	return resp.ContentLength < 0 && hls.Essence(resp.Header.Get("Content-Type")) == "video/x-flv"
 }
 
 // endless recognises streams that go on as long as their viewer stays, and that nobody else can join.
@@ -88,7 +88,7 @@ func endless(resp *http.Response) bool {
 	if resp.ContentLength >= 0 {
 		return false
 	}
-	t := rules.MediaType(resp.Header)
+	t := hls.Essence(resp.Header.Get("Content-Type"))
 	return t == "multipart/x-mixed-replace" || t == "text/event-stream" || resp.Header["Icy-Metaint"] != nil
 }
 

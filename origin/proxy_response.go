@@ -114,11 +114,8 @@ func hasBody(status int) bool {
 // last of several (Fetch, "extract a MIME type"), and not one that ends in +xml, which is always a document (MIME Sniffing,
 // "XML MIME type").
 func isMedia(contentType []string) bool {
-	if len(contentType) != 1 || strings.ContainsAny(contentType[0], ",\r\n") {
-		return false
-	}
-	t, _, _ := strings.Cut(contentType[0], ";")
-	kind, sub, _ := strings.Cut(strings.ToLower(strings.Trim(t, " \t")), "/")
+	t, _ := soleType(contentType)
+	kind, sub, _ := strings.Cut(t, "/")
 	switch kind {
 	case "video", "audio":
 		return sub != "" && !strings.HasSuffix(sub, "xml") && !strings.ContainsFunc(sub, isOddInSubtype)
@@ -126,6 +123,14 @@ func isMedia(contentType []string) bool {
 		return sub == "vnd.apple.mpegurl"
 	}
 	return false
+}
+
+// soleType is the type of a Content-Type. It returns false if there is none, or more than one.
+func soleType(contentType []string) (t string, ok bool) {
+	if len(contentType) != 1 || strings.ContainsAny(contentType[0], ",\r\n") {
+		return "", false
+	}
+	return hls.Essence(contentType[0]), true
 }
 
 func isOddInSubtype(c rune) bool {
@@ -297,11 +302,11 @@ func mendType(resp *http.Response) error {
 // isWithheld reports whether a browser may withhold a body with this Content-Type and nosniff from a video element. It takes
 // the last of several types.
 func isWithheld(contentType []string) bool {
-	if len(contentType) != 1 || strings.Contains(contentType[0], ",") {
+	t, ok := soleType(contentType)
+	if !ok {
 		return len(contentType) > 0
 	}
-	t, _, _ := strings.Cut(contentType[0], ";")
-	return hls.ByType(t).IsDocument() || strings.EqualFold(strings.Trim(t, " \t"), "text/plain")
+	return hls.ByType(t).IsDocument() || t == "text/plain"
 }
 
 // startsHere reports whether an answer has a body that begins with the first byte of the file, and has no coding.

@@ -282,6 +282,12 @@ func ByType(contentType string) Kind {
 	return Unknown
 }
 
+// Essence is the type in a Content-Type, without its parameters and in lower case.
+func Essence(contentType string) string {
+	t, _, _ := strings.Cut(contentType, ";")
+	return strings.ToLower(strings.Trim(t, " \t"))
+}
+
 // RunsScripts reports whether a browser that shows a body of this Content-Type may run scripts in it: pages, and all XML.
 func RunsScripts(contentType string) bool {
 	return containsFold(contentType, "html") || containsFold(contentType, "xml")

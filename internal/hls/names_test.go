@@ -97,3 +97,9 @@ func TestNamesCostNoAllocation(t *testing.T) {
 		hls.IsKnownDirective("_HLS_msn=12")
 	}))
 }
+
+func TestEssence(t *testing.T) {
+	for in, want := range map[string]string{"": "", " Video/MP4 ; codecs=x": "video/mp4", "text/plain": "text/plain", ";": ""} {
+		require.Equal(t, want, hls.Essence(in))
+	}
+}

@@ -5,8 +5,8 @@ package rules
 import (
 	"maps"
 	"net/http"
-	"strings"
 
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 	"github.com/hlsproxy/hlsproxy/internal/hop"
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
@@ -68,17 +68,11 @@ func Updated(h, h304 http.Header) http.Header {
 			continue // they describe the stored body
 		case "Content-Type":
 			// Some frameworks put text/html on every answer without a body.
-			if MediaType(h304) != MediaType(h) {
+			if hls.Essence(h304.Get("Content-Type")) != hls.Essence(h.Get("Content-Type")) {
 				continue
 			}
 		}
 		out[name] = values
 	}
 	return out
-}
-
-// MediaType is the Content-Type in lower case and without parameters.
-func MediaType(h http.Header) string {
-	t, _, _ := strings.Cut(h.Get("Content-Type"), ";")
-	return strings.ToLower(strings.TrimSpace(t))
 }
