@@ -5,6 +5,7 @@ import (
 	"iter"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache"
 	"github.com/hlsproxy/hlsproxy/corsmw"
@@ -34,7 +35,10 @@ func New(upstream string) (http.Handler, error) {
 	playlists := &rewrite.Rewriter{Map: tree}
 	return cors.Handler(rangeserve.Handler(&origin.Proxy{
 		Upstream: tree.Upstream, ModifyResponse: playlists.ModifyResponse,
-		Transport: &cache.Transport{Base: pool, Store: cache.NewMemory(1 << 30), Refs: segments},
+		Transport: &cache.Transport{
+			Base: pool, Store: cache.NewMemory(1 << 30), Refs: segments,
+			StaleWhileRevalidate: time.Second, // Varnish does so by default, and nginx is told to
+		},
 	})), nil
 }
 
