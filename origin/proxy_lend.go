@@ -21,9 +21,10 @@ type field struct {
 	values []string
 }
 
-// LendsTo is that of sharing.Lender.
+// LendsTo is that of sharing.Lender. Others may call it at any time, even after the answer. They have another t or r, and lends
+// is not read for them: it changes meanwhile.
 func (f *fetch) LendsTo(t http.RoundTripper, r *http.Request) bool {
-	return f.lends && r == &f.first && t == f.proxy.shared
+	return t == f.proxy.shared && r == &f.first && f.lends
 }
 
 // Lend is that of sharing.Lender.

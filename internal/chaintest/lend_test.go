@@ -237,3 +237,25 @@ func TestAHookThatAsksAgainGetsAnotherHeader(t *testing.T) {
 		require.NotContains(t, s.ask("GET", nil), "X-Again")
 	}
 }
+
+// A cache that renews an answer for a viewer who has it already leaves alone what the viewer's goroutine changes. The race
+// detector watches.
+func TestARenewalLeavesTheViewerAlone(t *testing.T) {
+	far := &cache.Transport{Store: cache.NewMemory(1 << 20), Base: roundTrip(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{
+			StatusCode: 200, Header: upstreams["plain"].Clone(), Body: io.NopCloser(strings.NewReader("segment")), ContentLength: 7, Request: r,
+		}, nil
+	})}
+	renewed := make(chan struct{}, 1)
+	near := &cache.Transport{
+		Store: cache.NewMemory(1 << 20), Base: far, TTL: func(*cache.Entry) time.Duration { return time.Nanosecond },
+		StaleWhileRevalidate: time.Hour, OnFill: func(cache.Fill) { renewed <- struct{}{} },
+	}
+	s := service{&origin.Proxy{
+		Upstream: func(u *url.URL) (string, error) { return "http://origin.example" + u.Path, nil }, Transport: near,
+	}}
+	for _, status := range []string{"stored", "stale", "stale"} {
+		require.Contains(t, s.ask("GET", nil), status)
+		<-renewed
+	}
+}
