@@ -213,6 +213,32 @@ func TestAnswersAreIndependentOfTheirNeighbours(t *testing.T) {
 	done.Wait()
 }
 
+// Other answers are made while an outer handler changes its own: those of a handler with CORS fields of its own need more values
+// than usual. The race detector watches.
+func TestAnswersAreIndependentWhileOthersAreMade(t *testing.T) {
+	h := must(corsmw.New(corsmw.Config{Origins: []string{page}, Credentials: true})).Handler(http.HandlerFunc(
+		func(w http.ResponseWriter, _ *http.Request) {
+			for name := range w.Header() {
+				if name != "Vary" {
+					w.Header().Set(name, "of the handler")
+				}
+			}
+		}))
+	var done sync.WaitGroup
+	for range 200 {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/live/seg1.ts", nil)
+		r.Header.Set("Origin", page)
+		h.ServeHTTP(w, r)
+		require.Equal(t, []string{page}, w.Header()["Access-Control-Allow-Origin"])
+		done.Go(func() {
+			for _, values := range w.Header() {
+				values[0] = "changed"
+			}
+		})
+	}
+	done.Wait()
+}
+
 // Vary may come from an origin, which may send 240 KB of it.
 func TestAVaryWithoutEndIsEverything(t *testing.T) {
 	many := func(n int) string {

@@ -108,8 +108,12 @@ func (m *Middleware) values() int {
 	return originTimingVary + len(m.fixed) + len(m.granted)
 }
 
-// one returns a value without spare capacity, so that append copies it.
+// one returns a value without spare capacity, so that append copies it. A full array is not copied to a longer one: that would
+// read the values of other answers, which outer handlers may be changing.
 func (v *values) one(s string) []string {
+	if len(*v) == cap(*v) {
+		*v = make(values, 0, max(cap(*v), 1))
+	}
 	*v = append(*v, s)
 	n := len(*v)
 	return (*v)[n-1 : n : n]
