@@ -33,10 +33,10 @@ func Handler(next http.Handler) http.Handler {
 		}
 		c := cutters.Get().(*cutter)
 		*c = cutter{ResponseWriter: w, r: r, cuts: len(r.Header["Range"]) > 0 || httprange.Conditional(r.Header)}
-		if c.cuts {
-			c.serve(next)
-		} else {
+		if !c.cuts {
 			next.ServeHTTP(c, r)
+		} else if !c.serve(next) {
+			return
 		}
 		// After a panic c is not reused: a goroutine of next may still hold it.
 		*c = cutter{}
@@ -46,7 +46,8 @@ func Handler(next http.Handler) http.Handler {
 
 var cutters = sync.Pool{New: func() any { return new(cutter) }}
 
-func (c *cutter) serve(next http.Handler) {
+// serve reports whether next has returned. It returns false if next has aborted after all requested bytes were sent.
+func (c *cutter) serve(next http.Handler) (returned bool) {
 	defer func() {
 		if c.state != served {
 			return // let a panic pass
@@ -57,4 +58,5 @@ func (c *cutter) serve(next http.Handler) {
 	}()
 	next.ServeHTTP(c, c.r)
 	c.finish()
+	return true
 }

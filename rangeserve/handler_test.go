@@ -333,6 +333,27 @@ func TestHandlerSwallowsAnAbortAfterTheEnd(t *testing.T) {
 	require.Len(t, a.body, 2)
 }
 
+// A handler that aborts may leave a goroutine behind that still writes. No other viewer gets its bytes.
+func TestHandlerDoesNotReuseTheWriterOfAnAbort(t *testing.T) {
+	for range 20 {
+		var left http.ResponseWriter
+		aborts := rangeserve.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			_, _ = w.Write(make([]byte, 500))
+			left = w
+			panic(http.ErrAbortHandler)
+		}))
+		require.Equal(t, 2, serveTo(aborts, "/film.mp4", "bytes=0-1").Body.Len())
+		next := serveTo(rangeserve.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "of ")
+			_, err := io.WriteString(left, "another ")
+			require.Error(t, err)
+			_, _ = io.WriteString(w, "this viewer")
+		})), "/film.mp4", "")
+		require.Equal(t, "of this viewer", next.Body.String())
+	}
+}
+
 func TestHandlerLetsAnyOtherPanicPass(t *testing.T) {
 	for _, c := range []struct {
 		header string
