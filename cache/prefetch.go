@@ -46,8 +46,12 @@ func (t *Transport) prefetch(ctx context.Context, url string) bool {
 	if err != nil {
 		return false
 	}
+	old := t.lookup(r, key).entry
 	have, asked := scout{t}.obtain(r, key, new(atomic.Bool))
-	return asked && have.entry != nil && have.entry.Status == http.StatusOK && have.entry.Sliced == 0
+	if !asked || have.entry == nil || have.entry.Status != http.StatusOK || have.entry.Sliced > 0 {
+		return false
+	}
+	return old == nil || have.entry.fresh() // otherwise it may be the old one, which the origin could not renew
 }
 
 func (t *Transport) isRunning(key string) bool {

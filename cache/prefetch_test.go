@@ -59,6 +59,23 @@ func TestPrefetch(t *testing.T) {
 	})
 }
 
+// What the origin could not renew is stale as before, and was not fetched.
+func TestPrefetchDoesNotCountWhatStaysStale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &scripted{answer: func(_ *http.Request, n int64) reply {
+			if n == 2 {
+				return reply{status: 503}
+			}
+			return text("x", "Content-Type", "video/mp2t", "Cache-Control", "max-age=60")
+		}}
+		c := &cache.Transport{Base: o, Store: store(t)}
+		for n, fetched := range []int{1, 0, 1} {
+			require.Equal(t, fetched, c.Prefetch(t.Context(), slices.Values([]string{"http://o/1.ts"}), 1), "%d", n)
+			time.Sleep(61 * time.Second)
+		}
+	})
+}
+
 func TestPrefetchIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := numbered(1)
