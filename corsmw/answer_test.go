@@ -12,6 +12,7 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -237,6 +238,28 @@ func TestAnswersAreIndependentWhileOthersAreMade(t *testing.T) {
 		})
 	}
 	done.Wait()
+}
+
+// What lasts for hours does not keep what origins sent to others before.
+func TestALongAnswerHoldsNoVaryOfOthers(t *testing.T) {
+	const long = 4 << 20
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	h := credentialed(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			w.Header().Set("Vary", strings.Repeat("x", long))
+			return
+		}
+		require.Less(t, heap(), int64(3*long))
+	}))
+	for range 7 {
+		ask(h, http.MethodHead, "Origin", page)
+	}
+	ask(h, http.MethodGet, "Origin", page)
 }
 
 // Vary may come from an origin, which may send 240 KB of it.

@@ -61,7 +61,7 @@ func mergeVary(h http.Header, v *values, own string) {
 	case own == varyOrigin && compressed(have):
 		v.put(h, "Vary", varyBoth)
 	default:
-		h["Vary"] = v.one(joinVary(own, have))
+		h["Vary"] = []string{joinVary(own, have)} // as long as an origin likes: an array of several answers would hold it
 	}
 }
 
