@@ -205,10 +205,12 @@ func holder(t *testing.T, nodes []*node) (one *node, others []*node) {
 }
 
 func TestAHolderThatEndsMidwayCutsNobodyElse(t *testing.T) {
+	t.Parallel()
 	for name, s := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "hangs": syscall.SIGSTOP} {
 		for _, percent := range []int{10, 50, 90} {
 			for _, e := range []*engine{newEngine(t), nil} {
 				t.Run(fmt.Sprintf("%s at %d %%, engine %v", name, percent, e != nil), func(t *testing.T) {
+					t.Parallel()
 					o := newSource(t)
 					nodes := startNodes(t, 4, o, e)
 					path := fmt.Sprintf("/%d/2000/a.ts", 4<<20)
@@ -234,11 +236,13 @@ func TestAHolderThatEndsMidwayCutsNobodyElse(t *testing.T) {
 }
 
 func TestWithoutAStrongETagABodyBreaksLoudly(t *testing.T) {
+	t.Parallel()
 	tags := map[string]func(string) string{"weak": func(tag string) string { return "W/" + tag }, "none": func(string) string { return "" }}
 	for kind, tag := range tags {
 		for name, s := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "hangs": syscall.SIGSTOP} {
 			for _, e := range []*engine{newEngine(t), nil} {
 				t.Run(fmt.Sprintf("%s, %s, engine %v", kind, name, e != nil), func(t *testing.T) {
+					t.Parallel()
 					o := newSource(t)
 					o.tag = tag
 					nodes := startNodes(t, 4, o, e)
