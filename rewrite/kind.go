@@ -38,20 +38,31 @@ func (st *state) segmentFor(k Kind) string {
 	return st.segment
 }
 
-// knowSegments looks for the extension of segments, unless it is known. Multivariant playlists never need it.
+// knowSegments looks for the extension of segments, unless it is known. Most playlists never need it.
 func (st *state) knowSegments() {
 	if st.unread != nil {
 		st.usual, st.unread = segmentExtension(st.unread), nil
 		st.setSegment(st.usual)
 	}
+	if st.section == nil {
+		return
+	}
+	if st.setSegment(st.usual); st.usual != "" {
+		st.setSegment("m4s")
+		if path, _, _ := splitTail(st.section); hls.TypeByName(path) == "video/mp2t" {
+			st.setSegment("ts")
+		}
+	}
+	st.section = nil
 }
 
 // setSegment sets the extension of the next segments, and what units note of it. No two extensions have the same length.
 func (st *state) setSegment(ext string) { st.segment, st.noted = ext, uint8(len(ext))+1 }
 
-// notedFor is what a unit of a kind notes of the extension of segments. 0: it does not matter.
-func (st *state) notedFor(k Kind) uint8 {
-	if st.kinds == nil || k != Segment && k != Part {
+// notedFor is what a unit of a kind notes of the extension of segments, if its URI has this file name. 0: it does not matter. A
+// name that fits one extension of segments fits all of them.
+func (st *state) notedFor(k Kind, name []byte) uint8 {
+	if st.kinds == nil || k != Segment && k != Part || hls.Fits(name, "ts") {
 		return 0
 	}
 	st.knowSegments()
@@ -104,14 +115,7 @@ func segmentExtension(playlist []byte) string {
 
 // initializes takes in the initialization section that the segments behind it have.
 func (st *state) initializes(uri []byte) {
-	if st.kinds == nil {
-		return
-	}
-	if st.knowSegments(); st.segment == "" {
-		return
-	}
-	st.setSegment("m4s")
-	if path, _, _ := splitTail(uri); hls.TypeByName(path) == "video/mp2t" {
-		st.setSegment("ts")
+	if st.kinds != nil {
+		st.section, st.noted = uri, 0
 	}
 }

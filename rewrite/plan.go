@@ -70,12 +70,19 @@ type mapping struct {
 	known bool // false: nothing can be said of a reference with other digits
 }
 
+// name is the file name in the reference.
+func (w *mapping) name(ref []byte) []byte { return ref[w.Lead+w.Name.Start : w.Lead+w.Name.End] }
+
 // learn remembers lines whose URI became url.
 func (st *state) learn(lines []byte, t *token, uri memo.Span, url []byte, w *mapping) {
-	st.plan.memo.Learn(lines, uri, url, &w.Mapping, memo.Note{
-		Form: uint8(t.form), Kind: uint8(t.kind), Segment: st.notedFor(t.kind),
+	u := st.plan.memo.Learn(lines, uri, url, &w.Mapping)
+	if u == nil {
+		return
+	}
+	u.Note = memo.Note{
+		Form: uint8(t.form), Kind: uint8(t.kind), Segment: st.notedFor(t.kind, w.name(u.Learned())),
 		Child: t.tag.child, Init: t.tag == &mapTag, Report: t.tag.report, Turn: st.plan.turn,
-	})
+	}
 }
 
 // renew makes what a unit becomes that of this directory and these segments; it was that of others. false: the URI leads
@@ -89,7 +96,7 @@ func (st *state) renew(u *memo.Unit) bool {
 	kind := Kind(u.Note.Kind)
 	st.abs, ok = st.plan.append(st.abs[:0], u.Learned(), kind.extension(st.segmentFor(kind)), &w)
 	if ok = ok && w.known && u.Remap(st.abs, &w.Mapping); ok {
-		u.Note.Turn, u.Note.Pass, u.Note.Segment = st.plan.turn, 0, st.notedFor(kind)
+		u.Note.Turn, u.Note.Pass, u.Note.Segment = st.plan.turn, 0, st.notedFor(kind, w.name(u.Learned()))
 	}
 	return ok
 }

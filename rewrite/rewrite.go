@@ -96,6 +96,9 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 
 // isAnotherScheme quickly recognises a reference with another scheme than http and https.
 func isAnotherScheme(ref []byte) bool {
+	if bytes.IndexByte(ref, ':') < 0 {
+		return false
+	}
 	n := schemeLen(ref)
 	return n > 0 && httpScheme(ref) == 0 && bytes.IndexByte(ref, '{') < 0
 }

@@ -33,6 +33,7 @@ type state struct {
 	kinds     KindMapper  // the Rewriter's, if it is one
 	usual     string      // the extension of segments, for kinds; it does not depend on what is left of the playlist
 	segment   string      // the extension of the next segments
+	section   []byte      // the initialization section that decides it; nil: it is known, or usual decides it
 	noted     uint8       // what units note of it; 0: it is not known yet
 	unread    []byte      // the playlist that tells usual; nil: usual is known
 	hinted    HintMapper  // the Rewriter's, if it is one
@@ -99,6 +100,7 @@ func (st *state) restart(playlist []byte) {
 	st.resetScan(&st.scan)
 	st.scan.pace = &st.pace
 	st.vars.reset(&st.given, len(playlist))
+	st.section = nil
 	if st.setSegment(st.usual); st.unread != nil {
 		st.noted = 0
 	}
@@ -130,6 +132,7 @@ func (st *state) free() {
 	st.heritage.take(nil, "", "")
 	st.hinted, st.hints, st.list, st.piece = nil, nil, false, entire
 	st.Rewriter, st.alike, st.kinds, st.ctx, st.src, st.unread, st.entry = nil, nil, nil, nil, nil, nil, ""
+	st.section = nil
 	states.Put(st)
 }
 

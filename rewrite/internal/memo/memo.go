@@ -88,10 +88,10 @@ func (m *Memo) found(u *Unit) {
 
 // Learn remembers lines that no unit matched. uri is where their only URI is, and url is its result. It learns lines only if
 // lines of the same length were missed before: lines that do not repeat are not worth it, nor is a playlist in which hardly any
-// do. Learn copies what it keeps.
-func (m *Memo) Learn(lines []byte, uri Span, url []byte, how *Mapping, note Note) {
+// do. Learn copies what it keeps, and returns the unit for its Note; nil: it has learned nothing.
+func (m *Memo) Learn(lines []byte, uri Span, url []byte, how *Mapping) *Unit {
 	if m.patience < effort || m.hope < 0 || !fits(len(lines), len(url)) || lines[len(lines)-1] != '\n' || !m.missedBefore(len(lines)) {
-		return
+		return nil
 	}
 	m.patience -= effort
 	if m.all == nil {
@@ -104,11 +104,12 @@ func (m *Memo) Learn(lines []byte, uri Span, url []byte, how *Mapping, note Note
 	m.ends[m.victim] = uint16(len(lines) - 1)
 	m.victim = (m.victim + 1) % maxUnits
 	u.learn(lines, uri, url, how)
-	u.Note, u.next = note, nil
+	u.Note, u.next = Note{}, nil
 	if m.last != nil {
 		m.last.next = u
 	}
 	m.last = u
+	return u
 }
 
 func (m *Memo) missedBefore(length int) bool {

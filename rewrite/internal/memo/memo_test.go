@@ -61,7 +61,9 @@ func mapped(lines string, to way) string {
 func learn(m *memo.Memo, lines string, to way, note memo.Note) {
 	uri := uriOf(lines)
 	public, how := to(lines[uri.Start:uri.End])
-	m.Learn([]byte(lines), uri, []byte(public), &how, note)
+	if u := m.Learn([]byte(lines), uri, []byte(public), &how); u != nil {
+		u.Note = note
+	}
 }
 
 func newMemo() *memo.Memo {
@@ -171,7 +173,9 @@ func TestAUnitKeepsItsOwnBytesAndItsNote(t *testing.T) {
 	m := newMemo()
 	lines, public := []byte("seg_0001.ts\n"), []byte("/live/seg_0001.ts")
 	for range 2 {
-		m.Learn(lines, memo.Span{End: len(lines) - 1}, public, &memo.Mapping{Rest: len("/live/")}, memo.Note{Form: 2, Turn: 7})
+		if u := m.Learn(lines, memo.Span{End: len(lines) - 1}, public, &memo.Mapping{Rest: len("/live/")}); u != nil {
+			u.Note = memo.Note{Form: 2, Turn: 7}
+		}
 	}
 	clear(lines)
 	clear(public)
