@@ -51,7 +51,7 @@ func BenchmarkFile(b *testing.B) {
 	}
 }
 
-// BenchmarkHandler is what wrapping costs: without a range, and cutting.
+// BenchmarkHandler measures the cost of wrapping: without a range, and cutting.
 func BenchmarkHandler(b *testing.B) {
 	body := bodyOf(200 << 10)
 	whole := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -46,7 +46,7 @@ func TestIfRangeWithADateOfThisSecond(t *testing.T) {
 	})
 }
 
-// validatorsOf asks a resource for what the cases refer to.
+// validatorsOf fetches the validators that the cases refer to.
 func validatorsOf(t *testing.T, url string) *strings.Replacer {
 	t.Helper()
 	a := ask(t, "HEAD", url)
@@ -74,7 +74,7 @@ func requireHeaderOf(t *testing.T, a answer, lines, tag string) {
 	}
 }
 
-// requireSameForHead: HEAD answers as GET does, but knows no ranges.
+// requireSameForHead checks that HEAD is answered like GET, but without ranges.
 func requireSameForHead(t *testing.T, url string, status int, lines []string) {
 	t.Helper()
 	if status == 206 || status == 416 {

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// departures are the headers for which http.ServeContent and RFC 9110 part ways, or for which both ways are open and
-// the other is taken here. The value is what http.ServeContent answers.
+// departures are the headers for which http.ServeContent departs from RFC 9110, or for which the RFC leaves a choice that this
+// package makes differently. The value is what http.ServeContent answers.
 func departures() map[string]string {
 	return map[string]string{
 		"bytes=-0":                                          "206 bytes 1000-999/1000", // names no byte: 416
@@ -45,8 +45,8 @@ func departures() map[string]string {
 	}
 }
 
-// TestAgainstServeContent: where the two differ, the case is one of those that are known, or one where several ranges
-// are joined or limited, or a header that is to be ignored and that ServeContent refuses.
+// TestAgainstServeContent: the two differ only in known cases, where several ranges are joined or limited, or for a header that
+// must be ignored and that ServeContent refuses.
 func TestAgainstServeContent(t *testing.T) {
 	known, met := departures(), 0
 	for _, c := range rangecases.Ranges() {
@@ -71,7 +71,7 @@ func TestAgainstServeContent(t *testing.T) {
 	require.Equal(t, len(known), met)
 }
 
-// outcome is what counts of an answer.
+// outcome is the part of an answer that is compared.
 type outcome struct {
 	status                            int
 	contentRange, contentLength, body string
@@ -116,8 +116,8 @@ func both(body []byte, header string, more ...string) (ours, theirs outcome) {
 	return ours, theirs
 }
 
-// TestConditionsAgainstServeContent: the same, but for what ServeContent does not read: a second line of a field, and
-// nothing behind a "*".
+// TestConditionsAgainstServeContent leaves out what ServeContent does not read: a second line of a field, and what follows a
+// "*".
 func TestConditionsAgainstServeContent(t *testing.T) {
 	fill := strings.NewReplacer("{tag}", `"v1"`, "{weak}", `W/"v1"`, "{date}", modified.Format(http.TimeFormat),
 		"{before}", "Thu, 29 Feb 2024 12:30:44 GMT", "{after}", "Thu, 29 Feb 2024 12:30:46 GMT")

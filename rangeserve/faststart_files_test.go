@@ -59,7 +59,7 @@ func TestFilesFaststart(t *testing.T) {
 	}
 }
 
-// TestFilesFaststartLeavesTheRest: what cannot or need not be rearranged is served as it is, under its plain tag.
+// TestFilesFaststartLeavesTheRest: files that cannot or need not be rearranged are served as they are, under their plain tag.
 func TestFilesFaststartLeavesTheRest(t *testing.T) {
 	files := map[string][]byte{"no film.mp4": []byte("#!/bin/sh"), "empty.mp4": {}, "slow.ts": films[0].file}
 	for _, c := range films {
@@ -96,7 +96,7 @@ func TestFilesFaststartFollowsTheFile(t *testing.T) {
 	require.Len(t, offsets, 4)
 }
 
-// TestFilesFaststartForManyAtOnce: more files than are remembered, and more memory than is kept, from many goroutines.
+// TestFilesFaststartForManyAtOnce serves, from many goroutines, more files than are remembered, with more memory than is kept.
 func TestFilesFaststartForManyAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	large := film(ftyp, atom("mdat", media), atom("moov", trak(stco(32)), atom("free", make([]byte, 24<<20))))
@@ -131,7 +131,7 @@ func requireNumber(t *testing.T, w *httptest.ResponseRecorder, i int) {
 	}
 }
 
-// TestFilesFaststartChangedWhileBeingSent breaks off as for any file.
+// TestFilesFaststartChangedWhileBeingSent: the answer breaks off, as for any file.
 func TestFilesFaststartChangedWhileBeingSent(t *testing.T) {
 	slow := film(ftyp, atom("mdat", bodyOf(500_000)), moovOf(stco, 1, 8))
 	dir := writeFilm(t, slow, "a.mp4")

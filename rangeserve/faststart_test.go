@@ -20,7 +20,7 @@ var (
 	media = bodyOf(200)
 )
 
-// moovOf makes a moov whose track has chunks at places of the box with index i.
+// moovOf makes a moov whose track has chunks at these places of the box with index i.
 func moovOf(table func(...uint64) []byte, i int, places ...uint64) func(at []uint64) []byte {
 	return func(at []uint64) []byte {
 		var offsets []uint64
@@ -31,7 +31,7 @@ func moovOf(table func(...uint64) []byte, i int, places ...uint64) func(at []uin
 	}
 }
 
-// films are files that can be rearranged, or are to be left alone.
+// films are files that can be rearranged, or must be left alone.
 var films = []struct {
 	name  string
 	file  []byte
@@ -99,7 +99,7 @@ func TestFaststart(t *testing.T) {
 	}
 }
 
-// requireSameChunks: the moov stands in front, and each of its offsets leads to the bytes to which it led before.
+// requireSameChunks checks that the moov is in front, and that each of its offsets leads to the same bytes as before.
 func requireSameChunks(t *testing.T, file []byte, v io.ReaderAt, size int64) {
 	t.Helper()
 	after, err := chunks(v, size)
@@ -125,7 +125,7 @@ func requireSameChunks(t *testing.T, file []byte, v io.ReaderAt, size int64) {
 	}
 }
 
-// requireReaderAt: reads of every length and place agree with one another.
+// requireReaderAt checks that reads of every length and place agree.
 func requireReaderAt(t *testing.T, v io.ReaderAt, size int64) {
 	t.Helper()
 	whole, err := io.ReadAll(io.NewSectionReader(v, 0, size))
@@ -149,7 +149,7 @@ func requireReaderAt(t *testing.T, v io.ReaderAt, size int64) {
 	}
 }
 
-// TestFaststartBeyond4GiB: offsets that no longer fit in 32 bits get 64, and those that do stay.
+// TestFaststartBeyond4GiB: offsets that no longer fit in 32 bits get 64. All others stay.
 func TestFaststartBeyond4GiB(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -192,7 +192,7 @@ func TestFaststartBeyond4GiB(t *testing.T) {
 	}
 }
 
-// TestFaststartReadsWhatIsAskedFor and nothing beside it.
+// TestFaststartReadsWhatIsAskedFor, and nothing else.
 func TestFaststartReadsWhatIsAskedFor(t *testing.T) {
 	moov := atom("moov", trak(stco(100)), atom("free", make([]byte, 100_000)))
 	mdat := header(1<<30, "mdat")
@@ -282,7 +282,7 @@ func TestFaststartRefusesAMoovThatIsTooLarge(t *testing.T) {
 	require.LessOrEqual(t, src.read, int64(64))
 }
 
-// broke fails from an offset on.
+// broke is a source that fails from an offset on.
 type broke struct {
 	io.ReaderAt
 	from int64

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tool runs a program that need not be installed, unless HLSPROXY_REQUIRE_TOOLS=1 says so.
+// tool runs a program. If the program is missing, the test is skipped, unless HLSPROXY_REQUIRE_TOOLS=1 is set.
 func tool(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
@@ -33,7 +33,7 @@ func tool(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-// render makes a film of some seconds with picture and sound, the moov last.
+// render makes a film of some seconds with picture and sound. Its moov is at the end.
 func render(t *testing.T, name string, args ...string) (file string) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), name)
@@ -42,13 +42,13 @@ func render(t *testing.T, name string, args ...string) (file string) {
 	return file
 }
 
-// frames are the hashes of all frames of all streams.
+// frames returns the hashes of all frames of all streams.
 func frames(t *testing.T, args ...string) string {
 	t.Helper()
 	return tool(t, "ffmpeg", append(append([]string{"-v", "error"}, args...), "-map", "0", "-f", "framemd5", "-")...)
 }
 
-// faststartURL serves one file.
+// faststartURL serves one file and returns its URL.
 func faststartURL(t *testing.T, file string) string {
 	t.Helper()
 	h := settled(&rangeserve.Files{Root: openRoot(t, filepath.Dir(file)), Faststart: true})
@@ -119,7 +119,7 @@ func TestFaststartStartsEarly(t *testing.T) {
 	}
 }
 
-// cutOff breaks the connection after so many bytes.
+// cutOff breaks the connection after this many bytes.
 type cutOff struct {
 	http.ResponseWriter
 	left int64
@@ -135,7 +135,7 @@ func (c *cutOff) Write(p []byte) (int, error) {
 	return c.ResponseWriter.Write(p)
 }
 
-// TestFaststartPlaysBeyond4GiB: a real film behind a hole of 5 GB, and one whose chunks cross 4 GiB when moved.
+// TestFaststartPlaysBeyond4GiB plays a real film after a hole of 5 GB, and one whose chunks cross 4 GiB when they are moved.
 func TestFaststartPlaysBeyond4GiB(t *testing.T) {
 	small, err := os.ReadFile(render(t, "small.mp4", "-t", "2", "-c:v", "mpeg4", "-c:a", "aac"))
 	require.NoError(t, err)
@@ -188,7 +188,7 @@ func TestFaststartPlaysBeyond4GiB(t *testing.T) {
 	}
 }
 
-// counting counts what is sent.
+// counting counts the bytes that are sent.
 type counting struct {
 	http.ResponseWriter
 	n *atomic.Int64

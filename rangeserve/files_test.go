@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// folder makes a folder of files, each with its own name as its content, and a secret beside it.
+// folder makes a folder of files, each with its own name as its content. A secret file is beside the folder.
 func folder(t testing.TB, names ...string) (dir string) {
 	t.Helper()
 	above := t.TempDir()
@@ -33,7 +33,7 @@ func folder(t testing.TB, names ...string) (dir string) {
 	return dir
 }
 
-// raw sends a request line as it stands: clients clean paths before they send them.
+// raw sends a request line unchanged: clients clean paths before they send them.
 func raw(t *testing.T, server, target string) *http.Response {
 	t.Helper()
 	u, err := url.Parse(server)
@@ -114,7 +114,7 @@ func TestFilesOfAClosedRoot(t *testing.T) {
 	require.Equal(t, 404, serveTo(settled(&rangeserve.Files{Root: root}), "/a.mp4", "").Code)
 }
 
-// TestFilesTypes: players refuse a body of the wrong type, and the host's table is not to be trusted.
+// TestFilesTypes: players refuse a body of the wrong type, and the table of the host cannot be trusted.
 func TestFilesTypes(t *testing.T) {
 	types := map[string]string{
 		"a.m3u8": "application/vnd.apple.mpegurl", "a.m3u": "application/vnd.apple.mpegurl", "a.ts": "video/mp2t", "a.m2ts": "video/mp2t",

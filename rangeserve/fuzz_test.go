@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzParse: what comes back lies in the body, does not touch, and is little.
+// FuzzParse: the result lies within the body. Its ranges do not touch, and they are few.
 func FuzzParse(f *testing.F) {
 	for _, c := range rangecases.Ranges() {
 		f.Add(c.Header, int64(c.Size))
@@ -41,7 +41,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzServe: Serve and Handler give the same answer, whatever the request says, and never more than the parts asked for.
+// FuzzServe: Serve and Handler give the same answer to any request, and never more than the requested parts.
 func FuzzServe(f *testing.F) {
 	for _, c := range rangecases.Ranges() {
 		f.Add(c.Header, "", "", "", uint16(c.Size), uint8(7))

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestFilesGzip: each file of the folder has its own name as its content.
+// The content of each file in the folder is its own name.
 func TestFilesGzip(t *testing.T) {
 	names := []string{"a.m3u8", "a.m3u8.gz", "sub/b.M3U8", "sub/b.M3U8.gz", "old.m3u8", "old.m3u8.gz", "plain.m3u8", "alone.m3u8.gz", "a.ts", "a.ts.gz"}
 	dir := folder(t, names...)

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// inner answers with the header lines given and then with the body in writes of step bytes.
+// inner answers with the given header lines, and then with the body in writes of step bytes.
 func inner(body []byte, step int, lines ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		for _, line := range lines {
@@ -39,7 +39,7 @@ func handled(body []byte, step int, lines ...string) http.Handler {
 	})
 }
 
-// TestHandlerLeavesWhole: what may not be cut comes whole, with status 200.
+// TestHandlerLeavesWhole: a body that must not be cut comes whole, with status 200.
 func TestHandlerLeavesWhole(t *testing.T) {
 	body := bodyOf(1000)
 	for _, c := range []struct {
@@ -70,7 +70,7 @@ func TestHandlerLeavesWhole(t *testing.T) {
 	}
 }
 
-// TestHandlerCutsWhatIsNotEncoded: origins write there what is no content coding.
+// TestHandlerCutsWhatIsNotEncoded: origins write things into Content-Encoding that are no content coding.
 func TestHandlerCutsWhatIsNotEncoded(t *testing.T) {
 	body := bodyOf(1000)
 	for _, none := range []string{"", "identity", "aws-chunked", "utf-8", "none"} {
@@ -81,7 +81,7 @@ func TestHandlerCutsWhatIsNotEncoded(t *testing.T) {
 	}
 }
 
-// TestHandlerPasses: an answer that is no 200 is next's own affair.
+// TestHandlerPasses: an answer other than a 200 is passed on.
 func TestHandlerPasses(t *testing.T) {
 	for _, c := range []struct {
 		status int
@@ -146,7 +146,7 @@ func TestHandlerDoesNotGuessATypeFromTheMiddle(t *testing.T) {
 	require.Equal(t, "application/octet-stream", serveTo(handled(nil, 1), "/seg", "bytes=20-29").Header().Get("Content-Type"))
 }
 
-// TestHandlerOfUnknownLength: a total that nobody knows is "*", and is never made up.
+// TestHandlerOfUnknownLength: an unknown total is "*". It is never made up.
 func TestHandlerOfUnknownLength(t *testing.T) {
 	body := bodyOf(600_000)
 	for _, c := range []struct {
@@ -199,7 +199,7 @@ func TestHandlerOfUnknownLengthEvaluatesConditions(t *testing.T) {
 	}
 }
 
-// TestHandlerOfUnknownLengthBreaksOff when a range of which the header is sent does not come whole.
+// TestHandlerOfUnknownLengthBreaksOff if the header of a range was sent and the range does not come whole.
 func TestHandlerOfUnknownLengthBreaksOff(t *testing.T) {
 	url := start(t, handled(bodyOf(500_000), 4096, "Content-Type: video/mp4"))
 	a := ask(t, "GET", url, "Range: bytes=1-500000")
@@ -207,7 +207,7 @@ func TestHandlerOfUnknownLengthBreaksOff(t *testing.T) {
 	require.ErrorIs(t, a.err, io.ErrUnexpectedEOF)
 }
 
-// TestHandlerStopsTheInnerHandler after the last byte that was asked for.
+// TestHandlerStopsTheInnerHandler after the last requested byte.
 func TestHandlerStopsTheInnerHandler(t *testing.T) {
 	for _, c := range []struct {
 		header  string
@@ -233,7 +233,7 @@ func TestHandlerStopsTheInnerHandler(t *testing.T) {
 	}
 }
 
-// TestHandlerSlicesAndDoesNotCopy: the bytes of a large Write reach the connection from where they lie.
+// TestHandlerSlicesAndDoesNotCopy: the connection gets the bytes of a large Write without a copy.
 func TestHandlerSlicesAndDoesNotCopy(t *testing.T) {
 	body := bodyOf(1 << 20)
 	for _, length := range []string{"Content-Length: 1048576", "X-No: length"} {
@@ -257,7 +257,7 @@ func (r *recorder) Write(p []byte) (int, error) {
 	return r.ResponseRecorder.Write(p)
 }
 
-// TestHandlerBreaksOffWhenTheBodyIsShort: nobody may take the part for whole.
+// TestHandlerBreaksOffWhenTheBodyIsShort: no client takes the part for the whole.
 func TestHandlerBreaksOffWhenTheBodyIsShort(t *testing.T) {
 	for _, header := range []string{"bytes=0-900", "bytes=600-", "bytes=-1", "bytes=0-1,800-801"} {
 		for name, h := range map[string]http.Handler{
@@ -279,7 +279,7 @@ func TestHandlerBreaksOffWhenTheBodyIsShort(t *testing.T) {
 	}
 }
 
-// TestHandlerAbortsByItself: it does not leave it to the server to find that bytes are missing.
+// TestHandlerAbortsByItself: it does not rely on the server to notice that bytes are missing.
 func TestHandlerAbortsByItself(t *testing.T) {
 	h := handled(bodyOf(500), 100, "Content-Type: video/mp4", "Content-Length: 1000")
 	require.PanicsWithValue(t, http.ErrAbortHandler, func() { serveTo(h, "/", "bytes=400-600") })
@@ -305,7 +305,8 @@ func TestHandlerSendsAPartAtItsEnd(t *testing.T) {
 	close(goOn)
 }
 
-// broken asks for what must not come whole, and returns the error that says so: before the header or within the body.
+// broken sends a request whose answer must not come whole. It returns the error that shows this, before the header or within
+// the body.
 func broken(t *testing.T, url string, lines ...string) error {
 	t.Helper()
 	req, err := http.NewRequest("GET", url, nil)
@@ -324,7 +325,7 @@ func broken(t *testing.T, url string, lines ...string) error {
 	return err
 }
 
-// TestHandlerSwallowsAnAbortAfterTheEnd: a proxy whose copying was ended by Write aborts, and the answer is whole.
+// TestHandlerSwallowsAnAbortAfterTheEnd: if Write ends the copying of a proxy, the proxy aborts, but the answer is whole.
 func TestHandlerSwallowsAnAbortAfterTheEnd(t *testing.T) {
 	abort := rangeserve.Handler(rangeless(bodyOf(1000), 100, `"v"`))
 	a := ask(t, "GET", start(t, abort), "Range: bytes=0-1")
@@ -428,7 +429,7 @@ func TestHandlerFlushesNoHeaderTooEarly(t *testing.T) {
 	require.Equal(t, 200, serveTo(flushed, "/", "").Code)
 }
 
-// TestHandlerGivesTheBareWriter where it has nothing to do.
+// TestHandlerGivesTheBareWriter if there is nothing to cut.
 func TestHandlerGivesTheBareWriter(t *testing.T) {
 	for _, c := range []struct {
 		method, upgrade string
@@ -482,14 +483,14 @@ func TestHandlerOfAHandlerThatDoesNothing(t *testing.T) {
 	}
 }
 
-// TestHandlerTwice: an answer that is cut already is left as it is.
+// TestHandlerTwice: an answer that was cut already is left as it is.
 func TestHandlerTwice(t *testing.T) {
 	body := bodyOf(1000)
 	h := rangeserve.Handler(rangeserve.Handler(rangeless(body, 100, `"v"`)))
 	requirePartial(t, ask(t, "GET", start(t, h), "Range: bytes=10-19,30-39"), "10-19,30-39", body)
 }
 
-// TestHandlerReadsAnEarlyClose: a client that goes is noticed by the inner handler.
+// TestHandlerReadsAnEarlyClose: the inner handler notices that a client has left.
 func TestHandlerReadsAnEarlyClose(t *testing.T) {
 	ended := make(chan error, 1)
 	h := rangeserve.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// openBelow counts this process's open files below a folder.
+// openBelow counts the files below a folder that this process has open.
 func openBelow(t *testing.T, dir string) (n int) {
 	t.Helper()
 	list, err := os.ReadDir("/proc/self/fd")
@@ -60,7 +60,7 @@ func TestFilesKeepsFilesOpenForAWhile(t *testing.T) {
 	})
 }
 
-// TestFilesLetsGoOfWhatIsGone at the next request for it.
+// TestFilesLetsGoOfWhatIsGone at the next request for the file.
 func TestFilesLetsGoOfWhatIsGone(t *testing.T) {
 	dir := folder(t, "a.mp4", "b.mp4")
 	h := settled(&rangeserve.Files{Root: openRoot(t, dir)})
@@ -133,7 +133,7 @@ func TestFilesDoesNotWaitForAPipe(t *testing.T) {
 	}
 }
 
-// To open a named pipe lets its other end go on, so none is ever opened.
+// Opening a named pipe lets the process at its other end go on, so none is ever opened.
 func TestFilesOpensNoNamedPipe(t *testing.T) {
 	dir := folder(t, "a.mp4")
 	pipe := filepath.Join(dir, "pipe.mp4")

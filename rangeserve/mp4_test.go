@@ -17,7 +17,7 @@ func atom(kind string, content ...[]byte) []byte {
 	return b
 }
 
-// atom64 makes one with a 64-bit size.
+// atom64 makes a box with a 64-bit size.
 func atom64(kind string, content ...[]byte) []byte {
 	c := slices.Concat(content...)
 	b := append([]byte{0, 0, 0, 1}, kind...)
@@ -25,7 +25,7 @@ func atom64(kind string, content ...[]byte) []byte {
 	return append(b, c...)
 }
 
-// header is that of a box of a size that need not be true.
+// header is a box header. Its size need not be true.
 func header(size uint32, kind string) []byte {
 	return append(binary.BigEndian.AppendUint32(nil, size), kind...)
 }
@@ -64,14 +64,14 @@ func dref(own bool) []byte {
 	return atom("dref", []byte{0, 0, 0, 0, 0, 0, 0, 1}, atom("url ", []byte{0, 0, 0, flag}))
 }
 
-// trak has the tables given where tables belong.
+// trak is a track with the given tables.
 func trak(tables ...[]byte) []byte {
 	stbl := atom("stbl", append([][]byte{atom("stsd", make([]byte, 8))}, tables...)...)
 	return atom("trak", atom("tkhd", make([]byte, 84)), atom("mdia", atom("mdhd", make([]byte, 24)),
 		atom("minf", atom("dinf", dref(true)), stbl)))
 }
 
-// film puts boxes one after the other. What is a function is made last: it gets the offset of each box.
+// film puts boxes one after the other. Functions are called last, with the offset of each box.
 func film(boxes ...any) []byte {
 	at := make([]uint64, len(boxes))
 	var b []byte
@@ -88,7 +88,7 @@ func film(boxes ...any) []byte {
 	return b
 }
 
-// chunks reads the offsets of all tables of a moov that stands in front of all mdat, in their order.
+// chunks reads the offsets of all tables, in their order, of a moov in front of all mdat.
 func chunks(src io.ReaderAt, size int64) (offsets []uint64, err error) {
 	for at := int64(0); at < size; {
 		kind, head, n, err := boxAt(src, at, size)

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestRanges asks every header of the table of every way of serving: all must agree.
+// TestRanges sends every header of the table to every way of serving: all must agree.
 func TestRanges(t *testing.T) {
 	for _, size := range []int{0, 1, 10, 1000} {
 		body := bodyOf(size)
@@ -44,7 +44,7 @@ func requireCase(t *testing.T, target target, c rangecases.Range, body []byte) {
 	}
 }
 
-// ascends reports whether the parts of a case lie in the order in which they are asked for.
+// ascends reports whether the parts of a case ascend in the order of the request.
 func ascends(c rangecases.Range, size int) bool {
 	ranges, _ := rangeserve.Parse(c.Header, int64(size))
 	for i := 1; i < len(ranges); i++ {
@@ -55,7 +55,7 @@ func ascends(c rangecases.Range, size int) bool {
 	return true
 }
 
-// TestRangeOfAnotherMethodIsIgnored: GET alone has ranges (RFC 9110 section 14.2).
+// TestRangeOfAnotherMethodIsIgnored: only GET has ranges (RFC 9110 section 14.2).
 func TestRangeOfAnotherMethodIsIgnored(t *testing.T) {
 	body := bodyOf(1000)
 	for _, target := range targets(t, body) {

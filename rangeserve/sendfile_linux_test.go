@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// bareWriter hands what it reads from the connection, as net/http does once the header is out. Its connection counts
-// the bytes that go through memory.
+// bareWriter passes on what it reads from the connection, as net/http does after the header. Its connection counts the bytes
+// that go through memory.
 type bareWriter struct {
 	*httptest.ResponseRecorder
 	conn *countedConn
@@ -35,7 +35,7 @@ func (c *countedConn) Write(p []byte) (int, error) {
 	return c.TCPConn.Write(p)
 }
 
-// dial gives both ends of a connection.
+// dial returns both ends of a connection.
 func dial(t *testing.T) (server, client *net.TCPConn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -49,7 +49,7 @@ func dial(t *testing.T) (server, client *net.TCPConn) {
 	return s.(*net.TCPConn), c.(*net.TCPConn)
 }
 
-// TestFilesGoThroughTheKernel, also to a client that takes its time. Two requests share one handle and keep its offset.
+// TestFilesGoThroughTheKernel, also to a slow client. Two requests share one handle and keep its offset.
 func TestFilesGoThroughTheKernel(t *testing.T) {
 	const size = 30_000_000
 	body := bodyOf(size)
@@ -100,7 +100,7 @@ func TestFilesGoThroughTheKernel(t *testing.T) {
 	require.Zero(t, at)
 }
 
-// TestFilesChangedWhileTheKernelSends: the client gets no whole answer of which a part is of another version.
+// TestFilesChangedWhileTheKernelSends: the client gets no whole answer with a part of another version.
 func TestFilesChangedWhileTheKernelSends(t *testing.T) {
 	const size = 30_000_000
 	for name, change := range map[string]func(t *testing.T, file string){
@@ -129,7 +129,7 @@ func TestFilesChangedWhileTheKernelSends(t *testing.T) {
 	}
 }
 
-// TestFilesToAClientThatGoes while the kernel is sending.
+// TestFilesToAClientThatGoes: the client leaves while the kernel sends.
 func TestFilesToAClientThatGoes(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.mp4"), make([]byte, 30_000_000), 0o600))

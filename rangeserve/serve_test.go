@@ -39,7 +39,7 @@ func TestServeType(t *testing.T) {
 	}
 }
 
-// TestServePlaylistWhole: players ask for ranges of playlists and want all of them.
+// TestServePlaylistWhole: players request ranges of playlists and want all of them.
 func TestServePlaylistWhole(t *testing.T) {
 	const text = "#EXTM3U\n#EXT-X-ENDLIST\n"
 	for _, c := range []rangeserve.Content{{Name: "a.m3u8"}, {Type: "application/x-mpegURL"}, {Type: "audio/mpegurl", Name: "x"}} {
@@ -106,7 +106,7 @@ func TestServeRefusesAContentThatIsNone(t *testing.T) {
 	require.Equal(t, 200, served(rangeserve.Content{}).Code)
 }
 
-// TestServeMemoryFromWhereItLies in pieces of 512 KiB; the reader stays where it was.
+// TestServeMemoryFromWhereItLies in pieces of 512 KiB. The position of the reader stays.
 func TestServeMemoryFromWhereItLies(t *testing.T) {
 	body := bodyOf(2 << 20)
 	reader := bytes.NewReader(body)
@@ -189,7 +189,7 @@ type goneWriter struct{ http.ResponseWriter }
 
 func (goneWriter) Write([]byte) (int, error) { return 0, errors.New("gone") }
 
-// TestServeOtherMethods: what is neither GET nor HEAD gets a 412 where those get a 304, and no range.
+// TestServeOtherMethods: any method but GET and HEAD gets a 412 in place of a 304, and no range.
 func TestServeOtherMethods(t *testing.T) {
 	c := rangeserve.Content{ReaderAt: strings.NewReader("0123"), Size: 4, ETag: `"e"`, ModTime: modified}
 	for lines, want := range map[string]int{
@@ -210,7 +210,7 @@ func TestServeKeepsPartHeadersInOneLine(t *testing.T) {
 	require.NotContains(t, w.Body.String(), "\nX-Evil")
 }
 
-// TestServeMultipartToTheByte is the form of RFC 9110 section 14.6.
+// TestServeMultipartToTheByte checks the form of RFC 9110 section 14.6.
 func TestServeMultipartToTheByte(t *testing.T) {
 	w := served(rangeserve.Content{ReaderAt: strings.NewReader("0123456789"), Size: 10, Type: "a/b"}, "Range: bytes=0-1,-2")
 	boundary, ok := strings.CutPrefix(w.Header().Get("Content-Type"), "multipart/byteranges; boundary=")

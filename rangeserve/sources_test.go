@@ -60,7 +60,7 @@ func TestHandlerCutsOutOfSeveralSources(t *testing.T) {
 	}
 }
 
-// A source that cannot be put back to where it was must not be read on.
+// If a source cannot go back to its position, it must not be read further.
 func TestHandlerBreaksOffWhenASourceIsLost(t *testing.T) {
 	url := start(t, rangeserve.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		describe(w.Header(), 1000, `"v"`)

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// slowFilm asks for a film of 64 MiB and tells when the answer ends.
+// slowFilm requests a film of 64 MiB and tells when the answer ends.
 func slowFilm(t *testing.T, protocol string, files *rangeserve.Files) (body io.Reader, ended <-chan struct{}) {
 	t.Helper()
 	dir := t.TempDir()
@@ -24,7 +24,7 @@ func slowFilm(t *testing.T, protocol string, files *rangeserve.Files) (body io.R
 	done := make(chan struct{})
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer close(done)
-		// As a server's WriteTimeout does, which would hold for a handshake, too.
+		// A server's WriteTimeout does the same, but would also hold for a handshake.
 		assert.NoError(t, http.NewResponseController(w).SetWriteDeadline(time.Now().Add(500*time.Millisecond)))
 		files.ServeHTTP(w, r)
 	}))
@@ -62,7 +62,7 @@ func TestFilesLetsStuckReadersGo(t *testing.T) {
 	}
 }
 
-// TestFilesKeepsSlowReaders: one that takes something now and then has much longer than the time for one piece.
+// TestFilesKeepsSlowReaders: a reader that takes something now and then has much longer than the time for one piece.
 func TestFilesKeepsSlowReaders(t *testing.T) {
 	for _, protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) {

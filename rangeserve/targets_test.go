@@ -22,7 +22,7 @@ import (
 
 var modified = time.Date(2024, 2, 29, 12, 30, 45, 0, time.UTC)
 
-// bodyOf gives n bytes that differ from place to place.
+// bodyOf returns n bytes that differ from place to place.
 func bodyOf(n int) []byte {
 	b := make([]byte, n)
 	r := rand.NewChaCha8([32]byte{1})
@@ -36,7 +36,7 @@ type target struct {
 	cuts      bool // out of a stream: parts that do not ascend come whole
 }
 
-// targets serves the same body in all ways that the package has.
+// targets serves the same body in all ways of this package.
 func targets(t *testing.T, body []byte) []target {
 	t.Helper()
 	content := rangeserve.Content{
@@ -73,7 +73,7 @@ func targets(t *testing.T, body []byte) []target {
 	return append(list, target{name: "Handler io.Copy", url: start(t, copied), cuts: true})
 }
 
-// settled makes f take its files for ones that were not changed for long.
+// settled makes f treat its files as unchanged for a long time.
 func settled(f *rangeserve.Files) *rangeserve.Files { return f.Later(time.Hour) }
 
 // rangeless is a handler that knows neither ranges nor preconditions.
@@ -122,7 +122,7 @@ func openAt(t testing.TB, name string) *os.File {
 	return f
 }
 
-// openFile is openAt for a handler's goroutine.
+// openFile is openAt for the goroutine of a handler.
 func openFile(t testing.TB, name string) *os.File {
 	f, err := os.Open(name)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// torn is a ResponseWriter whose client leaves, and that still looks at what it was given, as an HTTP/2 server may.
+// torn is a ResponseWriter whose client leaves. It still reads what it was given, as an HTTP/2 server may.
 type torn struct {
 	*httptest.ResponseRecorder
 	fails func(p []byte) bool
@@ -46,7 +46,7 @@ func TestHandlerBreaksOffWhenTheLastBoundaryCannotBeSent(t *testing.T) {
 	require.PanicsWithValue(t, http.ErrAbortHandler, func() { h.ServeHTTP(w, r) })
 }
 
-// reader is a ReaderAt of one letter.
+// reader is a ReaderAt that repeats one letter.
 type reader byte
 
 func (r reader) ReadAt(p []byte, _ int64) (int, error) {

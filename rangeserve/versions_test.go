@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A file that was changed a moment ago has nothing by which a part of it could be joined with a later version.
+// A file that was changed a moment ago has no validator by which a part of it could be joined with a later version.
 func TestFilesHasNoStrongValidatorForAYoungFile(t *testing.T) {
 	dir := folder(t, "a.ts")
 	require.NoError(t, os.Chtimes(filepath.Join(dir, "a.ts"), modified, modified)) // which sets the change time to now
@@ -40,7 +40,7 @@ func TestFilesHasNoStrongValidatorForAYoungFile(t *testing.T) {
 	}
 }
 
-// The second in which Last-Modified lies must be over: another version of the same second may follow.
+// The second of Last-Modified must be over: another version could follow in the same second.
 func TestServeTellsNoDateOfThisSecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := rangeserve.Content{ReaderAt: strings.NewReader("abc"), Size: 3, ModTime: time.Now().Add(300 * time.Millisecond)}
@@ -53,7 +53,7 @@ func TestServeTellsNoDateOfThisSecond(t *testing.T) {
 	})
 }
 
-// A version is a film of one number: its chunk offsets and its media.
+// A version is a film made from one number: its chunk offsets and its media.
 type versions struct {
 	count, entries int
 }
@@ -66,7 +66,7 @@ func (v versions) film(n int) []byte {
 	return film(ftyp, atom("mdat", bytes.Repeat([]byte{byte(n)}, 600_000)), atom("moov", trak(atom("stco", table))))
 }
 
-// of tells which version an answer is one of, from anywhere in it; false: of none, or of several.
+// of tells of which version an answer is, from anywhere in it. False: of none, or of several.
 func (v versions) of(t *testing.T, body []byte, films [][]byte) (int, bool) {
 	t.Helper()
 	for n, f := range films {
@@ -77,8 +77,8 @@ func (v versions) of(t *testing.T, body []byte, films [][]byte) (int, bool) {
 	return 0, false
 }
 
-// Writers that write in place, and readers: no whole answer mixes two versions, and no If-Range joins two.
-// HLSPROXY_STRESS=1m makes it last for longer.
+// Writers write in place while readers read: no whole answer mixes two versions, and no If-Range joins two. HLSPROXY_STRESS=1m
+// makes the test last longer.
 func TestFilesAgainstInPlaceWriters(t *testing.T) {
 	long := 1500 * time.Millisecond
 	if d, err := time.ParseDuration(os.Getenv("HLSPROXY_STRESS")); err == nil {
@@ -165,7 +165,7 @@ func TestFilesAgainstInPlaceWriters(t *testing.T) {
 	}
 }
 
-// try asks for what may break off.
+// try sends a request whose answer may break off.
 func try(url string, lines ...string) (answer, bool) {
 	req, err := http.NewRequest("GET", url, nil)
 	if err != nil {
@@ -185,7 +185,7 @@ func try(url string, lines ...string) (answer, bool) {
 	return answer{resp, body.Bytes(), err}, err == nil
 }
 
-// A read that falls into a write leaves nothing behind that is served when the write has ended.
+// If a read falls into a write, nothing of it is served once the write has ended.
 func TestFilesKeepsNoLayoutOfAWriteUnderWay(t *testing.T) {
 	v := versions{entries: 10}
 	before, after := v.film(1), v.film(2)
@@ -209,7 +209,7 @@ func TestFilesKeepsNoLayoutOfAWriteUnderWay(t *testing.T) {
 	}
 }
 
-// A write that ends while the answer is under way is noticed, though the times of the file stay as they were.
+// A write that ends during the answer is noticed, even if the times of the file stay the same.
 func TestFilesReadsARestlessFileTwice(t *testing.T) {
 	for name, fast := range map[string]bool{"a.ts": false, "a.mp4": true} {
 		v := versions{entries: 100_000}
@@ -233,7 +233,7 @@ func TestFilesReadsARestlessFileTwice(t *testing.T) {
 	}
 }
 
-// A moov of any size is kept in a few bytes, and all viewers share them.
+// A moov of any size is kept in a few bytes, which all viewers share.
 func TestFilesHoldsNoMoovInMemory(t *testing.T) {
 	dir := t.TempDir()
 	const entries = 4 << 20
@@ -255,7 +255,7 @@ func TestFilesHoldsNoMoovInMemory(t *testing.T) {
 	require.Less(t, result.AllocedBytesPerOp(), int64(1<<20))
 }
 
-// wideFilm is a sparse film of more than 4 GiB whose offsets become wide when they are moved.
+// wideFilm is a sparse film of more than 4 GiB. Its offsets become wide when they are moved.
 func wideFilm(t *testing.T, name string, entries int) {
 	t.Helper()
 	f, err := os.Create(name)
@@ -272,7 +272,7 @@ func wideFilm(t *testing.T, name string, entries int) {
 	require.NoError(t, err)
 }
 
-// What a browser would run is shown without its scripts.
+// A file that a browser would run is shown without its scripts.
 func TestFilesServesPagesInert(t *testing.T) {
 	names := map[string]bool{
 		"a.html": true, "a.htm": true, "a.xhtml": true, "a.svg": true, "a.xml": true, "a.ttml": true, "a.mpd": true,
