@@ -332,3 +332,26 @@ func TestConcurrentUse(t *testing.T) {
 		require.NoError(t, err)
 	}
 }
+
+// Clients escape a path that needs it in their own ways: browsers escape a blank and keep the parentheses, net/http escapes both.
+func TestAllClientsOpenALinkWithAnOddPath(t *testing.T) {
+	for _, scope := range []sign.Scope{sign.Exact, sign.Directory} {
+		s := signer(t, func(c *sign.Config) { c.Scope = scope })
+		for _, path := range []string{
+			"/film (1)/a (2).ts", "/a'b c.ts", "/(\u00e9).ts", "/{a}(1).ts", "/a\"(b).ts", "/a|(b)^.ts", "/a\\(b).ts", "/a (1).ts?x=y z'", "/a (1).ts#(f",
+		} {
+			link := child(t, s, t.Context(), path)
+			browsers := strings.NewReplacer(" ", "%20", "\u00e9", "%C3%A9", "{", "%7B", "}", "%7D", `"`, "%22", `\`, "/").Replace(link)
+			if at := strings.IndexByte(browsers, '?'); at >= 0 {
+				browsers = browsers[:at] + strings.ReplaceAll(browsers[at:], "'", "%27")
+			}
+			_, err := s.Verify(request(browsers))
+			require.NoError(t, err, "a browser, scope %d: %s", scope, path)
+			if strings.Contains(path, "?") {
+				continue // net/http sends a query as it is
+			}
+			_, err = s.Verify(request(must(url.Parse(link)).RequestURI()))
+			require.NoError(t, err, "net/http, scope %d: %s", scope, path)
+		}
+	}
+}

@@ -105,7 +105,8 @@ func (s *Signer) URLUnder(g Grant, rawURL string) (string, error) {
 }
 
 // Sign appends a token to public, a path-absolute or absolute http(s) URL, before its fragment if it has one, and returns the
-// extended slice. The result shares the array of public if there is room. Use it for the Sign field of a playlist rewriter. The
+// extended slice. The result shares the array of public if there is room, unless its path has bytes that clients escape
+// differently: these are escaped. Use it for the Sign field of a playlist rewriter. The
 // error is ErrURL for a URL that cannot be signed.
 //
 // The token carries the expiry and the claims of the grant in ctx, which must be the context of the request for the playlist.
@@ -193,6 +194,7 @@ func (s *Signer) signUnder(in *session, public []byte) ([]byte, error) {
 	if !ok {
 		return public, ErrURL
 	}
+	p.EscapePath()
 	query, _ := p.Query()
 	whole := link.IsWhole(query, s.config.Param) && (len(query) == 0 || len(s.config.Ignore) == 0)
 	if !whole && link.MeansParam(query, s.config.Param) {

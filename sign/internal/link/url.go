@@ -114,6 +114,14 @@ func (p *URL) EscapedPath() []byte {
 	return path
 }
 
+// EscapePath escapes the bytes of the path that clients escape differently, as Escape does.
+func (p *URL) EscapePath() {
+	if HasOdd(p.Path(), &OddInPath) {
+		path := Escape(string(p.Path()))
+		p.replace(append(bytes.Clone(p.Root()), path...), p.Text[p.query:p.end])
+	}
+}
+
 // Query returns the query, and whether there is one. It may be empty.
 func (p *URL) Query() ([]byte, bool) {
 	if p.query == p.end {
