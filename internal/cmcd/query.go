@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
 // parameter is the value of CMCD in a query, still escaped. The first one counts.
@@ -130,19 +131,8 @@ func char(s string, i int) (c byte, length int) {
 	switch c = s[i]; {
 	case c == '+':
 		return ' ', 1
-	case c == '%' && i+2 < len(s) && hex[s[i+1]]|hex[s[i+2]] < 16:
-		return hex[s[i+1]]<<4 | hex[s[i+2]], 3
+	case c == '%' && i+2 < len(s) && wire.Unhex(s[i+1])|wire.Unhex(s[i+2]) < 16:
+		return wire.Unhex(s[i+1])<<4 | wire.Unhex(s[i+2]), 3
 	}
 	return c, 1
 }
-
-// hex are the values of hexadecimal digits. 255: it is none.
-var hex = func() (table [256]uint8) {
-	for c := range table {
-		table[c] = 255
-	}
-	for i := range uint8(16) {
-		table["0123456789abcdef"[i]], table["0123456789ABCDEF"[i]] = i, i
-	}
-	return table
-}()

@@ -1,6 +1,10 @@
 package hls
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/hlsproxy/hlsproxy/internal/wire"
+)
 
 // VariablesMark begins the fragment of an upstream URL that carries the variables of a multivariant playlist to its children,
 // for EXT-X-DEFINE:IMPORT (draft-pantos-hls-rfc8216bis-22 section 4.4.2.3). A mapper moves the fragment into the query of the
@@ -52,8 +56,8 @@ func mayHideLetters(query []byte) bool {
 func unescape(b []byte) int {
 	n := 0
 	for i := 0; i < len(b); i++ {
-		if i+2 < len(b) && b[i] == '%' && unhex(b[i+1]) >= 0 && unhex(b[i+2]) >= 0 {
-			b[n] = byte(unhex(b[i+1])<<4 | unhex(b[i+2]))
+		if i+2 < len(b) && b[i] == '%' && wire.Unhex(b[i+1]) < 16 && wire.Unhex(b[i+2]) < 16 {
+			b[n] = wire.Unhex(b[i+1])<<4 | wire.Unhex(b[i+2])
 			i += 2
 		} else {
 			b[n] = b[i]
@@ -61,14 +65,4 @@ func unescape(b []byte) int {
 		n++
 	}
 	return n
-}
-
-func unhex(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return int(c|0x20-'a') + 10
-	}
-	return -1
 }

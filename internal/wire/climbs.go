@@ -67,7 +67,7 @@ func unescape(path []byte) (_ []byte, changed bool) {
 	for i := at; i < len(path); i++ {
 		c := path[i]
 		if c == '%' && isEscape(path[i:]) {
-			c = unhex(path[i+1])<<4 | unhex(path[i+2])
+			c = Unhex(path[i+1])<<4 | Unhex(path[i+2])
 			i += 2
 			changed = true
 		}

@@ -73,16 +73,18 @@ func IsPlain[T string | []byte](tail T) bool {
 }
 
 func isEscape[T string | []byte](s T) bool {
-	return len(s) > 2 && unhex(s[1]) < 16 && unhex(s[2]) < 16
+	return len(s) > 2 && Unhex(s[1]) < 16 && Unhex(s[2]) < 16
 }
 
-// unhex is the value of a hexadecimal digit. It is above 15 for any other byte.
-func unhex(c byte) byte {
-	switch {
-	case c-'0' < 10:
-		return c - '0'
-	case c|0x20-'a' < 6:
-		return c | 0x20 - 'a' + 10
+// Unhex is the value of a hexadecimal digit. It is above 15 for any other byte.
+func Unhex(c byte) byte { return digits[c] }
+
+var digits = func() (table [256]byte) {
+	for c := range table {
+		table[c] = 0xff
 	}
-	return 0xff
-}
+	for i := range byte(16) {
+		table["0123456789abcdef"[i]], table["0123456789ABCDEF"[i]] = i, i
+	}
+	return table
+}()

@@ -57,8 +57,8 @@ const mostLayers = 8
 func UnescapeOnce(s []byte) (out []byte, found bool) {
 	out = make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) && unhex(s[i+1]) >= 0 && unhex(s[i+2]) >= 0 {
-			out = append(out, byte(unhex(s[i+1])<<4|unhex(s[i+2])))
+		if s[i] == '%' && i+2 < len(s) && wire.Unhex(s[i+1]) < 16 && wire.Unhex(s[i+2]) < 16 {
+			out = append(out, wire.Unhex(s[i+1])<<4|wire.Unhex(s[i+2]))
 			found = true
 			i += 2
 			continue
@@ -76,16 +76,6 @@ func hasOverlong(s []byte) bool {
 		}
 	}
 	return false
-}
-
-func unhex(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return int(c|0x20-'a') + 10
-	}
-	return -1
 }
 
 // DirectoryOf cuts path behind its last slash.

@@ -30,7 +30,7 @@ func hasStray(text []byte) bool {
 }
 
 func isEscape(text []byte) bool {
-	return len(text) > 2 && text[0] == '%' && unhex(text[1]) >= 0 && unhex(text[2]) >= 0
+	return len(text) > 2 && text[0] == '%' && wire.Unhex(text[1]) < 16 && wire.Unhex(text[2]) < 16
 }
 
 // Spell escapes, in path and query, what clients spell differently, as browsers do (WHATWG URL, section 4.4). It also escapes
