@@ -316,7 +316,8 @@ func (t *Transport) RoundTripSlice(r *http.Request, s Slice) (*http.Response, er
 	head := &Entry{URL: r.URL.String(), Header: s.Header, Sliced: s.Length}
 	name, _ := rules.Strong(s.Header)
 	vary, ok := varyOf(s.Header, r)
-	if !ok || name == "" || s.Off < 0 || s.Off%sliceSize != 0 || s.Off >= s.Length || s.End != min(s.Off+sliceSize, s.Length) || !shareable(r) {
+	part := sliceAt(head, s.Off)
+	if !ok || name == "" || s.Off < 0 || s.Off >= s.Length || s.Off != part.off || s.End != part.end || !shareable(r) {
 		return nil, &fault{ErrBroken, errors.New("no slice")}
 	}
 	key, err := t.key(r)
@@ -326,7 +327,6 @@ func (t *Transport) RoundTripSlice(r *http.Request, s Slice) (*http.Response, er
 	if head.Vary = vary; vary != nil {
 		key = variant(key, vary, r.Header)
 	}
-	part := sliceAt(head, s.Off)
 	q := r.WithContext(r.Context())
 	q.Method, q.Header = http.MethodGet, fillHeader(r)
 	resp, err := t.slice(q, part.key(key), part)

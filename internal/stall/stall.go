@@ -32,14 +32,12 @@ func New(w http.ResponseWriter, r *http.Request, limit time.Duration) Writer {
 	return Writer{w: w, rc: *http.NewResponseController(w), limit: limit, h2: r.ProtoMajor > 1}
 }
 
-// Arm starts the time limit for the next write.
-func (w *Writer) Arm() { w.arm() }
-
-// arm is Arm. Setting a deadline costs as much as the rest of a small answer, so a recent deadline is reused, and each is set a
-// moment later than necessary. It reports whether that was so: the client has taken at once what it got since.
+// Arm starts the time limit for the next write. Setting a deadline costs as much as the rest of a small answer, so a recent
+// deadline is reused, and each is set a moment later than necessary. quick: it was reused, so the client has taken at once what
+// it got since.
 //
 //go:noinline
-func (w *Writer) arm() (quick bool) {
+func (w *Writer) Arm() (quick bool) {
 	if w.limit <= 0 {
 		return true
 	}
@@ -77,7 +75,7 @@ func (w *Writer) Flush() error {
 func (w *Writer) Write(p []byte) (n int, err error) {
 	for err == nil {
 		most := piece
-		if w.arm() {
+		if w.Arm() {
 			most *= 2
 		}
 		var m int
