@@ -125,7 +125,7 @@ func (o *flight) leaveToViewers() {
 	}
 }
 
-// asked is told of each request that may be answered from the Store.
+// asked tells the Guide of a request that the Store may answer.
 func (s scout) asked(r *http.Request, key string, there bool) {
 	if r.Method != http.MethodHead && r.Header[tierField] == nil {
 		s.t.ahead.Asked(s, r, key, there)

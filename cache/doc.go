@@ -58,7 +58,7 @@
 //
 // # Locks
 //
-// Transport.mu comes first, then the lock of a body, then that of a Memory. No other lock is taken while that of the channels,
-// of a keySet or of internal/ahead is held. No hook and no Store is called while one of these locks is held, except the match
-// function of a [Purger].
+// Transport.mu comes first, then the lock of a body, then that of a Memory. The locks of the channels, of a keySet and of
+// internal/ahead come last: under them no other is taken. No hook and no Store is called under any of these locks, except the
+// match function of a [Purger].
 package cache

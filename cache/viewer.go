@@ -66,7 +66,7 @@ func (v *viewer) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// PeekByte is that of firstbyte.Body.
+// PeekByte implements firstbyte.Body.
 func (v *viewer) PeekByte() (byte, error) {
 	if !v.part.Enter() {
 		return 0, http.ErrBodyReadAfterClose
@@ -82,7 +82,7 @@ func (v *viewer) PeekByte() (byte, error) {
 	return piece[0], nil
 }
 
-// WriteTo is that of io.WriterTo. It writes what lies in one piece at a time, and flushes when it has to wait for the origin.
+// WriteTo implements io.WriterTo. It writes one piece after the other, and flushes when it has to wait for the origin.
 func (v *viewer) WriteTo(w io.Writer) (written int64, err error) {
 	if !v.part.Enter() {
 		return 0, http.ErrBodyReadAfterClose

@@ -21,13 +21,13 @@ type field struct {
 	values []string
 }
 
-// LendsTo is that of sharing.Lender. Others may call it at any time, even after the answer. They have another t or r, and lends
-// is not read for them: it changes meanwhile.
+// LendsTo implements sharing.Lender. Others may call it at any time, even after the answer. They have another t or r. For them
+// it does not read lends, which may be changing.
 func (f *fetch) LendsTo(t http.RoundTripper, r *http.Request) bool {
 	return t == f.proxy.shared && r == &f.first && f.lends
 }
 
-// Lend is that of sharing.Lender.
+// Lend implements sharing.Lender.
 func (f *fetch) Lend() http.Header {
 	l := &f.out.lent
 	h := f.out.Header()
@@ -42,7 +42,7 @@ func (f *fetch) Lend() http.Header {
 	return h
 }
 
-// Passes is that of sharing.Lender.
+// Passes implements sharing.Lender.
 func (f *fetch) Passes(name string) bool {
 	return isPassed(name) || slices.Contains(f.proxy.expose, name)
 }

@@ -77,7 +77,7 @@ type viewer struct {
 	clock *upstreamContext
 	fixed []string // values of fields that every answer has
 	err   error    // of the last Write
-	idle  bool     // no goroutine can use it any more
+	idle  bool     // no goroutine still uses it
 }
 
 var viewers = sync.Pool{New: func() any { return new(viewer) }}

@@ -224,7 +224,7 @@ func (b *watchedWriterTo) WriteTo(w io.Writer) (int64, error) {
 	return b.to.WriteTo(w)
 }
 
-// PeekByte is that of firstbyte.Body.
+// PeekByte implements firstbyte.Body.
 func (b *watchedWriterTo) PeekByte() (byte, error) {
 	b.clock.start()
 	defer b.clock.stop()

@@ -66,7 +66,7 @@ func (v versions) film(n int) []byte {
 	return film(ftyp, atom("mdat", bytes.Repeat([]byte{byte(n)}, 600_000)), atom("moov", trak(atom("stco", table))))
 }
 
-// of tells of which version an answer is, from anywhere in it. False: of none, or of several.
+// of finds the version to which the bytes of an answer belong. False: they belong to none, or to several.
 func (v versions) of(t *testing.T, body []byte, films [][]byte) (int, bool) {
 	t.Helper()
 	for n, f := range films {

@@ -174,7 +174,7 @@ func (d *document) look() bool {
 		return false
 	}
 	if first, err := firstbyte.Of(resp.Body); !errors.Is(err, errors.ErrUnsupported) {
-		return err == nil && hls.MayStartPlaylist(first) // whoever reads the body finds the error again
+		return err == nil && hls.MayStartPlaylist(first) // the next Read returns the error again
 	}
 	l := &looked{body: resp.Body}
 	for l.left == 0 && l.err == nil {

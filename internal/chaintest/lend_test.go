@@ -238,8 +238,8 @@ func TestAHookThatAsksAgainGetsAnotherHeader(t *testing.T) {
 	}
 }
 
-// A cache that renews an answer for a viewer who has it already leaves alone what the viewer's goroutine changes. The race
-// detector watches.
+// A cache renews an answer that the viewer already has. It must not touch what the viewer's goroutine changes: the race detector
+// would report that.
 func TestARenewalLeavesTheViewerAlone(t *testing.T) {
 	far := &cache.Transport{Store: cache.NewMemory(1 << 20), Base: roundTrip(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{

@@ -1,10 +1,10 @@
 // Package ahead knows the order of what playlists name, and has fetched what viewers are about to ask for: the pieces that
 // follow those they asked for. It chooses pieces; its Cache says which requests these are, and sends them.
 //
-// A Guide is told that a viewer asks (Asked), that an answer was stored (Stored), and that a playlist has come (Listed). A piece
-// follows only a piece of the same playlist, and is on the scheme, host and port of its playlist. It is tried at most once a
-// minute. After a failure its playlist rests for 10 s. What is fetched at a time, and what is known of playlists, is bounded,
-// whatever playlists and viewers say.
+// Its cache tells a Guide that a viewer asks (Asked), that an answer was stored (Stored), and that a playlist came (Listed). A
+// piece follows only a piece of the same playlist, and is on the scheme, host and port of its playlist. It is tried at most
+// once a minute. After a failure its playlist rests for 10 s. What is fetched at a time, and what is known of playlists, is
+// bounded, whatever playlists and viewers say.
 package ahead
 
 import (
@@ -68,7 +68,7 @@ const (
 	mostWatched   = time.Minute            // for one of its pieces, but within these bounds
 )
 
-// Asked is told of each request of a viewer. If the answer is there, what follows it is fetched. If not, Stored does that later.
+// Asked takes in a request of a viewer. If the answer is there, Asked fetches what follows it. If not, Stored does that later.
 func (g *Guide) Asked(c Cache, r *http.Request, key string, there bool) {
 	now := time.Now()
 	names := [2]uint64{1: evict.Hash(key)}
@@ -103,8 +103,8 @@ func (g *Guide) Asked(c Cache, r *http.Request, key string, there bool) {
 	g.start(c, r, todo)
 }
 
-// Stored is told of each answer that was stored, and has what follows it fetched. If the answer itself was fetched ahead, early is
-// when its request was sent: what follows is then fetched only if a viewer has asked for the answer since.
+// Stored takes in an answer that was stored, and fetches what follows it. If the answer itself was fetched ahead, early is when
+// its request was sent. Stored then fetches what follows only if a viewer has asked for the answer since.
 func (g *Guide) Stored(c Cache, r *http.Request, key string, early time.Time) {
 	var todo []Piece
 	g.mu.Lock()

@@ -37,7 +37,7 @@ func New(upstream string) (http.Handler, error) {
 		Upstream: tree.Upstream, ModifyResponse: playlists.ModifyResponse,
 		Transport: &cache.Transport{
 			Base: pool, Store: cache.NewMemory(1 << 30), Refs: segments,
-			StaleWhileRevalidate: time.Second, // Varnish does so by default, and nginx is told to
+			StaleWhileRevalidate: time.Second, // as Varnish has it by default, and nginx is configured
 		},
 	})), nil
 }

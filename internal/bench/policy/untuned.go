@@ -71,8 +71,8 @@ func series(rng *rand.Rand, n, viewers int) source {
 	}
 }
 
-// event is live for the whole trace, and its playlists name all segments from the beginning. Half of those who come late begin
-// there. Some begin at a scene that others talk about.
+// event is live for the whole trace, and its playlists name all segments from the beginning. Of the viewers
+// who come late, half begin there, and some at a scene that others talk about.
 func event(rng *rand.Rand, viewers int) source {
 	const stay = 120 // segments, on average
 	shares := [...]int{5, 3, 2}
