@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -60,7 +61,10 @@ func (w *wiretap) send(t *testing.T, r *http.Request, method, target string) int
 	c, err := net.Dial("tcp", strings.TrimPrefix(w.to, "http://"))
 	require.NoError(t, err)
 	defer c.Close()
-	transport := &http.Transport{Dial: func(string, string) (net.Conn, error) { return c, nil }, DisableCompression: true}
+	transport := &http.Transport{
+		DialContext:        func(context.Context, string, string) (net.Conn, error) { return c, nil },
+		DisableCompression: true,
+	}
 	out, err := http.NewRequestWithContext(t.Context(), method, w.to, nil)
 	require.NoError(t, err)
 	path, query, _ := strings.Cut(target, "?")
