@@ -49,8 +49,9 @@ type Files struct {
 	// Gzip serves playlists compressed to clients that accept it: live.m3u8 from the file live.m3u8.gz beside it, unless that
 	// is older. Without Gzip, and for everything but playlists, a body is never encoded.
 	Gzip bool
-	// Stall is how long a client may read nothing before its connection is broken. As long as it reads, the whole may take any
-	// time: the http.Server's WriteTimeout no longer applies. Zero: 30 s. Negative: no limit.
+	// Stall is how long a client may read nothing before its connection is broken. A client that has just read much may pause
+	// three times as long. As long as it takes 64 KiB within Stall, the whole may take any time: the http.Server's WriteTimeout
+	// no longer applies. Zero: 30 s. Negative: no limit.
 	Stall time.Duration
 	// Pages serves HTML, SVG and other XML unchanged, for a folder with the site's own pages. Their scripts run with all the
 	// rights of the site in a browser: set it only if no one else can write to the folder.

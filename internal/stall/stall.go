@@ -11,17 +11,27 @@ import (
 // Default is how long a client may take nothing, unless configured otherwise.
 const Default = 30 * time.Second
 
-// piece is the longest write with one deadline. A client that has taken the last one at once gets twice as much: a body of 2 MB
-// costs a tenth more in short pieces.
-const piece = 256 << 10
+// Each piece has one deadline. A client that takes pieces at once gets longer ones, because a body of 2 MB costs a tenth more
+// in short pieces. A client that takes its time gets shorter ones, so that it may read slowly.
+const (
+	short = 64 << 10
+	usual = 256 << 10
+	long  = 512 << 10
+)
+
+// patience is how many limits a client has for a long piece. It has read fast until then, and may go on at the rate of a film's
+// sound: with the default, 5.5 KB/s.
+const patience = 3
 
 // Writer writes to a ResponseWriter with a deadline for each piece. It is used by one goroutine at a time.
 type Writer struct {
 	w     http.ResponseWriter
 	rc    http.ResponseController
 	limit time.Duration // not positive: no limit
-	h2    bool
 	armed time.Time
+	piece int32 // the longest write
+	h2    bool
+	long  bool // the deadline suits a long piece
 }
 
 // New returns a Writer for the answer to r. Zero: Default. Negative: no limit.
@@ -29,7 +39,7 @@ func New(w http.ResponseWriter, r *http.Request, limit time.Duration) Writer {
 	if limit == 0 {
 		limit = Default
 	}
-	return Writer{w: w, rc: *http.NewResponseController(w), limit: limit, h2: r.ProtoMajor > 1}
+	return Writer{w: w, rc: *http.NewResponseController(w), limit: limit, piece: usual, h2: r.ProtoMajor > 1}
 }
 
 // Arm starts the time limit for the next write. Setting a deadline costs as much as the rest of a small answer, so a recent
@@ -45,9 +55,25 @@ func (w *Writer) Arm() (quick bool) {
 	if !w.armed.IsZero() && now.Sub(w.armed) < moment {
 		return true
 	}
-	w.armed = now
+	w.armed, w.long = now, false
 	_ = w.rc.SetWriteDeadline(now.Add(w.limit + moment)) // some ResponseWriters cannot
 	return false
+}
+
+// next starts the time limit of the next piece of n bytes, and returns how many of them it may have.
+func (w *Writer) next(n int) int {
+	first := w.armed.IsZero()
+	switch quick := w.Arm(); {
+	case quick:
+		w.piece = min(2*w.piece, long)
+	case !first:
+		w.piece = short
+	}
+	if n = min(n, int(w.piece)); n > usual && w.limit > 0 && !w.long {
+		w.armed, w.long = time.Now(), true
+		_ = w.rc.SetWriteDeadline(w.armed.Add(patience * w.limit))
+	}
+	return n
 }
 
 // Disarm removes the limit: the deadline of an HTTP/2 stream passes even if there is nothing to write.
@@ -74,12 +100,8 @@ func (w *Writer) Flush() error {
 // viewer below net/http.
 func (w *Writer) Write(p []byte) (n int, err error) {
 	for err == nil {
-		most := piece
-		if w.Arm() {
-			most *= 2
-		}
 		var m int
-		m, err = w.w.Write(p[n:min(n+most, len(p))])
+		m, err = w.w.Write(p[n : n+w.next(len(p)-n)])
 		if n += m; n >= len(p) {
 			break
 		}

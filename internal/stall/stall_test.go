@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -45,13 +46,14 @@ func TestEachPieceHasTimeOfItsOwn(t *testing.T) {
 		want        []time.Duration
 		pieces      []int // KiB
 	}{
-		"a slow client": {time.Second, time.Second / 2, 1, slices.Repeat([]time.Duration{time.Second + moment}, 6),
-			[]int{256, 256, 256, 256, 256, 120}},
-		"a client of medium speed": {time.Second, moment * 3 / 4, 1, slices.Repeat([]time.Duration{time.Second + moment}, 2),
-			[]int{256, 512, 256, 376}},
-		"a fast client":             {time.Second, 0, 1, []time.Duration{time.Second + moment}, []int{256, 512, 512, 120}},
-		"HTTP/2 has none left over": {time.Second, 0, 2, []time.Duration{time.Second + moment, 0}, []int{256, 512, 512, 120}},
-		"by default":                {0, 0, 1, []time.Duration{30*time.Second + 30*time.Second/16}, []int{256, 512, 512, 120}},
+		"a slow client": {time.Second, time.Second / 2, 1, slices.Repeat([]time.Duration{time.Second + moment}, 19),
+			slices.Concat([]int{256}, slices.Repeat([]int{64}, 17), []int{56})},
+		"a client of medium speed": {time.Second, moment * 3 / 4, 1,
+			[]time.Duration{time.Second + moment, 3 * time.Second, time.Second + moment},
+			[]int{256, 512, 512, 64, 56}},
+		"a fast client":             {time.Second, 0, 1, []time.Duration{time.Second + moment, 3 * time.Second}, []int{256, 512, 512, 120}},
+		"HTTP/2 has none left over": {time.Second, 0, 2, []time.Duration{time.Second + moment, 3 * time.Second, 0}, []int{256, 512, 512, 120}},
+		"by default":                {0, 0, 1, []time.Duration{30*time.Second + 30*time.Second/16, 90 * time.Second}, []int{256, 512, 512, 120}},
 		"no limit":                  {-1, time.Hour, 2, nil, []int{512, 512, 376}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -65,6 +67,59 @@ func TestEachPieceHasTimeOfItsOwn(t *testing.T) {
 			require.Equal(t, body, to.Body.Bytes())
 			w.Break()
 			require.Negative(t, to.deadlines[len(to.deadlines)-1])
+		})
+	}
+}
+
+// player takes the first bytes at once, as the buffers of its connection do, and the rest at a constant rate.
+type player struct {
+	*httptest.ResponseRecorder
+	buffer   int
+	rate     time.Duration // for 1 KiB
+	deadline time.Time
+}
+
+func (p *player) SetWriteDeadline(at time.Time) error {
+	p.deadline = at
+	return nil
+}
+
+func (p *player) Write(b []byte) (int, error) {
+	at := min(p.buffer, len(b))
+	p.buffer -= at
+	takes := time.Duration(len(b)-at) * p.rate / 1024
+	if left := time.Until(p.deadline); takes > left {
+		time.Sleep(left)
+		return at, os.ErrDeadlineExceeded
+	}
+	time.Sleep(takes)
+	return p.Body.Write(b)
+}
+
+// A client that reads at the rate of a song gets all of it. A client that reads nothing is cut.
+func TestSlowIsNotStill(t *testing.T) {
+	body := make([]byte, 4<<20)
+	for name, c := range map[string]struct {
+		buffer int
+		rate   time.Duration
+		cut    time.Duration // 0: not cut
+	}{
+		"64 kbit/s once the buffers are full": {1 << 20, time.Second * 1024 / 8000, 0},
+		"48 kbit/s once the buffers are full": {900 << 10, time.Second * 1024 / 6000, 0},
+		"80 kbit/s from the start":            {0, time.Second * 1024 / 10000, 0},
+		"nothing at all":                      {0, 24 * time.Hour, 30*time.Second + 30*time.Second/16},
+		"nothing once the buffers are full":   {1 << 20, 24 * time.Hour, 90 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			to := &player{ResponseRecorder: httptest.NewRecorder(), buffer: c.buffer, rate: c.rate}
+			w, start := stall.New(to, &http.Request{ProtoMajor: 1}, 0), time.Now()
+			_, err := w.Write(body)
+			if c.cut == 0 {
+				require.NoError(t, err, name)
+				return
+			}
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded, name)
+			require.Equal(t, c.cut, time.Since(start), name)
 		})
 	}
 }
