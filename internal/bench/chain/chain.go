@@ -16,11 +16,16 @@ import (
 
 // New returns the chain in front of one origin on the loopback. The URL of the origin ends in a slash. The cache keeps 1 GiB.
 func New(upstream string) (http.Handler, error) {
-	tree, err := rewrite.Prefix("/", upstream)
+	base, err := Transport()
 	if err != nil {
 		return nil, err
 	}
-	base, err := Transport()
+	return Above(base, upstream, cache.NewMemory(1<<30))
+}
+
+// Above is New with a transport of the caller, and with a Store. Nil: nothing is shared.
+func Above(base http.RoundTripper, upstream string, store cache.Store) (http.Handler, error) {
+	tree, err := rewrite.Prefix("/", upstream)
 	if err != nil {
 		return nil, err
 	}
@@ -33,18 +38,21 @@ func New(upstream string) (http.Handler, error) {
 		return nil, err
 	}
 	playlists := &rewrite.Rewriter{Map: tree}
-	return cors.Handler(rangeserve.Handler(&origin.Proxy{
-		Upstream: tree.Upstream, ModifyResponse: playlists.ModifyResponse,
-		Transport: &cache.Transport{
-			Base: pool, Store: cache.NewMemory(1 << 30), Refs: segments,
+	proxy := &origin.Proxy{Upstream: tree.Upstream, ModifyResponse: playlists.ModifyResponse, Transport: pool}
+	if store != nil {
+		proxy.Transport = &cache.Transport{
+			Base: pool, Store: store, Refs: segments,
 			StaleWhileRevalidate: time.Second, // as Varnish has it by default, and nginx is configured
-		},
-	})), nil
+		}
+	}
+	return cors.Handler(rangeserve.Handler(proxy)), nil
 }
 
-// Transport returns a guarded transport that may reach the loopback.
+// Transport returns a guarded transport that may reach the loopback. It does not check certificates there.
 func Transport() (*http.Transport, error) {
-	guard, err := origin.NewGuard(origin.GuardConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	guard, err := origin.NewGuard(origin.GuardConfig{
+		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Insecure: []string{"127.0.0.1"},
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -69,6 +69,35 @@ func (c *Conn) Get(path string, buf []byte) (body []byte, length int64, err erro
 	return nil, 0, errors.New("header too long")
 }
 
+// Time asks for path and returns when the first and the last byte of the body came. The body must have this length, and the
+// kernel discards most of it. It takes ten seconds at most.
+func (c *Conn) Time(path string, length int64) (first, last time.Duration, err error) {
+	var buf [4 << 10]byte
+	c.conn.SetDeadline(time.Now().Add(10 * time.Second))
+	begun := time.Now()
+	if _, err := c.conn.Write(append(append(buf[:0], "GET "+path+" HTTP/1.1\r\nHost: bench\r\n"...), '\r', '\n')); err != nil {
+		return 0, 0, err
+	}
+	for got := 0; got < len(buf); {
+		n, err := c.conn.Read(buf[got:])
+		if err != nil {
+			return 0, 0, err
+		}
+		got += n
+		end := bytes.Index(buf[:got], []byte("\r\n\r\n"))
+		if end < 0 || got == end+4 {
+			continue
+		}
+		first = time.Since(begun)
+		if declared, err := lengthOf(buf[:end]); err != nil || declared != length {
+			return 0, 0, fmt.Errorf("answer of %d bytes, not %d: %w\n%s", declared, length, err, buf[:end])
+		}
+		err = discard(c.raw, length-int64(got-end-4))
+		return first, time.Since(begun), err
+	}
+	return 0, 0, errors.New("header too long")
+}
+
 // Listen asks for path and takes what comes until a given time. The answer must not end before. The kernel discards the bytes,
 // and taken counts them.
 func (c *Conn) Listen(path string, until time.Time, taken *atomic.Int64) error {
