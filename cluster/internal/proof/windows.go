@@ -55,7 +55,8 @@ func (w *windows) sweep(now time.Time) {
 
 func (w *window) first(number uint64) bool {
 	if number > w.top {
-		for n := max(w.top+1, number-min(number, windowBits-1)); n <= number; n++ {
+		for back := range min(number-w.top, windowBits) { // the highest number has no successor to stop at
+			n := number - back
 			w.bits[n%windowBits/64] &^= 1 << (n % 64)
 		}
 		w.top = number
