@@ -51,42 +51,38 @@ func (q *question) either(ctx context.Context, first, second ask) (resp *http.Re
 		}
 		came <- result{resp, err}
 	})
-	returned := false
-	defer func() {
-		if returned {
-			return
-		}
-		cancel1(nil) // a hook panicked in first: nobody will read an answer
-		cancel2(nil)
+	// settled is the answer of first, or that of second if it came before. The other one ends.
+	settled := func(resp *http.Response, err error) (*http.Response, bool, error) {
 		if timer.Stop() {
-			return
+			cancel2(nil)
+			return held(resp, cancel1, err), false, err
 		}
 		close(ended)
-		if !chosen.CompareAndSwap(false, true) {
-			(<-came).resp.Body.Close()
+		if err == nil && chosen.CompareAndSwap(false, true) {
+			cancel2(errOvertaken)
+			return held(resp, cancel1, nil), false, nil
+		}
+		if err == nil {
+			resp.Body.Close()
+		}
+		other := <-came
+		cancel1(nil)
+		if other.err != nil {
+			cancel2(nil)
+			return nil, false, err
+		}
+		return held(other.resp, cancel2, nil), true, nil
+	}
+	returned := false
+	defer func() {
+		if !returned { // a hook panicked in first: nobody will read an answer
+			resp, _, _ := settled(&http.Response{Body: http.NoBody}, nil)
+			resp.Body.Close()
 		}
 	}()
 	resp, err = first(ctx1)
 	returned = true
-	if timer.Stop() {
-		cancel2(nil)
-		return held(resp, cancel1, err), false, err
-	}
-	close(ended)
-	if err == nil && chosen.CompareAndSwap(false, true) {
-		cancel2(errOvertaken)
-		return held(resp, cancel1, nil), false, nil
-	}
-	if err == nil {
-		resp.Body.Close()
-	}
-	other := <-came
-	cancel1(nil)
-	if other.err != nil {
-		cancel2(nil)
-		return nil, false, err
-	}
-	return held(other.resp, cancel2, nil), true, nil
+	return settled(resp, err)
 }
 
 // repeated runs an ask while another one goes on, mostTries times at most, until it does not fail for a node.
