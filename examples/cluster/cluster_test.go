@@ -2,12 +2,13 @@ package main
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -17,11 +18,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const seeds = 3
+var seeds = flag.Int("seeds", 3, "how often tests with chance in them run, each time with another seed")
 
 // seeded runs a test with each seed. Names of objects have it in them.
 func seeded(t *testing.T, test func(t *testing.T, rng *rand.Rand, seed int)) {
-	for seed := range seeds {
+	for seed := range *seeds {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { test(t, rand.New(rand.NewPCG(uint64(seed), 7)), seed) })
 	}
 }
@@ -38,30 +39,59 @@ func since(at time.Time, all []time.Time) (d []time.Duration) {
 	return d
 }
 
+// The viewers then ask one process with nothing but net/http for the same: what this takes is not the nodes' time.
 func TestManyViewersOfOneColdSegment(t *testing.T) {
 	o := newSource(t)
+	alone := startBare(t)
 	for name, e := range map[string]*engine{"engine": newEngine(t), "members": nil} {
 		nodes := startNodes(t, 4, o, e)
-		all(crowd, func(i int) { view(nodes[i%4].url + "/live/10/500/warm" + name) }) // and connects, as players have long been
+		var ofNodes, ofOne []*fan
+		for i := range crowd {
+			ofNodes, ofOne = append(ofNodes, newFan(t, nodes[i%4].url)), append(ofOne, newFan(t, alone))
+		}
+		warm := fmt.Sprintf("/%d/500/warm%s", 64<<10, name)
+		crowded(t, "/live"+warm, bodyOf(warm, "1", 64<<10), ofNodes)
+		crowded(t, warm, bodyOf(warm, "1", 64<<10), ofOne)
 		seeded(t, func(t *testing.T, rng *rand.Rand, seed int) {
 			path := fmt.Sprintf("/%d/2000/%s%d.ts", 4<<20, name, seed)
 			want := bodyOf(path, "1", 4<<20)
-			var mu sync.Mutex
-			var first, last []time.Time
-			all(crowd, func(i int) {
-				begins, ends, err := follow(nodes[i%4].url+"/live"+path, want)
-				assert.NoError(t, err, "viewer %d", i)
-				mu.Lock()
-				defer mu.Unlock()
-				first, last = append(first, begins), append(last, ends)
-			})
+			asked := time.Now()
+			_, first, last := crowded(t, "/live"+path, want, ofNodes)
 			begun, ended := o.times(path)
+			compared(t, "four nodes", asked, begun, ended, first, last)
 			require.LessOrEqual(t, o.count(path), most(t, 1, nodes...))
-			half, most := median(since(begun, first))
-			halfEnd, mostEnd := median(since(ended, last))
-			t.Logf("after the origin: first byte p50 %v, p99 %v; last byte p50 %v, p99 %v", half, most, halfEnd, mostEnd)
+
+			asked = time.Now()
+			h, first, last := crowded(t, path, want, ofOne)
+			ns, err := strconv.ParseInt(h.Get(fieldBegan), 10, 64)
+			require.NoError(t, err)
+			begun = time.Unix(0, ns)
+			ended = begun.Add(2*time.Second - 2*time.Second*pieceSize/(4<<20))
+			compared(t, "one process with nothing but net/http", asked, begun, ended, first, last)
 		})
 	}
+}
+
+// crowded lets viewers ask for one body at once. It returns the header of one answer, and when first and last bytes came.
+func crowded(t *testing.T, path string, want []byte, fans []*fan) (h http.Header, first, last []time.Time) {
+	first, last = make([]time.Time, len(fans)), make([]time.Time, len(fans))
+	all(len(fans), func(i int) {
+		said, begins, ends, err := fans[i].follow(path, want)
+		assert.NoError(t, err, "viewer %d", i)
+		if first[i], last[i] = begins, ends; i == 0 {
+			h = said
+		}
+	})
+	require.False(t, t.Failed())
+	return h, first, last
+}
+
+// compared logs how long after its source viewers got a body.
+func compared(t *testing.T, what string, asked, begun, ended time.Time, first, last []time.Time) {
+	half, most := median(since(begun, first))
+	halfEnd, mostEnd := median(since(ended, last))
+	t.Logf("%s: %v after the request the first byte, p50 %v and p99 %v later at viewers; the last byte p50 %v, p99 %v",
+		what, begun.Sub(asked), half, most, halfEnd, mostEnd)
 }
 
 // most is how many fetches there may be: the bar, and one more for each time that another way was tried since engine, node or

@@ -31,6 +31,10 @@ import (
 var program string
 
 func TestMain(m *testing.M) {
+	if os.Getenv(bareEnv) != "" {
+		fmt.Fprintln(os.Stderr, serveBare())
+		os.Exit(1)
+	}
 	dir, err := os.MkdirTemp("", "hlsproxy-cluster")
 	if err == nil {
 		program = filepath.Join(dir, "cluster")
@@ -46,6 +50,77 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
+}
+
+const bareEnv = "HLSPROXY_TEST_BARE"
+
+// bare is a handler with nothing but net/http: all viewers of /SIZE/MILLISECONDS/NAME get a body of that size in that time from
+// the first one's request on, at the pace of an origin. It shows what the viewers of a test cost themselves.
+type bare struct {
+	mu     sync.Mutex
+	bodies map[string][]byte
+	began  map[string]time.Time
+}
+
+const fieldBegan = "X-Began" // when the first byte was sent, in Unix nanoseconds
+
+func (b *bare) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	parts := strings.SplitN(strings.Trim(r.URL.Path, "/"), "/", 3)
+	size, _ := strconv.Atoi(parts[0])
+	took, _ := strconv.Atoi(parts[1])
+	due := func(off int) time.Duration {
+		return time.Duration(took) * time.Millisecond * time.Duration(off) / time.Duration(size)
+	}
+	b.mu.Lock()
+	body, begun := b.bodies[r.URL.Path], b.began[r.URL.Path]
+	if body == nil {
+		body, begun = bodyOf(r.URL.Path, "1", size), time.Now()
+		b.bodies[r.URL.Path], b.began[r.URL.Path] = body, begun
+	}
+	b.mu.Unlock()
+	w.Header().Set("Content-Length", parts[0])
+	for off := 0; off < size; {
+		to := min(off+pieceSize, size)
+		time.Sleep(time.Until(begun.Add(due(to))))
+		if off == 0 {
+			w.Header().Set(fieldBegan, strconv.FormatInt(begun.Add(due(to)).UnixNano(), 10))
+		}
+		if _, err := w.Write(body[off:to]); err != nil {
+			return
+		}
+		off = to
+	}
+}
+
+// serveBare is what a process does that startBare has started.
+func serveBare() error {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println("listening on http://" + ln.Addr().String())
+	return http.Serve(ln, &bare{bodies: map[string][]byte{}, began: map[string]time.Time{}})
+}
+
+// startBare returns where such a process listens.
+func startBare(t *testing.T) (url string) {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command(self)
+	cmd.Env, cmd.Stderr = append(os.Environ(), bareEnv+"=1"), os.Stderr
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	lines := bufio.NewScanner(out)
+	require.True(t, lines.Scan())
+	url, ok := strings.CutPrefix(lines.Text(), "listening on ")
+	require.True(t, ok, lines.Text())
+	return url
 }
 
 // node is a process.
@@ -170,8 +245,8 @@ type source struct {
 	mu      sync.Mutex
 	asked   map[string]int // by method, URL and Range
 	version string
-	began   map[string]time.Time // by path: when the header of the last answer was sent
-	ended   map[string]time.Time // and the end of its body
+	began   map[string]time.Time // by path: when the first bytes of the last body were sent
+	ended   map[string]time.Time // and its last
 	films   map[string][]byte    // by path: what takes too long to make while a viewer waits
 	tag     func(string) string  // nil: a strong one
 }
@@ -212,9 +287,11 @@ func (o *source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", etag)
 	}
 	w.Header().Set("Content-Type", "video/mp2t")
-	o.at(o.began, r.URL.Path)
 	defer o.at(o.ended, r.URL.Path)
-	http.ServeContent(w, r, "", time.Time{}, &paced{Reader: bytes.NewReader(body), size: size, took: time.Duration(took) * time.Millisecond, w: w})
+	http.ServeContent(w, r, "", time.Time{}, &paced{
+		Reader: bytes.NewReader(body), size: size, took: time.Duration(took) * time.Millisecond, w: w,
+		begin: sync.OnceFunc(func() { o.at(o.began, r.URL.Path) }),
+	})
 }
 
 // at notes the time.
@@ -224,7 +301,7 @@ func (o *source) at(times map[string]time.Time, path string) {
 	times[path] = time.Now()
 }
 
-// times are when the header of a path was sent, and the end of its body.
+// times are when the first bytes of a path's body were sent, and its last.
 func (o *source) times(path string) (began, ended time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -274,15 +351,20 @@ type paced struct {
 	size int
 	took time.Duration
 	w    http.ResponseWriter
+
+	begin func() // is called when the first bytes are about to be sent
 }
+
+const pieceSize = 32 << 10
 
 func (p *paced) Read(b []byte) (int, error) {
 	if p.took == 0 {
 		return p.Reader.Read(b)
 	}
-	n, err := p.Reader.Read(b[:min(len(b), 32<<10)])
+	n, err := p.Reader.Read(b[:min(len(b), pieceSize)])
 	http.NewResponseController(p.w).Flush()
 	time.Sleep(time.Duration(float64(p.took) * float64(n) / float64(p.size)))
+	p.begin()
 	return n, err
 }
 
@@ -359,27 +441,58 @@ func view(url string, header ...string) (s seen) {
 	return s
 }
 
-// follow is view for many viewers of a long body at once: it compares what comes with what it should be, and keeps nothing.
-func follow(url string, want []byte) (first, last time.Time, err error) {
-	resp, err := viewers.Get(url)
-	if err != nil {
-		return first, last, err
+// fan is a viewer that has a connection already, and takes as little of this machine as it can: hundreds of them share it with
+// the nodes.
+type fan struct {
+	c   net.Conn
+	buf []byte
+}
+
+func newFan(t *testing.T, url string) *fan {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	return &fan{c, make([]byte, 64<<10)}
+}
+
+// follow compares what comes with what it should be, and keeps nothing. It returns when the first bytes and the last came.
+func (f *fan) follow(path string, want []byte) (h http.Header, first, last time.Time, err error) {
+	_ = f.c.SetDeadline(time.Now().Add(time.Minute))
+	if _, err := fmt.Fprintf(f.c, "GET %s HTTP/1.1\r\nHost: nodes\r\n\r\n", path); err != nil {
+		return h, first, last, err
 	}
-	defer resp.Body.Close()
-	first = time.Now()
-	buf := make([]byte, 64<<10)
+	have := 0
+	for !bytes.Contains(f.buf[:have], []byte("\r\n\r\n")) {
+		n, err := f.c.Read(f.buf[have:])
+		if err != nil || n == 0 {
+			return h, first, last, fmt.Errorf("no header in %d bytes: %v", have, err)
+		}
+		have += n
+	}
+	head, rest, _ := bytes.Cut(f.buf[:have], []byte("\r\n\r\n"))
+	resp, err := http.ReadResponse(bufio.NewReader(io.MultiReader(bytes.NewReader(head), strings.NewReader("\r\n\r\n"))), nil)
+	if err != nil {
+		return h, first, last, err
+	}
+	if resp.StatusCode != http.StatusOK || resp.ContentLength != int64(len(want)) {
+		return h, first, last, fmt.Errorf("status %d, length %d", resp.StatusCode, resp.ContentLength)
+	}
 	for {
-		n, err := resp.Body.Read(buf)
-		if n > len(want) || !bytes.Equal(want[:n], buf[:n]) {
-			return first, last, errors.New("wrong bytes")
+		if first.IsZero() && len(rest) > 0 {
+			first = time.Now()
 		}
-		want = want[n:]
-		switch {
-		case err == io.EOF && len(want) == 0:
-			return first, time.Now(), nil
-		case err != nil:
-			return first, last, err
+		if len(rest) > len(want) || !bytes.Equal(want[:len(rest)], rest) {
+			return h, first, last, errors.New("wrong bytes")
 		}
+		if want = want[len(rest):]; len(want) == 0 {
+			return resp.Header, first, time.Now(), nil
+		}
+		n, err := f.c.Read(f.buf)
+		if err != nil {
+			return h, first, last, err
+		}
+		rest = f.buf[:n]
 	}
 }
 
