@@ -12,6 +12,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
+	"github.com/hlsproxy/hlsproxy/internal/tchar"
 )
 
 // The Cache-Status (RFC 9211) for each way an answer can take.
@@ -150,9 +151,8 @@ func isUnsupported(err error) bool { return errors.Is(err, http.ErrNotSupported)
 
 // structured is a name as a structured field: a token (RFC 9651 section 3.3.4), or else a string.
 func structured(name string) string {
-	token := strings.IndexFunc(name, func(c rune) bool {
-		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~:/", c))
-	}) < 0 && strings.ContainsAny(name[:1], "*abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	token := strings.IndexFunc(name, func(c rune) bool { return c >= 0x80 || !tchar.InStructured(byte(c)) }) < 0 &&
+		strings.ContainsAny(name[:1], "*abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 	if token {
 		return name
 	}

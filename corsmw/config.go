@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/tchar"
 )
 
 const (
@@ -115,21 +117,11 @@ func names(fieldName string, list []string, byDefault func() []string, credentia
 		switch {
 		case n == "*" && credentials:
 			errs = append(errs, fault(fieldName, n, "means the field of that name when there are Credentials: list the names"))
-		case !isToken(n):
+		case !tchar.IsToken(n):
 			errs = append(errs, fault(fieldName, n, "is not the name of a header field"))
 		}
 	}
 	return strings.Join(list, ", "), errors.Join(errs...)
-}
-
-// isToken reports whether s is a token (RFC 9110 section 5.6.2).
-func isToken(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; !isAlnum(c) && (c < 'A' || c > 'Z') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
-			return false
-		}
-	}
-	return s != ""
 }
 
 func isAlnum(c byte) bool { return 'a' <= c && c <= 'z' || isDigit(c) }

@@ -1,8 +1,9 @@
 package corsmw
 
 import (
-	"strconv"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
 // origins decides whether an Origin is configured.
@@ -66,19 +67,12 @@ func cutPort(s, scheme string) (string, bool) {
 	return s[:i], isPort(s[i+1:]) && s[i+1:] != defaultPort(scheme)
 }
 
-func defaultPort(scheme string) string {
-	switch scheme {
-	case "https://":
-		return "443"
-	case "http://":
-		return "80"
-	}
-	return ""
-}
+// defaultPort is that of a scheme with ://.
+func defaultPort(scheme string) string { return wire.DefaultPort(strings.TrimSuffix(scheme, "://")) }
 
 func isPort(s string) bool {
-	n, err := strconv.ParseUint(s, 10, 16)
-	return err == nil && n > 0 && isDigit(s[0]) && s[0] != '0'
+	_, ok := wire.ParsePort(s)
+	return ok
 }
 
 const maxHost = 253

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
 func (m *Middleware) setOrigins(c Config) error {
@@ -117,7 +119,7 @@ func (p pattern) withHost(host string) (pattern, string) {
 		return p, "is a pattern of addresses, which have no order of names"
 	case isAddress(host):
 		return p, ""
-	case !isName(host) || len(host) > maxHost || endsInNumber(host):
+	case !isName(host) || len(host) > maxHost || wire.EndsInNumber(host): // isAddress has refused the number
 		return p, "has a host that no browser spells so: lower case, xn-- for other scripts, addresses in their short form"
 	}
 	return p, ""
@@ -132,12 +134,6 @@ func isAddress(host string) bool {
 	}
 	a, err := netip.ParseAddr(host)
 	return err == nil && a.Is4()
-}
-
-// endsInNumber is the URL standard's test for a host that must be an IPv4 address, which isAddress has then refused.
-func endsInNumber(host string) bool {
-	last := host[strings.LastIndexByte(host, '.')+1:]
-	return strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x")
 }
 
 func isScheme(s string) bool {

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
 // Guard decides which upstream servers may be reached. The zero value is the Guard of a zero [GuardConfig]. A target is checked
@@ -85,21 +87,16 @@ func splitHost(u *url.URL) (host, port string, err error) {
 }
 
 func defaultPort(scheme string) string {
-	switch scheme {
-	case "http":
-		return "80"
-	case "https":
-		return "443"
-	case "socks5", "socks5h":
+	if scheme == "socks5" || scheme == "socks5h" {
 		return "1080"
 	}
-	return ""
+	return wire.DefaultPort(scheme)
 }
 
 // checkHost is Check for a name that is about to be resolved, when the URL is no longer known.
 func (g *Guard) checkHost(host, port string) error {
-	number, err := parsePort(port)
-	if err != nil {
+	number, ok := wire.ParsePort(port)
+	if !ok {
 		return forbidden("port")
 	}
 	if a, err := netip.ParseAddr(host); err == nil {

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
 // localNames are the top-level names for local machines, or for nothing at all (RFC 6761, RFC 6762, RFC 7686, RFC 8375, RFC
@@ -23,14 +24,12 @@ func canonicalName(host string) (string, bool) {
 	if host == "" || len(host) > 253 {
 		return "", false
 	}
-	last := ""
 	for label := range strings.SplitSeq(host, ".") {
 		if !isLabel(label) {
 			return "", false
 		}
-		last = label
 	}
-	return host, !isNumber(last)
+	return host, !wire.EndsInNumber(host)
 }
 
 func isLabel(s string) bool {
@@ -43,15 +42,6 @@ func isLabel(s string) bool {
 		}
 	}
 	return true
-}
-
-// isNumber is the browsers' rule for numbers in place of names: digits, or 0x and hexadecimal digits.
-func isNumber(label string) bool {
-	digits := "0123456789"
-	if rest, hex := strings.CutPrefix(label, "0x"); hex {
-		label, digits = rest, "0123456789abcdef"
-	}
-	return strings.Trim(label, digits) == ""
 }
 
 // under reports whether a canonical name is one of the names or below one.
@@ -108,23 +98,15 @@ func (f *faults) ports(list []string) *ports {
 		if !isRange {
 			to = from
 		}
-		first, err1 := parsePort(from)
-		last, err2 := parsePort(to)
-		if err1 != nil || err2 != nil || first > last {
+		first, ok1 := wire.ParsePort(from)
+		last, ok2 := wire.ParsePort(to)
+		if !ok1 || !ok2 || first > last {
 			f.add("Ports", s, `is neither a port, nor a range such as "8000-8999", nor "all"`)
 			continue
 		}
 		p.ranges = append(p.ranges, portRange{first, last})
 	}
 	return p
-}
-
-func parsePort(s string) (uint16, error) {
-	n, err := strconv.ParseUint(s, 10, 16)
-	if err == nil && (n == 0 || s[0] == '0' || s[0] == '+') {
-		err = strconv.ErrSyntax
-	}
-	return uint16(n), err
 }
 
 // open reports whether a port may be reached.

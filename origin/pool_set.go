@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
 // set is the origins at one moment. It never changes.
@@ -80,8 +82,8 @@ func checkConfig(c PoolConfig, err error) error {
 	faults := []error{err}
 	if host, port, err := splitHostPort(c.Host); c.Host != "" {
 		_, isName := canonicalName(host)
-		_, noPort := parsePort(port)
-		if err != nil || !isName || port != "" && noPort != nil {
+		_, isPort := wire.ParsePort(port)
+		if err != nil || !isName || port != "" && !isPort {
 			faults = append(faults, fmt.Errorf("origin: Host: %q is neither NAME nor NAME:PORT", c.Host))
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 	"github.com/hlsproxy/hlsproxy/rewrite/internal/swar"
 )
 
@@ -20,7 +21,7 @@ func escapeTable() (t [256]uint64) {
 		case c == ' ':
 			t[c] = 1<<24 | '+'
 		default:
-			t[c] = 3<<24 | '%' | uint64(upperHex[c>>4])<<8 | uint64(upperHex[c&15])<<16
+			t[c] = 3<<24 | '%' | uint64(wire.UpperHex[c>>4])<<8 | uint64(wire.UpperHex[c&15])<<16
 		}
 		t[c] |= uint64(class[c]) << classAt
 	}
@@ -222,10 +223,6 @@ func classOf(s []byte) (m uint16) {
 	return m
 }
 
-func isHex(c byte) bool { return c-'0' < 10 || c|0x20-'a' < 6 }
-
-const upperHex = "0123456789ABCDEF"
-
 // upperNibble is the value of an upper-case hexadecimal digit, or above 15.
 func upperNibble(c byte) byte {
 	switch {
@@ -235,11 +232,4 @@ func upperNibble(c byte) byte {
 		return c - 'A' + 10
 	}
 	return 0xff
-}
-
-func nibble(c byte) byte {
-	if c >= 'a' {
-		c -= 'a' - 'A'
-	}
-	return upperNibble(c)
 }

@@ -51,8 +51,8 @@ func appendOddPath(dst, path []byte, last byte) []byte {
 	for i, c := range path {
 		switch {
 		case class[c]&oddPath != 0:
-			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
-		case c == '%' && !isEscape(path[i:]): // sent as %25
+			dst = append(dst, '%', wire.UpperHex[c>>4], wire.UpperHex[c&15])
+		case c == '%' && !wire.IsEscape(path[i:]): // sent as %25
 			dst = append(dst, "%252525"...)
 		case c == '%' && oddPercent(path[i:]), c == '/' && last == '/':
 			dst = appendMark(dst, c)
@@ -65,7 +65,7 @@ func appendOddPath(dst, path []byte, last byte) []byte {
 }
 
 func appendMark(dst []byte, c byte) []byte {
-	return append(dst, '%', '2', '5', upperHex[c>>4], upperHex[c&15])
+	return append(dst, '%', '2', '5', wire.UpperHex[c>>4], wire.UpperHex[c&15])
 }
 
 // appendOddQuery also marks '#' and, if directives is true, the underscore of an upstream parameter that looks like a client's
@@ -74,7 +74,7 @@ func appendOddQuery(dst, query []byte, directives bool) []byte {
 	for i, c := range query {
 		switch {
 		case class[c]&sentEscaped != 0:
-			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
+			dst = append(dst, '%', wire.UpperHex[c>>4], wire.UpperHex[c&15])
 		case class[c]&oddQuery != 0, c == '#', c == '%' && oddPercent(query[i:]),
 			c == '_' && directives && (i == 0 || query[i-1] == '&') && isDirective(query[i:]):
 			dst = appendMark(dst, c)
@@ -99,9 +99,7 @@ func appendOddFragment(dst, fragment []byte) []byte {
 }
 
 // oddPercent tells whether the percent sign at the beginning of s begins no valid escape, or could be taken for one of ours.
-func oddPercent(s []byte) bool { return !isEscape(s) || s[1] == '2' && s[2] == '5' }
-
-func isEscape(s []byte) bool { return len(s) > 2 && isHex(s[1]) && isHex(s[2]) }
+func oddPercent(s []byte) bool { return !wire.IsEscape(s) || s[1] == '2' && s[2] == '5' }
 
 const (
 	mark         = "%25"
@@ -179,7 +177,7 @@ func harmless(dst []byte, start int, form form) []byte {
 	dst = dst[:start]
 	for i, c := range u {
 		if harmful(u, i, form) {
-			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
+			dst = append(dst, '%', wire.UpperHex[c>>4], wire.UpperHex[c&15])
 		} else {
 			dst = append(dst, c)
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/hlsproxy/hlsproxy/internal/coding"
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
 // rewriteJSON rewrites the response if it is an asset list or a steering manifest. Any other, also one that is too
@@ -148,7 +149,7 @@ func appendJSONString(dst, u []byte) []byte {
 		case c == '"' || c == '\\':
 			dst = append(dst, '\\', c)
 		case c < ' ':
-			dst = append(dst, '\\', 'u', '0', '0', upperHex[c>>4], upperHex[c&15])
+			dst = append(dst, '\\', 'u', '0', '0', wire.UpperHex[c>>4], wire.UpperHex[c&15])
 		default:
 			dst = append(dst, c)
 		}

@@ -6,6 +6,8 @@ import (
 	"net/textproto"
 	"net/url"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/tchar"
 )
 
 // isList tells an IPTV list from a playlist.
@@ -71,12 +73,7 @@ func (h *hints) set(name, value string) {
 
 // isFieldName knows the names of fields. One with "|" is none here: Kodi puts the next field behind it.
 func isFieldName(name string) bool {
-	for i := range len(name) {
-		if c := name[i]; class[c]&escaped != 0 && strings.IndexByte("!#$%&'*+^`~", c) < 0 {
-			return false
-		}
-	}
-	return name != ""
+	return tchar.IsToken(name) && strings.IndexByte(name, '|') < 0
 }
 
 // setAll takes in "name=value&name=value" in the way of Kodi, which leaves out what is for its own client. false: it is none.

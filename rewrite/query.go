@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
 // Query carries the upstream URL in a query parameter: with Query("/proxy", "url") the public URL of
@@ -173,7 +174,7 @@ func appendUnreserved(dst, s []byte, limit int) []byte {
 	start := len(dst)
 	for i := 0; i < len(s) && len(dst)-start < limit; i++ {
 		c := s[i]
-		if c == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]) {
+		if c == '%' && wire.IsEscape(s[i:]) {
 			i += 2 // the digits of an escape do not belong to the name
 			continue
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
 // Action says what to do with a URI that the Mapper does not cover.
@@ -81,8 +83,8 @@ func appendBrowserHost(dst, rest []byte) ([]byte, bool) {
 	dst = append(dst, "//"...)
 	for i := 0; i < len(host); i++ {
 		c := host[i]
-		if c == '%' && isEscape(host[i:]) {
-			c = nibble(host[i+1])<<4 | nibble(host[i+2])
+		if c == '%' && wire.IsEscape(host[i:]) {
+			c = wire.Unhex(host[i+1])<<4 | wire.Unhex(host[i+2])
 			i += 2
 		}
 		if c-'A' < 26 {

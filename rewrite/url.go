@@ -95,7 +95,7 @@ func validLiteral(name []byte) bool {
 		return false
 	}
 	for _, c := range name[1 : len(name)-1] {
-		if !isHex(c) && c != ':' && c != '.' {
+		if wire.Unhex(c) > 15 && c != ':' && c != '.' {
 			return false
 		}
 	}
@@ -114,7 +114,7 @@ func appendCanonical(dst, u []byte) []byte {
 	name, port := splitPort(u[host:path])
 	dst = append(append(dst, u[:host]...), name...)
 	lower(dst[start:])
-	if len(port) > 0 && string(port) != defaultPort(dst[start:start+host]) {
+	if len(port) > 0 && string(port) != wire.DefaultPort(string(dst[start:start+host-len("://")])) {
 		dst = append(append(dst, ':'), port...)
 	}
 	if path == len(u) || u[path] != '/' {
@@ -130,14 +130,6 @@ func lower(s []byte) {
 			s[i] = c + 'a' - 'A'
 		}
 	}
-}
-
-// defaultPort is the port of "http://" or "https://".
-func defaultPort(scheme []byte) string {
-	if len(scheme) == len("http://") {
-		return "80"
-	}
-	return "443"
 }
 
 // sent spells the tail of an upstream URL, which begins somewhere after its host, as it is sent.

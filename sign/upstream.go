@@ -15,6 +15,8 @@ import (
 
 	"github.com/hlsproxy/hlsproxy/internal/hop"
 	"github.com/hlsproxy/hlsproxy/internal/maker"
+	"github.com/hlsproxy/hlsproxy/internal/tchar"
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
@@ -121,7 +123,7 @@ func isSealable(name string) bool {
 		"Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "Cache-Control", "Pragma":
 		return false
 	}
-	return name != "" && !hop.Is(name) && strings.Trim(name, "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") == ""
+	return !hop.Is(name) && tchar.IsToken(name)
 }
 
 // visit is a request for a sealed URL. It is the maker.Fields of all requests that follow from it.
@@ -289,7 +291,7 @@ func originOf(upstream []byte) string {
 func originOfURL(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[strings.ToLower(u.Scheme)]
+		port = wire.DefaultPort(strings.ToLower(u.Scheme))
 	}
 	return strings.ToLower(u.Scheme) + "://" + strings.ToLower(u.Hostname()) + ":" + port
 }

@@ -23,11 +23,11 @@ func CarriesVariables(query []byte) bool {
 	}
 	var room [512]byte
 	for layer := append(room[:0], query...); ; {
-		n := unescape(layer)
-		if n == len(layer) {
+		n := len(layer)
+		if layer = wire.AppendUnescaped(layer[:0], layer); len(layer) == n {
 			return false
 		}
-		if layer = layer[:n]; bytes.Contains(layer, mark) {
+		if bytes.Contains(layer, mark) {
 			return true
 		}
 	}
@@ -50,19 +50,4 @@ func mayHideLetters(query []byte) bool {
 		}
 		query = query[i+1:]
 	}
-}
-
-// unescape removes one layer of percent-encoding from b in place and returns the new length. An invalid escape stays.
-func unescape(b []byte) int {
-	n := 0
-	for i := 0; i < len(b); i++ {
-		if i+2 < len(b) && b[i] == '%' && wire.Unhex(b[i+1]) < 16 && wire.Unhex(b[i+2]) < 16 {
-			b[n] = wire.Unhex(b[i+1])<<4 | wire.Unhex(b[i+2])
-			i += 2
-		} else {
-			b[n] = b[i]
-		}
-		n++
-	}
-	return n
 }

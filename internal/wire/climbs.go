@@ -30,14 +30,13 @@ func Climbs(path []byte) bool {
 		if seen&percent == 0 {
 			return false
 		}
-		plain, changed := unescape(path)
-		if !changed {
+		plain := AppendUnescaped(nil, path)
+		if len(plain) == len(path) {
 			return false
 		}
 		path = plain
 	}
-	_, changed := unescape(path)
-	return changed || hasDots(path)
+	return len(AppendUnescaped(nil, path)) < len(path) || hasDots(path)
 }
 
 const (
@@ -56,25 +55,6 @@ var suspects = func() (t [256]uint8) {
 	t['.'], t['%'], t['\\'] = dot, percent, odd
 	return t
 }()
-
-// unescape removes one layer of escapes.
-func unescape(path []byte) (_ []byte, changed bool) {
-	at := bytes.IndexByte(path, '%')
-	if at < 0 {
-		return path, false
-	}
-	out := append(make([]byte, 0, len(path)), path[:at]...)
-	for i := at; i < len(path); i++ {
-		c := path[i]
-		if c == '%' && isEscape(path[i:]) {
-			c = Unhex(path[i+1])<<4 | Unhex(path[i+2])
-			i += 2
-			changed = true
-		}
-		out = append(out, c)
-	}
-	return out, changed
-}
 
 // hasDots looks for dot segments in a path without escapes.
 func hasDots(path []byte) bool {

@@ -8,6 +8,39 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func TestPorts(t *testing.T) {
+	for in, want := range map[string]uint16{"1": 1, "80": 80, "8080": 8080, "65535": 65535} {
+		port, ok := wire.ParsePort(in)
+		require.True(t, ok, in)
+		require.Equal(t, want, port)
+	}
+	for _, in := range []string{"", "0", "00", "080", "+80", "-80", " 80", "80 ", "8_0", "0x50", "65536", "99999999999999999999", "http"} {
+		_, ok := wire.ParsePort(in)
+		require.False(t, ok, "%q", in)
+	}
+	require.Equal(t, "80", wire.DefaultPort("http"))
+	require.Equal(t, "443", wire.DefaultPort("https"))
+	require.Empty(t, wire.DefaultPort("ftp"))
+}
+
+func TestHostsThatAreNumbers(t *testing.T) {
+	for host, want := range map[string]bool{
+		"127.1": true, "1": true, "a.0x7f": true, "a.0x": true, "2130706433": true,
+		"a.example": false, "1.a": false, "0x7f.x": false, "a.0xg": false, "a.7f": false,
+	} {
+		require.Equal(t, want, wire.EndsInNumber(host), host)
+	}
+}
+
+func TestHostsWithoutTheirDefaultPort(t *testing.T) {
+	for _, c := range [][3]string{
+		{"http", "O:80", "o"}, {"https", "o:443", "o"}, {"http", "o:443", "o:443"}, {"http", "o:8080", "o:8080"}, {"http", "o80", "o80"},
+		{"ftp", "o:80", "o:80"}, {"http", "[::80]", "[::80]"}, {"http", "[::1]:80", "[::1]"},
+	} {
+		require.Equal(t, c[2], wire.Host(c[0], c[1]), "%s %s", c[0], c[1])
+	}
+}
+
 func TestOrigin(t *testing.T) {
 	for in, want := range map[string]string{
 		"http://o/a?b#c":        "http://o",

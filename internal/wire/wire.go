@@ -25,13 +25,14 @@ var escaped = func() (t [256]uint8) {
 	return t
 }()
 
-const hexDigits = "0123456789ABCDEF"
+// UpperHex are the hexadecimal digits that escapes are written in.
+const UpperHex = "0123456789ABCDEF"
 
 // AppendPath appends a path as it is sent. Escapes stay as they are; a percent sign that begins none is escaped.
 func AppendPath(dst, path []byte) []byte {
 	for i, c := range path {
-		if escaped[c]&inPath != 0 || c == '%' && !isEscape(path[i:]) {
-			dst = append(dst, '%', hexDigits[c>>4], hexDigits[c&15])
+		if escaped[c]&inPath != 0 || c == '%' && !IsEscape(path[i:]) {
+			dst = append(dst, '%', UpperHex[c>>4], UpperHex[c&15])
 		} else {
 			dst = append(dst, c)
 		}
@@ -43,7 +44,7 @@ func AppendPath(dst, path []byte) []byte {
 func AppendQuery(dst, query []byte) []byte {
 	for _, c := range query {
 		if escaped[c]&inQuery != 0 {
-			dst = append(dst, '%', hexDigits[c>>4], hexDigits[c&15])
+			dst = append(dst, '%', UpperHex[c>>4], UpperHex[c&15])
 		} else {
 			dst = append(dst, c)
 		}
@@ -65,15 +66,29 @@ func AppendTail(dst, tail []byte) []byte {
 // IsPlain reports whether AppendTail would change nothing. It may return false although nothing would change.
 func IsPlain[T string | []byte](tail T) bool {
 	for i := range len(tail) {
-		if c := tail[i]; escaped[c] != 0 || c == '%' && !isEscape(tail[i:]) {
+		if c := tail[i]; escaped[c] != 0 || c == '%' && !IsEscape(tail[i:]) {
 			return false
 		}
 	}
 	return true
 }
 
-func isEscape[T string | []byte](s T) bool {
+// IsEscape reports whether s, which begins with a percent sign, begins with a percent-encoded byte (RFC 3986 section 2.1).
+func IsEscape[T string | []byte](s T) bool {
 	return len(s) > 2 && Unhex(s[1]) < 16 && Unhex(s[2]) < 16
+}
+
+// AppendUnescaped appends s without one layer of escapes. A percent sign that begins none stays. dst may be s[:0].
+func AppendUnescaped(dst, s []byte) []byte {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c == '%' && IsEscape(s[i:]) {
+			c = Unhex(s[i+1])<<4 | Unhex(s[i+2])
+			i += 2
+		}
+		dst = append(dst, c)
+	}
+	return dst
 }
 
 // Unhex is the value of a hexadecimal digit. It is above 15 for any other byte.

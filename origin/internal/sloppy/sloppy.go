@@ -6,6 +6,8 @@ package sloppy
 import (
 	"bytes"
 	"encoding/binary"
+
+	"github.com/hlsproxy/hlsproxy/internal/tchar"
 )
 
 // End is the length of the header at the beginning of an answer, including its blank line. It is 0 while the header is
@@ -106,7 +108,7 @@ func cutLine(text []byte) (line, rest []byte) {
 // nameLength is how many bytes at the beginning of a line are valid in a name (RFC 9110 section 5.6.2).
 func nameLength(line []byte) int {
 	for i, c := range line {
-		if !isToken[c] {
+		if !tchar.Is(c) {
 			return i
 		}
 	}
@@ -179,12 +181,3 @@ func digits(value []byte) (n int) {
 }
 
 func isDigit(c byte) bool { return c-'0' <= 9 }
-
-// isToken is the set of bytes that names may contain.
-var isToken = func() (set [256]bool) {
-	for c := range set {
-		b := byte(c)
-		set[c] = isDigit(b) || b|0x20-'a' < 26 || bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), b) >= 0 && b != 0
-	}
-	return set
-}()

@@ -3,6 +3,8 @@ package link
 import (
 	"bytes"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
 // A Class is a set of bytes. It has a bit of 1 for each byte in the set.
@@ -75,7 +77,7 @@ func Escape(u string) []byte {
 			odd = &OddInQuery
 			dst = append(dst, c)
 		case odd[c] != 0 && (c <= ' ' || c >= 0x7f || c == '"' || c == '<' || c == '>' || odd == &OddInPath):
-			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
+			dst = append(dst, '%', wire.UpperHex[c>>4], wire.UpperHex[c&15])
 		default:
 			dst = append(dst, c)
 		}

@@ -34,7 +34,7 @@ func isPlainSegment(s []byte) bool {
 		return true
 	}
 	for range mostLayers {
-		next, found := UnescapeOnce(s)
+		next, found := unescape(s)
 		if !found {
 			return true
 		}
@@ -53,19 +53,10 @@ var outOfASCII = Not(Unreserved + "!$&'()*+,;=:@[]")
 // busy.
 const mostLayers = 8
 
-// UnescapeOnce removes one layer of percent-encoding. What is not an escape stays.
-func UnescapeOnce(s []byte) (out []byte, found bool) {
-	out = make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) && wire.Unhex(s[i+1]) < 16 && wire.Unhex(s[i+2]) < 16 {
-			out = append(out, wire.Unhex(s[i+1])<<4|wire.Unhex(s[i+2]))
-			found = true
-			i += 2
-			continue
-		}
-		out = append(out, s[i])
-	}
-	return out, found
+// unescape removes one layer of escapes.
+func unescape(s []byte) (out []byte, found bool) {
+	out = wire.AppendUnescaped(make([]byte, 0, len(s)), s)
+	return out, len(out) < len(s)
 }
 
 // hasOverlong finds the two-byte forms of . / and \ that careless UTF-8 decoders accept (RFC 3629, section 10).
@@ -117,7 +108,7 @@ func Readings(segment []byte) iter.Seq[[]byte] {
 			if bytes.IndexByte(segment, '%') < 0 {
 				return
 			}
-			segment, _ = UnescapeOnce(segment)
+			segment, _ = unescape(segment)
 		}
 	}
 }
@@ -125,7 +116,7 @@ func Readings(segment []byte) iter.Seq[[]byte] {
 // Bare decodes all layers of escapes.
 func Bare(path []byte) []byte {
 	for found := true; found; {
-		path, found = UnescapeOnce(path)
+		path, found = unescape(path)
 	}
 	return path
 }

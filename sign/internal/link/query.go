@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
 // AppendQuery appends the parameters of raw that a signature covers. Each has an & in front, so that no parameter and an empty
@@ -43,15 +44,13 @@ func appendEscaped(dst, p []byte) []byte {
 	}
 	for _, c := range p {
 		if OddInQuery[c] != 0 {
-			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
+			dst = append(dst, '%', wire.UpperHex[c>>4], wire.UpperHex[c&15])
 		} else {
 			dst = append(dst, c)
 		}
 	}
 	return dst
 }
-
-const upperHex = "0123456789ABCDEF"
 
 // FindParam returns the value of the only parameter with that name. If there is a second one, also with escapes in its name,
 // the parameter is not unique: another parser could take that one.

@@ -21,16 +21,12 @@ func (p *URL) IsOdd() bool {
 // hasStray reports whether there is a percent sign that begins no escape.
 func hasStray(text []byte) bool {
 	for i := bytes.IndexByte(text, '%'); i >= 0; i = bytes.IndexByte(text, '%') {
-		if !isEscape(text[i:]) {
+		if !wire.IsEscape(text[i:]) {
 			return true
 		}
 		text = text[i+3:]
 	}
 	return false
-}
-
-func isEscape(text []byte) bool {
-	return len(text) > 2 && text[0] == '%' && wire.Unhex(text[1]) < 16 && wire.Unhex(text[2]) < 16
 }
 
 // Spell escapes, in path and query, what clients spell differently, as browsers do (WHATWG URL, section 4.4). It also escapes
@@ -52,8 +48,8 @@ func appendSpelled(dst, text []byte, odd *Class) []byte {
 	for i, c := range text {
 		switch {
 		case c == '\t' || c == '\n' || c == '\r': // no client sends them
-		case odd[c] != 0 || c == '%' && !isEscape(text[i:]):
-			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
+		case odd[c] != 0 || c == '%' && !wire.IsEscape(text[i:]):
+			dst = append(dst, '%', wire.UpperHex[c>>4], wire.UpperHex[c&15])
 		default:
 			dst = append(dst, c)
 		}
