@@ -5,10 +5,10 @@ import (
 	"math/bits"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/hlsproxy/hlsproxy/internal/caller"
 	"github.com/hlsproxy/hlsproxy/internal/cmcd"
 )
 
@@ -81,7 +81,7 @@ func (a *Audience) locate(v *viewer, r *http.Request) {
 		v.place ^= maphash.String(a.seed, host)
 		return
 	}
-	v.addr = a.client(r)
+	v.addr = caller.Network(caller.Addr(r, a.Proxies))
 	var buf [64]byte
 	v.place ^= maphash.Bytes(a.seed, v.addr.AppendTo(buf[:0]))
 }
@@ -102,52 +102,9 @@ func hostOf(remote string) (host string, ok bool) {
 // network is the network of a located viewer.
 func (v *viewer) network() netip.Addr {
 	if v.host != "" {
-		return parseAddr(v.host)
+		return caller.Parse(v.host)
 	}
 	return v.addr
-}
-
-// client is the network of the client: an IPv4 address, or the first 64 bits of an IPv6 one.
-func (a *Audience) client(r *http.Request) netip.Addr {
-	addr := parseAddr(r.RemoteAddr)
-	var lines []string
-	if a.trusts(addr) {
-		lines = r.Header["X-Forwarded-For"]
-	}
-	for i := len(lines) - 1; i >= 0 && a.trusts(addr); i-- {
-		for line, more := lines[i], true; more && a.trusts(addr); {
-			hop := line
-			cut := strings.LastIndexByte(line, ',')
-			if more = cut >= 0; more {
-				line, hop = line[:cut], line[cut+1:]
-			}
-			if addr = parseAddr(strings.TrimSpace(hop)); !addr.IsValid() {
-				return netip.Addr{} // a client before it may have written anything
-			}
-		}
-	}
-	if addr.Is6() {
-		if p, err := addr.Prefix(64); err == nil {
-			return p.Addr()
-		}
-	}
-	return addr
-}
-
-func (a *Audience) trusts(addr netip.Addr) bool {
-	return a.Proxies != nil && slices.ContainsFunc(a.Proxies, func(p netip.Prefix) bool { return p.Contains(addr) })
-}
-
-// parseAddr parses an address with or without a port. It returns the zero Addr if s is invalid.
-func parseAddr(s string) netip.Addr {
-	if p, err := netip.ParseAddrPort(s); err == nil {
-		return p.Addr().WithZone("").Unmap()
-	}
-	addr, err := netip.ParseAddr(strings.Trim(s, "[]"))
-	if err != nil {
-		return netip.Addr{}
-	}
-	return addr.WithZone("").Unmap()
 }
 
 func (s *session) publicID() string {

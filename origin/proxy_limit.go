@@ -1,12 +1,11 @@
 package origin
 
 import (
-	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/internal/caller"
 	"golang.org/x/sync/semaphore"
 )
 
@@ -87,16 +86,10 @@ func (l *limits) leaveClient(name string) {
 	}
 }
 
-// remote names a client by its address, IPv6 by its /64: a single client may have 2^64 addresses.
+// remote names a client by its network.
 func remote(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
+	if addr := caller.Parse(r.RemoteAddr); addr.IsValid() {
+		return caller.Network(addr).String()
 	}
-	a, err := netip.ParseAddr(host)
-	if err != nil || !a.Is6() || a.Is4In6() {
-		return host
-	}
-	p, _ := a.Prefix(64)
-	return p.String()
+	return r.RemoteAddr
 }

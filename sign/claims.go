@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/caller"
 )
 
 // ClientPrefix returns Config.Claims that bind a link to the network of the client: the first v4 bits of an IPv4 address or the
@@ -15,7 +17,7 @@ import (
 // address that is not a trusted proxy. Anyone can write the part before that.
 func ClientPrefix(v4, v6 int, trusted ...netip.Prefix) func(*http.Request) string {
 	return func(r *http.Request) string {
-		addr := clientAddr(r, trusted)
+		addr := caller.Addr(r, trusted)
 		bits := v6
 		if addr.Is4() {
 			bits = v4
@@ -44,38 +46,4 @@ func AllOf(claims ...func(*http.Request) string) func(*http.Request) string {
 		}
 		return out.String()
 	}
-}
-
-// clientAddr returns the zero Addr if no address can be trusted.
-func clientAddr(r *http.Request, trusted []netip.Prefix) netip.Addr {
-	addr := parseAddr(r.RemoteAddr)
-	hops := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
-	for i := len(hops) - 1; i >= 0 && isOneOf(addr, trusted); i-- {
-		if i == 0 && strings.TrimSpace(hops[0]) == "" {
-			break
-		}
-		addr = parseAddr(strings.TrimSpace(hops[i]))
-	}
-	return addr
-}
-
-func isOneOf(addr netip.Addr, prefixes []netip.Prefix) bool {
-	for _, p := range prefixes {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return false
-}
-
-// parseAddr parses an address with or without a port.
-func parseAddr(s string) netip.Addr {
-	if ap, err := netip.ParseAddrPort(s); err == nil {
-		return ap.Addr().Unmap().WithZone("")
-	}
-	addr, err := netip.ParseAddr(s)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return addr.Unmap().WithZone("")
 }

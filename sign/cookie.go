@@ -2,6 +2,7 @@ package sign
 
 import (
 	"errors"
+	"iter"
 	"net/http"
 	"strings"
 
@@ -92,12 +93,9 @@ func (s *Signer) stripCookie(header http.Header) http.Header {
 		return header
 	}
 	var kept []string
-	for _, line := range lines {
-		for pair := range strings.SplitSeq(line, ";") {
-			pair = strings.TrimSpace(pair)
-			if name, _, _ := strings.Cut(pair, "="); pair != "" && name != s.config.Param {
-				kept = append(kept, pair)
-			}
+	for name, pair := range cookiePairs(lines) {
+		if name != s.config.Param {
+			kept = append(kept, pair)
 		}
 	}
 	header = header.Clone()
@@ -106,4 +104,18 @@ func (s *Signer) stripCookie(header http.Header) http.Header {
 		header.Set("Cookie", strings.Join(kept, "; "))
 	}
 	return header
+}
+
+// cookiePairs are the pairs of Cookie fields (RFC 6265 section 4.2.1), each with its name.
+func cookiePairs(lines []string) iter.Seq2[string, string] {
+	return func(yield func(name, pair string) bool) {
+		for _, line := range lines {
+			for pair := range strings.SplitSeq(line, ";") {
+				pair = strings.TrimSpace(pair)
+				if name, _, _ := strings.Cut(pair, "="); pair != "" && !yield(name, pair) {
+					return
+				}
+			}
+		}
+	}
 }

@@ -128,12 +128,9 @@ func (j *jar) line(before []string, u *url.URL) string {
 	if len(pairs) == 0 {
 		return ""
 	}
-	for _, line := range before {
-		for pair := range strings.SplitSeq(line, ";") {
-			pair = strings.TrimSpace(pair)
-			if name, _, _ := strings.Cut(pair, "="); pair != "" && !slices.Contains(names, name) {
-				pairs = append(pairs, pair)
-			}
+	for name, pair := range cookiePairs(before) {
+		if !slices.Contains(names, name) {
+			pairs = append(pairs, pair)
 		}
 	}
 	return strings.Join(pairs, "; ")

@@ -66,10 +66,10 @@ func Pieces(playlist []byte) iter.Seq[Piece] {
 			case OfSegment:
 				p, next = next, Piece{}
 			case OfPart, OfSection:
-				if text := quoted(attrs, "BYTERANGE"); text != nil {
+				if text := attribute(attrs, "BYTERANGE"); text != nil {
 					p.Length, p.From = ByteRange(text)
 				}
-				p.Gap = string(quoted(attrs, "GAP")) == "YES"
+				p.Gap = string(attribute(attrs, "GAP")) == "YES"
 			}
 			p.Ref = string(ref)
 			ends[kind].place(&p)
@@ -141,36 +141,39 @@ func refOf(line []byte) (ref []byte, kind PieceKind, attrs []byte) {
 	name, list, _ := bytes.Cut(line, []byte(":"))
 	switch string(name) {
 	case "#EXT-X-PART":
-		return quoted(list, "URI"), OfPart, list
+		return attribute(list, "URI"), OfPart, list
 	case "#EXT-X-MAP":
-		return quoted(list, "URI"), OfSection, list
+		return attribute(list, "URI"), OfSection, list
 	case "#EXT-X-PRELOAD-HINT":
-		return quoted(list, "URI"), OfHint, list
+		return attribute(list, "URI"), OfHint, list
 	}
 	return nil, OfSegment, nil
 }
 
-// quoted is the value of an attribute, nil if there is none.
-func quoted(list []byte, of string) []byte {
-	for len(list) > 0 {
-		name, rest, ok := bytes.Cut(list, []byte("="))
-		if !ok {
+// attribute is the value of an attribute without quotes, nil if there is none. As players do, it takes blanks around names and
+// values, and values without quotes. A value without its closing quote may be cut short, and counts as none.
+func attribute(list []byte, of string) []byte {
+	for {
+		end := bytes.IndexAny(list, ",=")
+		if end < 0 {
 			return nil
 		}
-		value := rest
-		if len(rest) > 0 && rest[0] == '"' {
-			end := bytes.IndexByte(rest[1:], '"')
-			if end < 0 {
+		if list[end] == ',' {
+			list = list[end+1:]
+			continue
+		}
+		name, value := list[:end], bytes.TrimLeft(list[end+1:], " \t")
+		if len(value) > 0 && value[0] == '"' {
+			closed := false
+			if value, list, closed = bytes.Cut(value[1:], []byte{'"'}); !closed {
 				return nil
 			}
-			value, rest = rest[1:end+1], rest[end+2:]
-			_, list, _ = bytes.Cut(rest, []byte(","))
+			_, list, _ = bytes.Cut(list, []byte{','})
 		} else {
-			value, list, _ = bytes.Cut(rest, []byte(","))
+			value, list, _ = bytes.Cut(value, []byte{','})
 		}
 		if string(bytes.TrimSpace(name)) == of {
 			return bytes.TrimSpace(value)
 		}
 	}
-	return nil
 }

@@ -26,6 +26,29 @@ func TestRefs(t *testing.T) {
 	}
 }
 
+// Rewriters and players read such lists too: what is fetched ahead must be what they will ask for.
+func TestAttributesWithBlanks(t *testing.T) {
+	for text, want := range map[string]string{
+		`TYPE=PART,URI="a,b.ts"`:        "a,b.ts",
+		`TYPE=PART , URI = "a.ts" ,X=1`: "a.ts",
+		`TYPE=PART,URI= "a,b.ts"`:       "a,b.ts",
+		`YES,URI="a.ts"`:                "a.ts",
+		`X="1,URI=b.ts",URI=a.ts`:       "a.ts",
+		`X=1"2,URI="a.ts"`:              "a.ts",
+		`X="1,URI=a.ts`:                 "",
+		`XURI="a.ts"`:                   "",
+	} {
+		var got string
+		for ref := range hls.Refs([]byte("#EXTM3U\n#EXT-X-PRELOAD-HINT:" + text)) {
+			got = ref
+		}
+		require.Equal(t, want, got, text)
+	}
+	info, err := hls.Scan(strings.NewReader("#EXTM3U\n#EXT-X-SKIP:RECENTLY-REMOVED-DATERANGES=\"a,SKIPPED-SEGMENTS=7\",SKIPPED-SEGMENTS=3\n"))
+	require.NoError(t, err)
+	require.EqualValues(t, 3, info.Segments)
+}
+
 func TestPieces(t *testing.T) {
 	const list = "#EXTM3U\n#EXT-X-MAP:URI=\"all\",BYTERANGE=\"9\"\n#EXT-X-BYTERANGE:10@9\n#EXTINF:4,\nall\n#EXTINF:4,\n#EXT-X-BYTERANGE:5 \nall\n" +
 		"#EXT-X-PART:BYTERANGE=\"3@0\",URI=\"p\"\n#EXT-X-PART:BYTERANGE=\"4\",URI=\"p\",GAP=YES\n#EXT-X-BYTERANGE:7\n#EXT-X-GAP\n{$x}\n" +

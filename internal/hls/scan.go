@@ -144,24 +144,14 @@ func (i *Info) read(line []byte) {
 	case "#EXT-X-DISCONTINUITY-SEQUENCE":
 		i.Discontinuity = max(number(strings.TrimSpace(string(value))), 0)
 	case "#EXT-X-SKIP":
-		i.Segments += max(number(attribute(value, "SKIPPED-SEGMENTS")), 0)
+		i.Segments += max(number(string(attribute(value, "SKIPPED-SEGMENTS"))), 0)
 	case "#EXT-X-PART":
 		i.Parts++
 	case "#EXT-X-PART-INF":
-		i.PartTarget = seconds(attribute(value, "PART-TARGET"))
+		i.PartTarget = seconds(string(attribute(value, "PART-TARGET")))
 	case "#EXT-X-TARGETDURATION":
 		i.Target = seconds(string(value))
 	}
-}
-
-// attribute is the value of an attribute that is not a quoted string, "" if there is none.
-func attribute(list []byte, name string) string {
-	for one := range bytes.SplitSeq(list, []byte(",")) {
-		if n, value, ok := bytes.Cut(one, []byte("=")); ok && string(bytes.TrimSpace(n)) == name {
-			return string(bytes.TrimSpace(value))
-		}
-	}
-	return ""
 }
 
 // seconds is a duration, zero if it is malformed.

@@ -2,19 +2,14 @@ package uploads
 
 import (
 	"net/http"
-	"net/netip"
+
+	"github.com/hlsproxy/hlsproxy/internal/caller"
 )
 
-// clientOf is the address of a request's client. For IPv6 it is the whole network of 64 bits. Behind a reverse proxy all
-// clients are one.
+// clientOf is the network of a request's client. Behind a reverse proxy all clients are one.
 func clientOf(r *http.Request) string {
-	at, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
+	if addr := caller.Parse(r.RemoteAddr); addr.IsValid() {
+		return caller.Network(addr).String()
 	}
-	ip := at.Addr().Unmap()
-	if ip.Is6() {
-		return netip.PrefixFrom(ip, 64).Masked().String()
-	}
-	return ip.String()
+	return r.RemoteAddr
 }
