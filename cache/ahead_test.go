@@ -503,7 +503,7 @@ func TestLongNamesOfAPlaylistCostLittle(t *testing.T) {
 		"one long name":  {strings.Repeat("a", 10*n) + "\n", "http://o/b" + strings.Repeat("a", 20*n)},
 		"a name of many": {strings.Repeat("a", 2000) + "\n", "http://o/b" + strings.Repeat("a", 4000)},
 	} {
-		o := newSite(map[string]string{"/list.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n" + c.list})
+		o := newSite(map[string]string{"/list.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n" + c.list + "#EXT-X-ENDLIST\n"}) // a live one may be stale before it is read
 		shared := ahead(t, o, 1)
 		shared.Refs = func([]byte, string) iter.Seq[string] { return slices.Values(slices.Repeat([]string{c.ref}, 16)) }
 		fetch(t, shared, "http://o/list.m3u8")
