@@ -50,14 +50,14 @@ func (p player) does(look string) bool {
 	return look == "" || strings.Contains(p.knows, look)
 }
 
-// seek leads close to the end of a film; what is left is played out.
-const seek, length = 17.0, 20.0
+// seek leads close to the end of a film; what is left is played out. Browsers play in real time, and get less.
+const seek, browserSeek, length = 17.0, 18.5, 20.0
 
 func (b *browser) cell(name string) func(context.Context, cell) error {
 	return func(ctx context.Context, c cell) error {
 		j := job{Player: name, URL: c.link(c.shape.playlist), Look: c.shape.look(), Plan: "through"}
 		if c.seek {
-			j.Seek = seek
+			j.Seek = browserSeek
 		}
 		if c.shape.live() || j.Look == "breaks" && c.extra { // interstitials are sat through, not jumped over
 			j.Plan = "on"
