@@ -29,7 +29,7 @@ func admit(a *sign.Ask, r *http.Request) (*httptest.ResponseRecorder, *http.Requ
 	return w, inner
 }
 
-// backend answers each question with what answer says and counts them.
+// backend answers each request with the result of answer, and counts the requests.
 func backend(t *testing.T, answer func(sign.Question) int) (*sign.Ask, *atomic.Int64) {
 	t.Helper()
 	asked := new(atomic.Int64)
@@ -159,7 +159,7 @@ func TestAskFailsClosed(t *testing.T) {
 	require.EqualValues(t, 4, failures.Load())
 }
 
-// Hooks run on goroutines of their own, where nothing that they do may end the process, or leave viewers waiting.
+// Hooks run on goroutines of their own. Nothing that they do may end the process or leave viewers waiting.
 func TestAskOutlivesItsHooks(t *testing.T) {
 	log.SetOutput(io.Discard)
 	defer log.SetOutput(os.Stderr)
@@ -202,7 +202,7 @@ func TestAskIsBoundedInTime(t *testing.T) {
 	})
 }
 
-// A client that sends ever new tokens, and does not wait, causes only a bounded number of requests to the backend at a time.
+// A client that keeps sending new tokens without waiting causes only a bounded number of requests to the backend at a time.
 func TestAskHasSoManyQuestionsUnderWay(t *testing.T) {
 	const most = 4096
 	synctest.Test(t, func(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzSignAfterAnother checks that the fast answer for what lies beside the URL before is the one that looking closer gives.
+// FuzzSignAfterAnother checks that the fast path for a URL beside the one before has the result of the slow path.
 func FuzzSignAfterAnother(f *testing.F) {
 	for _, name := range []string{
 		"2.ts", "v/2.ts?x=1,2", "?", "2.ts?hpt=x", "2.ts?a&hpt", "2.ts?hptx=1", ".2.ts", "v/../2.ts", "v//2.ts", "%2e./2.ts", "2.ts#f", "2.ts?x#f?y", "a;b", "../c/3.ts",

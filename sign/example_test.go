@@ -19,7 +19,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	// A playlist whose URIs are signed as they are written; a Rewriter does this for every tag.
+	// Sign each URI of a playlist as it is written. A Rewriter does this for every tag.
 	playlists := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		uri, err := signer.Sign(r.Context(), []byte("/live/seg1.ts?x=1,2"))
 		if err != nil {
@@ -50,7 +50,7 @@ func Example() {
 	// 200
 }
 
-// One token opens a directory: right for mappers whose public path is the upstream path.
+// One token opens a directory. Use this with mappers that keep the upstream path in the public path.
 func ExampleSigner_Sign_directory() {
 	signer, err := sign.New(sign.Config{Keys: []sign.Key{{Secret: []byte("sixteen random bytes, or more")}}, Scope: sign.Directory})
 	if err != nil {
@@ -75,7 +75,7 @@ func ExampleSigner_Sign_directory() {
 	// false <nil>
 }
 
-// Sealed URLs show nothing of the origin. The two methods are those that a playlist rewriter and a proxy ask for.
+// Sealed URLs show nothing of the origin. A playlist rewriter and a proxy call these two methods.
 func ExampleSealer() {
 	sealer, err := sign.NewSealer(sign.Config{
 		Keys: []sign.Key{{ID: "1", Secret: []byte("sixteen random bytes, or more")}}, Scope: sign.Directory,

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzVerify looks for a request that verifies and is not the one that was signed.
+// FuzzVerify looks for a request that verifies but was not signed.
 func FuzzVerify(f *testing.F) {
 	exact, dir := signer(f, nil), signer(f, directory)
 	g := sign.Grant{Expires: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)}
@@ -52,7 +52,7 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// FuzzSign checks that what has been signed verifies when a client sends it, and comes out as it went in.
+// FuzzSign checks that a signed URL verifies when a client sends it, and that the handler gets the URL before signing.
 func FuzzSign(f *testing.F) {
 	for _, u := range append(publicURLs, "/0?_HLS_", "/0?_HLS_x=1&a=b&_HLS_msn=1", "/.?_HLS_") {
 		f.Add(u)
@@ -74,7 +74,7 @@ func FuzzSign(f *testing.F) {
 			}
 			path, _, _ := strings.Cut(public, "?")
 			public := string(link.Escape(path)) + public[len(path):]
-			// What no signature covers and no player adds is taken off.
+			// Parameters that no signature covers and no player adds are removed.
 			want, query, _ := strings.Cut(public, "?")
 			if query == "" {
 				want = public
@@ -85,7 +85,7 @@ func FuzzSign(f *testing.F) {
 			r.URL, r.RequestURI = u, string(out)
 			w, inner := serve(s, r)
 			if inner == nil {
-				// Another spelling of the parameter's name is a second one to some parsers.
+				// Some parsers read another spelling of the parameter's name as a second parameter.
 				require.Equal(t, 403, w.Code)
 				require.Contains(t, strings.ToLower(public), "%")
 				return

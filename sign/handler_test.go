@@ -208,7 +208,7 @@ func TestClaims(t *testing.T) {
 	r2 := request(child(t, s, ctx, "/b.ts"))
 	r2.Header.Set("X-Session", "one")
 	require.Equal(t, "one", must(s.Verify(r2)).Claims)
-	// Claims and path are told apart by their lengths, not by where one ends.
+	// The signature covers the lengths of claims and path, so that no byte can move from one to the other.
 	moved := request(strings.Replace(link, "/a.ts", "/e/a.ts", 1))
 	moved.Header.Set("X-Session", "on")
 	_, err = s.Verify(moved)

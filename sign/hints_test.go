@@ -64,7 +64,7 @@ func TestWhatAListMayNotAskFor(t *testing.T) {
 	require.ErrorIs(t, err, sign.ErrURL)
 }
 
-// A list that the link's maker has sealed fields for does not change these, nor learns where credentials may go.
+// A list cannot change the fields that the maker of the link has sealed, and cannot say where credentials may go.
 func TestTheMakerGoesBeforeTheList(t *testing.T) {
 	s := sealer(t, sign.Exact)
 	entry := must(s.URL("https://list.example/all.m3u", sign.Upstream{

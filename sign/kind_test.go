@@ -49,7 +49,7 @@ func TestSealedNamesFitWhatTheyLeadTo(t *testing.T) {
 	}
 }
 
-// What a playlist says is a playlist gets the directives of players, and nothing else that it names does.
+// Of all that a playlist names, only playlists get the directives of players.
 func TestDirectivesGoByTheKind(t *testing.T) {
 	s := sealer(t, sign.Exact)
 	for _, c := range []struct{ upstream, ext, want string }{
@@ -62,7 +62,7 @@ func TestDirectivesGoByTheKind(t *testing.T) {
 	}
 }
 
-// The name stays when what the link's maker says is sealed in.
+// The name is the same if fields of the link's maker are sealed in.
 func TestFieldsAndNames(t *testing.T) {
 	s := sealer(t, sign.Exact)
 	entry := must(s.URL("https://h/a.m3u8", sign.Upstream{Header: map[string][]string{"Referer": {"https://r/"}}}))

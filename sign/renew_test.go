@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// watch plays for d: it reloads the media playlist by the one URL it has and fetches the newest segment by the link in it.
+// watch plays for d: it reloads the media playlist by its one URL, and fetches the newest segment by the link in it.
 func watch(t *testing.T, s *sign.Signer, playlist string, d time.Duration) (status int) {
 	t.Helper()
 	for range int(d / (10 * time.Second)) {
@@ -56,7 +56,7 @@ func TestWithoutRenewalASessionEndsWithItsLink(t *testing.T) {
 	})
 }
 
-// A link to a segment that leaks is worth TTL, whatever the session may still do.
+// A leaked link to a segment works for TTL, however long its session is still valid.
 func TestRenewedMediaLinksAreShortLived(t *testing.T) {
 	for name, scope := range map[string]sign.Scope{"exact": sign.Exact, "directory": sign.Directory} {
 		t.Run(name, func(t *testing.T) {
@@ -74,7 +74,7 @@ func TestRenewedMediaLinksAreShortLived(t *testing.T) {
 				time.Sleep(4 * time.Minute)
 				_, err := s.Verify(request(segment))
 				require.ErrorIs(t, err, sign.ErrExpired)
-				// Nor does its token open playlists for longer.
+				// Its token does not open playlists for longer either.
 				_, token, _ := strings.Cut(segment, "?")
 				_, err = s.Verify(request("/live/v/index.m3u8?" + token))
 				require.Error(t, err)

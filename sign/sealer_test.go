@@ -23,7 +23,7 @@ func sealer(t testing.TB, scope sign.Scope, keys ...sign.Key) *sign.Sealer {
 	return s
 }
 
-// open asks for a public URL as a client does.
+// open requests a public URL as a client does.
 func open(s *sign.Sealer, public string) (string, error) { return s.Upstream(request(public).URL) }
 
 var upstreamURLs = []string{
@@ -195,7 +195,7 @@ func TestSealedAndSigned(t *testing.T) {
 	}
 }
 
-// userInfo is what a sealed URL does not open to: it becomes an Authorization.
+// userInfo finds user information, which never stands in an opened URL: it becomes an Authorization.
 var userInfo = regexp.MustCompile(`^([^/?#]*//)[^/?#]*@`)
 
 func FuzzSealer(f *testing.F) {

@@ -27,7 +27,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// signer returns a signer with keyA and what change adds.
+// signer returns a signer with keyA and the changes of change.
 func signer(t testing.TB, change func(*sign.Config)) *sign.Signer {
 	t.Helper()
 	c := sign.Config{Keys: []sign.Key{keyA}, TTL: time.Hour}
@@ -41,7 +41,7 @@ func signer(t testing.TB, change func(*sign.Config)) *sign.Signer {
 
 func directory(c *sign.Config) { c.Scope = sign.Directory }
 
-// request parses what a client writes, as a server does. The fragment stays with the client.
+// request parses a client's URL as a server does. The client does not send the fragment.
 func request(link string) *http.Request {
 	link, _, _ = strings.Cut(link, "#")
 	if !strings.HasPrefix(link, "/") || strings.HasPrefix(link, "//") {
@@ -55,7 +55,7 @@ func request(link string) *http.Request {
 	return r
 }
 
-// admitted returns the context that a handler behind s would have.
+// admitted returns the context of a handler behind s.
 func admitted(t testing.TB, s *sign.Signer, link string) context.Context {
 	t.Helper()
 	var ctx context.Context
@@ -72,7 +72,7 @@ func child(t testing.TB, s *sign.Signer, ctx context.Context, public string) str
 	return string(out)
 }
 
-// publicURLs are what mappers write, and what a page could ask a link for.
+// publicURLs are URLs that mappers write, and URLs that a page could want a link for.
 var publicURLs = []string{
 	"/",
 	"/live/master.m3u8",
@@ -142,7 +142,7 @@ func TestWhatCannotBeSigned(t *testing.T) {
 		_, err = s.URL(u)
 		require.ErrorIs(t, err, sign.ErrURL, u)
 	}
-	// What only looks like the parameter is left in peace.
+	// Parameters that only look like that of the token stay.
 	for _, u := range []string{"/a.ts?hptx=1", "/a.ts?x=hpt=1", "/hpt=1/a.ts", "/a.ts?xhpt=1", "/a.ts?hp"} {
 		_, err := s.Verify(request(child(t, s, t.Context(), u)))
 		require.NoError(t, err, u)
@@ -234,7 +234,7 @@ func TestDirectoryTokens(t *testing.T) {
 	require.NoError(t, err, "too deep for a directory's token")
 }
 
-// What SignAlike promises: Sign appends the same to URLs that differ in digits of their file name and query only.
+// SignAlike promises that Sign appends the same to URLs that differ only in digits of their file name and in their query.
 func TestSignAlike(t *testing.T) {
 	inside, outside := "/live/a/master.m3u8", "/vod/master.m3u8"
 	renewed := func(c *sign.Config) { c.Scope, c.Renew = sign.Directory, 3*time.Hour }
@@ -333,7 +333,7 @@ func TestConcurrentUse(t *testing.T) {
 	}
 }
 
-// Clients escape a path that needs it in their own ways: browsers escape a blank and keep the parentheses, net/http escapes both.
+// Clients escape paths in different ways: browsers escape a blank and keep parentheses, net/http escapes both.
 func TestAllClientsOpenALinkWithAnOddPath(t *testing.T) {
 	for _, scope := range []sign.Scope{sign.Exact, sign.Directory} {
 		s := signer(t, func(c *sign.Config) { c.Scope = scope })
@@ -348,7 +348,7 @@ func TestAllClientsOpenALinkWithAnOddPath(t *testing.T) {
 			_, err := s.Verify(request(browsers))
 			require.NoError(t, err, "a browser, scope %d: %s", scope, path)
 			if strings.Contains(path, "?") {
-				continue // net/http sends a query as it is
+				continue // net/http sends a query unchanged
 			}
 			_, err = s.Verify(request(must(url.Parse(link)).RequestURI()))
 			require.NoError(t, err, "net/http, scope %d: %s", scope, path)

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// parse takes a link apart at its token.
+// parse splits a link at its token.
 func parse(link string) (before, token, after string) {
 	i := strings.Index(link, "hpt=") + len("hpt=")
 	token, rest, more := strings.Cut(link[i:], "&")
@@ -148,7 +148,7 @@ func TestDirectoriesCannotBeLeft(t *testing.T) {
 		"/live/a%20b/%c0%ae%c0%ae/x.ts", "/live/a%20b/%25c0%25af", "/live/a%20b/%" + strings.Repeat("25", 9) + "41", "/live/a%20b\\x.ts", "/live/a%20b/x\\..\\y.ts",
 	} {
 		r := request("/?hpt=" + token)
-		r.URL.Path, r.URL.RawPath = must(url.PathUnescape(path)), path // as a client writes it that resolves nothing
+		r.URL.Path, r.URL.RawPath = must(url.PathUnescape(path)), path // by a client that does not resolve dot segments
 		_, err := s.Verify(r)
 		require.ErrorIs(t, err, sign.ErrBadToken, path)
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// inner is the context of a request that handlers have let in.
+// inner is the context of a request that handlers have admitted.
 func inner(t testing.TB, link string, handlers ...func(http.Handler) http.Handler) context.Context {
 	t.Helper()
 	var ctx context.Context
@@ -39,7 +39,7 @@ func TestSignersInARowKeepTheirGrants(t *testing.T) {
 			ring[i] = signer(t, func(c *sign.Config) { c.Scope, c.TTL, c.Param = scope, ttl, string(rune('a'+i)) })
 		}
 		link := "/live/v.m3u8"
-		for i := range ring { // what an outer one signs covers the tokens of the inner ones
+		for i := range ring { // an outer signer covers the tokens of the inner ones
 			s := ring[2-i]
 			g := must(s.Grant(nil))
 			g.Session = "session " + string(rune('c'-i))
@@ -67,7 +67,7 @@ func TestAsksInARowKeepTheirTokens(t *testing.T) {
 	require.Equal(t, "/1.ts?a=1&b=2", string(must(b.Sign(ctx, must(a.Sign(ctx, []byte("/1.ts")))))))
 }
 
-// What a playlist names decides no more than which single URLs its viewers can fetch.
+// A playlist can open to its viewers only the single URLs that it names.
 func TestPlaylistsDoNotWidenTokens(t *testing.T) {
 	s := signer(t, func(c *sign.Config) { c.Scope, c.Renew = sign.Directory, 48*time.Hour })
 	wide := must(s.Grant(nil))
@@ -112,7 +112,7 @@ func TestPlaylistsDoNotWidenTokens(t *testing.T) {
 	}
 }
 
-// Under a token of a directory the query is free, and variables in it decide what is signed next.
+// A token of a directory does not cover the query, and variables in the query decide what is signed next.
 func TestCarriedVariablesNeedATokenOfTheirOwn(t *testing.T) {
 	s := signer(t, directory)
 	entry := must(s.URL("/live/show/master.m3u8"))
@@ -133,14 +133,14 @@ func TestCarriedVariablesNeedATokenOfTheirOwn(t *testing.T) {
 	}
 }
 
-// An origin of the same kind has the parameter too, and its own token must reach it.
+// An origin of the same kind uses the same parameter, and its own token must reach it.
 func TestAParameterOfTheSameNameIsAnothersAndStays(t *testing.T) {
 	for name, s := range map[string]*sign.Signer{"exact": signer(t, nil), "directory": signer(t, directory)} {
 		t.Run(name, func(t *testing.T) {
 			for _, query := range []string{"hpt=theirs", "hpt", "x&hpt=a&hpt=b", "hpt.=a", "hpt..=a&hpt=b", "hptx=1", "x=hpt", "h%70t=1", "%68pt.=1", "hpt=1&_HLS_msn=3"} {
 				for _, link := range []string{child(t, s, t.Context(), "/live/a.ts?"+query+"#f"), must(s.URL("/live/a.ts?" + query))} {
 					link, _, _ = strings.Cut(link, "#")
-					again := must(url.Parse(link)).Query() // as players write it anew that add a parameter
+					again := must(url.Parse(link)).Query() // as players write it when they add a parameter
 					require.Len(t, again["hpt"], 1)
 					r := request(link)
 					var got *http.Request
@@ -213,7 +213,7 @@ func TestNamesOfStreamsStayApart(t *testing.T) {
 	}
 }
 
-// Whatever a server could take for a kind that is asked about, is.
+// If a server could take a path for a kind that the backend is asked about, the backend is asked.
 func TestNoSpellingGetsAroundKinds(t *testing.T) {
 	for kind, paths := range map[sign.Kind][]string{
 		sign.KindPlaylist: {"/a/v.m3u8", "/a/v%2em3u8", "/a/v%25252em3u8", "/a/v.M3U8;x", "/a/x;v.m3u8", "/a/v.m3u8/", "/a/v.m3u8/x.ts", "/a/v.m3u8%20", "/a/v.m3u8.", "/a/v.m3u8%3Fx.ts", "/a/v.m3u8::$DATA"},
@@ -266,7 +266,7 @@ func TestAPanicOfAHookReachesNoOrigin(t *testing.T) {
 	}
 }
 
-// What a signature does not cover, and what no player sends, must not reach a cache's key.
+// A parameter that no signature covers and no player sends must not reach the key of a cache.
 func TestInventedDirectivesStayOutside(t *testing.T) {
 	s, dir := signer(t, nil), signer(t, directory)
 	for _, c := range []struct{ path, added, want string }{
@@ -292,7 +292,7 @@ func TestInventedDirectivesStayOutside(t *testing.T) {
 	}
 }
 
-// Dots keep company that somebody on the way may take off.
+// Something on the way may remove the bytes beside the dots.
 func TestDotsWithCompanyAreInNoDirectory(t *testing.T) {
 	s := signer(t, directory)
 	_, token, _ := strings.Cut(must(s.URL("/v/title1/a.m3u8")), "?")

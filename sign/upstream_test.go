@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// visit is what a request for a sealed URL leads to: the context below Handler, and what is sent to a URL.
+// visit is a request for a sealed URL: it has the context below Handler, and tells what is sent to a URL.
 type visit struct {
 	ctx context.Context
 	t   testing.TB
@@ -146,7 +146,7 @@ func TestUserInformationBecomesAuthorization(t *testing.T) {
 		public := string(must(s.AppendPublic(nil, []byte(u))))
 		require.Empty(t, visitOf(t, s, public).sent("https://h/1.ts").Get("Authorization"), u)
 	}
-	for range 20 { // what playlists name does not pile up
+	for range 20 { // the parameters of several playlists do not pile up
 		v = visitOf(t, s, v.sign(s, "https://x:"+strings.Repeat("y", 20)+"@other/1.m3u8"))
 	}
 	require.Less(t, len(v.sign(s, "https://other/2.ts")), 400)
@@ -211,7 +211,7 @@ func TestCookiesOfThePlaylistReachItsChildren(t *testing.T) {
 	require.Empty(t, off.sent("https://h/1.ts").Get("Cookie"))
 }
 
-// No byte of what is sealed shows, and whatever is sealed comes out.
+// A link shows no byte of the sealed text, and opens to exactly that text.
 func FuzzUpstream(f *testing.F) {
 	f.Add("X-Token", "value with secret", "https://u:p@h.example/a/v.m3u8?token=1", "cdn.example", "token")
 	f.Add("Cookie", "a=1; b=2", "http://h/", "*.h:80", "")

@@ -6,8 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The vectors that Bunny publishes with its samples (e2e/vectors.json of BunnyCDN.TokenAuthentication). They are for single
-// parameters, while Sign always sends two, so they are put to what makes the token.
+// These are the vectors that Bunny publishes with its samples (e2e/vectors.json of BunnyCDN.TokenAuthentication). They have one
+// parameter each, and Sign always sends two. So the test calls the function that makes the token.
 func TestBunnyVectors(t *testing.T) {
 	for _, c := range []struct{ path, params, want string }{
 		{"/300kb.jpg", "", "HS256-o10JRWlsAItyAsdKS6jJKjabHN4FrFsplDHPV1idcX4"},

@@ -35,7 +35,7 @@ const akamaiKey = "00112233445566778899aabbccddeeff"
 
 var edKey = ed25519.NewKeyFromSeed([]byte("0123456789abcdef0123456789abcdef"))
 
-// networks are the schemes that sign a prefix, each with a reader of its own that knows nothing of the signer.
+// networks are the schemes that sign a prefix. Each has a reader that knows nothing of the signer.
 var networks = map[string]struct {
 	cdn.Signer
 	edge func(link string) error
@@ -54,7 +54,7 @@ func alike(t *testing.T, s cdn.Signer, u string) bool {
 	return a.SignAlike(t.Context(), []byte(u))
 }
 
-// checked remembers what public keys have said of signatures, which are the same for all files of a directory.
+// checked remembers which signatures are valid. All files of a directory have the same signature.
 var checked sync.Map
 
 func once(signature string, check func() bool) bool {
@@ -159,7 +159,7 @@ func TestPrefixSchemes(t *testing.T) {
 	}
 }
 
-// The quick way, for a file beside the one before, leads where the other does.
+// The fast path, for a file beside the one before, has the result of the slow path.
 func TestPrefixSchemesSignFilesOfOneDirectory(t *testing.T) {
 	for name, c := range networks {
 		t.Run(name, func(t *testing.T) {
@@ -236,7 +236,7 @@ func TestBunnyAndMediaCDNRefuse(t *testing.T) {
 	require.Regexp(t, `^URLPrefix=aHR0cHM6Ly9oL2Ev:Expires=\d+:KeyName=key-1$`, signed)
 }
 
-// at runs f when the expiry of a link with a TTL of a second is unix.
+// at runs f at the time at which a link with a TTL of one second expires at unix.
 func at(t *testing.T, unix int64, f func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -246,7 +246,7 @@ func at(t *testing.T, unix int64, f func(t *testing.T)) {
 }
 
 func TestNginx(t *testing.T) {
-	// The example of the module's documentation, with the client's address written out.
+	// This is the example of the module's documentation, with the address of the client written out.
 	at(t, 2147483647, func(t *testing.T) {
 		n := must(cdn.Nginx(cdn.NginxConfig{Expression: "${secure_link_expires}${uri}127.0.0.1 secret", TTL: time.Second}))
 		require.Equal(t, "/s/link?md5=_e4Nc3iduzkWRm01TBBNYw&expires=2147483647", string(must(n.Sign(t.Context(), []byte("/s/link")))))
@@ -270,7 +270,7 @@ func TestNginx(t *testing.T) {
 
 func TestS3(t *testing.T) {
 	keys := cdn.S3Config{AccessKeyID: "AKIAIOSFODNN7EXAMPLE", SecretAccessKey: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", Region: "us-east-1"}
-	// The example of Amazon's documentation of query string authentication.
+	// This is the example of Amazon's documentation of query string authentication.
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC)))
 		s := must(cdn.S3(keys))

@@ -29,7 +29,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// counted counts what a key signs.
+// counted is a key that counts its signatures.
 type counted struct {
 	crypto.Signer
 	n   atomic.Int64
@@ -54,7 +54,7 @@ func cloudFront(t testing.TB) (cdn.Signer, *counted) {
 	return c, key
 }
 
-// edge decides as CloudFront documents it: which policy a request carries, who signed it, what it covers and until when.
+// edge decides as CloudFront documents it: which policy a request carries, which key signed it, what it covers and until when.
 func edge(public crypto.PublicKey, link string) error {
 	u, err := url.Parse(link)
 	if err != nil {

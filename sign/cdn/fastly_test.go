@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The key of the examples that Fastly publishes. The token that stands beside it there is of another key; the one below was
-// made as those examples make one, by another implementation of HMAC.
+// This is the key of the examples that Fastly publishes. The token beside it there was made with another key. The token below
+// was made as in those examples, by another implementation of HMAC.
 const fastlyKey = "iqFPeN2u+Z0Lm5IrsKaOFKRqEU5Gw8ePtaEkHZWuD24="
 
 func TestFastly(t *testing.T) {

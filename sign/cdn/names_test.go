@@ -23,7 +23,7 @@ import (
 
 var p256 = must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 
-// vendors are all signers, each with what its vendor publishes of the check, written out from the request of a client alone.
+// vendors are all signers. Each has the check that its vendor publishes, which sees nothing but the request of a client.
 func vendors() map[string]struct {
 	cdn.Signer
 	edge func(link string) error
@@ -62,7 +62,7 @@ func fastlyEdge(link string, whole bool) error {
 	return errors.New("token")
 }
 
-// nginxServer takes the first argument of a name, in capitals or not.
+// nginxServer takes the first argument of a name, in any case.
 func nginxServer(link string) error {
 	u := must(url.Parse(link))
 	arg := func(name string) string {
@@ -80,7 +80,7 @@ func nginxServer(link string) error {
 	return expired(arg("expires"))
 }
 
-// browser is what a browser asks for (WHATWG URL, section 4.4), or nothing where it asks for nothing.
+// browser is the URL that a browser requests (WHATWG URL, section 4.4). It is empty if the browser requests nothing.
 func browser(link string) string {
 	link = strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(link)
 	scheme, rest, _ := strings.Cut(link, "://")
@@ -113,10 +113,10 @@ func browser(link string) string {
 	return out
 }
 
-// A link is one that the network takes, or there is an error: for names of two bytes, as files, directories and queries. With
-// ALL_NAMES in the environment they are all tried, which takes half a minute.
+// For each name of two bytes, as a file, a directory or a query, the network accepts the link, or Sign returns an error. With
+// ALL_NAMES in the environment the test tries all names, which takes half a minute.
 func TestAllNamesOfTwoBytes(t *testing.T) {
-	step := 13 // by which each byte comes to stand in each place, beside a twentieth of the others
+	step := 13 // each byte in each place, and a twentieth of the other names
 	if os.Getenv("ALL_NAMES") != "" {
 		step = 1
 	}
@@ -151,7 +151,7 @@ func TestAllNamesOfTwoBytes(t *testing.T) {
 	}
 }
 
-// What the scheme itself adds is replaced, however it is spelled, and nothing else is touched.
+// Parameters of the scheme are replaced in every spelling, and nothing else changes.
 func TestParametersOfTheSchemeAreReplaced(t *testing.T) {
 	for name, v := range vendors() {
 		t.Run(name, func(t *testing.T) {

@@ -46,7 +46,7 @@ func TestSpellingIsWhatAllClientsSend(t *testing.T) {
 	}
 }
 
-// StripParam undoes what KeepParam and a token have done.
+// StripParam is the inverse of KeepParam and of appending a token.
 func FuzzKeepParam(f *testing.F) {
 	f.Add("x=1&hpt=2&hpt.=3&&hpt")
 	f.Add("hp&hptx=hpt")
@@ -54,7 +54,7 @@ func FuzzKeepParam(f *testing.F) {
 		p, ok := link.Split([]byte("/a?" + query))
 		before, _ := p.Query()
 		if !ok || len(p.Fragment()) > 0 || link.MeansParam(before, "hpt") != link.HasParam(before, "hpt") {
-			return // an escaped name comes back in its plain spelling
+			return // an escaped name becomes plain
 		}
 		want := string(before)
 		if link.HasParam(before, "hpt") {
