@@ -27,7 +27,7 @@ func start(t *testing.T, args ...string) (urls []string) {
 	return append(urls, p.Said(t, "play ", 1)[0])
 }
 
-// get asks as a page of another origin does.
+// get sends a request as a page of another origin does.
 func get(t *testing.T, target string, header ...string) (*http.Response, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
@@ -64,7 +64,7 @@ func stream(t *testing.T) *faultorigin.Origin {
 	return o
 }
 
-// urisOf are those of the playlist of one stream: its key and its segment.
+// urisOf are the URIs in the playlist of a stream: its key and its segment.
 func urisOf(t *testing.T, base, playlist string) (uris []string) {
 	t.Helper()
 	for _, uri := range regexp.MustCompile(`/live/[^\s"]*`).FindAllString(playlist, -1) {

@@ -24,7 +24,7 @@ func param(link, name string) string {
 	return value
 }
 
-// opens decides about a link as CloudFront documents it, and knows nothing of how it was made.
+// opens checks a link as CloudFront documents it. It knows nothing of the code that made the link.
 func opens(public *rsa.PublicKey, link string) error {
 	decode := func(name string) []byte {
 		text := strings.NewReplacer("-", "+", "_", "=", "~", "/").Replace(param(link, name))

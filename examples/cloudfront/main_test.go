@@ -18,7 +18,7 @@ import (
 
 func start(t *testing.T, args ...string) string { return servetest.Start(t, run, args...).URL }
 
-// newKey writes a key as the console of CloudFront does, and returns the half that CloudFront has of it.
+// newKey writes a key as the console of CloudFront does, and returns the half that CloudFront has.
 func newKey(t *testing.T) (*rsa.PublicKey, string) {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -39,7 +39,7 @@ func get(t *testing.T, target string, header ...string) (*http.Response, string)
 	return servetest.Answer(t, r)
 }
 
-// film has a title that looks like a segment, a line end of its own kind, and none after its last line.
+// film has a title that looks like a segment, an unusual line end, and none after its last line.
 const film = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:6\n\n# a remark\n" +
 	"#EXT-X-KEY:METHOD=AES-128,URI=\"keys/1.key\",IV=0x01\n#EXT-X-MAP:URI=\"init.mp4\"\n" +
 	"#EXTINF:6.000, intro.ts\r\n1.m4s\r\n#EXTINF:6,\n../film/2.m4s?x=1,2\n#EXTINF:6,\n/vod/film/3.m4s\n" +

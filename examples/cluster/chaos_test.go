@@ -16,8 +16,8 @@ import (
 
 var chaos = flag.Duration("chaos", time.Minute, "how long TestChaos goes on")
 
-// Nodes and the engine are killed, stopped and started again as chance has it. A viewer's node may not be there, and a body
-// may break, but no viewer ever gets wrong bytes, and in the end all works as before.
+// Nodes and the engine are killed, stopped and started again at random. A viewer may find no node, and a body may break, but no
+// viewer ever gets wrong bytes, and in the end all works as before.
 func TestChaos(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes a minute")

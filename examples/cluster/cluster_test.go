@@ -20,7 +20,7 @@ import (
 
 var seeds = flag.Int("seeds", 3, "how often tests with chance in them run, each time with another seed")
 
-// seeded runs a test with each seed. Names of objects have it in them.
+// seeded runs a test with each seed. The seed is part of the names of objects.
 func seeded(t *testing.T, test func(t *testing.T, rng *rand.Rand, seed int)) {
 	for seed := range *seeds {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { test(t, rand.New(rand.NewPCG(uint64(seed), 7)), seed) })
@@ -39,7 +39,7 @@ func since(at time.Time, all []time.Time) (d []time.Duration) {
 	return d
 }
 
-// The viewers then ask one process with nothing but net/http for the same: what this takes is not the nodes' time.
+// The viewers then ask a process with nothing but net/http for the same. The time of this is not the time of the nodes.
 func TestManyViewersOfOneColdSegment(t *testing.T) {
 	o := newSource(t)
 	alone := startBare(t)
@@ -72,7 +72,7 @@ func TestManyViewersOfOneColdSegment(t *testing.T) {
 	}
 }
 
-// crowded lets viewers ask for one body at once. It returns the header of one answer, and when first and last bytes came.
+// crowded lets viewers request one body at once. It returns the header of one answer, and the times of first and last bytes.
 func crowded(t *testing.T, path string, want []byte, fans []*fan) (h http.Header, first, last []time.Time) {
 	first, last = make([]time.Time, len(fans)), make([]time.Time, len(fans))
 	all(len(fans), func(i int) {
@@ -94,8 +94,8 @@ func compared(t *testing.T, what string, asked, begun, ended time.Time, first, l
 		what, begun.Sub(asked), half, most, halfEnd, mostEnd)
 }
 
-// most is how many fetches there may be: the bar, and one more for each time that another way was tried since engine, node or
-// origin did not come to run on this machine, but not more than one for each of four nodes.
+// most is the largest number of fetches that is right: the bar, and one more for each time that a node tried another way
+// because the machine was busy, but at most one for each of four nodes.
 func most(t *testing.T, bar int, nodes ...*node) int {
 	tried := 0
 	for _, n := range nodes {
@@ -182,7 +182,7 @@ func TestALivePlaylistIsAskedForOncePerTTL(t *testing.T) {
 		})
 		ran := time.Since(begun)
 		t.Logf("oldest %v, %d fetches in %v", time.Duration(oldest.Load()), o.count(path), ran)
-		// A machine that is overloaded takes its time between origin, node and viewer, too.
+		// An overloaded machine is slow between origin, node and viewer, too.
 		require.LessOrEqual(t, time.Duration(oldest.Load()), 550*time.Millisecond+time.Duration(slowest.Load()))
 		require.LessOrEqual(t, o.count(path), most(t, int(ran/(500*time.Millisecond))+1, nodes...))
 	})
@@ -208,7 +208,7 @@ func TestBlockedViewersAreAnsweredThoughTheHolderDies(t *testing.T) {
 	}
 	block("quiet", 0, func() {})
 	require.LessOrEqual(t, o.count("/block/quiet"), most(t, 1, nodes...))
-	// The first node is to hold it: it is asked first.
+	// Ask the first node first: it is to hold the object.
 	ready := make(chan seen)
 	go func() { ready <- view(nodes[0].url + "/live/block/killed.m3u8?_HLS_msn=7") }()
 	require.Eventually(t, func() bool { return o.count("/block/killed") == 1 }, time.Minute, time.Millisecond)

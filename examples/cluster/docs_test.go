@@ -12,7 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// blocks are the documents in the page's blocks of YAML.
+// blocks are the documents in the YAML blocks of the page.
 func blocks(t *testing.T) (docs []map[string]any) {
 	text, err := os.ReadFile("../../docs/cluster.md")
 	require.NoError(t, err)
@@ -71,7 +71,7 @@ func TestTheManifestsOfThePageAreRight(t *testing.T) {
 		}
 		for _, args := range commands(doc) {
 			count++
-			for i, a := range args { // names and addresses of the page are not those of this machine
+			for i, a := range args { // the page has other names and addresses than this machine
 				a = strings.NewReplacer("$(POD_IP)", "127.0.0.1", "${CLUSTER_SECRET:?}", "secret", "$(SECRET)", "secret").Replace(a)
 				if i > 0 && (args[i-1] == "-addr" || args[i-1] == "-node") {
 					a = "127.0.0.1:0"
@@ -117,7 +117,7 @@ func TestTheLinesForLoadBalancersAreTaken(t *testing.T) {
 		m := regexp.MustCompile("(?s)```" + c.language + "\n(.*?)```").FindSubmatch(text)
 		require.Len(t, m, 2, c.language)
 		if _, err := exec.LookPath(c.program); err != nil {
-			continue // not what the tests need
+			continue // the tests do not need it
 		}
 		file := filepath.Join(t.TempDir(), "lines")
 		lines := strings.Replace(string(m[1]), "listen 80;", "listen 127.0.0.1:18080;", 1)

@@ -106,7 +106,7 @@ func TestARollingRestartCostsLittle(t *testing.T) {
 				s := view(nodes[v%4].url + "/live" + path)
 				switch {
 				case s.err != nil && strings.Contains(s.err.Error(), "refused"), s.err != nil && s.status == 0:
-					refused.Add(1) // the node is not there: a load balancer's task
+					refused.Add(1) // the node is gone: a task of the load balancer
 					time.Sleep(50 * time.Millisecond)
 				case s.err != nil || s.status != 200 || !bytes.Equal(bodyOf(path, "1", 50_000), s.body):
 					failed.Add(1)
@@ -171,14 +171,14 @@ func TestAfterAPurgeNothingOldIsServed(t *testing.T) {
 	}
 }
 
-// While all nodes are asked, each in turn purges: after that no node has what was there before.
+// While viewers ask all nodes, each node purges in turn. After a purge, no node serves the version before it.
 func TestAPurgeUnderLoad(t *testing.T) {
 	const size, rounds = 1000, 12
 	for name, e := range map[string]*engine{"engine": newEngine(t), "members": nil} {
 		t.Run(name, func(t *testing.T) {
 			o := newSource(t)
 			nodes := startNodes(t, 4, o, e)
-			var least atomic.Int64 // the version that every node has by now, or a later one
+			var least atomic.Int64 // the version that every node has now, or a later one
 			var stop atomic.Bool
 			var load sync.WaitGroup
 			for v := range 8 {
@@ -201,7 +201,7 @@ func TestAPurgeUnderLoad(t *testing.T) {
 			for i := range int64(rounds) {
 				o.setVersion(fmt.Sprint(i + 1))
 				_, said := nodes[i%4].purge("/1000/0/a/")
-				if len(said.Missed) == 0 { // on a machine that is overloaded a node may not be heard of within a second
+				if len(said.Missed) == 0 { // on an overloaded machine, a node may not be heard within a second
 					least.Store(i + 1)
 				}
 				time.Sleep(100 * time.Millisecond)
@@ -289,7 +289,7 @@ func TestViewersWhoLeaveLeaveNothingBehind(t *testing.T) {
 	o := newSource(t)
 	nodes := startNodes(t, 2, o, newEngine(t))
 	look(t, nodes, "/1000/0/a.ts", "1")
-	// What counts is that nothing grows: open files of the processes, before and after.
+	// Nothing may grow: compare the open files of the processes before and after.
 	files := func() (n int) {
 		for _, one := range nodes {
 			list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", one.cmd.Process.Pid))

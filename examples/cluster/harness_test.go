@@ -27,7 +27,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// program is what is tested, built as users build it.
+// program is the program under test, built as users build it.
 var program string
 
 func TestMain(m *testing.M) {
@@ -54,8 +54,8 @@ func TestMain(m *testing.M) {
 
 const bareEnv = "HLSPROXY_TEST_BARE"
 
-// bare is a handler with nothing but net/http: all viewers of /SIZE/MILLISECONDS/NAME get a body of that size in that time from
-// the first one's request on, at the pace of an origin. It shows what the viewers of a test cost themselves.
+// bare is a handler with nothing but net/http. All viewers of /SIZE/MILLISECONDS/NAME get a body of that size, in that time
+// from the first request on, at the pace of an origin. It shows the cost of the viewers alone.
 type bare struct {
 	mu     sync.Mutex
 	bodies map[string][]byte
@@ -92,7 +92,7 @@ func (b *bare) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveBare is what a process does that startBare has started.
+// serveBare runs in the process that startBare starts.
 func serveBare() error {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -102,7 +102,7 @@ func serveBare() error {
 	return http.Serve(ln, &bare{bodies: map[string][]byte{}, began: map[string]time.Time{}})
 }
 
-// startBare returns where such a process listens.
+// startBare starts such a process and returns its address.
 func startBare(t *testing.T) (url string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -159,7 +159,7 @@ func (n *node) start() {
 			*l.to = rest
 		}
 	}
-	// When it is started again it is to be found where it was.
+	// A node that is started again keeps its address.
 	n.args = append([]string{"-addr", strings.TrimPrefix(n.url, "http://"), "-node", strings.TrimPrefix(n.self, "http://")}, n.args[4:]...)
 	go io.Copy(io.Discard, out)
 }
@@ -201,7 +201,7 @@ func (n *node) purge(prefix string) (status int, said purged) {
 	return resp.StatusCode, said
 }
 
-// nodes starts some behind an engine, or, without one, as members.
+// nodes starts nodes behind an engine, or as members if there is none.
 func startNodes(t *testing.T, count int, o *source, e *engine, args ...string) []*node {
 	t.Helper()
 	args = append([]string{"-origin", o.URL, "-allow", "127.0.0.0/8", "-secret", "of the test"}, args...)
@@ -239,7 +239,7 @@ func freePort(t *testing.T) string {
 	return addr
 }
 
-// source is an origin that answers /SIZE/MILLISECONDS/NAME with a body of that size, which takes that long, and counts.
+// source is an origin that counts its requests. It answers /SIZE/MILLISECONDS/NAME with a body of that size in that time.
 type source struct {
 	*httptest.Server
 	mu      sync.Mutex
@@ -247,7 +247,7 @@ type source struct {
 	version string
 	began   map[string]time.Time // by path: when the first bytes of the last body were sent
 	ended   map[string]time.Time // and its last
-	films   map[string][]byte    // by path: what takes too long to make while a viewer waits
+	films   map[string][]byte    // by path: bodies that take too long to make while a viewer waits
 	tag     func(string) string  // nil: a strong one
 }
 
@@ -301,7 +301,7 @@ func (o *source) at(times map[string]time.Time, path string) {
 	times[path] = time.Now()
 }
 
-// times are when the first bytes of a path's body were sent, and its last.
+// times are the times at which the first and the last bytes of the body of a path were sent.
 func (o *source) times(path string) (began, ended time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -317,7 +317,7 @@ func (o *source) film(path string, size int) []byte {
 	return body
 }
 
-// special answers other things than media.
+// special answers requests for anything but media.
 func (o *source) special(w http.ResponseWriter, r *http.Request, parts []string) {
 	switch parts[0] {
 	case "live":
@@ -345,7 +345,7 @@ func (o *source) special(w http.ResponseWriter, r *http.Request, parts []string)
 	}
 }
 
-// paced is a body that takes its time.
+// paced is a body that comes in a given time.
 type paced struct {
 	*bytes.Reader
 	size int
@@ -378,7 +378,7 @@ func (o *source) setVersion(v string) {
 	o.version = v
 }
 
-// count is how often the origin was asked in any way for paths with this in them, HEAD apart.
+// count is the number of requests, except HEAD, for paths that contain a text.
 func (o *source) count(part string) (n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -401,17 +401,17 @@ func (o *source) most(part string) (n int) {
 	return n
 }
 
-// bodyOf is what a path has, in a version.
+// bodyOf is the body of a path in a version.
 func bodyOf(path, version string, size int) []byte {
 	b := make([]byte, size)
 	_, _ = rand.NewChaCha8(sha256.Sum256([]byte(path + " " + version))).Read(b)
 	return b
 }
 
-// viewers have connections of their own, and so many as they like.
+// viewers have connections of their own, without a limit.
 var viewers = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 600, MaxIdleConns: 3000, DisableCompression: true}, Timeout: 60 * time.Second}
 
-// seen is what a viewer got.
+// seen is the answer that a viewer got.
 type seen struct {
 	status int
 	header http.Header
@@ -441,8 +441,8 @@ func view(url string, header ...string) (s seen) {
 	return s
 }
 
-// fan is a viewer that has a connection already, and takes as little of this machine as it can: hundreds of them share it with
-// the nodes.
+// fan is a viewer that has a connection already. It is as cheap as possible, since hundreds of them share the machine with the
+// nodes.
 type fan struct {
 	c   net.Conn
 	buf []byte
@@ -456,7 +456,7 @@ func newFan(t *testing.T, url string) *fan {
 	return &fan{c, make([]byte, 64<<10)}
 }
 
-// follow compares what comes with what it should be, and keeps nothing. It returns when the first bytes and the last came.
+// follow compares a body with the expected one, and keeps nothing. It returns the times of its first and last bytes.
 func (f *fan) follow(path string, want []byte) (h http.Header, first, last time.Time, err error) {
 	_ = f.c.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := fmt.Fprintf(f.c, "GET %s HTTP/1.1\r\nHost: nodes\r\n\r\n", path); err != nil {

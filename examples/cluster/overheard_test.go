@@ -75,8 +75,8 @@ func (w *wiretap) send(t *testing.T, r *http.Request, method, target string) int
 	return resp.StatusCode
 }
 
-// What somebody in the network of the nodes has overheard is of no use: not changed, not late, not a second time, and not at a
-// node that has started again.
+// A request that somebody has overheard in the network of the nodes is of no use: not changed, not late, not a second time, and
+// not at a node that has started again.
 func TestOverheardRequestsOfNodesAreRefused(t *testing.T) {
 	t.Parallel()
 	o := newSource(t)
@@ -91,13 +91,13 @@ func TestOverheardRequestsOfNodesAreRefused(t *testing.T) {
 	here.start()
 	t.Cleanup(here.kill)
 
-	for i := 0; there.stats().ToNodes == 0; i++ { // the node here learns of the one there
+	for i := 0; there.stats().ToNodes == 0; i++ { // this node learns of the other one
 		require.Less(t, i, 1000)
 		look(t, []*node{here}, fmt.Sprintf("/1000/0/a%d.ts", i), "1")
 	}
 	asked := 0
 	overhear := func() *http.Request {
-		for ; ; asked++ { // a node that has not answered is not asked for a moment
+		for ; ; asked++ { // for a moment, nodes ask no node that has not answered
 			require.Less(t, asked, 2000)
 			look(t, []*node{here}, fmt.Sprintf("/1000/0/held%d.ts", asked), "1")
 			if r := tap.take(); r != nil && r.Header.Get("Hlsproxy-Proof") != "" {

@@ -22,8 +22,8 @@ func newRelay(t *testing.T, to string, edit func(up bool, lines []byte) []byte) 
 	return r
 }
 
-// world is four processes with a relay on each way: from each node to each other, to the engine, and to the origin. Each node
-// reads in the engine of another address for each other one.
+// world is four processes, with a relay between any two nodes, and between each node and the engine and the origin. Each node
+// finds in its engine other addresses of the other nodes.
 type world struct {
 	o        *source
 	nodes    []*node
@@ -40,7 +40,7 @@ func newWorld(t *testing.T) *world {
 		at[i] = freePort(t)
 	}
 	for i := range at {
-		var told, real []string // addresses of the others, of one length
+		var told, real []string // the addresses of the others, all of one length
 		for j := range at {
 			if j != i {
 				w.byOthers[i][j] = newRelay(t, at[j], nil)
@@ -66,7 +66,7 @@ func newWorld(t *testing.T) *world {
 		t.Cleanup(n.kill)
 		w.nodes = append(w.nodes, n)
 	}
-	require.Eventually(t, func() bool { // all know each other, and the relays are used
+	require.Eventually(t, func() bool { // all know each other through the relays
 		begun := fmt.Sprintf("begin-%d", time.Now().UnixNano())
 		w.ask(t, begun, 8)
 		return w.o.count(begun) == 8
@@ -74,7 +74,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// ask has all nodes asked for objects, by one viewer each.
+// ask requests objects from all nodes, with one viewer for each.
 func (w *world) ask(t *testing.T, name string, objects int) (slowest time.Duration) {
 	var mu sync.Mutex
 	all(len(w.nodes), func(n int) {
@@ -96,7 +96,7 @@ func (w *world) takeovers(t *testing.T) (n int) {
 	return n
 }
 
-// dialedBy tells whether an address is that of a connection of a process.
+// dialedBy reports whether a process has a connection from an address.
 func dialedBy(from net.Addr, pid int) bool {
 	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp", pid))
 	if err != nil {
@@ -118,8 +118,8 @@ func dialedBy(from net.Addr, pid int) bool {
 	return false
 }
 
-// Nothing passes on some ways, without a connection being broken: to nodes that looks like others that hang. No viewer fails,
-// each node asks once at most, and nodes do not take from each other by turns. When bytes pass again all is as before.
+// Some relays pass nothing, and break no connection. To a node, others seem to hang. No viewer fails, each node asks the origin
+// once at most, and no two nodes fetch from each other by turns. When bytes pass again, all is as before.
 func TestPartitionsFailNoViewer(t *testing.T) {
 	if _, err := os.Stat("/proc/self/net/tcp"); err != nil {
 		t.Skip("there is no /proc")

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hiddenLink has the form make a link that does not show where the stream is.
+// hiddenLink lets the form make a link that does not show the origin.
 func hiddenLink(t *testing.T, base string, form url.Values) (link string, status int) {
 	t.Helper()
 	form.Set("hide", "on")
@@ -31,7 +31,7 @@ func hiddenLink(t *testing.T, base string, form url.Values) (link string, status
 	return link, resp.StatusCode
 }
 
-// What the form says of the origin reaches every child, over a redirect too, and shows nowhere.
+// The fields of the form reach the origin with every child, also over a redirect, and no answer shows them.
 func TestLinksCarryWhatTheOriginWants(t *testing.T) {
 	var sid atomic.Int64
 	o := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -69,7 +69,7 @@ func TestLinksCarryWhatTheOriginWants(t *testing.T) {
 	}
 }
 
-// A list goes to a player that knows lists. Its entries are asked for with what the list says of them, which nobody sees.
+// A player gets a list. Requests for its entries have the fields that the list asks for, and no link shows them.
 func TestTheFormTakesAList(t *testing.T) {
 	var asked atomic.Pointer[http.Header]
 	o := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -102,7 +102,7 @@ func TestTheFormTakesAList(t *testing.T) {
 	require.Equal(t, "https://site.example/", asked.Load().Get("Referer"))
 }
 
-// A picture before each segment goes with -trim, and only then.
+// Only -trim removes a picture before each segment.
 func TestTrim(t *testing.T) {
 	packet := append([]byte{0x47, 0x40, 0x00, 0x10}, make([]byte, 184)...)
 	media := bytes.Repeat(packet, 20)

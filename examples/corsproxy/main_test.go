@@ -21,7 +21,7 @@ import (
 
 func start(t *testing.T, args ...string) string { return servetest.Start(t, run, args...).URL }
 
-// get asks as a page of another origin does.
+// get sends a request as a page of another origin does.
 func get(t *testing.T, target string) (*http.Response, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
@@ -252,14 +252,14 @@ func TestBadFlags(t *testing.T) {
 	}
 }
 
-// A page may send and read what -header passes on: browsers ask first.
+// A page may send and read the fields that -header passes on. Browsers ask first.
 func TestPagesMaySendAndReadTheFieldsThatArePassedOn(t *testing.T) {
 	o := stream(t)
 	base := start(t, "-allow", "127.0.0.0/8", "-header", "X-Api-Key")
 	servetest.RequirePassedOn(t, base+"/proxy?url="+url.QueryEscape(o.URL+"/a/index.m3u8"), "X-Api-Key")
 }
 
-// What an origin needs a flag for is refused without it, and plays with it.
+// An origin that needs a flag is refused without it, and plays with it.
 func TestEachFlagOpensWhatItIsFor(t *testing.T) {
 	files := fstest.MapFS{"ts/index.m3u8": {Data: []byte("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nseg000.ts\n")}, "ts/seg000.ts": {Data: make([]byte, 188)}}
 	for _, habit := range faultorigin.Habits {

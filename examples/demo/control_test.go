@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// press sends what a button of the page sends.
+// press sends the request of a button of the page.
 func (s *stage) press(t *testing.T, what string, values url.Values) int {
 	t.Helper()
 	resp, err := http.PostForm(s.url+"/control/"+what, values)
@@ -82,7 +82,7 @@ func TestAnOriginThatIsKilledIsMissedByNobody(t *testing.T) {
 }
 
 func TestPictureAndSoundComeFromDifferentOrigins(t *testing.T) {
-	for range 8 { // chance would do it every other time
+	for range 8 { // by chance it would happen every other time
 		d, err := newDemo(answer(""))
 		require.NoError(t, err)
 		for _, name := range []string{"v0", "a0"} {
@@ -133,7 +133,7 @@ func TestTheCrowdGrowsAndShrinks(t *testing.T) {
 			require.Eventually(t, func() bool { return s.meter.viewers() == 7 && s.crowd.size() == 7 }, time.Minute, 10*time.Millisecond)
 			require.Equal(t, http.StatusNoContent, s.press(t, "viewers", url.Values{"count": {"2"}}))
 			require.Eventually(t, func() bool { return s.crowd.size() == 2 }, time.Minute, 10*time.Millisecond)
-			if lowLatency { // where each asks several times a second
+			if lowLatency { // in which each player sends several requests a second
 				require.Eventually(t, func() bool { return s.meter.viewers() <= 2 }, time.Minute, 100*time.Millisecond, "the others have left")
 				require.Eventually(t, func() bool { return s.asked("_HLS_part=") > 4 && s.asked(".0.m4s") > 0 }, time.Minute, 10*time.Millisecond)
 			}
@@ -146,7 +146,7 @@ func TestTheCrowdGrowsAndShrinks(t *testing.T) {
 	}
 }
 
-// asked counts the different answers that the origins gave to URLs with this in them.
+// asked counts the different answers of the origins to URLs that contain a text.
 func (s *stage) asked(part string) (n int) {
 	s.origin.mu.Lock()
 	defer s.origin.mu.Unlock()

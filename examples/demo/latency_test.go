@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// behind is what a page reports of one player.
+// behind is the report of a page about one player.
 type behind struct {
 	Name, Fatal  string
 	Stalls       int
@@ -58,7 +58,7 @@ func TestLatencyThroughTheChain(t *testing.T) {
 	for range settle {
 		next()
 	}
-	// A busy machine stalls now one player, now the other. They catch up again, and so does not what the chain costs.
+	// A busy machine stalls one player or the other. A player catches up again; the cost of the chain stays.
 	for try := 1; ; try++ {
 		seen, last := map[string][]float64{}, map[string]behind{}
 		for range measure {

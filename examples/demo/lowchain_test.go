@@ -69,7 +69,7 @@ func TestTwoHundredBlockedViewersAreOneRequest(t *testing.T) {
 		name := trackNames()[i%3]
 		all.Go(func() {
 			for k := first; k < first+parts; k++ {
-				// As a player does: the next playlist and the part that the last one hinted at, side by side.
+				// As a player does, request at once the next playlist and the part at which the last one hinted.
 				var both sync.WaitGroup
 				both.Go(func() {
 					w := l.reload(t.Context(), name, k)

@@ -26,7 +26,7 @@ func lowOrigin(t *testing.T) (*liveOrigin, http.Handler) {
 	return o, h
 }
 
-// at waits in a bubble until so long after a part is complete that a request reaches the origin's clockwork then.
+// at waits in a bubble until some time after a part is complete.
 func (o *liveOrigin) at(k int64, after time.Duration) {
 	time.Sleep(time.Until(o.epoch.Add(time.Duration(k+1)*partTime + after - distance)))
 }
@@ -78,7 +78,7 @@ func startsWithSync(t *testing.T, part []byte) bool {
 
 var lowRoots = trackRoots[:3]
 
-// follower plays one rendition as a low-latency player does, and holds the origin to what it has said before.
+// follower plays one rendition as a low-latency player does, and checks that the origin takes nothing back.
 type follower struct {
 	o        *liveOrigin
 	h        http.Handler
@@ -104,7 +104,7 @@ func TestLowLatencyPlaylistsAreRightPartByPart(t *testing.T) {
 	}
 }
 
-// reload asks for a playlist with part k and checks all that it says.
+// reload requests a playlist with part k and checks all of it.
 func (f *follower) reload(t *testing.T, k int64) {
 	w := get(f.h, fmt.Sprintf("%sindex.m3u8?_HLS_msn=%d&_HLS_part=%d", f.root, k/partsPerSegment, k%partsPerSegment))
 	require.Equal(t, http.StatusOK, w.Code)
@@ -121,7 +121,7 @@ func (f *follower) reload(t *testing.T, k int64) {
 	require.Len(t, p.GetAllSegments(), window)
 	require.Equal(t, &m3u8.PreloadHint{Type: "PART", URI: partName(k + 1)}, p.PreloadHints)
 
-	// The oracle is blind to rendition reports, drops parts and moves dates: those by hand.
+	// The oracle does not read rendition reports, drops parts and moves dates. Check these by hand.
 	parts := regexp.MustCompile(`(?m)^#EXT-X-PART:(.*)$`).FindAllStringSubmatch(text, -1)
 	require.Len(t, parts, int(k-(edge-segmentsWithParts+1)*partsPerSegment+1))
 	var want []string

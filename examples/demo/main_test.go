@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// witness counts at the origin how often each answer was given: a playlist that changed is another answer.
+// witness counts at the origin how often it gave each answer. A playlist that has changed is another answer.
 type witness struct {
 	next http.Handler
 
@@ -40,7 +40,7 @@ func (o *witness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Write(rec.Body.Bytes())
 }
 
-// segments counts the media that was given, initialization segments included.
+// segments counts the media files that were sent, with initialization segments.
 func (o *witness) segments() (n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -110,7 +110,7 @@ func TestTheOriginIsAskedOncePerSegmentAndPlaylistChange(t *testing.T) {
 			counts := s.meter.cached()
 			require.NotZero(t, counts.Joins)
 			require.Greater(t, counts.Hits+counts.Joins, 5*counts.Misses)
-			// A question whose viewers all left before its answer came is nobody's miss.
+			// A request is no miss if all its viewers leave before the answer comes.
 			require.LessOrEqual(t, counts.Misses, uint64(len(s.origin.gave)))
 		})
 	}

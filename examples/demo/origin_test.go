@@ -47,7 +47,7 @@ func mediaPlaylist(t *testing.T, h http.Handler, path string) *m3u8.MediaPlaylis
 
 var trackRoots = []string{"/live/v0/", "/live/v1/", "/live/a0/", "/live/ts/v0/", "/live/ts/v1/", "/live/ts/a0/"}
 
-// promise is what a playlist says about one segment and may never take back (RFC 8216 section 6.2.1).
+// promise is the part of a playlist about one segment, which may never change (RFC 8216 section 6.2.1).
 type promise struct {
 	uri           string
 	begins        time.Time

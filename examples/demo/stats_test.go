@@ -54,7 +54,7 @@ func TestMeterKeepsTwoMinutes(t *testing.T) {
 	require.Equal(t, 30, m.samples[0].Viewers)
 }
 
-// However many names a client gives itself, so many are counted.
+// The count has a limit, however many names a client gives itself.
 func TestViewersAreCountedUpToALimit(t *testing.T) {
 	m := newMeter(nil, nil)
 	h := m.watch(answer("x"))

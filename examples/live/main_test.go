@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// start runs the program until the test ends and returns what it listens on and the links that it prints.
+// start runs the program until the test ends and returns its address and the links that it prints.
 func start(t *testing.T, args ...string) (base string, links []string) {
 	t.Helper()
 	p := servetest.Start(t, run, append([]string{"-allow", "127.0.0.0/8"}, args...)...)
@@ -31,7 +31,7 @@ func start(t *testing.T, args ...string) (base string, links []string) {
 	return p.URL, links
 }
 
-// get asks as a page of another origin does.
+// get sends a request as a page of another origin does.
 func get(t *testing.T, target string) (*http.Response, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
@@ -118,7 +118,7 @@ func TestSealedLinksHideWhereTheStreamLies(t *testing.T) {
 	}
 }
 
-// The HLS draft wants absolute URLs of interstitials, and hls.js plays no others.
+// The HLS draft demands absolute URLs of interstitials, and hls.js plays no others.
 func TestInterstitialsHaveAbsoluteURLs(t *testing.T) {
 	o := stream(t)
 	playlist := "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-DATERANGE:ID=\"1\",CLASS=\"com.apple.hls.interstitial\"," +
@@ -170,7 +170,7 @@ func TestOnlyTheOriginsAreReached(t *testing.T) {
 	}
 }
 
-// Each viewer of an endless stream sees it from where it is, as it comes.
+// Each viewer of an endless stream begins at its live edge.
 func TestFLVIsPassedOnAsItComes(t *testing.T) {
 	o := faultorigin.New(t)
 	o.Handle("/stream.flv", faultorigin.Script{
@@ -192,7 +192,7 @@ func TestFLVIsPassedOnAsItComes(t *testing.T) {
 	require.Eventually(t, func() bool { return o.Open() == 0 }, time.Minute, 10*time.Millisecond, "a stream that nobody watches is not fetched")
 }
 
-// An endless TS looks like a segment until it has outgrown one. Those who watch by then go on undisturbed.
+// An endless TS looks like a segment until it is longer than one. Viewers before that moment go on undisturbed.
 func TestEndlessTSIsPassedOn(t *testing.T) {
 	o := faultorigin.New(t)
 	o.Handle("/stream.ts", faultorigin.Script{
@@ -234,7 +234,7 @@ func TestFieldsThatAreNamedArePassedOn(t *testing.T) {
 	require.Equal(t, []string{"3", "", "player"}, []string{sent.Get("X-A"), sent.Get("X-B"), sent.Get("User-Agent")})
 }
 
-// A page may send and read what -header passes on: browsers ask first.
+// A page may send and read the fields that -header passes on. Browsers ask first.
 func TestPagesMaySendAndReadTheFieldsThatArePassedOn(t *testing.T) {
 	o := stream(t)
 	base, _ := start(t, "-origin", o.URL, "-header", "X-Api-Key")

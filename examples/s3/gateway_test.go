@@ -45,7 +45,7 @@ func newGateway(t *testing.T) *gateway {
 	t.Helper()
 	program, err := builtOnce()
 	require.NoError(t, err)
-	// A socket's name may have a hundred bytes, and a test's folder often has more.
+	// The name of a socket has at most about a hundred bytes. The folder of a test often has more.
 	root, err := os.MkdirTemp("", "gw")
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(root) })
@@ -139,7 +139,7 @@ func (g *gateway) pass(to, from net.Conn) {
 	}
 }
 
-// cut lets so many bytes pass before the relay breaks all connections and takes no more. -1 mends it.
+// cut makes the relay break all connections after so many bytes, and refuse new ones. -1 mends it.
 func (g *gateway) cut(after int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -157,7 +157,7 @@ func (g *gateway) put(t *testing.T, key, text, contentType string) {
 	require.NoError(t, err)
 }
 
-// keys are all that the bucket holds.
+// keys are the keys of all objects in the bucket.
 func (g *gateway) keys(t *testing.T) (keys []string) {
 	t.Helper()
 	for o := range g.ListObjectsIter(t.Context(), bucket, minio.ListObjectsOptions{Recursive: true}) {

@@ -62,7 +62,7 @@ func listed(t *testing.T, base string) (links, names []string) {
 	return filmstest.Links(page), filmstest.Names(page)
 }
 
-// crawl plays a playlist: it fetches all that it names, and returns the bodies of what is no playlist.
+// crawl plays a playlist: it fetches everything that the playlist names, and returns all bodies but those of playlists.
 func crawl(t *testing.T, base, link string) (bodies []string) {
 	t.Helper()
 	status, body := get(t, base+link)
@@ -207,7 +207,7 @@ func TestWithoutALinkTheStoreIsNotAsked(t *testing.T) {
 	require.Equal(t, before, g.connections.Load())
 }
 
-// What is signed for the store is the key of an object and nothing else.
+// Only the key of an object is signed for the store.
 func TestOnlyObjectsAreSigned(t *testing.T) {
 	var asked []string
 	h := &signing{bucket: "http://store/films/", region: "r", credentials: credentials.NewStaticV4(access, secret, ""), base: roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -293,7 +293,7 @@ func TestATitleOf300MegabytesGoesInParts(t *testing.T) {
 	require.Equal(t, "the end", body)
 }
 
-// Playlists come last, so that a store that goes away in the middle has none without its segments.
+// Playlists are stored last. If the store fails in between, it has no playlist without its segments.
 func TestTheStoreGoesAwayInAnUpload(t *testing.T) {
 	g := newGateway(t)
 	s := newStore(t, g)
@@ -312,7 +312,7 @@ func TestTheStoreGoesAwayInAnUpload(t *testing.T) {
 	require.Empty(t, g.keys(t))
 }
 
-// A process that was killed leaves a mark, by which the next one finds what it left, here and there.
+// A process that is killed leaves a mark. By this mark, the next one finds what is left on disk and in the bucket.
 func TestARestartClearsUp(t *testing.T) {
 	g := newGateway(t)
 	work := t.TempDir()
@@ -388,7 +388,7 @@ func TestWhatIsWrongAtStart(t *testing.T) {
 	start(t, "-endpoint", g.URL, "-bucket", bucket, "-work", t.TempDir())
 }
 
-// In a bubble it is the year 2000, and a real server does not take that.
+// In a bubble it is the year 2000, and a real server does not accept that.
 func TestClocksThatDiffer(t *testing.T) {
 	g := newGateway(t)
 	o, ln, err := parse(append([]string{"-addr", "127.0.0.1:0"}, g.flags(t)...))
@@ -405,8 +405,8 @@ func TestClocksThatDiffer(t *testing.T) {
 	})
 }
 
-// With CloudFront in front of the bucket the playlists come from here, and what they name from there, with one signature
-// for all of a folder.
+// With CloudFront in front of the bucket, playlists come from this server, and segments from CloudFront, with one signature for
+// a folder.
 func TestByCloudFront(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// needFFmpeg also hides nice from the server: what else the machine has to do does not make the tests wait.
+// needFFmpeg also hides nice from the server, so that the tests do not wait for other work of the machine.
 func needFFmpeg(t *testing.T) {
 	t.Helper()
 	bin := t.TempDir()
@@ -55,7 +55,7 @@ func makeFilm(t *testing.T, name, size string, seconds int, args ...string) []by
 
 var variantLine = regexp.MustCompile(`(?m)^#EXT-X-STREAM-INF:(.*)\n(.*)$`)
 
-// offered are the attributes of a multivariant playlist's variants, by URI, which must be in order.
+// offered are the attributes of the variants of a multivariant playlist, by URI. The variants must be in order.
 func offered(t *testing.T, playlist string) (uris []string, variants []map[string]string) {
 	t.Helper()
 	for _, m := range variantLine.FindAllStringSubmatch(playlist, -1) {
@@ -133,8 +133,8 @@ func seconds(text string) (s float64) {
 	return s
 }
 
-// checkRendition compares what a variant is said to be with what ffprobe finds, and returns the segments' first and last
-// times.
+// checkRendition compares the attributes of a variant with the result of ffprobe. It returns the first and last times of its
+// segments.
 func checkRendition(t *testing.T, folder string, said map[string]string, fragmented bool) string {
 	t.Helper()
 	index := filepath.Join(folder, "index.m3u8")
@@ -173,7 +173,7 @@ func checkRendition(t *testing.T, folder string, said map[string]string, fragmen
 	return strings.Join(durations, " ")
 }
 
-// Progress never falls, and what the page sees ends with a link that works.
+// Progress never falls, and the last event has a link that works.
 func TestProgress(t *testing.T) {
 	needFFmpeg(t)
 	base := start(t, "-dir", t.TempDir())

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMain lets the tests' own program stand in for ffmpeg and ffprobe: it needs no shell and no other programs.
+// TestMain lets the test program stand in for ffmpeg and ffprobe. It needs no shell and no other programs.
 func TestMain(m *testing.M) {
 	switch filepath.Base(os.Args[0]) {
 	case "ffprobe":
@@ -33,14 +33,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// out is the playlist that the stand-in is to write.
+// out is the path of the playlist that the stand-in writes.
 func out() string { return os.Args[len(os.Args)-1] }
 
 func beside(name string) string { return filepath.Join(filepath.Dir(out()), name) }
 
 const finished = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nseg.ts\n#EXT-X-ENDLIST\n"
 
-// fakeSteps are what a stand-in can be told to do, one after the other.
+// fakeSteps are the steps that a stand-in can take, one after the other.
 var fakeSteps = map[string]func(string) error{
 	"finish": func(string) error {
 		if err := os.WriteFile(beside("seg.ts"), make([]byte, 188), 0o644); err != nil {
@@ -95,7 +95,7 @@ func writeWhole(file, text string) error {
 	return os.Rename(file+"~", file)
 }
 
-// fakeFFmpeg puts the stand-in in the place of ffmpeg and of ffprobe, which says that films have two seconds of sound.
+// fakeFFmpeg puts the stand-in in place of ffmpeg and ffprobe. As ffprobe it reports films with two seconds of sound.
 func fakeFFmpeg(t *testing.T, steps string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -121,7 +121,7 @@ func running(t *testing.T, file string) (pid int) {
 	return pid
 }
 
-// ended requires that a process is no more, or waits for nothing but that somebody takes note of its end.
+// ended requires that a process has ended. It may still be a zombie.
 func ended(t *testing.T, pid int) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -130,7 +130,7 @@ func ended(t *testing.T, pid int) {
 	}, time.Minute, 10*time.Millisecond)
 }
 
-// sleepy is an ffmpeg that writes the ids of itself and of a child, and never finishes.
+// sleepy is an ffmpeg that writes its own process id and that of a child, and never ends.
 func sleepy(t *testing.T) (parent, child string) {
 	t.Helper()
 	parent, child = filepath.Join(t.TempDir(), "pid"), filepath.Join(t.TempDir(), "child")

@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// watch reads the events of the jobs until seen has seen enough.
+// watch reads the events of the jobs until seen returns true.
 func watch(t *testing.T, base string, seen func([]uploads.Job) bool, header ...string) {
 	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -113,7 +113,7 @@ func TestQueue(t *testing.T) {
 	require.Len(t, entries, 3)
 }
 
-// A job ends with its uploader, or by the button, and leaves nothing, wherever it was.
+// If the uploader leaves or presses the button, its job ends at any stage and leaves nothing.
 func TestCancelledWhileConverting(t *testing.T) {
 	for name, how := range map[string]func(t *testing.T, base string, leave func()){
 		"uploader leaves": func(_ *testing.T, _ string, leave func()) { leave() },
@@ -185,7 +185,7 @@ func TestCancelledWhileArriving(t *testing.T) {
 	nothingIn(t, dir)
 }
 
-// What ended ffmpeg from outside says nothing of the film.
+// If something outside ends ffmpeg, the film is not to blame.
 func TestKilledFFmpegLeavesNothing(t *testing.T) {
 	parent, _ := sleepy(t)
 	dir := t.TempDir()

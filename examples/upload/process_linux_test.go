@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A server that is killed takes ffmpeg along, and the next one clears up.
+// If a server is killed, ffmpeg ends too, and the next server clears up.
 func TestKilledServerLeavesNoFFmpeg(t *testing.T) {
 	if dir := os.Getenv("UPLOAD_TEST_SERVE"); dir != "" {
 		require.NoError(t, run(t.Context(), []string{"-addr", "127.0.0.1:0", "-dir", dir}, os.Stdout))

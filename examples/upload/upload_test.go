@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// formOf is a film as a browser sends it.
+// formOf is the form of a film as a browser sends it.
 func formOf(t *testing.T, segments, name string, film []byte) (body []byte, contentType string) {
 	t.Helper()
 	var b bytes.Buffer
@@ -165,7 +165,7 @@ func TestLeftoversOfAKilledServerAreCleared(t *testing.T) {
 	nothingIn(t, dir)
 }
 
-// What the server's disk does to a film is told without saying where the films are.
+// An error of the server's disk is reported without the path of the films.
 func TestDiskThatFails(t *testing.T) {
 	for name, row := range map[string]struct {
 		script  string

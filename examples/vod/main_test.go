@@ -84,7 +84,7 @@ func TestSignedLinks(t *testing.T) {
 	}
 }
 
-// TestInterstitialsAreNamedByWholeURLs, which is what players want there; all else stays below the server's own name.
+// TestInterstitialsAreNamedByWholeURLs: players demand absolute URLs of interstitials. All other names stay on this server.
 func TestInterstitialsAreNamedByWholeURLs(t *testing.T) {
 	dir := t.TempDir()
 	text := "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nseg-1.ts\n" +
@@ -114,7 +114,7 @@ func TestBadFlags(t *testing.T) {
 	}
 }
 
-// A page elsewhere whose name was made to lead here must not read what there is.
+// A page of another site, whose host name now leads to this address, must not read the films.
 func TestPagesOfOtherNamesCannotReachALoopbackServer(t *testing.T) {
 	base := start(t, "-dir", filmstest.Folder(t))
 	for host, status := range map[string]int{"rebound.example": 403, "rebound.example:80": 403, "localhost:80": 200, "127.0.0.1": 200, "[::1]:80": 200} {

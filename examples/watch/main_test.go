@@ -45,7 +45,7 @@ func ask(t *testing.T, method, url string, lines ...string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-// A scrape of the running program tells what was asked of it.
+// A scrape of the running program counts the requests to it.
 func TestMetrics(t *testing.T) {
 	o := stream(t)
 	p := servetest.Start(t, run, "-origin", o.URL, "-allow", "127.0.0.0/8", "-inside", "127.0.0.1:0")
@@ -73,7 +73,7 @@ func TestMetrics(t *testing.T) {
 	require.Equal(t, 404, status, "viewers must not see the numbers")
 }
 
-// Those inside see the sessions, and end one.
+// Clients on the inside address can see the sessions and end one.
 func TestKick(t *testing.T) {
 	p := servetest.Start(t, run, "-origin", stream(t).URL, "-allow", "127.0.0.0/8", "-inside", "127.0.0.1:0")
 	inside := strings.TrimSuffix(p.Said(t, "metrics at ", 1)[0], "/metrics")
@@ -89,7 +89,7 @@ func TestKick(t *testing.T) {
 	require.Equal(t, 403, status)
 }
 
-// What viewers and other pages ask of the operator's address ends nothing.
+// No request of a viewer or of another page to the operator's address ends a session.
 func TestKickIsForThoseInside(t *testing.T) {
 	p := servetest.Start(t, run, "-origin", stream(t).URL, "-allow", "127.0.0.0/8", "-inside", "127.0.0.1:0")
 	inside := strings.TrimSuffix(p.Said(t, "metrics at ", 1)[0], "/metrics")
@@ -108,7 +108,7 @@ func TestKickIsForThoseInside(t *testing.T) {
 	}
 }
 
-// The trace of a request goes from the viewer over the cache to the origin, and that of a hit ends at the cache.
+// The trace of a miss goes from the viewer through the cache to the origin. The trace of a hit ends at the cache.
 func TestATraceHasViewerCacheAndOrigin(t *testing.T) {
 	at := stream(t)
 	one, err := serve.ParseOrigin(at.URL)

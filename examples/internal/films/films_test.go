@@ -62,7 +62,7 @@ func TestWhatCanBePlayed(t *testing.T) {
 	}
 }
 
-// A page of the folder, whatever it is called, must not run with the rights of this server.
+// A page in the folder, under any name, must not run with the rights of this server.
 func TestPagesInTheFolderAreInert(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"a.html", "a.SVG", "a.xhtml", "a.xml", "a.pdf", "a", "a.js", "a.jpg"} {

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// To open a named pipe is to wait for somebody who writes to it.
+// Opening a named pipe blocks until another process writes to it.
 func TestNamedPipesAreNotOpened(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"index.m3u8", "master.m3u8", "a.mp4"} {

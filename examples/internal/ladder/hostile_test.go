@@ -53,7 +53,7 @@ func movie(data []byte, tracks ...[]byte) []byte {
 	}, nil)
 }
 
-// track is a picture of 320x240 by its header. Its n samples have these sizes, or one byte each, and lie in chunks of so many.
+// track is a video of 320x240 by its header. Its n samples have these sizes, or one byte each, and lie in chunks.
 func track(id, n uint32, codec string, sizes []uint32, perChunk uint32, chunks ...uint32) []byte {
 	entry := box(codec, make([]byte, 6), []byte{0, 1}, make([]byte, 16), []byte{1, 64, 0, 240}, u32(0x480000, 0x480000, 0),
 		[]byte{0, 1}, make([]byte, 32), []byte{0, 24, 255, 255})
@@ -68,7 +68,7 @@ func track(id, n uint32, codec string, sizes []uint32, perChunk uint32, chunks .
 	return box("trak", box("tkhd", u32(7, 0, 0, id, 0, 1000), make([]byte, 16), matrix, u32(320<<16, 240<<16)), media)
 }
 
-// square pictures of one colour, which take next to nothing.
+// square pictures of one colour, which are very small.
 func picture(t *testing.T, side int) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -87,7 +87,7 @@ func switching(t *testing.T, later int) []byte {
 	return movie(data, track(1, 6, "png ", sizes, 6, mediaAt))
 }
 
-// Films that claim what they do not have cost neither memory nor hours, and are refused with words.
+// Films whose header claims too much cost neither memory nor time, and the refusal says why.
 func TestHostileFilms(t *testing.T) {
 	tools := realTools(t)
 	made := func(args ...string) []byte {

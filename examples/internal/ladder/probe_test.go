@@ -49,7 +49,7 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// What a film claims is held against its size.
+// The claims of a film are compared with its size.
 func TestClaims(t *testing.T) {
 	many := `{"codec_type":"data"},`
 	for name, row := range map[string]struct {

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMain lets the tests' own program stand in for ffmpeg, under whose name it finds the way to end in FAKE.
+// TestMain lets the test program stand in for ffmpeg. FAKE says how it is to end.
 func TestMain(m *testing.M) {
 	if how := os.Getenv("FAKE"); filepath.Base(os.Args[0]) == "fake" {
 		os.Exit(fake(how))
@@ -66,7 +66,7 @@ func faked(t *testing.T, how string) (Tools, string) {
 	return tools, program
 }
 
-// A film is to blame for what it does to ffmpeg, and not for what somebody else does.
+// A film is to blame if ffmpeg fails because of it, and not if something else ends ffmpeg.
 func TestHowFFmpegEnds(t *testing.T) {
 	for how, row := range map[string]struct {
 		status int
@@ -97,7 +97,7 @@ func TestHowFFmpegEnds(t *testing.T) {
 	require.Equal(t, 500, tools.run(t.Context(), time.Minute, t.TempDir(), io.Discard, filepath.Join(t.TempDir(), "none")).(Refusal).Status)
 }
 
-// What a program writes is taken, and its beginning kept. os/exec copies with io.Copy, which would prefer a ReadFrom.
+// The output of a program is read to its end, and its beginning is kept. os/exec uses io.Copy, which would prefer a ReadFrom.
 func TestWhatProgramsSayIsBounded(t *testing.T) {
 	tools, program := faked(t, "flood 100")
 	said := &head{most: 4 << 10}
@@ -119,7 +119,7 @@ func TestProgramsHaveLimits(t *testing.T) {
 	require.Equal(t, strconv.Itoa(mostMemory)+" "+strconv.Itoa(10*runtime.NumCPU()), said.text())
 }
 
-// What ffprobe says of a film has a bound, and the film is told so: it is not the server's fault.
+// The output of ffprobe is bounded. A film that exceeds the bound is to blame, not the server.
 func TestFilmsThatSayTooMuch(t *testing.T) {
 	tools, program := faked(t, "flood 17")
 	tools.ffprobe = program

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The places are for all clients: of those beyond its first, a client keeps what nobody else needs.
+// The places are for all clients. A client keeps places beyond its first as long as nobody else needs them.
 func TestPlaces(t *testing.T) {
 	for name, row := range map[string]struct {
 		there    string // a letter for the client of each place, capital where its film is being converted

@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// newServer takes films, none of which can be converted.
+// newServer accepts films and can convert none.
 func newServer(t *testing.T, c Config) (*Uploads, *httptest.Server) {
 	t.Helper()
 	bin := t.TempDir()
@@ -59,7 +59,7 @@ func TestStalledUploadsLoseTheirPlace(t *testing.T) {
 	require.Empty(t, entries)
 }
 
-// What is wrong with a form is its sender's fault.
+// A fault in a form is its sender's.
 func TestMalformedForms(t *testing.T) {
 	_, s := newServer(t, Config{Limit: 1 << 20})
 	const film = "--x\r\nContent-Disposition: form-data; name=\"film\"; filename=\"a.mp4\"\r\n\r\n\x00\x00\x00\x20ftypisom\r\n"
@@ -99,7 +99,7 @@ func TestLimitsNearTheEndOfNumbers(t *testing.T) {
 	require.Equal(t, ladder.Refusal{Status: 413, Text: "A film may have at most 4 GiB."}, u.refusalFor(&http.MaxBytesError{}))
 }
 
-// A name is a name: it is no pattern, and what another server has in a folder of a like name is not touched.
+// A name is no pattern: a server does not touch the folders of another server with a similar name.
 func TestLeftoversAreThoseOfOneFolder(t *testing.T) {
 	parent := t.TempDir()
 	for _, name := range []string{"film*", "x[1]", "bad[", "films2"} {
