@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// browser plays for all tests, without a window. Nothing drives it: its page asks the test for work and reports.
+// browser plays for all tests, without a window. Nothing drives it: its page requests jobs from the test and reports.
 type browser struct {
 	program string
 	command func(program, profile, page string) (*exec.Cmd, error)
@@ -58,7 +58,7 @@ func newBrowser(program string, command func(program, profile, page string) (*ex
 //go:embed testdata
 var pages embed.FS
 
-// scripts are the players that the page loads, by the name under which it does.
+// scripts are the players that the page loads, by the name in its URL.
 var scripts = map[string]string{
 	"hls.js":   "node_modules/hls.js/dist/hls.min.js",
 	"shaka.js": "node_modules/shaka-player/dist/shaka-player.compiled.js",
@@ -71,7 +71,7 @@ func play(t testing.TB, url string, credentials bool) *playing {
 	return theBrowser.do(t, job{Player: "hls.js", URL: url, Credentials: credentials})
 }
 
-// visit opens a page of an example until the test ends. It reports nothing: what it does shows in what is asked for.
+// visit opens a page of an example until the test ends. The page reports nothing. The test watches its requests.
 func visit(t testing.TB, url string) {
 	t.Helper()
 	theBrowser.do(t, job{URL: url, Page: true})
@@ -102,7 +102,7 @@ func (b *browser) ready() error {
 	return b.err
 }
 
-// open begins a job that goes on until it is closed.
+// open begins a job that runs until it is closed.
 func (b *browser) open(j job) (int, error) {
 	if err := b.ready(); err != nil {
 		return 0, err
@@ -117,7 +117,7 @@ func (b *browser) open(j job) (int, error) {
 
 func (b *browser) close(id int) { b.jobs <- job{ID: id, Done: true} }
 
-// origin is what the browser calls the origin of the page.
+// origin is the origin of the page in the sense of browsers.
 func (b *browser) origin() string { return b.page.URL }
 
 func (b *browser) start() error {

@@ -23,7 +23,7 @@ func firefox(program, profile, page string) (*exec.Cmd, error) {
 	return exec.Command(program, "--headless", "--no-remote", "--new-instance", "--profile", profile, page), err
 }
 
-// The proxy is one that nobody is at; loopback does without it.
+// The proxy is an address where nothing listens. Requests to loopback do not use it.
 const firefoxPrefs = `
 	user_pref("network.proxy.type", 1);
 	user_pref("network.proxy.http", "127.0.0.1");

@@ -13,13 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ffmpegPlays requires that ffmpeg decodes all of a URL as fast as it can, with nothing to say about it.
+// ffmpegPlays requires that ffmpeg decodes all of a URL as fast as it can, without a message.
 func ffmpegPlays(t testing.TB, url string, options ...string) {
 	t.Helper()
 	ffmpegPlaysFor(t, url, 0, options...)
 }
 
-// ffmpegPlaysFor is ffmpegPlays for so much media of an endless stream; 0 means all.
+// ffmpegPlaysFor is ffmpegPlays for a length of an endless stream; 0 means all.
 func ffmpegPlaysFor(t testing.TB, url string, d time.Duration, options ...string) {
 	t.Helper()
 	args := append([]string{"-v", "error", "-xerror"}, append(options, "-i", url, "-map", "0")...)
@@ -31,7 +31,7 @@ func ffmpegPlaysFor(t testing.TB, url string, d time.Duration, options ...string
 	require.Empty(t, out+said)
 }
 
-// ffmpegFails requires that ffmpeg does not play a URL, and returns what it said.
+// ffmpegFails requires that ffmpeg does not play a URL, and returns its output.
 func ffmpegFails(t testing.TB, url string, options ...string) string {
 	t.Helper()
 	args := append([]string{"-v", "error", "-xerror"}, options...)
@@ -47,7 +47,7 @@ func packets(t testing.TB, url string) int {
 		"-show_entries", "stream=nb_read_packets", "-of", "csv=p=0", url)
 	require.NoError(t, err, said)
 	require.Empty(t, said)
-	// A playlist with programs lists its stream once more within the program.
+	// A playlist with programs lists its stream a second time within the program.
 	n, err := strconv.Atoi(strings.TrimRight(strings.Fields(out)[0], ","))
 	require.NoError(t, err, out)
 	return n

@@ -21,15 +21,15 @@ var (
 	printed = regexp.MustCompile(`https?://[^/\s]+(/\S+\?\S+)`)
 )
 
-// TestCommandsOfTheDocsDoWhatTheySay runs the programs of the pages that have commands with curl, and then these commands. What a
-// line says that begins with "# " is in the output of the command above it. Only addresses are others than on the page.
+// TestCommandsOfTheDocsDoWhatTheySay runs the programs of the pages that have commands with curl, and then these commands. The
+// text of a line that begins with "# " must be in the output of the command above it. Only the addresses differ from the page.
 func TestCommandsOfTheDocsDoWhatTheySay(t *testing.T) {
 	t.Parallel()
 	requireTool(t, "curl")
 	// README has no room for them.
 	commands := map[string]string{"../README.md": "curl -i http://localhost:8080/\n# HTTP/1.1 200 OK\n# <video \n" +
 		"curl -i \"http://localhost:8080$LINK\"\n# HTTP/1.1 200 OK\n# 1.ts?hpt=\ncurl -i http://localhost:8080/live/master.m3u8\n# 401 Unauthorized\n"}
-	// Modules that have what the programs of these pages import.
+	// Modules that have all imports of the programs of these pages.
 	modules := map[string]string{"../docs/routers.md": "../internal/routers", "../docs/running.md": "../examples/s3", "../docs/watch.md": "../examples/watch"}
 	pages, err := filepath.Glob("../docs/*.md")
 	require.NoError(t, err)
@@ -76,10 +76,10 @@ func TestCommandsOfTheDocsDoWhatTheySay(t *testing.T) {
 	require.Greater(t, ran, 9)
 }
 
-// documented is a program of a page, and what is done with it there.
+// documented is a program of a page, with the commands that follow it.
 type documented struct{ program, commands string }
 
-// requireSaid runs commands, each of which has to come to a good end and to say what stands below it.
+// requireSaid runs commands. Each must succeed and print the text below it.
 func requireSaid(t *testing.T, dir string, env []string, commands string, program *lines) {
 	t.Helper()
 	var command, out string
@@ -97,7 +97,7 @@ func requireSaid(t *testing.T, dir string, env []string, commands string, progra
 	}
 }
 
-// addressesOf puts those of a test in place of those on the pages.
+// addressesOf replaces the addresses of the pages by those of a test.
 func addressesOf(t *testing.T, o *origin) *strings.Replacer {
 	t.Helper()
 	var free [2]string
@@ -115,8 +115,8 @@ func addressesOf(t *testing.T, o *origin) *strings.Replacer {
 	)
 }
 
-// startDocumented runs a program of a page until the test ends. It is made in a module that has what it imports, and its guard
-// lets it reach an origin of a test.
+// startDocumented runs a program of a page until the test ends. It builds the program in a module that has its imports, and
+// makes its guard allow the origin of the test.
 func startDocumented(t *testing.T, module, dir, start string, addresses *strings.Replacer, program string) *lines {
 	t.Helper()
 	if guarded.MatchString(program) {
@@ -149,7 +149,7 @@ func startDocumented(t *testing.T, module, dir, start string, addresses *strings
 	return said
 }
 
-// filmFolder holds what the pages call films/film.
+// filmFolder holds the folder films/film of the pages.
 func filmFolder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -158,7 +158,7 @@ func filmFolder(t *testing.T) string {
 	return dir
 }
 
-// serveShow is an origin: a live stream with a long history, and a film of three segments by any other name.
+// serveShow is an origin. It has a live stream with a long history, and under any other name a film of three segments.
 func serveShow(w http.ResponseWriter, r *http.Request) {
 	if !strings.HasSuffix(r.URL.Path, ".m3u8") {
 		serveMedia(w, r, []byte(strings.Repeat("G"+strings.Repeat("\xff", 187), 100)))

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Controls show that the clients mean what they say: they play what is right, and refuse what must not work.
+// Controls show that the clients can be trusted: they play what is right, and refuse what must not work.
 
 func TestControlMediaPlaysFromItsOrigin(t *testing.T) {
 	o := newOrigin(t, media(t))

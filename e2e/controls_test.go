@@ -47,8 +47,8 @@ func limitOf(s shape, p player) limit {
 	return limit{}
 }
 
-// controls has the players play what they cannot straight from an origin with CORS headers, and requires that they fail
-// there, too.
+// controls lets the players play, straight from an origin with CORS headers, the shapes that they cannot play. It requires that
+// they fail there, too.
 func controls(t *testing.T) {
 	eachCell(t, func(s shape, p player) bool {
 		return limitOf(s, p).reason != "" || !p.does(s.look())
@@ -60,7 +60,8 @@ func controls(t *testing.T) {
 		if l.reason != "" {
 			require.Error(t, err, "it can after all: %s", l.reason)
 		} else {
-			// What a player can without us is asked here, not how often: Chromium's own sometimes stands still at the end.
+			// The test asks whether a player can play a shape without a proxy, not how often: Chromium's own player sometimes
+			// stops at the end.
 			for range 2 {
 				if err != nil {
 					err = playsCell(t, p, c, patience(l))
@@ -74,7 +75,7 @@ func controls(t *testing.T) {
 	})
 }
 
-// patience is how long a player may take: where it is known to fail, that is seen soon.
+// patience is how long a player may take. It is short where the player is known to fail.
 func patience(l limit) time.Duration {
 	if l.plays {
 		return 8 * time.Second
@@ -82,7 +83,7 @@ func patience(l limit) time.Duration {
 	return 90 * time.Second
 }
 
-// extraRequest reports whether only a player that knows what the shape is about would ask this.
+// extraRequest reports whether only a player that supports the shape would send this request.
 func (s shape) extraRequest(r *http.Request) bool {
 	switch s.look() {
 	case "subtitles":

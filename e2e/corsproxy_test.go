@@ -65,7 +65,7 @@ func TestCORSProxyPlaysSignedLinksOnly(t *testing.T) {
 	play(t, link, false).shows(3)
 }
 
-// form has the page make a link.
+// form lets the page make a link.
 func (s *server) form(t *testing.T, values url.Values) string {
 	t.Helper()
 	resp, err := http.PostForm(s.URL+"/", values)
@@ -78,8 +78,9 @@ func (s *server) form(t *testing.T, values url.Values) string {
 	return html.UnescapeString(string(found[1]))
 }
 
-// private asks for what the maker of a link has said: on each request a Referer and a User-Agent, and on its own host a
-// password, a token and the cookie of the playlist. Segments of video it has elsewhere, where none of these three may come.
+// private is an origin that demands the fields of the link's maker: on each request a Referer and a User-Agent, and on its own
+// host a password, a token and the cookie of the playlist. Its video segments are on another host, which must get none of these
+// three.
 func private(files http.Handler, faults func(string, *http.Request)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, password, _ := r.BasicAuth()
@@ -111,7 +112,7 @@ func private(files http.Handler, faults func(string, *http.Request)) http.Handle
 	})
 }
 
-// A sealed link plays what nobody plays without it, in a browser and in a program.
+// A sealed link plays a private stream in a browser and in a program.
 func TestCORSProxyPlaysPrivateStreams(t *testing.T) {
 	var mu sync.Mutex
 	var wrong []string
@@ -161,7 +162,7 @@ func TestCORSProxyCredentials(t *testing.T) {
 	require.Zero(t, play(t, other.proxied(o.URL+"/ts/index.m3u8"), false).fails().Code)
 }
 
-// An error's status reaches the player, since errors carry CORS headers too.
+// The status of an error reaches the player, since errors have CORS headers too.
 func TestCORSProxyErrorsAreReadable(t *testing.T) {
 	o := startOrigin(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {

@@ -26,7 +26,7 @@ func TestDemoPlaysAmidACrowd(t *testing.T) {
 	})
 }
 
-// The page plays with nothing but what the demo itself serves; its counters show that it goes on fetching.
+// The page plays with only the files that the demo itself serves. Its counters show that it goes on fetching.
 func TestDemoHasAPageThatPlays(t *testing.T) {
 	for _, player := range []string{"native", "hls.js"} {
 		t.Run(player, func(t *testing.T) {

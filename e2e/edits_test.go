@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// bilingual is the shape with separate audio, and a rendition in front of it of which there is nothing but its name.
+// bilingual is the shape with separate audio, and in front of it a rendition that exists only by name.
 const bilingual = `#EXTM3U
 #EXT-X-VERSION:6
 #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="Deutsch",LANGUAGE="de",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",URI="missing/index.m3u8"
@@ -25,8 +25,8 @@ const bilingual = `#EXTM3U
 video/index.m3u8
 `
 
-// edited is a chain whose playlists are cut and filtered, with a cache that runs ahead of its viewers. It shows ten segments of
-// a TS film of ten minutes, the end of the live window, and the second of two renditions of the sound.
+// edited is a chain that cuts and filters playlists, with a cache that fetches ahead of its viewers. It shows ten segments of a
+// TS film of ten minutes, the end of the live window, and the second of two audio renditions.
 func edited(t *testing.T, o *origin) func(playlist string) string {
 	t.Helper()
 	files := o.files

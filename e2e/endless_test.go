@@ -57,8 +57,7 @@ func TestEndlessStreamsPlay(t *testing.T) {
 	}
 }
 
-// A station sends a programme without a length, as it is made, from its beginning. It ends between two units when it is told
-// to.
+// A station sends a programme in real time, without a length, from its beginning. It can be told to end between two units.
 type station struct {
 	contentType string
 	pictures    bool
@@ -120,7 +119,7 @@ func (s *station) noted() (began time.Time, sent time.Duration) {
 	return s.began, s.sent
 }
 
-// await waits until so much has been sent.
+// await waits until the station has sent a part of the programme.
 func (s *station) await(d time.Duration) {
 	for _, sent := s.noted(); sent < d; _, sent = s.noted() {
 		time.Sleep(20 * time.Millisecond)
@@ -148,7 +147,7 @@ func radio(t *testing.T) *station {
 	return s
 }
 
-// seconds is how long so many frames of the programme last.
+// seconds is the length of a number of frames of the programme.
 func (s *station) seconds(frames int) float64 {
 	if s.pictures {
 		return float64(frames) / 25
@@ -156,7 +155,7 @@ func (s *station) seconds(frames int) float64 {
 	return float64(frames) * s.each.Seconds()
 }
 
-// A listener is a player that plays to the end of a programme, and tells how many seconds that was.
+// A listener is a player that plays to the end of a programme, and returns how many seconds it has played.
 type listener struct {
 	name, tool string
 	plays      func(ctx context.Context, s *station, link string) (float64, error)
@@ -193,7 +192,7 @@ var listeners = []listener{
 
 var gstBuffer = regexp.MustCompile(`chain.* duration: 0:00:(\d+\.\d+)`)
 
-// A tuned player is one that plays a programme.
+// A tuned player plays a programme.
 type tuned struct {
 	s       *station
 	came    chan struct{} // closed when its request is there
@@ -203,7 +202,7 @@ type tuned struct {
 	err     error
 }
 
-// tune has a player play by way of a server that sees when it comes.
+// tune lets a player play through a server that sees its request.
 func (l listener) tune(t *testing.T, link string, s *station) *tuned {
 	to, err := url.Parse(link)
 	require.NoError(t, err)
@@ -227,10 +226,10 @@ func (l listener) tune(t *testing.T, link string, s *station) *tuned {
 	return p
 }
 
-// lost is what players may drop at the beginning or the end, and what a stream may lag where all have much to do.
+// lost is what players may drop at the beginning or the end, and what a stream may lag on a busy machine.
 const lost = 2.0
 
-// requireAll requires that it played from the beginning, if it came before latecomers begin elsewhere.
+// requireAll requires that the player played from the beginning. It must have come before the live edge moved on.
 func (p *tuned) requireAll(t *testing.T) {
 	t.Helper()
 	missed := p.at
@@ -240,7 +239,7 @@ func (p *tuned) requireAll(t *testing.T) {
 	p.requireSpan(t, missed, 0)
 }
 
-// requireEdge requires that it played from when it came; from no earlier than the key frame before that.
+// requireEdge requires that the player played from the time of its request, and from no earlier than the key frame before that.
 func (p *tuned) requireEdge(t *testing.T) {
 	t.Helper()
 	p.requireSpan(t, p.at, p.at-segment)

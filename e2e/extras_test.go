@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// extras are shapes that lay something around the plain ones.
+// extras are shapes that add something to the plain ones.
 var extras = []shape{
 	{"subtitles", "subs/master.m3u8", "subs/text/seg000.vtt"},
 	{"I-frame playlist", "iframes/master.m3u8", "mv/audio/index.m3u8"},
@@ -41,7 +41,7 @@ func writeSubtitles(dir string) error {
 `)
 }
 
-// writeIFrames makes a rendition of one picture for each segment, all in one file.
+// writeIFrames makes a rendition with one picture for each segment, all in one file.
 func writeIFrames(dir string) error {
 	at := func(name string) string { return filepath.Join(dir, "iframes", name) }
 	if err := ffmpegMakes("-i", filepath.Join(dir, "src.mp4"), "-an", "-vf", "select='not(mod(n,50))'", "-vsync", "vfr",
@@ -74,8 +74,8 @@ func writeIFrames(dir string) error {
 `))
 }
 
-// writeBreaks interrupts the fMP4 twice, once for an asset and once for a list of assets. Each is one segment long, to be
-// played to its end: Shaka takes X-PLAYOUT-LIMIT for a time on the clock and skips what begins slowly.
+// writeBreaks interrupts the fMP4 twice, once for an asset and once for a list of assets. Each is one segment long and is
+// played to its end: Shaka takes X-PLAYOUT-LIMIT for a time on the clock and skips assets that begin slowly.
 func writeBreaks(dir string) error {
 	film, err := besides(dir, "fmp4")
 	if err != nil {
@@ -96,7 +96,8 @@ func writeBreaks(dir string) error {
 		write(dir, "breaks/assets.json", `{"ASSETS":[{"URI":"../breaks/fmp4.m3u8","DURATION":2}]}`))
 }
 
-// writeThumbnails puts two pictures beside the TS, of five thumbnails each, and a track that says where each of them is. The playlist names the track.
+// writeThumbnails puts two pictures beside the TS, of five thumbnails each, and a track that says where each of them is. The
+// playlist names the track.
 func writeThumbnails(dir string) error {
 	if err := ffmpegMakes("-i", filepath.Join(dir, "src.mp4"), "-vf", "fps=1/2,scale=160:90,tile=5x1", "-frames:v", "2",
 		filepath.Join(dir, "thumbs/sprite%d.jpg")); err != nil {
@@ -113,7 +114,7 @@ func writeThumbnails(dir string) error {
 `))
 }
 
-// besides is the playlist of a shape as it would be in a folder beside its own.
+// besides is the playlist of a shape as it would stand in a folder beside its own.
 func besides(dir, shape string) (string, error) {
 	text, err := os.ReadFile(filepath.Join(dir, shape, "index.m3u8"))
 	list := strings.ReplaceAll(string(text), "\nseg", "\n../"+shape+"/seg")

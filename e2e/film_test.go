@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestVODFilmsAreWholeInBrowsers: browsers know how long a film and a song last, and seek. The film has moov at its end;
-// nothing in the song says how long it is but its size.
+// TestVODFilmsAreWholeInBrowsers: browsers know the length of a film and a song, and seek in them. The film has its moov at the
+// end. Only the size of the song tells its length.
 func TestVODFilmsAreWholeInBrowsers(t *testing.T) {
 	dir := t.TempDir()
 	moving := []string{"-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25", "-f", "lavfi", "-i", "sine=frequency=440", "-t", "60"}

@@ -55,7 +55,7 @@ func openFirefox(t testing.TB, url string) *page {
 	t.Cleanup(func() { m.conn.Close() })
 	require.NoError(t, m.conn.SetDeadline(time.Now().Add(5*time.Minute)))
 	m.in = bufio.NewReader(m.conn)
-	m.receive() // it says who it is
+	m.receive() // Firefox introduces itself
 	m.call("WebDriver:NewSession", map[string]any{"capabilities": map[string]any{}}, nil)
 	p := &page{t: t, driver: m}
 	p.open(url)
@@ -74,7 +74,7 @@ func (m *marionette) receive() []byte {
 	return text
 }
 
-// call does a command and reports what went wrong, if anything did.
+// call runs a command and reports its error, if any.
 func (m *marionette) call(name string, params, result any) (failed string) {
 	m.t.Helper()
 	m.last++

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestLowLatencyThroughTheChain has the demo compare hls.js through the whole chain with hls.js straight at its origin, on
-// one page: how far they are behind live, from EXT-X-PROGRAM-DATE-TIME, may differ by 0.3 s.
+// TestLowLatencyThroughTheChain lets the demo compare, on one page, hls.js through the whole chain with hls.js straight at the
+// origin. Their distances to live, by EXT-X-PROGRAM-DATE-TIME, may differ by 0.3 s.
 func TestLowLatencyThroughTheChain(t *testing.T) {
 	requireTool(t, "chromium")
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-run", "^TestLatencyThroughTheChain$", "-v", "./examples/demo")

@@ -28,7 +28,7 @@ func TestLivePlaysEveryShapeBySignedLinks(t *testing.T) {
 	require.Equal(t, 401, play(t, p.URL+"/live/ts/index.m3u8", false).fails().Code)
 }
 
-// The page plays what stands behind the # of its URL, with the HLS of the browser itself.
+// The page plays the stream that stands after the # of its URL, with the HLS player of the browser.
 func TestLiveHasAPageThatPlays(t *testing.T) {
 	o := newOrigin(t, media(t))
 	p := startExample(t, "live", "-origin", o.URL, "-allow", "127.0.0.0/8", "-key", "SECRET", "-link", "/live/ts/index.m3u8")
@@ -76,7 +76,7 @@ func TestLivePlaysOnWhenAnOriginDies(t *testing.T) {
 	}
 }
 
-// An endless body is passed on as it comes: here its second half comes only once the first has arrived at the viewer.
+// An endless body is passed on as it comes: here the second half comes only after the first has arrived at the viewer.
 func TestLivePassesFLVOn(t *testing.T) {
 	dir := media(t)
 	file := filepath.Join(scratch, t.Name()+".flv")
@@ -127,7 +127,7 @@ func TestLivePagePlaysStreamsWithoutAnEnd(t *testing.T) {
 	openFirefox(t, s.URL+"/#/live/radio.mp3").shows(plays, "true")
 }
 
-// withCDN are the options of a Chromium for which this machine is the CDN of the pages.
+// withCDN are the options for a Chromium that takes this machine for the CDN of the pages.
 func withCDN(t *testing.T) []string {
 	cdn := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name, file, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/npm/"), "/")

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A look is what a page looks like, in few numbers: the mean colours of a grid of cells, so that a font does not matter.
+// A look is the picture of a page in few numbers: the mean colours of a grid of cells, so that fonts do not matter.
 type look [gridHeight][gridWidth][3]int
 
 const (
@@ -86,7 +86,7 @@ func parseLook(text string) (l look) {
 	return l
 }
 
-// looks are those that were looked at by a person, by "PAGE WIDTH SCHEME".
+// looks are the looks that a person has checked, by "PAGE WIDTH SCHEME".
 func looks(t testing.TB) map[string]look {
 	t.Helper()
 	text, err := os.ReadFile(looksFile)
@@ -125,9 +125,9 @@ func scenes(t *testing.T) []scene {
 	}
 }
 
-// TestPagesLookRight compares the pages with how they looked when somebody looked at them, in two browsers. What has to hold
-// for every font, it measures: nothing is wider than the screen, all text can be told from what is behind it, and the
-// keyboard reaches all that can be pressed.
+// TestPagesLookRight compares the pages, in two browsers, with looks that a person has checked. It also measures what must hold
+// for every font: nothing is wider than the screen, all text contrasts with its background, and the keyboard reaches everything
+// that can be pressed.
 func TestPagesLookRight(t *testing.T) {
 	t.Parallel()
 	known, all := looks(t), scenes(t)
@@ -192,7 +192,7 @@ func TestLooksAreToldApart(t *testing.T) {
 	}
 }
 
-// judge is what is wrong with a page that can be measured, or "".
+// judge returns the faults of a page that can be measured, or "".
 const judge = `(() => {
 	const wrong = []
 	if (document.documentElement.scrollWidth > innerWidth) wrong.push('it is ' + document.documentElement.scrollWidth + ' wide')
@@ -221,7 +221,8 @@ const judge = `(() => {
 	return wrong.join('; ')
 })()`
 
-// reachesAll goes through a page by the Tab key and returns what that does not come to, or does not show that it has the focus.
+// reachesAll goes through a page by the Tab key. It returns the elements that Tab does not reach, or that do not show the
+// focus.
 func (p *page) reachesAll() string {
 	p.t.Helper()
 	p.eval(`(() => {

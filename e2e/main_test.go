@@ -30,7 +30,7 @@ func run(m *testing.M) int {
 	scratch = dir
 	flag.Parse()
 	if d, err := time.ParseDuration(flag.Lookup("test.timeout").Value.String()); err == nil && d > time.Minute {
-		// Running out of time is a panic, after which nothing is cleared up but the processes.
+		// A test that runs out of time panics. Then only the processes are cleared up.
 		time.AfterFunc(d-time.Second, func() { os.RemoveAll(dir) })
 	}
 	if text, err := buildExamples(); err != nil {
@@ -48,7 +48,7 @@ func buildExamples() ([]byte, error) {
 	return exec.Command("go", "build", "-C", "..", "-o", bin+string(filepath.Separator), "./examples/...").CombinedOutput()
 }
 
-// requireTool skips the test unless name is there, or fails it where everything has to be there.
+// requireTool skips the test if a program is missing, or fails it where no program may be missing.
 func requireTool(t testing.TB, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)

@@ -17,11 +17,11 @@ import (
 // The matrix is every shape in every player through every proxy. Without HLSPROXY_MATRIX=full in the environment it is
 // every shape in every player through one of them, and a few shapes in a few players through the others.
 
-// A cell is one player that plays one shape from somewhere.
+// A cell is one player that plays one shape through one way.
 type cell struct {
 	shape shape
 	seek  bool
-	extra bool // also what the shape has beyond picture and sound
+	extra bool // also the parts of the shape beyond picture and sound
 	link  func(playlist string) string
 }
 
@@ -67,7 +67,7 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// matrixFiles are all shapes, the low-latency one on behalf of a demo.
+// matrixFiles are the files of all shapes. A demo makes the low-latency one.
 func matrixFiles(t *testing.T) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", folder(media(t)))
@@ -76,7 +76,7 @@ func matrixFiles(t *testing.T) http.Handler {
 	return mux
 }
 
-// requireProxied requires that no player came to the origin itself.
+// requireProxied requires that no player reached the origin directly.
 func (o *origin) requireProxied(t *testing.T) {
 	t.Helper()
 	for _, r := range o.seen() {
@@ -91,7 +91,7 @@ func (o *origin) requireProxied(t *testing.T) {
 	}
 }
 
-// eachCell runs a test for each cell, as many at a time as the lanes of the players hold.
+// eachCell runs a test for each cell, as many at a time as the lanes of the players allow.
 func eachCell(t *testing.T, wanted func(shape, player) bool, test func(*testing.T, shape, player)) {
 	var cells sync.WaitGroup
 	defer cells.Wait()
@@ -132,7 +132,7 @@ func requirePlayer(t *testing.T, p player) {
 	}
 }
 
-// versionOf is what a player says it is.
+// versionOf is the version that a player reports.
 func (p player) versionOf() (string, error) {
 	if p.version == nil {
 		return packageVersion(strings.ToLower(p.name))

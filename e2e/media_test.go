@@ -13,7 +13,7 @@ import (
 // shape is one way to lay out the same 20 s of 25 frames a second.
 type shape struct{ name, playlist, asked string }
 
-// shapes name for each its entry playlist and a file that no player can do without.
+// shapes has for each shape its entry playlist, and a file that every player needs.
 var shapes = []shape{
 	{"TS", "ts/index.m3u8", "ts/seg000.ts"},
 	{"fMP4", "fmp4/index.m3u8", "fmp4/init.mp4"},

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// origin is a plain server of media that knows nothing of CORS, and counts what it is asked for.
+// origin is a plain media server without CORS, which counts its requests.
 type origin struct {
 	*httptest.Server
 	files http.Handler
@@ -72,7 +72,7 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o.files.ServeHTTP(w, r)
 }
 
-// asked is how often a path was requested; for "" how often anything was.
+// asked is the number of requests for a path, or of all requests for "".
 func (o *origin) asked(path string) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -82,7 +82,7 @@ func (o *origin) asked(path string) int {
 	return o.requests[path]
 }
 
-// seen is what it was asked so far.
+// seen are the requests so far.
 func (o *origin) seen() []*http.Request {
 	o.mu.Lock()
 	defer o.mu.Unlock()

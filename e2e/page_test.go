@@ -20,15 +20,15 @@ type page struct {
 	driver
 }
 
-// A driver is the test's hand on a browser.
+// A driver lets the test drive a browser.
 type driver interface {
 	// open goes to a URL.
 	open(url string)
-	// eval returns what a JavaScript expression comes to, as text; "" while it throws, as it does before its elements are there.
+	// eval returns the value of a JavaScript expression as text, or "" while it throws, as it does before its elements exist.
 	eval(js string) string
-	// screen sets the size of what is seen, in CSS pixels, and the colours that the viewer prefers.
+	// screen sets the size of the page in CSS pixels, and the colours that the viewer prefers.
 	screen(width, height int, dark bool)
-	// shot is what is seen, as PNG.
+	// shot is a picture of the page, as PNG.
 	shot() []byte
 	// key presses a key: Tab, Enter, " ", ArrowLeft, ArrowRight or Escape.
 	key(name string)
@@ -49,7 +49,7 @@ func openPage(t testing.TB, url string) *page {
 	return openPageWith(t, nil, url)
 }
 
-// openPageWith gives Chromium other options, or more.
+// openPageWith changes or adds options of Chromium.
 func openPageWith(t testing.TB, options []string, url string) *page {
 	t.Helper()
 	profile := newProfile(t)
@@ -89,7 +89,7 @@ func openPageWith(t testing.TB, options []string, url string) *page {
 	return p
 }
 
-// newProfile is a folder with a short name: that of a socket in it has to fit into 108 bytes.
+// newProfile is a folder with a short name: the path of a socket in it must fit into 108 bytes.
 func newProfile(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp(scratch, "")
@@ -98,13 +98,13 @@ func newProfile(t testing.TB) string {
 	return dir
 }
 
-// call does what the protocol calls a method. Events are passed over.
+// call calls a method of the protocol. It skips events.
 func (d *devTools) call(method string, params map[string]any, result any) {
 	d.t.Helper()
 	require.Empty(d.t, d.try(method, params, result), method)
 }
 
-// try returns what went wrong, if anything did.
+// try returns the error, if any.
 func (d *devTools) try(method string, params map[string]any, result any) (failed string) {
 	d.t.Helper()
 	id := d.last + 1
@@ -147,7 +147,7 @@ func (d *devTools) open(url string) {
 func (d *devTools) eval(js string) string {
 	d.t.Helper()
 	var got struct{ Result struct{ Value any } }
-	// It fails as well while the page gives way to another.
+	// It also fails while another page replaces this one.
 	d.try("Runtime.evaluate", map[string]any{"expression": "Promise.resolve(" + js + ").then(String)", "userGesture": true, "awaitPromise": true}, &got)
 	if text, ok := got.Result.Value.(string); ok {
 		return text
@@ -195,7 +195,7 @@ func (p *page) says(selector, text string) {
 	p.shows(fmt.Sprintf("document.querySelector(%q).innerText", selector), text)
 }
 
-// shows waits until what a JavaScript expression comes to contains text.
+// shows waits until the value of a JavaScript expression contains text.
 func (p *page) shows(js, text string) {
 	p.t.Helper()
 	var got string

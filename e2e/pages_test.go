@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The pages as a viewer sees them, where nothing but this machine can be reached: no script comes from a CDN.
+// These tests see the pages as a viewer does who can reach only this machine: no script comes from a CDN.
 
 func TestPagesSayWhyALinkDoesNotPlay(t *testing.T) {
 	t.Parallel()
@@ -34,7 +34,7 @@ func TestPagesSayWhyALinkDoesNotPlay(t *testing.T) {
 	}
 }
 
-// After both origins were dead until nothing was left to play, the picture comes back by itself, and near the edge.
+// Both origins are dead until nothing is left to play. When they return, the picture comes back by itself, near the live edge.
 func TestDemoPlaysOnAfterBothOriginsWereDead(t *testing.T) {
 	t.Parallel()
 	script, none := startExample(t, "demo", "-hlsjs", requireHLSJS(t)).URL, startExample(t, "demo").URL
@@ -108,7 +108,7 @@ func TestDemoButtonsBreakAndMend(t *testing.T) {
 	p.says("#viewers .small", "a simulated crowd")
 }
 
-// upload has the form of the page send /vod/src.mp4, or something else, under another name.
+// upload lets the form of the page send a file, such as /vod/src.mp4, under another name.
 func (p *page) upload(name, content string) {
 	p.t.Helper()
 	p.shows(fmt.Sprintf(`(async () => {

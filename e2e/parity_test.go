@@ -13,8 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What plays directly plays through corsproxy: each row of habits in each player, from the origin itself and through the
-// proxy. Without HLSPROXY_MATRIX=full in the environment only some players play. -update writes docs/origins.md.
+// A stream that plays directly also plays through corsproxy. The test plays each row of habits in each player, from the origin
+// itself and through the proxy. Without HLSPROXY_MATRIX=full in the environment only some players play. -update writes
+// docs/origins.md.
 func TestParity(t *testing.T) {
 	full := os.Getenv("HLSPROXY_MATRIX") == "full"
 	table := &parities{marks: map[[2]string]string{}}
@@ -37,7 +38,7 @@ func TestParity(t *testing.T) {
 				t.Run(row.Group+"/"+row.Name+"/"+pl.name, func(t *testing.T) {
 					requirePlayer(t, pl)
 					c := cell{shape: shapes[0], seek: pl.lane != processes, link: func(playlist string) string { return there + "/" + called(row, playlist) }} // browsers play in real time
-					direct := playsCell(t, pl, c, 25*time.Second)                                                                                              // what it hangs at it does not play
+					direct := playsCell(t, pl, c, 25*time.Second)                                                                                              // a player that hangs does not play
 					c.link = func(playlist string) string { return p.proxied(there + "/" + called(row, playlist)) }
 					through := playsCell(t, pl, c, patience(limit{}))
 					table.set(row, pl, direct, through)
@@ -54,12 +55,12 @@ func TestParity(t *testing.T) {
 	}
 }
 
-// habits are those that a player can meet: none asks by HEAD.
+// habits are the habits that a player can meet. No player sends HEAD.
 func habits() []faultorigin.Habit {
 	return slices.DeleteFunc(slices.Clone(faultorigin.Habits), func(h faultorigin.Habit) bool { return h.Group == "HEAD" })
 }
 
-// called is what a row calls the playlist.
+// called is the name of the playlist in a row.
 func called(row faultorigin.Habit, playlist string) string {
 	if row.As != "" {
 		return row.As
@@ -69,9 +70,9 @@ func called(row faultorigin.Habit, playlist string) string {
 
 var allPlayers = players
 
-// playsInCI reports whether a player plays a row without HLSPROXY_MATRIX. Chromium's own HLS plays what is about the types of
-// segments: a browser withholds from it what another site labels as a document. hls.js takes zeros for a segment, and how long it asks
-// for that is a matter of chance.
+// playsInCI reports whether a player plays a row without HLSPROXY_MATRIX. Chromium's own HLS plays the rows on types of
+// segments, since a browser withholds from it what another site labels as a document. hls.js takes zeros for a segment, and
+// chance decides how long it repeats the request.
 func playsInCI(row faultorigin.Habit, pl player) bool {
 	return pl.name == "ffmpeg" || pl.name == "hls.js" && row.Name != "zeros at the end" || pl.name == "Chromium" && row.Group == "types" && !strings.HasPrefix(row.Name, "a playlist")
 }
@@ -103,7 +104,7 @@ func (p *parities) write(t *testing.T) {
 	require.NoError(t, err)
 	var b strings.Builder
 	rows := habits()
-	var players []player // that have played
+	var players []player // players that have played
 	for _, pl := range allPlayers {
 		if p.marks[[2]string{rows[0].Group + "/" + rows[0].Name, pl.name}] != "" {
 			players = append(players, pl)
@@ -135,7 +136,7 @@ func (p *parities) write(t *testing.T) {
 	require.NoError(t, os.WriteFile("../docs/origins.md", []byte(strings.ReplaceAll(doc, "@tables@", strings.TrimSpace(b.String()))), 0o644))
 }
 
-// The rows have names of their own, and there are enough.
+// All names of rows differ, and there are enough rows.
 func TestSloppyRows(t *testing.T) {
 	var names []string
 	for _, row := range faultorigin.Habits {

@@ -12,15 +12,15 @@ import (
 // A player is a column of the matrix.
 type player struct {
 	name    string
-	tool    string   // what has to be installed
-	version []string // the command that tells it; nil: the page does
+	tool    string   // programs that must be installed
+	version []string // the command that prints it; nil: the page reports it
 	lane    chan struct{}
-	knows   string // what it does of the shapes beyond the plain ones
+	knows   string // parts of the shapes beyond the plain ones that it plays
 	plays   func(ctx context.Context, c cell) error
-	browser *browser // in which it plays; nil: none
+	browser *browser // the lane in which it plays; nil: none
 }
 
-// Lanes bound how many play at a time: on two processors, what decodes as fast as it can takes one of them each.
+// Lanes limit how many players play at a time: a player that decodes as fast as it can takes one of two processors.
 var (
 	processes = make(chan struct{}, 2)
 	tabs      = make(chan struct{}, 5)
@@ -39,7 +39,7 @@ var players = []player{
 	{"Firefox + hls.js", "firefox-esr", []string{"firefox-esr", "--version"}, foxTabs, "subtitles iframes breaks parts", theFirefox.cell("hls.js"), theFirefox},
 }
 
-// look is what a shape has beyond picture and sound.
+// look is the part of a shape beyond picture and sound.
 func (s shape) look() string {
 	return map[string]string{"subtitles": "subtitles", "I-frame playlist": "iframes", "interstitials": "breaks", "LL-HLS": "parts", "thumbnails": "thumbnails"}[s.name]
 }
@@ -50,7 +50,7 @@ func (p player) does(look string) bool {
 	return look == "" || strings.Contains(p.knows, look)
 }
 
-// seek leads close to the end of a film; what is left is played out. Browsers play in real time, and get less.
+// seek goes close to the end of a film. The player plays the rest. Browsers play in real time, so they get less.
 const seek, browserSeek, length = 17.0, 18.5, 20.0
 
 func (b *browser) cell(name string) func(context.Context, cell) error {
@@ -87,7 +87,7 @@ func (b *browser) cell(name string) func(context.Context, cell) error {
 	}
 }
 
-// again gives a player three tries at what it now and then fails at without a proxy, too.
+// again gives a player three tries at a shape that sometimes fails without a proxy, too.
 func again(plays func(context.Context, cell) error, known func(c cell, says string) bool) func(context.Context, cell) error {
 	return func(ctx context.Context, c cell) error {
 		err := plays(ctx, c)
@@ -105,14 +105,14 @@ func cannotParse(c cell, says string) bool {
 	return c.shape.live() && strings.Contains(says, "COULD_NOT_PARSE")
 }
 
-// cannotAppend: on a machine with far too much to do, Chromium once refused a part that Shaka gave it. What the proxies
-// handed out at such times was compared, byte for byte.
+// cannotAppend: on an overloaded machine, Chromium once refused a part that Shaka gave it. The bytes from the proxies were
+// compared at such times, and were right.
 func cannotAppend(c cell, says string) bool {
 	return c.shape.live() && strings.Contains(says, "Shaka 3014")
 }
 
-// saysTooLittle: mpv plays as fast as it can and writes where it is from time to time. On a machine with far too much to do,
-// that was once long before the end.
+// saysTooLittle: mpv plays as fast as it can and prints its position from time to time. On an overloaded machine, the last one
+// was once long before the end.
 func saysTooLittle(_ cell, says string) bool {
 	return strings.Contains(says, "mpv plays from")
 }
@@ -122,7 +122,7 @@ func givesUpAtOnce(_ cell, says string) bool {
 	return strings.Contains(says, "failed consecutive times")
 }
 
-// seen reports whether a page has shown all that its cell asks for.
+// seen reports whether a page has shown everything that its cell demands.
 func (c cell) seen(r report) bool {
 	if c.extra {
 		switch c.shape.look() {
@@ -144,8 +144,8 @@ func (c cell) seen(r report) bool {
 	return r.over()
 }
 
-// over reports that nothing is left to play. Chromium's own HLS sometimes stands at the end and does not say so. It does that
-// without a proxy, too.
+// over reports that nothing is left to play. Chromium's own HLS sometimes stops at the end and does not report it, also without
+// a proxy.
 func (r report) over() bool { return r.Ended || r.Duration > 0 && r.CurrentTime >= r.Duration }
 
 var versionNumber = regexp.MustCompile(`\d+(\.\d+)+`)

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// report is what a page says of its player, several times a second.
+// report is the report of a page about its player. The page sends several each second.
 type report struct {
 	ID          int
 	Version     string
@@ -17,14 +17,14 @@ type report struct {
 	CurrentTime float64
 	Duration    float64 // 0: unknown or endless
 	Frames      int
-	Requests    int      // made to other origins than the page's
+	Requests    int      // requests to other origins than the page's
 	Hosts       []string // those origins
 	Ended       bool     // after the seek ahead
 	Cues        int      // subtitles
 	Parts       int      // parts of segments
 	Breaks      int      // assets of interstitials that were played
 	IFrames     int
-	Thumbnails  int // shown, of those that the track names
+	Thumbnails  int // shown thumbnails of the track
 	Errors      []playerError
 }
 
@@ -44,7 +44,7 @@ func (r report) fatal() *playerError {
 	return nil
 }
 
-// playing is a player that a test started.
+// playing is a player that a test has started.
 type playing struct {
 	t  testing.TB
 	b  *browser
@@ -79,7 +79,7 @@ func (b *browser) await(ctx context.Context, id int, ok func(report) bool) (repo
 	}
 }
 
-// shows waits until so many seconds of media have been shown, and requires that nothing fatal happened.
+// shows waits until a number of seconds of media have been shown, and requires that there was no fatal error.
 func (p *playing) shows(seconds float64) report {
 	p.t.Helper()
 	r := p.until(fmt.Sprintf("played %g s", seconds), func(r report) bool { return r.Played >= seconds || r.fatal() != nil })

@@ -21,7 +21,7 @@ type server struct {
 	stdout lines
 }
 
-// startExample runs an example on a free port until the test ends, and requires it to end well when it is told to.
+// startExample runs an example on a free port until the test ends. It requires that the example then ends without an error.
 func startExample(t testing.TB, name string, args ...string) *server {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(scratch, "bin", name), append([]string{"-addr", "127.0.0.1:0"}, args...)...)
@@ -64,7 +64,7 @@ func startExample(t testing.TB, name string, args ...string) *server {
 	return s
 }
 
-// startListening starts a program that runs until the test ends, and waits until it listens on addr. It returns what it writes.
+// startListening starts a program that runs until the test ends, and waits until it listens on addr. It returns its output.
 func startListening(t testing.TB, cmd *exec.Cmd, addr string) *lines {
 	t.Helper()
 	said := &lines{}
@@ -125,7 +125,7 @@ func (l *lines) text() string {
 	return text[:strings.LastIndexByte(text, '\n')+1]
 }
 
-// spawn starts a process that dies with this one, whatever ends this one: the thread that started it waits for it.
+// spawn starts a process that dies with this one, however this one ends: the thread that has started it waits for it.
 func spawn(cmd *exec.Cmd) (<-chan error, error) {
 	started, exited := make(chan error, 1), make(chan error, 1)
 	if cmd.SysProcAttr == nil {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// The command-line players run as fast as they can and tell what they decoded.
+// The command-line players run as fast as they can and report what they have decoded.
 
 func ffmpegCell(ctx context.Context, c cell) error {
 	url := c.link(c.shape.playlist)
@@ -69,7 +69,7 @@ func (c cell) mpv(ctx context.Context, url string, first, last float64, options 
 	return err
 }
 
-// mpvSpan is from where to where mpv plays, in seconds.
+// mpvSpan is the first and the last position that mpv plays, in seconds.
 func mpvSpan(ctx context.Context, url string, options ...string) (begin, end float64, err error) {
 	args := append([]string{"--no-config", "--ytdl=no", "--vo=null", "--ao=null", "--ao-null-untimed=yes", "--untimed",
 		"--msg-level=all=warn,statusline=status", "--term-status-msg=at ${=time-pos}."}, options...)
@@ -88,7 +88,7 @@ func mpvSpan(ctx context.Context, url string, options ...string) (begin, end flo
 
 func vlcCell(ctx context.Context, c cell) error {
 	url := c.link(c.shape.playlist)
-	if c.shape.live() { // it ends when there is nothing new to read, or not at all; what is slow to begin gets longer
+	if c.shape.live() { // it ends when there is nothing new to read, or not at all; a stream that begins slowly gets longer
 		var err error
 		for wait := 8 * time.Second; wait < 20*time.Second && ctx.Err() == nil; wait += 5 * time.Second {
 			if err = vlcPasses(ctx, url, 25, wait); err == nil {
@@ -107,7 +107,7 @@ func vlcCell(ctx context.Context, c cell) error {
 	return err
 }
 
-// vlcPasses has VLC pass a stream on and counts the pictures in it.
+// vlcPasses lets VLC copy a stream, and counts the pictures in the copy.
 func vlcPasses(ctx context.Context, url string, pictures int, wait time.Duration, options ...string) error {
 	short := ctx
 	if wait > 0 {
@@ -131,7 +131,7 @@ func vlcPasses(ctx context.Context, url string, pictures int, wait time.Duration
 	return nil
 }
 
-// packetsIn counts those of one stream of a file.
+// packetsIn counts the packets of one stream of a file.
 func packetsIn(ctx context.Context, file []byte, stream string) (int, error) {
 	count, err := output(ctx, file, "ffprobe", "-v", "fatal", "-select_streams", stream, "-count_packets",
 		"-show_entries", "stream=nb_read_packets", "-of", "csv=p=0", "pipe:0")
@@ -161,7 +161,7 @@ func gstreamerDecodes(ctx context.Context, url string, pictures int, options ...
 	return nil
 }
 
-// output returns what a program writes.
+// output returns the output of a program.
 func output(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(withoutProxy(), "GST_PLUGIN_FEATURE_RANK=hlsdemux2:MAX", "TERM=dumb")

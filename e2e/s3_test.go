@@ -30,7 +30,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// s3Programs are examples/s3 and an S3 server, which are of a module of their own.
+// s3Programs are examples/s3 and an S3 server. Both are in a module of their own.
 var s3Programs = sync.OnceValues(func() (gateway string, err error) {
 	said, err := exec.Command("go", "build", "-C", "../examples/s3", "-o", filepath.Join(scratch, "bin", "s3"), ".").CombinedOutput()
 	if err != nil {
@@ -56,7 +56,7 @@ func newBucket(t *testing.T, program string) (url, folder string) {
 	return "http://" + addr, folder
 }
 
-// edge stands for CloudFront in front of a bucket: it hands out what a valid signature opens, and counts.
+// edge stands for CloudFront in front of a bucket: it serves what a valid signature opens, and counts requests.
 type edge struct {
 	*httptest.Server
 	key     *rsa.PublicKey
@@ -91,7 +91,7 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.files.ServeHTTP(w, r)
 }
 
-// check is the vendor's: the policy, signed by RSA with SHA-1, names by a wildcard what it opens, and until when.
+// check is the vendor's check: the policy is signed by RSA with SHA-1, and says by a wildcard what it opens, and until when.
 func (e *edge) check(r *http.Request) error {
 	text := func(name string) []byte {
 		b, _ := base64.StdEncoding.DecodeString(strings.NewReplacer("-", "+", "_", "=", "~", "/").Replace(r.URL.Query().Get(name)))
@@ -126,7 +126,7 @@ func (e *edge) check(r *http.Request) error {
 	return nil
 }
 
-// also finds a way to play that the page of examples/s3 has beside the first.
+// also finds the second link of a film on the page of examples/s3.
 func (s *server) also(t *testing.T, key, way string) string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/", nil)
@@ -142,8 +142,8 @@ func (s *server) also(t *testing.T, key, way string) string {
 	return s.URL + html.UnescapeString(string(m[1]))
 }
 
-// A film goes into a private bucket through the page, and comes out in three ways: through the server, from the edge by links
-// that are made with the playlist, and as it was uploaded, by ranges.
+// A film goes into a private bucket through the page. Viewers get it in three ways: through the server, from the edge by links
+// that are made with the playlist, and as the uploaded file, by ranges.
 func TestFilmsOfAPrivateBucketPlay(t *testing.T) {
 	film := filepath.Join(media(t), "src.mp4")
 	gateway, err := s3Programs()
@@ -190,8 +190,8 @@ func TestFilmsOfAPrivateBucketPlay(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, resp.StatusCode, "the edge opens nothing without a signature")
 }
 
-// Chromium's own HLS plays segments of another origin than the playlist's, which an edge has, only for an element with
-// crossorigin. Without a proxy that is so, too.
+// Chromium's own HLS plays segments of another origin than the playlist's, such as an edge, only in an element with
+// crossorigin. This is so without a proxy, too.
 func TestChromiumItselfAsksTwoOriginsForCORSOnly(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(media(t), "ts/index.m3u8"))
 	require.NoError(t, err)

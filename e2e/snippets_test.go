@@ -17,7 +17,7 @@ import (
 )
 
 // TestSnippetsOfTheDocsPlay runs docs/in-your-page.md: its program, and in Chromium each snippet for each player, on a page of
-// another site. Only the addresses are others.
+// another site. Only the addresses differ.
 func TestSnippetsOfTheDocsPlay(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../docs/in-your-page.md")
@@ -82,7 +82,7 @@ func blockOf(t *testing.T, doc, title string) string {
 	return block
 }
 
-// split takes a block apart: what all players need, and what each one does.
+// split splits a block into the part for all players and a part for each one.
 func split(t *testing.T, block string) (first string, pieces map[string]string) {
 	t.Helper()
 	pieces, player := map[string]string{}, ""
@@ -104,8 +104,8 @@ func split(t *testing.T, block string) (first string, pieces map[string]string) 
 	return first, pieces
 }
 
-// runProgram runs the first program of a page until the test ends, with the addresses of a test in place of its own, and
-// returns where it listens.
+// runProgram runs the first program of a page until the test ends, with the addresses of a test in place of its own. It returns
+// the address of the program.
 func runProgram(t *testing.T, doc string, o *origin, page string, env ...string) string {
 	t.Helper()
 	address, err := freeport.Addr()

@@ -30,7 +30,7 @@ func (rs *results) set(way string, s shape, p player, mark string) {
 	rs.marks[[3]string{way, s.name, p.name}] = mark
 }
 
-// mark is what the table says of a cell.
+// mark is the entry of a cell in the table.
 func (c cell) mark(err error) string {
 	switch {
 	case err != nil:
@@ -57,7 +57,7 @@ func packageVersion(name string) (string, error) {
 	return p.Version, err
 }
 
-// write puts the table where the documentation has it.
+// write puts the table into the documentation.
 func (rs *results) write(t *testing.T) {
 	text, err := pages.ReadFile("testdata/players.md")
 	require.NoError(t, err)

@@ -15,7 +15,7 @@ func TestVODPlaysEveryShapeBySignedLinks(t *testing.T) {
 	ffmpegPlays(t, film)
 	require.Equal(t, frames, packets(t, film))
 	require.Contains(t, ffmpegFails(t, p.URL+"/vod/src.mp4"), "401")
-	// The file has moov at its end, where a client that cannot seek finds it too late.
+	// The file has its moov at the end. A client that cannot seek would find it too late.
 	ffmpegPlays(t, film, "-seekable", "0")
 	ffmpegFails(t, newOrigin(t, media(t)).URL+"/src.mp4", "-seekable", "0")
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A way is how a player gets at the media.
+// A way is how a player reaches the media.
 type way struct {
 	name  string
-	live  bool // it also serves what is not a file
+	live  bool // it also serves streams that are no files
 	start func(t *testing.T, o *origin) func(playlist string) string
 }
 
@@ -42,7 +42,7 @@ var ways = []way{
 	{"edited playlists, fetched ahead", true, edited},
 }
 
-// iframeLink is what a playlist calls its I-frame playlist: a link opens its playlist and what that names.
+// iframeLink is the name of the I-frame playlist in a playlist: a link opens its playlist and what that names.
 func iframeLink(t *testing.T, master string) string {
 	t.Helper()
 	resp, err := http.Get(master)
@@ -63,7 +63,7 @@ func liveArgs(o *origin) []string {
 	return args
 }
 
-// linked are the playlists that players begin with.
+// linked are the playlists with which players begin.
 func linked() []string {
 	list := []string{iframeList}
 	for _, s := range matrixShapes() {

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// readsURLs prints where the URL standard of browsers has each line of its input lead to, which is a JSON string.
+// readsURLs prints how the URL standard of browsers reads each line of its input, which is a JSON string.
 const readsURLs = `
 const lines = require("fs").readFileSync(0, "utf8").trimEnd().split("\n");
 process.stdout.write(lines.map((line) => {
@@ -31,7 +31,7 @@ process.stdout.write(lines.map((line) => {
 }).join("\n"));
 `
 
-// hostilePath puts a path together of what has ever been taken for a dot, a slash, a blank, or the end of a name.
+// hostilePath composes a path of all that some program has taken for a dot, a slash, a blank, or the end of a name.
 func hostilePath(rnd *rand.Rand) string {
 	pieces := []string{
 		".", "..", ".", "..", "/", "/", "//", "\\", "%2e", "%2E%2e", "%2f", "%5c", "%252e", "%252f", "%255c", "%25252e", "a", "seg1.ts", "title2", "x", "%41", "%zz", "%",
@@ -45,8 +45,8 @@ func hostilePath(rnd *rand.Rand) string {
 	return b.String()
 }
 
-// No public path leads out of the tree that is mapped, and no token for a directory opens what is outside of it: by the URL
-// standard (node's own reading) as by RFC 3986 (package path).
+// No public path leads out of the mapped tree, and no token for a directory opens anything outside of it, neither by the URL
+// standard (as node reads it) nor by RFC 3986 (package path).
 func TestNoPathLeavesItsTree(t *testing.T) {
 	node := requireTool(t, "node")
 	const tree, directory, paths = "https://origin.example/a/b/", "/v/title1/", 300_000
@@ -104,7 +104,7 @@ func TestNoPathLeavesItsTree(t *testing.T) {
 	require.Equal(t, len(within), n)
 }
 
-// requestsFor are the URLs that net/http makes of a request for a path, and of one from a client that escapes nothing.
+// requestsFor are the URLs that net/http makes of a request for a path, from a client that escapes and from one that does not.
 func requestsFor(path string) (all []*url.URL) {
 	if u, err := url.ParseRequestURI(path); err == nil {
 		all = append(all, u)
