@@ -57,7 +57,7 @@ func TestAllOf(t *testing.T) {
 	require.ErrorIs(t, err, sign.ErrBadToken)
 }
 
-// FuzzClientPrefix checks that the X-Forwarded-For of a stranger changes nothing, and that no field hides the client of a proxy.
+// FuzzClientPrefix checks that the X-Forwarded-For of a stranger changes nothing, and that no field hides a proxy's client.
 func FuzzClientPrefix(f *testing.F) {
 	for _, s := range []string{"198.51.100.1", "198.51.100.1, 10.2.2.2", ",", "[::1]:9", "::ffff:1.2.3.4", "x, 10.1.1.1", "fe80::1%eth0"} {
 		f.Add(s)
