@@ -23,7 +23,7 @@ const keepFilling = 32 << 20
 type fill struct {
 	t     *Transport
 	o     *flight
-	how   string // the Cache-Status of those who wait for it
+	how   string // the Cache-Status of the viewers that wait for it
 	entry *Entry // Body and TTL are set at the end
 	body  *body.Buffer
 	src   io.ReadCloser

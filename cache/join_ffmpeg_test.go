@@ -69,7 +69,7 @@ func TestFFmpegDecodesFromWhereViewersJoin(t *testing.T) {
 	}
 }
 
-// joins are the bytes that viewers get who come at random moments of a stream of this length, until its end.
+// joins are the bytes of viewers that come at random moments of a stream of this length and stay until its end.
 func joins(t *testing.T, stream []byte, lasts time.Duration, contentType string) map[time.Duration][]byte {
 	all, mu := map[time.Duration][]byte{}, sync.Mutex{}
 	synctest.Test(t, func(t *testing.T) {

@@ -50,7 +50,7 @@ func (l link) Inherited(u *url.URL) *url.URL { return u }
 
 func (l link) Received(*url.URL, http.Header) {}
 
-// context is the context of a viewer with the link, about whom the origin learns nothing.
+// context is the context of a viewer with the link. The origin learns nothing about this viewer.
 func (l link) context(ctx context.Context) context.Context {
 	return maker.NewContext(context.WithValue(ctx, sharing.Anonymous{}, true), l)
 }

@@ -93,7 +93,7 @@ type single struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	pause  time.Duration
-	left   func() // is told of the end; nil: nobody is
+	left   func() // called at the end, unless it is nil
 	idle   *time.Timer
 
 	size   int64         // so far

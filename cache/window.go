@@ -143,13 +143,13 @@ func without(a, b []uint64) (rest []uint64) {
 	return rest
 }
 
-// watched is what the windows of a Memory are told about a playlist.
+// watched is what the windows of a Memory learn about a playlist.
 type watched struct {
 	list  string   // "": nothing
 	names []uint64 // hashes of the keys of its segments; nil: it is not live, or too long
 }
 
-// windowOf is what they are told about a playlist that has come. list is its key.
+// windowOf is what they learn about a new playlist. list is its key.
 func (o *flight) windowOf(list string, e *Entry, p *listing.Playlist, v *version) (w watched) {
 	m := o.t.memory()
 	if m == nil || o.t.Refs == nil || e.Status != http.StatusOK || p.Err != nil || v.partial {

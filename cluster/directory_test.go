@@ -48,7 +48,7 @@ func TestRendezvousTakesAnotherForAWhile(t *testing.T) {
 		require.NotContains(t, []string{first, second}, third)
 		last, err := d.Take(t.Context(), "key", third, "http://x:1")
 		require.NoError(t, err)
-		require.Equal(t, "http://x:1", last, "who asks is left")
+		require.Equal(t, "http://x:1", last, "only the asking node is left")
 		time.Sleep(3 * time.Second)
 		again, err := d.Holder(t.Context(), "key", "http://c:1")
 		require.NoError(t, err)

@@ -26,7 +26,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pool has two origins, one of which is out.
+// pool has two origins. One is out.
 type pool struct{}
 
 func (pool) State() []origin.OriginState {

@@ -31,7 +31,7 @@ type health struct {
 	probing  bool
 	header   time.Time     // when the header of the probe came; zero: not yet
 	latency  time.Duration // until a header comes, smoothed
-	samples  int           // of which latency is made
+	samples  int           // number of headers in latency
 }
 
 // cooling reports whether the origin must not be asked now, because it cools down or another request is trying it.

@@ -278,7 +278,7 @@ func mendCoding(resp *http.Response) error {
 
 // mendType gives media a type of media where an origin labels it as a document or as plain text. Every answer has nosniff, and
 // with it a browser withholds such a body from a video element on a page of another site (Fetch, "opaque-response blocking").
-// The first bytes decide. Where they are not at hand, in the middle of a body or in a coded one, the name does.
+// The first bytes decide. In the middle of a body, or in a coded body, the name decides.
 func mendType(resp *http.Response) error {
 	if !isWithheld(resp.Header["Content-Type"]) {
 		return nil

@@ -328,7 +328,7 @@ func TestRedirectsAreHeld(t *testing.T) {
 	require.Equal(t, 3, f.origin.Requests("/live.m3u8"), "not unless it is to be")
 }
 
-// visit is what the maker of a link says who wants the origin's cookies.
+// visit has the fields of a link whose maker wants the cookies of the origin.
 type visit struct{ cookie string }
 
 func (v *visit) Apply(h http.Header, _ *url.URL) {

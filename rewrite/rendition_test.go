@@ -117,7 +117,7 @@ func FuzzRendition(f *testing.F) {
 	})
 }
 
-// A viewer's query chooses what is offered. Signed links cover the query, so that it is the choice of whoever made the link.
+// The query chooses the renditions. A signed link covers its query, so the choice is that of the maker of the link.
 func ExampleRewriter_rendition() {
 	next := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/vnd.apple.mpegurl")

@@ -333,7 +333,7 @@ func FuzzWindow(f *testing.F) {
 	})
 }
 
-// FuzzNextWindow cuts playlists that begin like the last one, of which what was read is kept.
+// FuzzNextWindow cuts playlists that begin like the one before. The Rewriter keeps what it has read of that one.
 func FuzzNextWindow(f *testing.F) {
 	rnd := rand.New(rand.NewPCG(1, 1))
 	long := "#EXTM3U\n" + strings.Join(stream(rnd, 60), "")

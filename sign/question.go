@@ -26,14 +26,14 @@ const (
 	KindKey      Kind = "key"
 )
 
-// A Question is what a backend is told about a request.
+// A Question tells a backend about a request.
 type Question struct {
 	// NodeID and AppKey are those of the Ask.
 	NodeID string `json:"nodeId"`
 	AppKey string `json:"appKey"`
 	// SessionID is that of the Grant in the context, if there is one.
 	SessionID string `json:"sessionId"`
-	// MediaSessionID is one for each viewer and stream, made from the other fields if Describe leaves it empty.
+	// MediaSessionID differs for each viewer and stream. It is made from the other fields if Describe leaves it empty.
 	MediaSessionID string `json:"mediaSessionId"`
 	// Host that the viewer asked, in lower case, with a port if the viewer named one.
 	Host string `json:"host"`
@@ -41,7 +41,7 @@ type Question struct {
 	Name string `json:"name"`
 	// MediaProvider is HLS.
 	MediaProvider string `json:"mediaProvider"`
-	// Token is the viewer's, without the escapes of a query; empty if there is none.
+	// Token is the token of the request, without the escapes of a query; empty if there is none.
 	Token string `json:"token"`
 	// ClientAddress is that of the connection, without its port.
 	ClientAddress string `json:"clientAddress"`
@@ -49,7 +49,7 @@ type Question struct {
 	Kind Kind `json:"kind"`
 }
 
-// question also returns the token as it stands in the query, and whether the question is to be asked.
+// question also returns the token as it stands in the query, and whether the backend must be asked.
 func (a *Ask) question(r *http.Request) (raw string, q Question, asks bool, err error) {
 	defer caught(&err)
 	path := []byte(r.URL.EscapedPath())

@@ -61,7 +61,7 @@ func (d *demo) site(hlsjs string, stream *liveOrigin) (http.Handler, error) {
 	return mux, nil
 }
 
-// link answers /link, as a page does for a viewer whom it has let in.
+// link answers /link, as a page does for a viewer that has logged in.
 func (d *demo) link(w http.ResponseWriter, r *http.Request) {
 	l, err := d.links.mint()
 	if err != nil {

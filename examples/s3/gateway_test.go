@@ -27,12 +27,12 @@ const (
 type gateway struct {
 	*minio.Client
 	URL  string
-	dir  string // the bucket's
+	dir  string // of the bucket
 	dial func() (net.Conn, error)
 
 	connections atomic.Int64
 	mu          sync.Mutex
-	left        int64 // bytes that still pass to whom the relay serves, and from it; -1: any number
+	left        int64 // bytes that may still pass through the relay, in both directions; -1: any number
 	open        map[net.Conn]bool
 }
 

@@ -45,8 +45,8 @@ func New(to string, edit func(up bool, lines []byte) []byte) (*Relay, error) {
 // Addr is where it listens: HOST:PORT.
 func (r *Relay) Addr() string { return r.ln.Addr().String() }
 
-// Stop stops passing bytes for those whose address who reports, on connections that there are and on new ones. None is
-// broken. A nil function: for nobody, and all that was held back goes on.
+// Stop holds back the bytes of all clients whose address who reports, on present and new connections. It breaks no connection.
+// If who is nil, Stop holds back nobody, and all bytes that were held back go on.
 func (r *Relay) Stop(who func(from net.Addr) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

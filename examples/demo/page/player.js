@@ -3,7 +3,7 @@ import * as mse from "./mse.js";
 
 const $ = (selector) => document.querySelector(selector);
 const video = $("#video"), { hlsjs, lowLatency, epoch, segment } = $("main").dataset;
-const forced = new URLSearchParams(location.search).get("player"); // "native", "hls.js" or "own": for those who compare
+const forced = new URLSearchParams(location.search).get("player"); // "native", "hls.js" or "own", to compare the players
 const native = () => video.canPlayType("application/vnd.apple.mpegurl");
 let name = "", player = null, turn = {}, problem = "", script = null;
 
