@@ -74,7 +74,13 @@ func (e *engine) kill() {
 	}
 }
 
-func (e *engine) stop() { _ = e.cmd.Process.Signal(syscall.SIGSTOP) }
+// stop returns when the engine has stopped.
+func (e *engine) stop() {
+	if err := e.cmd.Process.Signal(syscall.SIGSTOP); err == nil {
+		_, _ = syscall.Wait4(e.cmd.Process.Pid, nil, syscall.WUNTRACED, nil)
+	}
+}
+
 func (e *engine) goOn() { _ = e.cmd.Process.Signal(syscall.SIGCONT) }
 func (e *engine) option() valkey.ClientOption {
 	return valkey.ClientOption{InitAddress: []string{e.addr}, PipelineMultiplex: 1, DisableCache: e.mini != nil, AlwaysRESP2: e.mini != nil}
@@ -182,6 +188,32 @@ func TestANodeThatMissedAPurgeFindsItInTheLog(t *testing.T) {
 	require.Equal(t, []string{nodes[2].url}, missed)
 	waitFor(t, func() bool { return number(t, nodes[2], o.URL+"/a.ts") == 1 })
 	require.EqualValues(t, 1, number(t, nodes[1], o.URL+"/a.ts"))
+}
+
+func TestANodeThatMissedAPurgeHearsOfItThoughTheLogIsLost(t *testing.T) {
+	e := newEngine(t)
+	o, version := versions(t)
+	way := newRelay(t, e.addr)
+	nodes := start(t, 3, func(i int, _ []string) cluster.Directory {
+		option := e.option()
+		if i == 2 {
+			option.InitAddress = []string{way.Addr()}
+		}
+		return cluster.Connect(option, "test")
+	}, nil)
+	for _, n := range nodes {
+		require.Zero(t, number(t, n, o.URL+"/a.ts"))
+	}
+	version.Store(1)
+	nodes[2].kill() // its viewers are still served
+	way.StopAll()
+	_, missed, err := nodes[0].PurgePrefix(t.Context(), o.URL+"/")
+	require.NoError(t, err)
+	require.Equal(t, []string{nodes[2].url}, missed)
+	require.NoError(t, e.do(t, "FLUSHALL").Error())
+	way.Cut()
+	way.Stop(nil)
+	waitFor(t, func() bool { return number(t, nodes[2], o.URL+"/a.ts") == 1 })
 }
 
 func TestWithoutTheEngineNodesStillAgree(t *testing.T) {

@@ -164,7 +164,15 @@ func (n *node) start() {
 	go io.Copy(io.Discard, out)
 }
 
-func (n *node) signal(s syscall.Signal) { _ = n.cmd.Process.Signal(s) }
+func (n *node) signal(s syscall.Signal) { send(n.cmd.Process, s) }
+
+// send sends a signal. It returns when a process that it stops has stopped: on a loaded machine that takes its time, and
+// meanwhile the process still answers.
+func send(p *os.Process, s syscall.Signal) {
+	if err := p.Signal(s); err == nil && s == syscall.SIGSTOP {
+		_, _ = syscall.Wait4(p.Pid, nil, syscall.WUNTRACED, nil)
+	}
+}
 
 // kill may be called by a timer, and once more at the end of the test.
 func (n *node) kill() {
@@ -535,7 +543,7 @@ func (e *engine) start(t *testing.T) {
 	require.Eventually(t, func() bool { return e.say("PING") == nil }, 20*time.Second, 10*time.Millisecond)
 }
 
-func (e *engine) signal(s syscall.Signal) { _ = e.cmd.Process.Signal(s) }
+func (e *engine) signal(s syscall.Signal) { send(e.cmd.Process, s) }
 
 func (e *engine) kill() {
 	e.signal(syscall.SIGKILL)
