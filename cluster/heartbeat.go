@@ -23,6 +23,8 @@ type engine interface {
 type listener interface {
 	// missed is called with purges that were made while this node was away. all: there were others before those.
 	missed(list []purge, all bool)
+	// made are the purges that this node has logged lately.
+	made() []purge
 	// forget: what the engine said about keys is no longer valid.
 	forget()
 }
@@ -89,6 +91,9 @@ func (d *ValkeyDirectory) live(ctx context.Context, l listener) {
 	d.mu.Unlock()
 	if anew {
 		l.forget()
+	}
+	if d.owes = d.owes || emptied; d.owes {
+		d.owes = !d.logAgain(ctx, l.made())
 	}
 	if last != pos || pos == "" {
 		d.catchUp(ctx, c, last, l)

@@ -40,7 +40,7 @@ func (n *Node) purge(ctx context.Context, p purge) (count int, missed []string, 
 	if logged {
 		unlogged = e.log(ctx, p)
 	}
-	count, err = n.carryOut(ctx, p)
+	count, err = n.carryOut(ctx, p, true)
 	members, failure := n.members(ctx)
 	err = errors.Join(err, failure)
 	// A node that is purged later in the round does not send old answers meanwhile: see [purges]. The second round is for nodes
@@ -140,7 +140,7 @@ func (n *Node) servePurge(w http.ResponseWriter, r *http.Request, code string) {
 		http.Error(w, "no purge", http.StatusBadRequest)
 		return
 	}
-	count, err := n.carryOut(r.Context(), p)
+	count, err := n.carryOut(r.Context(), p, false)
 	if err != nil {
 		http.Error(w, "not purged", http.StatusInternalServerError)
 		return
@@ -150,9 +150,9 @@ func (n *Node) servePurge(w http.ResponseWriter, r *http.Request, code string) {
 	w.Header().Set(proof.Answer, n.keeper.Reply(code, said))
 }
 
-// carryOut forgets the entries of this node.
-func (n *Node) carryOut(ctx context.Context, p purge) (int, error) {
-	n.purges.begin(p)
+// carryOut forgets the entries of this node. mine is that of [purges.begin].
+func (n *Node) carryOut(ctx context.Context, p purge, mine bool) (int, error) {
+	n.purges.begin(p, mine)
 	count, err := n.forgetEntries(ctx, p)
 	if err == nil {
 		n.purges.end(p.id)
@@ -193,7 +193,7 @@ func (n *Node) heed(ctx context.Context, field string) error {
 	if n.purges.knows(p.id) {
 		return nil
 	}
-	_, err := n.carryOut(context.WithoutCancel(ctx), p)
+	_, err := n.carryOut(context.WithoutCancel(ctx), p, false)
 	return err
 }
 
@@ -205,7 +205,7 @@ func (n *Node) missed(list []purge, all bool) {
 	list = slices.DeleteFunc(list, func(p purge) bool { return n.purges.knows(p.id) })
 	all = all || len(list) > mostMissed
 	for _, p := range list {
-		n.purges.begin(p)
+		n.purges.begin(p, false)
 	}
 	todo := list
 	if all {
@@ -221,6 +221,9 @@ func (n *Node) missed(list []purge, all bool) {
 		n.purges.end(p.id)
 	}
 }
+
+// made is called by an engine that has lost its log: a node that is away has not read it yet.
+func (n *Node) made() []purge { return n.purges.made() }
 
 // forget is called by the engine when keys may have other holders.
 func (n *Node) forget() { n.near.clear() }

@@ -24,6 +24,16 @@ func (d *ValkeyDirectory) log(ctx context.Context, p purge) error {
 		FieldValue().FieldValue("id", p.id).FieldValue(kind, p.text).Build()).Error()
 }
 
+// logAgain writes purges into a log that was lost, for nodes that had not read it. Those that know a purge ignore it.
+func (d *ValkeyDirectory) logAgain(ctx context.Context, list []purge) bool {
+	for _, p := range list {
+		if d.log(ctx, p) != nil {
+			return false
+		}
+	}
+	return true
+}
+
 // catchUp reads the log from the last position. Entries that are no longer in it may have purged anything.
 func (d *ValkeyDirectory) catchUp(ctx context.Context, c valkey.Client, last string, l listener) {
 	d.mu.Lock()

@@ -3,6 +3,7 @@ package cluster
 import (
 	"crypto/rand"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -49,7 +50,8 @@ type purges struct {
 
 type dated struct {
 	purge
-	at time.Time
+	at   time.Time
+	mine bool // this node was asked for it
 }
 
 const (
@@ -59,22 +61,36 @@ const (
 	mostID     = 64 // bytes
 )
 
-// begin records a purge that is about to be carried out: requests to other nodes carry it from now on.
-func (ps *purges) begin(p purge) {
+// begin records a purge that is about to be carried out: requests to other nodes carry it from now on. mine: this node was asked
+// for it, and nobody else logs it.
+func (ps *purges) begin(p purge, mine bool) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	now := time.Now()
 	for len(ps.list) > 0 && now.Sub(ps.list[0].at) > purgeFor {
 		ps.list = ps.list[1:]
 	}
-	ps.list = append(ps.list, dated{p, now})
+	ps.list = append(ps.list, dated{p, now, mine})
 	if len(ps.list) > mostPurges {
 		// The older half becomes one purge that covers every key.
 		half := len(ps.list) / 2
 		one := ps.list[half]
 		one.text, one.prefix = "", true
+		one.mine = slices.ContainsFunc(ps.list[:half+1], func(d dated) bool { return d.mine })
 		ps.list = append([]dated{one}, ps.list[half+1:]...)
 	}
+}
+
+// made are the purges of the last hour that this node was asked for.
+func (ps *purges) made() (list []purge) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	for _, d := range ps.list {
+		if d.mine && time.Since(d.at) <= purgeFor {
+			list = append(list, d.purge)
+		}
+	}
+	return list
 }
 
 // end records that a purge was carried out: a request that carries it does not repeat it.

@@ -28,6 +28,7 @@ type ValkeyDirectory struct {
 	lost       atomic.Uint64 // questions that the engine did not answer
 	heard      atomic.Int64  // when it last answered one, in Unix nanoseconds
 	stop       func()        // ends the heartbeat
+	owes       bool          // the log was lost, and is not written again yet; only the heartbeat uses it
 
 	mu     sync.Mutex
 	self   member

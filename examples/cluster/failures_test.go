@@ -151,22 +151,29 @@ func TestAfterAPurgeNothingOldIsServed(t *testing.T) {
 				look(t, nodes, fmt.Sprintf("/1000/0/b/%d.ts", i), "1")
 			}
 
-			nodes[3].signal(syscall.SIGSTOP)
-			o.setVersion("3")
-			status, said = nodes[0].purge("/1000/0/a/")
-			require.Equal(t, http.StatusAccepted, status)
-			require.Equal(t, []string{nodes[3].self}, said.Missed)
-			for i := range 5 {
-				look(t, nodes[:3], fmt.Sprintf("/1000/0/a/%d.ts", i), "3")
+			away := func(version string, meanwhile func()) {
+				nodes[3].signal(syscall.SIGSTOP)
+				o.setVersion(version)
+				status, said := nodes[0].purge("/1000/0/a/")
+				require.Equal(t, http.StatusAccepted, status)
+				require.Equal(t, []string{nodes[3].self}, said.Missed)
+				meanwhile()
+				for i := range 5 {
+					look(t, nodes[:3], fmt.Sprintf("/1000/0/a/%d.ts", i), version)
+				}
+				nodes[3].signal(syscall.SIGCONT)
+				for i := range 5 {
+					look(t, nodes[:3], fmt.Sprintf("/1000/0/a/%d.ts", i), version)
+				}
+				path := "/1000/0/a/0.ts"
+				require.Eventually(t, func() bool {
+					return bytes.Equal(bodyOf(path, version, 1000), view(nodes[3].url+"/live"+path).body)
+				}, 20*time.Second, 50*time.Millisecond, "who was away hears of it")
 			}
-			nodes[3].signal(syscall.SIGCONT)
-			for i := range 5 {
-				look(t, nodes[:3], fmt.Sprintf("/1000/0/a/%d.ts", i), "3")
+			away("3", func() {})
+			if e != nil {
+				away("4", func() { require.NoError(t, e.say("FLUSHALL")) })
 			}
-			path := "/1000/0/a/0.ts"
-			require.Eventually(t, func() bool {
-				return bytes.Equal(bodyOf(path, "3", 1000), view(nodes[3].url+"/live"+path).body)
-			}, 20*time.Second, 50*time.Millisecond, "who was away hears of it")
 		})
 	}
 }
