@@ -1,12 +1,16 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"iter"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache"
 	"github.com/hlsproxy/hlsproxy/cluster"
@@ -71,4 +75,20 @@ func segments(playlist []byte, base string) iter.Seq[string] {
 			}
 		}
 	}
+}
+
+// leave ends everything within five seconds. It tells the other nodes first. Answers to them and to viewers may finish.
+func leave(node *cluster.Node, viewers, nodes *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+	defer cancel()
+	left := make(chan error, 1)
+	go func() { left <- node.Leave(ctx) }()
+	if errors.Is(viewers.Shutdown(ctx), context.DeadlineExceeded) {
+		viewers.Close()
+	}
+	if err := <-left; err != nil {
+		fmt.Println("leaving:", err)
+	}
+	nodes.Close()
+	return nil
 }

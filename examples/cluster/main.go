@@ -9,12 +9,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
-	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache"
 	"github.com/hlsproxy/hlsproxy/cluster"
@@ -95,20 +93,4 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	case <-ctx.Done():
 	}
 	return leave(node, viewers, nodes)
-}
-
-// leave ends everything within five seconds. It tells the other nodes first. Answers to them and to viewers may finish.
-func leave(node *cluster.Node, viewers, nodes *http.Server) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
-	defer cancel()
-	left := make(chan error, 1)
-	go func() { left <- node.Leave(ctx) }()
-	if errors.Is(viewers.Shutdown(ctx), context.DeadlineExceeded) {
-		viewers.Close()
-	}
-	if err := <-left; err != nil {
-		fmt.Println("leaving:", err)
-	}
-	nodes.Close()
-	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/cache"
 	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
 )
 
@@ -81,11 +82,26 @@ func parse(args []string) (o options, ln serve.Listener, err error) {
 	}
 	if o.kick && !ln.Local() {
 		ln.Close()
-		return o, ln, errors.New("-kick needs an -addr on loopback: whoever reaches the page ends sessions")
+		return o, ln, errors.New("-kick needs an -addr on loopback: everybody who reaches the page can end sessions")
 	}
 	o.self = ln.Self()
 	if o.public == "" && ln.Local() {
 		o.public = ln.URL()
 	}
 	return o, ln, nil
+}
+
+// store opens the store of the cache. It is nil without -cache and -dir. Call close at the end.
+func (o options) store() (store cache.Store, close func() error, err error) {
+	switch {
+	case o.dir != "":
+		dir, err := cache.NewDir(o.dir, o.cache)
+		if err != nil {
+			return nil, nil, err
+		}
+		return dir, dir.Close, nil
+	case o.cache > 0:
+		store = cache.NewMemory(o.cache)
+	}
+	return store, func() error { return nil }, nil
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"io"
 	"net/url"
 	"strings"
 
@@ -57,6 +59,18 @@ func (l *links) to(path string) (string, error) {
 	}
 	public, err := l.AppendPublic(nil, []byte(upstream))
 	return string(public), err
+}
+
+// print writes a link for each path.
+func (l *links) print(out io.Writer, server string, paths []string) error {
+	for _, path := range paths {
+		link, err := l.to(path)
+		if err != nil {
+			return fmt.Errorf("-link %q: %w", path, err)
+		}
+		fmt.Fprintf(out, "play %s%s\n or open %[1]s/#%s\n", server, link)
+	}
+	return nil
 }
 
 // elsewhere reports whether a URL is not on the origins: a Sealer would seal it as well, but it could not be reached.

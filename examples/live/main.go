@@ -81,29 +81,18 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var store cache.Store
-	switch {
-	case o.dir != "":
-		dir, err := cache.NewDir(o.dir, o.cache)
-		if err != nil {
-			return err
-		}
-		defer dir.Close()
-		store = dir
-	case o.cache > 0:
-		store = cache.NewMemory(o.cache)
+	store, closeStore, err := o.store()
+	if err != nil {
+		return err
 	}
+	defer closeStore()
 	h, err := newHandler(o, urls, store)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(out, "listening on", ln.URL())
-	for _, path := range o.links {
-		link, err := urls.to(path)
-		if err != nil {
-			return fmt.Errorf("-link %q: %w", path, err)
-		}
-		fmt.Fprintf(out, "play %s%s\n or open %[1]s/#%s\n", ln.URL(), link)
+	if err := urls.print(out, ln.URL(), o.links); err != nil {
+		return err
 	}
 	return serve.Run(ctx, ln, h)
 }

@@ -18,7 +18,6 @@ import (
 
 	"github.com/hlsproxy/hlsproxy/cache"
 	"github.com/hlsproxy/hlsproxy/corsmw"
-	"github.com/hlsproxy/hlsproxy/examples/internal/films"
 	"github.com/hlsproxy/hlsproxy/examples/internal/serve"
 	"github.com/hlsproxy/hlsproxy/examples/internal/uploads"
 	"github.com/hlsproxy/hlsproxy/origin"
@@ -86,19 +85,7 @@ func newHandler(ctx context.Context, o options, s *store, links *serve.Links) (h
 	if err != nil {
 		return nil, err
 	}
-	page, err := films.NewPage(site.list, uploads.More, upload.Refused())
-	if err != nil {
-		return nil, err
-	}
-	sameSite := http.NewCrossOriginProtection()
-	mux.Handle("GET /{$}", links.Gate(page))
-	mux.HandleFunc("GET /style.css", serve.Style)
-	mux.Handle("POST /upload", sameSite.Handler(links.Gate(upload)))
-	mux.Handle("GET /jobs", links.Gate(upload.Watch()))
-	mux.Handle("GET /jobs/{id}/picture", links.Gate(http.HandlerFunc(upload.Picture)))
-	mux.Handle("DELETE /jobs/{id}", sameSite.Handler(links.Gate(http.HandlerFunc(upload.Cancel))))
-	mux.Handle("DELETE /titles/{key...}", sameSite.Handler(links.Gate(http.HandlerFunc(site.remove))))
-	return mux, nil
+	return mux, site.mount(mux, upload)
 }
 
 // run prints where it listens, and serves until ctx ends.

@@ -27,6 +27,23 @@ type site struct {
 	edge   rewrite.Mapper // for playing from CloudFront; nil: not used
 }
 
+// mount adds the page and all that it calls.
+func (s *site) mount(mux *http.ServeMux, upload *uploads.Uploads) error {
+	page, err := films.NewPage(s.list, uploads.More, upload.Refused())
+	if err != nil {
+		return err
+	}
+	gate, sameSite := s.links.Gate, http.NewCrossOriginProtection()
+	mux.Handle("GET /{$}", gate(page))
+	mux.HandleFunc("GET /style.css", serve.Style)
+	mux.Handle("POST /upload", sameSite.Handler(gate(upload)))
+	mux.Handle("GET /jobs", gate(upload.Watch()))
+	mux.Handle("GET /jobs/{id}/picture", gate(http.HandlerFunc(upload.Picture)))
+	mux.Handle("DELETE /jobs/{id}", sameSite.Handler(gate(http.HandlerFunc(upload.Cancel))))
+	mux.Handle("DELETE /titles/{key...}", sameSite.Handler(gate(http.HandlerFunc(s.remove))))
+	return nil
+}
+
 // link is the link that plays an object in this way.
 func (s *site) link(way rewrite.Mapper, key string) (string, error) {
 	public, err := way.AppendPublic(nil, []byte(s.store.address(key)))

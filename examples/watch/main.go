@@ -6,8 +6,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -21,22 +19,12 @@ import (
 	"github.com/hlsproxy/hlsproxy/origin"
 	"github.com/hlsproxy/hlsproxy/rangeserve"
 	"github.com/hlsproxy/hlsproxy/rewrite"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
 	"go.opentelemetry.io/otel/propagation"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"golang.org/x/sync/errgroup"
 )
-
-type options struct {
-	origins serve.Origins
-	allow   []netip.Prefix
-	cache   int64
-	inside  string
-	trace   bool
-}
 
 func main() { serve.Main(run) }
 
@@ -75,39 +63,12 @@ func newHandlers(o options, self netip.AddrPort, spans *sdk.TracerProvider) (liv
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/live/", cors.Handler(watch.Handler(otelhttp.NewHandler(rangeserve.Handler(proxy), "", traced("viewer")...))))
-
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(numbers)
-	ops := http.NewServeMux()
-	ops.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	ops.HandleFunc("GET /sessions", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(watch.Snapshot().Sessions)
-	})
-	ops.HandleFunc("POST /kick", func(w http.ResponseWriter, r *http.Request) {
-		if !watch.Kick(r.FormValue("session")) {
-			http.NotFound(w, r)
-		}
-	})
-	return mux, http.NewCrossOriginProtection().Handler(ops), nil
+	return mux, operator(watch, numbers), nil
 }
 
 // run serves viewers and the operator until ctx ends.
 func run(ctx context.Context, args []string, out io.Writer) error {
-	o := options{cache: 256 << 20}
-	flags := serve.NewFlags("watch")
-	flags.Origins(&o.origins, "`URL` of an origin (repeatable)")
-	flags.Allow(&o.allow, "`CIDR` that origins may be at beyond the public addresses")
-	flags.Size(&o.cache, "cache", "`SIZE` of the cache; 256MiB without it")
-	flags.StringVar(&o.inside, "inside", "localhost:9090", "`HOST:PORT` of /metrics, /sessions and /kick, which viewers must not reach")
-	flags.BoolVar(&o.trace, "trace", false, "print the spans")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	if o.origins == nil {
-		return errors.New("-origin is needed: the URL of an origin, such as http://origin.example")
-	}
-	ln, err := flags.Listen()
+	o, ln, err := parse(args)
 	if err != nil {
 		return err
 	}
