@@ -99,9 +99,22 @@ func known(b testing.TB, lines ...string) (http.Handler, *discard, *http.Request
 }
 
 func TestAKnownSessionAllocatesNothing(t *testing.T) {
-	for _, lines := range [][]string{nil, {`Cmcd-Session: sid="6e2fb550-c457-11e9-bb97-0800200c9a66"`}} {
+	const all = `bl=(21300),br=3200,bs,nor="..%2F1,2.m4s",sid="6e2fb550\"c457",su,com.example="x y"`
+	for name, form := range map[string]struct{ query, line string }{
+		"address":           {},
+		"header":            {line: `Cmcd-Session: sid="6e2fb550-c457-11e9-bb97-0800200c9a66"`},
+		"header, all of it": {line: "Cmcd-Request: " + all},
+		"query":             {query: "CMCD=" + url.QueryEscape(`br=3200,sid="6e2fb550-c457-11e9-bb97-0800200c9a66"`)},
+		"query, all of it":  {query: "a=b&CMCD=" + url.QueryEscape(all)},
+	} {
+		var lines []string
+		if form.line != "" {
+			lines = []string{form.line}
+		}
 		h, w, r := known(t, lines...)
-		require.Zero(t, testing.AllocsPerRun(1000, func() { h.ServeHTTP(w, r) }), lines)
+		r.URL.RawQuery = form.query
+		h.ServeHTTP(w, r)
+		require.Zero(t, testing.AllocsPerRun(1000, func() { h.ServeHTTP(w, r) }), name)
 	}
 }
 
