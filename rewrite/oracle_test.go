@@ -18,10 +18,11 @@ import (
 // samples are playlists of other people: those that come with hls-m3u8.
 func samples(t *testing.T) map[string][]byte {
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/Eyevinn/hls-m3u8").Output()
-	if err != nil {
-		t.Skip("the go command is needed to find the samples")
+	dir := strings.TrimSpace(string(out))
+	if err != nil || dir == "" {
+		t.Skip("the go command and the module of the samples are needed")
 	}
-	files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(out)), "m3u8", "sample-playlists", "*.m3u8"))
+	files, err := filepath.Glob(filepath.Join(dir, "m3u8", "sample-playlists", "*.m3u8"))
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	all := map[string][]byte{}
