@@ -25,8 +25,8 @@
 //
 // # The life of a miss
 //
-//  1. The viewer joins a running fill of its key, or a request to the origin that is under way, or makes one (flight.go). That
-//     request has a context of its own, and singleflight opens it once.
+//  1. The viewer joins a running fill of its key, or a request to the origin that is under way, or makes one (join.go,
+//     flight.go). That request has a context of its own, and singleflight opens it once.
 //  2. The header comes. An answer that cannot be shared goes to the viewer whose request was sent; the others ask for themselves
 //     (waiter.go). One that is too long becomes an entry without a body and is fetched in slices (slice.go).
 //  3. Any other answer is a fill (fill.go). Its pump reads the origin into a body of pages (pump.go, internal/body). It waits

@@ -9,7 +9,6 @@ import (
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/sharing"
-	"golang.org/x/sync/singleflight"
 )
 
 // flight is one request to the origin. It is made for one viewer, and all viewers of its key share it until the header of the
@@ -44,93 +43,8 @@ type outcome struct {
 	moved bool   // answers vary, as the Store now knows: each waiter looks there again
 }
 
-// join shares a running fill or a request that is under way. If there is neither and ask is true, it makes the request. An
-// answer that cannot be shared goes to the viewer whose request was sent; all others ask for themselves.
-func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Response, error) {
-	t.mu.Lock()
-	f := t.fills[have.key]
-	if f != nil && have.key == have.primary && !rules.Selects(r.Header, f.entry.Vary) {
-		have.key, have.entry = variant(have.primary, f.entry.Vary, r.Header), nil
-		f = t.fills[have.key]
-	}
-	if f != nil && rules.Selects(r.Header, f.entry.Vary) && !f.stalls() {
-		if !f.joinable() {
-			t.mu.Unlock()
-			return t.passBeside(r)
-		}
-		f.shares++
-		f.body.Wake()
-		t.mu.Unlock()
-		t.count.joins.Add(1)
-		return t.follow(r, have.part, f, true)
-	}
-	o, mine := t.flights[have.key], (*asker)(nil)
-	if o == nil {
-		if !ask {
-			t.mu.Unlock()
-			return t.passAlone(r)
-		}
-		if t.taken() >= t.maxFills() {
-			t.mu.Unlock()
-			t.count.errors.Add(1)
-			return nil, &fault{reason: ErrBusy}
-		}
-		o = t.newFlight(r, have)
-		answer := make(chan *http.Response, 1)
-		o.asker, mine = answer, &asker{o, r, answer}
-	}
-	o.waiters++
-	o.adopt()
-	// Under the lock, so that the call of this key always belongs to this flight.
-	landed := t.group.DoChan(have.key, o.run)
-	t.mu.Unlock()
-	if o.isAwaited(have.entry) {
-		sharing.WaitLonger(r.Context(), blockingIdle)
-	}
-
-	select {
-	case res := <-landed:
-		defer o.served()
-		if res.Err != nil {
-			return nil, res.Err
-		}
-		return o.answer(r, have, res.Val.(outcome), mine)
-	case <-r.Context().Done():
-		o.leave(mine)
-		return nil, context.Cause(r.Context())
-	}
-}
-
-// begin makes a flight that no viewer waits for, with one waiter. It returns nil if somebody asks already, or if there is no
-// free place. An early one takes no place from viewers.
-func (t *Transport) begin(r *http.Request, have lookupResult, early bool) (o *flight, landed <-chan singleflight.Result) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	taken := t.taken()
-	if early {
-		taken += t.earlyFills
-	}
-	if t.flights[have.key] != nil || t.fills[have.key] != nil || taken >= t.maxFills() {
-		return nil, nil
-	}
-	o = t.newFlight(r, have)
-	o.waiters++
-	if o.early = early; early {
-		t.earlyFills++
-	}
-	return o, t.group.DoChan(have.key, o.run)
-}
-
-// isAwaited reports whether an answer may take longer because a playlist hints at it. Anybody can write a playlist, so a hint
-// means nothing for what was there already.
-func (o *flight) isAwaited(have *Entry) bool {
-	return (have == nil || have.Status != http.StatusOK) && o.t.channels.isHinted(o.primary)
-}
-
-// taken is how many of the places are taken for viewers. The caller holds Transport.mu.
-func (t *Transport) taken() int { return len(t.flights) + t.filling + t.beside - t.earlyFills }
-
-// newFlight lists a flight that will send the request of r. The caller holds Transport.mu.
+// newFlight makes a flight that will send the request of r. It must be listed or scrapped. Making it takes as long as everything
+// else that a miss does below Transport.mu, so it is not done there.
 func (t *Transport) newFlight(r *http.Request, have lookupResult) *flight {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
 	req := r.WithContext(ctx)
@@ -145,11 +59,23 @@ func (t *Transport) newFlight(r *http.Request, have lookupResult) *flight {
 		o.kept = have.entry
 		o.asks = rules.Conditional(req.Header, o.kept.Header)
 	}
+	return o
+}
+
+// scrap gives up a flight that was never listed. Nil is allowed.
+func (o *flight) scrap() {
+	if o != nil {
+		o.cancel(nil)
+		giveBack(o.kept)
+	}
+}
+
+// list lets viewers join a flight. The caller holds Transport.mu.
+func (t *Transport) list(o *flight) {
 	if t.flights == nil {
 		t.flights = map[string]*flight{}
 	}
-	t.flights[have.key] = o
-	return o
+	t.flights[o.key] = o
 }
 
 // run is the function that singleflight calls. Singleflight does not notice a goroutine that a hook ends.

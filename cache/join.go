@@ -1,0 +1,134 @@
+package cache
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
+	"github.com/hlsproxy/hlsproxy/internal/sharing"
+	"golang.org/x/sync/singleflight"
+)
+
+// join shares a running fill or a request that is under way. If there is neither and ask is true, it makes the request. An
+// answer that cannot be shared goes to the viewer whose request was sent; all others ask for themselves.
+func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Response, error) {
+	t.mu.Lock()
+	f, o := t.running(r, &have)
+	var made *flight
+	for f == nil && o == nil && ask && t.taken() < t.maxFills() && (made == nil || made.key != have.key) {
+		t.mu.Unlock() // others do not wait for that
+		made.scrap()
+		made = t.newFlight(r, have)
+		t.mu.Lock()
+		f, o = t.running(r, &have)
+	}
+	mine := (*asker)(nil)
+	switch {
+	case f != nil:
+		joins := f.joinable()
+		if joins {
+			f.shares++
+			f.body.Wake()
+		}
+		t.mu.Unlock()
+		made.scrap()
+		if !joins {
+			return t.passBeside(r)
+		}
+		t.count.joins.Add(1)
+		return t.follow(r, have.part, f, true)
+	case o != nil:
+	case !ask:
+		t.mu.Unlock()
+		return t.passAlone(r)
+	case t.taken() >= t.maxFills():
+		t.mu.Unlock()
+		made.scrap()
+		t.count.errors.Add(1)
+		return nil, &fault{reason: ErrBusy}
+	default:
+		o, made = made, nil
+		t.list(o)
+		answer := make(chan *http.Response, 1)
+		o.asker, mine = answer, &asker{o, r, answer}
+	}
+	o.waiters++
+	o.adopt()
+	// Under the lock, so that the call of this key always belongs to this flight.
+	landed := t.group.DoChan(have.key, o.run)
+	t.mu.Unlock()
+	made.scrap()
+	if o.isAwaited(have.entry) {
+		sharing.WaitLonger(r.Context(), blockingIdle)
+	}
+
+	select {
+	case res := <-landed:
+		defer o.served()
+		if res.Err != nil {
+			return nil, res.Err
+		}
+		return o.answer(r, have, res.Val.(outcome), mine)
+	case <-r.Context().Done():
+		o.leave(mine)
+		return nil, context.Cause(r.Context())
+	}
+}
+
+// running returns the fill or the flight that r may join. If answers vary, as a fill now knows, have becomes what there is for
+// the variant: nothing. The caller holds Transport.mu.
+func (t *Transport) running(r *http.Request, have *lookupResult) (*fill, *flight) {
+	f := t.fills[have.key]
+	if f != nil && have.key == have.primary && !rules.Selects(r.Header, f.entry.Vary) {
+		have.key, have.entry = variant(have.primary, f.entry.Vary, r.Header), nil
+		f = t.fills[have.key]
+	}
+	if f != nil && rules.Selects(r.Header, f.entry.Vary) && !f.stalls() {
+		return f, nil
+	}
+	return nil, t.flights[have.key]
+}
+
+// begin makes a flight that no viewer waits for, with one waiter. It returns nil if somebody asks already, or if there is no
+// free place. An early one takes no place from viewers.
+func (t *Transport) begin(r *http.Request, have lookupResult, early bool) (o *flight, landed <-chan singleflight.Result) {
+	t.mu.Lock()
+	free := t.isFree(have.key, early)
+	t.mu.Unlock()
+	if !free {
+		return nil, nil
+	}
+	o = t.newFlight(r, have)
+	t.mu.Lock()
+	if !t.isFree(have.key, early) { // meanwhile
+		t.mu.Unlock()
+		o.scrap()
+		return nil, nil
+	}
+	defer t.mu.Unlock()
+	t.list(o)
+	o.waiters++
+	if o.early = early; early {
+		t.earlyFills++
+	}
+	return o, t.group.DoChan(have.key, o.run)
+}
+
+// isFree reports whether nobody asks for this key, and a request that no viewer waits for has a place. The caller holds
+// Transport.mu.
+func (t *Transport) isFree(key string, early bool) bool {
+	taken := t.taken()
+	if early {
+		taken += t.earlyFills
+	}
+	return t.flights[key] == nil && t.fills[key] == nil && taken < t.maxFills()
+}
+
+// isAwaited reports whether an answer may take longer because a playlist hints at it. Anybody can write a playlist, so a hint
+// means nothing for what was there already.
+func (o *flight) isAwaited(have *Entry) bool {
+	return (have == nil || have.Status != http.StatusOK) && o.t.channels.isHinted(o.primary)
+}
+
+// taken is how many of the places are taken for viewers. The caller holds Transport.mu.
+func (t *Transport) taken() int { return len(t.flights) + t.filling + t.beside - t.earlyFills }
