@@ -82,9 +82,7 @@ func (m *Memory) Get(_ context.Context, key string) (*Entry, error) {
 
 // get returns an Entry whose body may be gone by the time it is used; see body.Blob. The rest belongs to the caller.
 func (m *Memory) get(key string, room headerRoom) *reply {
-	m.mu.Lock()
-	it := m.policy.Get(key)
-	m.mu.Unlock()
+	it := m.look([]byte(key))
 	if it == nil {
 		return nil
 	}
@@ -93,18 +91,24 @@ func (m *Memory) get(key string, room headerRoom) *reply {
 
 // find is get with a key in bytes. It makes a string of the key only if there is something under it.
 func (m *Memory) find(key []byte, room headerRoom) (*reply, string) {
-	m.mu.RLock()
-	it, late := m.policy.Find(key)
-	m.mu.RUnlock()
+	it := m.look(key)
 	if it == nil {
 		return nil, string(key)
 	}
+	return it.Value.reply(it.Key, room), it.Key
+}
+
+// look returns the item of a key, which counts as asked for. Any number of viewers may look at a time.
+func (m *Memory) look(key []byte) *evict.Item[kept] {
+	m.mu.RLock()
+	it, late := m.policy.Find(key)
+	m.mu.RUnlock()
 	if late {
 		m.mu.Lock()
 		m.policy.Renew(it)
 		m.mu.Unlock()
 	}
-	return it.Value.reply(it.Key, room), it.Key
+	return it
 }
 
 // Put keeps e under key, and drops others if it must. An Entry that does not fit is not kept. It never fails.
