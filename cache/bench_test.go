@@ -4,10 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"runtime"
-	"runtime/metrics"
 	"testing"
-	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache"
 )
@@ -33,46 +30,6 @@ func BenchmarkHit(b *testing.B) {
 			}
 		})
 	}
-}
-
-// BenchmarkHitOnManyProcessors reports the share of their time that all goroutines waited for a lock.
-func BenchmarkHitOnManyProcessors(b *testing.B) {
-	for _, procs := range []int{1, 2, 4, 8, 16} {
-		b.Run(fmt.Sprint(procs), func(b *testing.B) {
-			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
-			body := string(noise(1<<10, 1))
-			o := &scripted{answer: func(*http.Request, int64) reply {
-				return text(body, "Content-Type", "video/mp2t", "Cache-Control", "max-age=1000000")
-			}}
-			c := &cache.Transport{Base: o, Store: cache.NewMemory(64 << 20)}
-			var questions [256]*http.Request
-			for i := range questions {
-				questions[i] = request(b, b.Context(), fmt.Sprintf("http://o/%d.ts", i))
-				fetch(b, c, questions[i].URL.String())
-			}
-			waited, began := lockWait(), time.Now()
-			b.RunParallel(func(pb *testing.PB) {
-				for i := 0; pb.Next(); i++ {
-					resp, err := c.RoundTrip(questions[i%len(questions)])
-					if err != nil {
-						b.Error(err)
-						return
-					}
-					resp.Body.(io.WriterTo).WriteTo(io.Discard)
-					resp.Body.Close()
-				}
-			})
-			all := time.Since(began).Seconds() * float64(procs)
-			b.ReportMetric(100*(lockWait()-waited)/all, "%waiting")
-		})
-	}
-}
-
-// lockWait is how long goroutines have waited for locks so far, in seconds.
-func lockWait() float64 {
-	sample := []metrics.Sample{{Name: "/sync/mutex/wait/total:seconds"}}
-	metrics.Read(sample)
-	return sample[0].Value.Float64()
 }
 
 func BenchmarkMissAndEvict(b *testing.B) {
