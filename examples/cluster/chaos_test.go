@@ -22,6 +22,7 @@ func TestChaos(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes a minute")
 	}
+	t.Parallel()
 	e, o := newEngine(t), newSource(t)
 	nodes := startNodes(t, 4, o, e)
 	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))

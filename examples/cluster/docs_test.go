@@ -52,6 +52,7 @@ func commands(v any) (lists [][]string) {
 }
 
 func TestTheManifestsOfThePageAreRight(t *testing.T) {
+	t.Parallel()
 	docs := blocks(t)
 	require.Len(t, docs, 5)
 	var kinds []string
@@ -91,6 +92,7 @@ func TestTheManifestsOfThePageAreRight(t *testing.T) {
 }
 
 func TestWhatIsWrongWithTheFlagsIsSaid(t *testing.T) {
+	t.Parallel()
 	for args, says := range map[string]string{
 		"":          "-origin is needed",
 		"-origin x": "an origin is http",

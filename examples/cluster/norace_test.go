@@ -3,4 +3,4 @@
 package main
 
 // crowd is how many viewers this process plays.
-const crowd = 500
+const crowd, raced = 500, false

@@ -124,6 +124,7 @@ func TestPartitionsFailNoViewer(t *testing.T) {
 	if _, err := os.Stat("/proc/self/net/tcp"); err != nil {
 		t.Skip("there is no /proc")
 	}
+	t.Parallel()
 	const objects = 12
 	w := newWorld(t)
 	apart := func(separate func(i, j int) bool) func() {
