@@ -78,25 +78,43 @@ func (t *Transport) list(o *flight) {
 	t.flights[o.key] = o
 }
 
-// run is the function that singleflight calls. Singleflight does not notice a goroutine that a hook ends.
+// run is the function that singleflight calls. Singleflight does not notice a goroutine that a hook ends. The goroutine that has
+// asked also reads the body: another one would need a stack that grows anew.
 func (o *flight) run() (any, error) {
 	var out outcome
 	done := make(chan error, 1)
 	go func() {
-		err, returned := errExited, false
-		defer func() { done <- err }()
-		defer func() {
-			if p := recover(); p != nil { // the Close of a body is a hook like any other
-				out, err = o.failed(hookFault(p))
-			} else if !returned {
-				out, err = o.failed(errExited)
-			}
-		}()
-		out, err = o.question()
-		returned = true
+		growStack(0)
+		if f := o.fly(&out, done); f != nil {
+			f.run()
+		}
 	}()
 	err := <-done
 	return out, err
+}
+
+// growStack makes room on the stack of a new goroutine. If it grew later, in three steps, many frames would have to be copied.
+//
+//go:noinline
+func growStack(i int) byte {
+	var room [10 << 10]byte
+	return room[i]
+}
+
+// fly asks the origin, tells done that out is the outcome, and returns the fill that is to be run, if it is one.
+func (o *flight) fly(out *outcome, done chan<- error) *fill {
+	err, returned := errExited, false
+	defer func() { done <- err }()
+	defer func() {
+		if p := recover(); p != nil { // the Close of a body is a hook like any other
+			*out, err = o.failed(hookFault(p))
+		} else if !returned {
+			*out, err = o.failed(errExited)
+		}
+	}()
+	*out, err = o.question()
+	returned = true
+	return out.fill
 }
 
 // question asks the origin, and ends with land.
@@ -185,12 +203,11 @@ func (o *flight) sane(resp *http.Response) error {
 	return sane(resp)
 }
 
-// decide makes a fill of an answer that can be shared, and gives any other to its asker.
+// decide makes a fill, which is yet to be run, of an answer that can be shared, and gives any other to its asker.
 func (o *flight) decide(resp *http.Response) outcome {
 	f, ok := newFill(o, resp)
 	if ok {
 		out := o.land(outcome{fill: f})
-		go f.run()
 		f.leave(0) // all may have left
 		return out
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"time"
 )
 
@@ -55,9 +56,12 @@ func (f *fill) pump() (last int, err error) {
 		case err != nil:
 			return 0, &fault{ErrBroken, err}
 		}
-		f.body.Commit(n)
+		woken := f.body.Commit(n)
 		size += int64(n)
 		f.hear(room[:n])
+		if woken {
+			runtime.Gosched() // meanwhile more arrives, which takes one read instead of several
+		}
 	}
 }
 

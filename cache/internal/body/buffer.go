@@ -141,24 +141,24 @@ func (b *Buffer) add(chunk []byte, isRun bool) []byte {
 	return chunk[:cap(chunk)]
 }
 
-// Commit makes the first n bytes of the last space readable.
-func (b *Buffer) Commit(n int) {
+// Commit makes the first n bytes of the last space readable, and reports whether it woke readers.
+func (b *Buffer) Commit(n int) (woken bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.ended || n == 0 {
-		return
+		return false
 	}
 	last := &b.chunks[len(b.chunks)-1]
 	*last = (*last)[:len(*last)+n]
 	b.size += int64(n)
 	if b.wake == nil {
-		return
+		return false
 	}
 	now := time.Now()
 	left := b.every - now.Sub(b.toldAt)
 	if left <= 0 || b.size-b.told >= b.enough {
 		b.tell(now)
-		return
+		return true
 	}
 	if !b.armed {
 		b.armed = true
@@ -168,6 +168,7 @@ func (b *Buffer) Commit(n int) {
 			b.later.Reset(left)
 		}
 	}
+	return false
 }
 
 // End says that nothing more will come: the body is complete, or it broke with err. Only the first End counts; it reports
