@@ -57,27 +57,36 @@ func readLimited(r io.Reader, limit, length int64) ([]byte, error) {
 }
 
 // gather is io.ReadAll without the garbage: it takes the bytes in pieces, the first as long as they are expected to be. A live
-// playlist is short, and is read for each viewer.
+// playlist is short, and is read for each viewer. An origin may declare any length and send nothing, so what is expected gets
+// at most atOnce bytes of memory, and later four times what has come.
 func gather(r io.Reader, expected int64) ([]byte, error) {
-	const least, unknown, last = 512, 16 << 10, 1 << 20
+	const least, unknown, last, atOnce = 512, 16 << 10, 1 << 20, 128 << 10
 	size := unknown
 	if expected >= 0 {
-		size = max(int(expected)+1, least)
+		size = max(min(int(expected)+1, atOnce), least)
 	}
-	var pieces [][]byte
-	for ; ; size = min(2*size, last) {
-		piece, err := readFull(r, make([]byte, size))
+	text, err := readFull(r, make([]byte, size))
+	for err == nil && int64(len(text)) <= expected {
+		longer := make([]byte, min(int(expected)+1, 4*len(text)))
+		have := copy(longer, text)
+		var more []byte
+		more, err = readFull(r, longer[have:])
+		text = longer[:have+len(more)]
+	}
+	pieces := [][]byte{text}
+	for err == nil {
+		size = min(2*size, last)
+		var piece []byte
+		piece, err = readFull(r, make([]byte, size))
 		pieces = append(pieces, piece)
-		if err != nil {
-			if err == io.EOF {
-				err = nil
-			}
-			if len(pieces) == 1 {
-				return piece, err
-			}
-			return slices.Concat(pieces...), err
-		}
 	}
+	if err == io.EOF {
+		err = nil
+	}
+	if len(pieces) == 1 {
+		return text, err
+	}
+	return slices.Concat(pieces...), err
 }
 
 // readFull is io.ReadFull with the reader's own error.

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/hlsproxy/hlsproxy/rewrite"
 	"github.com/stretchr/testify/require"
@@ -423,6 +424,61 @@ func TestModifyResponseTakesNoByteFromABodyThatShowsIt(t *testing.T) {
 			got, err := io.ReadAll(resp.Body)
 			require.Equal(t, row.want, string(got))
 			require.Equal(t, name != "a playlist", errors.Is(err, errRead))
+		})
+	}
+}
+
+// miser is a body that sends little, and notes the most room that a Read of it had for each byte that came before.
+type miser struct {
+	io.Reader
+	came, most int
+}
+
+func (m *miser) Read(p []byte) (int, error) {
+	if room := len(p) - 4*m.came; room > m.most {
+		m.most = room
+	}
+	n, err := m.Reader.Read(p)
+	m.came += n
+	return n, err
+}
+
+func TestALengthThatIsOnlyDeclaredTakesNoMemory(t *testing.T) {
+	line := "#EXTINF:4,\nseg1.ts\n"
+	long := small + strings.Repeat(line, 6<<20/len(line))
+	for name, c := range map[string]struct {
+		body     string
+		declared int64
+		fails    bool
+	}{
+		"nothing comes":        {"", 8 << 20, true},
+		"a little comes":       {small, 8 << 20, true},
+		"half comes":           {long[:4<<20], 8 << 20, true},
+		"all comes":            {long, int64(len(long)), false},
+		"more comes":           {long, 200 << 10, false},
+		"a short one comes":    {small, int64(len(small)), false},
+		"no length, all comes": {long, -1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			broken := io.Reader(strings.NewReader(""))
+			if c.fails {
+				broken = iotest.ErrReader(io.ErrUnexpectedEOF)
+			}
+			body := &miser{Reader: io.MultiReader(strings.NewReader(c.body), broken)}
+			resp := response("https://cdn.example/live/ch1/x.m3u8", "application/vnd.apple.mpegurl", "")
+			resp.Body, resp.ContentLength = io.NopCloser(body), c.declared
+			err := prefixed(t).ModifyResponse(resp)
+			if c.declared >= 0 {
+				require.LessOrEqual(t, body.most, 1<<20)
+			}
+			if c.fails {
+				require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+				return
+			}
+			require.NoError(t, err)
+			got, err := io.ReadAll(resp.Body)
+			require.NoError(t, err)
+			require.Equal(t, strings.ReplaceAll(c.body, "seg1.ts", "/p/ch1/seg1.ts"), string(got))
 		})
 	}
 }
