@@ -12,6 +12,7 @@ const (
 	headerLimit = 60 * time.Second // for a blocking playlist reload; by default [Proxy] waits less for anything else
 	headerMost  = 10 * time.Minute // whatever a handler in front allows
 	headerBytes = 256 << 10
+	frameBytes  = 64 << 10 // of HTTP/2: a body in frames of 16 KiB, the default, costs more; each frame is read whole, so longer ones come late
 )
 
 // Transport returns a new transport that reaches only targets that g admits: each dial is checked by name before DNS and by
@@ -46,7 +47,9 @@ func (g *Guard) Transport() *http.Transport {
 		ForceAttemptHTTP2:      true,
 		Protocols:              g.protocols,
 		// A dead HTTP/2 connection would otherwise take every request of its host with it.
-		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
+		HTTP2: &http.HTTP2Config{
+			SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second, MaxReadFrameSize: frameBytes,
+		},
 	}
 	if g.tls != nil {
 		t.TLSClientConfig = g.tls.Clone()
