@@ -90,7 +90,8 @@ func serveOrigin(l net.Listener, over hammer.Over) {
 	log.Fatal(server.ServeTLS(l, "", ""))
 }
 
-var body = bytes.Repeat([]byte{0x47}, 8<<20)
+// body is a transport stream by its first bytes.
+var body = bytes.Repeat(append([]byte{0x47, 0x40, 0x00, 0x10}, make([]byte, 184)...), 8<<20/188+1)[:8<<20]
 
 // segment answers with as many bytes as the first part of the path says.
 func segment(w http.ResponseWriter, r *http.Request) {
