@@ -81,7 +81,7 @@ func (st *state) learn(lines []byte, t *token, uri memo.Span, url []byte, w *map
 	}
 	u.Note = memo.Note{
 		Form: uint8(t.form), Kind: uint8(t.kind), Segment: st.notedFor(t.kind, w.name(u.Learned())),
-		Child: t.tag.child, Init: t.tag == &mapTag, Report: t.tag.report, Turn: st.plan.turn,
+		Child: t.tag.child, Init: t.tag == &mapTag, Report: t.isReport(st.src), Turn: st.plan.turn,
 	}
 }
 

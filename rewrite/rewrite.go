@@ -63,7 +63,7 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 		st.done = t.end
 		at, short := len(dst), false
 		var w mapping
-		if st.plan.mapper != nil && st.src[t.start] != '{' && !t.tag.absolute && (!t.tag.report || st.Sign == nil) && st.fragmentFor(&t) == "" {
+		if st.plan.mapper != nil && st.src[t.start] != '{' && !t.tag.absolute && st.fragmentFor(&t) == "" {
 			dst, short = st.plan.append(dst, st.src[t.start:t.end], st.extensionOf(&t), &w)
 			if short && t.form == bare {
 				w.known = false
@@ -83,7 +83,7 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 			if lines && w.known && !t.foreign && st.scan.lineDone() && !st.scan.variant && !st.scan.related {
 				st.learn(st.src[from:st.scan.pos], &t, memo.Span{Start: t.start - from, End: t.end - from}, dst[at:], &w)
 			}
-			dst, err = st.signHarmless(dst, at, t.form)
+			dst, err = st.signHarmless(dst, at, t.form, t.isReport(st.src))
 		}
 		if err != nil {
 			return dst, err
@@ -147,15 +147,17 @@ func (st *state) repeat(dst []byte) (_ []byte, err error) {
 	for start, mark := len(dst), len(dst); ; {
 		lines := st.src[st.scan.pos:]
 		u, differ := st.plan.memo.Match(lines)
-		if u == nil || u.Note.Report && st.Sign != nil {
-			return dst, nil // reports are not signed
+		if u == nil {
+			return dst, nil
 		}
 		if !st.isCurrent(u) && !st.renew(u) {
 			return dst, nil
 		}
-		signed, err := st.signedAhead(u, lines, differ)
-		if err != nil {
-			return dst, err
+		signed := false
+		if !u.Note.Report {
+			if signed, err = st.signedAhead(u, lines, differ); err != nil {
+				return dst, err
+			}
 		}
 		uri, url := u.URI(), u.URL()
 		st.children = st.children || u.Note.Child
@@ -166,7 +168,7 @@ func (st *state) repeat(dst []byte) (_ []byte, err error) {
 		at := len(dst)
 		dst = u.Append(dst, lines, differ)
 		if st.Sign != nil && !signed {
-			if dst, err = st.signHarmless(dst[:at+url.End], at+url.Start, form(u.Note.Form)); err != nil {
+			if dst, err = st.signHarmless(dst[:at+url.End], at+url.Start, form(u.Note.Form), u.Note.Report); err != nil {
 				return dst, err
 			}
 			dst = append(dst, lines[uri.End:u.Len()]...)

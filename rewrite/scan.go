@@ -22,6 +22,11 @@ type token struct {
 
 func (t *token) text(src []byte) []byte { return src[t.start:t.end] }
 
+// isReport reports whether the URI is that of a report that says no more than which playlist it is of.
+func (t *token) isReport(src []byte) bool {
+	return t.tag.report && bytes.IndexByte(t.text(src), '?') < 0
+}
+
 func (t *token) ref() Ref { return Ref{Tag: t.tag.name, Attr: t.tag.attr, Kind: t.kind} }
 
 // scanner finds the URIs of a playlist in one pass over its lines.

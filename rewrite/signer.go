@@ -104,23 +104,28 @@ func (st *state) sign(dst []byte, start int) ([]byte, error) {
 func (st *state) signReport(dst []byte, start int) ([]byte, error) {
 	plain := bytes.Clone(dst[start:])
 	dst, err := st.sign(dst, start)
-	if err != nil || st.Sign == nil {
+	if err != nil {
 		return dst, err
 	}
-	if bytes.HasPrefix(dst[start:], plain) {
-		return dst[:start+len(plain)], nil
-	}
-	if query := bytes.IndexByte(dst[start:], '?'); query >= 0 && bytes.IndexByte(plain, '?') < 0 {
-		dst = dst[:start+query]
-	}
-	return dst, nil
+	return dst[:start+reportLen(dst[start:], plain)], nil
 }
 
-// signHarmless is sign for a URL that harmless would not change: if the hook has only appended to it, only the appended bytes
-// need a check.
-func (st *state) signHarmless(dst []byte, start int, form form) ([]byte, error) {
-	if st.Sign == nil {
-		return dst, nil
+// reportLen is how much of a signed URL a report has.
+func reportLen(signed, plain []byte) int {
+	if bytes.HasPrefix(signed, plain) {
+		return len(plain)
+	}
+	if bytes.IndexByte(plain, '?') < 0 {
+		return until(signed, 0, len(signed), '?')
+	}
+	return len(signed)
+}
+
+// signHarmless is sign, or signReport, for a URL that harmless would not change: if the hook has only appended to it, only the
+// appended bytes need a check.
+func (st *state) signHarmless(dst []byte, start int, form form, report bool) ([]byte, error) {
+	if st.Sign == nil || report && st.alike != nil && st.alike.SignAlike(st.ctx, dst[start:]) {
+		return dst, nil // a Signer that signs alike only appends
 	}
 	st.abs = append(st.abs[:0], dst[start:]...) // the hook may change its input
 	signed, err := st.Sign.Sign(st.ctx, dst[start:])
@@ -132,6 +137,9 @@ func (st *state) signHarmless(dst []byte, start int, form form) ([]byte, error) 
 		dst = dst[:start+len(signed)]
 	} else {
 		dst = append(dst[:start], signed...)
+	}
+	if report {
+		dst = dst[:start+reportLen(dst[start:], st.abs)]
 	}
 	if form != bare && len(dst) >= end && bytes.Equal(dst[start:end], st.abs) && ordinary(dst[end:]) {
 		return dst, nil
