@@ -98,8 +98,8 @@ func (st *state) lookAhead() bool {
 		return true // it has no children
 	}
 	all, ahead := variables{}, scanner{}
-	all.reset(&st.given, len(st.src))
-	ahead.reset(st.src)
+	all.start(&st.given, len(st.src))
+	ahead.start(st.src, playlistStart(st.src))
 	ahead.pace = st.scan.pace
 	var t token
 	for ahead.next(&t) {

@@ -18,10 +18,6 @@ type inheritance struct {
 // take finds them in the URL of the playlist. What it lacks comes from the URL that was asked for first, if that is on the same
 // host.
 func (in *inheritance) take(names []string, base, entry string) {
-	in.params, in.names = in.params[:0], in.names[:0]
-	if len(names) == 0 {
-		return
-	}
 	in.from(names, base)
 	if entry != "" && sameRoot([]byte(base), []byte(entry)) {
 		in.from(names, entry)

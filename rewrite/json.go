@@ -168,7 +168,7 @@ type edits struct {
 
 // appendJSON appends an asset list (appendix D.2 of the HLS draft) or a steering manifest (section 7.2) with its URIs
 // rewritten, and any other text as it is.
-func (rw *Rewriter) appendJSON(p pass, dst, text []byte) ([]byte, error) {
+func (rw *Rewriter) appendJSON(p *pass, dst, text []byte) ([]byte, error) {
 	t := jsonText(text)
 	start := 0
 	if bytes.HasPrefix(text, []byte(bom)) {
@@ -178,10 +178,8 @@ func (rw *Rewriter) appendJSON(p pass, dst, text []byte) ([]byte, error) {
 	if at == len(t) || t[at] != '{' || !json.Valid(text[start:]) {
 		return append(dst, text...), nil
 	}
-	st := newState()
+	st := open(rw, p, text)
 	defer st.free()
-	st.open(rw, p)
-	st.begin(text, p.base)
 	e := &edits{state: st, text: t, dst: dst}
 	members := map[string]int{}
 	t.members(at, func(name string, start, _ int) { members[name] = start })
@@ -322,7 +320,7 @@ func (e *edits) uri(name string, kind Kind, start, end int) {
 		out, changed, err = nil, true, nil
 	}
 	if err == nil {
-		err = e.check(len(e.dst)+len(out), len(out))
+		err = e.pace.check(len(e.dst)+len(out), len(out))
 	}
 	if e.err = err; err == nil && changed {
 		e.dst = append(e.dst, e.text[e.done:start+1]...)

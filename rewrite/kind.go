@@ -90,7 +90,7 @@ func (st *state) appendMapped(dst []byte, t *token) ([]byte, error) {
 // whole playlist and in all states of it: a player knows segments by their URLs.
 func segmentExtension(playlist []byte) string {
 	ext, s := "ts", scanner{}
-	for s.reset(playlist); s.pos < len(playlist); {
+	for s.start(playlist, playlistStart(playlist)); s.pos < len(playlist); {
 		from := s.pos
 		start, end := trimBlanks(playlist, from, s.lineEnd())
 		tag, isTag := bytes.CutPrefix(playlist[start:end], []byte("#EXT"))

@@ -234,7 +234,7 @@ func (st *state) appendGuides(dst []byte, begin, start, end int) (_ []byte, err 
 					dst, err = dst[:at], nil
 				}
 				if err == nil {
-					err = st.check(len(dst)-begin, len(dst)-at)
+					err = st.pace.check(len(dst)-begin, len(dst)-at)
 				}
 				if err != nil {
 					return dst, err

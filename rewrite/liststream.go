@@ -34,7 +34,7 @@ func (d *document) streamList(s *source) (done bool, err error) {
 		return false, badGateway("response is too large", ErrTooLarge)
 	}
 	b := &listBody{d: d, s: s, text: head, fresh: true, pass: d.pass(0)}
-	b.pass.piece, b.pass.segment = firstPiece, new(string)
+	b.pass.piece, b.pass.behind = firstPiece, new(string)
 	d.replace(nil)
 	d.resp.Body = b
 	d.describe(-1)
@@ -45,7 +45,7 @@ func (d *document) streamList(s *source) (done bool, err error) {
 type listBody struct {
 	d    *document
 	s    *source
-	pass pass // for the next piece
+	pass *pass // for the next piece
 
 	text          []byte // read, and not rewritten yet
 	looked        int    // how much of it is lines that are no URIs

@@ -48,19 +48,15 @@ type Ref struct {
 // base is the URL of the playlist after redirects; "" leaves references unresolved. The playlist must not change during the
 // iteration. A reference with an undefined variable comes as it is written, with an error that wraps ErrUndefined, and the
 // iteration goes on. It ends with ErrTooLarge if the URLs together have more bytes than [Rewriter.Append] would write.
-func Refs(playlist []byte, base string) iter.Seq2[Ref, error] { return refs(playlist, base, nil) }
+func Refs(playlist []byte, base string) iter.Seq2[Ref, error] {
+	return new(Rewriter).Refs(playlist, base)
+}
 
 // Refs is [Refs], with inherited parameters in the URLs: it lists the URLs that upstream is asked for. It calls no hook.
 func (rw *Rewriter) Refs(playlist []byte, base string) iter.Seq2[Ref, error] {
-	return refs(playlist, base, rw.Inherit)
-}
-
-func refs(playlist []byte, base string, inherit []string) iter.Seq2[Ref, error] {
 	return func(yield func(Ref, error) bool) {
-		st := newState()
+		st := open(rw, &pass{url: base}, playlist)
 		defer st.free()
-		st.begin(playlist, base)
-		st.heritage.take(inherit, base, "")
 		var t token
 		left := max(maxOutput, mostGrowth*len(playlist))
 		for st.scan.next(&t) {

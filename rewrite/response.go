@@ -185,8 +185,8 @@ func (d *document) rewritePlaylist(s *source) error {
 const listType = "audio/x-mpegurl"
 
 // pass is what a pass over a text of this length needs.
-func (d *document) pass(length int) pass {
-	return pass{ctx: d.ctx, base: d.base, entry: d.entry, relation: d.relation, most: d.most(length)}
+func (d *document) pass(length int) *pass {
+	return &pass{ctx: d.ctx, url: d.base, entry: d.entry, relation: d.relation, most: d.most(length)}
 }
 
 // most is how many bytes a document of this length may become.

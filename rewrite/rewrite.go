@@ -45,7 +45,7 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 				}
 			}
 			if err == nil {
-				err = st.check(len(dst)-start, len(dst)-at)
+				err = st.pace.check(len(dst)-start, len(dst)-at)
 			}
 			if err != nil {
 				return dst, err
@@ -88,15 +88,16 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 		if err != nil {
 			return dst, err
 		}
-		if err = st.check(len(dst)-start, len(dst)-at); err != nil {
+		if err = st.pace.check(len(dst)-start, len(dst)-at); err != nil {
 			return dst, err
 		}
 	}
 }
 
-// isAnotherScheme quickly recognises a reference with another scheme than http and https.
+// isAnotherScheme quickly recognises a reference with another scheme than http and https, if it has a short name.
 func isAnotherScheme(ref []byte) bool {
-	if bytes.IndexByte(ref, ':') < 0 {
+	const short = 16
+	if bytes.IndexByte(ref[:min(len(ref), short)], ':') < 0 {
 		return false
 	}
 	n := schemeLen(ref)
@@ -118,70 +119,56 @@ func (st *state) prune() error {
 	return nil
 }
 
-// check ends a pass whose result is too large, or whose context has ended. grown is how many bytes were just written.
-func (st *state) check(written, grown int) error {
-	st.pace.done += grown + perToken
-	if written <= st.most && st.pace.done < st.pace.look {
-		return nil // inlined
-	}
-	return st.stop(written)
-}
-
-func (st *state) stop(written int) error {
-	if written > st.most {
-		return badGateway("rewritten playlist is too large", ErrTooLarge)
-	}
-	st.pace.work(0)
-	return st.pace.err
-}
-
 // unitsFit reports whether only the next lines decide their result.
 func (st *state) unitsFit() bool {
-	return st.plan.mapper != nil && st.carry == "" && st.report == "" && !st.scan.variant && st.scan.lineDone()
+	return st.plan.mapper != nil && st.carry == "" && st.base.report == "" && !st.scan.variant && st.scan.lineDone()
 }
 
 // repeat appends the results of the next lines, as long as they match earlier ones.
 func (st *state) repeat(dst []byte) (_ []byte, err error) {
 	const often = 16 << 10
-	asked := false
-	for start, mark := len(dst), len(dst); ; {
+	start, mark := len(dst), len(dst)
+	for look := mark + min(often, st.most); ; {
 		lines := st.src[st.scan.pos:]
 		u, differ := st.plan.memo.Match(lines)
-		if u == nil {
+		if u == nil || !st.isCurrent(u) && !st.renew(u) {
 			return dst, nil
 		}
-		if !st.isCurrent(u) && !st.renew(u) {
-			return dst, nil
-		}
-		signed := false
-		if !u.Note.Report {
-			if signed, err = st.signedAhead(u, lines, differ); err != nil {
+		sign := st.Sign != nil
+		if sign {
+			if sign, err = st.needsSign(u, lines, differ); err != nil {
 				return dst, err
 			}
+		} else if u.IsSigned() { // for another Rewriter
+			u.Sign(nil)
 		}
-		uri, url := u.URI(), u.URL()
-		st.children = st.children || u.Note.Child
+		if u.Note.Child {
+			st.children = true
+		}
 		if u.Note.Init {
+			uri := u.URI()
 			st.initializes(lines[uri.Start:uri.End])
 		}
 		dst = append(dst, st.src[st.done:st.scan.pos]...)
 		at := len(dst)
 		dst = u.Append(dst, lines, differ)
-		if st.Sign != nil && !signed {
+		if sign {
+			url := u.URL()
 			if dst, err = st.signHarmless(dst[:at+url.End], at+url.Start, form(u.Note.Form), u.Note.Report); err != nil {
 				return dst, err
 			}
-			dst = append(dst, lines[uri.End:u.Len()]...)
-			asked = true // a Signer may be slow
+			dst = append(dst, lines[u.URI().End:u.Len()]...)
 			st.pace.soon()
+			look = 0 // a Signer may be slow
 		}
 		st.scan.pos += u.Len()
 		st.done = st.scan.pos
-		if asked || len(dst)-mark > often || len(dst)-start > st.most {
-			if err = st.check(len(dst)-start, len(dst)-mark); err != nil {
+		if len(dst) > look {
+			if err = st.pace.check(len(dst)-start, len(dst)-mark); err != nil {
 				return dst, err
 			}
-			mark, asked = len(dst), false
+			mark = len(dst)
+			look = min(mark+often, start+st.most)
 		}
 	}
 }
@@ -336,7 +323,7 @@ func (st *state) fragmentFor(t *token) string {
 	case t.tag.child:
 		return st.carry
 	case t.tag.report:
-		return st.report
+		return st.base.report
 	}
 	return ""
 }

@@ -112,7 +112,7 @@ type Rewriter struct {
 // playlist or 8 MiB, whichever is less; a reference that goes beyond counts as one with an undefined variable. Time grows with
 // the bytes read and written. Append ends soon after ctx does.
 func (rw *Rewriter) Append(ctx context.Context, dst, playlist []byte, base string) ([]byte, error) {
-	return rw.append(pass{ctx: ctx, base: base, relation: mapped, most: max(maxOutput, mostGrowth*len(playlist))}, dst, playlist)
+	return rw.append(&pass{ctx: ctx, url: base, relation: mapped, most: max(maxOutput, mostGrowth*len(playlist))}, dst, playlist)
 }
 
 const (
@@ -132,12 +132,12 @@ const (
 // pass is what a Rewriter must know about one document.
 type pass struct {
 	ctx      context.Context
-	base     string // the URL against which references are resolved
+	url      string // against which references are resolved
 	entry    string // the URL that led there by redirects; "": the same
 	relation relation
 	most     int // bytes that its result may have
 	piece    piece
-	segment  *string // the extension of segments behind a piece; nil: nobody needs it
+	behind   *string // the extension of segments behind a piece; nil: nobody needs it
 }
 
 // piece says which piece of a document is being rewritten.
@@ -149,22 +149,22 @@ const (
 	laterPiece
 )
 
-func (rw *Rewriter) append(p pass, dst, playlist []byte) ([]byte, error) {
-	st := newState()
+func (rw *Rewriter) append(p *pass, dst, playlist []byte) ([]byte, error) {
+	st := open(rw, p, playlist)
 	defer st.free()
-	return rw.run(st, p, dst, playlist)
+	return st.run(dst, playlist)
 }
 
-func (rw *Rewriter) run(st *state, p pass, dst, playlist []byte) ([]byte, error) {
-	st.open(rw, p)
-	st.begin(playlist, p.base)
-	if p.piece == laterPiece {
-		st.unread, st.usual = nil, *p.segment
+func (st *state) run(dst, playlist []byte) ([]byte, error) {
+	rw := st.Rewriter
+	if st.piece == laterPiece {
+		st.unread, st.usual = nil, *st.behind
 		st.setSegment(st.usual)
 	}
-	if (rw.Hints || rw.Guides) && (p.piece != entire || isList(playlist)) {
+	if (rw.Hints || rw.Guides) && (st.piece != entire || isList(playlist)) {
 		st.list, st.unread, st.usual = true, nil, ""
 		st.setSegment("")
+		st.hinted, _ = rw.Map.(HintMapper)
 	}
 	if rw.Variant != nil || rw.Rendition != nil {
 		if bytes.Contains(playlist, []byte("#"+streamInf.name+":")) {
@@ -185,9 +185,9 @@ func (rw *Rewriter) run(st *state, p pass, dst, playlist []byte) ([]byte, error)
 	if err != nil {
 		return dst, err
 	}
-	if p.segment != nil {
+	if st.behind != nil {
 		st.knowSegments()
-		*p.segment = st.segment
+		*st.behind = st.segment
 	}
 	return out, nil
 }

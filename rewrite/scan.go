@@ -54,10 +54,9 @@ type scanner struct {
 	classes map[string]dateClass // of the date ranges, by ID; made when first needed
 }
 
-func (s *scanner) reset(src []byte) {
-	*s = scanner{src: src, lf: -1}
-	s.attrs.src = src
-	s.pos = playlistStart(src)
+// start gives the zero scanner a text, and the place where the first line begins.
+func (s *scanner) start(src []byte, pos int) {
+	s.src, s.attrs.src, s.lf, s.pos = src, src, -1, pos
 }
 
 // next finds the next token. It returns false if there is none.
@@ -105,8 +104,10 @@ func (s *scanner) count() bool {
 }
 
 // lineDone reports whether the line of the last token has no further token.
-func (s *scanner) lineDone() bool {
-	if s.tag != nil && !s.found {
+func (s *scanner) lineDone() bool { return s.tag == nil || s.attrsDone() } // inlined
+
+func (s *scanner) attrsDone() bool {
+	if !s.found {
 		if s.found = s.nextAttr(&s.ahead); !s.found {
 			s.tag = nil
 		}
@@ -157,6 +158,9 @@ const crAhead = 512
 // text before it.
 func playlistStart(src []byte) int {
 	start := 0
+	if isMagicLine(src) {
+		return start
+	}
 	if bytes.HasPrefix(src, []byte(bom)) {
 		start = len(bom)
 	}

@@ -147,34 +147,35 @@ func (st *state) signHarmless(dst []byte, start int, form form, report bool) ([]
 	return harmless(harmless(dst, start, quoted), start, form), nil
 }
 
-// signedAhead reports whether the unit's result for matching lines is signed. It calls Sign for the first URL, if the Signer
-// signs the others alike.
-func (st *state) signedAhead(u *memo.Unit, lines []byte, differ memo.Difference) (bool, error) {
-	if u.Note.Pass != st.pass {
-		u.Note.Pass = st.pass
+// needsSign reports whether the unit's result for matching lines must be signed. It signs the result for the first URL ahead, if
+// the Signer signs the others alike.
+func (st *state) needsSign(u *memo.Unit, lines []byte, differ memo.Difference) (bool, error) {
+	if u.Note.Pass != st.passes {
+		u.Note.Pass = st.passes
 		u.Sign(nil)
-		if st.alike != nil && !u.Note.Varied && u.IsAlike(lines, differ) {
-			return st.signAhead(u, lines, differ)
+		if st.alike != nil && !u.Note.Varied && !u.Note.Report && u.IsAlike(lines, differ) {
+			err := st.signAhead(u, lines, differ)
+			return !u.IsSigned(), err
 		}
 	}
 	if u.IsSigned() && !u.IsAlike(lines, differ) {
 		u.Note.Varied = true
 		u.Sign(nil)
 	}
-	return u.IsSigned(), nil
+	return !u.IsSigned(), nil
 }
 
-func (st *state) signAhead(u *memo.Unit, lines []byte, differ memo.Difference) (bool, error) {
+func (st *state) signAhead(u *memo.Unit, lines []byte, differ memo.Difference) error {
 	url := u.URL()
 	st.text = u.Append(st.text[:0], lines, differ)
 	st.abs = append(st.abs[:0], st.text[url.Start:url.End]...) // the hook may change its input
 	signed, err := st.Sign.Sign(st.ctx, st.text[url.Start:url.End:url.End])
 	if err != nil {
-		return false, err
+		return err
 	}
 	appended, ok := bytes.CutPrefix(signed, st.abs)
 	if ok && len(appended) <= 1<<15 && ordinary(appended) && st.alike.SignAlike(st.ctx, st.abs) {
 		u.Sign(appended)
 	}
-	return u.IsSigned(), nil
+	return nil
 }

@@ -258,7 +258,7 @@ func hasClass(list []byte) bool { return bytes.Contains(list, []byte("CLASS")) }
 func dateRangeClasses(src []byte) map[string]dateClass {
 	classes := map[string]dateClass{}
 	var s scanner
-	s.reset(src)
+	s.start(src, playlistStart(src))
 	for s.pos < len(src) {
 		start := s.pos
 		list, ok := bytes.CutPrefix(src[start:s.lineEnd()], []byte("#EXT-X-DATERANGE:"))

@@ -175,7 +175,7 @@ func (p *pruned) find() error {
 // cut goes over the lines and removes pieces.
 func (p *pruned) cut() {
 	s := scanner{}
-	p.resetScan(&s)
+	p.startScan(&s)
 	for s.pos < len(p.src) {
 		from := s.pos
 		start, end := trimBlanks(p.src, from, s.lineEnd())

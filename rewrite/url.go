@@ -153,6 +153,7 @@ type base struct {
 	known  bool   // false: references are not resolved
 	http   bool
 	asked  string // the URL from which text was made
+	report string // its fragment if that carries variables, with "#"; the playlist's siblings have it too
 }
 
 // set splits text. It is cheap if text has not changed.
@@ -160,7 +161,7 @@ func (b *base) set(text string) (changed bool) {
 	if text == b.asked {
 		return false
 	}
-	b.asked = text
+	b.asked, b.report = text, carriedBy(text)
 	b.text = append(b.text[:0], text...)
 	if i := bytes.IndexByte(b.text, '#'); i >= 0 {
 		b.text = b.text[:i]

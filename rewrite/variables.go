@@ -42,9 +42,9 @@ type variables struct {
 	chosen []span // the parts of it that the client chose
 }
 
-// reset forgets the variables. length is the length of the playlist.
-func (v *variables) reset(g *given, length int) {
-	*v = variables{given: g, left: expansions(length), room: 4 * maxValues, buf: v.buf[:0], chosen: v.chosen[:0]}
+// start prepares for a playlist of this length.
+func (v *variables) start(g *given, length int) {
+	v.given, v.left, v.room = g, expansions(length), 4*maxValues
 }
 
 // set defines a variable, unless it is defined already or there is no room for it.
@@ -257,7 +257,7 @@ func isVariableName(name string) bool {
 // given are values for variables from the URL of a playlist. They are read once, when first needed.
 type given struct {
 	url     string // with the fragment
-	vouched bool   // the fragment is signed
+	signer  Signer // of the URL; nil: it is not signed
 	params  map[string]string
 	carried map[string]variable
 }
@@ -315,7 +315,7 @@ func (g *given) imported(name []byte) (variable, bool) {
 				continue
 			}
 			if value, err := url.QueryUnescape(value); err == nil {
-				g.carried[key] = variable{value: value, client: client || !g.vouched}
+				g.carried[key] = variable{value: value, client: client || !signsVariables(g.signer)}
 			}
 		}
 	}

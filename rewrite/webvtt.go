@@ -126,11 +126,9 @@ func (d *document) rewriteThumbnails(s *source) error {
 }
 
 // appendThumbnails appends a WebVTT text with the URLs of its pictures rewritten.
-func (rw *Rewriter) appendThumbnails(p pass, dst, text []byte) (_ []byte, err error) {
-	st := newState()
+func (rw *Rewriter) appendThumbnails(p *pass, dst, text []byte) (_ []byte, err error) {
+	st := open(rw, p, text)
 	defer st.free()
-	st.open(rw, p)
-	st.begin(text, p.base)
 	done, begin := 0, len(dst)
 	new(cues).payloads(text, true, func(start, end int) bool {
 		if !isPicture(text[start:end]) {
@@ -144,7 +142,7 @@ func (rw *Rewriter) appendThumbnails(p pass, dst, text []byte) (_ []byte, err er
 			dst, err = dst[:at], nil
 		}
 		if err == nil {
-			err = st.check(len(dst)-begin, len(dst)-at)
+			err = st.pace.check(len(dst)-begin, len(dst)-at)
 		}
 		return err == nil
 	})

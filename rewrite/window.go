@@ -362,7 +362,7 @@ func (p *windowed) write() {
 // lines calls f with each line, without its end.
 func lines(src []byte, f func(whole span, line []byte)) {
 	s := scanner{}
-	s.reset(src)
+	s.start(src, playlistStart(src))
 	for s.pos < len(src) {
 		from := s.pos
 		start, end := trimBlanks(src, from, s.lineEnd())
