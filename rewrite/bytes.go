@@ -59,8 +59,8 @@ type shape struct {
 // slack is how many bytes beyond the longest result a buffer has to have that put writes to.
 const slack = 8
 
-// put writes what a Query makes of s to buf, and returns how long that is. It stores words, and goes on behind the first
-// byte of each that has to be escaped.
+// put writes what a Query makes of s to buf, and returns how long that is. It stores words, and the rest of each again behind a
+// byte that has to be escaped.
 func (sh *shape) put(buf, s []byte) int {
 	*sh = shape{query: len(s)}
 	var all uint64
@@ -68,18 +68,21 @@ func (sh *shape) put(buf, s []byte) int {
 	for i+swar.Size <= len(s) {
 		w := swar.Load(s, i)
 		swar.Store(buf, n, w)
-		odd := swar.ToEscape(w)
-		if odd == 0 {
-			i, n = i+swar.Size, n+swar.Size
-			continue
+		at := i // of the byte that was stored at n
+		for odd := swar.ToEscape(w); odd != 0; odd &= odd - 1 {
+			k := bits.TrailingZeros64(odd) / 8
+			n += i + k - at
+			at = i + k
+			e := putByte(buf, n, s[at])
+			if all |= e; e&(telling<<classAt) != 0 {
+				sh.note(s, at, n)
+			}
+			n += escapedLen(e)
+			at++
+			swar.Store(buf, n, w>>(8*k)>>8)
 		}
-		k := bits.TrailingZeros64(odd) / 8
-		i, n = i+k, n+k
-		e := putByte(buf, n, s[i])
-		if all |= e; e&(telling<<classAt) != 0 {
-			sh.note(s, i, n)
-		}
-		i, n = i+1, n+escapedLen(e)
+		i += swar.Size
+		n += i - at
 	}
 	for ; i < len(s); i++ {
 		e := putByte(buf, n, s[i])

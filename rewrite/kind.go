@@ -62,7 +62,7 @@ func (st *state) setSegment(ext string) { st.segment, st.noted = ext, uint8(len(
 // notedFor is what a unit of a kind notes of the extension of segments, if its URI has this file name. 0: it does not matter. A
 // name that fits one extension of segments fits all of them.
 func (st *state) notedFor(k Kind, name []byte) uint8 {
-	if st.kinds == nil || k != Segment && k != Part || hls.Fits(name, "ts") {
+	if st.kinds == nil || k != Segment && k != Part || st.plan.fits(name, "ts") {
 		return 0
 	}
 	st.knowSegments()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 	"github.com/hlsproxy/hlsproxy/rewrite/internal/memo"
 )
 
@@ -20,6 +21,10 @@ type plan struct {
 	dir    []byte
 	root   int // scheme and host are dir[:root]
 	memo   memo.Memo
+
+	fitted  string // the extension that was asked for
+	fitting []byte // the one that fitted, with the dot
+
 	learnt Mapper // that the memo is of
 	turn   int    // counts the plans made
 }
@@ -88,8 +93,10 @@ func (st *state) learn(lines []byte, t *token, uri memo.Span, url []byte, w *map
 // renew makes what a unit becomes that of this directory and these segments; it was that of others. false: the URI leads
 // elsewhere now.
 func (st *state) renew(u *memo.Unit) bool {
-	if st.knowSegments(); st.isCurrent(u) {
-		return true
+	if u.Note.Segment > 0 {
+		if st.knowSegments(); st.isCurrent(u) {
+			return true
+		}
 	}
 	var w mapping
 	var ok bool
@@ -154,7 +161,9 @@ func (p *plan) appendQuery(dst, stem, rest []byte, ext string, w *mapping) ([]by
 	at := copy(free, p.head)
 	var name []byte
 	name, w.known = appendElement(free[:at], rest[sh.name:sh.query], sh.plain)
-	at = len(appendExtension(name, at, ext))
+	if at = len(name); ext != "" && !p.fits(name[len(p.head):], ext) {
+		at = len(append(append(name, '.'), ext...))
+	}
 	at += copy(free[at:], p.mid)
 	at += copy(free[at:], stem)
 	w.Rest, w.Name, w.Second = at, memo.Span{Start: sh.name, End: sh.query}, len(p.head)
@@ -166,6 +175,23 @@ func (p *plan) appendQuery(dst, stem, rest []byte, ext string, w *mapping) ([]by
 	return dst[:start+at], true
 }
 
+// fits is hls.Fits. The next name mostly has the same extension.
+func (p *plan) fits(name []byte, ext string) bool {
+	switch ext {
+	case "m3u8", "key":
+	default:
+		ext = "ts" // what fits one extension of segments fits all
+	}
+	if ext == p.fitted && bytes.HasSuffix(name, p.fitting) {
+		return true
+	}
+	fits := hls.Fits(name, ext)
+	if fits && bytes.IndexByte(name, ';') < 0 { // the extension alone decides
+		p.fitted, p.fitting = ext, append(p.fitting[:0], name[bytes.LastIndexByte(name, '.'):]...)
+	}
+	return fits
+}
+
 // locate finds the directory that a reference is relative to, as it is mapped, and what is left of the reference below
 // it. No directory: the reference has to go the long way.
 func (p *plan) locate(ref []byte) (stem, rest []byte) {
@@ -173,6 +199,8 @@ func (p *plan) locate(ref []byte) (stem, rest []byte) {
 	switch ref[0] {
 	case '/':
 		ref, up = ref[1:], -1
+	case '{':
+		return nil, nil
 	case '.':
 		for len(ref) > 3 && ref[0] == '.' && ref[1] == '.' && ref[2] == '/' {
 			ref = ref[3:]

@@ -56,14 +56,14 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 		if t.tag == &mapTag {
 			st.initializes(t.text(st.src))
 		}
-		if passed = isAnotherScheme(t.text(st.src)); passed {
+		if passed = t.form == quoted && isAnotherScheme(t.text(st.src)); passed {
 			continue
 		}
 		dst = append(dst, st.src[st.done:t.start]...)
 		st.done = t.end
 		at, short := len(dst), false
 		var w mapping
-		if st.plan.mapper != nil && st.src[t.start] != '{' && !t.tag.absolute && st.fragmentFor(&t) == "" {
+		if st.plan.mapper != nil && !t.tag.absolute && st.fragmentFor(&t) == "" {
 			dst, short = st.plan.append(dst, st.src[t.start:t.end], st.extensionOf(&t), &w)
 			if short && t.form == bare {
 				w.known = false
@@ -159,7 +159,7 @@ func (st *state) repeat(dst []byte) (_ []byte, err error) {
 			}
 			dst = append(dst, lines[u.URI().End:u.Len()]...)
 			st.pace.soon()
-			look = 0 // a Signer may be slow
+			look -= often / 8 // a Signer may be slow
 		}
 		st.scan.pos += u.Len()
 		st.done = st.scan.pos
