@@ -22,20 +22,11 @@ func (k Kind) extension(segment string) string {
 }
 
 // extensionOf is the extension that the public name of a reference should have, for a KindMapper.
-func (st *state) extensionOf(t *token) string {
-	if st.kinds == nil {
-		return ""
+func (st *state) extensionOf(k Kind) string {
+	if k == Segment || k == Part {
+		st.knowSegments()
 	}
-	return t.kind.extension(st.segmentFor(t.kind))
-}
-
-// segmentFor is the extension of segments, for a kind to which it matters.
-func (st *state) segmentFor(k Kind) string {
-	if k != Segment && k != Part {
-		return ""
-	}
-	st.knowSegments()
-	return st.segment
+	return k.extension(st.segment)
 }
 
 // knowSegments looks for the extension of segments, unless it is known. Most playlists never need it.
@@ -59,10 +50,9 @@ func (st *state) knowSegments() {
 // setSegment sets the extension of the next segments, and what units note of it. No two extensions have the same length.
 func (st *state) setSegment(ext string) { st.segment, st.noted = ext, uint8(len(ext))+1 }
 
-// notedFor is what a unit of a kind notes of the extension of segments, if its URI has this file name. 0: it does not matter. A
-// name that fits one extension of segments fits all of them.
+// notedFor is what a unit of a kind notes of the extension of segments, if its URI has this file name. 0: it does not matter.
 func (st *state) notedFor(k Kind, name []byte) uint8 {
-	if st.kinds == nil || k != Segment && k != Part || st.plan.fits(name, "ts") {
+	if st.kinds == nil || k != Segment && k != Part || st.plan.fits(name, k) {
 		return 0
 	}
 	st.knowSegments()
@@ -77,7 +67,7 @@ func (st *state) appendMapped(dst []byte, t *token) ([]byte, error) {
 	if st.kinds == nil {
 		return st.Map.AppendPublic(dst, st.abs)
 	}
-	ext := st.extensionOf(t)
+	ext := st.extensionOf(t.kind)
 	if t.tag.absolute && ext != "" {
 		if path, _, _ := splitTail(st.abs); hls.ByName(path).IsMedia() {
 			ext = "" // an asset may be a film

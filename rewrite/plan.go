@@ -22,8 +22,8 @@ type plan struct {
 	root   int // scheme and host are dir[:root]
 	memo   memo.Memo
 
-	fitted  string // the extension that was asked for
-	fitting []byte // the one that fitted, with the dot
+	fitted  Kind   // of the last name with an extension that fits
+	fitting []byte // this extension, with the dot
 
 	learnt Mapper // that the memo is of
 	turn   int    // counts the plans made
@@ -101,7 +101,7 @@ func (st *state) renew(u *memo.Unit) bool {
 	var w mapping
 	var ok bool
 	kind := Kind(u.Note.Kind)
-	st.abs, ok = st.plan.append(st.abs[:0], u.Learned(), kind.extension(st.segmentFor(kind)), &w)
+	st.abs, ok = st.appendPlanned(st.abs[:0], u.Learned(), kind, &w)
 	if ok = ok && w.known && u.Remap(st.abs, &w.Mapping); ok {
 		u.Note.Turn, u.Note.Pass, u.Note.Segment = st.plan.turn, 0, st.notedFor(kind, w.name(u.Learned()))
 	}
@@ -113,21 +113,21 @@ func (st *state) isCurrent(u *memo.Unit) bool {
 	return u.Note.Turn == st.plan.turn && (u.Note.Segment == 0 || u.Note.Segment == st.noted)
 }
 
-// append appends the public URL of a reference; false: the reference has to go the long way.
-func (p *plan) append(dst, ref []byte, ext string, w *mapping) ([]byte, bool) {
-	stem, rest := p.locate(ref)
+// appendPlanned appends the public URL of a reference; false: the reference has to go the long way.
+func (st *state) appendPlanned(dst, ref []byte, kind Kind, w *mapping) ([]byte, bool) {
+	stem, rest := st.plan.locate(ref)
 	if len(stem) == 0 {
 		return dst, false
 	}
 	w.Lead, w.Escapes = len(ref)-len(rest), nil
-	if p.query {
+	if st.plan.query {
 		w.Escapes = &escapedLens
-		return p.appendQuery(dst, stem, rest, ext, w)
+		return st.appendQuery(dst, stem, rest, kind, w)
 	}
-	return p.appendTree(dst, stem, rest, w)
+	return appendTree(dst, stem, rest, w)
 }
 
-func (p *plan) appendTree(dst, stem, rest []byte, w *mapping) ([]byte, bool) {
+func appendTree(dst, stem, rest []byte, w *mapping) ([]byte, bool) {
 	var sh shape
 	sh.look(rest)
 	if sh.unusual(rest) || sh.escapes || sh.directive || sh.class&(oddPath|oddQuery) != 0 {
@@ -147,7 +147,8 @@ func (sh *shape) unusual(ref []byte) bool {
 	return sh.dotted || sh.class&special != 0 || sh.class&colon != 0 && schemeLen(ref) > 0
 }
 
-func (p *plan) appendQuery(dst, stem, rest []byte, ext string, w *mapping) ([]byte, bool) {
+func (st *state) appendQuery(dst, stem, rest []byte, kind Kind, w *mapping) ([]byte, bool) {
+	p := &st.plan
 	// The name stands first but is known last. So what follows is written further behind and moved.
 	start, before := len(dst), len(p.head)+maxName+maxExtension+len(p.mid)+len(stem)
 	dst = slices.Grow(dst, before+3*len(rest)+slack)
@@ -161,8 +162,10 @@ func (p *plan) appendQuery(dst, stem, rest []byte, ext string, w *mapping) ([]by
 	at := copy(free, p.head)
 	var name []byte
 	name, w.known = appendElement(free[:at], rest[sh.name:sh.query], sh.plain)
-	if at = len(name); ext != "" && !p.fits(name[len(p.head):], ext) {
-		at = len(append(append(name, '.'), ext...))
+	if at = len(name); !p.fits(name[len(p.head):], kind) {
+		if ext := st.extensionOf(kind); ext != "" {
+			at = len(append(append(name, '.'), ext...))
+		}
 	}
 	at += copy(free[at:], p.mid)
 	at += copy(free[at:], stem)
@@ -175,19 +178,14 @@ func (p *plan) appendQuery(dst, stem, rest []byte, ext string, w *mapping) ([]by
 	return dst[:start+at], true
 }
 
-// fits is hls.Fits. The next name mostly has the same extension.
-func (p *plan) fits(name []byte, ext string) bool {
-	switch ext {
-	case "m3u8", "key":
-	default:
-		ext = "ts" // what fits one extension of segments fits all
-	}
-	if ext == p.fitted && bytes.HasSuffix(name, p.fitting) {
+// fits reports whether a name has an extension that fits. It has if the last one had the same that did.
+func (p *plan) fits(name []byte, kind Kind) bool {
+	if kind == p.fitted && bytes.HasSuffix(name, p.fitting) {
 		return true
 	}
-	fits := hls.Fits(name, ext)
-	if fits && bytes.IndexByte(name, ';') < 0 { // the extension alone decides
-		p.fitted, p.fitting = ext, append(p.fitting[:0], name[bytes.LastIndexByte(name, '.'):]...)
+	fits := hls.Fits(name, kind.extension("ts")) // a name that fits one extension of segments fits all of them
+	if fits && bytes.IndexByte(name, ';') < 0 {  // the extension alone decides
+		p.fitted, p.fitting = kind, append(p.fitting[:0], name[bytes.LastIndexByte(name, '.'):]...)
 	}
 	return fits
 }

@@ -64,7 +64,7 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 		at, short := len(dst), false
 		var w mapping
 		if st.plan.mapper != nil && !t.tag.absolute && st.fragmentFor(&t) == "" {
-			dst, short = st.plan.append(dst, st.src[t.start:t.end], st.extensionOf(&t), &w)
+			dst, short = st.appendPlanned(dst, st.src[t.start:t.end], t.kind, &w)
 			if short && t.form == bare {
 				w.known = false
 				if short = !anyHarmful(dst[at:], bare); !short {
