@@ -294,8 +294,10 @@ type hold struct {
 	until time.Time
 }
 
-// maxHolds is how many targets are remembered at a time.
-const maxHolds = 16 << 10
+const (
+	maxHolds = 16 << 10 // targets that are remembered at a time
+	swept    = 64       // of these, looked at to make room for one more
+)
 
 // get returns where a redirect led recently, or nil.
 func (h *holds) get(key string) *url.URL {
@@ -318,9 +320,13 @@ func (h *holds) put(key string, u *url.URL, d time.Duration) {
 	}
 	now := time.Now()
 	if len(h.at) >= maxHolds {
+		left := swept // a map begins anywhere
 		for k, it := range h.at {
 			if now.After(it.until) {
 				delete(h.at, k)
+			}
+			if left--; left == 0 {
+				break
 			}
 		}
 		if len(h.at) >= maxHolds {
