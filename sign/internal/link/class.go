@@ -90,7 +90,12 @@ var OutOfFileName = Not(Unreserved + "+,@!=")
 
 // IsPlainQuery reports whether all clients send a query as it is spelled, and no escapes hide the names of its parameters.
 func IsPlainQuery(query []byte) bool {
-	return !HasOdd(query, &oddSent) && !bytes.ContainsAny(query, "%+")
+	return !HasOdd(query, &oddSent) && !isEscaped(query)
+}
+
+// isEscaped reports whether a query may have escapes. bytes.ContainsAny would cost more than the rest of signing for a directory.
+func isEscaped(query []byte) bool {
+	return bytes.IndexByte(query, '%') >= 0 || bytes.IndexByte(query, '+') >= 0
 }
 
 // IsFileName reports whether s is the last segment of a URL without query and fragment, and can mean nothing else.

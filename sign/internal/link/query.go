@@ -87,12 +87,12 @@ func HasParam(raw []byte, param string) bool {
 
 // MeansParam is HasParam for names in any spelling.
 func MeansParam(raw []byte, param string) bool {
-	if !bytes.ContainsAny(raw, "%+") {
+	if !isEscaped(raw) {
 		return HasParam(raw, param)
 	}
 	for p := range bytes.SplitSeq(raw, []byte{'&'}) {
 		name, _, _ := bytes.Cut(p, []byte{'='})
-		if bytes.ContainsAny(name, "%+") {
+		if isEscaped(name) {
 			if plain, err := url.QueryUnescape(string(name)); err == nil && isOrWas(plain, param) {
 				return true
 			}
