@@ -3,6 +3,7 @@ package audience_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -589,4 +590,26 @@ func TestHooksThatPanicDoNoHarm(t *testing.T) {
 		require.Equal(t, 200, ask(a.Handler(stream), "192.0.2.1", "/a.ts").Code)
 		time.Sleep(time.Hour)
 	})
+}
+
+// A page reads how a viewer was identified as a word, and reads it back.
+func TestJSONHasWords(t *testing.T) {
+	for _, by := range []audience.By{audience.ByAddress, audience.ByCMCD, audience.ByName} {
+		text, err := json.Marshal(audience.Session{By: by})
+		require.NoError(t, err)
+		require.Contains(t, string(text), fmt.Sprintf(`"By":%q`, by.String()))
+		var s audience.Session
+		require.NoError(t, json.Unmarshal(text, &s))
+		require.Equal(t, by, s.By)
+	}
+	for _, end := range []audience.End{audience.Silent, audience.Kicked, audience.Replaced} {
+		text, err := json.Marshal(end)
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprintf("%q", end.String()), string(text))
+		var read audience.End
+		require.NoError(t, json.Unmarshal(text, &read))
+		require.Equal(t, end, read)
+	}
+	var by audience.By
+	require.ErrorContains(t, json.Unmarshal([]byte(`"phone"`), &by), `"phone" is none of address, cmcd, name`)
 }

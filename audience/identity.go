@@ -1,10 +1,12 @@
 package audience
 
 import (
+	"fmt"
 	"hash/maphash"
 	"math/bits"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,7 +25,27 @@ const (
 )
 
 // String is "address", "cmcd" or "name".
-func (b By) String() string { return [...]string{"address", "cmcd", "name"}[b] }
+func (b By) String() string { return byTexts[b] }
+
+var byTexts = [...]string{ByAddress: "address", ByCMCD: "cmcd", ByName: "name"}
+
+// MarshalText is String: JSON has the word.
+func (b By) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
+
+// UnmarshalText reads what MarshalText writes. Anything else is an error.
+func (b *By) UnmarshalText(text []byte) (err error) {
+	*b, err = valueOf[By](byTexts[:], text)
+	return err
+}
+
+// valueOf is the value whose text this is.
+func valueOf[T ~uint8](texts []string, text []byte) (T, error) {
+	i := slices.Index(texts, string(text))
+	if i < 0 {
+		return 0, fmt.Errorf("audience: %q is none of %s", text, strings.Join(texts, ", "))
+	}
+	return T(i), nil
+}
 
 // id stands for a viewer: a hash with a random seed of each Audience. Nobody can make two viewers collide on purpose:
 // collisions depend on the seed, which never leaves the process, and no answer shows a hash. By chance, two of 100,000 sessions

@@ -41,7 +41,18 @@ const (
 )
 
 // String is "silent", "kicked" or "replaced".
-func (e End) String() string { return [...]string{"silent", "kicked", "replaced"}[e] }
+func (e End) String() string { return endTexts[e] }
+
+var endTexts = [...]string{Silent: "silent", Kicked: "kicked", Replaced: "replaced"}
+
+// MarshalText is String: JSON has the word.
+func (e End) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// UnmarshalText reads what MarshalText writes. Anything else is an error.
+func (e *End) UnmarshalText(text []byte) (err error) {
+	*e, err = valueOf[End](endTexts[:], text)
+	return err
+}
 
 // session is the internal form of a Session. The lock of its shard guards its fields, except those that never change.
 type session struct {
