@@ -32,6 +32,7 @@ type Writer struct {
 	piece int32 // the longest write
 	h2    bool
 	long  bool // the deadline suits a long piece
+	off   bool // the deadline was removed
 }
 
 // New returns a Writer for the answer to r. Zero: Default. Negative: no limit.
@@ -43,8 +44,8 @@ func New(w http.ResponseWriter, r *http.Request, limit time.Duration) Writer {
 }
 
 // Arm starts the time limit for the next write. Setting a deadline costs as much as the rest of a small answer, so a recent
-// deadline is reused, and each is set a moment later than necessary. quick: it was reused, so the client has taken at once what
-// it got since.
+// deadline is reused, and each is set a moment later than necessary. quick: the last one was set a moment ago, so the client has
+// taken at once what it got since.
 //
 //go:noinline
 func (w *Writer) Arm() (quick bool) {
@@ -52,12 +53,13 @@ func (w *Writer) Arm() (quick bool) {
 		return true
 	}
 	now, moment := time.Now(), w.limit/16
-	if !w.armed.IsZero() && now.Sub(w.armed) < moment {
+	quick = !w.armed.IsZero() && now.Sub(w.armed) < moment
+	if quick && !w.off {
 		return true
 	}
-	w.armed, w.long = now, false
+	w.armed, w.long, w.off = now, false, false
 	_ = w.rc.SetWriteDeadline(now.Add(w.limit + moment)) // some ResponseWriters cannot
-	return false
+	return quick
 }
 
 // next starts the time limit of the next piece of n bytes, and returns how many of them it may have.
@@ -69,7 +71,7 @@ func (w *Writer) next(n int) int {
 	case !first:
 		w.piece = short
 	}
-	if n = min(n, int(w.piece)); n > usual && w.limit > 0 && !w.long {
+	if n = min(n, int(w.piece)); n > short && w.piece > usual && w.limit > 0 && !w.long {
 		w.armed, w.long = time.Now(), true
 		_ = w.rc.SetWriteDeadline(w.armed.Add(patience * w.limit))
 	}
@@ -82,7 +84,7 @@ func (w *Writer) next(n int) int {
 func (w *Writer) Disarm() {
 	if w.limit > 0 && w.h2 {
 		_ = w.rc.SetWriteDeadline(time.Time{})
-		w.armed = time.Time{}
+		w.off = true
 	}
 }
 

@@ -123,3 +123,22 @@ func TestSlowIsNotStill(t *testing.T) {
 		})
 	}
 }
+
+// Over HTTP/2 no deadline outlives a Write. Many writes that are no longer than a piece must still become shorter ones.
+func TestSlowIsNotStillInManyWrites(t *testing.T) {
+	for _, major := range []int{1, 2} {
+		for _, length := range []int{512 << 10, 256 << 10, 64 << 10} {
+			synctest.Test(t, func(t *testing.T) {
+				to := &player{ResponseRecorder: httptest.NewRecorder(), buffer: 3 << 20, rate: time.Second * 1024 / 6000}
+				w := stall.New(to, &http.Request{ProtoMajor: major}, 0)
+				for i := range 10 << 20 / length {
+					if i == 4<<20/length {
+						to.rate = time.Second * 1024 / 2500 // 64 KiB in 26 s
+					}
+					_, err := w.Write(make([]byte, length))
+					require.NoError(t, err, "HTTP/%d, write %d of %d", major, i, length)
+				}
+			})
+		}
+	}
+}
