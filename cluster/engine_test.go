@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/hlsproxy/hlsproxy/cluster"
 	"github.com/hlsproxy/hlsproxy/internal/freeport"
+	"github.com/hlsproxy/hlsproxy/internal/relay"
 	"github.com/stretchr/testify/require"
 	"github.com/valkey-io/valkey-go"
 )
@@ -214,6 +216,36 @@ func TestANodeThatMissedAPurgeHearsOfItThoughTheLogIsLost(t *testing.T) {
 	way.Cut()
 	way.Stop(nil)
 	waitFor(t, func() bool { return number(t, nodes[2], o.URL+"/a.ts") == 1 })
+}
+
+// The engine is so far away that a heartbeat has no time to wait for each purge.
+func TestManyPurgesAreLoggedAgainOverALongWay(t *testing.T) {
+	e := newEngine(t)
+	var far atomic.Bool
+	way, err := relay.New(e.addr, func(up bool, lines []byte) []byte {
+		if up && far.Load() {
+			time.Sleep(5 * time.Millisecond)
+		}
+		return lines
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { way.Close() })
+	option := e.option()
+	option.InitAddress = []string{way.Addr()}
+	nodes := start(t, 1, func(int, []string) cluster.Directory { return cluster.Connect(option, "test") }, nil)
+	const purges = 400
+	for i := range purges {
+		_, _, err := nodes[0].PurgePrefix(t.Context(), fmt.Sprintf("http://o/%d/", i))
+		require.NoError(t, err)
+	}
+	far.Store(true)
+	require.NoError(t, e.do(t, "FLUSHALL").Error())
+	last := fmt.Sprintf("http://o/%d/", purges-1)
+	waitFor(t, func() bool {
+		log, err := e.do(t, "XREVRANGE", "{test}:purges", "+", "-", "COUNT", "1").AsXRange()
+		require.NoError(t, err)
+		return len(log) == 1 && log[0].FieldValues["prefix"] == last
+	})
 }
 
 func TestWithoutTheEngineNodesStillAgree(t *testing.T) {

@@ -93,7 +93,7 @@ func (d *ValkeyDirectory) live(ctx context.Context, l listener) {
 		l.forget()
 	}
 	if d.owes = d.owes || emptied; d.owes {
-		d.owes = !d.logAgain(ctx, l.made())
+		d.owes = !d.logAgain(ctx, c, l.made())
 	}
 	if last != pos || pos == "" {
 		d.catchUp(ctx, c, last, l)

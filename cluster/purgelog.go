@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"slices"
 
 	"github.com/valkey-io/valkey-go"
 )
@@ -16,22 +17,30 @@ func (d *ValkeyDirectory) log(ctx context.Context, p purge) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, engineLimit)
 	defer cancel()
+	return c.Do(ctx, d.logging(c, p)).Error()
+}
+
+// logging is the command that writes a purge into the log.
+func (d *ValkeyDirectory) logging(c valkey.Client, p purge) valkey.Completed {
 	kind := "key"
 	if p.prefix {
 		kind = "prefix"
 	}
-	return c.Do(ctx, c.B().Xadd().Key(d.prefix+"purges").Maxlen().Almost().Threshold("1000").Id("*").
-		FieldValue().FieldValue("id", p.id).FieldValue(kind, p.text).Build()).Error()
+	return c.B().Xadd().Key(d.prefix+"purges").Maxlen().Almost().Threshold("1000").Id("*").
+		FieldValue().FieldValue("id", p.id).FieldValue(kind, p.text).Build()
 }
 
-// logAgain writes purges into a log that was lost, for nodes that had not read it. Those that know a purge ignore it.
-func (d *ValkeyDirectory) logAgain(ctx context.Context, list []purge) bool {
-	for _, p := range list {
-		if d.log(ctx, p) != nil {
-			return false
-		}
+// logAgain writes purges into a log that was lost, for nodes that had not read it. Those that know a purge ignore it. All are
+// sent at once: on a long way to the engine there is no time to wait for each.
+func (d *ValkeyDirectory) logAgain(ctx context.Context, c valkey.Client, list []purge) bool {
+	if len(list) == 0 {
+		return true
 	}
-	return true
+	all := make([]valkey.Completed, 0, len(list))
+	for _, p := range list {
+		all = append(all, d.logging(c, p))
+	}
+	return !slices.ContainsFunc(c.DoMulti(ctx, all...), func(r valkey.ValkeyResult) bool { return r.Error() != nil })
 }
 
 // catchUp reads the log from the last position. Entries that are no longer in it may have purged anything.
