@@ -77,6 +77,7 @@ func TestClientsAreToldApart(t *testing.T) {
 		{"192.0.2.1:1", "192.0.2.1:2", true}, {"192.0.2.1:1", "192.0.2.2:1", false},
 		{"[2001:db8::1]:1", "[2001:db8::ffff:1]:1", true}, {"[2001:db8::1]:1", "[2001:db8:0:1::1]:1", false},
 		{"[fe80::1%a]:1", "[fe80::2%b]:1", true}, {"pipe", "pipe", true}, {"pipe", "other", false},
+		{"vm(3):1024", "vm(3):1025", true}, {"vm(3):1024", "vm(4):1024", false}, {"[::ffff:192.0.2.1]:1", "192.0.2.1:2", true},
 	} {
 		inner, next = 0, row.second
 		code := nested(row.first)

@@ -48,7 +48,7 @@ func (l *limits) enter(r *http.Request, name func(*http.Request) string) (client
 
 func nameOf(r *http.Request, name func(*http.Request) string) (client string, err error) {
 	if name == nil {
-		return remote(r), nil
+		return caller.Name(r), nil
 	}
 	defer caught(&err)
 	return name(r), nil
@@ -84,12 +84,4 @@ func (l *limits) leaveClient(name string) {
 	if l.clients[name]--; l.clients[name] <= 0 {
 		delete(l.clients, name)
 	}
-}
-
-// remote names a client by its network.
-func remote(r *http.Request) string {
-	if addr := caller.Parse(r.RemoteAddr); addr.IsValid() {
-		return caller.Network(addr).String()
-	}
-	return r.RemoteAddr
 }

@@ -2,6 +2,7 @@
 package caller
 
 import (
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -65,4 +66,16 @@ func Network(addr netip.Addr) netip.Addr {
 		return addr
 	}
 	return p.Addr()
+}
+
+// Name names the other end of a connection: by its network, or by the host of a listener that has other addresses. All that one
+// client opens has one name.
+func Name(r *http.Request) string {
+	if addr := Parse(r.RemoteAddr); addr.IsValid() {
+		return Network(addr).String()
+	}
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		return host
+	}
+	return r.RemoteAddr
 }

@@ -45,3 +45,12 @@ func TestNetworks(t *testing.T) {
 		require.Equal(t, want, caller.Network(caller.Parse(in)).String())
 	}
 }
+
+func TestNames(t *testing.T) {
+	for remote, want := range map[string]string{
+		"192.0.2.1:1": "192.0.2.1", "[::ffff:192.0.2.1]:2": "192.0.2.1", "[2001:db8:1:2:3::4]:5": "2001:db8:1:2::", "192.0.2.1": "192.0.2.1",
+		"vm(3):1024": "vm(3)", "pipe": "pipe", "@": "@", "": "",
+	} {
+		require.Equal(t, want, caller.Name(&http.Request{RemoteAddr: remote}), remote)
+	}
+}
