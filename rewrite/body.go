@@ -8,15 +8,16 @@ import (
 	"compress/zlib"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 )
 
 const maxSize = 8 << 20
 
-// limit is the most bytes that a document may have.
+// limit is the most bytes that a document may have. One more is still a number: it shows that a document is too long.
 func (d *document) limit() int64 {
 	if d.rw.MaxSize > 0 {
-		return d.rw.MaxSize
+		return min(d.rw.MaxSize, math.MaxInt64-1)
 	}
 	return maxSize
 }

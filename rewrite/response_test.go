@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -480,5 +481,23 @@ func TestALengthThatIsOnlyDeclaredTakesNoMemory(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, strings.ReplaceAll(c.body, "seg1.ts", "/p/ch1/seg1.ts"), string(got))
 		})
+	}
+}
+
+// The largest number means no limit to those who write it: nothing may be added to it.
+func TestAnyMaxSizeAdmitsADocument(t *testing.T) {
+	for name, size := range map[string]int64{"the largest": math.MaxInt64, "one less": math.MaxInt64 - 1} {
+		for length, announced := range map[string]int64{"a length": int64(len(small)), "no length": -1} {
+			t.Run(name+", "+length, func(t *testing.T) {
+				rw := prefixed(t)
+				rw.MaxSize = size
+				resp := response("https://cdn.example/live/ch1/x.m3u8", "application/vnd.apple.mpegurl", small)
+				resp.ContentLength = announced
+				require.NoError(t, rw.ModifyResponse(resp))
+				text, err := io.ReadAll(resp.Body)
+				require.NoError(t, err)
+				require.Equal(t, smallMapped, string(text))
+			})
+		}
 	}
 }
