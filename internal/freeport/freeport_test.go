@@ -21,3 +21,13 @@ func TestAnAddressCanBeListenedOnAgainAndAgain(t *testing.T) {
 		require.NoError(t, ln.Close())
 	}
 }
+
+func TestNoTwoTestsGetOneAddress(t *testing.T) {
+	seen := map[string]bool{}
+	for range 2_000 {
+		addr, err := freeport.Addr()
+		require.NoError(t, err)
+		require.False(t, seen[addr], addr)
+		seen[addr] = true
+	}
+}
