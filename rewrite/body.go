@@ -50,7 +50,8 @@ func (s *source) failure(err error) error {
 // readLimited reads a body of at most limit bytes. length is how many it announces; -1: none. What came before an error comes
 // with it.
 func readLimited(r io.Reader, limit, length int64) ([]byte, error) {
-	text, err := gather(io.LimitReader(r, limit+1), min(length, limit))
+	const most = 256 << 20 // what is longer comes in pieces: an int of 32 bits holds four times this
+	text, err := gather(io.LimitReader(r, limit+1), min(length, limit, most))
 	if err == nil && int64(len(text)) > limit {
 		err = ErrTooLarge
 	}

@@ -484,19 +484,20 @@ func TestALengthThatIsOnlyDeclaredTakesNoMemory(t *testing.T) {
 	}
 }
 
-// The largest number means no limit to those who write it: nothing may be added to it.
+// The largest number means no limit to those who write it: nothing may be added to it. A length may be more than an int holds.
 func TestAnyMaxSizeAdmitsADocument(t *testing.T) {
+	comment := "# " + strings.Repeat("x", 1000) + "\n"
 	for name, size := range map[string]int64{"the largest": math.MaxInt64, "one less": math.MaxInt64 - 1} {
-		for length, announced := range map[string]int64{"a length": int64(len(small)), "no length": -1} {
+		for length, announced := range map[string]int64{"its length": int64(len(small + comment)), "no length": -1, "a long one": 3 << 30} {
 			t.Run(name+", "+length, func(t *testing.T) {
 				rw := prefixed(t)
 				rw.MaxSize = size
-				resp := response("https://cdn.example/live/ch1/x.m3u8", "application/vnd.apple.mpegurl", small)
+				resp := response("https://cdn.example/live/ch1/x.m3u8", "application/vnd.apple.mpegurl", small+comment)
 				resp.ContentLength = announced
 				require.NoError(t, rw.ModifyResponse(resp))
 				text, err := io.ReadAll(resp.Body)
 				require.NoError(t, err)
-				require.Equal(t, smallMapped, string(text))
+				require.Equal(t, smallMapped+comment, string(text))
 			})
 		}
 	}
