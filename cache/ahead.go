@@ -75,13 +75,14 @@ func (s scout) obtain(r *http.Request, key string, headed *atomic.Bool) (have lo
 	return s.t.lookup(r, key), true
 }
 
-// earlySlices fetches the slices of a range. asked: there was something to fetch. had is false if one could not be fetched.
+// earlySlices fetches the slices of a range. It skips those that somebody fetches: the end of one segment and the beginning of
+// the next lie in one slice. asked: there was something to fetch. had is false if one could not be fetched.
 func (s scout) earlySlices(r *http.Request, whole lookupResult, p ahead.Piece, headed *atomic.Bool) (asked, had bool) {
 	end := min(p.From+p.Length, whole.entry.Sliced)
 	for off := p.From - p.From%sliceSize; off < end; off += sliceSize {
 		part := sliceAt(whole.entry, off)
 		key := part.key(whole.key)
-		if s.t.lookup(r, key).entry != nil {
+		if s.t.lookup(r, key).entry != nil || s.t.fetches(key) {
 			continue
 		}
 		if !s.early(r, lookupResult{primary: key, key: key, part: part}, headed) {

@@ -124,6 +124,13 @@ func (t *Transport) isFree(key string, early bool) bool {
 	return t.flights[key] == nil && t.fills[key] == nil && taken < t.maxFills()
 }
 
+// fetches reports whether somebody asks for this key.
+func (t *Transport) fetches(key string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.flights[key] != nil || t.fills[key] != nil
+}
+
 // isAwaited reports whether an answer may take longer because a playlist hints at it. Anybody can write a playlist, so a hint
 // means nothing for what was there already.
 func (o *flight) isAwaited(have *Entry) bool {
