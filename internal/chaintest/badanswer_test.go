@@ -15,7 +15,7 @@ import (
 
 // Whatever an origin does, a player gets a readable status or a body that breaks, and the next player gets the truth.
 func TestBadAnswersAreToldAndNotKept(t *testing.T) {
-	ch := newChain(t, chainConfig{idle: time.Minute}) // on a loaded machine it takes a while to inspect a bomb
+	ch := newChain(t, chainConfig{idle: time.Minute, wait: time.Minute}) // on a loaded machine it takes a while to inspect a bomb
 	const mpegurl, small = "application/vnd.apple.mpegurl", "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nseg.ts\n"
 	raw := func(head string, body string) faultorigin.Script {
 		return faultorigin.Script{Raw: []byte("HTTP/1.1 " + head + "\r\n\r\n" + body)}

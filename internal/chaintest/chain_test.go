@@ -33,6 +33,7 @@ type chainConfig struct {
 	mapper func(originURL string) rewrite.Mapper // nil: Prefix("/live/", origin)
 	signed bool
 	idle   time.Duration
+	wait   time.Duration
 	ring   int64
 }
 
@@ -49,7 +50,7 @@ func newChain(t *testing.T, c chainConfig) *chain {
 	ch.cache = &cache.Transport{Base: upstream, Store: cache.NewMemory(64 << 20), Idle: c.idle, Ring: c.ring}
 	rewriter := &rewrite.Rewriter{Map: mapper}
 	var h http.Handler = &origin.Proxy{
-		Upstream: mapper.Upstream, Transport: ch.cache, ModifyResponse: rewriter.ModifyResponse, Idle: c.idle,
+		Upstream: mapper.Upstream, Transport: ch.cache, ModifyResponse: rewriter.ModifyResponse, Idle: c.idle, Wait: c.wait,
 	}
 	h = rangeserve.Handler(h)
 	if c.signed {
