@@ -112,3 +112,41 @@ func (s silent) Close() error {
 	}
 	return nil
 }
+
+// The length of a body may be asked for in the goroutine of a viewer who wants a part of it.
+func TestAHookThatEndsAViewerLeavesNoShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from, to := io.Pipe()
+		first := true
+		m := store(t)
+		c := &cache.Transport{Store: m, Base: &scripted{answer: func(*http.Request, int64) reply {
+			if !first {
+				runtime.Goexit()
+			}
+			first = false
+			a := text("", "Content-Type", "video/mp2t", "Etag", `"1"`)
+			a.body, a.length = from, -1
+			return a
+		}}}
+		begun, err := c.RoundTrip(request(t, t.Context(), segURL))
+		require.NoError(t, err)
+		go func() {
+			r := request(t, t.Context(), segURL)
+			r.Header.Set("Range", "bytes=-3")
+			_, _ = c.RoundTrip(r)
+			t.Error("it goes on")
+		}()
+		synctest.Wait()
+		_, err = io.WriteString(to, "segment")
+		require.NoError(t, err)
+		to.Close()
+		got, err := io.ReadAll(begun.Body)
+		require.NoError(t, err)
+		require.Equal(t, "segment", string(got))
+		begun.Body.Close()
+		synctest.Wait()
+		_, err = m.Purge(t.Context(), func(string) bool { return true })
+		require.NoError(t, err)
+		require.Zero(t, m.Size(), "nothing holds its pages")
+	})
+}

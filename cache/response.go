@@ -91,7 +91,12 @@ func (t *Transport) follow(r *http.Request, part *slice, f *fill, joined bool) (
 	case f.promises():
 		s.status += "; stored"
 	}
-	resp, err := (*http.Response)(nil), error(nil)
+	resp, err, returned := (*http.Response)(nil), error(nil), false
+	defer func() {
+		if !returned { // a hook has ended the viewer's goroutine
+			f.leave(1)
+		}
+	}()
 	if f.list && f.entry.Status == http.StatusOK {
 		var whole *Entry
 		if whole, err = f.awaitEnd(r.Context()); whole != nil {
@@ -104,6 +109,7 @@ func (t *Transport) follow(r *http.Request, part *slice, f *fill, joined bool) (
 	if err == nil {
 		resp, err = t.answer(r, s)
 	}
+	returned = true
 	if err != nil || resp.Body == http.NoBody {
 		f.leave(1)
 	}
