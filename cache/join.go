@@ -56,6 +56,9 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 	o.adopt()
 	// Under the lock, so that the call of this key always belongs to this flight.
 	landed := t.group.DoChan(have.key, o.run)
+	if mine != nil {
+		o.barIfPurged(have)
+	}
 	t.mu.Unlock()
 	made.scrap()
 	if o.isAwaited(have.entry) {
@@ -111,7 +114,17 @@ func (t *Transport) begin(r *http.Request, have lookupResult, early bool) (o *fl
 	if o.early = early; early {
 		t.earlyFills++
 	}
-	return o, t.group.DoChan(have.key, o.run)
+	landed = t.group.DoChan(have.key, o.run)
+	o.barIfPurged(have)
+	return o, landed
+}
+
+// barIfPurged bars a flight that has just begun, if what it keeps may have been purged since it was looked up: a 304 would
+// bring that back. The caller holds Transport.mu.
+func (o *flight) barIfPurged(have lookupResult) {
+	if o.kept != nil && have.purges != o.t.purges.Load() {
+		o.bar()
+	}
 }
 
 // isFree reports whether nobody asks for this key, and a request that no viewer waits for has a place. The caller holds

@@ -16,6 +16,7 @@ type lookupResult struct {
 	entry   *Entry // fresh or not; nil: nothing
 	owned   *reply // holds entry, if nobody else does; nil: the entry may be shared
 	part    *slice // the slice that is requested; nil: the whole
+	purges  uint64 // how many there had been before
 }
 
 // find is lookup with the key of r. A Memory returns the key it has stored, so that a hit need not build one.
@@ -24,8 +25,11 @@ func (t *Transport) find(r *http.Request) (lookupResult, error) {
 	in.lender = sharing.LenderTo(t, r)
 	if m := t.memory(); m != nil && t.Key == nil {
 		var buf [256]byte
+		purges := t.purges.Load()
 		owned, key := m.find(appendKeyBut(buf[:0], r, t.Ignore), in)
-		return t.choose(r, key, owned.result(), in), nil
+		have := t.choose(r, key, owned.result(), in)
+		have.purges = purges
+		return have, nil
 	}
 	key, err := t.key(r)
 	if err != nil {
@@ -51,7 +55,10 @@ func (t *Transport) lookupIn(r *http.Request, key string, in headerRoom) lookupR
 	if t.Store == nil {
 		return lookupResult{primary: key, key: key}
 	}
-	return t.choose(r, key, t.fetch(r, key, in), in)
+	purges := t.purges.Load()
+	have := t.choose(r, key, t.fetch(r, key, in), in)
+	have.purges = purges
+	return have
 }
 
 // choose finds the variant that r selects, if the entry under the key is only a mark that answers vary.

@@ -45,6 +45,8 @@ func (t *Transport) purge(ctx context.Context, match func(string) bool) (int, er
 	if t.Store == nil {
 		return 0, nil
 	}
+	// Flights that have found an old entry meanwhile.
+	defer t.bar(func(o *flight, key string) bool { return o.kept != nil && match(key) })
 	return t.purgeStore(ctx, match)
 }
 
@@ -52,6 +54,7 @@ func (t *Transport) purge(ctx context.Context, match func(string) bool) (int, er
 func (t *Transport) bar(match func(o *flight, key string) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.purges.Add(1)
 	for key, o := range t.flights {
 		if match(o, key) {
 			o.bar()

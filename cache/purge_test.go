@@ -186,6 +186,56 @@ func TestPurgeOfAVariantThatIsBeingStored(t *testing.T) {
 	}
 }
 
+// slowStore lets a test act between the moment when an entry is found and the moment when it is used.
+type slowStore struct {
+	in    *cache.Memory
+	found func()
+}
+
+func (s *slowStore) Get(ctx context.Context, key string) (*cache.Entry, error) {
+	e, err := s.in.Get(ctx, key)
+	if e != nil && s.found != nil {
+		found := s.found
+		s.found = nil
+		found()
+	}
+	return e, err
+}
+
+func (s *slowStore) Put(ctx context.Context, key string, e *cache.Entry) error {
+	return s.in.Put(ctx, key, e)
+}
+
+func (s *slowStore) Purge(ctx context.Context, match func(string) bool) (int, error) {
+	return s.in.Purge(ctx, match)
+}
+
+// An old entry that was found before a purge comes back neither by a 304 nor by a failure of the origin.
+func TestPurgeOfWhatWasJustFound(t *testing.T) {
+	for _, status := range []int{http.StatusNotModified, http.StatusServiceUnavailable} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &slowStore{in: store(t)}
+			o := &scripted{answer: func(r *http.Request, n int64) reply {
+				if n == 2 {
+					return reply{status: status, header: head("Etag", `"1"`)}
+				}
+				return text(fmt.Sprint(n), "Content-Type", "video/mp2t", "Etag", fmt.Sprintf("%q", fmt.Sprint(n)), "Cache-Control", "max-age=1, stale-if-error=1000")
+			}}
+			c := &cache.Transport{Base: o, Store: s}
+			_, body := fetch(t, c, segURL)
+			require.Equal(t, "1", body)
+			time.Sleep(10 * time.Second) // stale
+			s.found = func() {
+				_, err := c.Purge(t.Context(), segURL)
+				require.NoError(t, err)
+			}
+			_, _, _ = try(t, c, segURL) // this viewer asked before the purge
+			_, body = fetch(t, c, segURL)
+			require.Equal(t, "3", body, status)
+		})
+	}
+}
+
 // panicPurge is a Purger that panics.
 type panicPurge struct{ *cache.Memory }
 

@@ -138,6 +138,8 @@ type Transport struct {
 	unshareable keySet // keys whose answers proved impossible to share
 	failing     keySet // keys for which the origin failed while there was something stale to serve
 
+	purges atomic.Uint64 // so far; changed below mu
+
 	mu         sync.Mutex
 	flights    map[string]*flight // by key: requests that have no answer yet
 	fills      map[string]*fill   // by key: running, and open to new viewers
