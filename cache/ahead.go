@@ -86,6 +86,9 @@ func (s scout) earlySlices(r *http.Request, whole lookupResult, p ahead.Piece, h
 			continue
 		}
 		if !s.early(r, lookupResult{primary: key, key: key, part: part}, headed) {
+			if s.t.fetches(key) || s.t.lookup(r, key).entry != nil {
+				continue // somebody was faster
+			}
 			return asked, true
 		}
 		if asked = true; s.t.lookup(r, key).entry == nil {
