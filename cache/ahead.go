@@ -82,12 +82,12 @@ func (s scout) earlySlices(r *http.Request, whole lookupResult, p ahead.Piece, h
 	for off := p.From - p.From%sliceSize; off < end; off += sliceSize {
 		part := sliceAt(whole.entry, off)
 		key := part.key(whole.key)
-		if s.t.lookup(r, key).entry != nil || s.t.fetches(key) {
+		if s.t.lookup(r, key).entry != nil {
 			continue
 		}
 		if !s.early(r, lookupResult{primary: key, key: key, part: part}, headed) {
 			if s.t.fetches(key) || s.t.lookup(r, key).entry != nil {
-				continue // somebody was faster
+				continue // somebody fetches it, or was faster
 			}
 			return asked, true
 		}
