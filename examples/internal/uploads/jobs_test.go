@@ -2,7 +2,6 @@ package uploads
 
 import (
 	"context"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -45,15 +44,5 @@ func TestPlaces(t *testing.T) {
 		for i, j := range q.list {
 			require.Equal(t, i+1 == row.gone, j.gone, "%s: %s", name, strconv.Itoa(i+1))
 		}
-	}
-}
-
-func TestClients(t *testing.T) {
-	for remote, want := range map[string]string{
-		"192.0.2.1:1": "192.0.2.1", "[::ffff:192.0.2.1]:2": "192.0.2.1", "[2001:db8:1:2:3::4]:5": "2001:db8:1:2::", "@": "@",
-	} {
-		r := httptest.NewRequest("GET", "/", nil)
-		r.RemoteAddr = remote
-		require.Equal(t, want, clientOf(r))
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/examples/internal/ladder"
+	"github.com/hlsproxy/hlsproxy/internal/caller"
 )
 
 // Uploads is a handler that accepts a film by POST. It answers when the film plays or has failed: if the uploader leaves, the
@@ -86,7 +87,7 @@ func (u *Uploads) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer cancel(nil)
 	defer context.AfterFunc(r.Context(), func() { cancel(errLeft) })()
 	defer context.AfterFunc(u.ctx, func() { cancel(errStopping) })()
-	j, err := u.jobs.add(clientOf(r), cancel)
+	j, err := u.jobs.add(caller.Name(r), cancel)
 	if err != nil {
 		answer(w, u.refusalFor(err))
 		return
