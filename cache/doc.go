@@ -59,6 +59,6 @@
 // # Locks
 //
 // Transport.mu comes first, then the lock of a body, then that of a Memory. The locks of the channels, of a keySet and of
-// internal/ahead come last: under them no other is taken. No hook and no Store is called under any of these locks, except the
-// match function of a [Purger].
+// internal/ahead come last: a goroutine that holds one of them takes no other. No hook and no Store is called under any of these
+// locks, except the match function of a [Purger].
 package cache

@@ -113,7 +113,7 @@ func (s silent) Close() error {
 	return nil
 }
 
-// The length of a body may be asked for in the goroutine of a viewer who wants a part of it.
+// A viewer who wants a part of a body may ask for its length in its own goroutine.
 func TestAHookThatEndsAViewerLeavesNoShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		from, to := io.Pipe()

@@ -29,7 +29,7 @@ func TestCommandsOfTheDocsDoWhatTheySay(t *testing.T) {
 	// README has no room for them.
 	commands := map[string]string{"../README.md": "curl -i http://localhost:8080/\n# HTTP/1.1 200 OK\n# <video \n" +
 		"curl -i \"http://localhost:8080$LINK\"\n# HTTP/1.1 200 OK\n# 1.ts?hpt=\ncurl -i http://localhost:8080/live/master.m3u8\n# 401 Unauthorized\n"}
-	// Modules that have all imports of the programs of these pages.
+	// The programs of these pages need what these modules import.
 	modules := map[string]string{"../docs/routers.md": "../internal/routers", "../docs/running.md": "../examples/s3", "../docs/watch.md": "../examples/watch"}
 	pages, err := filepath.Glob("../docs/*.md")
 	require.NoError(t, err)

@@ -78,9 +78,9 @@ func (s *server) form(t *testing.T, values url.Values) string {
 	return html.UnescapeString(string(found[1]))
 }
 
-// private is an origin that demands the fields of the link's maker: on each request a Referer and a User-Agent, and on its own
-// host a password, a token and the cookie of the playlist. Its video segments are on another host, which must get none of these
-// three.
+// private is an origin that demands the fields of the link's maker. Each request needs a Referer and a User-Agent. Requests to
+// its own host also need a password, a token and the cookie of the playlist. Another host has the video segments, and must not
+// get these three.
 func private(files http.Handler, faults func(string, *http.Request)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, password, _ := r.BasicAuth()

@@ -296,7 +296,7 @@ type hold struct {
 
 const (
 	maxHolds = 16 << 10 // targets that are remembered at a time
-	swept    = 64       // of these, looked at to make room for one more
+	swept    = 64       // targets that put checks when there is no room
 )
 
 // get returns where a redirect led recently, or nil.

@@ -1,4 +1,4 @@
-// Package caller tells who is at the other end of a connection, also behind proxies.
+// Package caller finds the client of a request, also behind proxies.
 package caller
 
 import (
@@ -55,8 +55,8 @@ func Parse(s string) netip.Addr {
 	return addr.Unmap().WithZone("")
 }
 
-// Network is what one client can be told apart by: an IPv4 address, or the first 64 bits of an IPv6 one, since a single client
-// may have 2^64 of these.
+// Network is the part of an address that identifies a client: an IPv4 address, or the first 64 bits of an IPv6 one. A client
+// may have 2^64 IPv6 addresses.
 func Network(addr netip.Addr) netip.Addr {
 	if !addr.Is6() {
 		return addr

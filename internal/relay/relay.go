@@ -46,7 +46,7 @@ func New(to string, edit func(up bool, lines []byte) []byte) (*Relay, error) {
 func (r *Relay) Addr() string { return r.ln.Addr().String() }
 
 // Stop holds back the bytes of all clients whose address who reports, on present and new connections. It breaks no connection.
-// If who is nil, Stop holds back nobody, and all bytes that were held back go on.
+// A nil who ends that: the bytes that were held back go on.
 func (r *Relay) Stop(who func(from net.Addr) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
