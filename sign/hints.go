@@ -36,7 +36,9 @@ func (s *Sealer) AppendPublicWith(dst, upstream []byte, header http.Header) ([]b
 			}
 			one := hint{field: field{canonical, value}}
 			if canonical == "Authorization" || canonical == "Cookie" {
-				one.origin = originOf(clean)
+				if one.origin = originOf(clean); one.origin == "" {
+					break // a hint without an origin goes to all
+				}
 			}
 			f.hints = append(f.hints, one)
 		}

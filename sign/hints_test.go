@@ -52,6 +52,9 @@ func TestWhatAListMayNotAskFor(t *testing.T) {
 	plain := string(must(s.AppendPublic(nil, []byte("https://h/a.m3u8"))))
 	require.Equal(t, plain, hinted(t, s, "https://h/a.m3u8", h))
 
+	noHost := must(s.AppendPublic(nil, []byte("http:// 0")))
+	require.Equal(t, string(noHost), hinted(t, s, "http:// 0", http.Header{"Authorization": {"0"}, "Cookie": {"0"}}), "credentials need a host that they are for")
+
 	many := http.Header{"Z": {strings.Repeat("z", 3000)}}
 	for _, c := range "abcdefghijklmnopqrstuvwxy" {
 		many["X-"+strings.ToUpper(string(c))] = []string{"1"}
@@ -85,6 +88,7 @@ func FuzzSealedHints(f *testing.F) {
 	f.Add("https://h/a.m3u8", "Referer", "https://s/")
 	f.Add("https://u:p@h/a", "Authorization", "x")
 	f.Add("https://h/a?b", "x-a", "\r\n")
+	f.Add("http:// 0", "AuthoriZAtion", "0")
 	s := sealer(f, sign.Directory)
 	f.Fuzz(func(t *testing.T, u, name, value string) {
 		public, err := s.AppendPublicWith(nil, []byte(u), http.Header{name: {value}})
