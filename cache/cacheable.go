@@ -9,6 +9,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
+	"github.com/hlsproxy/hlsproxy/internal/httpstatus"
 	"github.com/hlsproxy/hlsproxy/internal/maker"
 )
 
@@ -26,10 +27,16 @@ func sane(resp *http.Response) error {
 // isPrivate reports whether an answer is for its asker alone: because it says so, or because it may be a key. The origin of a
 // key must know each client that asks for it (draft-pantos-hls-rfc8216bis-22 section 12).
 func (o *flight) isPrivate(resp *http.Response, c rules.Control) bool {
-	if c.NoStore || c.Private || resp.Header["Set-Cookie"] != nil && !(resp.StatusCode < 300 && o.forAll(resp.Header)) {
+	if o.isPersonal(c, resp.Header, resp.Header) || resp.StatusCode >= 300 && resp.Header["Set-Cookie"] != nil {
 		return true
 	}
 	return resp.StatusCode == http.StatusOK && keyLike(o.req.URL.Path, resp.Header, resp.ContentLength)
+}
+
+// isPersonal reports whether an answer says that it is for its asker alone. sent is the header that came, and h is that of the
+// whole answer: a 304 does not repeat all fields.
+func (o *flight) isPersonal(c rules.Control, sent, h http.Header) bool {
+	return c.NoStore || c.Private || sent["Set-Cookie"] != nil && !o.forAll(h)
 }
 
 // forAll reports whether an answer with the header h is for everybody although it sets a cookie: a segment or a playlist whose
@@ -124,7 +131,7 @@ func newEntry(o *flight, resp *http.Response, vary http.Header) *Entry {
 // from the origin (RFC 9111 section 3), but never a server error. All others are shared only while they arrive.
 func keepable(resp *http.Response, c rules.Control) bool {
 	switch status := resp.StatusCode; {
-	case status == http.StatusOK, status == http.StatusNotFound, status == http.StatusGone:
+	case status == http.StatusOK, httpstatus.IsMissing(status):
 		return true
 	case status >= http.StatusInternalServerError, c.MustUnderstand && http.StatusText(status) == "":
 		return false

@@ -12,6 +12,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/listing"
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/internal/httpstatus"
 )
 
 // channels remembers live playlists, so that it can judge their next versions: an encoder that starts again uses the old names
@@ -198,16 +199,16 @@ func (o *flight) judge(e *Entry) (list hls.Info, err error) {
 	if e.TTL, err = t.ttl(e); err != nil {
 		return list, err
 	}
-	switch e.Status {
-	case http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect:
+	switch {
+	case e.Status == http.StatusFound, e.Status == http.StatusSeeOther, e.Status == http.StatusTemporaryRedirect:
 		if t.TTL == nil && e.TTL < 0 && o.anonymous && o.isMedia(e.Header) && !rules.ParseControl(e.Header).NoStore {
 			e.TTL = ttlMedia // while its target is there; see isFresh
 		}
-	case http.StatusNotFound, http.StatusGone:
+	case httpstatus.IsMissing(e.Status):
 		if t.TTL == nil && e.TTL > ttlNamed && t.channels.named.has(o.primary, namedFor) {
 			e.TTL = ttlNamed
 		}
-	case http.StatusOK:
+	case e.Status == http.StatusOK:
 		if keyLike(o.req.URL.Path, e.Header, e.length()) {
 			e.TTL = never // whatever the caller's TTL says
 			break

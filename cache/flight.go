@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
+	"github.com/hlsproxy/hlsproxy/internal/httpstatus"
 	"github.com/hlsproxy/hlsproxy/internal/sharing"
 )
 
@@ -150,7 +151,7 @@ func (o *flight) question() (outcome, error) {
 	if err != nil {
 		return o.failed(err)
 	}
-	if failure(resp.StatusCode) || missing(resp.StatusCode) && o.kept != nil && o.kept.Live {
+	if httpstatus.Failed(resp.StatusCode) || httpstatus.IsMissing(resp.StatusCode) && o.kept != nil && o.kept.Live {
 		if out, ok := o.rescued(resp.StatusCode); ok {
 			resp.Body.Close()
 			o.report(Fill{Status: resp.StatusCode})
@@ -257,15 +258,6 @@ func (o *flight) failed(err error) (outcome, error) {
 	o.land(outcome{})
 	o.report(Fill{Err: err})
 	return outcome{}, err
-}
-
-// failure tells which statuses mean that the origin has failed (RFC 5861 section 4).
-func failure(status int) bool {
-	switch status {
-	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return true
-	}
-	return false
 }
 
 // land ends the flight: a viewer who comes now sees its outcome, or asks anew.

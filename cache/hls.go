@@ -11,6 +11,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/listing"
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/internal/httpstatus"
 )
 
 // How long answers are fresh if the origin says nothing.
@@ -54,7 +55,7 @@ func HLS(e *Entry) time.Duration {
 	said, isSaid := c.Lifetime(e.Header)
 	switch {
 	case e.Status == http.StatusOK:
-	case e.Status == http.StatusNotFound, e.Status == http.StatusGone:
+	case httpstatus.IsMissing(e.Status):
 		return atMost(ttlMissing, said, isSaid)
 	case !isSaid, e.Status >= http.StatusInternalServerError:
 		return never

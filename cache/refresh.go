@@ -11,6 +11,7 @@ import (
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
+	"github.com/hlsproxy/hlsproxy/internal/httpstatus"
 )
 
 // confirmed lands with the stored answer that the origin has confirmed.
@@ -25,7 +26,7 @@ func (o *flight) confirmed(resp *http.Response) outcome {
 	c := rules.ParseControl(e.Header)
 	// The origin has chosen this answer for this request, whichever fields it varies by from now on.
 	vary, ok := o.varyOf(e.Header)
-	if !ok || c.NoStore || c.Private || resp.Header["Set-Cookie"] != nil && !o.forAll(e.Header) {
+	if !ok || o.isPersonal(c, resp.Header, e.Header) {
 		t.unshareable.add(unshareableFor, o.key)
 		o.unstore()
 		return o.land(outcome{})
@@ -128,7 +129,7 @@ func (t *Transport) ifError(e *Entry, status int) time.Duration {
 	if limit == 0 {
 		limit = e.TTL
 	}
-	if missing(status) {
+	if httpstatus.IsMissing(status) {
 		if c.StaleIfError = -1; t.StaleIfGone != 0 {
 			limit = t.StaleIfGone
 		} else {
@@ -137,5 +138,3 @@ func (t *Transport) ifError(e *Entry, status int) time.Duration {
 	}
 	return c.Stale(c.StaleIfError, max(limit, 0))
 }
-
-func missing(status int) bool { return status == http.StatusNotFound || status == http.StatusGone }

@@ -12,6 +12,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/coding"
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
+	"github.com/hlsproxy/hlsproxy/internal/httpstatus"
 )
 
 // A body longer than MaxBody is kept in slices that begin at multiples of sliceSize. Each is an Entry of its own. The viewer
@@ -80,13 +81,13 @@ func (s *slice) check(o *flight, resp *http.Response) error {
 		}
 	}
 	c := rules.ParseControl(h)
-	shared := !c.NoStore && !c.Private && (h["Set-Cookie"] == nil || o.forAll(h)) && s.variesAlike(o, h)
+	shared := !o.isPersonal(c, h, h) && s.variesAlike(o, h)
 	if same && shared && (resp.ContentLength < 0 || resp.ContentLength == s.end-s.off) {
 		resp.ContentLength = s.end - s.off
 		return nil
 	}
 	resp.Body.Close()
-	if failure(resp.StatusCode) {
+	if httpstatus.Failed(resp.StatusCode) {
 		return &fault{ErrBroken, fmt.Errorf("status %d for a slice", resp.StatusCode)}
 	}
 	return &fault{ErrBroken, ErrChanged}

@@ -90,7 +90,7 @@ func (c *call) left() bool {
 // answered records a header and watches the body.
 func (c *call) answered(resp *http.Response) {
 	now := time.Now()
-	switch c.good = !sick(resp); {
+	switch c.good = !httpstatus.Failed(resp.StatusCode); {
 	case !c.good && c.blocks: // the stream stands still
 		c.member.health.dropped(c.begun, c.probe)
 	case !c.good:

@@ -8,6 +8,8 @@ import (
 	"net/textproto"
 	"strconv"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/httpstatus"
 )
 
 // trip is one request on its way through a pool.
@@ -202,17 +204,10 @@ func (t *trip) patience(others bool) time.Duration {
 	return t.pool.patience
 }
 
-// sick reports whether the status says that the server is in trouble.
-func sick(resp *http.Response) bool {
-	switch resp.StatusCode {
-	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return true
-	}
-	return false
-}
-
 // poor reports whether another origin may have a better answer.
-func poor(resp *http.Response) bool { return sick(resp) || resp.StatusCode == http.StatusNotFound }
+func poor(resp *http.Response) bool {
+	return httpstatus.Failed(resp.StatusCode) || resp.StatusCode == http.StatusNotFound
+}
 
 // askedWait is the Retry-After of a 503 (RFC 9110 section 10.2.3).
 func askedWait(resp *http.Response, now time.Time) time.Duration {

@@ -1,4 +1,4 @@
-// Package httpstatus tells the HTTP status of an error.
+// Package httpstatus tells the HTTP status of an error, and what a status says about the server that sent it.
 package httpstatus
 
 import (
@@ -28,6 +28,18 @@ func Or(err error, def int) int {
 	}
 	return def
 }
+
+// Failed reports whether a status says that the server has failed (RFC 5861 section 4).
+func Failed(status int) bool {
+	switch status {
+	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// IsMissing reports whether a status says that the server has nothing under this URL (RFC 9110 sections 15.5.5 and 15.5.11).
+func IsMissing(status int) bool { return status == http.StatusNotFound || status == http.StatusGone }
 
 // IsTimeout reports whether an error ended a wait.
 func IsTimeout(err error) bool {

@@ -16,6 +16,13 @@ type known int
 func (known) Error() string     { return "known" }
 func (k known) HTTPStatus() int { return int(k) }
 
+func TestWhatAStatusSays(t *testing.T) {
+	for status := 100; status < 1000; status++ {
+		require.Equal(t, status == 500 || status == 502 || status == 503 || status == 504, httpstatus.Failed(status), status)
+		require.Equal(t, status == 404 || status == 410, httpstatus.IsMissing(status), status)
+	}
+}
+
 func TestOr(t *testing.T) {
 	for _, row := range []struct {
 		err  error
