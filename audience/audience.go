@@ -1,11 +1,13 @@
 package audience
 
 import (
+	"cmp"
 	"hash/maphash"
 	"iter"
 	"log"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -169,6 +171,35 @@ type Stream struct {
 	Since   time.Time // when the oldest of its sessions began
 	Viewers int       // sessions now
 	Bytes   uint64    // of answers that have ended while it had viewers
+}
+
+// Snapshot returns all streams and sessions. It visits every session; use [Audience.All] to stop earlier.
+func (a *Audience) Snapshot() Snapshot {
+	snap := Snapshot{At: time.Now(), Refused: a.refused.Load(), Lost: a.lost.Load()}
+	byName := map[string]int{}
+	for s := range a.All() {
+		snap.Sessions = append(snap.Sessions, s)
+		i, known := byName[s.Stream]
+		if !known {
+			i = len(snap.Streams)
+			byName[s.Stream] = i
+			snap.Streams = append(snap.Streams, Stream{Name: s.Stream, Since: s.Since})
+		}
+		st := &snap.Streams[i]
+		st.Viewers++
+		if s.Since.Before(st.Since) {
+			st.Since = s.Since
+		}
+	}
+	a.streams.Lock()
+	for _, st := range a.streams.byName {
+		if i, known := byName[st.name]; known {
+			snap.Streams[i].Bytes += st.bytes.Load()
+		}
+	}
+	a.streams.Unlock()
+	slices.SortFunc(snap.Streams, func(x, y Stream) int { return cmp.Compare(x.Name, y.Name) })
+	return snap
 }
 
 // hook calls a hook of the caller. A panic in the timer's goroutine must not end the process.

@@ -3,7 +3,6 @@ package audience
 import (
 	"cmp"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -85,18 +84,6 @@ type session struct {
 	holder       *holder
 	held         bool
 	older, newer *session
-}
-
-// stream is a stream with viewers.
-type stream struct {
-	key    string
-	name   string // as shown
-	prefix string // of the paths that belong to it; empty: Audience.Stream decides
-	target atomic.Int64
-	bytes  atomic.Uint64
-	// Guarded by the lock of Audience.streams.
-	uses     int
-	variants map[string]string
 }
 
 type shard struct {
@@ -298,62 +285,6 @@ func (a *Audience) ended(s *session, told Session, why End) {
 	}
 }
 
-// useStream returns the stream for a new session. dropStream gives it back.
-func (a *Audience) useStream(name, prefix string) *stream {
-	a.streams.Lock()
-	defer a.streams.Unlock()
-	st := a.streams.byName[name]
-	if st == nil {
-		name = strings.Clone(name)
-		st = &stream{key: name, name: Redact(name)}
-		if prefix != "" {
-			st.prefix = name
-		}
-		a.streams.byName[name] = st
-	}
-	st.uses++
-	return st
-}
-
-func (a *Audience) dropStream(st *stream) {
-	a.streams.Lock()
-	defer a.streams.Unlock()
-	if st.uses--; st.uses == 0 {
-		delete(a.streams.byName, st.key)
-		a.streams.variants -= len(st.variants)
-	}
-}
-
-// How many names of playlists are kept for one stream, and for all streams. If next answers any name, a viewer may invent
-// names.
-const (
-	maxVariants  = 64
-	mostVariants = defaultSessions
-)
-
-// variantOf is the shared copy of a playlist's name below its stream. The caller holds the shard.
-func (a *Audience) variantOf(st *stream, urlPath string) string {
-	name := strings.TrimPrefix(urlPath, st.prefix)
-	if st.prefix == "" {
-		name = urlPath[strings.LastIndexByte(urlPath, '/')+1:]
-	}
-	a.streams.Lock()
-	defer a.streams.Unlock()
-	if known, ok := st.variants[name]; ok {
-		return known
-	}
-	if len(st.variants) >= maxVariants || len(name) > 255 || a.streams.variants >= mostVariants {
-		return ""
-	}
-	a.streams.variants++
-	if st.variants == nil {
-		st.variants = map[string]string{}
-	}
-	name = strings.Clone(name)
-	st.variants[name] = Redact(name)
-	return st.variants[name]
-}
-
 // idle is how long a session may be silent.
 func (a *Audience) idle(s *session) time.Duration {
 	switch target := time.Duration(s.stream.target.Load()); {
@@ -421,35 +352,3 @@ func (a *Audience) onTick() {
 		time.AfterFunc(tick, a.onTick)
 	}
 }
-
-// Snapshot returns all streams and sessions. It visits every session; use [Audience.All] to stop earlier.
-func (a *Audience) Snapshot() Snapshot {
-	snap := Snapshot{At: time.Now(), Refused: a.refused.Load(), Lost: a.lost.Load()}
-	byName := map[string]int{}
-	for s := range a.All() {
-		snap.Sessions = append(snap.Sessions, s)
-		i, known := byName[s.Stream]
-		if !known {
-			i = len(snap.Streams)
-			byName[s.Stream] = i
-			snap.Streams = append(snap.Streams, Stream{Name: s.Stream, Since: s.Since})
-		}
-		st := &snap.Streams[i]
-		st.Viewers++
-		if s.Since.Before(st.Since) {
-			st.Since = s.Since
-		}
-	}
-	a.streams.Lock()
-	for _, st := range a.streams.byName {
-		if i, known := byName[st.name]; known {
-			snap.Streams[i].Bytes += st.bytes.Load()
-		}
-	}
-	a.streams.Unlock()
-	slices.SortFunc(snap.Streams, func(x, y Stream) int { return cmp.Compare(x.Name, y.Name) })
-	return snap
-}
-
-// directoryOf is the directory of a path, with its slash.
-func directoryOf(urlPath string) string { return urlPath[:strings.LastIndexByte(urlPath, '/')+1] }
