@@ -126,6 +126,8 @@ func (o *flight) leaveToViewers() {
 	if !o.fill.settled {
 		o.early = false
 		o.t.earlyFills--
+		o.recount()
+		o.t.boundLeft()
 	}
 }
 

@@ -216,13 +216,9 @@ func (f *fill) lingers() bool {
 	f.air.left = time.Now()
 	time.AfterFunc(f.air.linger, func() {
 		f.t.mu.Lock()
-		over := f.shares <= 0 && time.Since(f.air.left) >= f.air.linger
-		if over {
-			f.o.bar()
-		}
-		f.t.mu.Unlock()
-		if over {
-			f.stop()
+		defer f.t.mu.Unlock()
+		if f.shares <= 0 && time.Since(f.air.left) >= f.air.linger {
+			f.giveUp()
 		}
 	})
 	return true

@@ -123,10 +123,15 @@ func (f *fill) free() {
 	}
 }
 
-// settle takes the fill off the lists. After that nobody can join it.
+// settle takes the fill off the lists, and frees its place. After that nobody can join it.
 func (f *fill) settle() {
 	f.t.mu.Lock()
 	defer f.t.mu.Unlock()
+	f.leavePlace()
+}
+
+// leavePlace is settle for callers that hold Transport.mu.
+func (f *fill) leavePlace() {
 	f.unlist()
 	if !f.settled {
 		f.settled = true
@@ -135,6 +140,7 @@ func (f *fill) settle() {
 			f.t.earlyFills--
 		}
 	}
+	f.o.recount()
 }
 
 // keys are the keys under which viewers find the fill: the one that was asked for and, if answers vary, the key of its variant.
@@ -304,23 +310,26 @@ func (f *fill) unknown() *Entry {
 func (f *fill) leave(n int) {
 	f.t.mu.Lock()
 	f.shares -= n
-	stop := f.shares <= 0 && !f.worthwhile() && !f.lingers()
-	if stop {
-		f.o.bar()
+	if f.shares <= 0 && !f.settled && !f.worthwhile() && !f.lingers() {
+		f.giveUp()
 	}
+	f.o.recount()
+	f.t.boundLeft()
 	f.body.Wake()
 	free := n > 0 && f.shares == 0 && f.over
 	f.t.mu.Unlock()
 	if free {
 		f.body.Return()
 	}
-	if stop {
-		f.stop()
-	}
 }
 
-// stop ends the request to the origin.
-func (f *fill) stop() {
+// giveUp ends the request to the origin, and frees its place at once. The caller holds Transport.mu.
+func (f *fill) giveUp() {
+	if f.settled {
+		return
+	}
+	f.o.barred.Store(true)
+	f.leavePlace()
 	f.o.cancel(errAbandoned)
 	go f.t.close(f.src) // for a Body that ignores its context
 }
@@ -331,7 +340,7 @@ func (f *fill) worthwhile() bool {
 		return true // nothing is left to stop
 	}
 	length := f.body.Length()
-	return f.keep && !f.detached && !f.body.Short() && length >= 0 && (length <= keepFilling || s.Size >= length/2)
+	return f.keep && !f.o.barred.Load() && !f.detached && !f.body.Short() && length >= 0 && (length <= keepFilling || s.Size >= length/2)
 }
 
 // promises reports whether, by its header, the answer will be stored if it comes whole. For a playlist, or with a TTL of the

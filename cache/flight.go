@@ -27,8 +27,8 @@ type flight struct {
 	barred       atomic.Bool // the answer is not stored: it was purged, given up, or displaced by a later one
 
 	// Below Transport.mu.
-	waiters int                   // viewers
-	orphan  bool                  // all have left, and it goes on for those who come later
+	waiters int                   // viewers, and own
+	own     int                   // 1: a goroutine of the cache is one of those who wait for it or read its fill
 	landed  bool                  // its outcome is known
 	fill    *fill                 // each waiter holds a share of it
 	asker   chan<- *http.Response // takes an answer that cannot be shared; nil: its asker has left, or there is none
@@ -265,7 +265,6 @@ func (o *flight) land(out outcome) outcome {
 	t := o.t
 	t.mu.Lock()
 	o.delist()
-	o.adopt()
 	o.landed = true
 	if f := out.fill; f != nil {
 		o.fill, f.shares = f, o.waiters
@@ -277,6 +276,7 @@ func (o *flight) land(out outcome) outcome {
 			f.enlist()
 		}
 	}
+	o.recount()
 	e := o.done()
 	t.mu.Unlock()
 	giveBack(e)
@@ -295,17 +295,19 @@ func (o *flight) delist() {
 }
 
 // bar delists a flight that has not landed, or the fill that it became. The answer is not stored, and no later viewer gets it.
-// The caller holds Transport.mu.
+// If nobody waits for it now, it ends. The caller holds Transport.mu.
 func (o *flight) bar() {
 	o.barred.Store(true)
 	o.delist()
-	if o.orphan {
-		o.adopt()
+	switch f := o.fill; {
+	case f != nil && f.shares <= 0:
+		f.giveUp()
+	case f != nil:
+		f.unlist()
+	case o.waiters == 0:
 		o.cancel(errAbandoned)
 	}
-	if o.fill != nil {
-		o.fill.unlist()
-	}
+	o.recount()
 }
 
 // store keeps an answer, unless the flight was barred before or meanwhile.

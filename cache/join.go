@@ -15,7 +15,7 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 	t.mu.Lock()
 	f, o := t.running(r, &have)
 	var made *flight
-	for f == nil && o == nil && ask && t.taken() < t.maxFills() && (made == nil || made.key != have.key) {
+	for f == nil && o == nil && ask && t.hasRoom() && (made == nil || made.key != have.key) {
 		t.mu.Unlock() // others do not wait for that
 		made.scrap()
 		made = t.newFlight(r, have)
@@ -28,6 +28,7 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 		joins := f.joinable()
 		if joins {
 			f.shares++
+			f.o.recount()
 			f.body.Wake()
 		}
 		t.mu.Unlock()
@@ -41,7 +42,7 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 	case !ask:
 		t.mu.Unlock()
 		return t.passAlone(r)
-	case t.taken() >= t.maxFills():
+	case !t.makeRoom():
 		t.mu.Unlock()
 		made.scrap()
 		t.count.errors.Add(1)
@@ -53,7 +54,7 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 		o.asker, mine = answer, &asker{o, r, answer}
 	}
 	o.waiters++
-	o.adopt()
+	o.recount()
 	// Under the lock, so that the call of this key always belongs to this flight.
 	landed := t.group.DoChan(have.key, o.run)
 	if mine != nil {
@@ -110,10 +111,11 @@ func (t *Transport) begin(r *http.Request, have lookupResult, early bool) (o *fl
 	}
 	defer t.mu.Unlock()
 	t.list(o)
-	o.waiters++
+	o.waiters, o.own = 1, 1
 	if o.early = early; early {
 		t.earlyFills++
 	}
+	o.recount()
 	landed = t.group.DoChan(have.key, o.run)
 	o.barIfPurged(have)
 	return o, landed
@@ -149,6 +151,3 @@ func (t *Transport) fetches(key string) bool {
 func (o *flight) isAwaited(have *Entry) bool {
 	return (have == nil || have.Status != http.StatusOK) && o.t.channels.isHinted(o.primary)
 }
-
-// taken is how many of the places are taken for viewers. The caller holds Transport.mu.
-func (t *Transport) taken() int { return len(t.flights) + t.filling + t.beside - t.earlyFills }

@@ -89,12 +89,21 @@ func (t *Transport) renew(r *http.Request, have lookupResult) {
 func (f *fill) toStore(ctx context.Context) {
 	v := &viewer{ctx: ctx}
 	defer v.Close()
+	defer f.o.disown()
 	if f.show(v, 0, math.MaxInt64, true) {
 		v.sent = new(atomic.Uint64) // to nobody
 		for err := error(nil); err == nil && !f.isDetached(); {
 			_, err = io.CopyN(io.Discard, v, body.LargeChunk)
 		}
 	}
+}
+
+// disown is for the cache's own reader of a fill, right before it leaves.
+func (o *flight) disown() {
+	o.t.mu.Lock()
+	o.own = 0
+	o.recount()
+	o.t.mu.Unlock()
 }
 
 const (

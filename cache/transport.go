@@ -88,9 +88,11 @@ type Transport struct {
 	// StaleWhileRevalidate is how long past its TTL an answer is served at once while the origin is asked for a new one. The
 	// origin may forbid it as above. Zero or negative: only if the origin allows it (stale-while-revalidate).
 	StaleWhileRevalidate time.Duration
-	// MaxFills is how many answers may be fetched at a time. A request that would need one more fails with ErrBusy. Fetches
-	// ahead take no places from viewers. Answers that are not shared take no places either, unless they are streams of viewers
-	// who cannot join a broadcast. Zero: 1024. Negative: no limit.
+	// MaxFills is how many answers may be fetched at a time. A request that would need one more fails with ErrBusy, unless an
+	// answer that no viewer waits for can be given up for it. After their viewers have left, at most a quarter of MaxFills (or
+	// of 1024) go on; the package documentation says which. Fetches ahead take no places from viewers. Answers that are not
+	// shared take no places either, unless they are streams of viewers who cannot join a broadcast. Zero: 1024. Negative: no
+	// limit.
 	MaxFills int
 	// MinRate is the lowest average rate, in bytes a second, at which a body of declared length may arrive. It is checked after
 	// a minute of waiting; below it the fill fails with ErrIdle. It stops an origin that sends a byte now and then. Zero: 10
@@ -141,12 +143,12 @@ type Transport struct {
 	purges atomic.Uint64 // so far; changed below mu
 
 	mu         sync.Mutex
-	flights    map[string]*flight // by key: requests that have no answer yet
-	fills      map[string]*fill   // by key: running, and open to new viewers
-	orphans    map[string]int     // by host: number of flights that nobody waits for
-	filling    int                // running fills, also those closed to new viewers
-	earlyFills int                // flights and fills that no viewer has begun
-	beside     int                // streams beside a broadcast, each for one viewer
+	flights    map[string]*flight   // by key: requests that have no answer yet
+	fills      map[string]*fill     // by key: running, and open to new viewers
+	filling    int                  // running fills, also those closed to new viewers
+	earlyFills int                  // flights and fills that no viewer has begun
+	beside     int                  // streams beside a broadcast, each for one viewer
+	unwatched  map[*flight]struct{} // flights and their fills that no viewer waits for, except early ones
 }
 
 const (

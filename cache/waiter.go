@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
-	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
 // asker is the viewer whose request a flight has sent. An answer that cannot be shared is for this viewer alone: the flight has
@@ -107,21 +106,20 @@ func (o *flight) leave(mine *asker) {
 	t := o.t
 	t.mu.Lock()
 	o.waiters-- // under the same lock as the rest: if two leave at once, one of them is the last
-	f, last := o.fill, o.waiters == 0 && !o.landed
+	f := o.fill
 	if mine != nil {
 		o.asker = nil // nobody gets a private answer that comes now
 	}
-	if last = last && !o.abandon(); last {
+	if o.waiters == 0 && !o.landed && !o.mayGoOn() {
 		o.bar()
 	}
+	o.recount()
+	t.boundLeft()
 	e := o.done()
 	t.mu.Unlock()
 	giveBack(e)
 	if f != nil {
 		f.leave(1)
-	}
-	if last {
-		o.cancel(errAbandoned)
 	}
 	if mine != nil {
 		select {
@@ -129,38 +127,6 @@ func (o *flight) leave(mine *asker) {
 			o.discard(resp)
 		default:
 		}
-	}
-}
-
-// mostOrphans is how many requests to one host may go on while nobody waits for them.
-const mostOrphans = 16
-
-// abandon lets a request go on that nobody waits for. A player that has given up comes again, or another does; without this, an
-// origin that is slower than players are patient would never finish. The origin's own time limit still holds. It returns false
-// if nothing would be kept, if there are many such requests, and for a blocking reload, which only its viewers need. The caller
-// holds Transport.mu.
-func (o *flight) abandon() bool {
-	t, host := o.t, o.req.URL.Host
-	if t.Store == nil || o.barred.Load() || hls.IsBlocking(o.req.URL.RawQuery) || t.orphans[host] >= mostOrphans {
-		return false
-	}
-	if t.orphans == nil {
-		t.orphans = map[string]int{}
-	}
-	t.orphans[host]++
-	o.orphan = true
-	return true
-}
-
-// adopt stops counting the flight among those that nobody waits for. The caller holds Transport.mu.
-func (o *flight) adopt() {
-	if !o.orphan {
-		return
-	}
-	o.orphan = false
-	host := o.req.URL.Host
-	if o.t.orphans[host]--; o.t.orphans[host] == 0 {
-		delete(o.t.orphans, host)
 	}
 }
 
