@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -26,12 +27,13 @@ type engine struct {
 	addr string
 	cmd  *exec.Cmd
 	mini *miniredis.Miniredis
+	dir  string
 	args []string
 }
 
 func newEngine(t testing.TB, args ...string) *engine {
 	t.Helper()
-	e := &engine{args: args}
+	e := &engine{dir: t.TempDir(), args: args}
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		e.mini = miniredis.RunT(t)
 		e.addr = e.mini.Addr()
@@ -56,7 +58,7 @@ func (e *engine) run(t testing.TB) {
 	_, port, err := net.SplitHostPort(e.addr)
 	require.NoError(t, err)
 	e.cmd = exec.Command("redis-server", append([]string{
-		"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", t.TempDir(),
+		"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", e.dir,
 	}, e.args...)...)
 	require.NoError(t, e.cmd.Start())
 	require.Eventually(t, func() bool {
@@ -192,30 +194,135 @@ func TestANodeThatMissedAPurgeFindsItInTheLog(t *testing.T) {
 	require.EqualValues(t, 1, number(t, nodes[1], o.URL+"/a.ts"))
 }
 
-func TestANodeThatMissedAPurgeHearsOfItThoughTheLogIsLost(t *testing.T) {
-	e := newEngine(t)
-	o, version := versions(t)
-	way := newRelay(t, e.addr)
-	nodes := start(t, 3, func(i int, _ []string) cluster.Directory {
-		option := e.option()
-		if i == 2 {
-			option.InitAddress = []string{way.Addr()}
-		}
-		return cluster.Connect(option, "test")
-	}, nil)
-	for _, n := range nodes {
-		require.Zero(t, number(t, n, o.URL+"/a.ts"))
+// What the engine loses of its log of purges is logged again, once, by nodes that know it. So a node that was away hears of it.
+func TestANodeThatMissedAPurgeHearsOfItThoughItIsLost(t *testing.T) {
+	const log = "{test}:purges"
+	entries := func(t *testing.T, e *engine) []valkey.XRangeEntry {
+		list, err := e.do(t, "XRANGE", log, "-", "+").AsXRange()
+		require.NoError(t, err)
+		return list
 	}
-	version.Store(1)
-	nodes[2].kill() // its viewers are still served
+	// back puts the first entries of the log in the place of all, as a replica does that has not received the others.
+	back := func(t *testing.T, e *engine, count int) {
+		list := entries(t, e)
+		require.NoError(t, e.do(t, "DEL", log).Error())
+		for _, one := range list[:count] {
+			args := []string{"XADD", log, one.ID, "id", one.FieldValues["id"]}
+			for _, name := range []string{"key", "prefix"} {
+				if text, ok := one.FieldValues[name]; ok {
+					args = append(args, name, text)
+				}
+			}
+			require.NoError(t, e.do(t, args...).Error())
+		}
+	}
+	for name, c := range map[string]struct {
+		before, lose func(*testing.T, *engine) // before the purge, and after it
+		real         bool
+	}{
+		"the end":   {lose: func(t *testing.T, e *engine) { back(t, e, 1) }},
+		"the whole": {lose: func(t *testing.T, e *engine) { require.NoError(t, e.do(t, "DEL", log).Error()) }},
+		"all data":  {lose: func(t *testing.T, e *engine) { require.NoError(t, e.do(t, "FLUSHALL").Error()) }},
+		"a piece in the middle": {lose: func(t *testing.T, e *engine) {
+			require.NoError(t, e.do(t, "XDEL", log, entries(t, e)[1].ID).Error())
+		}},
+		"the end, and others follow": {lose: func(t *testing.T, e *engine) {
+			back(t, e, 1)
+			require.NoError(t, e.do(t, "XADD", log, "*", "id", "another", "key", "http://o/another").Error())
+		}},
+		"the end, and another entry has its place": {lose: func(t *testing.T, e *engine) {
+			last := entries(t, e)[2].ID
+			back(t, e, 1)
+			require.NoError(t, e.do(t, "XADD", log, last, "id", "another", "key", "http://o/another").Error())
+		}},
+		"what an older copy of the data lacks": {
+			before: func(t *testing.T, e *engine) { require.NoError(t, e.do(t, "SAVE").Error()) },
+			lose:   func(t *testing.T, e *engine) { e.kill(); e.run(t) },
+			real:   true,
+		},
+	} {
+		for when, pause := range map[string]time.Duration{"at once": 0, "later": time.Second} {
+			t.Run(name+" "+when, func(t *testing.T) {
+				t.Parallel()
+				e := newEngine(t)
+				if c.real {
+					e.real(t)
+				}
+				o, version := versions(t)
+				way := newRelay(t, e.addr)
+				nodes := start(t, 3, func(i int, _ []string) cluster.Directory {
+					option := e.option()
+					if i == 2 {
+						option.InitAddress = []string{way.Addr()}
+					}
+					return cluster.Connect(option, "test")
+				}, nil)
+				for _, n := range nodes {
+					require.Zero(t, number(t, n, o.URL+"/a.ts"))
+				}
+				_, _, err := nodes[0].Purge(t.Context(), "http://o/first")
+				require.NoError(t, err)
+				// All have read it.
+				waitFor(t, func() bool {
+					read, err := e.do(t, "HVALS", "{test}:read").AsStrSlice()
+					require.NoError(t, err)
+					first := entries(t, e)[0]
+					place := first.ID + " " + first.FieldValues["id"]
+					return slices.Equal(read, []string{place, place, place})
+				})
+				if c.before != nil {
+					c.before(t, e)
+				}
+				version.Store(1)
+				nodes[2].kill() // its viewers are still served
+				way.StopAll()
+				_, missed, err := nodes[0].PurgePrefix(t.Context(), o.URL+"/")
+				require.NoError(t, err)
+				require.Equal(t, []string{nodes[2].url}, missed)
+				_, missed, err = nodes[1].Purge(t.Context(), "http://o/last")
+				require.NoError(t, err)
+				require.Equal(t, []string{nodes[2].url}, missed)
+				time.Sleep(pause)
+				c.lose(t, e)
+				way.Cut()
+				way.Stop(nil)
+				waitFor(t, func() bool { return number(t, nodes[2], o.URL+"/a.ts") == 1 })
+				texts := func() (list []string) {
+					for _, one := range entries(t, e) {
+						list = append(list, one.FieldValues["key"]+one.FieldValues["prefix"])
+					}
+					slices.Sort(list)
+					return list
+				}
+				want := []string{"http://o/first", "http://o/last", o.URL + "/"}
+				waitFor(t, func() bool {
+					return len(want) == len(slices.DeleteFunc(texts(), func(text string) bool { return !slices.Contains(want, text) }))
+				})
+				whole := texts()
+				time.Sleep(2 * time.Second)
+				require.Equal(t, whole, texts(), "nothing is logged twice")
+			})
+		}
+	}
+}
+
+// A purge that the engine did not take is logged when it is there again.
+func TestAPurgeIsLoggedOnceTheEngineIsThere(t *testing.T) {
+	e := newEngine(t)
+	way := newRelay(t, e.addr)
+	option := e.option()
+	option.InitAddress = []string{way.Addr()}
+	nodes := start(t, 1, func(int, []string) cluster.Directory { return cluster.Connect(option, "test") }, nil)
 	way.StopAll()
-	_, missed, err := nodes[0].PurgePrefix(t.Context(), o.URL+"/")
+	_, _, err := nodes[0].Purge(t.Context(), "http://o/a.ts")
 	require.NoError(t, err)
-	require.Equal(t, []string{nodes[2].url}, missed)
-	require.NoError(t, e.do(t, "FLUSHALL").Error())
 	way.Cut()
 	way.Stop(nil)
-	waitFor(t, func() bool { return number(t, nodes[2], o.URL+"/a.ts") == 1 })
+	waitFor(t, func() bool {
+		log, err := e.do(t, "XRANGE", "{test}:purges", "-", "+").AsXRange()
+		require.NoError(t, err)
+		return len(log) == 1 && log[0].FieldValues["key"] == "http://o/a.ts"
+	})
 }
 
 // The engine is so far away that a heartbeat has no time to wait for each purge.

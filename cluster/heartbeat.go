@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -21,10 +22,13 @@ type engine interface {
 
 // listener is a node that gets messages from its engine.
 type listener interface {
-	// missed is called with purges that were made while this node was away. all: there were others before those.
-	missed(list []purge, all bool)
-	// made are the purges that this node has logged lately.
-	made() []purge
+	// read is called with entries of the log. all: there were others that this node has not read. It reports whether they are
+	// carried out.
+	read(list []logged, all bool) bool
+	// lost are the purges of the last hour that are not in the log, but should be.
+	lost(log []logged) []purge
+	// pending reports whether there are purges of the last hour, and whether one should have been in the log by now.
+	pending() (some, late bool)
 	// forget: what the engine said about keys is no longer valid.
 	forget()
 }
@@ -65,8 +69,8 @@ func (d *ValkeyDirectory) live(ctx context.Context, l listener) {
 	self, pos := d.self, d.pos
 	d.mu.Unlock()
 	r, err := d.beat.Exec(ctx, c, []string{d.prefix + "nodes", d.prefix + "purges", d.prefix + "read", d.prefix + "since"},
-		[]string{self.String(), self.url, millis(aliveFor), millis(knownFor), pos}).ToArray()
-	if err != nil || len(r) != 4 {
+		[]string{self.String(), self.url, millis(aliveFor), millis(knownFor), string(pos)}).ToArray()
+	if err != nil || len(r) != 5 {
 		d.mu.Lock()
 		d.down = d.down || ctx.Err() == nil || context.Cause(ctx) == context.DeadlineExceeded
 		d.mu.Unlock()
@@ -77,6 +81,7 @@ func (d *ValkeyDirectory) live(ctx context.Context, l listener) {
 	known, _ := r[1].AsStrSlice()
 	last, _ := r[2].ToString()
 	since, _ := r[3].ToString()
+	now, _ := r[4].AsInt64()
 	d.mu.Lock()
 	emptied := d.known != nil && d.since != since
 	anew := emptied || d.known != nil && d.down
@@ -92,11 +97,10 @@ func (d *ValkeyDirectory) live(ctx context.Context, l listener) {
 	if anew {
 		l.forget()
 	}
-	if d.owes = d.owes || emptied; d.owes {
-		d.owes = !d.logAgain(ctx, c, l.made())
-	}
-	if last != pos || pos == "" {
-		d.catchUp(ctx, c, last, l)
+	some, late := l.pending()
+	check := some && (anew || time.Since(d.checked) >= checkEvery) || late && time.Since(d.checked) >= lateAfter
+	if check || pos == "" || cmp.Or(position(last), logBegin) != pos {
+		d.catchUp(ctx, c, now, check, l)
 	}
 }
 

@@ -40,7 +40,7 @@ func (n *Node) purge(ctx context.Context, p purge) (count int, missed []string, 
 	if logged {
 		unlogged = e.log(ctx, p)
 	}
-	count, err = n.carryOut(ctx, p, true)
+	count, err = n.carryOut(ctx, p)
 	members, failure := n.members(ctx)
 	err = errors.Join(err, failure)
 	// A node that is purged later in the round does not send old answers meanwhile: see [purges]. The second round is for nodes
@@ -140,7 +140,7 @@ func (n *Node) servePurge(w http.ResponseWriter, r *http.Request, code string) {
 		http.Error(w, "no purge", http.StatusBadRequest)
 		return
 	}
-	count, err := n.carryOut(r.Context(), p, false)
+	count, err := n.carryOut(r.Context(), p)
 	if err != nil {
 		http.Error(w, "not purged", http.StatusInternalServerError)
 		return
@@ -150,9 +150,9 @@ func (n *Node) servePurge(w http.ResponseWriter, r *http.Request, code string) {
 	w.Header().Set(proof.Answer, n.keeper.Reply(code, said))
 }
 
-// carryOut forgets the entries of this node. mine is that of [purges.begin].
-func (n *Node) carryOut(ctx context.Context, p purge, mine bool) (int, error) {
-	n.purges.begin(p, mine)
+// carryOut forgets the entries of this node.
+func (n *Node) carryOut(ctx context.Context, p purge) (int, error) {
+	n.purges.begin(p)
 	count, err := n.forgetEntries(ctx, p)
 	if err == nil {
 		n.purges.end(p.id)
@@ -193,37 +193,44 @@ func (n *Node) heed(ctx context.Context, field string) error {
 	if n.purges.knows(p.id) {
 		return nil
 	}
-	_, err := n.carryOut(context.WithoutCancel(ctx), p, false)
+	_, err := n.carryOut(context.WithoutCancel(ctx), p)
 	return err
 }
 
 // mostMissed is how many purges are carried out one by one: each looks at all entries.
 const mostMissed = 50
 
-// missed is called by the engine with purges that were made while we were away. all: there may have been others before those.
-func (n *Node) missed(list []purge, all bool) {
-	list = slices.DeleteFunc(list, func(p purge) bool { return n.purges.knows(p.id) })
-	all = all || len(list) > mostMissed
-	for _, p := range list {
-		n.purges.begin(p, false)
+// read is called by the engine with entries of the log. all: there were others that this node has not read. It reports whether
+// what this node did not know is carried out now.
+func (n *Node) read(list []logged, all bool) bool {
+	unknown := make([]purge, 0, len(list))
+	for _, e := range list {
+		if !n.purges.knows(e.id) {
+			unknown = append(unknown, e.purge)
+		}
 	}
-	todo := list
-	if all {
+	for _, p := range unknown {
+		n.purges.begin(p)
+	}
+	n.purges.saw(list)
+	todo := unknown
+	if all || len(unknown) > mostMissed {
 		todo = []purge{{prefix: true}}
 	}
 	for _, p := range todo {
 		if _, err := n.forgetEntries(context.Background(), p); err != nil {
 			n.tell(fmt.Errorf("cluster: a purge that was missed: %w", err))
-			return
+			return false
 		}
 	}
-	for _, p := range list {
+	for _, p := range unknown {
 		n.purges.end(p.id)
 	}
+	return true
 }
 
-// made is called by an engine that has lost its log: a node that is away has not read it yet.
-func (n *Node) made() []purge { return n.purges.made() }
+func (n *Node) lost(log []logged) []purge  { return n.purges.lost(log) }
+func (n *Node) pending() (some, late bool) { return n.purges.pending() }
 
 // forget is called by the engine when keys may have other holders.
 func (n *Node) forget() { n.near.clear() }

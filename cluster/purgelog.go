@@ -1,14 +1,52 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
-	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/valkey-io/valkey-go"
 )
 
-// logLength is about how many purges the engine remembers.
-const logLength = 1000
+const (
+	logLength  = 1000            // about how many purges the engine remembers
+	checkEvery = 5 * time.Second // how often  the whole log is read, while there are purges of the last hour
+	lateAfter  = time.Second     // how soon a purge must be in the log
+)
+
+// position is a place in the log: the ID of an entry and, after a space, that of its purge. An engine that has lost the end of
+// its log may use IDs of entries again.
+type position string
+
+const logBegin position = "0-0"
+
+// before compares places by the IDs of their entries.
+func (p position) before(other position) bool {
+	ms, n := p.numbers()
+	otherMS, otherN := other.numbers()
+	return cmp.Or(cmp.Compare(ms, otherMS), cmp.Compare(n, otherN)) < 0
+}
+
+func (p position) numbers() (ms, n uint64) {
+	a, b, _ := strings.Cut(p.entry(), "-")
+	ms, _ = strconv.ParseUint(a, 10, 64)
+	n, _ = strconv.ParseUint(b, 10, 64)
+	return ms, n
+}
+
+// entry is the ID of the entry.
+func (p position) entry() string {
+	id, _, _ := strings.Cut(string(p), " ")
+	return id
+}
+
+// logged is an entry of the log.
+type logged struct {
+	purge
+	pos position
+}
 
 func (d *ValkeyDirectory) log(ctx context.Context, p purge) error {
 	c := d.usable()
@@ -17,73 +55,87 @@ func (d *ValkeyDirectory) log(ctx context.Context, p purge) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, engineLimit)
 	defer cancel()
-	return c.Do(ctx, d.logging(c, p)).Error()
+	return c.Do(ctx, c.B().Xadd().Key(d.prefix+"purges").Maxlen().Almost().Threshold("1000").Id("*").
+		FieldValue().FieldValue("id", p.id).FieldValue(p.kind(), p.text).Build()).Error()
 }
 
-// logging is the command that writes a purge into the log.
-func (d *ValkeyDirectory) logging(c valkey.Client, p purge) valkey.Completed {
-	kind := "key"
+// kind is the name of the field with the text.
+func (p purge) kind() string {
 	if p.prefix {
-		kind = "prefix"
+		return "prefix"
 	}
-	return c.B().Xadd().Key(d.prefix+"purges").Maxlen().Almost().Threshold("1000").Id("*").
-		FieldValue().FieldValue("id", p.id).FieldValue(kind, p.text).Build()
+	return "key"
 }
 
-// logAgain writes purges into a log that was lost, for nodes that had not read it. Those that know a purge ignore it. All are
-// sent at once: on a long way to the engine there is no time to wait for each.
-func (d *ValkeyDirectory) logAgain(ctx context.Context, c valkey.Client, list []purge) bool {
+// logAgain writes purges that are not in the log. All are sent at once: on a long way to the engine there is no time to wait
+// for each.
+func (d *ValkeyDirectory) logAgain(ctx context.Context, c valkey.Client, list []purge) {
 	if len(list) == 0 {
-		return true
+		return
 	}
-	all := make([]valkey.Completed, 0, len(list))
+	args := make([]string, 0, 4*len(list))
 	for _, p := range list {
-		all = append(all, d.logging(c, p))
+		args = append(args, p.id, p.kind(), p.text, p.age())
 	}
-	return !slices.ContainsFunc(c.DoMulti(ctx, all...), func(r valkey.ValkeyResult) bool { return r.Error() != nil })
+	_ = d.logLost.Exec(ctx, c, []string{d.prefix + "purges"}, args).Error() // if it fails, they are late, and logged again
 }
 
-// catchUp reads the log from the last position. Entries that are no longer in it may have purged anything.
-func (d *ValkeyDirectory) catchUp(ctx context.Context, c valkey.Client, last string, l listener) {
+// entries reads the log from an ID on. now is the time of the engine, in milliseconds.
+func (d *ValkeyDirectory) entries(ctx context.Context, c valkey.Client, from string, now int64) ([]logged, error) {
+	raw, err := c.Do(ctx, c.B().Xrange().Key(d.prefix+"purges").Start(from).End("+").Build()).AsXRange()
+	if err != nil {
+		return nil, err
+	}
+	list := make([]logged, 0, len(raw))
+	for _, e := range raw {
+		v := e.FieldValues
+		one := logged{purge{id: v["id"], text: v["key"], at: ago(v["age"])}, position(e.ID + " " + v["id"])}
+		if text, ok := v["prefix"]; ok {
+			one.text, one.prefix = text, true
+		}
+		if ms, _ := one.pos.numbers(); int64(ms) < now {
+			one.at = one.at.Add(-time.Duration(now-int64(ms)) * time.Millisecond)
+		}
+		list = append(list, one)
+	}
+	return list, nil
+}
+
+// catchUp reads the log from the last position or, if whole is set or that position is lost, from the beginning. It then writes
+// again what this node knows and the log has lost: after a failover, an engine may lack its last entries.
+func (d *ValkeyDirectory) catchUp(ctx context.Context, c valkey.Client, now int64, whole bool, l listener) {
 	d.mu.Lock()
 	pos, self := d.pos, d.self
 	d.mu.Unlock()
 	if pos == "" { // from an earlier start at the same address
-		pos, _ = c.Do(ctx, c.B().Hget().Key(d.prefix+"read").Field(self.url).Build()).ToString()
+		stored, _ := c.Do(ctx, c.B().Hget().Key(d.prefix+"read").Field(self.url).Build()).ToString()
+		pos = cmp.Or(position(stored), logBegin)
 	}
-	if last == "" {
-		d.reached("0-0")
-		return
+	var list []logged
+	var err error
+	if whole = whole || pos == logBegin; !whole {
+		list, err = d.entries(ctx, c, pos.entry(), now)
+		whole = err == nil && (len(list) == 0 || list[0].pos != pos)
 	}
-	if pos == "" {
-		pos = "0-0"
+	if whole {
+		d.checked = time.Now()
+		list, err = d.entries(ctx, c, "-", now)
 	}
-	entries, err := c.Do(ctx, c.B().Xrange().Key(d.prefix+"purges").Start(pos).End("+").Build()).AsXRange()
 	if err != nil {
 		return // next time
 	}
-	var todo []purge
-	cut := len(entries) >= logLength
-	for _, e := range entries {
-		if e.ID == pos {
-			cut = false
-			continue
-		}
-		p := purge{id: e.FieldValues["id"], text: e.FieldValues["key"]}
-		if text, ok := e.FieldValues["prefix"]; ok {
-			p.text, p.prefix = text, true
-		}
-		todo = append(todo, p)
+	// A full log has dropped its first entries. If this node had read it that far, it has missed none of them.
+	cut := whole && len(list) >= logLength && pos.before(list[0].pos)
+	if whole {
+		d.logAgain(ctx, c, l.lost(list))
 	}
-	if len(entries) == 0 { // the log has begun again
-		d.reached("0-0")
+	if !l.read(list, cut) {
 		return
 	}
-	l.missed(todo, cut)
-	d.reached(last)
-}
-
-func (d *ValkeyDirectory) reached(pos string) {
+	pos = logBegin
+	if len(list) > 0 {
+		pos = list[len(list)-1].pos
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.pos = pos

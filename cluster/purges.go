@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"crypto/rand"
 	"net/url"
 	"slices"
@@ -15,22 +16,31 @@ type purge struct {
 	id     string
 	text   string
 	prefix bool
+	at     time.Time // when it was made. Nodes tell each other its age, so that their clocks need not agree
 }
 
 // String is a purge in the form of a field.
 func (p purge) String() string {
-	return url.Values{"id": {p.id}, "text": {p.text}, "prefix": {strconv.FormatBool(p.prefix)}}.Encode()
+	return url.Values{"id": {p.id}, "text": {p.text}, "prefix": {strconv.FormatBool(p.prefix)}, "age": {p.age()}}.Encode()
 }
+
+func (p purge) age() string { return millis(time.Since(p.at)) }
 
 // purgeIn reads what String has written.
 func purgeIn(s string) (p purge, ok bool) {
 	v, err := url.ParseQuery(s)
-	p = purge{id: v.Get("id"), text: v.Get("text"), prefix: v.Get("prefix") == "true"}
+	p = purge{id: v.Get("id"), text: v.Get("text"), prefix: v.Get("prefix") == "true", at: ago(v.Get("age"))}
 	return p, err == nil && p.id != "" && len(p.id) <= mostID
 }
 
+// ago is when a purge of this age, in milliseconds, was made.
+func ago(age string) time.Time {
+	ms, _ := strconv.ParseInt(age, 10, 64)
+	return time.Now().Add(-time.Duration(min(max(ms, 0), 2*purgeFor.Milliseconds())) * time.Millisecond)
+}
+
 func newPurge(text string, prefix bool) purge {
-	return purge{id: rand.Text()[:16], text: text, prefix: prefix}
+	return purge{id: rand.Text()[:16], text: text, prefix: prefix, at: time.Now()}
 }
 
 func (p purge) is(key string) bool {
@@ -40,61 +50,124 @@ func (p purge) is(key string) bool {
 	return key == p.text
 }
 
+// covers reports whether a node that has carried out p need not carry out earlier.
+func (p purge) covers(earlier purge) bool {
+	return p.is(earlier.text) && (p.prefix || !earlier.prefix) && p.at.After(earlier.at)
+}
+
 // purges are those that this node has carried out. Its requests to other nodes carry the last purge that covers the key, and
 // these carry it out first if they do not know it. So a purged entry does not come back from another node.
 type purges struct {
 	mu   sync.Mutex
-	list []dated            // the last ones, in order
+	list []*known           // those of the last hour that no later one covers, in the order in which they were made
 	done [2]map[string]bool // IDs, in two generations
 }
 
-type dated struct {
+type known struct {
 	purge
-	at   time.Time
-	mine bool // this node was asked for it
+	heard time.Time
+	pos   position // in the log of the engine; "": not seen there
 }
 
 const (
 	purgeFor   = time.Hour
-	mostPurges = 1000
+	mostPurges = 4096
 	mostDone   = 1 << 16
 	mostID     = 64 // bytes
 )
 
-// begin records a purge that is about to be carried out: requests to other nodes carry it from now on. mine: this node was asked
-// for it, and nobody else logs it.
-func (ps *purges) begin(p purge, mine bool) {
+// begin records a purge that is about to be carried out: requests to other nodes carry it from now on.
+func (ps *purges) begin(p purge) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	now := time.Now()
-	for len(ps.list) > 0 && now.Sub(ps.list[0].at) > purgeFor {
-		ps.list = ps.list[1:]
+	ps.expire(now)
+	if slices.ContainsFunc(ps.list, func(k *known) bool { return k.id == p.id || k.covers(p) }) {
+		return
 	}
-	ps.list = append(ps.list, dated{p, now, mine})
+	ps.list = slices.DeleteFunc(ps.list, func(k *known) bool { return p.covers(k.purge) })
+	i := len(ps.list)
+	for i > 0 && ps.list[i-1].at.After(p.at) {
+		i--
+	}
+	ps.list = slices.Insert(ps.list, i, &known{purge: p, heard: now})
 	if len(ps.list) > mostPurges {
-		// The older half becomes one purge that covers every key.
-		half := len(ps.list) / 2
-		one := ps.list[half]
-		one.text, one.prefix = "", true
-		one.mine = slices.ContainsFunc(ps.list[:half+1], func(d dated) bool { return d.mine })
-		ps.list = append([]dated{one}, ps.list[half+1:]...)
+		// The older half becomes one purge that covers every key. Its ID is new: a node that knows one of them may have missed
+		// another.
+		half := ps.list[:len(ps.list)/2]
+		one := &known{purge: newPurge("", true), heard: now}
+		one.at = half[len(half)-1].at
+		for _, k := range half {
+			one.pos = cmp.Or(k.pos, one.pos)
+		}
+		ps.list = append([]*known{one}, ps.list[len(half):]...)
+		ps.noteLocked(one.id)
 	}
 }
 
-// made are the purges of the last hour that this node was asked for.
-func (ps *purges) made() (list []purge) {
+func (ps *purges) expire(now time.Time) {
+	old := 0
+	for old < len(ps.list) && now.Sub(ps.list[old].at) > purgeFor {
+		old++
+	}
+	ps.list = slices.Delete(ps.list, 0, old)
+}
+
+// saw records where purges are in the log.
+func (ps *purges) saw(list []logged) {
+	at := make(map[string]position, len(list))
+	for _, e := range list {
+		at[e.id] = e.pos
+	}
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	for _, d := range ps.list {
-		if d.mine && time.Since(d.at) <= purgeFor {
-			list = append(list, d.purge)
+	for _, k := range ps.list {
+		k.pos = cmp.Or(at[k.id], k.pos)
+	}
+}
+
+// lost are the purges that should be in the log, which is given as a whole, but are not. What a full log has dropped is not
+// lost: a node that has not read it notices that.
+func (ps *purges) lost(log []logged) (list []purge) {
+	there := make(map[string]bool, len(log))
+	for _, e := range log {
+		there[e.id] = true
+	}
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	ps.expire(time.Now())
+	for _, k := range slices.Backward(ps.list) {
+		switch {
+		case there[k.id] || len(log) >= logLength && k.pos != "" && k.pos.before(log[0].pos):
+		case len(list) < logLength:
+			k.pos = ""
+			list = append(list, k.purge)
+		default: // it would be dropped again
+			k.pos = logBegin
 		}
 	}
+	slices.Reverse(list)
 	return list
 }
 
+// pending reports whether there are purges of the last hour, and whether one should have been in the log by now.
+func (ps *purges) pending() (some, late bool) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	now := time.Now()
+	ps.expire(now)
+	for _, k := range ps.list {
+		late = late || k.pos == "" && now.Sub(k.heard) > lateAfter
+	}
+	return len(ps.list) > 0, late
+}
+
 // end records that a purge was carried out: a request that carries it does not repeat it.
-func (ps *purges) end(id string) { ps.note(id) }
+func (ps *purges) end(id string) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	ps.noteLocked(id)
+}
 
 // knows reports whether a purge was carried out.
 func (ps *purges) knows(id string) bool {
@@ -117,9 +190,7 @@ func (ps *purges) of(key string) (p purge, ok bool) {
 
 func (ps *purges) has(id string) bool { return ps.done[0][id] || ps.done[1][id] }
 
-func (ps *purges) note(id string) {
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
+func (ps *purges) noteLocked(id string) {
 	if ps.has(id) {
 		return
 	}

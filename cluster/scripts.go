@@ -32,9 +32,10 @@ redis.call('ZADD', KEYS[2], 'NX', now, ARGV[1]) -- who asks is alive, though the
 return first or ARGV[1]
 `
 
-// beatScript says that a node is alive. It returns the nodes that are alive, those that lately were, the end of the log of
-// purges, and since when all this is known. KEYS: the nodes, the log, how far nodes have read it, since when. ARGV: the node,
-// its URL, how long a node without a heartbeat lives (ms), how long it is remembered (ms), how far it has read the log, or "".
+// beatScript says that a node is alive. It returns the nodes that are alive, those that lately were, the [position] of the end
+// of the log of purges, since when all this is known, and the time (ms). KEYS: the nodes, the log, how far nodes have read it,
+// since when. ARGV: the node, its URL, how long a node without a heartbeat lives (ms), how long it is remembered (ms), how far
+// it has read the log, or "".
 const beatScript = `
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -56,7 +57,24 @@ local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
 return {
   redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. (now - tonumber(ARGV[3])), '+inf'),
   redis.call('ZRANGE', KEYS[1], 0, -1),
-  last[1] and last[1][1] or '',
+  last[1] and last[1][1] .. ' ' .. last[1][2][2] or '',
   redis.call('GET', KEYS[4]),
+  now,
 }
+`
+
+// logLostScript writes purges into the log that are not in it. KEYS: the log. ARGV: for each purge its ID, "key" or "prefix", its
+// text, and its age (ms). Two nodes that have noticed the same loss do not write a purge twice.
+const logLostScript = `
+local there = {}
+for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', '+')) do
+  there[entry[2][2]] = true
+end
+for i = 1, #ARGV, 4 do
+  if not there[ARGV[i]] then
+    there[ARGV[i]] = true
+    redis.call('XADD', KEYS[1], 'MAXLEN', '~', 1000, '*', 'id', ARGV[i], ARGV[i + 1], ARGV[i + 2], 'age', ARGV[i + 3])
+  end
+end
+return 1
 `

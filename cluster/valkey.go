@@ -24,11 +24,12 @@ type ValkeyDirectory struct {
 	prefix     string
 	option     *valkey.ClientOption // to connect with; nil: client was given
 	hold, beat *valkey.Lua
+	logLost    *valkey.Lua
 	gone       gone
 	lost       atomic.Uint64 // questions that the engine did not answer
 	heard      atomic.Int64  // when it last answered one, in Unix nanoseconds
 	stop       func()        // ends the heartbeat
-	owes       bool          // the log was lost, and is not written again yet; only the heartbeat uses it
+	checked    time.Time     // when the whole log was last read; only the heartbeat uses it
 
 	mu     sync.Mutex
 	self   member
@@ -37,7 +38,7 @@ type ValkeyDirectory struct {
 	alive  []string      // URLs from the last heartbeat
 	known  []string      // URLs of the last hour that have not left
 	before []string      // known, from before the engine lost its data; until beforeTill at least
-	pos    string        // how far the log has been read; "": not read
+	pos    position      // how far the log has been read; "": not read
 
 	since string // since when the engine has its data
 
@@ -67,6 +68,7 @@ func Valkey(c valkey.Client, prefix string) *ValkeyDirectory {
 	return &ValkeyDirectory{
 		prefix: "{" + prefix + "}:", client: c,
 		hold: valkey.NewLuaScript(holdScript), beat: valkey.NewLuaScript(beatScript),
+		logLost: valkey.NewLuaScript(logLostScript),
 	}
 }
 
