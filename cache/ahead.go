@@ -109,7 +109,7 @@ func (s scout) early(r *http.Request, have lookupResult, headed *atomic.Bool) bo
 	case res := <-landed:
 		defer o.served()
 		headed.Store(true)
-		if out, _ := res.Val.(outcome); res.Err == nil && out.fill != nil {
+		if out := o.out; res.Err == nil && out.fill != nil {
 			out.fill.toStore(r.Context())
 			o.leaveToViewers()
 		}

@@ -196,8 +196,14 @@ func (o *flight) judge(e *Entry) (list hls.Info, err error) {
 	if o.part != nil {
 		return list, nil
 	}
-	if e.TTL, err = t.ttl(e); err != nil {
-		return list, err
+	is := false
+	if e.Status == http.StatusOK {
+		list, is = lookAt(e)
+	}
+	if t.TTL == nil {
+		e.TTL = e.ttl(list, is)
+	} else if e.TTL, err = t.ttl(e); err != nil {
+		return hls.Info{}, err
 	}
 	switch {
 	case e.Status == http.StatusFound, e.Status == http.StatusSeeOther, e.Status == http.StatusTemporaryRedirect:
@@ -211,13 +217,13 @@ func (o *flight) judge(e *Entry) (list hls.Info, err error) {
 	case e.Status == http.StatusOK:
 		if keyLike(o.req.URL.Path, e.Header, e.length()) {
 			e.TTL = never // whatever the caller's TTL says
+			list = hls.Info{}
 			break
 		}
-		var ok bool
-		if list, ok = lookAt(e); !ok && t.TTL == nil && e.TTL == 0 && t.channels.named.has(o.primary, namedFor) {
+		if !is && t.TTL == nil && e.TTL == 0 && t.channels.named.has(o.primary, namedFor) {
 			e.TTL = e.namedTTL()
 		}
-		if !ok || list.Multivariant {
+		if !is || list.Multivariant {
 			break
 		}
 		again := list.Ended() && !(list.VOD && list.MediaSequence == 0) && t.channels.wasLive(listOf(keyOf(o.primary, e)))

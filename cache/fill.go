@@ -187,10 +187,12 @@ func (f *fill) store(last int) bool {
 		return false
 	}
 	whole := *f.entry
-	whole.Header = whole.Header.Clone() // viewers still read the other one
 	sealed := f.body.Seal(last)
-	whole.Header["Content-Length"] = []string{strconv.FormatInt(sealed.Size(), 10)}
 	whole.Body = sealed
+	if _, reads := f.t.Store.(*Memory); !reads || f.body.Length() < 0 {
+		whole.Header = whole.Header.Clone() // viewers still read the other one, and a Store owns this one
+		whole.Header["Content-Length"] = []string{strconv.FormatInt(sealed.Size(), 10)}
+	}
 	list, err := f.o.judge(&whole)
 	if err != nil {
 		return false

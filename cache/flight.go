@@ -25,6 +25,7 @@ type flight struct {
 	anonymous    bool        // req tells nothing about its viewer
 	early        bool        // no viewer has asked for it yet
 	barred       atomic.Bool // the answer is not stored: it was purged, given up, or displaced by a later one
+	out          outcome     // for all who wait; set before singleflight returns
 
 	// Below Transport.mu.
 	waiters int                   // viewers, and own
@@ -82,16 +83,14 @@ func (t *Transport) list(o *flight) {
 // run is the function that singleflight calls. Singleflight does not notice a goroutine that a hook ends. The goroutine that has
 // asked also reads the body: another one would need a stack that grows anew.
 func (o *flight) run() (any, error) {
-	var out outcome
 	done := make(chan error, 1)
 	go func() {
 		growStack(0)
-		if f := o.fly(&out, done); f != nil {
+		if f := o.fly(done); f != nil {
 			f.run()
 		}
 	}()
-	err := <-done
-	return out, err
+	return nil, <-done
 }
 
 // growStack makes room on the stack of a new goroutine. If it grew later, in three steps, many frames would have to be copied.
@@ -102,20 +101,20 @@ func growStack(i int) byte {
 	return room[i]
 }
 
-// fly asks the origin, tells done that out is the outcome, and returns the fill that is to be run, if it is one.
-func (o *flight) fly(out *outcome, done chan<- error) *fill {
+// fly asks the origin, tells done that the outcome is there, and returns the fill that is to be run, if it is one.
+func (o *flight) fly(done chan<- error) *fill {
 	err, returned := errExited, false
 	defer func() { done <- err }()
 	defer func() {
 		if p := recover(); p != nil { // the Close of a body is a hook like any other
-			*out, err = o.failed(hookFault(p))
+			o.out, err = o.failed(hookFault(p))
 		} else if !returned {
-			*out, err = o.failed(errExited)
+			o.out, err = o.failed(errExited)
 		}
 	}()
-	*out, err = o.question()
+	o.out, err = o.question()
 	returned = true
-	return out.fill
+	return o.out.fill
 }
 
 // question asks the origin, and ends with land.

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"compress/gzip"
 	"io"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 	"github.com/hlsproxy/hlsproxy/cache/internal/listing"
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
@@ -48,6 +50,15 @@ const (
 // A Transport knows more than HLS does. It keeps for a shorter time a playlist that has ended under a URL that was live, and a
 // 404 or 410 for a name that a playlist has just listed (100 ms).
 func HLS(e *Entry) time.Duration {
+	list, ok := hls.Info{}, false
+	if e.Status == http.StatusOK {
+		list, ok = lookAt(e)
+	}
+	return e.ttl(list, ok)
+}
+
+// ttl is HLS with what lookAt has found in the body of a 200.
+func (e *Entry) ttl(list hls.Info, ok bool) time.Duration {
 	c := rules.ParseControl(e.Header)
 	if c.NoStore || c.Private {
 		return never
@@ -64,7 +75,6 @@ func HLS(e *Entry) time.Duration {
 	default:
 		return said
 	}
-	list, ok := lookAt(e)
 	if ok && list.IsChannel() {
 		return e.liveTTL(list, said, isSaid)
 	}
@@ -147,16 +157,29 @@ func (e *Entry) namedTTL() time.Duration {
 
 // kind tells what the first bytes are.
 func (e *Entry) kind() hls.Kind {
-	if e.Body == nil {
+	switch b := e.Body.(type) {
+	case nil:
 		return hls.Unknown
+	case *body.Blob:
+		return kindOf(b)
 	}
 	var first [hls.SniffLen]byte
 	n, _ := e.Body.ReadAt(first[:min(e.size(), hls.SniffLen)], 0)
 	return hls.Sniff(first[:n], int64(n) == e.size())
 }
 
+// kindOf is kind for a body of ours, which can be read without an allocation.
+func kindOf(b *body.Blob) hls.Kind {
+	var first [hls.SniffLen]byte
+	n, _ := b.ReadAt(first[:min(b.Size(), hls.SniffLen)], 0)
+	return hls.Sniff(first[:n], int64(n) == b.Size())
+}
+
 // lookAt reads a body as a playlist. ok is false if it is something else, or too long to be judged.
 func lookAt(e *Entry) (list hls.Info, ok bool) {
+	if b, is := e.Body.(*body.Blob); is && isOther(b) {
+		return list, false
+	}
 	text, gzipped, ok := open(e)
 	if !ok {
 		return list, false
@@ -172,6 +195,17 @@ func lookAt(e *Entry) (list hls.Info, ok bool) {
 	return list, !gzipped && list != hls.Info{}
 }
 
+// gzipMagic begins what may be a playlist that was sent compressed.
+var gzipMagic = [2]byte{0x1f, 0x8b}
+
+// isOther reports whether the first bytes rule out a playlist. Like kindOf, it makes no allocation: most bodies are segments.
+func isOther(b *body.Blob) bool {
+	var first [64]byte
+	n, _ := b.ReadAt(first[:min(b.Size(), int64(len(first)))], 0)
+	is, known := hls.StartsPlaylist(first[:n])
+	return known && !is && !bytes.HasPrefix(first[:n], gzipMagic[:])
+}
+
 // open returns the text of a body, decompressed if it was sent compressed.
 func open(e *Entry) (text io.Reader, gzipped, ok bool) {
 	if e.Body == nil {
@@ -180,7 +214,7 @@ func open(e *Entry) (text io.Reader, gzipped, ok bool) {
 	raw := io.NewSectionReader(e.Body, 0, e.size())
 	var magic [2]byte
 	raw.ReadAt(magic[:], 0)
-	if magic != [2]byte{0x1f, 0x8b} {
+	if magic != gzipMagic {
 		return raw, false, true
 	}
 	z, err := gzip.NewReader(raw)

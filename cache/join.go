@@ -72,7 +72,7 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 		if res.Err != nil {
 			return nil, res.Err
 		}
-		return o.answer(r, have, res.Val.(outcome), mine)
+		return o.answer(r, have, o.out, mine)
 	case <-r.Context().Done():
 		o.leave(mine)
 		return nil, context.Cause(r.Context())

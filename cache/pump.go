@@ -23,6 +23,7 @@ func (f *fill) pump() (last int, err error) {
 	})
 	defer idle.Stop()
 	length, size := f.body.Length(), int64(0)
+	var beyond [1]byte
 	for {
 		room, err := f.room()
 		if err != nil {
@@ -36,7 +37,6 @@ func (f *fill) pump() (last int, err error) {
 		n, err := f.read(room, idle)
 		f.waited += time.Since(asked)
 		have := size + int64(n)
-		var beyond [1]byte
 		for err == nil && have == length {
 			var more int
 			more, err = f.read(beyond[:], idle)

@@ -75,7 +75,7 @@ func (t *Transport) renew(r *http.Request, have lookupResult) {
 	go func() {
 		defer o.served()
 		res := <-landed
-		out, _ := res.Val.(outcome)
+		out := o.out
 		if res.Err == nil && out.how != statusHit {
 			t.count.misses.Add(1)
 		}

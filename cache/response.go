@@ -208,7 +208,8 @@ func (t *Transport) respond(r *http.Request, s source, status int, off, end int6
 	if a != nil && a.entry.Header != nil {
 		f = fields{a.entry.Header, a.room}
 	} else {
-		a, f = new(reply), newFields(s.entry.Header)
+		a = new(reply)
+		f = newFields(s.entry.Header, a.values[:0])
 	}
 	f.add("Cache-Status", t.named(s.status))
 	if s.age {
@@ -310,9 +311,12 @@ const (
 	ofARange = 2
 )
 
-// newFields copies the header of an Entry.
-func newFields(h http.Header) fields {
-	f := fields{make(http.Header, len(h)+ours), make([]string, 0, len(h)+ours)}
+// newFields copies the header of an Entry, into room if that is large enough.
+func newFields(h http.Header, room []string) fields {
+	if cap(room) < len(h)+ours {
+		room = make([]string, 0, len(h)+ours)
+	}
+	f := fields{make(http.Header, len(h)+ours), room}
 	for name, values := range h {
 		from := len(f.room)
 		f.room = append(f.room, values...)

@@ -296,9 +296,6 @@ func (t *Transport) put(ctx context.Context, key string, e *Entry) (err error) {
 
 func (t *Transport) ttl(e *Entry) (d time.Duration, err error) {
 	defer t.recovered(&err)
-	if t.TTL == nil {
-		return HLS(e), nil
-	}
 	return t.TTL(e), nil
 }
 

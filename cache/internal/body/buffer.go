@@ -55,6 +55,10 @@ type Buffer struct {
 	toldAt time.Time
 	later  *time.Timer // wakes those who wait for less than enough
 	armed  bool
+
+	// Room for chunks and marks: most bodies have one chunk.
+	oneChunk [1][]byte
+	oneMark  [1]mark
 }
 
 // mark says of a chunk whether it is a run of pages, and whether a Write of it has failed.
@@ -70,6 +74,8 @@ func (m *Pool) NewBuffer(length int64) *Buffer {
 	case length > LargeChunk:
 		n := int(min(length/LargeChunk+1, 256))
 		b.chunks, b.marks = make([][]byte, 0, n), make([]mark, 0, n)
+	default:
+		b.chunks, b.marks = b.oneChunk[:0], b.oneMark[:0]
 	}
 	return b
 }
