@@ -19,8 +19,7 @@ type fetch struct {
 	client string // the viewer's name for limits
 	via    string
 	clock  upstreamContext
-	url    url.URL // the URL that Upstream returned
-	goal   *url.URL
+	url    url.URL         // the URL that Upstream returned
 	body   watchedWriterTo // of the answer
 	out    *viewer
 	fixed  [5]string      // values of fields that every upstream request has, and every answer
@@ -44,7 +43,6 @@ func (f *fetch) answer(target *url.URL) (*http.Response, error) {
 	}
 	f.clock.wait(wait)
 	defer f.clock.stop()
-	f.goal = target
 	f.get = isPlaylistPath(target) && f.proxy.ModifyResponse != nil
 	resp, err := f.ask()
 	if err != nil {
@@ -79,8 +77,8 @@ func (f *fetch) mend(resp *http.Response) error {
 
 // ask sends the first request.
 func (f *fetch) ask() (*http.Response, error) {
-	f.one = f.viewer.Method == http.MethodHead && !f.get && f.proxy.headless.has(f.goal.Host)
-	resp, err := f.find(f.goal)
+	f.one = f.viewer.Method == http.MethodHead && !f.get && f.proxy.headless.has(f.url.Host)
+	resp, err := f.find(&f.url)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +197,7 @@ func (f *fetch) send(u *url.URL, header http.Header, redirect *http.Response) (*
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Response: redirect,
 	}).WithContext(&f.clock) // it allocates nothing here
 	f.sent = r
-	m := maker.FromContext(f.viewer.Context())
+	m := f.clock.maker
 	f.lends = m == nil && f.proxy.Sticky == "" // the two want fields that do not reach the viewer
 	resp, err := f.proxy.shared.RoundTrip(r)
 	f.lends = false

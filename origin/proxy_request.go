@@ -14,7 +14,6 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/hop"
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 	"github.com/hlsproxy/hlsproxy/internal/ignored"
-	"github.com/hlsproxy/hlsproxy/internal/maker"
 	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
@@ -34,11 +33,15 @@ func (f *fetch) target() (*url.URL, error) {
 	if why := unfit(u); why != "" {
 		return nil, &statusError{status: http.StatusBadRequest, text: why}
 	}
-	return u, nil // the fragment is never sent, but ModifyResponse may need it
+	f.url = *u // the fragment is never sent, but ModifyResponse may need it
+	return &f.url, nil
 }
 
 // ignore removes query parameters that no answer depends on.
 func (f *fetch) ignore(u *url.URL) {
+	if u.RawQuery == "" {
+		return
+	}
 	names := f.proxy.Ignore
 	if more := ignored.Names(f.viewer.Context()); len(more) > 0 {
 		names = slices.Concat(names, more)
@@ -206,7 +209,8 @@ func (f *fetch) header(u *url.URL, allow []string, first bool) http.Header {
 			out[name] = v
 		}
 	}
-	if playlist || f.whole || f.viewer.Method != http.MethodGet || !worthSending(out["Range"]) {
+	if len(out["Range"])+len(out["If-Range"]) > 0 &&
+		(playlist || f.whole || f.viewer.Method != http.MethodGet || !worthSending(out["Range"])) {
 		delete(out, "Range")
 		delete(out, "If-Range")
 	}
@@ -231,7 +235,7 @@ func (f *fetch) header(u *url.URL, allow []string, first bool) http.Header {
 	if first && f.proxy.Forwarded {
 		forward(out, f.viewer.RemoteAddr)
 	}
-	if m := maker.FromContext(f.viewer.Context()); m != nil {
+	if m := f.clock.maker; m != nil {
 		m.Apply(out, u)
 	}
 	return out

@@ -173,7 +173,7 @@ func (f *fetch) insteadOfHead(refused *http.Response) (*http.Response, error) {
 	}
 	drop(refused)
 	f.one = true
-	resp, err := f.follow(f.goal)
+	resp, err := f.follow(&f.url)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +186,7 @@ func (f *fetch) insteadOfHead(refused *http.Response) (*http.Response, error) {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusInternalServerError:
 		// says more about this URL, or this moment, than about the host
 	default:
-		f.proxy.headless.add(f.goal.Host)
+		f.proxy.headless.add(f.url.Host)
 	}
 	return resp, nil
 }

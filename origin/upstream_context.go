@@ -3,11 +3,13 @@ package origin
 import (
 	"context"
 	"io"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/internal/firstbyte"
+	"github.com/hlsproxy/hlsproxy/internal/maker"
 	"github.com/hlsproxy/hlsproxy/internal/sharing"
 )
 
@@ -25,19 +27,22 @@ const (
 // tenth longer.
 type upstreamContext struct {
 	viewer   context.Context
+	maker    maker.Fields  // of the viewer's link; nil: none
 	idle     time.Duration // between pieces of the body; negative: no limit
 	total    time.Duration // limit of the total time from the next wait on; 0: no limit
 	deadline time.Time     // end of the total time
-	waiting  bool          // for a piece of the body
-	alike    bool          // the request tells nothing about its viewer
 	lender   *fetch
+	waiting  bool // for a piece of the body
+	alike    bool // the request tells nothing about its viewer
+	answered bool // the header has come; with mu
 
+	// Done stores the alarm before it reads the other two, and those who store the two then look for an alarm. So one side
+	// always sees what the other did, and a hit takes no lock for it.
+	ended atomic.Bool
+	limit atomic.Int64 // of the current wait, a time.Duration; negative: there is no wait, or no limit
 	alarm atomic.Pointer[alarm]
 
-	mu       sync.Mutex
-	limit    time.Duration // of the current wait; negative: there is no wait, or no limit
-	answered bool          // the header has come
-	ended    bool
+	mu sync.Mutex // also for the timer of the alarm
 }
 
 // alarm is the part that wakes others.
@@ -73,12 +78,12 @@ func (c *upstreamContext) Done() <-chan struct{} {
 	}
 	a = new(alarm)
 	a.Context, a.cancel = context.WithCancelCause(c.viewer)
-	if c.ended {
+	c.alarm.Store(a)
+	if c.ended.Load() {
 		a.cancel(nil)
 	} else {
-		a.set(c.limit, c.expire)
+		a.set(time.Duration(c.limit.Load()), c.expire)
 	}
-	c.alarm.Store(a)
 	return a.Done()
 }
 
@@ -86,9 +91,7 @@ func (c *upstreamContext) Err() error {
 	if a := c.alarm.Load(); a != nil {
 		return a.Err()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ended {
+	if c.ended.Load() {
 		return context.Canceled
 	}
 	return c.viewer.Err()
@@ -102,6 +105,8 @@ func (c *upstreamContext) Value(key any) any {
 		return c.longer
 	case sharing.Lending{}:
 		return c.lender
+	case maker.Key{}:
+		return c.maker
 	}
 	if a := c.alarm.Load(); a != nil {
 		return a.Value(key)
@@ -114,10 +119,10 @@ func (c *upstreamContext) Value(key any) any {
 func (c *upstreamContext) longer(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.answered || c.limit < 0 || c.limit >= d {
+	limit := c.limit.Load()
+	if c.answered || limit < 0 || limit >= int64(d) || !c.limit.CompareAndSwap(limit, int64(d)) {
 		return
 	}
-	c.limit = d
 	if a := c.alarm.Load(); a != nil {
 		a.set(d, c.expire)
 	}
@@ -127,17 +132,23 @@ func (c *upstreamContext) Deadline() (time.Time, bool) { return c.viewer.Deadlin
 
 // begin must be called first.
 func (c *upstreamContext) begin(viewer context.Context, idle time.Duration) {
-	c.viewer, c.idle, c.limit = viewer, idle, -1
+	c.viewer, c.idle, c.maker = viewer, idle, maker.FromContext(viewer)
+	c.limit.Store(-1)
 }
 
 // wait begins a wait. A negative d ends it.
 func (c *upstreamContext) wait(d time.Duration) {
+	c.limit.Store(int64(d))
+	if a := c.alarm.Load(); a != nil {
+		c.rearm(a)
+	}
+}
+
+// rearm lets the timer follow the limit.
+func (c *upstreamContext) rearm(a *alarm) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.limit = d
-	if a := c.alarm.Load(); a != nil {
-		a.set(d, c.expire)
-	}
+	a.set(time.Duration(c.limit.Load()), c.expire)
 }
 
 // header ends the wait for the header. After it, only start begins a wait.
@@ -161,16 +172,18 @@ func (c *upstreamContext) expire() {
 
 func (c *upstreamContext) start() {
 	c.waiting = true
-	d := c.idle
-	if c.total > 0 {
-		c.deadline, c.total = time.Now().Add(c.total), 0
+	left := time.Duration(math.MaxInt64)
+	switch {
+	case c.total > 0:
+		left, c.total = c.total, 0
+		c.deadline = time.Now().Add(left)
+	case !c.deadline.IsZero():
+		left = max(time.Until(c.deadline), 0)
 	}
-	if !c.deadline.IsZero() {
-		if left := time.Until(c.deadline); d < 0 || left < d {
-			d = max(left, 0)
-		}
+	if c.idle >= 0 || left == math.MaxInt64 {
+		left = min(left, c.idle)
 	}
-	c.wait(d)
+	c.wait(left)
 }
 
 func (c *upstreamContext) stop() {
@@ -180,14 +193,10 @@ func (c *upstreamContext) stop() {
 
 // end is called when upstream is no longer needed.
 func (c *upstreamContext) end() {
-	c.mu.Lock()
-	c.ended, c.limit = true, -1
-	a := c.alarm.Load()
-	if a != nil {
-		a.set(-1, nil)
-	}
-	c.mu.Unlock()
-	if a != nil {
+	c.ended.Store(true)
+	c.limit.Store(-1)
+	if a := c.alarm.Load(); a != nil {
+		c.rearm(a)
 		a.cancel(nil)
 	}
 }

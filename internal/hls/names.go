@@ -284,6 +284,10 @@ func ByType(contentType string) Kind {
 
 // Essence is the type in a Content-Type, without its parameters and in lower case.
 func Essence(contentType string) string {
+	switch contentType { // the common spellings
+	case "video/mp2t", "video/mp4", "audio/mp4", "application/vnd.apple.mpegurl":
+		return contentType
+	}
 	t, _, _ := strings.Cut(contentType, ";")
 	return strings.ToLower(strings.Trim(t, " \t"))
 }

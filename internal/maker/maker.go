@@ -34,16 +34,17 @@ const SetCookie = "Set-Cookie"
 // WantsCookies reports whether the link wants the cookies that the answer to r sets.
 func WantsCookies(r *http.Request) bool { return slices.Contains(Credentials(r), SetCookie) }
 
-type contextKey struct{}
+// Key is the key of a context value: the Fields.
+type Key struct{}
 
 // NewContext returns ctx with f.
 func NewContext(ctx context.Context, f Fields) context.Context {
-	return context.WithValue(ctx, contextKey{}, f)
+	return context.WithValue(ctx, Key{}, f)
 }
 
 // FromContext returns the Fields in ctx, or nil.
 func FromContext(ctx context.Context) Fields {
-	f, _ := ctx.Value(contextKey{}).(Fields)
+	f, _ := ctx.Value(Key{}).(Fields)
 	return f
 }
 

@@ -52,13 +52,13 @@ func (w *Writer) Arm() (quick bool) {
 	if w.limit <= 0 {
 		return true
 	}
-	now, moment := time.Now(), w.limit/16
-	quick = !w.armed.IsZero() && now.Sub(w.armed) < moment
+	moment := w.limit / 16
+	quick = !w.armed.IsZero() && time.Since(w.armed) < moment
 	if quick && !w.off {
 		return true
 	}
-	w.armed, w.long, w.off = now, false, false
-	_ = w.rc.SetWriteDeadline(now.Add(w.limit + moment)) // some ResponseWriters cannot
+	w.armed, w.long, w.off = time.Now(), false, false
+	_ = w.rc.SetWriteDeadline(w.armed.Add(w.limit + moment)) // some ResponseWriters cannot
 	return quick
 }
 
