@@ -36,6 +36,7 @@ type Entry struct {
 	// origin said.
 	Live bool
 
+	lent    bool          // Header is the map of the viewer's answer: the entry is good for this answer only
 	foreign time.Duration // how old it was when it came, by the Age of caches in between
 }
 

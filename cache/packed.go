@@ -75,7 +75,7 @@ func (p *packed) reply(key string, room headerRoom) *reply {
 	if room.lender != nil && (p.status != http.StatusOK || p.sliced > 0 || !a.entry.fresh()) {
 		room.lender = nil // the entry may outlive the answer: other requests are made from it
 	}
-	a.lent = room.lender != nil
+	a.entry.lent = room.lender != nil
 	a.entry.Header, a.room = t.header(room, a.values[:])
 	a.entry.Vary, _ = t.header(headerRoom{}, nil)
 	return a

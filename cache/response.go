@@ -186,11 +186,7 @@ type reply struct {
 	values   [12]string // of its header, if these are enough
 	response http.Response
 	body     viewer // if it comes from memory
-	lent     bool   // the header of entry lies in the viewer's
 }
-
-// isLent reports whether the entry is good for this answer only.
-func (a *reply) isLent() bool { return a != nil && a.lent }
 
 func (a *reply) result() lookupResult {
 	if a == nil {

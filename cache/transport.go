@@ -173,7 +173,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	switch {
 	case have.entry == nil:
-	case have.owned.isLent() || t.isFresh(r, have.entry):
+	case have.entry.lent || t.isFresh(r, have.entry):
 		is := have.entry.Status == http.StatusOK
 		if resp := t.serve(r, have, statusHit); resp != nil {
 			t.count.hits.Add(1)
@@ -182,7 +182,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			}
 			return resp, nil
 		}
-		if have.owned.isLent() {
+		if have.entry.lent {
 			have.entry, have.owned = nil, nil
 		}
 	case t.mayWait(have):

@@ -95,7 +95,7 @@ func (v *viewer) WriteTo(w io.Writer) (written int64, err error) {
 		}
 		v.prefix = nil
 	}
-	lingers := body.Lingers(w)
+	lingers := v.part.IsShort() || body.Lingers(w)
 	for {
 		piece, err := v.next(w)
 		if err == io.EOF {

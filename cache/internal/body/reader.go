@@ -120,8 +120,14 @@ func (r *Reader) Advance(n int) {
 	r.buffer.Wake()
 }
 
-// copySize is the length up to which bytes are copied instead of torn.
-const copySize = 16 << 10
+// copySize is the length up to which bytes are copied instead of torn. To copy shortCopy bytes costs less than Lingers.
+const (
+	copySize  = 16 << 10
+	shortCopy = 2 << 10
+)
+
+// IsShort reports whether so few bytes are left that any writer may as well be taken for one that lingers.
+func (r *Reader) IsShort() bool { return r.end-r.off <= shortCopy }
 
 var copies = sync.Pool{New: func() any { return new([copySize]byte) }}
 
