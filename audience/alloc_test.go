@@ -51,7 +51,7 @@ func TestASessionTakesLittleMemory(t *testing.T) {
 // Each request has a session id, a stream and a playlist that are new.
 func TestInventedSessionsTakeBoundedMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // by its clock no session ends meanwhile
-		const most, requests = 5_000, 100_000
+		const most, requests = 1_000, 20_000
 		w, r := &discard{h: http.Header{}}, httptest.NewRequest("GET", "/", nil)
 		heap := func() int64 {
 			runtime.GC()
