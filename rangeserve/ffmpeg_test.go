@@ -73,6 +73,7 @@ var renders = []struct {
 
 // TestFaststartPlays: ffmpeg reads every view without ever seeking, and finds every frame of the file in it.
 func TestFaststartPlays(t *testing.T) {
+	t.Parallel() // beside readers that are slow on purpose
 	for _, c := range renders {
 		t.Run(c.name, func(t *testing.T) {
 			file := render(t, c.name, c.args...)
@@ -99,6 +100,7 @@ func TestFaststartStartsEarly(t *testing.T) {
 	if testing.Short() {
 		t.Skip("renders 200 MB")
 	}
+	t.Parallel() // beside readers that are slow on purpose
 	file := render(t, "large.mov", "-t", "5", "-s", "1280x720", "-c:v", "rawvideo", "-pix_fmt", "uyvy422", "-c:a", "pcm_s16le")
 	info, err := os.Stat(file)
 	require.NoError(t, err)

@@ -64,6 +64,7 @@ func TestFilesLetsStuckReadersGo(t *testing.T) {
 
 // TestFilesKeepsSlowReaders: a reader that takes something now and then has much longer than the time for one piece.
 func TestFilesKeepsSlowReaders(t *testing.T) {
+	t.Parallel()
 	for _, protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) {
 			t.Parallel()

@@ -110,7 +110,7 @@ func watch(ctx context.Context, transport http.RoundTripper, url string, started
 
 func segment() []byte {
 	rng := rand.New(rand.NewPCG(1, 2))
-	b := make([]byte, 1<<20)
+	b := make([]byte, 256<<10)
 	for i := range b {
 		b[i] = byte(rng.Uint32())
 	}

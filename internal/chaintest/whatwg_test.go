@@ -1,3 +1,5 @@
+//go:build !race
+
 package chaintest_test
 
 import (
@@ -5,7 +7,6 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os/exec"
 	"strings"
@@ -51,7 +52,7 @@ func hostilePath(r *rand.Rand) string {
 }
 
 // Whatever a directory token admits or a mapper covers lies in its tree, for a parser of RFC 3986 (net/url) and for one of
-// WHATWG (node).
+// WHATWG (node). All 300,000 are asked for in one goroutine: the race detector would find nothing, and take four times as long.
 func TestNoPathLeavesItsTree(t *testing.T) {
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -70,12 +71,9 @@ func TestNoPathLeavesItsTree(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		r.URL = u
 		q := *u
 		q.RawQuery = token
-		r.URL = &q
-		if _, err := signer.Verify(r); err == nil {
+		if _, err := signer.Verify(&http.Request{Method: http.MethodGet, URL: &q, Header: http.Header{}}); err == nil {
 			admitted++
 			require.True(t, strings.HasPrefix((&url.URL{}).ResolveReference(u).Path, "/v/title1/"), path)
 			require.NoError(t, out.Encode([]string{"http://h" + u.EscapedPath(), "http://h/v/title1/"}))
