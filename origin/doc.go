@@ -17,7 +17,7 @@
 //   - [Proxy] is the [net/http.Handler] that turns a viewer's request into one upstream, and the answer back.
 //   - [WithHeader] and [Trim] stand between them: they change requests and answers.
 //
-// Each can be used alone: Guard gives a transport or a hook for any [net.Dialer], Pool is an [net/http.RoundTripper], and Proxy
+// Each can be used alone: Guard gives a transport or a hook for any [net.Dialer], Pool is a [net/http.RoundTripper], and Proxy
 // takes any RoundTripper.
 //
 // A cache belongs between Proxy and Pool: above the pool, so that a switch to another origin does not split its keys.
