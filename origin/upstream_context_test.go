@@ -100,3 +100,22 @@ func TestContextOfTransportEndsWithTheAnswer(t *testing.T) {
 	<-kept.Done()
 	require.ErrorIs(t, kept.Err(), context.Canceled)
 }
+
+// Whoever asks for the end of the context at the moment of its end is told of it.
+func TestDoneAtTheEndIsClosed(t *testing.T) {
+	for range 500 {
+		told := make(chan struct{})
+		p := &origin.Proxy{
+			Upstream: func(*url.URL) (string, error) { return "http://origin.example/x", nil },
+			Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				go func() {
+					<-r.Context().Done()
+					close(told)
+				}()
+				return &http.Response{StatusCode: http.StatusNoContent, Header: http.Header{}, Request: r}, nil
+			}),
+		}
+		p.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/x", nil))
+		<-told
+	}
+}
