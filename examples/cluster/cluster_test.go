@@ -163,6 +163,7 @@ func TestALivePlaylistIsAskedForOncePerTTL(t *testing.T) {
 	o := newSource(t)
 	nodes := startNodes(t, 4, o, newEngine(t))
 	seeded(t, func(t *testing.T, rng *rand.Rand, seed int) {
+		t.Parallel() // they mostly wait
 		path := fmt.Sprintf("/live/%d.m3u8", seed)
 		var oldest, slowest atomic.Int64
 		begun := time.Now()

@@ -38,7 +38,7 @@ func TestWhatHappensToTheEngineHappensToNoViewer(t *testing.T) {
 	faults := map[string]struct{ begin, end func() }{
 		"killed":  {e.kill, func() { e.start(t) }},
 		"stops":   {func() { e.signal(syscall.SIGSTOP) }, func() { e.signal(syscall.SIGCONT) }},
-		"pauses":  {func() { require.NoError(t, e.say("CLIENT PAUSE 5000 ALL")) }, func() { time.Sleep(5 * time.Second) }},
+		"pauses":  {func() { require.NoError(t, e.say("CLIENT PAUSE 3000 ALL")) }, func() { time.Sleep(3 * time.Second) }},
 		"emptied": {func() { require.NoError(t, e.say("FLUSHALL")) }, func() {}},
 		"full": {
 			func() { require.NoError(t, e.say("CONFIG SET maxmemory 1")) },
@@ -137,6 +137,7 @@ func TestARollingRestartCostsLittle(t *testing.T) {
 func TestAfterAPurgeNothingOldIsServed(t *testing.T) {
 	for name, e := range map[string]*engine{"engine": newEngine(t), "members": nil} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // they mostly wait
 			o := newSource(t)
 			nodes := startNodes(t, 4, o, e)
 			for i := range 5 {
