@@ -19,8 +19,9 @@
 // asks that node's parent over HTTP. A parent never asks another node, so requests cannot go in circles.
 //
 // The answer of the directory is a hint, not a lock. If a node dies, hangs or cannot be reached, another takes its place. If
-// the directory fails, nodes agree by hashing; in the end each asks the origin itself. None of these failures makes a viewer's
-// request fail.
+// the directory fails, nodes agree by hashing; in the end each asks the origin itself. So no request of a viewer fails for one
+// of these reasons. A body that is under way from a node that fails goes on from another one if it has a length and a strong
+// ETag; otherwise it breaks.
 package cluster
 
 import (
@@ -54,7 +55,7 @@ type Config struct {
 	// Base must be nil. All nodes must agree on Key. Nil: the zero Transport, which keeps nothing.
 	Cache *cache.Transport
 	// Secret is shared by all nodes: 16 bytes or more. It signs requests between nodes (HMAC). A signature is valid for 30 s,
-	// for one receiver, and once. Clocks of nodes may differ by that much.
+	// for one receiver, and once. So the clocks of nodes may differ by up to 30 s.
 	Secret []byte
 	// Silence is how long another node may send nothing (no header, no byte, no sign of life) before the next node is asked. 0:
 	// 1 s.
@@ -64,8 +65,8 @@ type Config struct {
 	Patience time.Duration
 	// Transport carries requests to other nodes. Nil: one that dials within 500 ms.
 	Transport http.RoundTripper
-	// OnFailure is told about trouble that only the operator can mend: refused proofs, a log of purges that cannot be written.
-	// It is called concurrently. Nil: the trouble goes to package log.
+	// OnFailure is told about trouble that only the operator can mend: refused proofs, and purges that were missed and that the
+	// Store cannot carry out. It is called concurrently, at most every ten seconds. Nil: the trouble goes to package log.
 	OnFailure func(error)
 }
 
