@@ -92,10 +92,7 @@ func hasNames(path []byte) bool {
 // first needed. Which token that is does not depend on what else a playlist names, so that a link keeps its spelling when a
 // live playlist moves on.
 func (s *Signer) directoryTokenFor(in *session, p *link.URL, path []byte) *directoryToken {
-	kind := kindAny
-	if !in.grant.Until.IsZero() {
-		kind = kindOf(path)
-	}
+	kind := in.kindOf(path)
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	dir := in.tree
@@ -132,5 +129,5 @@ func (s *Signer) signDirectory(key *ringKey, g Grant, claims string, dir []byte,
 	defer key.put(m)
 	m.message = appendDirectory(appendPrefix(m.message[:0], raw, claims), dir)
 	begin := newStart(s.mark, raw)
-	return m.appendParam(nil, &begin)
+	return m.appendParam(nil, &begin, m.message)
 }

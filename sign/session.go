@@ -127,6 +127,14 @@ func (s *session) mayOpen(path []byte) bool {
 	return s.free || len(s.tree) > 0 && bytes.HasPrefix(path, s.tree)
 }
 
+// kindOf is the kind of a link to path.
+func (s *session) kindOf(path []byte) int {
+	if s.grant.Until.IsZero() {
+		return kindAny
+	}
+	return kindOf(path)
+}
+
 // isFree reports whether the viewer's cookie for signer opens path, so that the link needs no token.
 func (s *session) isFree(signer *Signer, p *link.URL, path []byte) bool {
 	return s.admittedByCookie(signer) && !p.HasHost() && bytes.HasPrefix(path, s.own.dir)

@@ -23,7 +23,8 @@ type Signer struct {
 	ring   atomic.Pointer[[]*ringKey]
 	anyone atomic.Pointer[session] // for Sign if the context has no grant
 
-	numbered bool // see Config.hasDigits
+	numbered   bool // see Config.hasDigits
+	digitFirst bool // Param begins with a digit
 }
 
 // New returns a Signer for c, or an error that joins all faults of c.
@@ -38,7 +39,8 @@ func New(c Config) (*Signer, error) {
 		skew:   min(greatestSkew, c.TTL/2),
 		mark:   []byte(c.Param + "="),
 
-		numbered: c.hasDigits(),
+		numbered:   c.hasDigits(),
+		digitFirst: strings.IndexByte(link.Digits, c.Param[0]) >= 0,
 	}
 	return s, s.Rotate(c.Keys)
 }
@@ -179,8 +181,8 @@ func (s *Signer) forAnyone() (*session, error) {
 func (s *Signer) signUnder(in *session, public []byte) ([]byte, error) {
 	byCookie := in.admittedByCookie(s)
 	if s.config.Scope == Exact && !byCookie {
-		if p, ok := link.SplitPlainly(public, s.config.Param); ok && (len(s.config.Ignore) == 0 || p.IsBare()) {
-			return s.signExact(in, &p, p.Path(), true), nil
+		if signed, ok := s.signPlainly(in, public); ok {
+			return signed, nil
 		}
 	}
 	for i := range in.recent {
@@ -196,8 +198,7 @@ func (s *Signer) signUnder(in *session, public []byte) ([]byte, error) {
 	}
 	p.EscapePath()
 	query, _ := p.Query()
-	whole := link.IsWhole(query, s.config.Param) && (len(query) == 0 || len(s.config.Ignore) == 0)
-	if !whole && link.MeansParam(query, s.config.Param) {
+	if link.MeansParam(query, s.config.Param) {
 		p.KeepParam(s.config.Param)
 		query, _ = p.Query()
 	}
@@ -212,47 +213,63 @@ func (s *Signer) signUnder(in *session, public []byte) ([]byte, error) {
 			}
 		}
 	}
-	return s.signExact(in, &p, path, whole), nil
+	return s.signExact(in, &p, path), nil
 }
 
-// signExact is most of the cost of the scope Exact. whole: the signature covers the whole query.
-func (s *Signer) signExact(in *session, p *link.URL, path []byte, whole bool) []byte {
-	b := s.prefixFor(in, s.signing(in), path)
+// signExact gives the URL a token for itself alone. path is its path as a server sees it.
+func (s *Signer) signExact(in *session, p *link.URL, path []byte) []byte {
+	b := s.prefixFor(in, in.kindOf(path))
 	m := b.key.get()
-	m.message = append(m.message[:0], b.message...)
-	if query, hasQuery := p.Query(); whole {
-		m.message = appendWhole(m.message, path, query, hasQuery)
-	} else {
-		m.message = appendExact(m.message, path, query, hasQuery, &s.config)
-	}
+	defer b.key.put(m)
+	query, hasQuery := p.Query()
+	m.message = appendExact(append(m.message[:0], b.message...), path, query, hasQuery, &s.config)
 	if p.IsEnd() {
-		signed := m.appendParam(p.Separate(), &b.start)
-		b.key.put(m)
-		return signed
+		return m.appendParam(p.Separate(), &b.start, m.message)
 	}
-	token := m.appendParam(nil, &b.start)
-	b.key.put(m)
-	return p.Insert(token)
+	return p.Insert(m.appendParam(nil, &b.start, m.message))
+}
+
+// signPlainly is signExact for most URLs. If it returns false, the URL needs a closer look.
+func (s *Signer) signPlainly(in *session, public []byte) ([]byte, bool) {
+	kind := kindAny
+	if !in.grant.Until.IsZero() {
+		path, _, _ := bytes.Cut(public, []byte{'?'})
+		kind = kindOf(path)
+	}
+	b := s.prefixFor(in, kind)
+	m := b.key.get()
+	defer b.key.put(m)
+	if s.digitFirst || !m.plain.renumber(b, public) {
+		path, query, ok := link.SplitPlainly(public, s.config.Param)
+		if !ok || len(s.config.Ignore) > 0 && query < len(public) {
+			return public, false
+		}
+		m.plain.set(b, public, path, query)
+	}
+	separator := byte('?')
+	if m.plain.query < len(public) {
+		separator = '&'
+	}
+	return m.appendParam(append(public, separator), &b.start, m.plain.message), true
 }
 
 // prefix is the beginning of the message and of the token. It is the same for all links of a kind in a session.
 type prefix struct {
+	ring    *[]*ringKey // that key was chosen from
 	key     *ringKey
 	message []byte
 	start   start
 }
 
-func (s *Signer) prefixFor(in *session, key *ringKey, path []byte) *prefix {
-	kind := kindAny
-	if !in.grant.Until.IsZero() {
-		kind = kindOf(path)
-	}
-	if b := in.prefix[kind&1].Load(); b != nil && b.key == key {
+func (s *Signer) prefixFor(in *session, kind int) *prefix {
+	ring := s.ring.Load()
+	if b := in.prefix[kind&1].Load(); b != nil && b.ring == ring {
 		return b
 	}
+	key := s.signing(in)
 	head := header{key: key.id, grant: s.inherit(in, kind != kindMedia)}
 	raw := head.append(nil)
-	b := &prefix{key: key, message: appendPrefix(nil, raw, in.grant.Claims), start: newStart(s.mark, raw)}
+	b := &prefix{ring: ring, key: key, message: appendPrefix(nil, raw, in.grant.Claims), start: newStart(s.mark, raw)}
 	in.prefix[kind&1].Store(b)
 	return b
 }

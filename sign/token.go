@@ -165,15 +165,6 @@ func appendExact(dst, path, query []byte, hasQuery bool, c *Config) []byte {
 	return append(appendLen(dst, len(counted)), counted...)
 }
 
-// appendWhole is appendExact for a query that link.IsWhole accepts.
-func appendWhole(dst, path, query []byte, hasQuery bool) []byte {
-	dst = append(appendLen(dst, len(path)), path...)
-	if !hasQuery {
-		return append(dst, 0)
-	}
-	return append(append(appendLen(dst, len(query)+1), '&'), query...)
-}
-
 func appendLen(dst []byte, n int) []byte {
 	if n < 0x80 {
 		return append(dst, byte(n))

@@ -7,42 +7,56 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
-// A Class is a set of bytes. It has a bit of 1 for each byte in the set.
+// A Class is a set of bytes, or several. It has a bit for each set that a byte is in.
 type Class [256]uint8
 
 // HasOdd reports whether b has a byte that is in odd.
-func HasOdd(b []byte, odd *Class) bool {
+func HasOdd(b []byte, odd *Class) bool { return odd.in(b) != 0 }
+
+// in returns the sets that have bytes of b.
+func (c *Class) in(b []byte) (sets uint8) {
 	if len(b) < 8 {
-		for _, c := range b {
-			if odd[c] != 0 {
-				return true
-			}
+		for _, char := range b {
+			sets |= c[char]
 		}
-		return false
+		return sets
 	}
-	any := odd.has((*[8]byte)(b[len(b)-8:])) // some come twice
+	sets = c.ofEight((*[8]byte)(b[len(b)-8:])) // some come twice
 	for ; len(b) > 8; b = b[8:] {
-		any |= odd.has((*[8]byte)(b))
+		sets |= c.ofEight((*[8]byte)(b))
 	}
-	return any != 0
+	return sets
 }
 
-func (odd *Class) has(b *[8]byte) uint8 {
-	return odd[b[0]] | odd[b[1]] | odd[b[2]] | odd[b[3]] | odd[b[4]] | odd[b[5]] | odd[b[6]] | odd[b[7]]
+func (c *Class) ofEight(b *[8]byte) uint8 {
+	return c[b[0]] | c[b[1]] | c[b[2]] | c[b[3]] | c[b[4]] | c[b[5]] | c[b[6]] | c[b[7]]
 }
 
 // OddInPath are the bytes that URL.EscapedPath changes. OddInQuery are those that browsers escape in the query of an http URL.
-// What is signed is their one escaped spelling. oddInParam adds the ampersand. oddInPlain is for path and query at once: what
-// is odd in either, except the question mark between them.
+// What is signed is their one escaped spelling.
 var (
 	OddInPath  = Not(Unreserved + "%!$&'()*+,;=:@/[]")
 	OddInQuery = Not(Unreserved + "%!$&()*+,;=:@/[]?^`{|}\\")
-	oddInParam = Not(Unreserved + "%!$()*+,;=:@/[]?^`{|}\\")
-	oddInPlain = Not(Unreserved + "%!$()*+,;=:@/[]?")
 )
 
-// oddSent are the bytes of a query that clients spell in their own ways.
-var oddSent = Not(Unreserved + "%!$&()*+,;=:@/[]?")
+// oddSent are the bytes of a query that clients spell in their own ways. inPlain are all bytes that need a closer look in a URL
+// and, as sets of their own, the two that divide it.
+var (
+	oddSent = Not(Unreserved + "%!$&()*+,;=:@/[]?")
+	inPlain = oddSent.and('?', question).and('&', ampersand)
+)
+
+const (
+	odd = 1 << iota
+	question
+	ampersand
+)
+
+// and returns the class with another set, which has one byte.
+func (c Class) and(char byte, set uint8) Class {
+	c[char] |= set
+	return c
+}
 
 // Not returns all bytes but those in set.
 func Not(set string) (c Class) {

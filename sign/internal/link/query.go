@@ -23,14 +23,22 @@ func AppendQuery(dst, raw []byte, param string, ignore []string) []byte {
 	return dst
 }
 
-// IsWhole reports whether AppendQuery is sure to keep all of raw, if there is nothing to ignore.
-func IsWhole(raw []byte, param string) bool {
-	return !HasOdd(raw, &oddInParam) && beginsWhole(raw, param)
-}
-
-// beginsWhole reports whether a query of one parameter cannot be one that AppendQuery leaves out, by its first bytes.
-func beginsWhole(raw []byte, param string) bool {
-	return len(raw) == 0 || raw[0] != '_' && raw[0] != 'C' && raw[0] != '%' && raw[0] != param[0]
+// beginsWhole reports whether no parameter of a query can be one that AppendQuery leaves out, by their first bytes.
+func beginsWhole(raw []byte, param string, more bool) bool {
+	for len(raw) > 0 {
+		if c := raw[0]; c == '_' || c == 'C' || c == '%' || c == param[0] {
+			return false
+		}
+		i := -1
+		if more {
+			i = bytes.IndexByte(raw, '&')
+		}
+		if i < 0 {
+			return true
+		}
+		raw = raw[i+1:]
+	}
+	return true
 }
 
 // addedByPlayer reports parameters that players add to a URL after it has been signed.

@@ -5,6 +5,8 @@ package link
 import (
 	"bytes"
 	"net/url"
+
+	"github.com/hlsproxy/hlsproxy/internal/swar"
 )
 
 // A URL is the text of a path-absolute or absolute http(s) URL, and where its path, its query and its fragment begin.
@@ -46,18 +48,42 @@ func Split(u []byte) (URL, bool) {
 	return p, true
 }
 
-// SplitPlainly is Split for most URLs: path-absolute, without a fragment, with a path that needs no escapes and a query that
-// IsWhole accepts. If it returns false, the URL needs a closer look.
-func SplitPlainly(u []byte, param string) (p URL, ok bool) {
-	p = URL{Text: u, query: len(u), end: len(u)}
-	if len(u) < 2 || u[0] != '/' || u[1] == '/' || HasOdd(u, &oddInPlain) {
-		return p, false
+// SplitPlainly is Split for most URLs: without a fragment, with a path that needs no escapes and a query that AppendQuery
+// keeps whole if there is nothing to ignore. The path is u[path:query]. u[query:] is the query with its question mark, or empty.
+// If it returns false, the URL needs a closer look.
+func SplitPlainly(u []byte, param string) (path, query int, ok bool) {
+	has := inPlain.in(u)
+	if len(u) == 0 || has&odd != 0 {
+		return 0, 0, false
 	}
-	if i := bytes.IndexByte(u, '?'); i >= 0 {
-		p.query = i
-		return p, beginsWhole(u[i+1:], param)
+	query = len(u)
+	if has&question != 0 {
+		query = bytes.IndexByte(u, '?')
+		if !beginsWhole(u[query+1:], param, has&ampersand != 0) {
+			return 0, 0, false
+		}
 	}
-	return p, true
+	if u[0] != '/' || len(u) > 1 && u[1] == '/' {
+		start := schemeLen(u[:query])
+		path = start + bytes.IndexByte(u[start:query], '/')
+		return path, query, start > 0 && path > start
+	}
+	return 0, query, true
+}
+
+// DifferInDigits reports whether two URLs differ in nothing but digits.
+func DifferInDigits(u, v []byte) bool {
+	last := len(u) - swar.Size
+	if len(u) != len(v) || last < 0 {
+		return bytes.Equal(u, v)
+	}
+	unlike := swar.Unlike(swar.Load(u, last), swar.Load(v, last))
+	for i := 0; i < last && unlike == 0; i += swar.Size {
+		if a, b := swar.Load(u, i), swar.Load(v, i); a != b {
+			unlike = swar.Unlike(a, b)
+		}
+	}
+	return unlike == 0
 }
 
 // schemeLen returns the length of http:// or https:// at the beginning of u, or 0.
