@@ -5,15 +5,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/http/httptrace"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/hlsproxy/hlsproxy/internal/faultorigin"
 	"github.com/hlsproxy/hlsproxy/origin"
 	"github.com/stretchr/testify/require"
 )
@@ -220,37 +217,36 @@ func TestHostOfAPool(t *testing.T) {
 
 // An origin that says it is working on an answer is not given up.
 func TestInformationalAnswersGivePatienceAnew(t *testing.T) {
-	for inform, from := range map[bool]string{true: "slow", false: "fast"} {
-		var informed atomic.Int64
-		slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			for range 12 {
-				select {
-				case <-time.After(50 * time.Millisecond):
-				case <-r.Context().Done():
-					return
+	first := order(t, "/s/x.ts")
+	for inform, from := range map[bool]string{true: first[0], false: first[1]} {
+		synctest.Test(t, func(t *testing.T) {
+			n, p := newNetwork(t, origin.PoolConfig{Patience: time.Second})
+			n.set(first[0], func(r *http.Request) (*http.Response, error) {
+				trace := httptrace.ContextClientTrace(r.Context())
+				trace.GotConn(httptrace.GotConnInfo{})
+				for range 12 {
+					select {
+					case <-time.After(900 * time.Millisecond):
+					case <-r.Context().Done():
+						return nil, r.Context().Err()
+					}
+					if inform {
+						require.NoError(t, trace.Got1xxResponse(http.StatusProcessing, nil))
+					}
 				}
-				if inform {
-					w.WriteHeader(http.StatusProcessing)
-				}
-			}
-			io.WriteString(w, "slow")
-		}))
-		defer slow.Close()
-		fast := faultorigin.New(t)
-		fast.Handle("/x.ts", video("fast"))
-		pool, err := origin.NewPool(origin.PoolConfig{
-			Origins: []string{slow.URL, fast.URL}, Weights: []float64{1, 0}, Patience: 400 * time.Millisecond,
-			Base: transportOf(t, origin.GuardConfig{Allow: prefixes("127.0.0.0/8")}),
+				return says(200)(r)
+			})
+			connected := 0
+			ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected++ }})
+			r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://a/s/x.ts", nil)
+			require.NoError(t, err)
+			resp, err := p.RoundTrip(r)
+			require.NoError(t, err)
+			body, err := io.ReadAll(resp.Body)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			require.Equal(t, from, string(body))
+			require.Equal(t, 1, connected, "a trace of the caller's stays")
 		})
-		require.NoError(t, err)
-		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { informed.Add(1) }})
-		r, _ := http.NewRequestWithContext(ctx, http.MethodGet, slow.URL+"/x.ts", nil)
-		resp, err := pool.RoundTrip(r)
-		require.NoError(t, err)
-		body, err := io.ReadAll(resp.Body)
-		require.NoError(t, err)
-		resp.Body.Close()
-		require.Equal(t, from, string(body))
-		require.Positive(t, informed.Load(), "a trace of the caller's stays")
 	}
 }
