@@ -12,7 +12,7 @@ import (
 
 const (
 	logLength  = 1000            // about how many purges the engine remembers
-	checkEvery = 5 * time.Second // how often  the whole log is read, while there are purges of the last hour
+	checkEvery = 5 * time.Second // how often the whole log is read, while there are purges of the last hour
 	lateAfter  = time.Second     // how soon a purge must be in the log
 )
 
