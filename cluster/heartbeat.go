@@ -25,8 +25,8 @@ type listener interface {
 	// read is called with entries of the log. all: there were others that this node has not read. It reports whether they are
 	// carried out.
 	read(list []logged, all bool) bool
-	// lost are the purges of the last hour that are not in the log, but should be.
-	lost(log []logged) []purge
+	// lost is what is to be logged again: purges of the last hour that are not in the log, but should be.
+	lost(log []logged) []logged
 	// pending reports whether there are purges of the last hour, and whether one should have been in the log by now.
 	pending() (some, late bool)
 	// forget: what the engine said about keys is no longer valid.
@@ -99,7 +99,7 @@ func (d *ValkeyDirectory) live(ctx context.Context, l listener) {
 	}
 	some, late := l.pending()
 	check := some && (anew || time.Since(d.checked) >= checkEvery) || late && time.Since(d.checked) >= lateAfter
-	if check || pos == "" || cmp.Or(position(last), logBegin) != pos {
+	if (check || pos == "" || cmp.Or(position(last), logBegin) != pos) && !time.Now().Before(d.retry) {
 		d.catchUp(ctx, c, now, check, l)
 	}
 }

@@ -203,18 +203,21 @@ const mostMissed = 50
 // read is called by the engine with entries of the log. all: there were others that this node has not read. It reports whether
 // what this node did not know is carried out now.
 func (n *Node) read(list []logged, all bool) bool {
-	unknown := make([]purge, 0, len(list))
+	var todo []purge
+	var ids []string // of what is carried out then
 	for _, e := range list {
-		if !n.purges.knows(e.id) {
-			unknown = append(unknown, e.purge)
+		if n.purges.knowsAllOf(e) {
+			n.purges.end(e.id)
+			continue
+		}
+		n.purges.begin(e.purge)
+		ids = append(ids, e.ids()...)
+		if !e.had {
+			todo = append(todo, e.purge)
 		}
 	}
-	for _, p := range unknown {
-		n.purges.begin(p)
-	}
 	n.purges.saw(list)
-	todo := unknown
-	if all || len(unknown) > mostMissed {
+	if all || len(todo) > mostMissed {
 		todo = []purge{{prefix: true}}
 	}
 	for _, p := range todo {
@@ -223,13 +226,13 @@ func (n *Node) read(list []logged, all bool) bool {
 			return false
 		}
 	}
-	for _, p := range unknown {
-		n.purges.end(p.id)
+	for _, id := range ids {
+		n.purges.end(id)
 	}
 	return true
 }
 
-func (n *Node) lost(log []logged) []purge  { return n.purges.lost(log) }
+func (n *Node) lost(log []logged) []logged { return n.purges.lost(log) }
 func (n *Node) pending() (some, late bool) { return n.purges.pending() }
 
 // forget is called by the engine when keys may have other holders.

@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ const (
 	logLength  = 1000            // about how many purges the engine remembers
 	checkEvery = 5 * time.Second // how often the whole log is read, while there are purges of the last hour
 	lateAfter  = time.Second     // how soon a purge must be in the log
+	againAfter = 5 * time.Second // until purges that a Store could not carry out are tried again
 )
 
 // position is a place in the log: the ID of an entry and, after a space, that of its purge. An engine that has lost the end of
@@ -46,7 +48,12 @@ func (p position) entry() string {
 type logged struct {
 	purge
 	pos position
+	of  []string // IDs of purges that it stands for: a node that has carried out all of them need not carry it out
+	had bool     // this node has read it before it was started again
 }
+
+// ids are those of the purges that are in the log with this entry.
+func (e *logged) ids() []string { return append(e.of[:len(e.of):len(e.of)], e.id) }
 
 func (d *ValkeyDirectory) log(ctx context.Context, p purge) error {
 	c := d.usable()
@@ -69,13 +76,13 @@ func (p purge) kind() string {
 
 // logAgain writes purges that are not in the log. All are sent at once: on a long way to the engine there is no time to wait
 // for each.
-func (d *ValkeyDirectory) logAgain(ctx context.Context, c valkey.Client, list []purge) {
+func (d *ValkeyDirectory) logAgain(ctx context.Context, c valkey.Client, list []logged) {
 	if len(list) == 0 {
 		return
 	}
-	args := make([]string, 0, 4*len(list))
-	for _, p := range list {
-		args = append(args, p.id, p.kind(), p.text, p.age())
+	args := make([]string, 0, 5*len(list))
+	for _, e := range list {
+		args = append(args, e.id, e.kind(), e.text, e.age(), strings.Join(e.of, " "))
 	}
 	_ = d.logLost.Exec(ctx, c, []string{d.prefix + "purges"}, args).Error() // if it fails, they are late, and logged again
 }
@@ -89,7 +96,10 @@ func (d *ValkeyDirectory) entries(ctx context.Context, c valkey.Client, from str
 	list := make([]logged, 0, len(raw))
 	for _, e := range raw {
 		v := e.FieldValues
-		one := logged{purge{id: v["id"], text: v["key"], at: ago(v["age"])}, position(e.ID + " " + v["id"])}
+		one := logged{
+			purge: purge{id: v["id"], text: v["key"], at: ago(v["age"])},
+			pos:   position(e.ID + " " + v["id"]), of: strings.Fields(v["of"]),
+		}
 		if text, ok := v["prefix"]; ok {
 			one.text, one.prefix = text, true
 		}
@@ -107,13 +117,17 @@ func (d *ValkeyDirectory) catchUp(ctx context.Context, c valkey.Client, now int6
 	d.mu.Lock()
 	pos, self := d.pos, d.self
 	d.mu.Unlock()
-	if pos == "" { // from an earlier start at the same address
-		stored, _ := c.Do(ctx, c.B().Hget().Key(d.prefix+"read").Field(self.url).Build()).ToString()
+	starts := pos == ""
+	if starts { // from an earlier start at the same address
+		stored, err := c.Do(ctx, c.B().Hget().Key(d.prefix+"read").Field(self.url).Build()).ToString()
+		if err != nil && !valkey.IsValkeyNil(err) {
+			return // next time
+		}
 		pos = cmp.Or(position(stored), logBegin)
 	}
 	var list []logged
 	var err error
-	if whole = whole || pos == logBegin; !whole {
+	if whole = whole || starts || pos == logBegin; !whole {
 		list, err = d.entries(ctx, c, pos.entry(), now)
 		whole = err == nil && (len(list) == 0 || list[0].pos != pos)
 	}
@@ -124,12 +138,19 @@ func (d *ValkeyDirectory) catchUp(ctx context.Context, c valkey.Client, now int6
 	if err != nil {
 		return // next time
 	}
+	if starts {
+		last := slices.IndexFunc(list, func(e logged) bool { return e.pos == pos })
+		for i := range list[:last+1] {
+			list[i].had = true
+		}
+	}
 	// A full log has dropped its first entries. If this node had read it that far, it has missed none of them.
 	cut := whole && len(list) >= logLength && pos.before(list[0].pos)
 	if whole {
 		d.logAgain(ctx, c, l.lost(list))
 	}
 	if !l.read(list, cut) {
+		d.retry = time.Now().Add(againAfter)
 		return
 	}
 	pos = logBegin

@@ -3,6 +3,8 @@ package cluster
 import (
 	"cmp"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"net/url"
 	"slices"
 	"strconv"
@@ -73,7 +75,8 @@ const (
 	purgeFor   = time.Hour
 	mostPurges = 4096
 	mostDone   = 1 << 16
-	mostID     = 64 // bytes
+	mostID     = 64             // bytes
+	mostAgain  = logLength / 10 // purges that a node logs again one by one
 )
 
 // begin records a purge that is about to be carried out: requests to other nodes carry it from now on.
@@ -117,7 +120,9 @@ func (ps *purges) expire(now time.Time) {
 func (ps *purges) saw(list []logged) {
 	at := make(map[string]position, len(list))
 	for _, e := range list {
-		at[e.id] = e.pos
+		for _, id := range e.ids() {
+			at[id] = e.pos
+		}
 	}
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
@@ -126,28 +131,41 @@ func (ps *purges) saw(list []logged) {
 	}
 }
 
-// lost are the purges that should be in the log, which is given as a whole, but are not. What a full log has dropped is not
-// lost: a node that has not read it notices that.
-func (ps *purges) lost(log []logged) (list []purge) {
+// lost is what is to be logged again: the purges that should be in the log, which is given as a whole, but are not. What a full
+// log has dropped is not lost: a node that has not read it notices that. Of many, the older ones become one entry. Otherwise they
+// would drive others out of the log, and nodes that have not read those yet would forget everything.
+func (ps *purges) lost(log []logged) (list []logged) {
 	there := make(map[string]bool, len(log))
 	for _, e := range log {
-		there[e.id] = true
+		for _, id := range e.ids() {
+			there[id] = true
+		}
 	}
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	ps.expire(time.Now())
-	for _, k := range slices.Backward(ps.list) {
-		switch {
-		case there[k.id] || len(log) >= logLength && k.pos != "" && k.pos.before(log[0].pos):
-		case len(list) < logLength:
+	for _, k := range ps.list {
+		if !there[k.id] && (len(log) < logLength || k.pos == "" || !k.pos.before(log[0].pos)) {
 			k.pos = ""
-			list = append(list, k.purge)
-		default: // it would be dropped again
-			k.pos = logBegin
+			list = append(list, logged{purge: k.purge})
 		}
 	}
-	slices.Reverse(list)
+	if more := len(list) - mostAgain; more > 0 {
+		list = append([]logged{standFor(list[:more])}, list[more:]...)
+	}
 	return list
+}
+
+// standFor is one purge of everything in place of many.
+func standFor(many []logged) logged {
+	one := logged{purge: purge{prefix: true, at: many[len(many)-1].at}}
+	for _, e := range many {
+		one.of = append(one.of, e.id)
+	}
+	slices.Sort(one.of)
+	sum := sha256.Sum256([]byte(strings.Join(one.of, " "))) // other nodes log the same
+	one.id = hex.EncodeToString(sum[:8])
+	return one
 }
 
 // pending reports whether there are purges of the last hour, and whether one should have been in the log by now.
@@ -174,6 +192,13 @@ func (ps *purges) knows(id string) bool {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	return ps.has(id)
+}
+
+// knowsAllOf reports whether an entry of the log says nothing new.
+func (ps *purges) knowsAllOf(e logged) bool {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	return ps.has(e.id) || len(e.of) > 0 && !slices.ContainsFunc(e.of, func(id string) bool { return !ps.has(id) })
 }
 
 // of is the last purge that covers a key.

@@ -64,16 +64,33 @@ return {
 `
 
 // logLostScript writes purges into the log that are not in it. KEYS: the log. ARGV: for each purge its ID, "key" or "prefix", its
-// text, and its age (ms). Two nodes that have noticed the same loss do not write a purge twice.
+// text, its age (ms), and the IDs of purges that it stands for. Two nodes that have noticed the same loss do not write a purge
+// twice.
 const logLostScript = `
 local there = {}
+local function note(ids)
+  for id in string.gmatch(ids, '%S+') do
+    there[id] = true
+  end
+end
 for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', '+')) do
   there[entry[2][2]] = true
+  for i = 3, #entry[2], 2 do
+    if entry[2][i] == 'of' then
+      note(entry[2][i + 1])
+    end
+  end
 end
-for i = 1, #ARGV, 4 do
-  if not there[ARGV[i]] then
-    there[ARGV[i]] = true
-    redis.call('XADD', KEYS[1], 'MAXLEN', '~', 1000, '*', 'id', ARGV[i], ARGV[i + 1], ARGV[i + 2], 'age', ARGV[i + 3])
+for i = 1, #ARGV, 5 do
+  local id, of = ARGV[i], ARGV[i + 4]
+  local lacks = not there[id] and of == ''
+  for one in string.gmatch(of, '%S+') do
+    lacks = lacks or not there[one]
+  end
+  if lacks then
+    there[id] = true
+    note(of)
+    redis.call('XADD', KEYS[1], 'MAXLEN', '~', 1000, '*', 'id', id, ARGV[i + 1], ARGV[i + 2], 'age', ARGV[i + 3], 'of', of)
   end
 end
 return 1

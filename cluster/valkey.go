@@ -30,6 +30,7 @@ type ValkeyDirectory struct {
 	heard      atomic.Int64  // when it last answered one, in Unix nanoseconds
 	stop       func()        // ends the heartbeat
 	checked    time.Time     // when the whole log was last read; only the heartbeat uses it
+	retry      time.Time     // not before then is the log read: what it says could not be carried out; likewise
 
 	mu     sync.Mutex
 	self   member
