@@ -5,8 +5,8 @@ import (
 	"math/bits"
 	"slices"
 
-	"github.com/hlsproxy/hlsproxy/internal/swar"
 	"github.com/hlsproxy/hlsproxy/internal/wire"
+	"github.com/hlsproxy/hlsproxy/rewrite/internal/swar"
 )
 
 // escapes holds what a Query makes of each byte: up to three bytes, the first lowest, their number above them, and what the

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hlsproxy/hlsproxy/internal/swar"
 	"github.com/hlsproxy/hlsproxy/internal/wire"
+	"github.com/hlsproxy/hlsproxy/rewrite/internal/swar"
 )
 
 // Public URLs of Prefix and HostPath repeat the upstream path and query as they are sent. Bytes that a browser or http.ServeMux

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/hlsproxy/hlsproxy/internal/swar"
+	"github.com/hlsproxy/hlsproxy/rewrite/internal/swar"
 )
 
 // read finds the segments. It returns false if this is not a media playlist, or if nobody waits for it any longer.

@@ -129,5 +129,5 @@ func (s *Signer) signDirectory(key *ringKey, g Grant, claims string, dir []byte,
 	defer key.put(m)
 	m.message = appendDirectory(appendPrefix(m.message[:0], raw, claims), dir)
 	begin := newStart(s.mark, raw)
-	return m.appendParam(nil, &begin, m.message)
+	return m.appendParam(nil, &begin)
 }

@@ -7,8 +7,6 @@ import (
 	"encoding/base64"
 	"hash"
 	"sync"
-
-	"github.com/hlsproxy/hlsproxy/sign/internal/link"
 )
 
 // macSize is how much of the HMAC a token carries: RFC 2104, section 5, wants at least half of it.
@@ -38,62 +36,25 @@ type mac struct {
 	hash    hash.Hash
 	message []byte // what is authenticated
 	raw     []byte // the token, before it is text
-	plain   plain
-}
-
-// plain is the message for a URL that link.SplitPlainly has split. Most URLs of a playlist differ from the one before only in
-// digits. Then only these change in the message.
-type plain struct {
-	prefix      *prefix
-	url         []byte
-	path, query int // where they begin in url
-	message     []byte
-	at          int // where the path begins in message
-}
-
-// renumber makes the message that for u. It returns false if u differs in more than digits.
-func (p *plain) renumber(b *prefix, u []byte) bool {
-	if p.prefix != b || !link.DifferInDigits(u, p.url) {
-		return false
-	}
-	copy(p.message[p.at:], u[p.path:p.query])
-	if params := p.query + 1; params < len(u) {
-		copy(p.message[len(p.message)-(len(u)-params):], u[params:])
-	}
-	return true
-}
-
-// set makes the message that for u.
-func (p *plain) set(b *prefix, u []byte, path, query int) {
-	p.prefix, p.url, p.path, p.query = b, append(p.url[:0], u...), path, query
-	p.message = appendLen(append(p.message[:0], b.message...), query-path)
-	p.at = len(p.message)
-	p.message = append(p.message, u[path:query]...)
-	if query == len(u) {
-		p.message = append(p.message, 0)
-	} else {
-		p.message = append(append(appendLen(p.message, len(u)-query), '&'), u[query+1:]...)
-	}
 }
 
 func (k *ringKey) get() *mac { return k.macs.Get().(*mac) }
 
 func (k *ringKey) put(m *mac) {
-	const most = 16 << 10
-	if cap(m.message) <= most && cap(m.plain.message) <= most {
+	if cap(m.message) <= 16<<10 {
 		k.macs.Put(m)
 	}
 }
 
 // authenticate returns the MAC of message, in memory that the next one overwrites.
 func (m *mac) authenticate() []byte {
-	m.raw = m.appendSum(m.raw[:0], m.message)
+	m.raw = m.appendSum(m.raw[:0])
 	return m.raw[:macSize]
 }
 
-func (m *mac) appendSum(dst, message []byte) []byte {
+func (m *mac) appendSum(dst []byte) []byte {
 	m.hash.Reset()
-	m.hash.Write(message)
+	m.hash.Write(m.message)
 	return m.hash.Sum(dst)
 }
 
@@ -108,8 +69,8 @@ func newStart(mark, head []byte) start {
 	return start{base64url.AppendEncode(bytes.Clone(mark), head[:full]), head[full:]}
 }
 
-// appendParam appends the parameter with the token for a message.
-func (m *mac) appendParam(dst []byte, s *start, message []byte) []byte {
-	m.raw = m.appendSum(append(m.raw[:0], s.rest...), message)
+// appendParam appends the parameter with the token for message.
+func (m *mac) appendParam(dst []byte, s *start) []byte {
+	m.raw = m.appendSum(append(m.raw[:0], s.rest...))
 	return base64url.AppendEncode(append(dst, s.text...), m.raw[:len(s.rest)+macSize])
 }

@@ -23,8 +23,7 @@ type Signer struct {
 	ring   atomic.Pointer[[]*ringKey]
 	anyone atomic.Pointer[session] // for Sign if the context has no grant
 
-	numbered   bool // see Config.hasDigits
-	digitFirst bool // Param begins with a digit
+	numbered bool // see Config.hasDigits
 }
 
 // New returns a Signer for c, or an error that joins all faults of c.
@@ -39,8 +38,7 @@ func New(c Config) (*Signer, error) {
 		skew:   min(greatestSkew, c.TTL/2),
 		mark:   []byte(c.Param + "="),
 
-		numbered:   c.hasDigits(),
-		digitFirst: strings.IndexByte(link.Digits, c.Param[0]) >= 0,
+		numbered: c.hasDigits(),
 	}
 	return s, s.Rotate(c.Keys)
 }
@@ -224,33 +222,26 @@ func (s *Signer) signExact(in *session, p *link.URL, path []byte) []byte {
 	query, hasQuery := p.Query()
 	m.message = appendExact(append(m.message[:0], b.message...), path, query, hasQuery, &s.config)
 	if p.IsEnd() {
-		return m.appendParam(p.Separate(), &b.start, m.message)
+		return m.appendParam(p.Separate(), &b.start)
 	}
-	return p.Insert(m.appendParam(nil, &b.start, m.message))
+	return p.Insert(m.appendParam(nil, &b.start))
 }
 
 // signPlainly is signExact for most URLs. If it returns false, the URL needs a closer look.
 func (s *Signer) signPlainly(in *session, public []byte) ([]byte, bool) {
-	kind := kindAny
-	if !in.grant.Until.IsZero() {
-		path, _, _ := bytes.Cut(public, []byte{'?'})
-		kind = kindOf(path)
+	path, query, ok := link.SplitPlainly(public, s.config.Param)
+	if !ok || len(s.config.Ignore) > 0 && query < len(public) {
+		return public, false
 	}
-	b := s.prefixFor(in, kind)
+	b := s.prefixFor(in, in.kindOf(public[path:query]))
 	m := b.key.get()
 	defer b.key.put(m)
-	if s.digitFirst || !m.plain.renumber(b, public) {
-		path, query, ok := link.SplitPlainly(public, s.config.Param)
-		if !ok || len(s.config.Ignore) > 0 && query < len(public) {
-			return public, false
-		}
-		m.plain.set(b, public, path, query)
-	}
+	m.message = appendWhole(append(m.message[:0], b.message...), public[path:query], public[query:])
 	separator := byte('?')
-	if m.plain.query < len(public) {
+	if query < len(public) {
 		separator = '&'
 	}
-	return m.appendParam(append(public, separator), &b.start, m.plain.message), true
+	return m.appendParam(append(public, separator), &b.start), true
 }
 
 // prefix is the beginning of the message and of the token. It is the same for all links of a kind in a session.

@@ -165,6 +165,15 @@ func appendExact(dst, path, query []byte, hasQuery bool, c *Config) []byte {
 	return append(appendLen(dst, len(counted)), counted...)
 }
 
+// appendWhole is appendExact for what link.SplitPlainly has split. query begins with its question mark.
+func appendWhole(dst, path, query []byte) []byte {
+	dst = append(appendLen(dst, len(path)), path...)
+	if len(query) == 0 {
+		return append(dst, 0)
+	}
+	return append(append(appendLen(dst, len(query)), '&'), query[1:]...)
+}
+
 func appendLen(dst []byte, n int) []byte {
 	if n < 0x80 {
 		return append(dst, byte(n))

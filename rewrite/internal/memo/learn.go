@@ -3,7 +3,7 @@ package memo
 import (
 	"bytes"
 
-	"github.com/hlsproxy/hlsproxy/internal/swar"
+	"github.com/hlsproxy/hlsproxy/rewrite/internal/swar"
 )
 
 // A Mapping says how a URI became its URL: the part of the URI below some directory is in the URL as well, byte for byte or

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"math/bits"
 
-	"github.com/hlsproxy/hlsproxy/internal/swar"
+	"github.com/hlsproxy/hlsproxy/rewrite/internal/swar"
 )
 
 // A Unit is a group of lines with one URI, and their result.

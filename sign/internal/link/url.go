@@ -5,8 +5,6 @@ package link
 import (
 	"bytes"
 	"net/url"
-
-	"github.com/hlsproxy/hlsproxy/internal/swar"
 )
 
 // A URL is the text of a path-absolute or absolute http(s) URL, and where its path, its query and its fragment begin.
@@ -69,21 +67,6 @@ func SplitPlainly(u []byte, param string) (path, query int, ok bool) {
 		return path, query, start > 0 && path > start
 	}
 	return 0, query, true
-}
-
-// DifferInDigits reports whether two URLs differ in nothing but digits.
-func DifferInDigits(u, v []byte) bool {
-	last := len(u) - swar.Size
-	if len(u) != len(v) || last < 0 {
-		return bytes.Equal(u, v)
-	}
-	unlike := swar.Unlike(swar.Load(u, last), swar.Load(v, last))
-	for i := 0; i < last && unlike == 0; i += swar.Size {
-		if a, b := swar.Load(u, i), swar.Load(v, i); a != b {
-			unlike = swar.Unlike(a, b)
-		}
-	}
-	return unlike == 0
 }
 
 // schemeLen returns the length of http:// or https:// at the beginning of u, or 0.

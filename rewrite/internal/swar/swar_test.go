@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hlsproxy/hlsproxy/internal/swar"
+	"github.com/hlsproxy/hlsproxy/rewrite/internal/swar"
 	"github.com/stretchr/testify/require"
 )
 
@@ -88,22 +88,4 @@ func TestStoreIsWhatLoadReads(t *testing.T) {
 	s := []byte("0123456789abcdef")
 	swar.Store(s, 5, swar.Load([]byte("ABCDEFGH"), 0))
 	require.Equal(t, "01234ABCDEFGHdef", string(s))
-}
-
-func TestUnlikeLeavesOutDigits(t *testing.T) {
-	digit := func(c byte) bool { return c >= '0' && c <= '9' }
-	for c := range 1 << 16 {
-		a, b := byte(c), byte(c>>8)
-		want := uint64(0)
-		if a != b && !(digit(a) && digit(b)) {
-			want = 0x80
-		}
-		for at := range swar.Size {
-			const others = 'a' * swar.Ones
-			found := swar.Unlike(others&^(0xff<<(8*at))|uint64(a)<<(8*at), others&^(0xff<<(8*at))|uint64(b)<<(8*at))
-			if found != want<<(8*at) {
-				require.Equal(t, want<<(8*at), found, "%q %q", a, b)
-			}
-		}
-	}
 }

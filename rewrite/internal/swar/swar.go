@@ -69,9 +69,6 @@ func digits(l uint64) uint64 { return (l + (0x80-'0')*Ones) &^ (l + (0x7f-'9')*O
 // NonZero finds the bytes that are not 0.
 func NonZero(w uint64) uint64 { return (w&^High + 0x7f*Ones | w) & High }
 
-// Unlike finds the bytes in which two words differ, unless both have a digit there.
-func Unlike(a, b uint64) uint64 { return NonZero(a^b) &^ (Digits(a) & Digits(b)) }
-
 // Below is not 0 if some byte of w is below n, which is at most 128. It does not tell which byte.
 func Below(w uint64, n uint64) uint64 { return (w - n*Ones) &^ w & High }
 
