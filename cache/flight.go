@@ -294,16 +294,16 @@ func (o *flight) delist() {
 }
 
 // bar delists a flight that has not landed, or the fill that it became. The answer is not stored, and no later viewer gets it.
-// If nobody waits for it now, it ends. The caller holds Transport.mu.
+// If no viewer waits for it now, it ends. The caller holds Transport.mu.
 func (o *flight) bar() {
 	o.barred.Store(true)
 	o.delist()
 	switch f := o.fill; {
-	case f != nil && f.shares <= 0:
+	case f != nil && f.shares <= o.own:
 		f.giveUp()
 	case f != nil:
 		f.unlist()
-	case o.waiters == 0:
+	case o.waiters <= o.own:
 		o.cancel(errAbandoned)
 	}
 	o.recount()

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/internal/hls"
@@ -19,12 +20,15 @@ func (t *Transport) mostLeft() int { return max(min(t.maxFills(), defaultMaxFill
 func (t *Transport) taken() int { return len(t.flights) + t.filling + t.beside - t.earlyFills }
 
 // hasRoom reports whether makeRoom can find a place. The caller holds Transport.mu.
-func (t *Transport) hasRoom() bool { return t.taken() < t.maxFills() || len(t.unwatched) > 0 }
+func (t *Transport) hasRoom() bool {
+	return t.taken() < t.maxFills() || len(t.left) > 0 || len(t.renewing) > 0
+}
 
-// makeRoom finds a place for a viewer. If there is no free one, it gives up what is unwatched. The caller holds Transport.mu.
+// makeRoom finds a place for a viewer. If there is no free one, it gives up what viewers have left, and renewals after that. The
+// caller holds Transport.mu.
 func (t *Transport) makeRoom() bool {
 	for t.taken() >= t.maxFills() {
-		o := t.leastNear(false)
+		o := cmp.Or(leastNear(t.left), leastNear(t.renewing))
 		if o == nil {
 			return false
 		}
@@ -33,34 +37,28 @@ func (t *Transport) makeRoom() bool {
 	return true
 }
 
-// boundLeft gives up answers of those that viewers have left, if there are too many. The caller holds Transport.mu.
+// boundLeft gives up answers that viewers have left, if there are too many. The caller holds Transport.mu.
 func (t *Transport) boundLeft() {
-	most := t.mostLeft()
-	if len(t.unwatched) <= most {
-		return
-	}
-	left := 0
-	for o := range t.unwatched {
-		if o.isLeft() {
-			left++
-		}
-	}
-	for ; left > most; left-- {
-		t.leastNear(true).giveUp()
+	for most := t.mostLeft(); len(t.left) > most; {
+		leastNear(t.left).giveUp()
 	}
 }
 
-// leastNear is the unwatched flight that would end last at the rate so far; of those without a rate, the newest. Those that
-// viewers have left come before all others. left: only those are meant. The caller holds Transport.mu.
-func (t *Transport) leastNear(left bool) (last *flight) {
+// mostCompared is how many flights leastNear looks at: viewers wait meanwhile. There may be more renewals.
+const mostCompared = defaultMaxFills/4 + 1
+
+// leastNear is the flight that would end last at the rate so far; of those without a rate, the newest. The caller holds
+// Transport.mu.
+func leastNear(set map[*flight]struct{}) (last *flight) {
 	var lastEnd, lastAge time.Duration
-	for o := range t.unwatched {
-		if left && !o.isLeft() || last != nil && last.isLeft() && !o.isLeft() {
-			continue
-		}
+	looked := 0
+	for o := range set {
 		end, age := o.toCome()
-		if last == nil || o.isLeft() && !last.isLeft() || end > lastEnd || end == lastEnd && age < lastAge {
+		if last == nil || end > lastEnd || end == lastEnd && age < lastAge {
 			last, lastEnd, lastAge = o, end, age
+		}
+		if looked++; looked == mostCompared {
+			break
 		}
 	}
 	return last
@@ -85,14 +83,19 @@ func (o *flight) toCome() (end, age time.Duration) {
 // recount is called after each change of what isUnwatched looks at. The caller holds Transport.mu.
 func (o *flight) recount() {
 	t := o.t
-	switch {
-	case !o.isUnwatched():
-		delete(t.unwatched, o)
-	case t.unwatched == nil:
-		t.unwatched = map[*flight]struct{}{o: {}}
-	default:
-		t.unwatched[o] = struct{}{}
+	delete(t.left, o)
+	delete(t.renewing, o)
+	if !o.isUnwatched() {
+		return
 	}
+	set := &t.left
+	if o.own > 0 {
+		set = &t.renewing
+	}
+	if *set == nil {
+		*set = map[*flight]struct{}{}
+	}
+	(*set)[o] = struct{}{}
 }
 
 // isUnwatched reports whether a flight, or its fill, has one of the places, but no viewer. The caller holds Transport.mu.
@@ -105,9 +108,6 @@ func (o *flight) isUnwatched() bool {
 	}
 	return o.t.flights[o.key] == o && o.waiters <= o.own
 }
-
-// isLeft tells what viewers have left from what the cache itself waits for. The caller holds Transport.mu.
-func (o *flight) isLeft() bool { return o.own == 0 }
 
 // giveUp frees the place of an unwatched flight at once. The caller holds Transport.mu.
 func (o *flight) giveUp() {
@@ -129,8 +129,8 @@ func (o *flight) mayGoOn() bool {
 		return false
 	}
 	orphans := 0
-	for other := range t.unwatched {
-		if other.fill == nil && other.isLeft() && other.req.URL.Host == o.req.URL.Host {
+	for other := range t.left {
+		if other.fill == nil && other.req.URL.Host == o.req.URL.Host {
 			orphans++
 		}
 	}

@@ -297,6 +297,65 @@ func TestWhatWasLeftEndsWhenItIsPurged(t *testing.T) {
 	})
 }
 
+// So is what the cache itself asks for.
+func TestARenewalEndsWhenItIsPurged(t *testing.T) {
+	for name, host := range map[string]string{"before the header": "lists", "within the body": "o"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o, listed := &shelf{}, false
+				c := &cache.Transport{Store: store(t), Base: trip(func(r *http.Request) (*http.Response, error) {
+					if !listed {
+						listed = true
+						return text("old", "Cache-Control", "max-age=5, stale-while-revalidate=3600").response(r), nil
+					}
+					return o.RoundTrip(r)
+				})}
+				url := "http://" + host + "/a.ts"
+				fetch(t, c, url)
+				time.Sleep(10 * time.Second)
+				fetch(t, c, url) // stale
+				synctest.Wait()
+				require.Equal(t, []string{"/a.ts"}, o.running("/a.ts"))
+				_, err := c.Purge(t.Context(), url)
+				require.NoError(t, err)
+				synctest.Wait()
+				require.Empty(t, o.running("/a.ts"))
+				require.Zero(t, c.Stats().Fills)
+			})
+		})
+	}
+}
+
+// A viewer who joins a renewal keeps it, whatever happens to it otherwise.
+func TestAViewerKeepsARenewalThatIsPurged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, listed := &shelf{}, false
+		c := &cache.Transport{Store: store(t), MaxFills: 2, Base: trip(func(r *http.Request) (*http.Response, error) {
+			if !listed {
+				listed = true
+				return text("old", "Cache-Control", "max-age=5, stale-while-revalidate=20").response(r), nil
+			}
+			return o.RoundTrip(r)
+		}), Idle: time.Hour}
+		defer endAll(t, c)
+		fetch(t, c, "http://o/a.ts")
+		time.Sleep(10 * time.Second)
+		fetch(t, c, "http://o/a.ts") // stale
+		time.Sleep(time.Minute)
+		joined := open(t, c, "http://o/a.ts")
+		_, err := c.Purge(t.Context(), "http://o/a.ts")
+		require.NoError(t, err)
+		defer open(t, c, "http://o/b.ts").Close()
+		_, err = c.RoundTrip(request(t, t.Context(), "http://o/c.ts"))
+		require.ErrorIs(t, err, cache.ErrBusy)
+		o.send("/a.ts", 1000)
+		o.sends["/a.ts"].send(io.EOF)
+		body, err := io.ReadAll(joined)
+		require.NoError(t, err)
+		require.Len(t, body, 1000)
+	})
+}
+
 // With as many viewers as there are places, nobody is refused, however many answers they leave.
 func TestNobodyIsRefusedAmongViewersWhoLeave(t *testing.T) {
 	const most = 8

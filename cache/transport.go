@@ -148,7 +148,8 @@ type Transport struct {
 	filling    int                  // running fills, also those closed to new viewers
 	earlyFills int                  // flights and fills that no viewer has begun
 	beside     int                  // streams beside a broadcast, each for one viewer
-	unwatched  map[*flight]struct{} // flights and their fills that no viewer waits for, except early ones
+	left       map[*flight]struct{} // flights and their fills that viewers have left; see isUnwatched
+	renewing   map[*flight]struct{} // those that nobody but the cache itself waits for, except early ones
 }
 
 const (
