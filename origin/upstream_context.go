@@ -87,9 +87,13 @@ func (c *upstreamContext) Done() <-chan struct{} {
 	return a.Done()
 }
 
+// Err also asks whether c has ended if there is an alarm: a new one may not have heard of that yet, and what Err has said must
+// stay true.
 func (c *upstreamContext) Err() error {
 	if a := c.alarm.Load(); a != nil {
-		return a.Err()
+		if err := a.Err(); err != nil {
+			return err
+		}
 	}
 	if c.ended.Load() {
 		return context.Canceled

@@ -119,3 +119,38 @@ func TestDoneAtTheEndIsClosed(t *testing.T) {
 		<-told
 	}
 }
+
+// The first call of Done, which may come after the end, changes nothing about what Err has said.
+func TestWhatHasEndedStaysEnded(t *testing.T) {
+	var kept context.Context
+	p := &origin.Proxy{
+		Upstream: func(*url.URL) (string, error) { return "http://origin.example/x", nil },
+		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			kept = r.Context()
+			return &http.Response{StatusCode: http.StatusNoContent, Header: http.Header{}, Request: r}, nil
+		}),
+	}
+	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/x", nil)
+	for range 3000 {
+		p.ServeHTTP(w, r)
+		ask, told := make(chan struct{}), make(chan struct{})
+		go func() {
+			<-ask
+			<-kept.Done()
+			close(told)
+		}()
+		close(ask)
+		for ended := false; !ended; {
+			for range 20 {
+				if kept.Err() == nil {
+					require.Fail(t, "it goes on")
+				}
+			}
+			select {
+			case <-told:
+				ended = true
+			default:
+			}
+		}
+	}
+}
