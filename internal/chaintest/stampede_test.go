@@ -108,9 +108,10 @@ func watch(ctx context.Context, transport http.RoundTripper, url string, started
 	return watched{append(buf, rest...), err}
 }
 
+// segment takes more than one chunk of a cache, also if its length is known.
 func segment() []byte {
 	rng := rand.New(rand.NewPCG(1, 2))
-	b := make([]byte, 256<<10)
+	b := make([]byte, 300<<10)
 	for i := range b {
 		b[i] = byte(rng.Uint32())
 	}
