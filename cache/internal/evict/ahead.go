@@ -1,6 +1,7 @@
 package evict
 
 import (
+	"hash/maphash"
 	"math"
 	"strings"
 )
@@ -10,12 +11,17 @@ const (
 	inARow   = 3   // asked for in order, so not by chance
 )
 
-// awaited reports whether a viewer is approaching the item: several of the preceding numbers were requested in order after it
-// was. A viewer that stops short keeps it alive once.
+// awaited reports whether a viewer is approaching the item: some of the preceding numbers were requested in order after it was,
+// as many as it takes. A viewer that stops short keeps it alive once.
 func (p *Policy[V]) awaited(it *Item[V]) bool {
 	at, end := number(it.Key)
 	for n := 1; n <= farthest && at < end; n *= 2 {
-		if last := p.passed(it, at, end, n); last > 0 {
+		run, last := p.passed(it, at, end, n)
+		worth := p.odds.worth(run)
+		if worth || it.why == nothing {
+			it.why = run
+		}
+		if worth {
 			it.last.Store(last)
 			return true
 		}
@@ -23,28 +29,32 @@ func (p *Policy[V]) awaited(it *Item[V]) bool {
 	return false
 }
 
-// passed is the time when a viewer, coming from further back, asked for the item n before this one. 0: none did since this one
-// was asked for.
-func (p *Policy[V]) passed(it *Item[V], at, end, n int) (when uint64) {
+// passed counts how many numbers, up to the item n before this one, a viewer coming from further back asked for in order since
+// this one was asked for; inARow at most. when is the time of the last.
+func (p *Policy[V]) passed(it *Item[V], at, end, n int) (run reason, when uint64) {
 	later := uint64(math.MaxUint64)
-	for i := range inARow {
+	for ; run < inARow; run++ {
 		var room [256]byte
-		key, ok := appendEarlier(room[:0], it.Key, at, end, n+i)
+		key, ok := appendEarlier(room[:0], it.Key, at, end, n+int(run))
 		if !ok {
-			return 0
+			break
 		}
-		before := p.peek(key)
-		if before == nil {
-			return 0
-		}
-		last := before.last.Load()
+		last := p.lastAsked(key)
 		if last <= it.last.Load() || last >= later {
-			return 0
+			break
 		}
 		later = last
 		when = max(when, later)
 	}
-	return when
+	return run, when
+}
+
+// lastAsked is when a key was asked for, 0 if that is not known. It also knows items that have just left.
+func (p *Policy[V]) lastAsked(key []byte) uint64 {
+	if it := p.peek(key); it != nil {
+		return it.last.Load()
+	}
+	return p.ghosts.seen[maphash.Bytes(seed, key)]
 }
 
 // number is where the last number of the file name, or the number of a slice, stands in a key. at == end: there is none.

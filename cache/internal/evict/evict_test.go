@@ -104,6 +104,53 @@ func TestWhatAViewerApproachesStays(t *testing.T) {
 	require.Greater(t, watch(1), 2*watch(17), "in their order, and in another")
 }
 
+// One number before an item keeps it only where that has proved right, and only as long as it does.
+func TestItIsLearnedWhatOneNumberMeans(t *testing.T) {
+	c := newCache(100)
+	film := 0
+	stayed := func(films int, watched bool) (n int) {
+		for range films {
+			film++
+			second := fmt.Sprintf("film%d/2.ts", film)
+			c.ask(second)
+			c.ask(fmt.Sprintf("film%d/1.ts", film))
+			for i := range 100 {
+				c.ask(fmt.Sprintf("popular%c", 'a'+i%10))
+				c.ask(fmt.Sprintf("scan%d.%d", film, i))
+			}
+			if c.Peek(second) != nil {
+				n++
+			}
+			if watched {
+				c.ask(second)
+			}
+		}
+		return n
+	}
+	require.Zero(t, stayed(100, false), "at first")
+	stayed(600, true)
+	require.Greater(t, stayed(100, true), 90, "viewers come")
+	stayed(600, false)
+	require.Less(t, stayed(100, false), 10, "viewers no longer come")
+}
+
+// What a viewer has watched may be gone by the time an item ahead of it is considered.
+func TestAViewerIsKnownByWhatHasLeft(t *testing.T) {
+	c := newCache(100)
+	ahead := "film/20.ts"
+	c.ask(ahead)
+	c.ask(ahead)
+	for i := range 4 {
+		c.ask(fmt.Sprintf("film/%d.ts", 15+i))
+	}
+	for i := range 150 {
+		c.ask(fmt.Sprint("scan", i))
+	}
+	require.Nil(t, c.Peek("film/18.ts"))
+	c.ask("film/19.ts")
+	require.NotNil(t, c.Peek(ahead))
+}
+
 func TestWhatIsBusyIsNoVictim(t *testing.T) {
 	c := newCache(10)
 	for i := range 10 {

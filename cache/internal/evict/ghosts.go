@@ -3,27 +3,33 @@ package evict
 // ghosts remembers the hashes of the keys that left the small queue last, about as many as there are items. If two keys share a
 // hash, one may land in the wrong queue, which does no harm.
 type ghosts struct {
-	seen  map[uint64]uint64 // when
-	order []uint64
+	seen  map[uint64]uint64 // when the item was asked for last, by the hash of its key
+	order []ghost
 	head  int
-	clock uint64
 }
 
-func (g *ghosts) add(hash uint64, items int) {
-	g.clock++
-	g.seen[hash] = g.clock
-	g.order = append(g.order, hash)
+type ghost struct {
+	hash, last uint64
+	why        reason // which did not suffice
+}
+
+// add tells learn which of the oldest came again. Each is told at the same age, because those that come again soon would
+// otherwise count before those that do not come.
+func (g *ghosts) add(gone ghost, items int, learn func(why reason, again bool)) {
+	g.seen[gone.hash] = gone.last
+	g.order = append(g.order, gone)
 	most := max(items, 64)
 	for len(g.order)-g.head > most {
 		old := g.order[g.head]
-		// A key that came again meanwhile has a later turn.
-		if g.seen[old] <= g.clock-uint64(len(g.order)-g.head)+1 {
-			delete(g.seen, old)
+		again := g.seen[old.hash] != old.last
+		if !again {
+			delete(g.seen, old.hash)
 		}
+		learn(old.why, again)
 		g.head++
 	}
 	if g.head > len(g.order)/2+64 {
-		g.order = append([]uint64(nil), g.order[g.head:]...)
+		g.order = append([]ghost(nil), g.order[g.head:]...)
 		g.head = 0
 	}
 }

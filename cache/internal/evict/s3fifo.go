@@ -10,7 +10,7 @@ import (
 // Policy is S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", 2023). New items enter a small queue.
 // Items that are asked for again before they reach its end move to the main queue; the others leave, and only the hashes of
 // their keys are remembered for a while. In the main queue an item that was asked for goes round once more. In both queues, an
-// item that a viewer is approaching counts as asked for.
+// item that a viewer is approaching counts as asked for. What shows that a viewer approaches is learned.
 //
 // Items that a live playlist names are in a queue of their own, ordered by when they were last asked for.
 //
@@ -24,6 +24,7 @@ type Policy[V any] struct {
 	over        queue[V] // have left their live playlist: they are dropped first
 	naming      map[uint64]int32
 	ghosts      ghosts
+	odds        odds
 	clock       atomic.Uint64 // requests and new items
 }
 
@@ -41,16 +42,17 @@ type Item[V any] struct {
 	windows    int32         // how many live playlists name it
 	inMain     bool
 	over       bool
+	why        reason // it stayed when it last came to the end of its queue, or could have stayed
 }
 
 // ItemSize is about how many bytes an Item, its place in a Policy and its ghost take, besides its Value and its key.
-const ItemSize = 224
+const ItemSize = 248
 
 // New returns a Policy for items of maxWeight in all. busy reports that dropping a value would free nothing now.
 func New[V any](maxWeight int64, busy func(*V) bool) *Policy[V] {
 	return &Policy[V]{
 		max: maxWeight, busy: busy,
-		items: map[uint64]*Item[V]{}, naming: map[uint64]int32{}, ghosts: ghosts{seen: map[uint64]uint64{}},
+		items: map[uint64]*Item[V]{}, naming: map[uint64]int32{}, ghosts: ghosts{seen: map[uint64]uint64{}}, odds: newOdds(),
 	}
 }
 
@@ -189,27 +191,39 @@ func (p *Policy[V]) leastAsked() (last *Item[V]) {
 		if it == nil {
 			break
 		}
-		busy := p.busy(&it.Value)
-		if !busy {
+		if !p.busy(&it.Value) {
 			last = it
-		}
-		switch {
-		case busy:
-		case it.asked.Load() == 0 && !p.awaited(it):
-			if !it.inMain {
-				p.ghosts.add(it.hash, len(p.items))
+			if !p.deserves(it) {
+				if !it.inMain {
+					p.ghosts.add(ghost{it.hash, it.last.Load(), it.why}, len(p.items), p.odds.learn)
+				}
+				return it
 			}
-			return it
-		case it.inMain:
-			it.asked.Store(max(it.asked.Load(), 1) - 1)
-		default:
-			it.asked.Store(0)
 		}
 		p.queueOf(it).remove(it)
 		it.inMain = true
 		p.main.push(it)
 	}
 	return last
+}
+
+// deserves reports whether an item at the end of its queue is to go round the main queue. It uses up what speaks for it.
+func (p *Policy[V]) deserves(it *Item[V]) bool {
+	asked := it.asked.Load()
+	if it.inMain {
+		p.odds.learn(it.why, asked > 0)
+	}
+	it.why = nothing
+	if asked == 0 {
+		return p.awaited(it)
+	}
+	it.why = wasAsked
+	if it.inMain {
+		it.asked.Store(asked - 1)
+	} else {
+		it.asked.Store(0)
+	}
+	return true
 }
 
 // mostTries bounds the search for a victim; most are found at once.
