@@ -330,4 +330,11 @@ func TestVaryIsAddedTo(t *testing.T) {
 	w.Header().Set("Vary", "Origin")
 	p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x.ts", nil))
 	require.Equal(t, []string{"Origin", "Accept"}, w.Header().Values("Vary"))
+
+	shared := append(make([]string, 0, 2), "Origin")
+	w = httptest.NewRecorder()
+	w.Header()["Vary"] = shared
+	p.ServeHTTP(w, httptest.NewRequest("GET", "/x.ts", nil))
+	require.Equal(t, []string{"Origin", "Accept"}, w.Header().Values("Vary"))
+	require.Empty(t, shared[:2][1], "the outer handler's values are its own")
 }

@@ -65,7 +65,7 @@ func (l *lent) join() {
 		if values, ok := l.header[o.name]; !ok {
 			l.header[o.name] = o.values
 		} else if o.name == "Vary" {
-			l.header[o.name] = append(o.values, values...)
+			l.header[o.name] = slices.Concat(o.values, values)
 		}
 	}
 	clear(l.outer)

@@ -95,7 +95,7 @@ func copyHeader(h, from http.Header) {
 			continue
 		}
 		if name == "Vary" {
-			values = append(h[name], values...) // keep an outer handler's Vary as well
+			values = slices.Concat(h[name], values) // keep an outer handler's Vary as well
 		}
 		h[name] = values
 	}
