@@ -45,9 +45,6 @@ type Item[V any] struct {
 	why        reason // it stayed when it last came to the end of its queue, or could have stayed
 }
 
-// ItemSize is about how many bytes an Item, its place in a Policy and its ghost take, besides its Value and its key.
-const ItemSize = 248
-
 // New returns a Policy for items of maxWeight in all. busy reports that dropping a value would free nothing now.
 func New[V any](maxWeight int64, busy func(*V) bool) *Policy[V] {
 	return &Policy[V]{
