@@ -42,8 +42,8 @@
 // Players seek and give up all the time, and another viewer is likely to ask for the same. So an answer that will be kept goes
 // on after its viewers have left, if by its declared length it has at most 32 MiB, or if half of it is here. So do at most 16
 // requests to one host whose answer has not begun, and a broadcast for Linger. A quarter of MaxFills (or of 1024) may go on in
-// this way; of more, those are given up that would take the longest at their rate so far, and of those without a rate the
-// newest (place.go). When a viewer needs a place and none is free, one of them is given up for it, or else the renewal of an
+// this way. If there are more, the cache gives up the one that would take the longest at its rate so far; without a rate, the
+// newest (place.go). When a viewer needs a place and none is free, the cache gives up one of them, or else the renewal of an
 // answer that was served stale. So one client that opens many answers and leaves them takes no place from others.
 //
 // # What is fetched ahead

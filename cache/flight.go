@@ -29,7 +29,7 @@ type flight struct {
 
 	// Below Transport.mu.
 	waiters int                   // viewers, and own
-	own     int                   // 1: a goroutine of the cache is one of those who wait for it or read its fill
+	own     int                   // 1: one of the waiters, or of the readers of its fill, is a goroutine of the cache
 	landed  bool                  // its outcome is known
 	fill    *fill                 // each waiter holds a share of it
 	asker   chan<- *http.Response // takes an answer that cannot be shared; nil: its asker has left, or there is none
@@ -294,7 +294,7 @@ func (o *flight) delist() {
 }
 
 // bar delists a flight that has not landed, or the fill that it became. The answer is not stored, and no later viewer gets it.
-// If no viewer waits for it now, it ends. The caller holds Transport.mu.
+// If no viewer waits for it now, it ends and its place is free. The caller holds Transport.mu.
 func (o *flight) bar() {
 	o.barred.Store(true)
 	o.delist()

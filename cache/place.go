@@ -32,7 +32,7 @@ func (t *Transport) makeRoom() bool {
 		if o == nil {
 			return false
 		}
-		o.giveUp()
+		o.bar()
 	}
 	return true
 }
@@ -40,15 +40,15 @@ func (t *Transport) makeRoom() bool {
 // boundLeft gives up answers that viewers have left, if there are too many. The caller holds Transport.mu.
 func (t *Transport) boundLeft() {
 	for most := t.mostLeft(); len(t.left) > most; {
-		leastNear(t.left).giveUp()
+		leastNear(t.left).bar()
 	}
 }
 
 // mostCompared is how many flights leastNear looks at: viewers wait meanwhile. There may be more renewals.
 const mostCompared = defaultMaxFills/4 + 1
 
-// leastNear is the flight that would end last at the rate so far; of those without a rate, the newest. The caller holds
-// Transport.mu.
+// leastNear is the flight that would end last at its rate so far. Flights without a rate would end last of all; of several, it is
+// the newest. The caller holds Transport.mu.
 func leastNear(set map[*flight]struct{}) (last *flight) {
 	var lastEnd, lastAge time.Duration
 	looked := 0
@@ -107,16 +107,6 @@ func (o *flight) isUnwatched() bool {
 		return !o.fill.settled && o.fill.shares <= o.own
 	}
 	return o.t.flights[o.key] == o && o.waiters <= o.own
-}
-
-// giveUp frees the place of an unwatched flight at once. The caller holds Transport.mu.
-func (o *flight) giveUp() {
-	if o.fill != nil {
-		o.fill.giveUp()
-		return
-	}
-	o.bar()
-	o.cancel(errAbandoned)
 }
 
 // mayGoOn reports whether a request goes on that nobody waits for. A player that has given up comes again, or another does;

@@ -40,6 +40,16 @@ func (s *shelf) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (s *shelf) send(path string, n int) { s.sends[path].send(make([]byte, n)) }
 
+// finish sends all of a segment, and looks that its viewer gets it.
+func (s *shelf) finish(t *testing.T, path string, viewer io.Reader) {
+	t.Helper()
+	s.send(path, 1000)
+	s.sends[path].send(io.EOF)
+	body, err := io.ReadAll(viewer)
+	require.NoError(t, err)
+	require.Len(t, body, 1000)
+}
+
 // running lists those of the paths whose requests go on.
 func (s *shelf) running(paths ...string) (on []string) {
 	s.mu.Lock()
@@ -155,7 +165,7 @@ func TestWhatIsNearestToItsEndGoesOn(t *testing.T) {
 	for name, row := range map[string]struct {
 		come  []int // of 1000 bytes, a second later than those before
 		apart time.Duration
-		stay  []int // of which as many as a quarter of MaxFills
+		stay  []int // a quarter of MaxFills of them
 		last  int   // the one that stays when there is room for one
 	}{
 		"by their bytes":  {[]int{900, 100, 500, 0, 700, 10}, 0, []int{0, 1, 2, 4}, 0},
@@ -208,7 +218,7 @@ func TestWhatIsNearestToItsEndGoesOn(t *testing.T) {
 	}
 }
 
-// A viewer who comes to what others have left keeps it.
+// What others have left is kept once a viewer asks for it.
 func TestWhatIsWatchedAgainIsNotGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &shelf{}
@@ -224,11 +234,7 @@ func TestWhatIsWatchedAgainIsNotGivenUp(t *testing.T) {
 		}
 		_, err := c.RoundTrip(request(t, t.Context(), "http://o/other.ts"))
 		require.ErrorIs(t, err, cache.ErrBusy)
-		o.send("/again.ts", 1000)
-		o.sends["/again.ts"].send(io.EOF)
-		body, err := io.ReadAll(again)
-		require.NoError(t, err)
-		require.Len(t, body, 1000)
+		o.finish(t, "/again.ts", again)
 	})
 }
 
@@ -348,11 +354,7 @@ func TestAViewerKeepsARenewalThatIsPurged(t *testing.T) {
 		defer open(t, c, "http://o/b.ts").Close()
 		_, err = c.RoundTrip(request(t, t.Context(), "http://o/c.ts"))
 		require.ErrorIs(t, err, cache.ErrBusy)
-		o.send("/a.ts", 1000)
-		o.sends["/a.ts"].send(io.EOF)
-		body, err := io.ReadAll(joined)
-		require.NoError(t, err)
-		require.Len(t, body, 1000)
+		o.finish(t, "/a.ts", joined)
 	})
 }
 
