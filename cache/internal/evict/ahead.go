@@ -51,10 +51,11 @@ func (p *Policy[V]) passed(it *Item[V], at, end, n int) (run reason, when uint64
 
 // lastAsked is when a key was asked for, 0 if that is not known. It also knows items that have just left.
 func (p *Policy[V]) lastAsked(key []byte) uint64 {
-	if it := p.peek(key); it != nil {
+	hash := maphash.Bytes(seed, key)
+	if it := p.hashed(hash, key); it != nil {
 		return it.last.Load()
 	}
-	return p.ghosts.seen[maphash.Bytes(seed, key)]
+	return p.ghosts.seen[hash]
 }
 
 // number is where the last number of the file name, or the number of a slice, stands in a key. at == end: there is none.

@@ -13,8 +13,8 @@ type ghost struct {
 	why        reason // which did not suffice
 }
 
-// add tells learn which of the oldest came again. Each is told at the same age, because those that come again soon would
-// otherwise count before those that do not come.
+// add tells learn whether the oldest came again. It does so for each at the same age: otherwise what comes again would count at
+// once, and what does not come only later.
 func (g *ghosts) add(gone ghost, items int, learn func(why reason, again bool)) {
 	g.seen[gone.hash] = gone.last
 	g.order = append(g.order, gone)

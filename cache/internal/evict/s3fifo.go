@@ -81,7 +81,12 @@ func (p *Policy[V]) Peek(key string) *Item[V] {
 }
 
 func (p *Policy[V]) peek(key []byte) *Item[V] {
-	if it := p.items[maphash.Bytes(seed, key)]; it != nil && it.Key == string(key) {
+	return p.hashed(maphash.Bytes(seed, key), key)
+}
+
+// hashed is peek for a caller that needs the hash as well.
+func (p *Policy[V]) hashed(hash uint64, key []byte) *Item[V] {
+	if it := p.items[hash]; it != nil && it.Key == string(key) {
 		return it
 	}
 	return nil
