@@ -62,7 +62,7 @@ func (d *ValkeyDirectory) log(ctx context.Context, p purge) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, engineLimit)
 	defer cancel()
-	return c.Do(ctx, c.B().Xadd().Key(d.prefix+"purges").Maxlen().Almost().Threshold("1000").Id("*").
+	return c.Do(ctx, c.B().Xadd().Key(d.prefix+"purges").Maxlen().Almost().Threshold(strconv.Itoa(logLength)).Id("*").
 		FieldValue().FieldValue("id", p.id).FieldValue(p.kind(), p.text).Build()).Error()
 }
 
@@ -80,7 +80,7 @@ func (d *ValkeyDirectory) logAgain(ctx context.Context, c valkey.Client, list []
 	if len(list) == 0 {
 		return
 	}
-	args := make([]string, 0, 5*len(list))
+	args := append(make([]string, 0, 1+5*len(list)), strconv.Itoa(logLength))
 	for _, e := range list {
 		args = append(args, e.id, e.kind(), e.text, e.age(), strings.Join(e.of, " "))
 	}

@@ -63,9 +63,9 @@ return {
 }
 `
 
-// logLostScript writes purges into the log that are not in it. KEYS: the log. ARGV: for each purge its ID, "key" or "prefix", its
-// text, its age (ms), and the IDs of purges that it stands for. Two nodes that have noticed the same loss do not write a purge
-// twice.
+// logLostScript writes purges into the log that are not in it. KEYS: the log. ARGV: about how many purges the log keeps, and
+// for each purge its ID, "key" or "prefix", its text, its age (ms), and the IDs of purges that it stands for. Two nodes that have
+// noticed the same loss do not write a purge twice.
 const logLostScript = `
 local there = {}
 local function note(ids)
@@ -81,7 +81,7 @@ for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', '+')) do
     end
   end
 end
-for i = 1, #ARGV, 5 do
+for i = 2, #ARGV, 5 do
   local id, of = ARGV[i], ARGV[i + 4]
   local lacks = not there[id] and of == ''
   for one in string.gmatch(of, '%S+') do
@@ -90,7 +90,7 @@ for i = 1, #ARGV, 5 do
   if lacks then
     there[id] = true
     note(of)
-    redis.call('XADD', KEYS[1], 'MAXLEN', '~', 1000, '*', 'id', id, ARGV[i + 1], ARGV[i + 2], 'age', ARGV[i + 3], 'of', of)
+    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'id', id, ARGV[i + 1], ARGV[i + 2], 'age', ARGV[i + 3], 'of', of)
   end
 end
 return 1
