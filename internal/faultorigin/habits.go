@@ -80,12 +80,12 @@ var typeHabits = []Habit{
 	h("a playlist as text/plain", playlists(labelled("text/plain"))),
 	h("a playlist as binary/octet-stream", playlists(labelled("binary/octet-stream"))),
 	h("a playlist without a type", playlists(labelled(""))),
-	h("a type that is none", playlists(labelled("m3u8"))),
+	h("a type without a slash", playlists(labelled("m3u8"))),
 	h("segments as playlists", segments(labelled("application/vnd.apple.mpegurl"))),
 	h("segments as text/html", segments(labelled("text/html"))),
 	h("segments as image/jpeg", segments(labelled("image/jpeg"))),
 	h("segments without a type", segments(labelled(""))),
-	h("two types", with("Content-Type: text/plain")),
+	h("two Content-Type fields", with("Content-Type: text/plain")),
 	h("a playlist as application/json", playlists(labelled("application/json"))),
 	h("a playlist as XML", playlists(labelled("text/xml"))),
 	h("a playlist with an empty type", playlists(func(a *Answer) { a.Field("Content-Type", ""); a.Fields = append(a.Fields, "Content-Type:") })),
@@ -104,19 +104,19 @@ var playlistHabits = []Habit{
 	h("blank lines first", text(func(s string) string { return "\n\n" + s })),
 	h("blanks first", text(func(s string) string { return "  " + s })),
 	h("lines that end with CR LF", text(func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") })),
-	h("no end of the last line", text(strings.TrimSpace)),
+	h("no line break at the end", text(strings.TrimSpace)),
 	h("blanks after the names", text(func(s string) string { return strings.ReplaceAll(s, ".ts\n", ".ts  \n") })),
 	h("no EXTM3U", text(func(s string) string { return strings.TrimPrefix(s, "#EXTM3U\n") })),
 	h("a comment of binary data", text(func(s string) string { return strings.Replace(s, "\n", "\n# \x00\x01\xff\n", 1) })),
-	h("a mark and blank lines first", text(func(s string) string { return "\xef\xbb\xbf\r\n" + s })),
-	h("blanks behind EXTM3U", text(func(s string) string { return strings.Replace(s, "#EXTM3U", "#EXTM3U \t", 1) })),
-	h("attributes behind EXTM3U", text(func(s string) string {
+	h("a byte order mark and blank lines first", text(func(s string) string { return "\xef\xbb\xbf\r\n" + s })),
+	h("blanks after EXTM3U", text(func(s string) string { return strings.Replace(s, "#EXTM3U", "#EXTM3U \t", 1) })),
+	h("attributes after EXTM3U", text(func(s string) string {
 		return strings.Replace(s, "#EXTM3U", `#EXTM3U url-tvg="http://h/x" m3uautoload=1`, 1)
 	})),
 	h("a comment before EXTM3U", text(func(s string) string { return "# made by hand\n" + s })),
 	h("blank lines between all", text(func(s string) string { return strings.ReplaceAll(s, "\n", "\n\n") })),
 	h("durations without a comma", text(func(s string) string { return strings.ReplaceAll(s, ",\n", "\n") })),
-	h("tags of nobody", text(func(s string) string { return strings.Replace(s, "\n", "\n#EXT-X-MINE:A=\"b\"\n#EXT-X-\n#EXT\n", 1) })),
+	h("unknown tags", text(func(s string) string { return strings.Replace(s, "\n", "\n#EXT-X-MINE:A=\"b\"\n#EXT-X-\n#EXT\n", 1) })),
 	h("zeros at the end", text(func(s string) string { return s + "\x00\x00" })),
 	h("a long comment first", text(func(s string) string { return strings.Replace(s, "\n", "\n#"+strings.Repeat("x", 5000)+"\n", 1) })),
 	h("a list of names", text(func(s string) string { return bare(s) })),
@@ -146,7 +146,7 @@ var nameHabits = []Habit{
 	h("a blank in a path", named(func(i string) string { return "a b/../seg" + i + ".ts" })),
 	h("letters that are not ASCII in a path", named(func(i string) string { return "ü/../seg" + i + ".ts" })),
 	h("dots that climb", named(func(i string) string { return "../ts/./seg" + i + ".ts" })),
-	h("an URL in a query", named(func(i string) string { return "seg" + i + ".ts?u=http://h/x?y&z=1" })),
+	h("a URL in a query", named(func(i string) string { return "seg" + i + ".ts?u=http://h/x?y&z=1" })),
 	h("a fragment", named(func(i string) string { return "seg" + i + ".ts#t=1" })),
 	h("a path from the root", named(func(i string) string { return "/ts/seg" + i + ".ts" })),
 	h("whole URLs", func(a *Answer) {
@@ -155,18 +155,18 @@ var nameHabits = []Habit{
 	h("URLs without a scheme", func(a *Answer) {
 		named(func(i string) string { return "//" + a.Request.Host + "/ts/seg" + i + ".ts" })(a)
 	}),
-	h("capitals in the scheme", func(a *Answer) {
+	h("a scheme in capitals", func(a *Answer) {
 		named(func(i string) string { return "HTTP://" + a.Request.Host + "/ts/seg" + i + ".ts" })(a)
 	}),
 	h("control characters in a query", named(func(i string) string { return "seg" + i + ".ts?t=\x01\x7f" })),
 	h("bytes of Latin-1 in a query", named(func(i string) string { return "seg" + i + ".ts?t=\xfc" })),
 	h("a backquote and braces in a query", named(func(i string) string { return "seg" + i + ".ts?t=`{a}^[b]\\\\" })),
-	h("escapes of nobody in a query", named(func(i string) string { return "seg" + i + ".ts?t=%zz%u00fc" })),
+	h("invalid escapes in a query", named(func(i string) string { return "seg" + i + ".ts?t=%zz%u00fc" })),
 	h("an empty query", named(func(i string) string { return "seg" + i + ".ts?" })),
 	h("two question marks", named(func(i string) string { return "seg" + i + ".ts?a?b" })),
 	h("brackets and bars in a path", named(func(i string) string { return "a[1]|{b}^`/../seg" + i + ".ts" })),
 	h("parameters in a path", named(func(i string) string { return "a;v=1/../seg" + i + ".ts" })),
 	h("two slashes", named(func(i string) string { return "..//ts//seg" + i + ".ts" })),
-	h("small and large escapes", named(func(i string) string { return "%73eg%2e%2E/../seg" + i + ".ts" })),
+	h("escapes in lower and upper case", named(func(i string) string { return "%73eg%2e%2E/../seg" + i + ".ts" })),
 	h("a plus and an ampersand", named(func(i string) string { return "seg" + i + ".ts?t=a+b&&c=&=d" })),
 }

@@ -10,11 +10,11 @@ var codingHabits = []Habit{
 	h("aws-chunked", with("Content-Encoding: aws-chunked")),
 	h("utf-8", playlists(with("Content-Encoding: utf-8"))),
 	h("binary", with("Content-Encoding: binary")),
-	h("none", with("Content-Encoding: none")),
+	h("the coding none", with("Content-Encoding: none")),
 	h("identity", with("Content-Encoding: identity")),
 	h("an empty coding", with("Content-Encoding: ")),
-	h("gzip, asked for or not", playlists(func(a *Answer) { a.Body = zipped(a.Body); a.Field("Content-Encoding", "gzip") })),
-	h("gzip that is none", playlists(with("Content-Encoding: gzip"))),
+	h("gzip without being asked", playlists(func(a *Answer) { a.Body = zipped(a.Body); a.Field("Content-Encoding", "gzip") })),
+	h("gzip that is not gzip", playlists(with("Content-Encoding: gzip"))),
 	h("gzip named twice", playlists(func(a *Answer) { a.Body = zipped(a.Body); a.Field("Content-Encoding", "gzip, gzip") })),
 	h("gzip in two fields", playlists(func(a *Answer) {
 		a.Body = zipped(a.Body)
@@ -23,10 +23,10 @@ var codingHabits = []Habit{
 	h("deflate", playlists(func(a *Answer) { a.Body = deflated(a.Body); a.Field("Content-Encoding", "deflate") })),
 	h("segments in gzip", segments(func(a *Answer) { a.Body = zipped(a.Body); a.Field("Content-Encoding", "gzip") })),
 	h("chunked as a coding", with("Content-Encoding: chunked")),
-	h("none, then gzip", playlists(func(a *Answer) { a.Body = zipped(a.Body); a.Field("Content-Encoding", "aws-chunked, x-gzip") })),
+	h("aws-chunked, then gzip", playlists(func(a *Answer) { a.Body = zipped(a.Body); a.Field("Content-Encoding", "aws-chunked, x-gzip") })),
 	h("an extension as a coding", with("Content-Encoding: ts", "Content-Encoding: UTF-8")),
-	h("a playlist that is no br", playlists(with("Content-Encoding: br"))),
-	h("a playlist that is no deflate", playlists(with("Content-Encoding: deflate"))),
+	h("br that is not br", playlists(with("Content-Encoding: br"))),
+	h("deflate that is not deflate", playlists(with("Content-Encoding: deflate"))),
 }
 
 func zipped(b []byte) []byte {

@@ -21,7 +21,7 @@ var rangeHabits = []Habit{
 	h("a whole 206 with an equals sign", whole("bytes=0-LAST/SIZE")),
 	h("a whole 206 without a unit", whole("0-LAST/SIZE")),
 	h("a whole 206 with blanks", whole("bytes 0 - LAST / SIZE")),
-	h("a whole 206 that counts one too many", whole("bytes 0-SIZE/SIZE")),
+	h("a whole 206 whose range is one byte too long", whole("bytes 0-SIZE/SIZE")),
 	h("a whole 206 that names its size alone", whole("bytes */SIZE")),
 	h("a whole 206 with an empty range", whole("")),
 	h("a whole 206 that says it twice", func(a *Answer) {
@@ -60,7 +60,7 @@ func status(line string) func(*Answer) { return func(a *Answer) { a.Status = lin
 
 var statusHabits = []Habit{
 	h("ICY 200 OK", status("ICY 200 OK")), h("no reason", status("HTTP/1.1 200")), h("no reason and a blank", status("HTTP/1.1 200 ")),
-	h("no blank before the reason", status("HTTP/1.1 200OK")), h("two blanks", status("HTTP/1.1  200  OK")), h("small letters", status("http/1.1 200 ok")),
+	h("no blank before the reason", status("HTTP/1.1 200OK")), h("two blanks", status("HTTP/1.1  200  OK")), h("a status line in lower case", status("http/1.1 200 ok")),
 	h("no version", status("HTTP 200 OK")), h("version 2", status("HTTP/2 200")), h("version 1.2", status("HTTP/1.2 200 OK")),
 	h("bytes of Latin-1", status("HTTP/1.1 200 \xfc\xe9")), h("control characters", status("HTTP/1.1 200 O\x01K\x7f")),
 	h("201", status("HTTP/1.1 201 Created")), h("203", status("HTTP/1.1 203 Non-Authoritative")), h("299", status("HTTP/1.1 299 Odd")),
@@ -75,7 +75,7 @@ var lineHabits = []Habit{
 	h("blanks before a name", func(a *Answer) { a.Fields = append([]string{" X-Folded: 1"}, a.Fields...) }),
 	h("control bytes in a value", with("X-Title: a\x01b\x7fc")),
 	h("bytes of Latin-1 in a value", with("X-Title: \xfc\xe9")),
-	h("names in small letters", func(a *Answer) {
+	h("names in lower case", func(a *Answer) {
 		for i, line := range a.Fields {
 			name, value, _ := strings.Cut(line, ":")
 			a.Fields[i] = strings.ToLower(name) + ":" + value
@@ -95,7 +95,7 @@ var lineHabits = []Habit{
 			a.Fields = append(a.Fields, fmt.Sprintf("X-%d: %[1]d", i))
 		}
 	}),
-	h("a blank line of blanks", with("X-Title: a", " ")),
+	h("a line of blanks", with("X-Title: a", " ")),
 	h("fields of a connection", with("Keep-Alive: timeout=5, max=100", "Proxy-Connection: keep-alive", "Upgrade: h2,h2c")),
 	h("a trailer that never comes", with("Trailer: X-Sum")),
 	h("a header after three seconds", playlists(func(a *Answer) { a.Pause = 3 * time.Second })),
@@ -121,7 +121,7 @@ var lengthHabits = []Habit{
 	h("two equal lengths in a line", length("N, N")), h("a length and a semicolon", length("N;")), h("a length in bytes", length("N bytes")),
 	h("a length with a sign", length("+N")), h("a length with a point", length("N.0")), h("a length with zeros", length("000N")),
 	h("an empty length", length(" ")), h("a length of -1", length("-1")), h("a length in words", length("unknown")),
-	h("a length in hex", length("0xN")), h("a length beyond all numbers", length("99999999999999999999")),
+	h("a length in hex", length("0xN")), h("a length of more than 64 bits", length("99999999999999999999")),
 	h("more than the length", func(a *Answer) {
 		a.Chunks = func(body []byte) []byte { return append(body[:len(body):len(body)], "more"...) }
 	}),
@@ -148,31 +148,31 @@ func moved(status string, to func(*Answer) string) func(*Answer) {
 
 var redirectHabits = []Habit{
 	h("301 for each file", moved("HTTP/1.1 301 Moved", func(a *Answer) string { return "http://" + a.Request.Host + a.Request.URL.Path + "?moved" })),
-	h("to a relative place", moved("HTTP/1.1 302 Found", func(a *Answer) string { return path.Base(a.Name) + "?moved" })),
+	h("to a relative URL", moved("HTTP/1.1 302 Found", func(a *Answer) string { return path.Base(a.Name) + "?moved" })),
 	h("307 without a scheme", moved("HTTP/1.1 307 Temporary Redirect", func(a *Answer) string { return "//" + a.Request.Host + a.Request.URL.Path + "?moved" })),
-	h("302 without a place, and a body", func(a *Answer) { a.Status = "HTTP/1.1 302 Found" }),
+	h("302 without a Location, with a body", func(a *Answer) { a.Status = "HTTP/1.1 302 Found" }),
 	h("to another host", moved("HTTP/1.1 302 Found", func(a *Answer) string {
 		_, port, _ := net.SplitHostPort(a.Request.Host)
 		return "http://localhost:" + port + a.Request.URL.Path + "?moved"
 	})),
 	h("303", moved("HTTP/1.1 303 See Other", here)), h("308", moved("HTTP/1.1 308 Permanent Redirect", here)),
-	h("a blank in the place", moved("HTTP/1.1 302 Found", func(a *Answer) string { return here(a) + "&t=a b" })),
-	h("letters that are not ASCII in the place", moved("HTTP/1.1 302 Found", func(a *Answer) string { return here(a) + "&t=\xc3\xbc" })),
-	h("a fragment in the place", moved("HTTP/1.1 302 Found", func(a *Answer) string { return here(a) + "#x" })),
-	h("blanks around the place", moved("HTTP/1.1 302 Found", func(a *Answer) string { return "  " + here(a) + " \t" })),
-	h("the same place twice", func(a *Answer) {
+	h("a blank in the Location", moved("HTTP/1.1 302 Found", func(a *Answer) string { return here(a) + "&t=a b" })),
+	h("letters that are not ASCII in the Location", moved("HTTP/1.1 302 Found", func(a *Answer) string { return here(a) + "&t=\xc3\xbc" })),
+	h("a fragment in the Location", moved("HTTP/1.1 302 Found", func(a *Answer) string { return here(a) + "#x" })),
+	h("blanks around the Location", moved("HTTP/1.1 302 Found", func(a *Answer) string { return "  " + here(a) + " \t" })),
+	h("two equal Location fields", func(a *Answer) {
 		if moved("HTTP/1.1 302 Found", here)(a); a.Status == "HTTP/1.1 302 Found" {
 			a.Fields = append(a.Fields, "Location: "+here(a))
 		}
 	}),
-	h("an empty place, and a body", func(a *Answer) { a.Status = "HTTP/1.1 302 Found"; a.Fields = append(a.Fields, "Location:") }),
+	h("an empty Location, with a body", func(a *Answer) { a.Status = "HTTP/1.1 302 Found"; a.Fields = append(a.Fields, "Location:") }),
 	h("five in a row", func(a *Answer) {
 		if n := len(a.Request.URL.RawQuery); n < 5 {
 			a.Status, a.Body = "HTTP/1.1 302 Found", nil
 			a.Field("Location", "http://"+a.Request.Host+a.Request.URL.Path+"?"+strings.Repeat("x", n+1))
 		}
 	}),
-	h("a place on a 200", with("Location: /nowhere")),
+	h("a Location on a 200", with("Location: /nowhere")),
 }
 
 func here(a *Answer) string { return "http://" + a.Request.Host + a.Request.URL.Path + "?moved" }
@@ -182,7 +182,7 @@ var cacheHabits = []Habit{
 	h("no-store", with("Cache-Control: no-store")),
 	h("Expires: 0", with("Expires: 0")),
 	h("Vary: *", with("Vary: *")),
-	h("dates that are none", with("Last-Modified: yesterday", "Date: today", "Expires: tomorrow")),
+	h("invalid dates", with("Last-Modified: yesterday", "Date: today", "Expires: tomorrow")),
 	h("a cookie with each answer", with("Set-Cookie: a=b; Path=/")),
 	h("a download", with(`Content-Disposition: attachment; filename="x.m3u8"`)),
 }
