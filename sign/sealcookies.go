@@ -1,13 +1,11 @@
 package sign
 
 import (
-	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 )
 
 // cookie is one that an origin has set.
@@ -16,6 +14,14 @@ type cookie struct {
 	domain, path string
 	hostOnly     bool
 	secure       bool
+}
+
+// pair is what is sent. Without a name it is the value alone.
+func (c *cookie) pair() string {
+	if c.name == "" {
+		return c.value
+	}
+	return c.name + "=" + c.value
 }
 
 func (c cookie) flags() string {
@@ -56,26 +62,12 @@ func (j *jar) take(u *url.URL, lines []string) {
 	defer j.mu.Unlock()
 	cookies := slices.Clone(j.cookies)
 	for _, line := range lines {
-		set, err := http.ParseSetCookie(line)
-		if err != nil {
+		c, gone, ok := parseSetCookie(line, u)
+		if !ok {
 			continue
 		}
-		c := cookie{name: set.Name, value: set.Value, domain: strings.ToLower(u.Hostname()), path: set.Path, hostOnly: true, secure: set.Secure}
-		if domain := strings.ToLower(strings.TrimPrefix(set.Domain, ".")); domain != "" && domain != c.domain {
-			if !isBelow(c.domain, domain) {
-				continue // of a host that it is not
-			}
-			c.domain = domain
-		}
-		c.hostOnly = set.Domain == ""
-		if !strings.HasPrefix(c.path, "/") {
-			c.path = "/"
-			if i := strings.LastIndexByte(u.Path, '/'); i > 0 {
-				c.path = u.Path[:i]
-			}
-		}
 		cookies = slices.DeleteFunc(cookies, func(o cookie) bool { return o.name == c.name && o.domain == c.domain && o.path == c.path })
-		if gone := set.MaxAge < 0 || set.MaxAge == 0 && !set.Expires.IsZero() && set.Expires.Before(time.Now()); !gone {
+		if !gone {
 			cookies = append(cookies, c)
 		}
 	}
@@ -122,7 +114,7 @@ func (j *jar) line(before []string, u *url.URL) string {
 	var pairs, names []string
 	for _, c := range j.all() {
 		if c.goesTo(u) {
-			pairs, names = append(pairs, c.name+"="+c.value), append(names, c.name)
+			pairs, names = append(pairs, c.pair()), append(names, c.name)
 		}
 	}
 	if len(pairs) == 0 {
