@@ -12,7 +12,8 @@ import (
 const VariablesMark = "hls-define:"
 
 // CarriesVariables reports whether a query carries variables of a multivariant playlist, in any escaping that something on the
-// way may remove.
+// way may remove. So does a query that may be escaped more than eight times: to look further takes time that grows with the
+// square of its length, and it may be a stranger's.
 func CarriesVariables(query []byte) bool {
 	mark := []byte(VariablesMark[:len(VariablesMark)-1]) // the colon may be escaped
 	if bytes.Contains(query, mark) {
@@ -22,7 +23,8 @@ func CarriesVariables(query []byte) bool {
 		return false
 	}
 	var room [512]byte
-	for layer := append(room[:0], query...); ; {
+	layer := append(room[:0], query...)
+	for range mostLayers {
 		n := len(layer)
 		if layer = wire.AppendUnescaped(layer[:0], layer); len(layer) == n {
 			return false
@@ -31,7 +33,11 @@ func CarriesVariables(query []byte) bool {
 			return true
 		}
 	}
+	return mayHideLetters(layer)
 }
+
+// mostLayers is how many layers of escapes are taken off. Each proxy in a row may add one.
+const mostLayers = 8
 
 // mayHideLetters reports whether a query has escapes of small letters, of - or of %.
 func mayHideLetters(query []byte) bool {
