@@ -16,7 +16,7 @@ import (
 // sane refuses answers that cannot belong to a plain GET, before anyone sees them.
 func sane(resp *http.Response) error {
 	switch {
-	case !httprange.MakeWhole(resp), resp.StatusCode == http.StatusNotModified,
+	case !httprange.MakeWhole(resp), resp.StatusCode < 200, resp.StatusCode > 999, resp.StatusCode == http.StatusNotModified,
 		resp.StatusCode == http.StatusRequestedRangeNotSatisfiable, resp.StatusCode == http.StatusPreconditionFailed:
 		resp.Body.Close()
 		return &fault{ErrBroken, fmt.Errorf("unasked status %d", resp.StatusCode)}

@@ -19,6 +19,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 )
@@ -26,7 +27,7 @@ import (
 // A file of a Dir holds its magic, the length and the checksum of a head in JSON, the head, and the body.
 
 const (
-	magic    = "hlsproxy cache 1\n"
+	magic    = "hlsproxy cache 2\n"
 	prologue = len(magic) + 8
 	maxHead  = 1 << 20
 )
@@ -37,7 +38,7 @@ var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
 )
 
-// fileHead is an Entry without its body.
+// fileHead is an Entry without its body. Its strings are asText.
 type fileHead struct {
 	Key    string
 	URL    string
@@ -61,7 +62,7 @@ func encodeHead(key string, e *Entry) ([]byte, error) {
 		}
 	}
 	text, err := json.Marshal(fileHead{
-		key, e.URL, e.Status, e.Header, e.Vary, e.Time, e.TTL, e.Sliced, e.Live, e.size(), sum.Sum32(),
+		asText(key), asText(e.URL), e.Status, eachText(e.Header, asText), eachText(e.Vary, asText), e.Time, e.TTL, e.Sliced, e.Live, e.size(), sum.Sum32(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
@@ -69,6 +70,41 @@ func encodeHead(key string, e *Entry) ([]byte, error) {
 	head := binary.BigEndian.AppendUint32([]byte(magic), uint32(len(text)))
 	head = binary.BigEndian.AppendUint32(head, crc32.Checksum(text, castagnoli))
 	return append(head, text...), nil
+}
+
+// asText is a string of any bytes as JSON can hold it: each byte is the character with its number. As UTF-8, different keys or
+// tags could become one.
+func asText(s string) string {
+	out := make([]byte, 0, len(s))
+	for i := range len(s) {
+		out = utf8.AppendRune(out, rune(s[i]))
+	}
+	return string(out)
+}
+
+// fromText is the inverse of asText.
+func fromText(s string) string {
+	out := make([]byte, 0, len(s))
+	for _, c := range s {
+		out = append(out, byte(c))
+	}
+	return string(out)
+}
+
+// eachText applies asText or fromText to a header.
+func eachText(h http.Header, convert func(string) string) http.Header {
+	if h == nil {
+		return nil
+	}
+	out := make(http.Header, len(h))
+	for name, values := range h {
+		list := make([]string, len(values))
+		for i, v := range values {
+			list[i] = convert(v)
+		}
+		out[convert(name)] = list
+	}
+	return out
 }
 
 // writeFile writes an Entry to a new file, which gets its name when it is complete. The name holds the hash of the key, to show
@@ -142,8 +178,8 @@ func readFile(path string) (key string, e *Entry, err error) {
 	if err != nil || info.Size() != b.total() {
 		return "", nil, errCorrupt
 	}
-	return head.Key, &Entry{
-		URL: head.URL, Status: head.Status, Header: head.Header, Vary: head.Vary, Body: b, Sliced: head.Sliced,
+	return fromText(head.Key), &Entry{
+		URL: fromText(head.URL), Status: head.Status, Header: eachText(head.Header, fromText), Vary: eachText(head.Vary, fromText), Body: b, Sliced: head.Sliced,
 		Time: head.Time, TTL: head.TTL, Live: head.Live,
 	}, nil
 }

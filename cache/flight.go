@@ -135,7 +135,7 @@ func (o *flight) question() (outcome, error) {
 	t.mu.Unlock()
 	resp, err := o.ask()
 	if err == nil && o.asks && resp.StatusCode == http.StatusNotModified {
-		if rules.Confirms(resp.Header, o.kept.Header) {
+		if o.kept.isConfirmed(resp.Header) {
 			return o.confirmed(resp), nil
 		}
 		resp.Body.Close()

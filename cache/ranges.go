@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
@@ -94,7 +95,7 @@ func (f *fill) total() int64 {
 	f.once.Do(func() {
 		f.length = -1
 		h := f.entry.Header
-		if h.Get("Accept-Ranges") == "none" || h["Etag"] == nil && h["Last-Modified"] == nil {
+		if name, _ := rules.Strong(h); name == "" || h.Get("Accept-Ranges") == "none" {
 			return
 		}
 		ctx, cancel := context.WithTimeout(f.ctx, f.t.idle())

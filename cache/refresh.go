@@ -14,6 +14,18 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/httpstatus"
 )
 
+// isConfirmed reports whether a 304 with this header is about e. It must not rename a version whose slices have the name in their
+// keys.
+func (e *Entry) isConfirmed(h304 http.Header) bool {
+	if e.Sliced > 0 {
+		name, value := rules.Strong(e.Header)
+		if now, is := rules.Strong(rules.Updated(e.Header, h304)); now != name || is != value {
+			return false
+		}
+	}
+	return rules.Confirms(h304, e.Header)
+}
+
 // confirmed lands with the stored answer that the origin has confirmed.
 func (o *flight) confirmed(resp *http.Response) outcome {
 	defer o.cancel(nil)

@@ -74,7 +74,7 @@ func (s *slice) check(o *flight, resp *http.Response) error {
 	h := resp.Header
 	name, value := rules.Strong(s.head.Header)
 	part, _ := httprange.ParseContentRange(h)
-	same := resp.StatusCode == http.StatusPartialContent && part.String() == s.shown() && h.Get(name) == value && !coding.Is(h)
+	same := resp.StatusCode == http.StatusPartialContent && part.String() == s.shown() && len(h[name]) == 1 && h.Get(name) == value && !coding.Is(h)
 	for _, other := range [...]string{"Etag", "Last-Modified"} {
 		if now := h.Get(other); now != "" { // it may be missing (RFC 9110 section 15.3.7)
 			same = same && now == s.head.Header.Get(other)

@@ -26,9 +26,8 @@ func ParseControl(h http.Header) Control {
 	}
 	c := unsaid
 	for _, line := range h["Cache-Control"] {
-		for line != "" {
-			var name, value string
-			name, value, line = nextDirective(line)
+		for all := (members{rest: line}); all.rest != ""; {
+			name, value := all.directive()
 			c.set(name, strings.Trim(value, `"`))
 		}
 	}
@@ -90,24 +89,34 @@ func seconds(s string) time.Duration {
 	return time.Duration(n) * time.Second
 }
 
-func nextDirective(s string) (name, value, rest string) {
-	member, rest := nextMember(s)
-	name, value, _ = strings.Cut(member, "=")
-	return strings.Trim(name, " \t"), strings.Trim(value, " \t"), rest
+// members are what is left of a list. A quoted string may contain commas and escaped quotes (RFC 9110 section 5.6.4). In a list
+// with a string that has no end, every comma ends a member: such a string must not hide a directive that follows.
+type members struct {
+	rest string
+	torn bool // there is a string without an end
 }
 
-// nextMember cuts the first member off a list. Quoted strings may contain commas.
-func nextMember(s string) (member, rest string) {
-	quoted := false
-	for i := range len(s) {
-		switch s[i] {
-		case '"':
+func (m *members) directive() (name, value string) {
+	name, value, _ = strings.Cut(m.next(), "=")
+	return strings.Trim(name, " \t"), strings.Trim(value, " \t")
+}
+
+// next cuts off the first member.
+func (m *members) next() string {
+	end, quoted := 0, false
+	for ; end < len(m.rest) && (quoted || m.rest[end] != ','); end++ {
+		switch {
+		case m.rest[end] == '"' && !m.torn:
 			quoted = !quoted
-		case ',':
-			if !quoted {
-				return strings.Trim(s[:i], " \t"), s[i+1:]
-			}
+		case m.rest[end] == '\\' && quoted:
+			end++
 		}
 	}
-	return strings.Trim(s, " \t"), ""
+	if quoted {
+		m.torn = true
+		return m.next()
+	}
+	member := strings.Trim(m.rest[:end], " \t")
+	m.rest = m.rest[min(end+1, len(m.rest)):]
+	return member
 }

@@ -66,6 +66,8 @@ func Updated(h, h304 http.Header) http.Header {
 		switch name {
 		case "Content-Length", "Content-Encoding", "Content-Range", "Content-Md5", "Content-Digest", "Repr-Digest", "Digest":
 			continue // they describe the stored body
+		case "Etag":
+			continue // with a strong name in place of a weak one, a range could join two versions
 		case "Content-Type":
 			// Some frameworks put text/html on every answer without a body.
 			if hls.Essence(h304.Get("Content-Type")) != hls.Essence(h.Get("Content-Type")) {

@@ -173,12 +173,32 @@ func TestStrong(t *testing.T) {
 func TestUpdated(t *testing.T) {
 	h := header("Content-Type: video/mp4", "Content-Length: 10", "X: 1", "Etag: \"a\"")
 	got := rules.Updated(h, header("Content-Type: text/html", "Content-Length: 0", "X: 2", "Connection: X-Hop, close", "X-Hop: 1",
-		"Age: 3", "Hlsproxy-Age: 3", "Content-Digest: x", "Y: 1"))
+		"Age: 3", "Hlsproxy-Age: 3", "Content-Digest: x", "Y: 1", "Etag: W/\"a\""))
 	require.Equal(t, header("Content-Type: video/mp4", "Content-Length: 10", "X: 2", "Etag: \"a\"", "Y: 1"), got)
 	require.Equal(t, "1", h.Get("X"), "the old one is not touched")
 	require.True(t, rules.Confirms(header(`ETag: W/"a"`), h))
 	require.True(t, rules.Confirms(nil, h))
 	require.False(t, rules.Confirms(header(`ETag: "b"`), h))
+}
+
+// A string hides no directive that follows it, whatever is in it, and not even if it has no end.
+func TestStringsHideNothing(t *testing.T) {
+	for _, control := range []string{
+		`private`, `x="a,b", private`, `x="a\"b", private`, `x="\"", private`, `x="\\", private`, `x="a, private`,
+		`", private`, `x="\", private`, `private, x="\`, `x="a"", private`,
+	} {
+		require.True(t, rules.ParseControl(header("Cache-Control: "+control)).Private, control)
+	}
+	for _, control := range []string{`x="a, private"`, `x="\", private, \""`, `x=private`} {
+		require.False(t, rules.ParseControl(header("Cache-Control: "+control)).Private, control)
+	}
+	for _, lines := range [][2]string{{`"a\" ,b"`, `"a\", b"`}, {`"a`, `a`}, {`"a, b`, `a, b`}, {`"a, b"`, `"a,b"`}} {
+		require.NotEqual(t, rules.Combined(lines[:1]), rules.Combined(lines[1:]), lines)
+	}
+	for _, torn := range []string{`"\",`, `",`, `",",`, `a,`, `\,`, `"\\",`} { // each takes time that grows with its length only
+		rules.ParseControl(header("Cache-Control: " + strings.Repeat(torn, 1<<16)))
+		rules.ParseControl(header("Cache-Control: " + strings.Repeat(torn, 1<<16) + `"`))
+	}
 }
 
 func FuzzParseControl(f *testing.F) {

@@ -32,9 +32,8 @@ func parseTargeted(h http.Header) (c Control, ok bool) {
 	}
 	c = unsaid
 	c.Targeted = true
-	for field != "" {
-		var name, value string
-		name, value, field = nextDirective(field)
+	for all := (members{rest: field}); all.rest != ""; {
+		name, value := all.directive()
 		name, _, _ = strings.Cut(name, ";")
 		value, _, _ = strings.Cut(value, ";")
 		if value != "?0" {

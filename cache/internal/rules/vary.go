@@ -51,10 +51,8 @@ func Combined(lines []string) string {
 		return strings.Trim(rest, " \t")
 	}
 	var out strings.Builder
-	for rest != "" {
-		var member string
-		member, rest = nextMember(rest)
-		out.WriteString(member + ",")
+	for all := (members{rest: rest}); all.rest != ""; {
+		out.WriteString(all.next() + ",")
 	}
 	return out.String()
 }
