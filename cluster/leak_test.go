@@ -78,6 +78,31 @@ func TestTheNextRequestCarriesAPurgeToANodeThatMissedIt(t *testing.T) {
 	require.Equal(t, 2, o.total()-before)
 }
 
+// Viewers write what they like into a parameter that the cache ignores. The nodes still agree on who holds an answer, and on what
+// a purge is about.
+func TestNodesAgreeOnKeysWithIgnoredParameters(t *testing.T) {
+	ignore := func(_ int, c *cluster.Config) { c.Cache.Ignore = []string{"_"} }
+	o, version := versions(t)
+	nodes := start(t, 3, static, ignore)
+	for i := range 10 {
+		for viewer, n := range nodes {
+			require.Zero(t, number(t, n, fmt.Sprintf("%s/%d.ts?_=%d", o.URL, i, viewer)))
+		}
+	}
+	require.Equal(t, 10, o.total())
+
+	d := &always{}
+	nodes = start(t, 2, func(_ int, urls []string) cluster.Directory {
+		d.holder = func() string { return urls[0] }
+		return d // it knows no members: a purge reaches only its own node
+	}, ignore)
+	require.Zero(t, number(t, nodes[1], o.URL+"/a.ts?_=1&v=1"))
+	version.Store(1)
+	_, _, err := nodes[1].Purge(t.Context(), o.URL+"/a.ts?v=1")
+	require.NoError(t, err)
+	require.EqualValues(t, 1, number(t, nodes[1], o.URL+"/a.ts?v=1&_=2"))
+}
+
 func TestManyPurgesAreBounded(t *testing.T) {
 	o, version := versions(t)
 	nodes := start(t, 2, static, nil)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/hlsproxy/hlsproxy/cache"
+	"github.com/hlsproxy/hlsproxy/internal/ignored"
 )
 
 // tiers makes the two Transports of a node from one pattern.
@@ -27,8 +28,21 @@ func (n *Node) tiers(pattern *cache.Transport) {
 	n.parent.Ahead = 0 // nor may both tiers fetch ahead
 	n.key = pattern.Key
 	if n.key == nil {
-		n.key = cache.Key
+		n.key = func(r *http.Request) string { return cache.Key(without(r, pattern.Ignore)) }
 	}
+}
+
+// without is r without the query parameters that its key leaves out: nodes must agree on the holder of a key.
+func without(r *http.Request, names []string) *http.Request {
+	query := ignored.Strip(r.URL.RawQuery, names)
+	if query == r.URL.RawQuery {
+		return r
+	}
+	u := *r.URL
+	u.RawQuery = query
+	r = r.WithContext(r.Context())
+	r.URL = &u
+	return r
 }
 
 // like copies the fields of a Transport, including those of later versions.
