@@ -86,7 +86,7 @@ func (t *part) read(p []byte) (int, error) {
 
 func (t *part) close() {
 	if t.watch != nil {
-		t.watch.end()
+		t.watch.stop()
 	}
 	t.src.Close()
 	t.end(nil)

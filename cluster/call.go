@@ -124,7 +124,7 @@ func (n *Node) listened(ctx context.Context, p *peer, method, target string, h h
 	}})
 	watch.begin()
 	resp, code, err = n.call(ctx, p, method, target, h)
-	watch.end()
+	watch.stop()
 	if err == nil && context.Cause(ctx) != nil {
 		resp.Body.Close()
 		err = &nodeFault{cause: context.Cause(ctx)}

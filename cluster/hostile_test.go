@@ -1,11 +1,13 @@
 package cluster_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -143,6 +145,45 @@ func TestSomethingElseAtTheAddressOfANodeIsNoNode(t *testing.T) {
 	})[0]
 	_, got := fetch(t, n, o.URL+"/a.ts")
 	require.Equal(t, "right", string(got))
+}
+
+// A sign of life may come when its request has just ended: nobody waits for the node any longer.
+func TestNobodyWatchesANodeForARequestThatHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const a, b = "http://a:1", "http://b:1"
+		directory := &always{holder: func() string { return b }}
+		other, err := cluster.New(cluster.Config{Self: b, Directory: directory, Secret: secret})
+		require.NoError(t, err)
+		var pings atomic.Int64
+		talk := trip(func(r *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(r.URL.Path, "/ping") {
+				pings.Add(1)
+			} else if trace := httptrace.ContextClientTrace(r.Context()); trace != nil && pings.Load() > 0 {
+				<-r.Context().Done()
+				go func() {
+					time.Sleep(time.Millisecond)
+					_ = trace.Got1xxResponse(http.StatusProcessing, nil)
+				}()
+				return nil, r.Context().Err()
+			}
+			w := httptest.NewRecorder()
+			r.RequestURI = r.URL.RequestURI()
+			other.Handler().ServeHTTP(w, r)
+			return w.Result(), nil
+		})
+		n, err := cluster.New(cluster.Config{Self: a, Directory: directory, Secret: secret, Transport: talk,
+			Base: trip(func(*http.Request) (*http.Response, error) { return nil, context.Canceled })})
+		require.NoError(t, err)
+		pings.Store(1)
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		_, err = n.RoundTrip(request(t, "http://origin/blocking.m3u8?_HLS_msn=1").WithContext(ctx))
+		require.Error(t, err)
+		time.Sleep(5 * time.Second)
+		before := pings.Load()
+		time.Sleep(time.Minute)
+		require.Equal(t, before, pings.Load())
+	})
 }
 
 // In a bubble it is the year 2000. The others refuse that node. It says why, and still serves its viewers.

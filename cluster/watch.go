@@ -15,6 +15,7 @@ type watch struct {
 
 	mu    sync.Mutex
 	since time.Time // when the wait began; zero: nobody waits
+	over  bool
 }
 
 const (
@@ -33,6 +34,9 @@ func (n *Node) newWatch(p *peer, giveUp context.CancelCauseFunc) *watch {
 func (w *watch) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.over {
+		return
+	}
 	w.since = time.Now()
 	w.timer.Reset(w.n.silence)
 }
@@ -42,6 +46,14 @@ func (w *watch) end() {
 	defer w.mu.Unlock()
 	w.since = time.Time{}
 	w.timer.Stop()
+}
+
+// stop ends all waits: a sign of life may still come after its request has ended.
+func (w *watch) stop() {
+	w.mu.Lock()
+	w.over = true
+	w.mu.Unlock()
+	w.end()
 }
 
 // look is called when a node has sent nothing for a while. If it answers a ping, it works, and the origin is slow. If it has a
