@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -75,7 +76,7 @@ func (n *Node) call(ctx context.Context, p *peer, method, target string, h http.
 			return nil, "", &nodeFault{cause: err}
 		}
 		r.Header = header
-		resp, err := n.client.RoundTrip(r)
+		resp, err := n.trip(r)
 		if err != nil {
 			if cause := context.Cause(ctx); cause != nil {
 				err = cause
@@ -101,6 +102,18 @@ func (n *Node) call(ctx context.Context, p *peer, method, target string, h http.
 		}
 	}
 }
+
+// trip sends a request. It is often called in a goroutine of its own, where a panic of a hook would end the process.
+func (n *Node) trip(r *http.Request) (resp *http.Response, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			resp, err = nil, panicked(p)
+		}
+	}()
+	return n.client.RoundTrip(r)
+}
+
+func panicked(p any) error { return fmt.Errorf("cluster: a hook panicked: %v", p) }
 
 // isTooLong reports whether a server refuses the request for its length. The viewer writes much of it, and must not be able to
 // make a node look broken.
@@ -143,5 +156,10 @@ func (n *Node) tell(err error) {
 	if now-last < int64(10*time.Second) || !n.told.CompareAndSwap(last, now) {
 		return
 	}
+	defer func() {
+		if p := recover(); p != nil {
+			log.Print(panicked(p))
+		}
+	}()
 	n.onFailure(err)
 }

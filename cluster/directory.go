@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/fnv"
 	"maps"
 	"net"
@@ -112,7 +111,7 @@ func (d *rendezvous) poll() {
 func (d *rendezvous) ask(ctx context.Context) (list []string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("cluster: the list of members: %v", p)
+			err = panicked(p)
 		}
 		d.mu.Lock()
 		defer d.mu.Unlock()

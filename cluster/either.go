@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -107,7 +106,7 @@ func repeated(ctx context.Context, second ask, pause time.Duration, ended <-chan
 func caught(second ask, ctx context.Context) (resp *http.Response, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			resp, err = nil, fmt.Errorf("cluster: a hook panicked: %v", p)
+			resp, err = nil, panicked(p)
 		}
 	}()
 	return second(ctx)

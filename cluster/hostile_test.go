@@ -186,6 +186,30 @@ func TestNobodyWatchesANodeForARequestThatHasEnded(t *testing.T) {
 	})
 }
 
+// Most of these are called in goroutines of their own, where a panic would end the process.
+func TestHooksThatPanic(t *testing.T) {
+	o := origin(t, file([]byte("media"), `"1"`))
+	rogue := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	defer rogue.Close()
+	for name, change := range map[string]func(c *cluster.Config){
+		"OnFailure": func(c *cluster.Config) { c.OnFailure = func(error) { panic("OnFailure") } },
+		"Transport": func(c *cluster.Config) {
+			c.Transport = trip(func(*http.Request) (*http.Response, error) { panic("Transport") })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &always{holder: func() string { return rogue.URL }}
+			n := start(t, 1, func(int, []string) cluster.Directory { return members{d, []string{rogue.URL}} },
+				func(_ int, c *cluster.Config) { change(c) })[0]
+			_, missed, err := n.Purge(t.Context(), o.URL+"/a.ts")
+			require.NoError(t, err)
+			require.Equal(t, []string{rogue.URL}, missed)
+			_, got := fetch(t, n, o.URL+"/a.ts")
+			require.Equal(t, "media", string(got))
+		})
+	}
+}
+
 // In a bubble it is the year 2000. The others refuse that node. It says why, and still serves its viewers.
 func TestClocksThatDiffer(t *testing.T) {
 	o := origin(t, file([]byte("media"), `"1"`))

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"log"
 	"sync"
 	"time"
 )
@@ -81,7 +82,12 @@ func (w *watch) look() {
 }
 
 // isAlive reports whether a node that does not answer has a heartbeat.
-func (n *Node) isAlive(node string) bool {
+func (n *Node) isAlive(node string) (is bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			log.Print(panicked(p))
+		}
+	}()
 	d, ok := n.directory.(interface{ Alive(string) bool })
 	return ok && d.Alive(node)
 }
