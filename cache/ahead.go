@@ -86,7 +86,7 @@ func (s scout) earlySlices(r *http.Request, whole lookupResult, p ahead.Piece, h
 			continue
 		}
 		if !s.early(r, lookupResult{primary: key, key: key, part: part}, headed) {
-			if s.t.fetches(key) || s.t.lookup(r, key).entry != nil {
+			if s.t.isAsked(key) || s.t.lookup(r, key).entry != nil {
 				continue // somebody fetches it, or was faster
 			}
 			return asked, true
@@ -123,12 +123,8 @@ func (s scout) early(r *http.Request, have lookupResult, headed *atomic.Bool) bo
 func (o *flight) leaveToViewers() {
 	o.t.mu.Lock()
 	defer o.t.mu.Unlock()
-	if !o.fill.settled {
-		o.early = false
-		o.t.earlyFills--
-		o.recount()
-		o.t.boundLeft()
-	}
+	o.t.leaveToViewers(o.fill)
+	o.t.boundLeft(o.t.maxFills())
 }
 
 // asked tells the Guide of a request that the Store may answer.

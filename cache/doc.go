@@ -43,7 +43,7 @@
 // on after its viewers have left, if by its declared length it has at most 32 MiB, or if half of it is here. So do at most 16
 // requests to one host whose answer has not begun, and a broadcast for Linger. A quarter of MaxFills (or of 1024) may go on in
 // this way. If there are more, the cache gives up the one that would take the longest at its rate so far; without a rate, the
-// newest (place.go). When a viewer needs a place and none is free, the cache gives up one of them, or else the renewal of an
+// newest (places.go). When a viewer needs a place and none is free, the cache gives up one of them, or else the renewal of an
 // answer that was served stale. So one client that opens many answers and leaves them takes no place from others.
 //
 // # What is fetched ahead
@@ -67,7 +67,7 @@
 //
 // # Locks
 //
-// Transport.mu comes first, then the lock of a body, then that of a Memory. The locks of the channels, of a keySet and of
+// Transport.mu (places.go) comes first, then the lock of a body, then that of a Memory. The locks of the channels, of a keySet and of
 // internal/ahead come last: a goroutine that holds one of them takes no other. No hook and no Store is called under any of these
 // locks, except the match function of a [Purger].
 package cache

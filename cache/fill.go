@@ -127,46 +127,11 @@ func (f *fill) free() {
 func (f *fill) settle() {
 	f.t.mu.Lock()
 	defer f.t.mu.Unlock()
-	f.leavePlace()
-}
-
-// leavePlace is settle for callers that hold Transport.mu.
-func (f *fill) leavePlace() {
-	f.unlist()
-	if !f.settled {
-		f.settled = true
-		f.t.filling--
-		if f.o.early {
-			f.t.earlyFills--
-		}
-	}
-	f.o.recount()
+	f.t.settle(f)
 }
 
 // keys are the keys under which viewers find the fill: the one that was asked for and, if answers vary, the key of its variant.
 func (f *fill) keys() [2]string { return [...]string{f.o.key, keyOf(f.o.primary, f.entry)} }
-
-// enlist opens the fill to joiners. It displaces older fills. The caller holds Transport.mu.
-func (f *fill) enlist() {
-	if f.t.fills == nil {
-		f.t.fills = map[string]*fill{}
-	}
-	for _, key := range f.keys() {
-		if old := f.t.fills[key]; old != nil && old != f {
-			old.o.bar()
-		}
-		f.t.fills[key] = f
-	}
-}
-
-// unlist closes the fill to joiners. The caller holds Transport.mu.
-func (f *fill) unlist() {
-	for _, key := range f.keys() {
-		if f.t.fills[key] == f {
-			delete(f.t.fills, key)
-		}
-	}
-}
 
 // fail tells every viewer that the body broke. Nobody may join between that and the removal from the list.
 func (f *fill) fail(err error) {
@@ -315,8 +280,8 @@ func (f *fill) leave(n int) {
 	if f.shares <= 0 && !f.settled && !f.worthwhile() && !f.lingers() {
 		f.giveUp()
 	}
-	f.o.recount()
-	f.t.boundLeft()
+	f.t.recount(f.o)
+	f.t.boundLeft(f.t.maxFills())
 	f.body.Wake()
 	free := n > 0 && f.shares == 0 && f.over
 	f.t.mu.Unlock()
@@ -331,7 +296,7 @@ func (f *fill) giveUp() {
 		return
 	}
 	f.o.barred.Store(true)
-	f.leavePlace()
+	f.t.settle(f)
 	f.o.cancel(errAbandoned)
 	go f.t.close(f.src) // for a Body that ignores its context
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 	"github.com/hlsproxy/hlsproxy/internal/httpstatus"
 	"github.com/hlsproxy/hlsproxy/internal/sharing"
 )
@@ -70,14 +71,6 @@ func (o *flight) scrap() {
 		o.cancel(nil)
 		giveBack(o.kept)
 	}
-}
-
-// list lets viewers join a flight. The caller holds Transport.mu.
-func (t *Transport) list(o *flight) {
-	if t.flights == nil {
-		t.flights = map[string]*flight{}
-	}
-	t.flights[o.key] = o
 }
 
 // run is the function that singleflight calls. Singleflight does not notice a goroutine that a hook ends. The goroutine that has
@@ -263,50 +256,42 @@ func (o *flight) failed(err error) (outcome, error) {
 func (o *flight) land(out outcome) outcome {
 	t := o.t
 	t.mu.Lock()
-	o.delist()
+	t.delist(o)
 	o.landed = true
 	if f := out.fill; f != nil {
 		o.fill, f.shares = f, o.waiters
-		t.filling++
-		if o.early {
-			t.earlyFills++
-		}
-		if !o.barred.Load() {
-			f.enlist()
-		}
+		t.admit(f)
 	}
-	o.recount()
+	t.recount(o)
 	e := o.done()
 	t.mu.Unlock()
 	giveBack(e)
 	return out
 }
 
-// delist lets the next viewer ask anew. The caller holds Transport.mu.
-func (o *flight) delist() {
-	if o.t.flights[o.key] == o {
-		delete(o.t.flights, o.key)
-		if o.early {
-			o.t.earlyFills--
-		}
-		o.t.group.Forget(o.key)
-	}
-}
-
 // bar delists a flight that has not landed, or the fill that it became. The answer is not stored, and no later viewer gets it.
 // If no viewer waits for it now, it ends and its place is free. The caller holds Transport.mu.
 func (o *flight) bar() {
 	o.barred.Store(true)
-	o.delist()
+	o.t.delist(o)
 	switch f := o.fill; {
 	case f != nil && f.shares <= o.own:
 		f.giveUp()
 	case f != nil:
-		f.unlist()
+		o.t.unlist(f)
 	case o.waiters <= o.own:
 		o.cancel(errAbandoned)
 	}
-	o.recount()
+	o.t.recount(o)
+}
+
+// mayGoOn reports whether a request goes on that nobody waits for. A player that has given up comes again, or another does;
+// without this, an origin that is slower than players are patient would never finish. The origin's own time limit still holds.
+// A request does not go on if nothing would be kept, if there are many such requests, if it is a blocking reload, which only
+// its viewers need, or if it was made before any viewer asked. The caller holds Transport.mu.
+func (o *flight) mayGoOn() bool {
+	return o.t.Store != nil && !o.early && !o.barred.Load() && !hls.IsBlocking(o.req.URL.RawQuery) &&
+		o.t.orphans(o.req.URL.Host) < mostOrphans
 }
 
 // store keeps an answer, unless the flight was barred before or meanwhile.

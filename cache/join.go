@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/sharing"
 	"golang.org/x/sync/singleflight"
 )
@@ -15,7 +14,7 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 	t.mu.Lock()
 	f, o := t.running(r, &have)
 	var made *flight
-	for f == nil && o == nil && ask && t.hasRoom() && (made == nil || made.key != have.key) {
+	for f == nil && o == nil && ask && t.hasRoom(t.maxFills()) && (made == nil || made.key != have.key) {
 		t.mu.Unlock() // others do not wait for that
 		made.scrap()
 		made = t.newFlight(r, have)
@@ -28,7 +27,7 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 		joins := f.joinable()
 		if joins {
 			f.shares++
-			f.o.recount()
+			t.recount(f.o)
 			f.body.Wake()
 		}
 		t.mu.Unlock()
@@ -42,7 +41,7 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 	case !ask:
 		t.mu.Unlock()
 		return t.passAlone(r)
-	case !t.makeRoom():
+	case !t.makeRoom(t.maxFills()):
 		t.mu.Unlock()
 		made.scrap()
 		t.count.errors.Add(1)
@@ -54,7 +53,7 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 		o.asker, mine = answer, &asker{o, r, answer}
 	}
 	o.waiters++
-	o.recount()
+	t.recount(o)
 	// Under the lock, so that the call of this key always belongs to this flight.
 	landed := t.group.DoChan(have.key, o.run)
 	if mine != nil {
@@ -79,43 +78,26 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 	}
 }
 
-// running returns the fill or the flight that r may join. If answers vary, as a fill now knows, have becomes what there is for
-// the variant: nothing. The caller holds Transport.mu.
-func (t *Transport) running(r *http.Request, have *lookupResult) (*fill, *flight) {
-	f := t.fills[have.key]
-	if f != nil && have.key == have.primary && !rules.Selects(r.Header, f.entry.Vary) {
-		have.key, have.entry = variant(have.primary, f.entry.Vary, r.Header), nil
-		f = t.fills[have.key]
-	}
-	if f != nil && rules.Selects(r.Header, f.entry.Vary) && !f.stalls() {
-		return f, nil
-	}
-	return nil, t.flights[have.key]
-}
-
 // begin makes a flight that no viewer waits for, with one waiter. It returns nil if somebody asks already, or if there is no
 // free place. An early one takes no place from viewers.
 func (t *Transport) begin(r *http.Request, have lookupResult, early bool) (o *flight, landed <-chan singleflight.Result) {
 	t.mu.Lock()
-	free := t.isFree(have.key, early)
+	free := t.isFree(have.key, early, t.maxFills())
 	t.mu.Unlock()
 	if !free {
 		return nil, nil
 	}
 	o = t.newFlight(r, have)
 	t.mu.Lock()
-	if !t.isFree(have.key, early) { // meanwhile
+	if !t.isFree(have.key, early, t.maxFills()) { // meanwhile
 		t.mu.Unlock()
 		o.scrap()
 		return nil, nil
 	}
 	defer t.mu.Unlock()
+	o.waiters, o.own, o.early = 1, 1, early
 	t.list(o)
-	o.waiters, o.own = 1, 1
-	if o.early = early; early {
-		t.earlyFills++
-	}
-	o.recount()
+	t.recount(o)
 	landed = t.group.DoChan(have.key, o.run)
 	o.barIfPurged(have)
 	return o, landed
@@ -127,23 +109,6 @@ func (o *flight) barIfPurged(have lookupResult) {
 	if o.kept != nil && have.purges != o.t.purges.Load() {
 		o.bar()
 	}
-}
-
-// isFree reports whether nobody asks for this key, and a request that no viewer waits for has a place. The caller holds
-// Transport.mu.
-func (t *Transport) isFree(key string, early bool) bool {
-	taken := t.taken()
-	if early {
-		taken += t.earlyFills
-	}
-	return t.flights[key] == nil && t.fills[key] == nil && taken < t.maxFills()
-}
-
-// fetches reports whether somebody asks for this key.
-func (t *Transport) fetches(key string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.flights[key] != nil || t.fills[key] != nil
 }
 
 // isAwaited reports whether an answer may take longer because a playlist hints at it. Anybody can write a playlist, so a hint

@@ -108,7 +108,7 @@ func (t *Transport) isFresh(r *http.Request, e *Entry) bool {
 		return false
 	}
 	have := t.lookup(next, key)
-	return have.entry != nil && have.entry.fresh() && have.entry.Status == http.StatusOK || t.isRunning(have.key)
+	return have.entry != nil && have.entry.fresh() && have.entry.Status == http.StatusOK || t.isAsked(have.key)
 }
 
 // keep stores an answer under its key. If answers vary, it stores the answer under the key of its variant and puts a mark under

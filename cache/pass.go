@@ -20,7 +20,7 @@ func (t *Transport) passAlone(r *http.Request) (*http.Response, error) {
 // the places of MaxFills.
 func (t *Transport) passBeside(r *http.Request) (*http.Response, error) {
 	t.mu.Lock()
-	if !t.makeRoom() {
+	if !t.makeRoom(t.maxFills()) {
 		t.mu.Unlock()
 		t.count.errors.Add(1)
 		return nil, &fault{reason: ErrBusy}

@@ -53,9 +53,3 @@ func (t *Transport) prefetch(ctx context.Context, url string) bool {
 	}
 	return old == nil || have.entry.fresh() // otherwise it may be the old one, which the origin could not renew
 }
-
-func (t *Transport) isRunning(key string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.flights[key] != nil || t.fills[key] != nil
-}

@@ -231,7 +231,7 @@ func (f *fill) detach() {
 		return
 	}
 	f.detached = true
-	f.unlist()
+	f.t.unlist(f)
 	f.body.Nudge()
 }
 

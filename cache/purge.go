@@ -50,23 +50,6 @@ func (t *Transport) purge(ctx context.Context, match func(string) bool) (int, er
 	return t.purgeStore(ctx, match)
 }
 
-// bar bars the flights and the fills that match, by the keys under which viewers find them.
-func (t *Transport) bar(match func(o *flight, key string) bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.purges.Add(1)
-	for key, o := range t.flights {
-		if match(o, key) {
-			o.bar()
-		}
-	}
-	for key, f := range t.fills {
-		if match(f.o, key) {
-			f.o.bar()
-		}
-	}
-}
-
 func (t *Transport) purgeStore(ctx context.Context, match func(string) bool) (n int, err error) {
 	p, ok := t.Store.(Purger)
 	if !ok {

@@ -114,7 +114,7 @@ func (f *fill) toStore(ctx context.Context) {
 func (o *flight) disown() {
 	o.t.mu.Lock()
 	o.own = 0
-	o.recount()
+	o.t.recount(o)
 	o.t.mu.Unlock()
 }
 

@@ -16,7 +16,6 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/listing"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 	"github.com/hlsproxy/hlsproxy/internal/waits"
-	"golang.org/x/sync/singleflight"
 )
 
 // Transport is an http.RoundTripper that asks Base once and shares the answer. The zero value works: it joins running fetches
@@ -129,8 +128,7 @@ type Transport struct {
 
 	count       counters
 	hitOnce     sync.Once
-	hitNamed    string             // statusHit with Name
-	group       singleflight.Group // of flights, by key
+	hitNamed    string // statusHit with Name
 	prefetching atomic.Int32
 	ownPool     sync.Once
 	heap        *body.Pool // for running fills, if the Store is no Memory
@@ -140,16 +138,7 @@ type Transport struct {
 	unshareable keySet // keys whose answers proved impossible to share
 	failing     keySet // keys for which the origin failed while there was something stale to serve
 
-	purges atomic.Uint64 // so far; changed below mu
-
-	mu         sync.Mutex
-	flights    map[string]*flight   // by key: requests that have no answer yet
-	fills      map[string]*fill     // by key: running, and open to new viewers
-	filling    int                  // running fills, also those closed to new viewers
-	earlyFills int                  // flights and fills that no viewer has begun
-	beside     int                  // streams beside a broadcast, each for one viewer
-	left       map[*flight]struct{} // flights and their fills that viewers have left; see isUnwatched
-	renewing   map[*flight]struct{} // those that nobody but the cache itself waits for, except early ones
+	places
 }
 
 const (

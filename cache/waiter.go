@@ -113,8 +113,8 @@ func (o *flight) leave(mine *asker) {
 	if o.waiters == 0 && !o.landed && !o.mayGoOn() {
 		o.bar()
 	}
-	o.recount()
-	t.boundLeft()
+	t.recount(o)
+	t.boundLeft(t.maxFills())
 	e := o.done()
 	t.mu.Unlock()
 	giveBack(e)
