@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"sync/atomic"
-	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/ahead"
 	"github.com/hlsproxy/hlsproxy/cache/internal/evict"
@@ -114,17 +113,9 @@ func (s scout) early(r *http.Request, have lookupResult, headed *atomic.Bool) bo
 			o.leaveToViewers()
 		}
 	case <-r.Context().Done():
-		o.leave(nil)
+		(&waiter{o: o}).leave()
 	}
 	return true
-}
-
-// leaveToViewers hands over a fill that goes on because it is too long to be kept: it now counts among those of the viewers.
-func (o *flight) leaveToViewers() {
-	o.t.mu.Lock()
-	defer o.t.mu.Unlock()
-	o.t.leaveToViewers(o.fill)
-	o.t.boundLeft(o.t.maxFills())
 }
 
 // asked tells the Guide of a request that the Store may answer.
@@ -132,18 +123,4 @@ func (s scout) asked(r *http.Request, key string, there bool) {
 	if r.Method != http.MethodHead && r.Header[tierField] == nil {
 		s.t.ahead.Asked(s, r, key, there)
 	}
-}
-
-// lead has what follows a stored answer fetched.
-func (o *flight) lead() {
-	if o.part != nil || !o.t.leads() {
-		return
-	}
-	var early time.Time
-	o.t.mu.Lock()
-	if o.early {
-		early = o.asked
-	}
-	o.t.mu.Unlock()
-	o.t.ahead.Stored(scout{o.t}, o.req, o.primary, early)
 }

@@ -27,7 +27,10 @@ const (
 // broadcast is what a fill knows of a body that may have no end. A body goes on air if it has no length, goes on for airAfter,
 // arrives as it is made, and is media but not a segment of a playlist. It is not kept. A viewer who comes later begins at the
 // newest point where a decoder can begin. A viewer who is too slow loses what has left the ring.
+//
+// A nil broadcast is that of a body that has an end.
 type broadcast struct {
+	f      *fill
 	ring   int64 // bytes
 	linger time.Duration
 
@@ -53,7 +56,7 @@ type moment struct {
 }
 
 // newBroadcast returns nil for a body that cannot go on air.
-func (f *fill) newBroadcast() *broadcast {
+func newBroadcast(f *fill) *broadcast {
 	t := f.t
 	if t.Ring < 0 || f.body.Length() >= 0 || f.list || f.o.part != nil || f.entry.Status != 200 {
 		return nil
@@ -62,15 +65,15 @@ func (f *fill) newBroadcast() *broadcast {
 	if ring == 0 {
 		ring = defaultRing
 	}
-	return &broadcast{began: time.Now(), ring: min(ring, t.pool().Max()/8), linger: max(t.Linger, 0)}
+	return &broadcast{f: f, began: time.Now(), ring: min(ring, t.pool().Max()/8), linger: max(t.Linger, 0)}
 }
 
 // hear looks at bytes that have come.
-func (f *fill) hear(p []byte) {
-	a := f.air
+func (a *broadcast) hear(p []byte) {
 	if a == nil {
 		return
 	}
+	f := a.f
 	a.mu.Lock()
 	_, _ = a.scan.Write(p)
 	_, known := a.scan.Point()
@@ -78,13 +81,13 @@ func (f *fill) hear(p []byte) {
 	if time.Since(a.began) < airAfter || f.detached || a.on {
 		return // only this goroutine changes these fields
 	}
-	ripe, is := f.isRipe(), known || f.isStream()
+	ripe, is := a.isRipe(), known || a.isStream()
 	f.t.mu.Lock()
 	if a.on = is && ripe; !is {
 		f.air = nil
 	}
 	f.t.mu.Unlock()
-	if !f.onAir() {
+	if !a.onAir() {
 		return
 	}
 	f.t.channels.onAir(f.o.primary, f.o.asked)
@@ -93,7 +96,8 @@ func (f *fill) hear(p []byte) {
 }
 
 // isStream reports whether a body that nobody can join in the middle may still be media: anything but text.
-func (f *fill) isStream() bool {
+func (a *broadcast) isStream() bool {
+	f := a.f
 	if kind := hls.Essence(f.entry.Header.Get("Content-Type")); strings.HasPrefix(kind, "video/") || strings.HasPrefix(kind, "audio/") {
 		return true
 	}
@@ -104,15 +108,14 @@ func (f *fill) isStream() bool {
 
 // isRipe reports, at the end of each airAfter, whether the body has come as it is made for long enough. If a busy server could
 // not read in time, it tries again.
-func (f *fill) isRipe() bool {
-	a := f.air
-	if f.inTime() {
+func (a *broadcast) isRipe() bool {
+	if a.inTime() {
 		a.live += airAfter // even if it took longer: a long pause counts once
 	} else {
 		a.live, a.paused = 0, true
 	}
-	a.began, a.waited = time.Now(), f.waited
-	after := f.t.channels.airAfter(f.o.primary)
+	a.began, a.waited = time.Now(), a.f.waited
+	after := a.f.t.channels.airAfter(a.f.o.primary)
 	if a.paused {
 		after = max(after, againAfter)
 	}
@@ -121,8 +124,7 @@ func (f *fill) isRipe() bool {
 
 // inTime reports whether the bytes come as they are made: the fill waits for them nearly all of the time. A body that comes
 // faster than its viewers read it is a file. Only the pump calls it.
-func (f *fill) inTime() bool {
-	a := f.air
+func (a *broadcast) inTime() bool {
 	if a == nil {
 		return false
 	}
@@ -130,24 +132,17 @@ func (f *fill) inTime() bool {
 	if took < time.Second {
 		return a.live > 0
 	}
-	return (f.waited-a.waited)*5 >= took*4
+	return (a.f.waited-a.waited)*5 >= took*4
 }
 
 // onAir is for the pump and for callers that hold Transport.mu.
-func (f *fill) onAir() bool { return f.air != nil && f.air.on }
-
-// isOnAir is onAir for all others.
-func (f *fill) isOnAir() bool {
-	f.t.mu.Lock()
-	defer f.t.mu.Unlock()
-	return f.onAir()
-}
+func (a *broadcast) onAir() bool { return a != nil && a.on }
 
 // turnRing drops what has left the ring. It reports whether even the fastest viewer is far behind: then the origin can wait.
-func (f *fill) turnRing(size int64) bool {
-	begun, _, fastest := f.body.Readers()
-	f.body.Drop(f.air.tail(size))
-	return begun > 0 && size-fastest > min(readAhead, f.air.ring/2)
+func (a *broadcast) turnRing(size int64) bool {
+	begun, _, fastest := a.f.body.Readers()
+	a.f.body.Drop(a.tail(size))
+	return begun > 0 && size-fastest > min(readAhead, a.ring/2)
 }
 
 // tail is where the ring begins: ringTime ago, or at the point where a viewer would begin now if that is further back, but
@@ -174,50 +169,46 @@ func (a *broadcast) tail(size int64) int64 {
 
 // point is the newest point where a viewer can begin, and the bytes to send first. ok is false if the ring has no such point,
 // or is about to lose it: a viewer needs time to read. The caller holds Transport.mu.
-func (f *fill) point() (off int64, prefix []byte, ok bool) {
-	a := f.air
+func (a *broadcast) point() (off int64, prefix []byte, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if off, ok = a.scan.Point(); !ok || f.body.State().Size-off > a.ring-a.ring/8 {
+	if off, ok = a.scan.Point(); !ok || a.f.body.State().Size-off > a.ring-a.ring/8 {
 		return 0, nil, false
 	}
 	return off, a.scan.Prefix(), true
 }
 
 // joinable reports whether a new viewer can begin now. The caller holds Transport.mu.
-func (f *fill) joinable() bool {
-	if !f.onAir() {
+func (a *broadcast) joinable() bool {
+	if !a.onAir() {
 		return true
 	}
-	_, _, ok := f.point()
+	_, _, ok := a.point()
 	return ok
 }
 
-// tuneIn lets v begin at the newest point. ok is false if there is no such point any longer.
-func (f *fill) tuneIn(v *viewer) (ok, onAir bool) {
-	f.t.mu.Lock()
-	defer f.t.mu.Unlock()
-	if !f.onAir() {
-		return false, false
-	}
-	off, prefix, ok := f.point()
+// tuneIn lets v begin at the newest point. It returns false if there is no such point any longer. The caller holds
+// Transport.mu.
+func (a *broadcast) tuneIn(v *viewer) bool {
+	off, prefix, ok := a.point()
 	if ok {
 		v.prefix = prefix
-		ok = f.body.Open(&v.part, off, math.MaxInt64)
+		ok = a.f.body.Open(&v.part, off, math.MaxInt64)
 	}
-	return ok, true
+	return ok
 }
 
 // lingers reports whether a broadcast goes on for a while without viewers. The caller holds Transport.mu.
-func (f *fill) lingers() bool {
-	if !f.onAir() || f.air.linger == 0 {
+func (a *broadcast) lingers() bool {
+	if !a.onAir() || a.linger == 0 {
 		return false
 	}
-	f.air.left = time.Now()
-	time.AfterFunc(f.air.linger, func() {
+	f := a.f
+	a.left = time.Now()
+	time.AfterFunc(a.linger, func() {
 		f.t.mu.Lock()
 		defer f.t.mu.Unlock()
-		if f.shares <= 0 && time.Since(f.air.left) >= f.air.linger {
+		if f.shares <= 0 && time.Since(a.left) >= a.linger {
 			f.giveUp()
 		}
 	})

@@ -2,17 +2,13 @@ package cache
 
 import (
 	"hash/maphash"
-	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/listing"
-	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
-	"github.com/hlsproxy/hlsproxy/internal/httpstatus"
 )
 
 // channels remembers live playlists, so that it can judge their next versions: an encoder that starts again uses the old names
@@ -187,84 +183,6 @@ func (c *channels) note(n listing.Names) {
 	c.named.add(namedFor, n.All[max(len(n.All)-keySetSize/2, 0):]...)
 	c.own.add(namedFor, n.Own[max(len(n.Own)-keySetSize/2, 0):]...)
 	c.hinted.add(hintedFor, n.Hints...)
-}
-
-// judge decides how long an answer is fresh and whether it is a live playlist. It returns that playlist.
-func (o *flight) judge(e *Entry) (list hls.Info, err error) {
-	t := o.t
-	e.TTL, e.Live = rules.Longest, false // a slice is valid as long as its whole is
-	if o.part != nil {
-		return list, nil
-	}
-	is := false
-	if e.Status == http.StatusOK {
-		list, is = lookAt(e)
-	}
-	if t.TTL == nil {
-		e.TTL = e.ttl(list, is)
-	} else if e.TTL, err = t.ttl(e); err != nil {
-		return hls.Info{}, err
-	}
-	switch {
-	case e.Status == http.StatusFound, e.Status == http.StatusSeeOther, e.Status == http.StatusTemporaryRedirect:
-		if t.TTL == nil && e.TTL < 0 && o.anonymous && o.isMedia(e.Header) && !rules.ParseControl(e.Header).NoStore {
-			e.TTL = ttlMedia // while its target is there; see isFresh
-		}
-	case httpstatus.IsMissing(e.Status):
-		if t.TTL == nil && e.TTL > ttlNamed && t.channels.named.has(o.primary, namedFor) {
-			e.TTL = ttlNamed
-		}
-	case e.Status == http.StatusOK:
-		if keyLike(o.req.URL.Path, e.Header, e.length()) {
-			e.TTL = never // whatever the caller's TTL says
-			list = hls.Info{}
-			break
-		}
-		if !is && t.TTL == nil && e.TTL == 0 && t.channels.named.has(o.primary, namedFor) {
-			e.TTL = e.namedTTL()
-		}
-		if !is || list.Multivariant {
-			break
-		}
-		again := list.Ended() && !(list.VOD && list.MediaSequence == 0) && t.channels.wasLive(listOf(keyOf(o.primary, e)))
-		e.Live = list.IsChannel() || again
-		if again && t.TTL == nil && e.TTL > 0 {
-			e.TTL = e.liveTTL(list, e.TTL, true)
-		}
-	}
-	return list, nil
-}
-
-// notice takes in a new version of a playlist. If a live one shows that stored answers belong to an earlier programme, the
-// origin is asked before they are served again. It is called before any viewer can see the end of the playlist.
-func (o *flight) notice(e *Entry, list hls.Info) (w watched) {
-	if list.Segments+list.Parts == 0 || list.Multivariant {
-		return w
-	}
-	v := version{info: list, partial: strings.Contains(e.URL, "_HLS_skip=")}
-	text, _, ok := open(e)
-	if !ok || !o.t.reading.Read(text, e.URL, o.t.refs, func(p *listing.Playlist) { w = o.learn(e, p, &v) }) {
-		v.partial = true // nobody knows what it names
-	}
-	if !e.Live {
-		return w
-	}
-	if old := o.t.channels.next(listOf(keyOf(o.primary, e)), v); len(old) > 0 {
-		o.t.outdate(old)
-	}
-	return w
-}
-
-// learn remembers what a playlist names.
-func (o *flight) learn(e *Entry, p *listing.Playlist, v *version) watched {
-	t, list := o.t, listOf(keyOf(o.primary, e))
-	n := p.Names(func(u *url.URL) (string, error) { return scout{t}.Key(o.req, u) })
-	v.keys = n.All
-	t.channels.note(n)
-	if t.leads() {
-		t.ahead.Listed(scout{t}, o.req, list, p, v.info, v.partial)
-	}
-	return o.windowOf(list, e, p, v)
 }
 
 // unproved is the TTL of an answer that is not served before the origin has confirmed it, whatever allows stale answers.

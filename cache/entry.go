@@ -101,6 +101,18 @@ type Store interface {
 	Put(ctx context.Context, key string, e *Entry) error
 }
 
+// isConfirmed reports whether a 304 with this header is about e. It must not rename a version whose slices have the name in their
+// keys.
+func (e *Entry) isConfirmed(h304 http.Header) bool {
+	if e.Sliced > 0 {
+		name, value := rules.Strong(e.Header)
+		if now, is := rules.Strong(rules.Updated(e.Header, h304)); now != name || is != value {
+			return false
+		}
+	}
+	return rules.Confirms(h304, e.Header)
+}
+
 // arrived sets the age of an answer that has just come; asked is when the request was sent.
 func (e *Entry) arrived(h http.Header, asked time.Time) {
 	now := time.Now()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/body"
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
+	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
 // keepFilling is the longest body that is fetched to its end after everybody has left: another viewer is likely, and at most
@@ -79,7 +81,7 @@ func newFill(o *flight, resp *http.Response) (*fill, bool) {
 		f.keep = false // a file that is missing now may exist when a viewer asks
 	}
 	f.list = hls.IsPlaylist(resp.Header.Get("Content-Type"), o.req.URL.Path)
-	f.air = f.newBroadcast()
+	f.air = newBroadcast(f)
 	f.silent.Store(int64(f.wait))
 	return f, true
 }
@@ -183,101 +185,21 @@ func (f *fill) store(last int) bool {
 func (f *fill) show(v *viewer, off, end int64, exactly bool) bool {
 	v.fill, v.sent = f, &f.t.count.fillBytes
 	if !exactly {
-		if ok, onAir := f.tuneIn(v); onAir {
-			return ok
+		f.t.mu.Lock()
+		if f.air.onAir() {
+			defer f.t.mu.Unlock()
+			return f.air.tuneIn(v)
 		}
+		f.t.mu.Unlock()
 	}
 	return f.body.Open(&v.part, off, end)
-}
-
-// Viewers wait for the end of a playlist, because its end decides which freshness they are told. They wait for at most this
-// many bytes and this long.
-const (
-	mostAwaited = listAhead / 2
-	awaitedFor  = time.Second
-)
-
-// awaitEnd waits for the end of an expected playlist. It returns nil if the body proves to be something else.
-func (f *fill) awaitEnd(ctx context.Context) (*Entry, error) {
-	var late <-chan time.Time
-	var start [64]byte // a viewer has a small stack
-	for {
-		st := f.body.State()
-		switch {
-		case st.Err != nil:
-			return nil, st.Err
-		case st.Ended:
-			return f.judged.Load(), nil
-		case st.Size > mostAwaited || f.isDetached() || f.body.Short():
-			return f.unknown(), nil
-		}
-		if st.Size > 0 {
-			n := f.body.Start(start[:])
-			if is, known := hls.StartsPlaylist(start[:n]); known && !is {
-				return nil, nil
-			}
-			if late == nil {
-				late = time.After(awaitedFor)
-			}
-		}
-		more := f.body.Grown(st.Size)
-		if more == nil {
-			continue
-		}
-		select {
-		case <-more:
-		case <-late:
-			return f.unknown(), nil
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
-}
-
-// awaitKind waits until it is known whether a body without a declared length may be a key. A key is for its asker alone. So is
-// a body that nobody can wait for because memory is short.
-func (f *fill) awaitKind(ctx context.Context) (alone bool, err error) {
-	if f.entry.Status != http.StatusOK || f.body.Length() >= 0 || !f.isKeyOf(longestKey) {
-		return false, nil
-	}
-	for {
-		st := f.body.State()
-		switch {
-		case st.Err != nil:
-			return false, st.Err
-		case st.Size > longestKey:
-			return false, nil
-		case st.Ended:
-			return f.isKeyOf(st.Size), nil
-		case f.isDetached() || f.body.Short():
-			return true, nil
-		}
-		more := f.body.Grown(st.Size)
-		if more == nil {
-			continue
-		}
-		select {
-		case <-more:
-		case <-ctx.Done():
-			return false, context.Cause(ctx)
-		}
-	}
-}
-
-func (f *fill) isKeyOf(length int64) bool { return keyLike(f.o.req.URL.Path, f.entry.Header, length) }
-
-// unknown is the header of a playlist that may be live, because its end has not come yet.
-func (f *fill) unknown() *Entry {
-	e := *f.entry
-	e.Live, e.TTL = true, e.Age()
-	return &e
 }
 
 // leave gives back n shares. When nobody is left, the fill goes on only if its end is near.
 func (f *fill) leave(n int) {
 	f.t.mu.Lock()
 	f.shares -= n
-	if f.shares <= 0 && !f.settled && !f.worthwhile() && !f.lingers() {
+	if f.shares <= 0 && !f.settled && !f.worthwhile() && !f.air.lingers() {
 		f.giveUp()
 	}
 	f.t.recount(f.o)
@@ -322,4 +244,172 @@ func (f *fill) promises() bool {
 	}
 	ttl := HLS(e)
 	return ttl > e.Age() || ttl >= 0 && rules.Conditional(http.Header{}, e.Header)
+}
+
+// toStore reads a fill to its end, for nobody, with a share of its own. It stops if the fill turns out too long to be kept.
+func (f *fill) toStore(ctx context.Context) {
+	v := &viewer{ctx: ctx}
+	defer v.Close()
+	defer f.o.disown()
+	if f.show(v, 0, math.MaxInt64, true) {
+		v.sent = new(atomic.Uint64) // to nobody
+		for err := error(nil); err == nil && !f.isDetached(); {
+			_, err = io.CopyN(io.Discard, v, body.LargeChunk)
+		}
+	}
+}
+
+// Viewers wait for the end of a playlist, because its end decides which freshness they are told. They wait for at most this
+// many bytes and this long.
+const (
+	mostAwaited = listAhead / 2
+	awaitedFor  = time.Second
+)
+
+// awaitEnd waits for the end of an expected playlist. It returns nil if the body proves to be something else.
+func (f *fill) awaitEnd(ctx context.Context) (*Entry, error) {
+	var late <-chan time.Time
+	var start [64]byte // a viewer has a small stack
+	for {
+		st := f.body.State()
+		switch {
+		case st.Err != nil:
+			return nil, st.Err
+		case st.Ended:
+			return f.judged.Load(), nil
+		case st.Size > mostAwaited || f.isDetached() || f.body.Short():
+			return f.unknown(), nil
+		}
+		if st.Size > 0 {
+			n := f.body.Start(start[:])
+			if is, known := hls.StartsPlaylist(start[:n]); known && !is {
+				return nil, nil
+			}
+			if late == nil {
+				late = time.After(awaitedFor)
+			}
+		}
+		if isLate, err := f.more(ctx, st.Size, late); err != nil {
+			return nil, err
+		} else if isLate {
+			return f.unknown(), nil
+		}
+	}
+}
+
+// awaitKind waits until it is known whether a body without a declared length may be a key. A key is for its asker alone. So is
+// a body that nobody can wait for because memory is short.
+func (f *fill) awaitKind(ctx context.Context) (alone bool, err error) {
+	if f.entry.Status != http.StatusOK || f.body.Length() >= 0 || !f.isKeyOf(longestKey) {
+		return false, nil
+	}
+	for {
+		st := f.body.State()
+		switch {
+		case st.Err != nil:
+			return false, st.Err
+		case st.Size > longestKey:
+			return false, nil
+		case st.Ended:
+			return f.isKeyOf(st.Size), nil
+		case f.isDetached() || f.body.Short():
+			return true, nil
+		}
+		if _, err := f.more(ctx, st.Size, nil); err != nil {
+			return false, err
+		}
+	}
+}
+
+func (f *fill) isKeyOf(length int64) bool { return keyLike(f.o.req.URL.Path, f.entry.Header, length) }
+
+// unknown is the header of a playlist that may be live, because its end has not come yet.
+func (f *fill) unknown() *Entry {
+	e := *f.entry
+	e.Live, e.TTL = true, e.Age()
+	return &e
+}
+
+// more waits for a change of a body of this size. isLate: late came first.
+func (f *fill) more(ctx context.Context, size int64, late <-chan time.Time) (isLate bool, err error) {
+	more := f.body.Grown(size)
+	if more == nil {
+		return false, nil
+	}
+	select {
+	case <-more:
+		return false, nil
+	case <-late:
+		return true, nil
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
+}
+
+// lengthAwaited is how long a range waits for the end of a body, which gives its length. After that the whole is sent instead.
+const lengthAwaited = 2 * time.Second
+
+var errOutgrown = errors.New("cache: too long to wait for its end")
+
+// learn returns the length of a body that came without one. It returns -1 if the length cannot be known yet: every range is
+// then answered with the whole, because players give up if they first get a 206 of unknown length and then a 200. Only a range
+// that follows the body can be answered; learn waits for its first byte. It fails with errOutgrown if the body proves too long
+// to wait for.
+func (f *fill) learn(ctx context.Context, s httprange.Spec) (int64, error) {
+	if !follows(s) {
+		if total := f.total(); total >= 0 {
+			return total, nil
+		}
+	}
+	late := time.After(lengthAwaited)
+	for {
+		st := f.body.State()
+		switch {
+		case st.Err != nil:
+			return 0, st.Err
+		case st.Ended:
+			return st.Size, nil
+		case follows(s) && s.First < st.Size:
+			return -1, nil
+		case f.isDetached():
+			return 0, errOutgrown
+		}
+		if isLate, err := f.more(ctx, st.Size, late); err != nil {
+			return 0, err
+		} else if isLate && !follows(s) {
+			return -1, nil
+		}
+	}
+}
+
+// total is the length of the body as the origin tells it, -1 if it does not. It asks the origin once for the first byte. The
+// Content-Range of the answer has the length, if it is of the same version.
+func (f *fill) total() int64 {
+	f.once.Do(func() {
+		f.length = -1
+		h := f.entry.Header
+		if name, _ := rules.Strong(h); name == "" || h.Get("Accept-Ranges") == "none" {
+			return
+		}
+		ctx, cancel := context.WithTimeout(f.ctx, f.t.idle())
+		defer cancel()
+		r := f.o.req.Clone(ctx)
+		delete(r.Header, "If-None-Match")
+		delete(r.Header, "If-Modified-Since")
+		r.Header["Range"] = []string{"bytes=0-0"}
+		resp, err := f.t.ask(r)
+		if err != nil || resp == nil || resp.Body == nil {
+			return
+		}
+		defer f.t.close(resp.Body)
+		c, ok := httprange.ParseContentRange(resp.Header)
+		same := resp.StatusCode == http.StatusPartialContent && ok && c.First == 0
+		for _, name := range [...]string{"Etag", "Last-Modified"} {
+			same = same && resp.Header.Get(name) == h.Get(name)
+		}
+		if same {
+			f.length = c.Size
+		}
+	})
+	return f.length
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -16,17 +17,13 @@ import (
 // flight is one request to the origin. It is made for one viewer, and all viewers of its key share it until the header of the
 // answer comes.
 type flight struct {
-	t            *Transport
-	primary, key string
-	part         *slice        // the slice that is requested; nil: the whole
-	req          *http.Request // the flight's own: without the viewer's context, range and conditions
-	cancel       context.CancelCauseFunc
-	asked        time.Time   // when req was sent. Changed below Transport.mu
-	asks         bool        // req asks whether kept is still valid
-	anonymous    bool        // req tells nothing about its viewer
-	early        bool        // no viewer has asked for it yet
-	barred       atomic.Bool // the answer is not stored: it was purged, given up, or displaced by a later one
-	out          outcome     // for all who wait; set before singleflight returns
+	question
+	cancel context.CancelCauseFunc
+	asked  time.Time   // when req was sent. Changed below Transport.mu
+	asks   bool        // req asks whether kept is still valid
+	early  bool        // no viewer has asked for it yet
+	barred atomic.Bool // the answer is not stored: it was purged, given up, or displaced by a later one
+	out    outcome     // for all who wait; set before singleflight returns
 
 	// Below Transport.mu.
 	waiters int                   // viewers, and own
@@ -52,7 +49,7 @@ func (t *Transport) newFlight(r *http.Request, have lookupResult) *flight {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
 	req := r.WithContext(ctx)
 	req.Method, req.Header, req.Body, req.GetBody = http.MethodGet, fillHeader(r), nil, nil
-	o := &flight{t: t, primary: have.primary, key: have.key, part: have.part, req: req, cancel: cancel}
+	o := &flight{question: question{t: t, primary: have.primary, key: have.key, part: have.part, req: req}, cancel: cancel}
 	o.anonymous = !t.PerViewer && sharing.IsAnonymous(ctx)
 	if o.part != nil {
 		o.req = req.WithContext(o.part.with(ctx))
@@ -105,13 +102,13 @@ func (o *flight) fly(done chan<- error) *fill {
 			o.out, err = o.failed(errExited)
 		}
 	}()
-	o.out, err = o.question()
+	o.out, err = o.resolve()
 	returned = true
 	return o.out.fill
 }
 
-// question asks the origin, and ends with land.
-func (o *flight) question() (outcome, error) {
+// resolve asks the origin, and ends with land.
+func (o *flight) resolve() (outcome, error) {
 	t := o.t
 	// A fill that ended after the viewer looked has left its entry in the Store.
 	have := t.lookup(o.req, o.primary)
@@ -188,14 +185,6 @@ func (o *flight) ask() (*http.Response, error) {
 	return resp, err
 }
 
-// sane refuses an answer that does not fit the request.
-func (o *flight) sane(resp *http.Response) error {
-	if o.part != nil {
-		return o.part.check(o, resp)
-	}
-	return sane(resp)
-}
-
 // decide makes a fill, which is yet to be run, of an answer that can be shared, and gives any other to its asker.
 func (o *flight) decide(resp *http.Response) outcome {
 	f, ok := newFill(o, resp)
@@ -212,6 +201,74 @@ func (o *flight) decide(resp *http.Response) outcome {
 		o.unstore()
 	}
 	return o.private(resp)
+}
+
+// confirmed lands with the stored answer that the origin has confirmed.
+func (o *flight) confirmed(resp *http.Response) outcome {
+	defer o.cancel(nil)
+	resp.Body.Close()
+	t, now := o.t, *o.kept
+	e := &now
+	e.Header = rules.Updated(e.Header, resp.Header)
+	e.arrived(resp.Header, o.asked)
+	delete(e.Header, "Set-Cookie")
+	c := rules.ParseControl(e.Header)
+	// The origin has chosen this answer for this request, whichever fields it varies by from now on.
+	vary, ok := o.varyOf(e.Header)
+	if !ok || o.isPersonal(c, resp.Header, e.Header) {
+		t.unshareable.add(unshareableFor, o.key)
+		o.unstore()
+		return o.land(outcome{})
+	}
+	if o.part == nil {
+		e.Vary = vary
+	}
+	_, err := o.judge(e)
+	stored := err == nil && e.TTL >= 0 && o.store(e) == nil
+	t.count.revalidations.Add(1)
+	out := o.land(outcome{entry: e, how: statusConfirmed})
+	if stored {
+		o.lead()
+	}
+	o.report(Fill{Status: http.StatusNotModified, Stored: stored})
+	return out
+}
+
+// rescued lands with the stale answer if the origin has failed and that answer may still be served. status is the status of the
+// origin's answer, 0 if there was none.
+func (o *flight) rescued(status int) (out outcome, ok bool) {
+	e := o.kept
+	if e == nil || e.Age()-e.TTL > o.t.ifError(e, status) {
+		return outcome{}, false
+	}
+	how := statusStale
+	if status != 0 {
+		how += "; fwd-status=" + strconv.Itoa(status)
+	}
+	o.t.failing.add(failingFor, o.key)
+	o.cancel(nil)
+	return o.land(outcome{entry: e, how: how}), true
+}
+
+// inSlices lands with an Entry for the header alone, if an answer is too long for one Entry. It returns false if the body
+// cannot be kept in slices.
+func (o *flight) inSlices(resp *http.Response) (out outcome, ok bool) {
+	t, c := o.t, rules.ParseControl(resp.Header)
+	vary, ok := o.varyOf(resp.Header)
+	if t.Store == nil || !ok || o.isPrivate(resp, c) || resp.ContentLength <= t.maxBody() || !sliceable(resp) {
+		return outcome{}, false
+	}
+	e := newEntry(o, resp, vary)
+	e.Sliced = resp.ContentLength
+	if _, err := o.judge(e); err != nil || e.TTL <= 0 {
+		return outcome{}, false
+	}
+	if o.store(e) != nil {
+		return outcome{}, false
+	}
+	o.cancel(nil)
+	resp.Body.Close()
+	return o.land(outcome{entry: e, how: statusMiss, large: true}), true
 }
 
 // private lands with an answer that cannot be shared.
@@ -285,6 +342,22 @@ func (o *flight) bar() {
 	o.t.recount(o)
 }
 
+// barIfPurged bars a flight that has just begun, if what it keeps may have been purged since it was looked up: a 304 would
+// bring that back. The caller holds Transport.mu.
+func (o *flight) barIfPurged(have lookupResult) {
+	if o.kept != nil && have.purges != o.t.purges.Load() {
+		o.bar()
+	}
+}
+
+// disown is for the cache's own reader of a fill, right before it leaves.
+func (o *flight) disown() {
+	o.t.mu.Lock()
+	o.own = 0
+	o.t.recount(o)
+	o.t.mu.Unlock()
+}
+
 // mayGoOn reports whether a request goes on that nobody waits for. A player that has given up comes again, or another does;
 // without this, an origin that is slower than players are patient would never finish. The origin's own time limit still holds.
 // A request does not go on if nothing would be kept, if there are many such requests, if it is a blocking reload, which only
@@ -292,6 +365,32 @@ func (o *flight) bar() {
 func (o *flight) mayGoOn() bool {
 	return o.t.Store != nil && !o.early && !o.barred.Load() && !hls.IsBlocking(o.req.URL.RawQuery) &&
 		o.t.orphans(o.req.URL.Host) < mostOrphans
+}
+
+// served is for a waiter who no longer needs the flight.
+func (o *flight) served() {
+	o.t.mu.Lock()
+	o.waiters--
+	e := o.done()
+	o.t.mu.Unlock()
+	giveBack(e)
+}
+
+// done returns the Entry to give back when nobody needs it: neither a waiter nor the flight itself. The caller holds
+// Transport.mu.
+func (o *flight) done() (e *Entry) {
+	if o.landed && o.waiters == 0 {
+		e, o.kept = o.kept, nil
+	}
+	return e
+}
+
+// leaveToViewers hands over a fill that goes on because it is too long to be kept: it now counts among those of the viewers.
+func (o *flight) leaveToViewers() {
+	o.t.mu.Lock()
+	defer o.t.mu.Unlock()
+	o.t.leaveToViewers(o.fill)
+	o.t.boundLeft(o.t.maxFills())
 }
 
 // store keeps an answer, unless the flight was barred before or meanwhile.
@@ -322,4 +421,32 @@ func (o *flight) unstore() {
 	if o.kept != nil && !o.barred.Load() {
 		o.t.tombstone(o.req.Context(), o.key, o.req.URL.String())
 	}
+}
+
+// lead has what follows a stored answer fetched.
+func (o *flight) lead() {
+	if o.part != nil || !o.t.leads() {
+		return
+	}
+	var early time.Time
+	o.t.mu.Lock()
+	if o.early {
+		early = o.asked
+	}
+	o.t.mu.Unlock()
+	o.t.ahead.Stored(scout{o.t}, o.req, o.primary, early)
+}
+
+// report calls the hook.
+func (o *flight) report(f Fill) {
+	if o.t.OnFill == nil {
+		return
+	}
+	var err error
+	defer o.t.recovered(&err)
+	f.Key, f.URL, f.Took = o.key, o.req.URL.String(), time.Since(o.asked)
+	if f.Wait == 0 {
+		f.Wait = f.Took
+	}
+	o.t.OnFill(f)
 }

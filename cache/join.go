@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/hlsproxy/hlsproxy/internal/sharing"
@@ -21,10 +20,10 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 		t.mu.Lock()
 		f, o = t.running(r, &have)
 	}
-	mine := (*asker)(nil)
+	w := waiter{r: r}
 	switch {
 	case f != nil:
-		joins := f.joinable()
+		joins := f.air.joinable()
 		if joins {
 			f.shares++
 			t.recount(f.o)
@@ -50,13 +49,13 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 		o, made = made, nil
 		t.list(o)
 		answer := make(chan *http.Response, 1)
-		o.asker, mine = answer, &asker{o, r, answer}
+		o.asker, w.private = answer, answer
 	}
 	o.waiters++
 	t.recount(o)
 	// Under the lock, so that the call of this key always belongs to this flight.
 	landed := t.group.DoChan(have.key, o.run)
-	if mine != nil {
+	if w.private != nil {
 		o.barIfPurged(have)
 	}
 	t.mu.Unlock()
@@ -64,18 +63,8 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 	if o.isAwaited(have.entry) {
 		sharing.WaitLonger(r.Context(), blockingIdle)
 	}
-
-	select {
-	case res := <-landed:
-		defer o.served()
-		if res.Err != nil {
-			return nil, res.Err
-		}
-		return o.answer(r, have, o.out, mine)
-	case <-r.Context().Done():
-		o.leave(mine)
-		return nil, context.Cause(r.Context())
-	}
+	w.o, w.have = o, have
+	return w.wait(landed)
 }
 
 // begin makes a flight that no viewer waits for, with one waiter. It returns nil if somebody asks already, or if there is no
@@ -101,18 +90,4 @@ func (t *Transport) begin(r *http.Request, have lookupResult, early bool) (o *fl
 	landed = t.group.DoChan(have.key, o.run)
 	o.barIfPurged(have)
 	return o, landed
-}
-
-// barIfPurged bars a flight that has just begun, if what it keeps may have been purged since it was looked up: a 304 would
-// bring that back. The caller holds Transport.mu.
-func (o *flight) barIfPurged(have lookupResult) {
-	if o.kept != nil && have.purges != o.t.purges.Load() {
-		o.bar()
-	}
-}
-
-// isAwaited reports whether an answer may take longer because a playlist hints at it. Anybody can write a playlist, so a hint
-// means nothing for what was there already.
-func (o *flight) isAwaited(have *Entry) bool {
-	return (have == nil || have.Status != http.StatusOK) && o.t.channels.isHinted(o.primary)
 }

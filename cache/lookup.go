@@ -87,13 +87,8 @@ func (t *Transport) fetch(r *http.Request, key string, in headerRoom) lookupResu
 // isFresh reports whether a stored answer may be served to r without asking the origin. The redirect of a segment, for example
 // to a freshly signed URL of an object store, is good while its target is stored.
 func (t *Transport) isFresh(r *http.Request, e *Entry) bool {
-	if !e.fresh() {
-		return false
-	}
-	switch e.Status {
-	case http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect:
-	default:
-		return true
+	if !e.fresh() || !isPassing(e.Status) {
+		return e.fresh()
 	}
 	if _, said := rules.ParseControl(e.Header).Lifetime(e.Header); said || t.TTL != nil {
 		return true

@@ -58,7 +58,7 @@ func (f *fill) pump() (last int, err error) {
 		}
 		woken := f.body.Commit(n)
 		size += int64(n)
-		f.hear(room[:n])
+		f.air.hear(room[:n])
 		if woken {
 			runtime.Gosched() // meanwhile more arrives, which takes one read instead of several
 		}
@@ -158,15 +158,15 @@ func (f *fill) isAhead() (bool, error) {
 	}
 	f.t.mu.Lock()
 	defer f.t.mu.Unlock()
-	if f.onAir() {
-		return f.turnRing(size), nil
+	if f.air.onAir() {
+		return f.air.turnRing(size), nil
 	}
 	begun, slowest, fastest := f.body.Readers()
 	if f.shares > begun {
 		slowest = 0 // somebody has a share and has not begun
 	}
 	alone := length < 0 && f.shares == 1 && begun == 1
-	if length < 0 && size > limit || alone && size > lonely && !f.inTime() {
+	if length < 0 && size > limit || alone && size > lonely && !f.air.inTime() {
 		f.detach()
 	}
 	switch {
@@ -196,14 +196,14 @@ func (f *fill) space() ([]byte, error) {
 	defer f.t.mu.Unlock()
 	begun, slowest, fastest := f.body.Readers()
 	switch {
-	case f.onAir():
+	case f.air.onAir():
 		slowest = fastest
 	case f.shares <= 0:
 		return nil, errAbandoned
 	case f.shares > begun:
 		slowest = 0
 	}
-	if !f.onAir() {
+	if !f.air.onAir() {
 		f.detach()
 	}
 	f.body.Drop(slowest)
@@ -235,9 +235,16 @@ func (f *fill) detach() {
 	f.body.Nudge()
 }
 
+// isOnAir is broadcast.onAir for all but the pump.
+func (f *fill) isOnAir() bool {
+	f.t.mu.Lock()
+	defer f.t.mu.Unlock()
+	return f.air.onAir()
+}
+
 // isDetached reports whether the fill will never be kept.
 func (f *fill) isDetached() bool {
 	f.t.mu.Lock()
 	defer f.t.mu.Unlock()
-	return f.detached || f.onAir()
+	return f.detached || f.air.onAir()
 }

@@ -70,7 +70,7 @@ func (s *slice) ask(h http.Header) {
 }
 
 // check refuses an answer of the origin that is not the slice: of another version, or for other viewers.
-func (s *slice) check(o *flight, resp *http.Response) error {
+func (s *slice) check(q *question, resp *http.Response) error {
 	h := resp.Header
 	name, value := rules.Strong(s.head.Header)
 	part, _ := httprange.ParseContentRange(h)
@@ -81,7 +81,7 @@ func (s *slice) check(o *flight, resp *http.Response) error {
 		}
 	}
 	c := rules.ParseControl(h)
-	shared := !o.isPersonal(c, h, h) && s.variesAlike(o, h)
+	shared := !q.isPersonal(c, h, h) && s.variesAlike(q, h)
 	if same && shared && (resp.ContentLength < 0 || resp.ContentLength == s.end-s.off) {
 		resp.ContentLength = s.end - s.off
 		return nil
@@ -94,34 +94,13 @@ func (s *slice) check(o *flight, resp *http.Response) error {
 }
 
 // variesAlike reports whether a slice varies by no field that the whole does not vary by.
-func (s *slice) variesAlike(o *flight, h http.Header) bool {
-	vary, ok := o.varyOf(h)
+func (s *slice) variesAlike(q *question, h http.Header) bool {
+	vary, ok := q.varyOf(h)
 	for name := range vary {
 		_, known := s.head.Vary[name]
 		ok = ok && known
 	}
 	return ok
-}
-
-// inSlices lands with an Entry for the header alone, if an answer is too long for one Entry. It returns false if the body
-// cannot be kept in slices.
-func (o *flight) inSlices(resp *http.Response) (out outcome, ok bool) {
-	t, c := o.t, rules.ParseControl(resp.Header)
-	vary, ok := o.varyOf(resp.Header)
-	if t.Store == nil || !ok || o.isPrivate(resp, c) || resp.ContentLength <= t.maxBody() || !sliceable(resp) {
-		return outcome{}, false
-	}
-	e := newEntry(o, resp, vary)
-	e.Sliced = resp.ContentLength
-	if _, err := o.judge(e); err != nil || e.TTL <= 0 {
-		return outcome{}, false
-	}
-	if o.store(e) != nil {
-		return outcome{}, false
-	}
-	o.cancel(nil)
-	resp.Body.Close()
-	return o.land(outcome{entry: e, how: statusMiss, large: true}), true
 }
 
 // sliced is the body of a response that is made from slices.

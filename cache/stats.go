@@ -1,6 +1,9 @@
 package cache
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Stats are the counters of a Transport since it began. Fills is a gauge.
 type Stats struct {
@@ -51,4 +54,20 @@ func (t *Transport) Stats() Stats {
 		s.Evictions = e.evictions()
 	}
 	return s
+}
+
+// Fill is what Transport.OnFill learns about a request to the origin that has ended.
+type Fill struct {
+	// Key is that of Transport.Key, with a suffix for a variant or a slice. URL is the URL that was requested.
+	Key, URL string
+	// Status is the status of the origin's answer. 304: the stored answer was confirmed. 0: there was no answer.
+	Status int
+	// Wait is the time until the header came, Took the time until the end.
+	Wait, Took time.Duration
+	// Bytes is how much of the body arrived.
+	Bytes int64
+	// Stored: the Store has the answer now.
+	Stored bool
+	// Err is why the answer did not arrive whole. Nil: it did.
+	Err error
 }

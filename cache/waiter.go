@@ -5,37 +5,55 @@ import (
 	"net/http"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
+	"golang.org/x/sync/singleflight"
 )
 
-// asker is the viewer whose request a flight has sent. An answer that cannot be shared is for this viewer alone: the flight has
-// only the sending end of the channel, and nobody else has the receiving end.
-type asker struct {
-	o      *flight
-	r      *http.Request
-	answer <-chan *http.Response
+// waiter is a viewer who waits for the outcome of a flight, or a goroutine of the cache that does.
+type waiter struct {
+	o    *flight
+	r    *http.Request
+	have lookupResult // what the Store had for r
+	// private has an answer that cannot be shared. Only the viewer whose request the flight has sent gets it: the flight has
+	// the sending end of the channel, and nobody else has the receiving end. Nil: it is for another.
+	private <-chan *http.Response
 }
 
-// answer turns the outcome into a waiter's response. mine is nil for all but the asker.
-func (o *flight) answer(r *http.Request, have lookupResult, out outcome, mine *asker) (*http.Response, error) {
-	t, first := o.t, mine != nil
+// wait is for the outcome, or for the end of the request.
+func (w *waiter) wait(landed <-chan singleflight.Result) (*http.Response, error) {
+	select {
+	case res := <-landed:
+		defer w.o.served()
+		if res.Err != nil {
+			return nil, res.Err
+		}
+		return w.answer(w.o.out)
+	case <-w.r.Context().Done():
+		w.leave()
+		return nil, context.Cause(w.r.Context())
+	}
+}
+
+// answer turns the outcome into the waiter's response.
+func (w *waiter) answer(out outcome) (*http.Response, error) {
+	t, r, isAsker := w.o.t, w.r, w.private != nil
 	switch {
 	case out.moved:
-		return t.join(r, t.lookup(r, o.primary), r.Method != http.MethodHead)
+		return t.join(r, t.lookup(r, w.o.primary), r.Method != http.MethodHead)
 	case out.entry != nil:
-		return o.fromStore(r, have, out, first)
+		return w.fromStore(out)
 	case out.fill != nil && !rules.Selects(r.Header, out.fill.entry.Vary):
 		vary := out.fill.entry.Vary
 		out.fill.leave(1)
-		return o.another(r, have, vary)
-	case out.fill != nil && first:
+		return w.another(vary)
+	case out.fill != nil && isAsker:
 		t.count.misses.Add(1)
-		return t.follow(r, o.part, out.fill, false)
+		return t.follow(r, w.o.part, out.fill, false)
 	case out.fill != nil:
 		t.count.joins.Add(1)
-		return t.follow(r, have.part, out.fill, true)
+		return t.follow(r, w.have.part, out.fill, true)
 	}
-	if first {
-		if resp := mine.take(); resp != nil {
+	if isAsker {
+		if resp := w.take(); resp != nil {
 			t.count.misses.Add(1)
 			return resp, nil
 		}
@@ -44,35 +62,37 @@ func (o *flight) answer(r *http.Request, have lookupResult, out outcome, mine *a
 }
 
 // another asks for the variant that r selects, after the flight has learned that answers vary.
-func (o *flight) another(r *http.Request, have lookupResult, vary http.Header) (*http.Response, error) {
+func (w *waiter) another(vary http.Header) (*http.Response, error) {
+	o := w.o
 	if o.key != o.primary {
-		return o.t.passAlone(r)
+		return o.t.passAlone(w.r)
 	}
-	have.key, have.entry = variant(o.primary, vary, r.Header), nil
-	return o.t.join(r, have, r.Method != http.MethodHead)
+	have := w.have
+	have.key, have.entry = variant(o.primary, vary, w.r.Header), nil
+	return o.t.join(w.r, have, w.r.Method != http.MethodHead)
 }
 
 // fromStore serves the entry that the flight found or had confirmed, or the stale one after a failure.
-func (o *flight) fromStore(r *http.Request, have lookupResult, out outcome, first bool) (*http.Response, error) {
-	t, how := o.t, out.how
-	if how != statusHit && !first && !out.large {
+func (w *waiter) fromStore(out outcome) (*http.Response, error) {
+	t, part, how, isAsker := w.o.t, w.have.part, out.how, w.private != nil
+	if how != statusHit && !isAsker && !out.large {
 		how = statusShared
 	}
-	if !rules.Selects(r.Header, out.entry.Vary) {
-		return o.another(r, have, out.entry.Vary)
+	if !rules.Selects(w.r.Header, out.entry.Vary) {
+		return w.another(out.entry.Vary)
 	}
-	resp := t.serve(r, lookupResult{key: keyOf(o.primary, out.entry), entry: out.entry, part: have.part}, how)
+	resp := t.serve(w.r, lookupResult{key: keyOf(w.o.primary, out.entry), entry: out.entry, part: part}, how)
 	switch {
-	case resp == nil && have.part != nil:
-		return t.slice(r, have.key, have.part) // forgotten already; r alone would ask for the whole
+	case resp == nil && part != nil:
+		return t.slice(w.r, w.have.key, part) // forgotten already; r alone would ask for the whole
 	case resp == nil:
-		return t.passAlone(r)
+		return t.passAlone(w.r)
 	case out.large:
 		t.count.misses.Add(1)
 		return resp, nil
 	case out.how == statusHit:
 		t.count.hits.Add(1)
-	case first:
+	case isAsker:
 		t.count.misses.Add(1)
 	default:
 		t.count.joins.Add(1)
@@ -83,31 +103,31 @@ func (o *flight) fromStore(r *http.Request, have lookupResult, out outcome, firs
 	return resp, nil
 }
 
-// take returns the answer as a response to the asker. It returns nil if there is no answer, or if it is the whole although a
-// part was requested.
-func (a *asker) take() *http.Response {
+// take returns the private answer. It returns nil if there is none, or if it is the whole although a part was requested.
+func (w *waiter) take() *http.Response {
+	o, ctx := w.o, w.r.Context()
 	var resp *http.Response
 	select {
-	case resp = <-a.answer:
+	case resp = <-w.private:
 	default:
 		return nil
 	}
-	if a.r.Method == http.MethodHead || a.r.Header["Range"] != nil {
-		a.o.discard(resp)
+	if w.r.Method == http.MethodHead || w.r.Header["Range"] != nil {
+		o.discard(resp)
 		return nil
 	}
-	stop := context.AfterFunc(a.r.Context(), func() { a.o.cancel(context.Cause(a.r.Context())) })
-	return a.o.t.single(a.o.req.Context(), func(err error) { stop(); a.o.cancel(err) }, a.r, resp, statusAlone)
+	stop := context.AfterFunc(ctx, func() { o.cancel(context.Cause(ctx)) })
+	return o.t.single(o.req.Context(), func(err error) { stop(); o.cancel(err) }, w.r, resp, statusAlone)
 }
 
-// leave is for a waiter who goes before the answer comes. mine is not nil if it is the asker. After the last one has left, the
-// request goes on if others are likely to come for its answer; otherwise it is cancelled.
-func (o *flight) leave(mine *asker) {
-	t := o.t
+// leave is for a waiter who goes before the answer comes. After the last one has left, the request goes on if others are likely
+// to come for its answer; otherwise it is cancelled.
+func (w *waiter) leave() {
+	o, t := w.o, w.o.t
 	t.mu.Lock()
 	o.waiters-- // under the same lock as the rest: if two leave at once, one of them is the last
 	f := o.fill
-	if mine != nil {
+	if w.private != nil {
 		o.asker = nil // nobody gets a private answer that comes now
 	}
 	if o.waiters == 0 && !o.landed && !o.mayGoOn() {
@@ -121,29 +141,11 @@ func (o *flight) leave(mine *asker) {
 	if f != nil {
 		f.leave(1)
 	}
-	if mine != nil {
+	if w.private != nil {
 		select {
-		case resp := <-mine.answer:
+		case resp := <-w.private:
 			o.discard(resp)
 		default:
 		}
 	}
-}
-
-// served is for a waiter who no longer needs the flight.
-func (o *flight) served() {
-	o.t.mu.Lock()
-	o.waiters--
-	e := o.done()
-	o.t.mu.Unlock()
-	giveBack(e)
-}
-
-// done returns the Entry to give back when nobody needs it: neither a waiter nor the flight itself. The caller holds
-// Transport.mu.
-func (o *flight) done() (e *Entry) {
-	if o.landed && o.waiters == 0 {
-		e, o.kept = o.kept, nil
-	}
-	return e
 }

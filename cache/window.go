@@ -1,14 +1,11 @@
 package cache
 
 import (
-	"net/http"
-	"net/url"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/evict"
-	"github.com/hlsproxy/hlsproxy/cache/internal/listing"
 )
 
 // windows knows which entries the live playlists name now. Viewers are about to ask for these, and rarely ask for those that
@@ -147,30 +144,4 @@ func without(a, b []uint64) (rest []uint64) {
 type watched struct {
 	list  string   // "": nothing
 	names []uint64 // hashes of the keys of its segments; nil: it is not live, or too long
-}
-
-// windowOf is what they learn about a new playlist. list is its key.
-func (o *flight) windowOf(list string, e *Entry, p *listing.Playlist, v *version) (w watched) {
-	m := o.t.memory()
-	if m == nil || o.t.Refs == nil || e.Status != http.StatusOK || p.Err != nil || v.partial {
-		return w // a delta update names only a part of them (draft-pantos-hls-rfc8216bis-22 section 6.2.5.1)
-	}
-	w.list = list
-	refs, all := p.All()
-	most := m.windows.mostNames()
-	if v.info.Ended() || !all || len(refs) > most || len(p.Text) >= most*nameWeight {
-		return w
-	}
-	for _, ref := range refs {
-		u, err := url.Parse(ref)
-		if err != nil {
-			continue
-		}
-		key, err := scout{o.t}.Key(o.req, u)
-		if err != nil {
-			return watched{}
-		}
-		w.names = append(w.names, evict.Hash(key))
-	}
-	return w
 }
