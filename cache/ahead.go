@@ -124,3 +124,23 @@ func (s scout) asked(r *http.Request, key string, there bool) {
 		s.t.ahead.Asked(s, r, key, there)
 	}
 }
+
+// prefetch fetches what url names. It reports whether it was missing and is now stored.
+func (s scout) prefetch(ctx context.Context, url string) bool {
+	t := s.t
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil || r.URL.Scheme != "http" && r.URL.Scheme != "https" {
+		return false
+	}
+	r = named(r, r.URL, r.Header).WithContext(ctx)
+	key, err := t.key(r)
+	if err != nil {
+		return false
+	}
+	old := t.lookup(r, key).entry
+	have, asked := s.obtain(r, key, new(atomic.Bool))
+	if !asked || have.entry == nil || have.entry.Status != http.StatusOK || have.entry.Sliced > 0 {
+		return false
+	}
+	return old == nil || have.entry.fresh() // otherwise it may be the old one, which the origin could not renew
+}

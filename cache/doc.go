@@ -20,22 +20,24 @@
 // # The life of a hit
 //
 // [Transport.RoundTrip] (transport.go) decides whether the request may be shared, and looks its key up in the Store (key.go,
-// lookup.go). If answers vary, the key leads to a mark, and the mark to the variant. A fresh entry becomes a response
-// (response.go): conditions, range, header, and a body that is read at the viewer's pace (viewer.go).
+// transport_store.go). If answers vary, the key leads to a mark, and the mark to the variant. A fresh entry becomes a response
+// (response.go): conditions, range, header, and a body that is read at the viewer's pace (response_viewer.go).
 //
 // # The life of a miss
 //
-//  1. The viewer joins a running fill of its key, or a request to the origin that is under way, or makes one (join.go,
-//     flight.go). That request has a context of its own, and singleflight opens it once.
-//  2. The header comes. An answer that cannot be shared goes to the viewer whose request was sent; the others ask for themselves
-//     (waiter.go). One that is too long becomes an entry without a body and is fetched in slices (slice.go).
-//  3. Any other answer is a fill (fill.go). Its pump reads the origin into a body of pages (pump.go, internal/body). It waits
-//     for viewers if memory is short or the body has no end. Endless media is broadcast (broadcast.go).
+//  1. The viewer joins a running fill of its key, or a request to the origin that is under way, or makes one
+//     (transport_origin.go, flight.go), if there is a place for it (places.go). That request has a context of its own, and
+//     singleflight opens it once.
+//  2. The header comes (flight_answer.go, flight_question.go). An answer that cannot be shared goes to the viewer whose request
+//     was sent; the others ask for themselves (flight_waiter.go, response_single.go). One that is too long becomes an entry
+//     without a body and is fetched in slices (slice.go).
+//  3. Any other answer is a fill (fill.go). Its pump reads the origin into a body of pages (fill_pump.go, internal/body). It
+//     waits for viewers if memory is short or the body has no end. Endless media is broadcast (fill_broadcast.go).
 //  4. The whole body is judged (hls.go, channel.go): how long it is fresh, and what a live playlist says about segments that
 //     are stored. Then it is stored, and only then do viewers see its end, so that their next request finds it.
-//  5. When it is stale, the origin is asked (refresh.go). A 304 renews it. If the origin fails, it may be served for longer.
+//  5. When it is stale, the origin is asked. A 304 renews it. If the origin fails, it may be served for longer.
 //
-// An answer that was purged, given up or displaced by a later one is barred: it is never stored (purge.go).
+// An answer that was purged, given up or displaced by a later one is barred: it is never stored.
 //
 // # What goes on for nobody
 //
@@ -67,7 +69,7 @@
 //
 // # Locks
 //
-// Transport.mu (places.go) comes first, then the lock of a body, then that of a Memory. The locks of the channels, of a keySet and of
-// internal/ahead come last: a goroutine that holds one of them takes no other. No hook and no Store is called under any of these
-// locks, except the match function of a [Purger].
+// Transport.mu (places.go) comes first, then the lock of a body, then that of a Memory. The locks of the channels, of a keySet
+// and of internal/ahead come last: a goroutine that holds one of them takes no other. No hook and no Store is called under any
+// of these locks, except the match function of a [Purger].
 package cache

@@ -3,6 +3,7 @@ package cache
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -111,6 +112,15 @@ func (e *Entry) isConfirmed(h304 http.Header) bool {
 		}
 	}
 	return rules.Confirms(h304, e.Header)
+}
+
+// ErrNoPurge: the Store of a Transport is no Purger.
+var ErrNoPurge = errors.New("cache: the store cannot purge")
+
+// Purger is a Store that can forget entries. Memory and Dir are Purgers.
+type Purger interface {
+	// Purge forgets the entries whose keys match, and returns how many there were. match is called under a lock.
+	Purge(ctx context.Context, match func(key string) bool) (int, error)
 }
 
 // arrived sets the age of an answer that has just come; asked is when the request was sent.

@@ -24,6 +24,9 @@ var (
 // errAbandoned ends a fill that nobody waits for.
 var errAbandoned = errors.New("cache: everybody has left")
 
+// errBarred: the answer was purged or displaced while it was fetched, and is not stored.
+var errBarred = errors.New("cache: purged or displaced while it was fetched")
+
 // fault adds a cause and a status to one of the reasons above.
 type fault struct {
 	reason, cause error

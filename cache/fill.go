@@ -6,7 +6,6 @@ import (
 	"io"
 	"math"
 	"net/http"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -86,98 +85,58 @@ func newFill(o *flight, resp *http.Response) (*fill, bool) {
 	return f, true
 }
 
-// run reads the origin's answer to its end and stores it if it came whole. Viewers see the end only after that, so that their
-// next request finds it.
-func (f *fill) run() {
-	n, stored, err := 0, false, errExited
-	defer f.free()
-	defer func() { f.end(n, stored, err) }() // also in a goroutine that a hook ended
-	if n, err = f.pump(); err == nil {
-		stored = f.store(n)
-	}
-}
-
-// end shows viewers the outcome, with the last n bytes if all went well.
-func (f *fill) end(n int, stored bool, err error) {
-	if f.isOnAir() {
-		f.t.channels.onAir(f.o.primary, f.o.asked)
-	}
-	if err == nil {
-		f.settle()
-		f.body.Commit(n)
-		f.body.End(nil)
-	} else {
-		f.fail(err)
-	}
-	f.o.cancel(nil)
-	f.t.close(f.src)
-	f.o.report(Fill{Status: f.entry.Status, Wait: f.wait, Bytes: f.body.State().Size, Stored: stored, Err: err})
-}
-
-// free gives the memory back, or leaves that to the last share.
-func (f *fill) free() {
-	f.t.mu.Lock()
-	f.over = true
-	last := f.shares <= 0
-	f.t.mu.Unlock()
-	if last {
-		f.body.Return()
-	}
-}
-
-// settle takes the fill off the lists, and frees its place. After that nobody can join it.
-func (f *fill) settle() {
-	f.t.mu.Lock()
-	defer f.t.mu.Unlock()
-	f.t.settle(f)
-}
-
 // keys are the keys under which viewers find the fill: the one that was asked for and, if answers vary, the key of its variant.
 func (f *fill) keys() [2]string { return [...]string{f.o.key, keyOf(f.o.primary, f.entry)} }
 
-// fail tells every viewer that the body broke. Nobody may join between that and the removal from the list.
-func (f *fill) fail(err error) {
-	f.settle()
-	if !f.body.End(err) {
-		return
-	}
-	if errors.Is(err, errAbandoned) {
-		f.t.count.abandoned.Add(1)
-	} else {
-		f.t.count.errors.Add(1)
-	}
-}
+// errMissed is what becomes of a viewer whose first byte a fill has dropped already.
+var errMissed = &fault{reason: ErrBroken}
 
-// store judges the whole answer and keeps it for as long as TTL says. It reports whether it was kept.
-func (f *fill) store(last int) bool {
-	if !f.keep && !f.list || f.isDetached() || f.body.State().Ended {
-		return false
+// follow answers r from a running fill. The caller holds a share of it.
+func (f *fill) follow(r *http.Request, part *slice, joined bool) (*http.Response, error) {
+	t := f.t
+	if joined && part == nil {
+		alone, err := f.awaitKind(r.Context())
+		if alone || err != nil {
+			f.leave(1)
+			if err != nil {
+				return nil, err
+			}
+			return t.passAlone(r)
+		}
 	}
-	whole := *f.entry
-	sealed := f.body.Seal(last)
-	whole.Body = sealed
-	if _, reads := f.t.Store.(*Memory); !reads || f.body.Length() < 0 {
-		whole.Header = whole.Header.Clone() // viewers still read the other one, and a Store owns this one
-		whole.Header["Content-Length"] = []string{strconv.FormatInt(sealed.Size(), 10)}
+	s := source{t: t, r: r, entry: f.entry, fill: f, length: f.body.Length(), status: f.how, age: (joined || f.aged) && !f.isDetached(), part: part}
+	switch {
+	case joined:
+		s.status += "; collapsed"
+	case f.promises():
+		s.status += "; stored"
 	}
-	list, err := f.o.judge(&whole)
-	if err != nil {
-		return false
+	resp, err, returned := (*http.Response)(nil), error(nil), false
+	defer func() {
+		if !returned { // a hook has ended the viewer's goroutine
+			f.leave(1)
+		}
+	}()
+	if f.list && f.entry.Status == http.StatusOK {
+		var whole *Entry
+		if whole, err = f.awaitEnd(r.Context()); whole != nil {
+			s.entry = whole
+			if whole.Body != nil {
+				s.length = whole.size()
+			}
+		}
 	}
-	f.judged.Store(&whole)
-	if f.o.barred.Load() {
-		return false
+	if err == nil {
+		resp, err = s.answer()
 	}
-	names := f.o.notice(&whole, list)
-	if !f.keep || whole.TTL < 0 || !whole.fresh() && !rules.Conditional(http.Header{}, whole.Header) || f.o.store(&whole) != nil {
-		return false
+	returned = true
+	if err != nil || resp.Body == http.NoBody {
+		f.leave(1)
 	}
-	f.t.count.stored.Add(1)
-	if names.list != "" {
-		f.t.memory().windows.set(names.list, names.names)
+	if err == errMissed && part == nil {
+		return t.passBeside(r)
 	}
-	f.o.lead()
-	return true
+	return resp, err
 }
 
 // show lets v read the bytes from off to end. If exactly is false, a broadcast begins at its current position instead. show

@@ -208,3 +208,34 @@ func fillHeader(r *http.Request) http.Header {
 	out["Accept-Encoding"] = []string{"identity"}
 	return out
 }
+
+// keyOf is the key that keep stores e under.
+func keyOf(primary string, e *Entry) string {
+	if e.Vary == nil {
+		return primary
+	}
+	return variant(primary, e.Vary, e.Vary)
+}
+
+// variant is the key of the answer to a request with this header, if answers vary by the fields of vary.
+func variant(primary string, vary, header http.Header) string {
+	names := make([]string, 0, len(vary))
+	for name := range vary {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var key strings.Builder
+	key.WriteString(primary)
+	for _, name := range names {
+		key.WriteString(ofPart + name + "\x00" + rules.Combined(header[name]))
+	}
+	return key.String()
+}
+
+// withParts matches a key, the keys of its variants and slices, and all of these with the credentials of a link's maker.
+func withParts(key string) func(string) bool {
+	return func(k string) bool {
+		parts, ok := strings.CutPrefix(k, key)
+		return ok && (parts == "" || strings.HasPrefix(parts, ofPart) || strings.HasPrefix(parts, ofMaker))
+	}
+}

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"errors"
 	"io"
 	"math"
 	"net/http"
@@ -29,20 +28,10 @@ const (
 	statusAlone     = "uri-miss"
 )
 
-// named is a Cache-Status with the name of t instead of the usual one.
-func (t *Transport) named(status string) string {
-	switch {
-	case t.Name == "":
-		return status
-	case status != statusHit:
-		return structured(t.Name) + status[len(cacheName):]
-	}
-	t.hitOnce.Do(func() { t.hitNamed = structured(t.Name) + statusHit[len(cacheName):] })
-	return t.hitNamed
-}
-
 // source is what an answer is made from: a whole Entry, or a fill with what is known so far.
 type source struct {
+	t      *Transport
+	r      *http.Request
 	entry  *Entry
 	fill   *fill // nil: whole
 	length int64 // -1: not known yet
@@ -53,96 +42,30 @@ type source struct {
 	part   *slice // entry is this slice; nil: the whole
 }
 
-// serve answers with what was found in the Store. It returns nil if it cannot: the memory was given to another meanwhile, or
-// the first slice cannot be fetched.
-func (t *Transport) serve(r *http.Request, have lookupResult, status string) *http.Response {
-	e := have.entry
-	if !borrow(e) {
-		return nil
-	}
-	defer giveBack(e)
-	s := source{entry: e, length: e.length(), status: status, age: true, owned: have.owned, key: have.key, part: have.part}
-	resp, err := t.answer(r, s)
-	if err != nil {
-		return nil
-	}
-	return resp
-}
-
-// errMissed is what becomes of a viewer whose first byte a fill has dropped already.
-var errMissed = &fault{reason: ErrBroken}
-
-// follow answers from a running fill. The caller holds a share of it.
-func (t *Transport) follow(r *http.Request, part *slice, f *fill, joined bool) (*http.Response, error) {
-	if joined && part == nil {
-		alone, err := f.awaitKind(r.Context())
-		if alone || err != nil {
-			f.leave(1)
-			if err != nil {
-				return nil, err
-			}
-			return t.passAlone(r)
-		}
-	}
-	s := source{entry: f.entry, fill: f, length: f.body.Length(), status: f.how, age: (joined || f.aged) && !f.isDetached(), part: part}
-	switch {
-	case joined:
-		s.status += "; collapsed"
-	case f.promises():
-		s.status += "; stored"
-	}
-	resp, err, returned := (*http.Response)(nil), error(nil), false
-	defer func() {
-		if !returned { // a hook has ended the viewer's goroutine
-			f.leave(1)
-		}
-	}()
-	if f.list && f.entry.Status == http.StatusOK {
-		var whole *Entry
-		if whole, err = f.awaitEnd(r.Context()); whole != nil {
-			s.entry = whole
-			if whole.Body != nil {
-				s.length = whole.size()
-			}
-		}
-	}
-	if err == nil {
-		resp, err = t.answer(r, s)
-	}
-	returned = true
-	if err != nil || resp.Body == http.NoBody {
-		f.leave(1)
-	}
-	if err == errMissed && part == nil {
-		return t.passBeside(r)
-	}
-	return resp, err
-}
-
 // answer checks the conditions of r in the order of RFC 9110 section 13.2.2 and makes the response. A viewer of a broadcast
 // begins at its current position, which no range can express.
-func (t *Transport) answer(r *http.Request, s source) (*http.Response, error) {
-	e := s.entry
+func (s *source) answer() (*http.Response, error) {
+	e, r := s.entry, s.r
 	if p := s.part; p != nil {
-		return t.respond(r, s, e.Status, p.from, p.to)
+		return s.respond(e.Status, p.from, p.to)
 	}
 	if e.Status != http.StatusOK {
-		return t.respond(r, s, e.Status, 0, math.MaxInt64)
+		return s.respond(e.Status, 0, math.MaxInt64)
 	}
 	if status := httprange.Precondition(r, e.Header); status != http.StatusOK {
-		return t.respond(r, s, status, 0, 0)
+		return s.respond(status, 0, 0)
 	}
 	want, ok := wanted(r, e.Header)
 	if !ok || s.fill != nil && s.fill.isOnAir() {
-		return t.respond(r, s, http.StatusOK, 0, math.MaxInt64)
+		return s.respond(http.StatusOK, 0, math.MaxInt64)
 	}
 	if s.length < 0 {
-		if want.First > 0 && want.Last < 0 && t.channels.isHinted(s.fill.o.primary) {
+		if want.First > 0 && want.Last < 0 && s.t.channels.isHinted(s.fill.o.primary) {
 			want.Last = httprange.VeryLast // a part that grows: the playlist names only its beginning
 		}
 		length, err := s.fill.learn(r.Context(), want)
 		if err == errOutgrown {
-			return t.respond(r, s, http.StatusOK, 0, math.MaxInt64)
+			return s.respond(http.StatusOK, 0, math.MaxInt64)
 		}
 		if err != nil {
 			return nil, err
@@ -150,10 +73,8 @@ func (t *Transport) answer(r *http.Request, s source) (*http.Response, error) {
 		s.length = length
 	}
 	off, end, status := within(want, s.length)
-	return t.respond(r, s, status, off, end)
+	return s.respond(status, off, end)
 }
-
-func isUnsupported(err error) bool { return errors.Is(err, http.ErrNotSupported) }
 
 // structured is a name as a structured field: a token (RFC 9651 section 3.3.4), or else a string.
 func structured(name string) string {
@@ -199,15 +120,15 @@ func (a *reply) result() lookupResult {
 }
 
 // respond makes the response with the bytes from off to end.
-func (t *Transport) respond(r *http.Request, s source, status int, off, end int64) (*http.Response, error) {
-	a, f := s.owned, fields{}
+func (s *source) respond(status int, off, end int64) (*http.Response, error) {
+	r, a, f := s.r, s.owned, fields{}
 	if a != nil && a.entry.Header != nil {
 		f = fields{a.entry.Header, a.room}
 	} else {
 		a = new(reply)
 		f = newFields(s.entry.Header, a.values[:0])
 	}
-	f.add("Cache-Status", t.named(s.status))
+	f.add("Cache-Status", s.t.named(s.status))
 	if s.age {
 		f.set("Age", strconv.FormatInt(int64(s.entry.Age()/time.Second), 10))
 	}
@@ -258,16 +179,16 @@ func (t *Transport) respond(r *http.Request, s source, status int, off, end int6
 		resp.Body = &a.body
 		return resp, nil
 	}
-	resp.Body, err = t.open(r, s, off, end, &a.body)
+	resp.Body, err = s.open(off, end, &a.body)
 	return resp, err
 }
 
 // open returns the body of a whole response. v: the body if it comes from memory. The caller holds the source.
-func (t *Transport) open(r *http.Request, s source, off, end int64, v *viewer) (io.ReadCloser, error) {
-	v.ctx, v.sent = r.Context(), &t.count.storeBytes
+func (s *source) open(off, end int64, v *viewer) (io.ReadCloser, error) {
+	v.ctx, v.sent = s.r.Context(), &s.t.count.storeBytes
 	end = min(end, s.length)
 	if s.entry.Sliced > 0 {
-		return t.newSliced(r, s.key, s.entry, off, end)
+		return newSliced(s.t, s.r, s.key, s.entry, off, end)
 	}
 	switch b := s.entry.Body.(type) {
 	case *fileBody:

@@ -93,6 +93,18 @@ func (s *slice) check(q *question, resp *http.Response) error {
 	return &fault{ErrBroken, ErrChanged}
 }
 
+// get finds the slice, or asks for it.
+func (s *slice) get(t *Transport, r *http.Request, key string) (*http.Response, error) {
+	have := t.lookup(r, key)
+	have.part = s
+	if have.entry != nil {
+		if resp := t.serve(r, have, statusHit); resp != nil {
+			return resp, nil
+		}
+	}
+	return t.join(r, lookupResult{primary: key, key: key, part: s}, true)
+}
+
 // variesAlike reports whether a slice varies by no field that the whole does not vary by.
 func (s *slice) variesAlike(q *question, h http.Header) bool {
 	vary, ok := q.varyOf(h)
@@ -118,7 +130,7 @@ type sliced struct {
 }
 
 // newSliced opens the first slice, so that a failure is known before anything is sent.
-func (t *Transport) newSliced(r *http.Request, key string, head *Entry, off, end int64) (*sliced, error) {
+func newSliced(t *Transport, r *http.Request, key string, head *Entry, off, end int64) (*sliced, error) {
 	s := &sliced{t: t, r: r, key: key, head: head, off: off, end: end}
 	return s, s.open()
 }
@@ -129,7 +141,7 @@ func (s *sliced) open() error {
 	part.from, part.to = s.off-part.off, min(s.end, part.end)-part.off
 	r := s.r.WithContext(s.r.Context())
 	r.Method, r.Header = http.MethodGet, fillHeader(r)
-	resp, err := s.t.slice(r, part.key(s.key), part)
+	resp, err := part.get(s.t, r, part.key(s.key))
 	if err != nil {
 		if errors.Is(err, ErrChanged) {
 			s.changed(r)
@@ -138,18 +150,6 @@ func (s *sliced) open() error {
 	}
 	s.left = part.to - part.from
 	return s.turn(resp.Body)
-}
-
-// slice finds one slice or asks for it.
-func (t *Transport) slice(r *http.Request, key string, part *slice) (*http.Response, error) {
-	have := t.lookup(r, key)
-	have.part = part
-	if have.entry != nil {
-		if resp := t.serve(r, have, statusHit); resp != nil {
-			return resp, nil
-		}
-	}
-	return t.join(r, lookupResult{primary: key, key: key, part: part}, true)
 }
 
 // changed forgets the Entry of a whole that the origin has replaced, unless another has taken its place.
@@ -287,35 +287,6 @@ func SliceOf(r *http.Request) (s Slice, ok bool) {
 		}
 	}
 	return s, true
-}
-
-// RoundTripSlice answers with one slice: from the Store, from a running fill, or by asking Base. r is the request that another
-// Transport has sent to its Base, and s is what SliceOf returned for it. The answer is a 206 with the whole slice, in the
-// version that s names. If there is no such slice, the error is an ErrChanged.
-func (t *Transport) RoundTripSlice(r *http.Request, s Slice) (*http.Response, error) {
-	head := &Entry{URL: r.URL.String(), Header: s.Header, Sliced: s.Length}
-	name, _ := rules.Strong(s.Header)
-	vary, ok := varyOf(s.Header, r)
-	part := sliceAt(head, s.Off)
-	if !ok || name == "" || s.Off < 0 || s.Off >= s.Length || s.Off != part.off || s.End != part.end || !shareable(r) {
-		return nil, &fault{ErrBroken, errors.New("no slice")}
-	}
-	key, err := t.key(r)
-	if err != nil {
-		return nil, err
-	}
-	if head.Vary = vary; vary != nil {
-		key = variant(key, vary, r.Header)
-	}
-	q := r.WithContext(r.Context())
-	q.Method, q.Header = http.MethodGet, fillHeader(r)
-	resp, err := t.slice(q, part.key(key), part)
-	if err != nil {
-		return nil, err
-	}
-	resp.Request = r
-	resp.Header.Set("Content-Range", part.shown())
-	return resp, nil
 }
 
 // IsSliced reports whether the body of an answer is put together from slices while it is read. Each slice that is not in the

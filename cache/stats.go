@@ -37,25 +37,6 @@ type counters struct {
 	stored, abandoned, errors          atomic.Uint64
 }
 
-// Stats returns the counters as they are now. It may be called at any time.
-func (t *Transport) Stats() Stats {
-	c := &t.count
-	s := Stats{
-		Hits: c.hits.Load(), Misses: c.misses.Load(), Joins: c.joins.Load(), Passed: c.passed.Load(),
-		Revalidations: c.revalidations.Load(), Stale: c.stale.Load(),
-		StoreBytes: c.storeBytes.Load(), FillBytes: c.fillBytes.Load(), OriginBytes: c.originBytes.Load(),
-		Prefetched: t.ahead.Fetched.Load(), PrefetchedUsed: t.ahead.Used.Load(),
-		Stored: c.stored.Load(), Abandoned: c.abandoned.Load(), Errors: c.errors.Load(),
-	}
-	t.mu.Lock()
-	s.Fills = len(t.flights) + t.filling
-	t.mu.Unlock()
-	if e, ok := t.Store.(interface{ evictions() uint64 }); ok {
-		s.Evictions = e.evictions()
-	}
-	return s
-}
-
 // Fill is what Transport.OnFill learns about a request to the origin that has ended.
 type Fill struct {
 	// Key is that of Transport.Key, with a suffix for a variant or a slice. URL is the URL that was requested.

@@ -197,6 +197,24 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
+// serve answers with what was found in the Store. It returns nil if it cannot: the memory was given to another meanwhile, or
+// the first slice cannot be fetched.
+func (t *Transport) serve(r *http.Request, have lookupResult, status string) *http.Response {
+	e := have.entry
+	if !borrow(e) {
+		return nil
+	}
+	defer giveBack(e)
+	s := source{
+		t: t, r: r, entry: e, length: e.length(), status: status, age: true, owned: have.owned, key: have.key, part: have.part,
+	}
+	resp, err := s.answer()
+	if err != nil {
+		return nil
+	}
+	return resp
+}
+
 func (t *Transport) leads() bool { return t.Ahead > 0 && t.Store != nil }
 
 // setting is the value of a field: zero stands for the default, and negative for no limit.
@@ -259,8 +277,40 @@ func (t *Transport) pool() *body.Pool {
 	return t.heap
 }
 
-// The calls of hooks. A panic of a hook, in a goroutine that is not the viewer's own, would end the process. A hook may also
-// end its goroutine (runtime.Goexit, as t.FailNow does); that must leave nobody waiting.
+// named is a Cache-Status with the name of t instead of the usual one.
+func (t *Transport) named(status string) string {
+	switch {
+	case t.Name == "":
+		return status
+	case status != statusHit:
+		return structured(t.Name) + status[len(cacheName):]
+	}
+	t.hitOnce.Do(func() { t.hitNamed = structured(t.Name) + statusHit[len(cacheName):] })
+	return t.hitNamed
+}
+
+// Stats returns the counters as they are now. It may be called at any time.
+func (t *Transport) Stats() Stats {
+	c := &t.count
+	s := Stats{
+		Hits: c.hits.Load(), Misses: c.misses.Load(), Joins: c.joins.Load(), Passed: c.passed.Load(),
+		Revalidations: c.revalidations.Load(), Stale: c.stale.Load(),
+		StoreBytes: c.storeBytes.Load(), FillBytes: c.fillBytes.Load(), OriginBytes: c.originBytes.Load(),
+		Prefetched: t.ahead.Fetched.Load(), PrefetchedUsed: t.ahead.Used.Load(),
+		Stored: c.stored.Load(), Abandoned: c.abandoned.Load(), Errors: c.errors.Load(),
+	}
+	t.mu.Lock()
+	s.Fills = len(t.flights) + t.filling
+	t.mu.Unlock()
+	if e, ok := t.Store.(interface{ evictions() uint64 }); ok {
+		s.Evictions = e.evictions()
+	}
+	return s
+}
+
+// The calls of hooks; those of the Store are in transport_store.go. A panic of a hook, in a goroutine that is not the viewer's
+// own, would end the process. A hook may also end its goroutine (runtime.Goexit, as t.FailNow does); that must leave nobody
+// waiting.
 
 func (t *Transport) key(r *http.Request) (key string, err error) {
 	if t.Key == nil {
@@ -268,20 +318,6 @@ func (t *Transport) key(r *http.Request) (key string, err error) {
 	}
 	defer t.recovered(&err)
 	return string(appendMaker([]byte(t.Key(r)), r)), nil
-}
-
-func (t *Transport) get(r *http.Request, key string, in headerRoom) (f lookupResult, err error) {
-	if m := t.memory(); m != nil {
-		return m.get(key, in).result(), nil
-	}
-	defer t.recovered(&err)
-	f.entry, err = t.Store.Get(r.Context(), key)
-	return f, err
-}
-
-func (t *Transport) put(ctx context.Context, key string, e *Entry) (err error) {
-	defer t.recovered(&err)
-	return t.Store.Put(ctx, key, e)
 }
 
 func (t *Transport) ttl(e *Entry) (d time.Duration, err error) {

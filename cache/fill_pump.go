@@ -4,11 +4,106 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"runtime"
+	"strconv"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
 
 var errDrips = &fault{ErrIdle, errors.New("it drips")}
+
+// run reads the origin's answer to its end and stores it if it came whole. Viewers see the end only after that, so that their
+// next request finds it.
+func (f *fill) run() {
+	n, stored, err := 0, false, errExited
+	defer f.free()
+	defer func() { f.end(n, stored, err) }() // also in a goroutine that a hook ended
+	if n, err = f.pump(); err == nil {
+		stored = f.store(n)
+	}
+}
+
+// end shows viewers the outcome, with the last n bytes if all went well.
+func (f *fill) end(n int, stored bool, err error) {
+	if f.isOnAir() {
+		f.t.channels.onAir(f.o.primary, f.o.asked)
+	}
+	if err == nil {
+		f.settle()
+		f.body.Commit(n)
+		f.body.End(nil)
+	} else {
+		f.fail(err)
+	}
+	f.o.cancel(nil)
+	f.t.close(f.src)
+	f.o.report(Fill{Status: f.entry.Status, Wait: f.wait, Bytes: f.body.State().Size, Stored: stored, Err: err})
+}
+
+// free gives the memory back, or leaves that to the last share.
+func (f *fill) free() {
+	f.t.mu.Lock()
+	f.over = true
+	last := f.shares <= 0
+	f.t.mu.Unlock()
+	if last {
+		f.body.Return()
+	}
+}
+
+// settle takes the fill off the lists, and frees its place. After that nobody can join it.
+func (f *fill) settle() {
+	f.t.mu.Lock()
+	defer f.t.mu.Unlock()
+	f.t.settle(f)
+}
+
+// fail tells every viewer that the body broke. Nobody may join between that and the removal from the list.
+func (f *fill) fail(err error) {
+	f.settle()
+	if !f.body.End(err) {
+		return
+	}
+	if errors.Is(err, errAbandoned) {
+		f.t.count.abandoned.Add(1)
+	} else {
+		f.t.count.errors.Add(1)
+	}
+}
+
+// store judges the whole answer and keeps it for as long as TTL says. It reports whether it was kept.
+func (f *fill) store(last int) bool {
+	if !f.keep && !f.list || f.isDetached() || f.body.State().Ended {
+		return false
+	}
+	whole := *f.entry
+	sealed := f.body.Seal(last)
+	whole.Body = sealed
+	if _, reads := f.t.Store.(*Memory); !reads || f.body.Length() < 0 {
+		whole.Header = whole.Header.Clone() // viewers still read the other one, and a Store owns this one
+		whole.Header["Content-Length"] = []string{strconv.FormatInt(sealed.Size(), 10)}
+	}
+	list, err := f.o.judge(&whole)
+	if err != nil {
+		return false
+	}
+	f.judged.Store(&whole)
+	if f.o.barred.Load() {
+		return false
+	}
+	names := f.o.notice(&whole, list)
+	if !f.keep || whole.TTL < 0 || !whole.fresh() && !rules.Conditional(http.Header{}, whole.Header) || f.o.store(&whole) != nil {
+		return false
+	}
+	f.t.count.stored.Add(1)
+	if names.list != "" {
+		f.t.memory().windows.set(names.list, names.names)
+	}
+	f.o.lead()
+	return true
+}
 
 // pump copies from the origin until it ends. It returns nil if the answer came whole. The last bytes are then not yet
 // committed.

@@ -47,10 +47,10 @@ func (w *waiter) answer(out outcome) (*http.Response, error) {
 		return w.another(vary)
 	case out.fill != nil && isAsker:
 		t.count.misses.Add(1)
-		return t.follow(r, w.o.part, out.fill, false)
+		return out.fill.follow(r, w.o.part, false)
 	case out.fill != nil:
 		t.count.joins.Add(1)
-		return t.follow(r, w.have.part, out.fill, true)
+		return out.fill.follow(r, w.have.part, true)
 	}
 	if isAsker {
 		if resp := w.take(); resp != nil {
@@ -84,7 +84,7 @@ func (w *waiter) fromStore(out outcome) (*http.Response, error) {
 	resp := t.serve(w.r, lookupResult{key: keyOf(w.o.primary, out.entry), entry: out.entry, part: part}, how)
 	switch {
 	case resp == nil && part != nil:
-		return t.slice(w.r, w.have.key, part) // forgotten already; r alone would ask for the whole
+		return part.get(t, w.r, w.have.key) // forgotten already; r alone would ask for the whole
 	case resp == nil:
 		return t.passAlone(w.r)
 	case out.large:
@@ -117,7 +117,7 @@ func (w *waiter) take() *http.Response {
 		return nil
 	}
 	stop := context.AfterFunc(ctx, func() { o.cancel(context.Cause(ctx)) })
-	return o.t.single(o.req.Context(), func(err error) { stop(); o.cancel(err) }, w.r, resp, statusAlone)
+	return single(o.t, o.req.Context(), func(err error) { stop(); o.cancel(err) }, w.r, resp, statusAlone)
 }
 
 // leave is for a waiter who goes before the answer comes. After the last one has left, the request goes on if others are likely

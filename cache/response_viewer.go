@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -117,7 +118,7 @@ func (v *viewer) WriteTo(w io.Writer) (written int64, err error) {
 func flush(w io.Writer) error {
 	switch w := w.(type) {
 	case http.ResponseWriter:
-		if err := http.NewResponseController(w).Flush(); err != nil && !isUnsupported(err) {
+		if err := http.NewResponseController(w).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 			return err
 		}
 	case interface{ FlushError() error }:
