@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"io"
 	"math"
 	"net"
 	"net/http"
@@ -132,16 +130,17 @@ func (s *set) rank(key, mark string, now time.Time) []*member {
 		class int
 		score float64
 	}
-	all := make([]candidate, len(s.members))
+	all := make([]candidate, 0, 8) // on the stack, unless there are more
 	for i, m := range s.members {
 		weight := 1.0
 		if s.weights != nil {
 			weight = s.weights[i]
 		}
-		all[i] = candidate{m, m.class(now, weight, key), weight * preference(key, m.base)}
+		c := candidate{m, m.class(now, weight, key), weight * preference(key, m.base)}
 		if mark != "" && m.mark == mark {
-			all[i].score = math.Inf(1)
+			c.score = math.Inf(1)
 		}
+		all = append(all, c)
 	}
 	slices.SortStableFunc(all, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(b.score, a.score), cmp.Compare(a.base, b.base))
@@ -156,16 +155,20 @@ func (s *set) rank(key, mark string, now time.Time) []*member {
 // preference is the score of rendezvous hashing: 1/-ln(u) with u uniform in (0, 1), so that a factor becomes a share. Key and
 // origin are hashed together; otherwise an origin's rank would not depend on the key.
 func preference(key, origin string) float64 {
-	h := fnv.New64a()
-	_, _ = io.WriteString(h, key)
-	_, _ = h.Write([]byte{0})
-	_, _ = io.WriteString(h, origin)
-	x := h.Sum64() // the last bytes hardly affect its high bits
+	x := fnv1a(fnv1a(fnv1a(0xcbf29ce484222325, key), "\x00"), origin) // the last bytes hardly affect its high bits
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	x ^= x >> 31
 	u := (float64(x>>11) + 0.5) / (1 << 53)
 	return 1 / -math.Log(u)
+}
+
+// fnv1a continues a 64-bit FNV-1a hash with s. Unlike package hash/fnv, it does not copy strings.
+func fnv1a(h uint64, s string) uint64 {
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * 0x100000001b3
+	}
+	return h
 }
 
 func directory(path string) string { return path[:strings.LastIndexByte(path, '/')+1] }

@@ -52,11 +52,11 @@ type alarm struct {
 	timer  *time.Timer // nil: no wait had a limit so far
 }
 
-// set starts or stops the timer. The caller holds the lock of the context.
-func (a *alarm) set(d time.Duration, expire func()) {
+// set starts or stops the timer of c. The caller holds the lock of c.
+func (a *alarm) set(d time.Duration, c *upstreamContext) {
 	switch {
 	case a.timer == nil && d >= 0:
-		a.timer = time.AfterFunc(d, expire)
+		a.timer = time.AfterFunc(d, c.expire)
 	case a.timer != nil && d >= 0:
 		a.timer.Reset(d)
 	case a.timer != nil:
@@ -82,7 +82,7 @@ func (c *upstreamContext) Done() <-chan struct{} {
 	if c.ended.Load() {
 		a.cancel(nil)
 	} else {
-		a.set(time.Duration(c.limit.Load()), c.expire)
+		a.set(time.Duration(c.limit.Load()), c)
 	}
 	return a.Done()
 }
@@ -128,7 +128,7 @@ func (c *upstreamContext) longer(d time.Duration) {
 		return
 	}
 	if a := c.alarm.Load(); a != nil {
-		a.set(d, c.expire)
+		a.set(d, c)
 	}
 }
 
@@ -152,7 +152,7 @@ func (c *upstreamContext) wait(d time.Duration) {
 func (c *upstreamContext) rearm(a *alarm) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	a.set(time.Duration(c.limit.Load()), c.expire)
+	a.set(time.Duration(c.limit.Load()), c)
 }
 
 // header ends the wait for the header. After it, only start begins a wait.
