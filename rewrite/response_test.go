@@ -429,6 +429,38 @@ func TestModifyResponseTakesNoByteFromABodyThatShowsIt(t *testing.T) {
 	}
 }
 
+// The byte that was looked at does not go out in a Write of its own.
+func TestTheFirstByteOfMediaIsReadWithTheNext(t *testing.T) {
+	for name, row := range map[string]struct {
+		text  string
+		room  int
+		reads []string
+	}{
+		"much room":   {"GEXTM3U-", 5, []string{"GEXTM", "3U-"}},
+		"little room": {"GEX", 1, []string{"G", "E", "X"}},
+		"one byte":    {"G", 5, []string{"G"}},
+		"nothing":     {"", 5, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			resp := response("https://cdn.example/live/x.ts", "video/mp2t", "")
+			resp.Body, resp.ContentLength = io.NopCloser(struct{ io.Reader }{strings.NewReader(row.text)}), -1
+			require.NoError(t, prefixed(t).ModifyResponse(resp))
+			var reads []string
+			for p := make([]byte, row.room); ; {
+				n, err := resp.Body.Read(p)
+				if n > 0 {
+					reads = append(reads, string(p[:n]))
+				}
+				if err == io.EOF {
+					break
+				}
+				require.NoError(t, err)
+			}
+			require.Equal(t, row.reads, reads)
+		})
+	}
+}
+
 // miser is a body that sends little, and notes the most room that a Read of it had for each byte that came before.
 type miser struct {
 	io.Reader

@@ -198,15 +198,19 @@ type looked struct {
 	first [1]byte
 }
 
-func (l *looked) Read(p []byte) (int, error) {
+// Read returns the first byte together with what follows, so that it does not go out in a Write of its own.
+func (l *looked) Read(p []byte) (n int, err error) {
 	if l.left > 0 && len(p) > 0 {
-		l.left = 0
-		return copy(p, l.first[:]), nil
+		l.left, n = 0, copy(p, l.first[:])
+		if len(p) == n {
+			return n, nil
+		}
 	}
 	if l.err != nil {
-		return 0, l.err
+		return n, l.err
 	}
-	return l.body.Read(p)
+	m, err := l.body.Read(p[n:])
+	return n + m, err
 }
 
 func (l *looked) Close() error { return l.body.Close() }
