@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	if err == nil {
 		program = filepath.Join(dir, "cluster")
 		var said []byte
-		if said, err = exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		if said, err = exec.Command("go", "build", "-buildvcs=false", "-o", program, ".").CombinedOutput(); err != nil {
 			err = fmt.Errorf("%w: %s", err, said)
 		}
 	}
