@@ -167,7 +167,11 @@ func (c *capture) finish(r *http.Request) {
 		return
 	}
 	c.ResponseWriter.WriteHeader(c.status)
-	io.Copy(c.ResponseWriter, resp.Body)
+	_, _ = io.Copy(c.ResponseWriter, resp.Body) // a client that leaves is no failure
+	if list, ok := resp.Body.(*listBody); ok && list.err != nil && list.err != io.EOF {
+		c.doc.rw.report(r, list.err)
+		panic(http.ErrAbortHandler) // the header was sent, and half a list must not look whole
+	}
 }
 
 // isShort tells whether the answer has fewer bytes than it announced. net/http tells a broken answer by that.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -175,3 +176,19 @@ func TestLongListsEndAsTheyShould(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// A list that breaks off must not look like a whole one.
+func TestAHandlerBreaksALongListOff(t *testing.T) {
+	list := append(channels(2<<20, "\n"), bytes.Repeat([]byte{'a'}, 2<<20)...)
+	why := make(chan error, 1)
+	rw := &rewrite.Rewriter{MaxSize: 64 << 20, OnFailure: func(_ *http.Request, err error) { why <- err }}
+	s := httptest.NewServer(rw.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(list) })))
+	defer s.Close()
+	resp, err := http.Get(s.URL + "/all.m3u")
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.Equal(t, 200, resp.StatusCode)
+	_, err = io.Copy(io.Discard, resp.Body)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.ErrorIs(t, <-why, rewrite.ErrTooLarge)
+}

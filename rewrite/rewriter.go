@@ -71,8 +71,8 @@ type Rewriter struct {
 	Window Window
 
 	// MaxSize is the most bytes that a playlist or JSON document in an answer may have, decoded. Its result is limited as by
-	// [Rewriter.Append], and to eight times MaxSize. 0 or less: 8 MiB. If it is more than 8 MiB, ModifyResponse streams an IPTV
-	// list, some entries at a time: see Hints. A failure then breaks the body off.
+	// [Rewriter.Append], and to eight times MaxSize. 0 or less: 8 MiB. If it is more than 8 MiB, an IPTV list is streamed,
+	// some entries at a time: see Hints. A failure then breaks the body off.
 	MaxSize int64
 
 	// ForeignKeys also maps the URIs of keys with a KEYFORMAT other than identity (sections 4.4.4.4 and 4.4.6.5 of the HLS
@@ -92,8 +92,8 @@ type Rewriter struct {
 	// Guides also maps the pictures and guides that an IPTV list names: tvg-logo, x-tvg-url, url-tvg and tvg-url.
 	Guides bool
 
-	// OnFailure is told why Handler answered in place of a playlist. It is for logs: the error may quote the playlist.
-	// ModifyResponse returns its errors instead. It is called concurrently. nil: package log prints the error.
+	// OnFailure is told why Handler answered in place of a playlist, or broke a list off that was streamed. It is for logs: the
+	// error may quote the playlist. ModifyResponse returns its errors instead. It is called concurrently. nil: package log prints the error.
 	OnFailure func(*http.Request, error)
 
 	// StrictVariables makes a reference to an undefined variable an error that wraps ErrUndefined.
