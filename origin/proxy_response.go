@@ -270,7 +270,7 @@ func mendCoding(resp *http.Response) error {
 		if err != nil && err != io.EOF {
 			return err
 		}
-		codings = applied(codings, first)
+		codings = applied(codings, first, coding.Most)
 	}
 	coding.Set(resp.Header, codings)
 	return nil
@@ -350,8 +350,8 @@ type broken struct{ err error }
 
 func (b broken) Read([]byte) (int, error) { return 0, b.err }
 
-// applied are the codings that a body with this beginning can have, the outermost last.
-func applied(codings []string, first []byte) []string {
+// applied are the codings that a body with this beginning can have, the outermost last. It looks into so many of them.
+func applied(codings []string, first []byte, most int) []string {
 	n := len(codings) - 1
 	if n < 0 {
 		return nil
@@ -361,9 +361,9 @@ func applied(codings []string, first []byte) []string {
 	case isGzip && !bytes.HasPrefix(first, []byte{0x1f, 0x8b}),
 		codings[n] == "zstd" && !bytes.HasPrefix(first, []byte{0x28, 0xb5, 0x2f, 0xfd}),
 		isKnown(first):
-		return applied(codings[:n], first)
-	case isGzip && n > 0:
-		return append(applied(codings[:n], inflated(first)), codings[n])
+		return applied(codings[:n], first, most)
+	case isGzip && n > 0 && most > 0:
+		return append(applied(codings[:n], inflated(first), most-1), codings[n])
 	}
 	return codings
 }

@@ -283,6 +283,8 @@ func TestContentCodingsThatAreNone(t *testing.T) {
 		"gzip twice":          {[]string{"gzip, gzip"}, zip(zip(ts)), "gzip, gzip"},
 		"gzip said twice":     {[]string{"gzip", "gzip"}, zip(ts), "gzip"},
 		"gzip said, not once": {[]string{"gzip, gzip"}, ts, ""},
+		"gzip five times":     {[]string{strings.Repeat("gzip,", 7)}, zip(zip(zip(zip(zip(ts))))), "gzip, gzip, gzip, gzip, gzip"},
+		"gzip too often":      {[]string{"br, br, gzip, gzip, gzip, gzip, gzip, gzip"}, zip(zip(zip(zip(zip(zip(ts)))))), "br, br, gzip, gzip, gzip, gzip, gzip, gzip"},
 		"br that is none":     {[]string{"br"}, "#EXTM3U\n#EXT-X-TARGETDURATION:4\n", ""},
 		"br that may be":      {[]string{"br"}, "\x1b\x03\x00\xf8\xff\xff", "br"},
 		"zstd that is none":   {[]string{"zstd"}, ts, ""},

@@ -6,10 +6,13 @@ import (
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"slices"
+
+	"github.com/hlsproxy/hlsproxy/internal/coding"
 )
 
 const maxSize = 8 << 20
@@ -107,7 +110,8 @@ func readFull(r io.Reader, p []byte) ([]byte, error) {
 // decoder takes the codings off body. A coding is left out if the first bytes show that the body does not have it. So is one
 // that cannot be decoded, if they show a text. It waits for two bytes.
 func decoder(codings []string, body io.Reader) (io.Reader, error) {
-	for _, coding := range slices.Backward(codings) {
+	left := coding.Most
+	for _, name := range slices.Backward(codings) {
 		r := bufio.NewReader(body)
 		head, err := r.Peek(2)
 		if err != nil && err != io.EOF {
@@ -115,18 +119,21 @@ func decoder(codings []string, body io.Reader) (io.Reader, error) {
 		}
 		body = r
 		switch {
-		case coding == "gzip":
-			if string(head) == gzipMagic {
+		case name == "gzip":
+			if err = nil; string(head) == gzipMagic {
+				left--
 				body, err = gzip.NewReader(r)
-			} else {
-				err = nil
 			}
-		case coding == "deflate" && !startsText(head):
+		case name == "deflate" && !startsText(head):
+			left--
 			body, err = inflate(r, head)
-		case coding != "deflate" && !startsText(head):
-			err = fmt.Errorf("content encoding %q is not known", coding)
+		case name != "deflate" && !startsText(head):
+			err = fmt.Errorf("content encoding %q is not known", name)
 		default:
 			err = nil
+		}
+		if err == nil && left < 0 {
+			err = errors.New("too many content codings")
 		}
 		if err != nil {
 			return nil, err

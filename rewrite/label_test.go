@@ -117,3 +117,24 @@ func TestCodingsThatAreNoneAreDropped(t *testing.T) {
 		require.NoError(t, err)
 	}
 }
+
+// A body may be packed often, or be its own packed form, and a header may say so fifty thousand times.
+func TestABodyIsUnpackedAFewTimes(t *testing.T) {
+	for layers, ok := range map[int]bool{5: true, 6: false, 100: false} {
+		body := small
+		for range layers {
+			body = zipped(t, "gzip", body)
+		}
+		resp := response("https://cdn.example/live/ch1/x.m3u8", "", body)
+		resp.Header.Set("Content-Encoding", strings.Repeat("gzip,", 1000))
+		err := prefixed(t).ModifyResponse(resp)
+		if !ok {
+			require.ErrorContains(t, err, "too many content codings", layers)
+			continue
+		}
+		require.NoError(t, err)
+		text, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.Equal(t, smallMapped, string(text))
+	}
+}

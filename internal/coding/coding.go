@@ -9,6 +9,10 @@ import (
 	"strings"
 )
 
+// Most is how many codings of one body are decoded. Each takes 50 KB of memory, a header has room for fifty thousand, and there
+// are bytes that are their own decoded form.
+const Most = 5
+
 // Is reports whether a header names a content coding.
 func Is(h http.Header) bool {
 	for _, line := range h["Content-Encoding"] {
