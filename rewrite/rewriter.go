@@ -79,17 +79,19 @@ type Rewriter struct {
 	// draft). They are messages to a DRM system, so by default they stay as written.
 	ForeignKeys bool
 
-	// Hints reads what an IPTV list says about requests for its entries: "URL|Referer=...&User-Agent=...",
-	// #EXTVLCOPT:http-referrer= (http-user-agent=, http-origin=) and #KODIPROP:inputstream.adaptive.stream_headers=
-	// (common_headers=, manifest_headers=). A [HintMapper] gets the hints with the URL of the next entry, and they are removed
-	// from the list. With another Mapper, only the part after "|" is removed. An entry that is not mapped keeps its hints. At
-	// most 16 fields with 2 KiB together count for an entry. A list is a playlist without EXT-X-TARGETDURATION and
-	// EXT-X-STREAM-INF; its URIs get Public. A list that is streamed is recognised by its first MiB. An entry in it may have 1
-	// MiB, with the lines before it; a key counts for some entries only; and it breaks off at an EXT-X-DEFINE, unless one is in
-	// the first MiB: then the list is held as a whole.
+	// Hints reads what an IPTV list says about requests for its entries: "URL|Referer=...&User-Agent=...", #EXTVLCOPT or #KODIPROP
+	// with http-referrer=, http-user-agent=, http-origin= or http-cookie=, #KODIPROP:inputstream.adaptive.stream_headers=
+	// (common_headers=, manifest_headers=), #EXTHTTP with JSON, and the attributes user-agent and http-referrer of an EXTINF. A
+	// [HintMapper] gets the hints with the URL of the next entry, and they are removed from the list. With another Mapper, only
+	// the part after "|" is removed. An entry that is not mapped keeps its hints. At most 16 fields with 2 KiB together count for
+	// an entry. A list is a playlist without EXT-X-TARGETDURATION and EXT-X-STREAM-INF; its URIs get Public. A list that is
+	// streamed is recognised by its first MiB. An entry in it may have 1 MiB, with the lines before it; a key counts for some
+	// entries only; and it breaks off at an EXT-X-DEFINE, unless one is in the first MiB: then the list is held as a whole.
 	Hints bool
 
-	// Guides also maps the pictures and guides that an IPTV list names: tvg-logo, x-tvg-url, url-tvg and tvg-url.
+	// Guides also maps the pictures and guides that an IPTV list names (tvg-logo, x-tvg-url, url-tvg, tvg-url, and similar
+	// attributes), and where an entry has its past (catchup-source). Players put times into the latter ("{utc}", "${start}"), so
+	// it is only mapped if they find the same places in the public URL and no Sign covers it. Otherwise Unmapped decides.
 	Guides bool
 
 	// OnFailure is told why Handler answered in place of a playlist, or broke a list off that was streamed. It is for logs: the

@@ -212,7 +212,7 @@ func (p *pruned) tagLine(line []byte, whole span, hit bool) {
 	name, list, _ := bytes.Cut(line[1:], []byte{':'})
 	attrs := attrList{src: list, end: len(list)}
 	switch string(name) {
-	case "EXTINF", "EXT-X-BYTERANGE", "EXT-X-GAP", "EXTVLCOPT", "KODIPROP", "EXTGRP":
+	case "EXTINF", "EXT-X-BYTERANGE", "EXT-X-GAP", "EXTVLCOPT", "EXTHTTP", "KODIPROP", "EXTGRP", "EXTIMG", "EXTALBUMARTURL":
 		p.pending = append(p.pending, whole)
 		return
 	case streamInf.name:
