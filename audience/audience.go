@@ -202,7 +202,18 @@ func (a *Audience) Snapshot() Snapshot {
 	return snap
 }
 
-// hook calls a hook of the caller. A panic in the timer's goroutine must not end the process.
+// event calls OnStart or OnEnd. A goroutine of its own keeps runtime.Goexit in the hook (as t.FailNow does) from the timer, and
+// from a viewer's request that has just been counted.
+func event(call func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		hook(call)
+	}()
+	<-done
+}
+
+// hook calls a hook of the caller. A panic must not end the process.
 func hook(call func()) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -592,6 +592,30 @@ func TestHooksThatPanicDoNoHarm(t *testing.T) {
 	})
 }
 
+// A hook that ends its goroutine ends neither the request nor the sweep that called it: sessions begin and end as ever.
+func TestHooksThatEndTheirGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var began, ended atomic.Int32
+		a := &audience.Audience{
+			Session: byName, Replace: true, Limit: func(string) int { return 1 }, Key: func(*http.Request) string { return "k" },
+			OnStart: func(audience.Session) { began.Add(1); runtime.Goexit() },
+			OnEnd:   func(audience.Session, audience.End) { ended.Add(1); runtime.Goexit() },
+		}
+		h := a.Handler(stream)
+		for range 2 {
+			for i := range 3 {
+				require.Equal(t, 200, ask(h, "192.0.2.1", "/a/v.m3u8", fmt.Sprint("Name: ", i)).Code)
+			}
+			require.Len(t, a.Snapshot().Sessions, 1)
+			time.Sleep(3 * time.Minute)
+			synctest.Wait()
+			require.Empty(t, a.Snapshot().Sessions)
+		}
+		require.EqualValues(t, 6, began.Load())
+		require.EqualValues(t, 6, ended.Load())
+	})
+}
+
 // A page reads how a viewer was identified as a word, and reads it back.
 func TestJSONHasWords(t *testing.T) {
 	for _, by := range []audience.By{audience.ByAddress, audience.ByCMCD, audience.ByName} {

@@ -261,10 +261,10 @@ func (a *Audience) start(s *session, told Session) {
 		s.telling, s.end = false, nil
 		sh.Unlock()
 		if end != nil {
-			hook(end)
+			event(end)
 		}
 	}()
-	hook(func() { a.OnStart(told) })
+	event(func() { a.OnStart(told) })
 }
 
 // ended reports the end of a session, after OnStart has returned. The caller holds no lock.
@@ -281,7 +281,7 @@ func (a *Audience) ended(s *session, told Session, why End) {
 	}
 	sh.Unlock()
 	if !later {
-		hook(end)
+		event(end)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -203,6 +204,49 @@ func TestShutdownLetsSegmentsFinish(t *testing.T) {
 }
 
 // Whatever happens to an answer, its place is free afterwards.
+// spiteful is a body whose Close does not return.
+type spiteful struct {
+	io.Reader
+	spite func()
+}
+
+func (b spiteful) Close() error { b.spite(); return nil }
+
+// The Close of a body is a hook like any other: a RoundTripper or ModifyResponse may have made it.
+func TestAPlaceComesBackWhateverCloseDoes(t *testing.T) {
+	for name, spite := range map[string]func(){
+		"panic": func() { panic("a fault") }, "abort": func() { panic(http.ErrAbortHandler) }, "exit": runtime.Goexit,
+	} {
+		t.Run(name, func(t *testing.T) {
+			pool, err := origin.NewPool(origin.PoolConfig{
+				Origins: []string{"http://a.example"},
+				Base: roundTrip(func(r *http.Request) (*http.Response, error) {
+					return &http.Response{
+						StatusCode: 200, Header: http.Header{"Content-Type": {"video/mp2t"}}, ContentLength: 3, Request: r,
+						Body: spiteful{strings.NewReader("abc"), spite},
+					}, nil
+				}),
+			})
+			require.NoError(t, err)
+			p := &origin.Proxy{
+				Upstream: func(u *url.URL) (string, error) { return "http://a.example" + u.Path, nil }, Transport: pool, MaxRequests: 1, MaxPerClient: 1,
+			}
+			for range 3 {
+				w, done := httptest.NewRecorder(), make(chan struct{})
+				go func() {
+					defer close(done)
+					defer func() { _ = recover() }()
+					p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/a.ts", nil))
+				}()
+				<-done
+				require.Equal(t, 200, w.Code)
+				require.Equal(t, "abc", w.Body.String())
+				require.Zero(t, pool.State()[0].InFlight)
+			}
+		})
+	}
+}
+
 func TestLimitsAreGivenBack(t *testing.T) {
 	f := newFront(t, &origin.Proxy{MaxRequests: 1, MaxPerClient: 1})
 	f.origin.Handle("/ok.ts", video("abc"))

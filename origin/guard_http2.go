@@ -286,16 +286,15 @@ func (m *multiplexed) try(h2 http.RoundTripper, r *http.Request) (*http.Response
 	return resp, nil
 }
 
-// streamBody is the body of an answer. It calls done at its end.
+// streamBody is the body of an answer. It ends the context of its request.
 type streamBody struct {
 	io.ReadCloser
 	cancel context.CancelCauseFunc
 }
 
 func (b *streamBody) Close() error {
-	err := b.ReadCloser.Close()
-	b.cancel(nil)
-	return err
+	defer b.cancel(nil)
+	return b.ReadCloser.Close()
 }
 
 // settle lets one request go first on a new connection. When that request is answered, the server has announced its limit. The

@@ -134,9 +134,8 @@ func (b *callBody) Read(p []byte) (int, error) {
 }
 
 func (b *callBody) Close() error {
-	err := b.ReadCloser.Close()
-	b.call.ended(b.good && b.ReadCloser == http.NoBody)
-	return err
+	defer b.call.ended(b.good && b.ReadCloser == http.NoBody) // whatever Close does
+	return b.ReadCloser.Close()
 }
 
 // budgets are separate, so that requests for missing files, or slow requests, leave the others their second chance.

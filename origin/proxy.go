@@ -216,16 +216,21 @@ func (f *fetch) open(w http.ResponseWriter) (err error) {
 	return err
 }
 
-// end releases everything that open has taken, however far it came.
+// end releases everything that open has taken, however far it came, and even if the Close of a body panics.
 func (f *fetch) end() {
+	defer f.out.release()
+	defer f.leave()
+	defer f.clock.end()
 	if f.resp != nil {
 		f.resp.Body.Close()
 	}
-	f.clock.end()
+}
+
+// leave gives back the place that limits have given.
+func (f *fetch) leave() {
 	if f.entered {
 		f.proxy.limits.leave(f.client)
 	}
-	f.out.release()
 }
 
 // Status is the status of an error: its own if it has a method HTTPStatus() int, 504 for a timeout, otherwise 502.
