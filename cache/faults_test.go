@@ -125,6 +125,33 @@ func TestBrokenBodiesAreLoudAndNotStored(t *testing.T) {
 	}
 }
 
+// The same holds for a body that is not shared.
+func TestABodyForOneViewerEndsAtItsLength(t *testing.T) {
+	for body, whole := range map[string]bool{"0123": false, "": false, "01234": true, "012345": false} {
+		o := &scripted{answer: func(r *http.Request, _ int64) reply {
+			content := body
+			if r.Method == http.MethodHead {
+				content = ""
+			}
+			return reply{header: head("Cache-Control", "private"), body: strings.NewReader(content), length: 5}
+		}}
+		c := &cache.Transport{Base: o, Store: store(t)}
+		for _, header := range [][]string{nil, {"Authorization", "x"}} {
+			_, got, err := try(t, c, segURL, header...)
+			require.Equal(t, whole, err == nil, "%q: %v", body, err)
+			require.True(t, strings.HasPrefix("01234", got))
+			require.True(t, whole || errors.Is(err, cache.ErrBroken))
+		}
+		r := request(t, t.Context(), segURL)
+		r.Method = http.MethodHead
+		resp, err := c.RoundTrip(r)
+		require.NoError(t, err)
+		got, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.Empty(t, got)
+	}
+}
+
 func TestSilenceBeforeTheHeader(t *testing.T) {
 	for name, row := range map[string]struct {
 		url     string

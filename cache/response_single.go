@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
+	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
 // single turns resp, which comes on ctx, into the answer to r alone.
@@ -20,7 +21,11 @@ func single(t *Transport, ctx context.Context, cancel context.CancelCauseFunc, r
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return resp // its Body is also a Writer
 	}
-	resp.Body = &singleBody{t: t, src: resp.Body, length: resp.ContentLength, ctx: ctx, cancel: cancel, pause: t.pause(ctx)}
+	src := resp.Body
+	if resp.ContentLength > 0 && r.Method != http.MethodHead && resp.StatusCode != http.StatusNotModified {
+		src = httprange.Exact(src, resp.ContentLength)
+	}
+	resp.Body = &singleBody{t: t, src: src, length: resp.ContentLength, ctx: ctx, cancel: cancel, pause: t.pause(ctx)}
 	return resp
 }
 
