@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -187,16 +188,18 @@ func readFile(path string) (key string, e *Entry, err error) {
 // verify reads a file of an earlier process once, before its body is served: a machine that lost power may have kept the name
 // of a file and lost its bytes.
 func (b *fileBody) verify() error {
+	if b.lost.Load() {
+		return fs.ErrNotExist
+	}
 	b.once.Do(func() {
 		sum := crc32.New(castagnoli)
-		at := b.at.Load()
-		f, err := os.Open(at.path)
+		f, begin, err := b.open()
 		if err != nil {
 			b.fault = err
 			return
 		}
 		defer f.Close()
-		n, err := io.Copy(sum, io.NewSectionReader(f, at.begin, b.size))
+		n, err := io.Copy(sum, io.NewSectionReader(f, begin, b.size))
 		if err == nil && (n != b.size || sum.Sum32() != b.sum) {
 			err = errCorrupt
 		}
@@ -213,6 +216,7 @@ type fileBody struct {
 
 	once  sync.Once // for a file of an earlier process, which may have been damaged since
 	fault error
+	lost  atomic.Bool // the file was removed or changed behind our back, or was dropped
 }
 
 // location is a file and where in it a body begins.
@@ -242,15 +246,38 @@ func fileRoom(n int64) int64 {
 	return (n + block - 1) / block * block
 }
 
+// open opens the file. If it is not there any longer, or has another length, the body is lost.
+func (b *fileBody) open() (f *os.File, begin int64, err error) {
+	at := b.at.Load()
+	f, err = os.Open(at.path)
+	for now := b.at.Load(); err != nil && now != at; now = b.at.Load() { // it was moved meanwhile
+		at = now
+		f, err = os.Open(at.path)
+	}
+	if err != nil {
+		b.lost.Store(b.lost.Load() || errors.Is(err, fs.ErrNotExist))
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() != at.begin+b.size {
+		b.lost.Store(true)
+		err = errCorrupt
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, at.begin, nil
+}
+
 // ReadAt is that of io.ReaderAt.
 func (b *fileBody) ReadAt(p []byte, off int64) (int, error) {
-	at := b.at.Load()
-	f, err := os.Open(at.path)
+	f, begin, err := b.open()
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
-	return io.NewSectionReader(f, at.begin, b.size).ReadAt(p, off)
+	return io.NewSectionReader(f, begin, b.size).ReadAt(p, off)
 }
 
 // fileReader reads a part of a file that stays whole while it is open.
@@ -261,19 +288,11 @@ type fileReader struct {
 
 // reader opens the file and seeks to off.
 func (b *fileBody) reader(ctx context.Context, off, end int64, sent *atomic.Uint64) (*fileReader, error) {
-	at := b.at.Load()
-	f, err := os.Open(at.path)
+	f, begin, err := b.open()
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
-	if err == nil && info.Size() != at.begin+b.size {
-		err = errCorrupt
-	}
-	if err == nil {
-		_, err = f.Seek(at.begin+off, io.SeekStart)
-	}
-	if err != nil {
+	if _, err := f.Seek(begin+off, io.SeekStart); err != nil {
 		f.Close()
 		return nil, err
 	}

@@ -62,14 +62,19 @@ func (e *Entry) size() int64 {
 	return e.Body.Size()
 }
 
-// borrow keeps the body of an Entry of the Store in memory until giveBack. It returns false if e is nil or its memory was
-// already given to another.
+// borrow keeps the body of an Entry of the Store in memory until giveBack. It returns false if e is nil, if its memory was
+// already given to another, or if its file is known to be gone.
 func borrow(e *Entry) bool {
 	if e == nil {
 		return false
 	}
-	b, ok := e.Body.(*body.Blob)
-	return !ok || b.Borrow()
+	switch b := e.Body.(type) {
+	case *body.Blob:
+		return b.Borrow()
+	case *fileBody:
+		return !b.lost.Load()
+	}
+	return true
 }
 
 // giveBack ends a borrow. Nil is allowed.
