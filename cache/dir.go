@@ -110,9 +110,8 @@ func (d *Dir) load(name string) {
 		}
 		return
 	}
-	if now := time.Now(); e.Time.After(now) {
-		e.Time = now // the clock was moved
-	}
+	now := time.Now() // with the monotonic clock: what happens to the other one from now on makes no answer younger
+	e.Time = now.Add(-max(now.Sub(e.Time), 0))
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if other := d.policy.Peek(key); other != nil && other.Value.Time.After(e.Time) {

@@ -160,6 +160,21 @@ func TestDirRefusesWhatWasChanged(t *testing.T) {
 	})
 }
 
+// After a restart, too, an answer ages by the monotonic clock: else it would be fresh again when the clock of the machine is set
+// back.
+func TestDirKeepsAgesByTheMonotonicClock(t *testing.T) {
+	dir := t.TempDir()
+	for name, at := range map[string]time.Time{"past": time.Now().Add(-time.Minute), "future": time.Now().Add(time.Hour)} {
+		e := &cache.Entry{URL: name, Status: http.StatusOK, Time: at, TTL: time.Hour}
+		require.NoError(t, openDir(t, dir, 1<<20).Put(t.Context(), name, e))
+		e, err := openDir(t, dir, 1<<20).Get(t.Context(), name)
+		require.NoError(t, err)
+		require.Contains(t, e.Time.String(), " m=", name)
+		require.False(t, e.Time.After(time.Now()), name)
+		require.Equal(t, name == "past", e.Age() >= time.Minute, name)
+	}
+}
+
 // taken is the disk space of a file.
 func taken(file os.FileInfo) int64 { return (file.Size() + 4095) / 4096 * 4096 }
 
