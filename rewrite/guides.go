@@ -32,7 +32,7 @@ func guideTagOf(name []byte) *tag {
 
 // appendListLine appends a line before an entry, with the URLs of pictures and guides mapped, and without hints if they are
 // taken.
-func (st *state) appendListLine(dst []byte, begin, start, end int, taken bool) (_ []byte, err error) {
+func (st entries) appendListLine(dst []byte, begin, start, end int, taken bool) (_ []byte, err error) {
 	line := bytes.TrimLeft(bytes.TrimPrefix(st.src[start:end], []byte(bom)), " \t")
 	entry := bytes.HasPrefix(line, []byte("#EXTINF:"))
 	switch {
@@ -123,7 +123,7 @@ func guideEnd(src []byte, from, to int, schemed bool) int {
 }
 
 // appendGuide appends what a URL of a list becomes.
-func (st *state) appendGuide(dst []byte, begin, from, to int, tag *tag, form form) (_ []byte, err error) {
+func (st entries) appendGuide(dst []byte, begin, from, to int, tag *tag, form form) (_ []byte, err error) {
 	t := token{tag: tag, kind: tag.kind, form: form, start: from, end: to}
 	at := len(dst)
 	switch text := st.src[from:to]; {
@@ -145,7 +145,7 @@ func (st *state) appendGuide(dst []byte, begin, from, to int, tag *tag, form for
 
 // appendPast appends where an entry has its past. Players put times into such a URL ("{utc}", "${start}"), or append it to that
 // of the entry. It can only be mapped if they find the same places in the public URL, and if no token covers it.
-func (st *state) appendPast(dst []byte, t *token) ([]byte, error) {
+func (st entries) appendPast(dst []byte, t *token) ([]byte, error) {
 	const stand, most = "zq", 64
 	text := t.text(st.src)
 	if !startsURL(text) {

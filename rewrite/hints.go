@@ -144,7 +144,7 @@ func (h *hints) setJSON(text []byte) bool {
 }
 
 // cutHints takes what follows "|" off a token, if these are header fields.
-func (st *state) cutHints(t *token) (h hints) {
+func cutHints(st *state, t *token) (h hints) {
 	if !st.Hints {
 		return hints{}
 	}
@@ -186,8 +186,8 @@ func escapedHints(text []byte) (bar int, said []byte) {
 	}
 }
 
-// readHints takes in the lines before an entry. What stands behind the URL itself goes first.
-func (st *state) readHints(h *hints, text []byte) {
+// readAll takes in the lines before an entry. What stands behind the URL itself goes first.
+func (h *hints) readAll(text []byte) {
 	own := h.header
 	before := hints{}
 	for line := range linesOf(text) {

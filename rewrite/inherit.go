@@ -71,6 +71,17 @@ func (in *inheritance) append(u, root []byte) (_ []byte, grew bool) {
 	return u, grew
 }
 
+// insert is append for a URL that may have a fragment.
+func (in *inheritance) insert(u, root []byte) []byte {
+	end := bytes.IndexByte(u, '#')
+	if end < 0 {
+		end = len(u)
+	}
+	fragment := string(u[end:])
+	u, _ = in.append(u[:end], root)
+	return append(u, fragment...)
+}
+
 // sameRoot tells whether two URLs have the same scheme, host and port (RFC 3986 section 6.2).
 func sameRoot(a, b []byte) bool {
 	_, endA, okA := splitHTTP(a)

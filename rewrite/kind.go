@@ -21,59 +21,50 @@ func (k Kind) extension(segment string) string {
 	return ""
 }
 
-// extensionOf is the extension that the public name of a reference should have, for a KindMapper.
-func (st *state) extensionOf(k Kind) string {
+// naming knows the extension that the public name of a reference should have, for a KindMapper.
+type naming struct {
+	kinds   KindMapper // the Rewriter's, if it is one
+	usual   string     // the extension of segments; it does not depend on what is left of the playlist
+	segment string     // the extension of the next segments
+	section []byte     // the initialization section that decides it; nil: it is known, or usual decides it
+	noted   uint8      // what units note of it; 0: it is not known yet
+	unread  []byte     // the playlist that tells usual; nil: usual is known
+}
+
+// extensionOf is that extension for a reference of a kind.
+func (n *naming) extensionOf(k Kind) string {
 	if k == Segment || k == Part {
-		st.knowSegments()
+		n.knowSegments()
 	}
-	return k.extension(st.segment)
+	return k.extension(n.segment)
 }
 
 // knowSegments looks for the extension of segments, unless it is known. Most playlists never need it.
-func (st *state) knowSegments() {
-	if st.unread != nil {
-		st.usual, st.unread = segmentExtension(st.unread), nil
-		st.setSegment(st.usual)
+func (n *naming) knowSegments() {
+	if n.unread != nil {
+		n.usual, n.unread = segmentExtension(n.unread), nil
+		n.setSegment(n.usual)
 	}
-	if st.section == nil {
+	if n.section == nil {
 		return
 	}
-	if st.setSegment(st.usual); st.usual != "" {
-		st.setSegment("m4s")
-		if path, _, _ := splitTail(st.section); hls.TypeByName(path) == "video/mp2t" {
-			st.setSegment("ts")
+	if n.setSegment(n.usual); n.usual != "" {
+		n.setSegment("m4s")
+		if path, _, _ := splitTail(n.section); hls.TypeByName(path) == "video/mp2t" {
+			n.setSegment("ts")
 		}
 	}
-	st.section = nil
+	n.section = nil
 }
 
 // setSegment sets the extension of the next segments, and what units note of it. No two extensions have the same length.
-func (st *state) setSegment(ext string) { st.segment, st.noted = ext, uint8(len(ext))+1 }
+func (n *naming) setSegment(ext string) { n.segment, n.noted = ext, uint8(len(ext))+1 }
 
-// notedFor is what a unit of a kind notes of the extension of segments, if its URI has this file name. 0: it does not matter.
-func (st *state) notedFor(k Kind, name []byte) uint8 {
-	if st.kinds == nil || k != Segment && k != Part || st.plan.fits(name, k) {
-		return 0
+// initializes takes in the initialization section that the segments behind it have.
+func (n *naming) initializes(uri []byte) {
+	if n.kinds != nil {
+		n.section, n.noted = uri, 0
 	}
-	st.knowSegments()
-	return st.noted
-}
-
-// appendMapped appends what the Mapper makes of the URL in st.abs.
-func (st *state) appendMapped(dst []byte, t *token) ([]byte, error) {
-	if len(st.hints) > 0 && st.hinted != nil {
-		return st.hinted.AppendPublicWith(dst, st.abs, st.hints)
-	}
-	if st.kinds == nil {
-		return st.Map.AppendPublic(dst, st.abs)
-	}
-	ext := st.extensionOf(t.kind)
-	if t.tag.absolute && ext != "" {
-		if path, _, _ := splitTail(st.abs); hls.ByName(path).IsMedia() {
-			ext = "" // an asset may be a film
-		}
-	}
-	return st.kinds.AppendPublicOf(dst, st.abs, t.kind.String(), ext)
 }
 
 // segmentExtension is the extension of the segments of a playlist before its first EXT-X-MAP. It has to be the same in the
@@ -101,11 +92,4 @@ func segmentExtension(playlist []byte) string {
 		}
 	}
 	return ext
-}
-
-// initializes takes in the initialization section that the segments behind it have.
-func (st *state) initializes(uri []byte) {
-	if st.kinds != nil {
-		st.section, st.noted = uri, 0
-	}
 }

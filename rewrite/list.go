@@ -11,13 +11,16 @@ func isList(playlist []byte) bool {
 	return !bytes.Contains(head, []byte("#EXT-X-TARGETDURATION")) && !bytes.Contains(head, []byte("#EXT-X-STREAM-INF"))
 }
 
+// entries is a pass over an IPTV list.
+type entries struct{ *state }
+
 // appendEntry appends the lines before an entry of an IPTV list, and its URI, to what begins at begin. What is said about
 // requests for it goes to the Mapper, or stays for a player that asks the origin itself.
-func (st *state) appendEntry(dst []byte, begin int, t *token) (_ []byte, err error) {
+func (st entries) appendEntry(dst []byte, begin int, t *token) (_ []byte, err error) {
 	end := t.end
-	hints := st.cutHints(t)
+	hints := cutHints(st.state, t)
 	if st.Hints {
-		st.readHints(&hints, st.src[st.done:t.start])
+		hints.readAll(st.src[st.done:t.start])
 	}
 	st.hints, st.reached = hints.header, false
 	st.entryText, err = st.appendURI(st.entryText[:0], t)
@@ -56,7 +59,7 @@ func linesOf(text []byte) func(yield func([]byte) bool) {
 }
 
 // appendBefore appends what stands before an entry, without its hints if they are taken.
-func (st *state) appendBefore(dst []byte, begin, end int, taken bool) (_ []byte, err error) {
+func (st entries) appendBefore(dst []byte, begin, end int, taken bool) (_ []byte, err error) {
 	at := st.done
 	for line := range linesOf(st.src[st.done:end]) {
 		var h hints

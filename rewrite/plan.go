@@ -113,6 +113,15 @@ func (st *state) isCurrent(u *memo.Unit) bool {
 	return u.Note.Turn == st.plan.turn && (u.Note.Segment == 0 || u.Note.Segment == st.noted)
 }
 
+// notedFor is what a unit of a kind notes of the extension of segments, if its URI has this file name. 0: it does not matter.
+func (st *state) notedFor(k Kind, name []byte) uint8 {
+	if st.kinds == nil || k != Segment && k != Part || st.plan.fits(name, k) {
+		return 0
+	}
+	st.knowSegments()
+	return st.noted
+}
+
 // appendPlanned appends the public URL of a reference; false: the reference has to go the long way.
 func (st *state) appendPlanned(dst, ref []byte, kind Kind, w *mapping) ([]byte, bool) {
 	stem, rest := st.plan.locate(ref)

@@ -1,7 +1,6 @@
 package rewrite
 
 import (
-	"bytes"
 	"fmt"
 	"iter"
 )
@@ -50,51 +49,4 @@ type Ref struct {
 // iteration goes on. It ends with ErrTooLarge if the URLs together have more bytes than [Rewriter.Append] would write.
 func Refs(playlist []byte, base string) iter.Seq2[Ref, error] {
 	return new(Rewriter).Refs(playlist, base)
-}
-
-// Refs is [Refs], with inherited parameters in the URLs: it lists the URLs that upstream is asked for. It calls no hook.
-func (rw *Rewriter) Refs(playlist []byte, base string) iter.Seq2[Ref, error] {
-	return func(yield func(Ref, error) bool) {
-		st := open(rw, &pass{url: base}, playlist)
-		defer st.free()
-		var t token
-		left := max(maxOutput, mostGrowth*len(playlist))
-		for st.scan.next(&t) {
-			if t.tag.define {
-				st.vars.define(playlist, &t)
-				continue
-			}
-			if t.start == t.end {
-				continue
-			}
-			text, ok := st.substitute(&t)
-			ref, err := t.ref(), error(nil)
-			if !ok {
-				err = st.vars.undefined()
-				ref.URL = string(t.text(playlist))
-			} else {
-				st.abs = st.base.appendResolved(st.abs[:0], text)
-				st.inherit()
-				if left -= len(st.abs); left < 0 {
-					yield(Ref{}, ErrTooLarge)
-					return
-				}
-				ref.URL = string(st.abs)
-			}
-			if !yield(ref, err) {
-				return
-			}
-		}
-	}
-}
-
-// inherit adds inherited parameters to the URL that was resolved last, before its fragment.
-func (st *state) inherit() {
-	end := bytes.IndexByte(st.abs, '#')
-	if end < 0 {
-		end = len(st.abs)
-	}
-	fragment := string(st.abs[end:])
-	st.abs, _ = st.heritage.append(st.abs[:end], st.base.text)
-	st.abs = append(st.abs, fragment...)
 }

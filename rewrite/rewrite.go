@@ -2,8 +2,10 @@ package rewrite
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 	"github.com/hlsproxy/hlsproxy/rewrite/internal/memo"
 )
 
@@ -38,7 +40,7 @@ func (st *state) rewrite(dst []byte) (_ []byte, err error) {
 		}
 		if st.list && t.form == line {
 			at := len(dst)
-			if dst, err = st.appendEntry(dst, start, &t); err == errDrop {
+			if dst, err = (entries{st}).appendEntry(dst, start, &t); err == errDrop {
 				dst = dst[:start]
 				if err = st.prune(); err == nil {
 					continue
@@ -110,7 +112,7 @@ func (st *state) prune() error {
 		return badGateway("the playlist names a URL that is not mapped", ErrUnmapped) // Unmapped changed its mind
 	}
 	st.pruned = true
-	rest, err := st.withoutUnmapped()
+	rest, err := withoutUnmapped(st)
 	if err != nil {
 		return err
 	}
@@ -240,6 +242,22 @@ func (st *state) appendRead(dst, ref, fragment []byte, t *token) ([]byte, outcom
 	return append(dst, st.abs...), leftAlone, st.unmapped(t, ref)
 }
 
+// unmapped asks what to do with the reference of a token, which the Mapper covers neither as written nor as a browser reads it.
+func (st *state) unmapped(t *token, text []byte) error {
+	if st.Unmapped == nil {
+		return nil
+	}
+	ref := t.ref()
+	ref.URL = string(st.base.appendResolved(nil, text))
+	switch st.Unmapped(ref) {
+	case Drop:
+		return errDrop
+	case Fail:
+		return badGateway("the playlist names a URL that is not mapped", fmt.Errorf("%w: %q", ErrUnmapped, ref.URL))
+	}
+	return nil
+}
+
 // outcome is what became of a reference.
 type outcome uint8
 
@@ -293,6 +311,23 @@ func (st *state) appendPublic(dst []byte, t *token, fragment []byte) (_ []byte, 
 		return dst, unchanged, nil
 	}
 	return dst, replaced, nil
+}
+
+// appendMapped appends what the Mapper makes of the URL in st.abs.
+func (st *state) appendMapped(dst []byte, t *token) ([]byte, error) {
+	if len(st.hints) > 0 && st.hinted != nil {
+		return st.hinted.AppendPublicWith(dst, st.abs, st.hints)
+	}
+	if st.kinds == nil {
+		return st.Map.AppendPublic(dst, st.abs)
+	}
+	ext := st.extensionOf(t.kind)
+	if t.tag.absolute && ext != "" {
+		if path, _, _ := splitTail(st.abs); hls.ByName(path).IsMedia() {
+			ext = "" // an asset may be a film
+		}
+	}
+	return st.kinds.AppendPublicOf(dst, st.abs, t.kind.String(), ext)
 }
 
 // own reports, if there is no Mapper, whether a URL is on the scheme and host of the playlist: a token for these must not go to

@@ -1,8 +1,8 @@
 package rewrite
 
 import (
-	"bytes"
 	"context"
+	"iter"
 	"net/http"
 
 	"github.com/Eyevinn/hls-m3u8/m3u8"
@@ -117,6 +117,42 @@ func (rw *Rewriter) Append(ctx context.Context, dst, playlist []byte, base strin
 	return rw.append(&pass{ctx: ctx, url: base, relation: mapped, most: max(maxOutput, mostGrowth*len(playlist))}, dst, playlist)
 }
 
+// Refs is [Refs], with inherited parameters in the URLs: it lists the URLs that upstream is asked for. It calls no hook.
+func (rw *Rewriter) Refs(playlist []byte, base string) iter.Seq2[Ref, error] {
+	return func(yield func(Ref, error) bool) {
+		st := open(rw, &pass{url: base}, playlist)
+		defer st.free()
+		var t token
+		left := max(maxOutput, mostGrowth*len(playlist))
+		for st.scan.next(&t) {
+			if t.tag.define {
+				st.vars.define(playlist, &t)
+				continue
+			}
+			if t.start == t.end {
+				continue
+			}
+			text, ok := st.substitute(&t)
+			ref, err := t.ref(), error(nil)
+			if !ok {
+				err = st.vars.undefined()
+				ref.URL = string(t.text(playlist))
+			} else {
+				st.abs = st.base.appendResolved(st.abs[:0], text)
+				st.abs = st.heritage.insert(st.abs, st.base.text)
+				if left -= len(st.abs); left < 0 {
+					yield(Ref{}, ErrTooLarge)
+					return
+				}
+				ref.URL = string(st.abs)
+			}
+			if !yield(ref, err) {
+				return
+			}
+		}
+	}
+}
+
 const (
 	maxOutput  = 16 << 20
 	mostGrowth = 8 // a URI of one byte can become one of hundreds
@@ -155,41 +191,4 @@ func (rw *Rewriter) append(p *pass, dst, playlist []byte) ([]byte, error) {
 	st := open(rw, p, playlist)
 	defer st.free()
 	return st.run(dst, playlist)
-}
-
-func (st *state) run(dst, playlist []byte) ([]byte, error) {
-	rw := st.Rewriter
-	if st.piece == laterPiece {
-		st.unread, st.usual = nil, *st.behind
-		st.setSegment(st.usual)
-	}
-	if (rw.Hints || rw.Guides) && (st.piece != entire || isList(playlist)) {
-		st.list, st.unread, st.usual = true, nil, ""
-		st.setSegment("")
-		st.hinted, _ = rw.Map.(HintMapper)
-	}
-	if rw.Variant != nil || rw.Rendition != nil {
-		if bytes.Contains(playlist, []byte("#"+streamInf.name+":")) {
-			st.restart(st.filter(playlist))
-		}
-	}
-	if rw.Window.isSet() {
-		cut, err := st.window.cut(&rw.Window, &st.pace, st.src)
-		if err != nil {
-			return dst, err
-		}
-		st.restart(cut)
-	}
-	if st.plan.prepare(rw, &st.base); st.list {
-		st.plan.mapper = nil
-	}
-	out, err := st.rewrite(dst)
-	if err != nil {
-		return dst, err
-	}
-	if st.behind != nil {
-		st.knowSegments()
-		*st.behind = st.segment
-	}
-	return out, nil
 }

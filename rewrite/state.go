@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"sync"
@@ -38,13 +39,8 @@ type current struct {
 		asked bool // it was asked for
 	}
 
+	naming
 	alike   AlikeSigner // the Rewriter's, if it is one
-	kinds   KindMapper  // the Rewriter's, if it is one
-	usual   string      // the extension of segments, for kinds; it does not depend on what is left of the playlist
-	segment string      // the extension of the next segments
-	section []byte      // the initialization section that decides it; nil: it is known, or usual decides it
-	noted   uint8       // what units note of it; 0: it is not known yet
-	unread  []byte      // the playlist that tells usual; nil: usual is known
 	hinted  HintMapper  // the Rewriter's, if it is one
 	hints   http.Header // what the list says about requests for the current reference
 	list    bool        // the playlist is an IPTV list
@@ -109,6 +105,44 @@ func (st *state) startScan(s *scanner) {
 		pos = playlistStart(st.src)
 	}
 	s.start(st.src, pos)
+}
+
+// run appends the playlist rewritten, with what is cut from it left out.
+func (st *state) run(dst, playlist []byte) ([]byte, error) {
+	rw := st.Rewriter
+	if st.piece == laterPiece {
+		st.unread, st.usual = nil, *st.behind
+		st.setSegment(st.usual)
+	}
+	if (rw.Hints || rw.Guides) && (st.piece != entire || isList(playlist)) {
+		st.list, st.unread, st.usual = true, nil, ""
+		st.setSegment("")
+		st.hinted, _ = rw.Map.(HintMapper)
+	}
+	if rw.Variant != nil || rw.Rendition != nil {
+		if bytes.Contains(playlist, []byte("#"+streamInf.name+":")) {
+			st.restart(filter(st, playlist))
+		}
+	}
+	if rw.Window.isSet() {
+		cut, err := st.window.cut(&rw.Window, &st.pace, st.src)
+		if err != nil {
+			return dst, err
+		}
+		st.restart(cut)
+	}
+	if st.plan.prepare(rw, &st.base); st.list {
+		st.plan.mapper = nil
+	}
+	out, err := st.rewrite(dst)
+	if err != nil {
+		return dst, err
+	}
+	if st.behind != nil {
+		st.knowSegments()
+		*st.behind = st.segment
+	}
+	return out, nil
 }
 
 // free gives the state back. It keeps the base and its plan, because the next pass is often over the next version of the same

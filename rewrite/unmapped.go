@@ -3,7 +3,6 @@ package rewrite
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/hlsproxy/hlsproxy/internal/wire"
@@ -21,22 +20,6 @@ const (
 
 // errDrop ends a pass: the playlist must be read again without the dropped URIs.
 var errDrop = errors.New("rewrite: something is dropped")
-
-// unmapped asks what to do with the reference of a token, which the Mapper covers neither as written nor as a browser reads it.
-func (st *state) unmapped(t *token, text []byte) error {
-	if st.Unmapped == nil {
-		return nil
-	}
-	ref := t.ref()
-	ref.URL = string(st.base.appendResolved(nil, text))
-	switch st.Unmapped(ref) {
-	case Drop:
-		return errDrop
-	case Fail:
-		return badGateway("the playlist names a URL that is not mapped", fmt.Errorf("%w: %q", ErrUnmapped, ref.URL))
-	}
-	return nil
-}
 
 // appendAsBrowser appends the http or https URL that a browser reads in a reference, by the URL standard: it removes control
 // bytes, reads any number of slashes and backslashes as the two before a host, and backslashes in a path as slashes, and
@@ -114,7 +97,7 @@ func slashed(ref []byte) []byte {
 func isSlash(c byte) bool { return c == '/' || c == '\\' }
 
 // withoutUnmapped returns the playlist without the URIs to drop, and without everything that needs them.
-func (st *state) withoutUnmapped() ([]byte, error) {
+func withoutUnmapped(st *state) ([]byte, error) {
 	p := &pruned{state: st, alive: map[string]int{}}
 	if err := p.find(); err != nil {
 		return nil, err
@@ -157,7 +140,7 @@ func (p *pruned) find() error {
 			continue
 		}
 		if p.list && t.form == line {
-			p.cutHints(&t)
+			cutHints(p.state, &t)
 		}
 		out, err := p.appendURI(nil, &t)
 		switch {

@@ -29,7 +29,7 @@ type change struct {
 }
 
 // filter returns the multivariant playlist without the variants that the hook refuses and without what belongs only to them.
-func (st *state) filter(playlist []byte) []byte {
+func filter(st *state, playlist []byte) []byte {
 	c := &catalogue{state: st, groups: map[groupID]*group{}, left: maxAttributes}
 	c.collect()
 	if !c.decide() {
