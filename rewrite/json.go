@@ -3,54 +3,9 @@ package rewrite
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 
-	"github.com/hlsproxy/hlsproxy/internal/coding"
 	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
-
-// rewriteJSON rewrites the response if it is an asset list or a steering manifest. Any other, also one that is too
-// large or cut short, passes as it came.
-func (d *document) rewriteJSON() error {
-	body := d.resp.Body
-	raw, err := readLimited(body, d.limit(), d.resp.ContentLength)
-	switch err {
-	case ErrTooLarge:
-		err = nil // the rest is read later
-	case nil:
-		if done, err := d.rewriteText(raw); done || err != nil {
-			body.Close()
-			return err
-		}
-	}
-	seen := bytes.NewBuffer(raw)
-	d.resp.Body = &rewound{body: body, seen: seen, err: err}
-	return nil
-}
-
-// rewriteText rewrites a document by what its text is.
-func (d *document) rewriteText(raw []byte) (done bool, _ error) {
-	s := &source{body: io.NopCloser(bytes.NewReader(raw))}
-	plain, err := decoder(coding.List(d.resp.Header), s)
-	if err != nil {
-		return false, nil
-	}
-	text, err := readLimited(plain, d.limit(), int64(len(raw)))
-	if err != nil {
-		return false, nil
-	}
-	if isMagicLine(text[playlistStart(text):]) && looksLikePlaylist(text) {
-		s.first, s.plain = text, bytes.NewReader(nil)
-		return true, d.rewritePlaylist(s)
-	}
-	out, err := d.rw.appendJSON(d.pass(len(text)), nil, text)
-	if err != nil || bytes.Equal(out, text) {
-		return false, err
-	}
-	d.replace(out)
-	d.relabel(len(out))
-	return true, nil
-}
 
 // jsonText walks a text that is known to be valid JSON, without making values of it.
 type jsonText []byte
@@ -168,7 +123,7 @@ type edits struct {
 
 // appendJSON appends an asset list (appendix D.2 of the HLS draft) or a steering manifest (section 7.2) with its URIs
 // rewritten, and any other text as it is.
-func (rw *Rewriter) appendJSON(p *pass, dst, text []byte) ([]byte, error) {
+func appendJSON(rw *Rewriter, p *pass, dst, text []byte) ([]byte, error) {
 	t := jsonText(text)
 	start := 0
 	if bytes.HasPrefix(text, []byte(bom)) {

@@ -12,35 +12,6 @@ const (
 	listHead  = 1 << 20   // bytes that tell what it is; also of an entry, at most
 )
 
-// mayStream reports whether a list may be longer than what is otherwise held. It can be if no option has to see all of it.
-func (d *document) mayStream() bool { return d.rw.MaxSize > maxSize && !d.rw.Window.isSet() }
-
-// streamList gives the response a body that is rewritten as it is read, if it is that of a list of more than listHead bytes.
-// If not, what was read of it is put back.
-func (d *document) streamList(s *source) (done bool, err error) {
-	s.done, s.seen = true, bytes.Buffer{}
-	head, err := readLimited(io.MultiReader(bytes.NewReader(s.first), s.plain), listHead, -1)
-	s.first = head
-	switch {
-	case err == nil: // that is all
-		return false, nil
-	case err != ErrTooLarge:
-		s.body.Close()
-		return false, s.failure(err)
-	case !looksLikePlaylist(head) || !isList(head) || defines(head) || lastEntry(head, 0) == 0:
-		return false, nil
-	case d.resp.ContentLength > d.limit():
-		s.body.Close()
-		return false, badGateway("response is too large", ErrTooLarge)
-	}
-	b := &listBody{d: d, s: s, text: head, fresh: true, pass: d.pass(0)}
-	b.pass.piece, b.pass.behind = firstPiece, new(string)
-	d.replace(nil)
-	d.resp.Body = b
-	d.describe(-1)
-	return true, nil
-}
-
 // listBody is the body of a list, rewritten some entries at a time.
 type listBody struct {
 	d    *document

@@ -3,9 +3,14 @@ package rewrite
 import (
 	"context"
 	"iter"
+	"log"
 	"net/http"
+	"path"
+	"strings"
 
 	"github.com/Eyevinn/hls-m3u8/m3u8"
+	"github.com/hlsproxy/hlsproxy/internal/coding"
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
 // Rewriter rewrites playlists. The zero value makes every URI absolute. Its fields must not change after first use. Its methods
@@ -115,6 +120,84 @@ type Rewriter struct {
 // the bytes read and written. Append ends soon after ctx does.
 func (rw *Rewriter) Append(ctx context.Context, dst, playlist []byte, base string) ([]byte, error) {
 	return rw.append(&pass{ctx: ctx, url: base, relation: mapped, most: max(maxOutput, mostGrowth*len(playlist))}, dst, playlist)
+}
+
+// ModifyResponse rewrites the body of a response that is a playlist, or a JSON document that playlists lead to (an asset list,
+// a steering manifest). It leaves every other response unchanged and unread. It is a hook for httputil.ReverseProxy and similar
+// proxies. References are resolved against the URL of resp.Request, which must therefore be the URL after redirects. The hooks
+// of the Rewriter get the context of resp.Request.
+//
+// Only responses with status 200 are considered. Their first bytes decide; the Content-Type and the extension are hints. A body
+// is a playlist if it begins with #EXTM3U, after a byte order mark and blanks. If a playlist is expected, by type or by the
+// extension .m3u8 or .m3u, a body is also one if #EXTM3U comes later in a text, or if it is a list of URLs or of names of
+// media, one on each line (it then keeps its type). Media, keys and captions, by their first bytes, pass unchanged, under a
+// type of their own. So does any other text that is a playlist only by its type. Nothing is read after the first byte that
+// rules a playlist out.
+//
+// A WebVTT track whose first cue is the URL of a picture ("a.jpg#xywh=0,0,160,90") is a track of thumbnails: its pictures are
+// rewritten like the URIs of a playlist, with their fragments. Captions keep every byte.
+//
+// gzip and deflate are decoded. An invalid Content-Encoding (aws-chunked, utf-8, none, ..), or one that the bytes contradict,
+// is dropped. br and zstd are not decoded: do not accept them from origins; origin.Proxy does not. The rewritten response has
+// the type application/vnd.apple.mpegurl, the length of the new body, and no header field that described the old one. A
+// response to HEAD has the same, without a length.
+//
+// The error has status 502 if a playlist was expected and HTML, JSON or, with the extension of a playlist, another text came
+// (the error quotes its beginning), if the playlist is larger than MaxSize, or if its encoding is unknown. Other errors are
+// those of reading the body and of Append.
+func (rw *Rewriter) ModifyResponse(resp *http.Response) error {
+	d := document{rw: rw, resp: resp, ctx: context.Background(), relation: mapped}
+	req := resp.Request
+	if req != nil {
+		d.path = req.URL.Path
+	}
+	if len(resp.Header["Content-Encoding"]) > 0 {
+		coding.Set(resp.Header, coding.List(resp.Header))
+	}
+	if !hasDocument(resp.StatusCode) {
+		return nil
+	}
+	if d.hint() == mediaHint && len(resp.Header["Content-Encoding"]) == 0 && (req != nil && req.Method == http.MethodHead || !d.look()) {
+		return nil // nearly all responses, which need no further work
+	}
+	return d.modifyFor(req)
+}
+
+// Handler rewrites the playlists, and the JSON documents that playlists lead to, among the answers of next. next sees the same
+// paths as the players: references are resolved against Public and the path of the request. Answers are treated like the
+// responses of ModifyResponse. If that fails, the answer is the status of the error with a short text, and OnFailure is told
+// why. Everything else streams through unchanged.
+//
+// Methods other than GET and HEAD, and upgrades, are left alone.
+//
+// Requests for the extensions .m3u8, .m3u and .json reach next without Range and the conditional fields, because these refer to
+// bytes that next has never sent. A HEAD for these is answered with a GET.
+func (rw *Rewriter) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ext := strings.ToLower(path.Ext(r.URL.Path))
+		reads := (r.Method == http.MethodGet || r.Method == http.MethodHead) && len(r.Header["Upgrade"]) == 0
+		if !reads || isMediaPath(r.URL.Path) && hls.ByName(r.URL.Path) != hls.Captions {
+			next.ServeHTTP(w, r)
+			return
+		}
+		inner := r
+		if ext == ".m3u8" || ext == ".m3u" || ext == ".json" {
+			inner = wholeRequest(r)
+		}
+		c := &capture{ResponseWriter: w, doc: documentFor(rw, r, inner.Method)}
+		next.ServeHTTP(c, inner)
+		c.finish(r)
+	})
+}
+
+// report tells why a request failed, unless nobody waits for its answer.
+func (rw *Rewriter) report(r *http.Request, err error) {
+	switch {
+	case rw.OnFailure != nil:
+		rw.OnFailure(r, err)
+	case r.Context().Err() == nil:
+		log.Printf("rewrite: %s %q: %v", r.Method, r.URL.Path, err)
+	}
 }
 
 // Refs is [Refs], with inherited parameters in the URLs: it lists the URLs that upstream is asked for. It calls no hook.

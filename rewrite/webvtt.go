@@ -2,7 +2,6 @@ package rewrite
 
 import (
 	"bytes"
-	"io"
 
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
@@ -86,47 +85,8 @@ func isPicture(line []byte) bool {
 	return bytes.HasPrefix(fragment, []byte("#xywh=")) || hls.ByName(path) == hls.Image
 }
 
-// rewriteVTT rewrites a body that begins like captions, if its first cue shows that it is a track of thumbnails.
-func (d *document) rewriteVTT(s *source) error {
-	const most = 64 << 10
-	var err error
-	var c cues
-	buf := make([]byte, 4<<10)
-	for {
-		decided, pictures := false, false
-		c.payloads(s.first, err == io.EOF, func(start, end int) bool {
-			decided, pictures = true, isPicture(s.first[start:end])
-			return false
-		})
-		switch {
-		case pictures:
-			return d.rewriteThumbnails(s)
-		case decided, err != nil, len(s.first) > most:
-			d.putBack(s)
-			return nil
-		}
-		var n int
-		n, err = s.plain.Read(buf)
-		s.first = append(s.first, buf[:n]...)
-	}
-}
-
-func (d *document) rewriteThumbnails(s *source) error {
-	text, err := d.read(s)
-	if err != nil {
-		return err
-	}
-	out, err := d.rw.appendThumbnails(d.pass(len(text)), make([]byte, 0, 2*len(text)), text)
-	if err != nil {
-		return err
-	}
-	d.replace(out)
-	d.relabel(len(out))
-	return nil
-}
-
 // appendThumbnails appends a WebVTT text with the URLs of its pictures rewritten.
-func (rw *Rewriter) appendThumbnails(p *pass, dst, text []byte) (_ []byte, err error) {
+func appendThumbnails(rw *Rewriter, p *pass, dst, text []byte) (_ []byte, err error) {
 	st := open(rw, p, text)
 	defer st.free()
 	done, begin := 0, len(dst)

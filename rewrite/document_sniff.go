@@ -35,11 +35,6 @@ func (d *document) hint() hint {
 	return noHint
 }
 
-// namesMedia reports whether the name of a body is that of a segment, a key, or a related file.
-func (d *document) namesMedia() bool {
-	return isMediaPath(d.path)
-}
-
 // namesPlaylist reports whether the name of a body is that of a playlist.
 func (d *document) namesPlaylist() bool { return hls.ByName(d.path) == hls.Playlist }
 
@@ -67,7 +62,7 @@ func (d *document) judge(hint hint, first []byte, whole bool) verdict {
 		return isCaptions
 	case hint != playlistHint:
 		return isOther
-	case d.namesMedia():
+	case isMediaPath(d.path):
 		return isOther // labelled as a playlist
 	}
 	switch k := hls.Sniff(first, whole); {
@@ -281,4 +276,14 @@ func (r *rewoundWriterTo) WriteTo(w io.Writer) (int64, error) {
 	}
 	m, err := r.to.WriteTo(w)
 	return n + m, err
+}
+
+// looksLikePlaylist reports whether a text with the label of a playlist is one.
+func looksLikePlaylist(text []byte) bool {
+	start := playlistStart(text)
+	if !isMagicLine(text[start:]) {
+		return false
+	}
+	first := bytes.TrimLeft(bytes.TrimPrefix(text, []byte(bom)), " \t\r\n")
+	return first[0] != '<' && first[0] != '{' && first[0] != '['
 }

@@ -2,45 +2,16 @@ package rewrite
 
 import (
 	"bufio"
-	"bytes"
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 
 	"github.com/hlsproxy/hlsproxy/internal/coding"
 )
-
-const maxSize = 8 << 20
-
-// limit is the most bytes that a document may have. One more is still a number: it shows that a document is too long.
-func (d *document) limit() int64 {
-	if d.rw.MaxSize > 0 {
-		return min(d.rw.MaxSize, math.MaxInt64-1)
-	}
-	return maxSize
-}
-
-// read reads the rest of the body, decoded, and closes it.
-func (d *document) read(s *source) ([]byte, error) {
-	defer s.body.Close()
-	s.done = true
-	s.seen = bytes.Buffer{}
-	limit := d.limit()
-	if d.resp.ContentLength > limit {
-		return nil, badGateway("response is too large", ErrTooLarge)
-	}
-	expected := d.resp.ContentLength
-	text, err := readLimited(io.MultiReader(bytes.NewReader(s.first), s.plain), limit, expected)
-	if err != nil {
-		return nil, s.failure(err)
-	}
-	return text, nil
-}
 
 // failure is why a document could not be read. An error of the network stays what it is, so that a time-out can be told.
 func (s *source) failure(err error) error {
@@ -164,3 +135,27 @@ func isZlib(head []byte) bool {
 	const deflated = 8
 	return len(head) == 2 && head[0]&0x0f == deflated && head[0]>>4 < 8 && (uint(head[0])<<8|uint(head[1]))%31 == 0
 }
+
+// bodyOf is a whole body in memory.
+type bodyOf struct{ rest []byte }
+
+func (b *bodyOf) Read(p []byte) (int, error) {
+	if len(b.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, b.rest)
+	b.rest = b.rest[n:]
+	return n, nil
+}
+
+// WriteTo writes the rest in one Write.
+func (b *bodyOf) WriteTo(w io.Writer) (int64, error) {
+	if len(b.rest) == 0 {
+		return 0, nil
+	}
+	n, err := w.Write(b.rest)
+	b.rest = b.rest[n:]
+	return int64(n), err
+}
+
+func (*bodyOf) Close() error { return nil }
