@@ -223,8 +223,8 @@ func TestAppendKeepsWhatItDoesNotMap(t *testing.T) {
 		"preload equals asset": {rewrite.Rewriter{Map: m, Public: "https://me"}, "#EXT-X-DATERANGE:CLASS=\"com.apple.hls.interstitial\",X-ASSET-LIST=\"a\"\n#EXT-X-DATERANGE:CLASS=\"com.apple.hls.preload\",X-URI=\"https://cdn.example/live/ch1/a\"", "#EXT-X-DATERANGE:CLASS=\"com.apple.hls.interstitial\",X-ASSET-LIST=\"https://me/p/ch1/a\"\n#EXT-X-DATERANGE:CLASS=\"com.apple.hls.preload\",X-URI=\"https://me/p/ch1/a\""},
 		"quote in a line":      {rewrite.Rewriter{Map: hidden{identity{}}}, "/a\"b.ts", "https://cdn.example/a\"b.ts"},
 		"text before":          {rewrite.Rewriter{Map: m}, "text\n# c\n#EXTM3U\nseg.ts", "text\n# c\n#EXTM3U\n/p/ch1/seg.ts"},
-		"twice":                {rewrite.Rewriter{Map: m}, "#EXTM3U8\na\n#EXTM3U\nseg.ts", "#EXTM3U8\na\n#EXTM3U\n/p/ch1/seg.ts"},
-		"no header":            {rewrite.Rewriter{Map: m}, "a\n#EXTM3U8", "/p/ch1/a\n#EXTM3U8"},
+		"twice":                {rewrite.Rewriter{Map: m}, "#EXTM3\na\n#EXTM3U\nseg.ts", "#EXTM3\na\n#EXTM3U\n/p/ch1/seg.ts"},
+		"no header":            {rewrite.Rewriter{Map: m}, "a\n#EXTM3", "/p/ch1/a\n#EXTM3"},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, c.out, rewritten(t, &c.rw, c.in, base)) })
 	}

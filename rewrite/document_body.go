@@ -1,16 +1,9 @@
 package rewrite
 
 import (
-	"bufio"
-	"compress/flate"
-	"compress/gzip"
-	"compress/zlib"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
-
-	"github.com/hlsproxy/hlsproxy/internal/coding"
 )
 
 // failure is why a document could not be read. An error of the network stays what it is, so that a time-out can be told.
@@ -76,64 +69,6 @@ func readFull(r io.Reader, p []byte) ([]byte, error) {
 		}
 	}
 	return p, nil
-}
-
-// decoder takes the codings off body. A coding is left out if the first bytes show that the body does not have it. So is one
-// that cannot be decoded, if they show a text. It waits for two bytes.
-func decoder(codings []string, body io.Reader) (io.Reader, error) {
-	left := coding.Most
-	for _, name := range slices.Backward(codings) {
-		r := bufio.NewReader(body)
-		head, err := r.Peek(2)
-		if err != nil && err != io.EOF {
-			return nil, err
-		}
-		body = r
-		switch {
-		case name == "gzip":
-			if err = nil; string(head) == gzipMagic {
-				left--
-				body, err = gzip.NewReader(r)
-			}
-		case name == "deflate" && !startsText(head):
-			left--
-			body, err = inflate(r, head)
-		case name != "deflate" && !startsText(head):
-			err = fmt.Errorf("content encoding %q is not known", name)
-		default:
-			err = nil
-		}
-		if err == nil && left < 0 {
-			err = errors.New("too many content codings")
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return body, nil
-}
-
-const gzipMagic = "\x1f\x8b"
-
-// startsText tells whether a document, or a byte order mark, begins with these two bytes. Compressed bytes hardly do.
-func startsText(head []byte) bool {
-	if len(head) < 2 {
-		return len(head) == 0 || isPrintable(head) && head[0] < 0x80
-	}
-	return string(head) == bom[:2] || isPrintable(head) && head[0] < 0x80 && head[1] < 0x80 && !isZlib(head)
-}
-
-// inflate decodes deflate, which RFC 9110 section 8.4.1.2 defines with a zlib header and some servers send without.
-func inflate(r io.Reader, head []byte) (io.Reader, error) {
-	if isZlib(head) {
-		return zlib.NewReader(r)
-	}
-	return flate.NewReader(r), nil
-}
-
-func isZlib(head []byte) bool {
-	const deflated = 8
-	return len(head) == 2 && head[0]&0x0f == deflated && head[0]>>4 < 8 && (uint(head[0])<<8|uint(head[1]))%31 == 0
 }
 
 // bodyOf is a whole body in memory.

@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -130,6 +131,11 @@ func (d *document) sniff(s *source, hint hint) (verdict, error) {
 		s.first = slices.Grow(s.first, step)
 		n, err := s.plain.Read(s.first[have : have+step])
 		s.first = s.first[:have+n]
+		if order := utf16Order(s.first); order != nil && hint == playlistHint {
+			s.plain = &utf16Reader{r: bufio.NewReader(io.MultiReader(bytes.NewReader(s.first[2:]), s.plain)), order: order}
+			s.first = nil
+			continue
+		}
 		if v := d.judge(hint, s.first, err == io.EOF); v != undecided || err == io.EOF {
 			return v, nil
 		}

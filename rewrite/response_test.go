@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"math"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"unicode/utf16"
 
 	"github.com/hlsproxy/hlsproxy/rewrite"
 	"github.com/stretchr/testify/require"
@@ -61,6 +63,14 @@ func zipped(t testing.TB, kind, text string) string {
 	return b.String()
 }
 
+func utf16Of(order binary.AppendByteOrder, text string) string {
+	b := order.AppendUint16(nil, 0xfeff)
+	for _, unit := range utf16.Encode([]rune(text)) {
+		b = order.AppendUint16(b, unit)
+	}
+	return string(b)
+}
+
 func TestModifyResponseRecognisesPlaylists(t *testing.T) {
 	const at = "https://cdn.example/live/ch1/"
 	for name, c := range map[string]struct {
@@ -91,6 +101,20 @@ func TestModifyResponseRecognisesPlaylists(t *testing.T) {
 		"as aws-chunked":        {at + "x.m3u8", "", "aws-chunked", small, smallMapped, 0},
 		"as aws-chunked gzip":   {at + "x.m3u8", "", "aws-chunked, gzip", zipped(t, "gzip", small), smallMapped, 0},
 		"as utf-8":              {at + "x.m3u8", "", "utf-8", small, smallMapped, 0},
+		"EXTM3U8":               {at + "x.m3u8", "", "", "#EXTM3U8" + small[len("#EXTM3U"):], "#EXTM3U8" + smallMapped[len("#EXTM3U"):], 0},
+		"UTF-16":                {at + "x.m3u8", "", "", utf16Of(binary.LittleEndian, small), smallMapped, 0},
+		"UTF-16, big end first": {at + "x", "application/x-mpegurl", "", utf16Of(binary.BigEndian, "#EXTM3U\n#\U0001F600é\n/live/1.ts"), "#EXTM3U\n#\U0001F600é\n/p/1.ts", 0},
+		"UTF-16, half a pair":   {at + "x.m3u8", "", "", utf16Of(binary.LittleEndian, small) + "#\x00\x3d\xd8#\x00\x0a", smallMapped + "#\ufffd#", 0},
+		"UTF-16 in gzip":        {at + "x.m3u8", "", "gzip", zipped(t, "gzip", utf16Of(binary.BigEndian, small)), smallMapped, 0},
+		"gzip as deflate":       {at + "x.m3u8", "", "deflate", zipped(t, "gzip", small), smallMapped, 0},
+		"gzip and more":         {at + "x.m3u8", "", "gzip", zipped(t, "gzip", small) + "\r\n<!-- -->", smallMapped, 0},
+		"gzip and zeros":        {at + "x.m3u8", "", "gzip", zipped(t, "gzip", small) + strings.Repeat("\x00", 600), smallMapped, 0},
+		"gzip without an end":   {at + "x.m3u8", "", "gzip", zipped(t, "gzip", small)[:len(zipped(t, "gzip", small))-8], smallMapped, 0},
+		"gzip of half an end":   {at + "x.m3u8", "", "gzip", zipped(t, "gzip", small)[:len(zipped(t, "gzip", small))-3], smallMapped, 0},
+		"gzip with a wrong sum": {at + "x.m3u8", "", "gzip", zipped(t, "gzip", small)[:len(zipped(t, "gzip", small))-8] + "abcdefgh", smallMapped, 0},
+		"gzip in two members":   {at + "x.m3u8", "", "gzip", zipped(t, "gzip", small[:20]) + zipped(t, "gzip", "") + zipped(t, "gzip", small[20:]), smallMapped, 0},
+		"gzip with a name":      {at + "x.m3u8", "", "gzip", "\x1f\x8b\x08\x1e" + zipped(t, "gzip", small)[4:10] + "\x02\x00abname\x00note\x00cc" + zipped(t, "gzip", small)[10:], smallMapped, 0},
+		"zlib without a sum":    {at + "x.m3u8", "", "deflate", zipped(t, "zlib", small)[:len(zipped(t, "zlib", small))-4], smallMapped, 0},
 		"as gzip, twice":        {at + "x.m3u8", "", "gzip, gzip", zipped(t, "gzip", small), smallMapped, 0},
 		"in gzip twice":         {at + "x.m3u8", "", "gzip,gzip", zipped(t, "gzip", zipped(t, "gzip", small)), smallMapped, 0},
 		"as br":                 {at + "x.m3u8", "", "br", small, smallMapped, 0},
@@ -118,6 +142,8 @@ func TestModifyResponseRecognisesPlaylists(t *testing.T) {
 		"playlist in br":            {at + "x.m3u8", "", "br", "\x1b\x05" + small, "", 502},
 		"playlist in bad gzip":      {at + "x.m3u8", "", "gzip", "\x1f\x8b" + small, "", 502},
 		"playlist in short gzip":    {at + "x.m3u8", "", "gzip", zipped(t, "gzip", small)[:30], "", 502},
+		"playlist in cut members":   {at + "x.m3u8", "", "gzip", zipped(t, "gzip", small) + zipped(t, "gzip", small)[:25], "", 502},
+		"playlist in a cut header":  {at + "x.m3u8", "", "gzip", "\x1f\x8b\x08\x08\x00\x00\x00\x00\x00\xffname", "", 502},
 		"playlist in short deflate": {at + "x.m3u8", "", "deflate", zipped(t, "flate", small)[:20], "", 502},
 		"too large":                 {at + "x.m3u8", "", "", small + strings.Repeat("#", 5000), "", 502},
 		"too large, decoded":        {at + "x.m3u8", "", "gzip", zipped(t, "gzip", small+strings.Repeat("#", 5000)), "", 502},

@@ -189,14 +189,5 @@ const (
 	bom   = "\xef\xbb\xbf"
 )
 
-// isMagicLine reports whether text begins with an EXTM3U tag. Some playlists have attributes after it.
-func isMagicLine(text []byte) bool {
-	if !bytes.HasPrefix(text, []byte(magic)) {
-		return false
-	}
-	if len(text) == len(magic) {
-		return true
-	}
-	c := text[len(magic)]
-	return c <= ' ' || c == ':' || c == ','
-}
+// isMagicLine reports whether text begins with an EXTM3U tag. Some playlists have attributes behind it, or #EXTM3U8.
+func isMagicLine(text []byte) bool { return bytes.HasPrefix(text, []byte(magic)) }
