@@ -135,6 +135,29 @@ func New(c Config) (*Node, error) {
 	return n, nil
 }
 
+// tiers makes the two Transports of a node from one pattern.
+func (n *Node) tiers(pattern *cache.Transport) {
+	if pattern == nil {
+		pattern = new(cache.Transport)
+	}
+	name := pattern.Name
+	if name == "" {
+		name = "hlsproxy-" + n.keeper.Name(n.self) // which does not reveal the address
+	}
+	n.edge, n.parent = like(pattern), like(pattern)
+	n.edge.Name, n.parent.Name = name, name
+	n.edge.Base = roundTripper(n.fetch)
+	n.parent.Base = &originSide{n.base}
+	n.edge.OnFill = nil // OnFill is about requests to the origin
+	// The edge's viewers need not wait in any case, and stale times of two tiers must not add up.
+	n.parent.StaleWhileRevalidate = 0
+	n.parent.Ahead = 0 // nor may both tiers fetch ahead
+	n.key = pattern.Key
+	if n.key == nil {
+		n.key = func(r *http.Request) string { return cache.Key(without(r, pattern.Ignore)) }
+	}
+}
+
 func (c *Config) check() error {
 	var faults []error
 	if err := checkAddress(c.Self); err != nil {
@@ -167,6 +190,22 @@ func checkAddress(s string) error {
 
 // RoundTrip answers from the store, from a running fill, from another node, or from the origin, as [cache.Transport] does.
 func (n *Node) RoundTrip(r *http.Request) (*http.Response, error) { return n.edge.RoundTrip(r) }
+
+// fetch is the Base of the edge. Requests that cannot be shared never go to another node.
+func (n *Node) fetch(r *http.Request) (*http.Response, error) {
+	if !shareable(r) {
+		return n.parent.Base.RoundTrip(r)
+	}
+	return newQuestion(n, r).answer(r.Context())
+}
+
+// askParent asks for a slice, or for a whole.
+func (n *Node) askParent(r *http.Request, s *cache.Slice) (*http.Response, error) {
+	if s == nil {
+		return n.parent.RoundTrip(r)
+	}
+	return n.parent.RoundTripSlice(r, *s)
+}
 
 // Stats are the counters of a Node since it began.
 type Stats struct {

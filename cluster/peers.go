@@ -1,13 +1,10 @@
 package cluster
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"sync"
 	"time"
-
-	"github.com/hlsproxy/hlsproxy/cluster/internal/proof"
 )
 
 // peers are the other nodes, as far as this node knows them.
@@ -73,30 +70,6 @@ func (ps *peers) get(url string) *peer {
 	return p
 }
 
-// works reports whether a node may be asked. A node that failed a while ago is tried by a ping, not by a viewer's request.
-func (n *Node) works(p *peer) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.down.IsZero() {
-		return true
-	}
-	if !p.pinging && time.Since(p.down) >= downFor && n.ctx.Err() == nil {
-		p.pinging = true
-		go n.try(p)
-	}
-	return false
-}
-
-func (n *Node) try(p *peer) {
-	ok := n.ping(n.ctx, p)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.pinging, p.down = false, time.Now()
-	if ok {
-		p.down, p.gone = time.Time{}, false
-	}
-}
-
 // failed records that a node failed. gone: because it does not run.
 func (p *peer) failed(gone bool) {
 	p.mu.Lock()
@@ -138,16 +111,4 @@ func (p *peer) learn(id, used string) bool {
 	defer p.mu.Unlock()
 	p.id = id
 	return id != used
-}
-
-// ping reports whether a node is there and works.
-func (n *Node) ping(ctx context.Context, p *peer) bool {
-	ctx, cancel := context.WithTimeout(ctx, pingLimit)
-	defer cancel()
-	resp, code, err := n.call(ctx, p, http.MethodGet, pathPing, http.Header{})
-	if err != nil {
-		return false
-	}
-	resp.Body.Close()
-	return n.keeper.IsReply(resp.Header.Get(proof.Answer), code, "") // something else may be at that address by now
 }

@@ -116,14 +116,20 @@ func (ps *purges) expire(now time.Time) {
 	ps.list = slices.Delete(ps.list, 0, old)
 }
 
-// saw records where purges are in the log.
-func (ps *purges) saw(list []logged) {
-	at := make(map[string]position, len(list))
-	for _, e := range list {
+// placesOf are the places of purges in a log, by their IDs.
+func placesOf(log []logged) map[string]position {
+	at := make(map[string]position, len(log))
+	for _, e := range log {
 		for _, id := range e.ids() {
 			at[id] = e.pos
 		}
 	}
+	return at
+}
+
+// saw records where purges are in the log.
+func (ps *purges) saw(list []logged) {
+	at := placesOf(list)
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	for _, k := range ps.list {
@@ -135,17 +141,12 @@ func (ps *purges) saw(list []logged) {
 // log has dropped is not lost: a node that has not read it notices that. Of many, the older ones become one entry. Otherwise they
 // would drive others out of the log, and nodes that have not read those yet would forget everything.
 func (ps *purges) lost(log []logged) (list []logged) {
-	there := make(map[string]bool, len(log))
-	for _, e := range log {
-		for _, id := range e.ids() {
-			there[id] = true
-		}
-	}
+	at := placesOf(log)
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	ps.expire(time.Now())
 	for _, k := range ps.list {
-		if !there[k.id] && (len(log) < logLength || k.pos == "" || !k.pos.before(log[0].pos)) {
+		if _, there := at[k.id]; !there && (len(log) < logLength || k.pos == "" || !k.pos.before(log[0].pos)) {
 			k.pos = ""
 			list = append(list, logged{purge: k.purge})
 		}

@@ -31,17 +31,13 @@ const (
 	blockingFor = 30 * time.Second // how long an origin may hold a blocking playlist reload before another node tries
 )
 
-// fetch is the Base of the edge. Requests that cannot be shared never go to another node.
-func (n *Node) fetch(r *http.Request) (*http.Response, error) {
-	if !shareable(r) {
-		return n.parent.Base.RoundTrip(r)
-	}
+func newQuestion(n *Node, r *http.Request) *question {
 	q := &question{n: n, r: r, key: n.key(r), host: r.URL.Host}
 	if s, ok := cache.SliceOf(r); ok {
 		q.slice = &s
 	}
 	q.held = heldAs(q.key, q.slice)
-	return q.answer(r.Context())
+	return q
 }
 
 // shareable reports whether nodes share the answer: it must not depend on credentials, of the viewer or of a link's maker,
@@ -154,7 +150,7 @@ func (q *question) own(ctx context.Context) (*http.Response, error) {
 	r := q.r.WithContext(ctx)
 	r.Header = q.r.Header.Clone()
 	r.Header[fieldTier] = []string{"1"}
-	resp, err := q.n.parentTrip(r, q.slice)
+	resp, err := q.n.askParent(r, q.slice)
 	if err != nil {
 		return nil, err
 	}

@@ -57,14 +57,6 @@ func sliceIn(h http.Header) *cache.Slice {
 	return s
 }
 
-// parentTrip asks the parent for a slice, or for a whole.
-func (n *Node) parentTrip(r *http.Request, s *cache.Slice) (*http.Response, error) {
-	if s == nil {
-		return n.parent.RoundTrip(r)
-	}
-	return n.parent.RoundTripSlice(r, *s)
-}
-
 // lazy is the body of an answer that another node keeps in slices. The edge closes it and asks for slices. If it does not, the
 // body is requested at the first Read.
 type lazy struct {

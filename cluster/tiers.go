@@ -9,29 +9,6 @@ import (
 	"github.com/hlsproxy/hlsproxy/internal/ignored"
 )
 
-// tiers makes the two Transports of a node from one pattern.
-func (n *Node) tiers(pattern *cache.Transport) {
-	if pattern == nil {
-		pattern = new(cache.Transport)
-	}
-	name := pattern.Name
-	if name == "" {
-		name = "hlsproxy-" + n.keeper.Name(n.self) // which does not reveal the address
-	}
-	n.edge, n.parent = like(pattern), like(pattern)
-	n.edge.Name, n.parent.Name = name, name
-	n.edge.Base = roundTripper(n.fetch)
-	n.parent.Base = &originSide{n.base}
-	n.edge.OnFill = nil // OnFill is about requests to the origin
-	// The edge's viewers need not wait in any case, and stale times of two tiers must not add up.
-	n.parent.StaleWhileRevalidate = 0
-	n.parent.Ahead = 0 // nor may both tiers fetch ahead
-	n.key = pattern.Key
-	if n.key == nil {
-		n.key = func(r *http.Request) string { return cache.Key(without(r, pattern.Ignore)) }
-	}
-}
-
 // without is r without the query parameters that its key leaves out: nodes must agree on the holder of a key.
 func without(r *http.Request, names []string) *http.Request {
 	query := ignored.Strip(r.URL.RawQuery, names)

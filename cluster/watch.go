@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"log"
 	"sync"
 	"time"
 )
@@ -24,7 +23,7 @@ const (
 	mostSilent = 3 // times Silence, for a node that has a heartbeat
 )
 
-func (n *Node) newWatch(p *peer, giveUp context.CancelCauseFunc) *watch {
+func newWatch(n *Node, p *peer, giveUp context.CancelCauseFunc) *watch {
 	w := &watch{n: n, peer: p, giveUp: giveUp}
 	w.timer = time.AfterFunc(time.Hour, w.look)
 	w.timer.Stop()
@@ -79,15 +78,4 @@ func (w *watch) look() {
 	default:
 		w.giveUp(errSilent)
 	}
-}
-
-// isAlive reports whether a node that does not answer has a heartbeat.
-func (n *Node) isAlive(node string) (is bool) {
-	defer func() {
-		if p := recover(); p != nil {
-			log.Print(panicked(p))
-		}
-	}()
-	d, ok := n.directory.(interface{ Alive(string) bool })
-	return ok && d.Alive(node)
 }

@@ -77,7 +77,7 @@ func (n *Node) serveFetch(w http.ResponseWriter, r *http.Request, code string, c
 	}
 	signs := keepTelling(w)
 	defer signs.stop() // nothing may be written once the handler has ended, in whatever way
-	resp, err := n.parentTrip(q, sliceIn(covered))
+	resp, err := n.askParent(q, sliceIn(covered))
 	signs.stop()
 	if errors.Is(err, cache.ErrChanged) {
 		resp, err = changed(), nil // the asking edge compares it with what it has

@@ -47,7 +47,7 @@ func (q *question) body(env, resp *http.Response, p *peer, end context.CancelCau
 	}
 	head := *resp
 	b := &body{q: q, head: &head, begun: time.Now(), whole: -1, left: mostResumes}
-	b.part = q.n.newPart(env.Body, p, env, end)
+	b.part = newPart(q.n, env.Body, p, env, end)
 	if q.slice != nil && resp.ContentLength == q.slice.End-q.slice.Off {
 		b.whole = q.slice.Length
 	} else if tag := resp.Header.Get("Etag"); resp.ContentLength > 0 && q.r.Method != http.MethodHead && isStrong(tag) {
@@ -67,10 +67,10 @@ func (q *question) body(env, resp *http.Response, p *peer, end context.CancelCau
 
 func isStrong(tag string) bool { return len(tag) > 2 && tag[0] == '"' && tag[len(tag)-1] == '"' }
 
-func (n *Node) newPart(src io.ReadCloser, p *peer, env *http.Response, end context.CancelCauseFunc) *part {
+func newPart(n *Node, src io.ReadCloser, p *peer, env *http.Response, end context.CancelCauseFunc) *part {
 	t := &part{src: src, peer: p, env: env, end: end}
 	if p != nil {
-		t.watch = n.newWatch(p, end)
+		t.watch = newWatch(n, p, end)
 	}
 	return t
 }
@@ -155,7 +155,7 @@ func (b *body) resume(t *part, fault *nodeFault) bool {
 			resp.Body.Close()
 			return false
 		}
-		next := n.newPart(resp.Body, nil, nil, func(error) {})
+		next := newPart(n, resp.Body, nil, nil, func(error) {})
 		if other, ok := resp.Body.(*body); ok {
 			next = other.part
 		}

@@ -130,7 +130,7 @@ func refused(err error) bool {
 // listened is call for an answer that may take long, as long as the node sends signs of life. end releases it.
 func (n *Node) listened(ctx context.Context, p *peer, method, target string, h http.Header) (resp *http.Response, code string, end context.CancelCauseFunc, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	watch := n.newWatch(p, cancel)
+	watch := newWatch(n, p, cancel)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: func(int, textproto.MIMEHeader) error {
 		watch.begin()
 		return nil
@@ -147,6 +147,53 @@ func (n *Node) listened(ctx context.Context, p *peer, method, target string, h h
 		return nil, "", nil, err
 	}
 	return resp, code, cancel, nil
+}
+
+// ping reports whether a node is there and works.
+func (n *Node) ping(ctx context.Context, p *peer) bool {
+	ctx, cancel := context.WithTimeout(ctx, pingLimit)
+	defer cancel()
+	resp, code, err := n.call(ctx, p, http.MethodGet, pathPing, http.Header{})
+	if err != nil {
+		return false
+	}
+	resp.Body.Close()
+	return n.keeper.IsReply(resp.Header.Get(proof.Answer), code, "") // something else may be at that address by now
+}
+
+// works reports whether a node may be asked. A node that failed a while ago is tried by a ping, not by a viewer's request.
+func (n *Node) works(p *peer) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.down.IsZero() {
+		return true
+	}
+	if !p.pinging && time.Since(p.down) >= downFor && n.ctx.Err() == nil {
+		p.pinging = true
+		go n.try(p)
+	}
+	return false
+}
+
+func (n *Node) try(p *peer) {
+	ok := n.ping(n.ctx, p)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pinging, p.down = false, time.Now()
+	if ok {
+		p.down, p.gone = time.Time{}, false
+	}
+}
+
+// isAlive reports whether a node that does not answer has a heartbeat.
+func (n *Node) isAlive(node string) (is bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			log.Print(panicked(p))
+		}
+	}()
+	d, ok := n.directory.(interface{ Alive(string) bool })
+	return ok && d.Alive(node)
 }
 
 // tell calls the hook, at most every ten seconds for the same trouble.
