@@ -2,9 +2,12 @@ package origin_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,4 +86,73 @@ func TestClientsAreToldApart(t *testing.T) {
 		code := nested(row.first)
 		require.Equal(t, map[bool]int{true: 503, false: 502}[row.same], code, row) // 502: the result of a hook's code 200
 	}
+}
+
+// What is remembered of a request does not grow with its URL: a viewer may write long ones.
+func TestLongURLsLeaveNothing(t *testing.T) {
+	answer := func(r *http.Request, status int, header ...string) *http.Response {
+		resp := &http.Response{StatusCode: status, Header: http.Header{}, Body: http.NoBody, Request: r}
+		for i := 0; i < len(header); i += 2 {
+			resp.Header.Set(header[i], header[i+1])
+		}
+		return resp
+	}
+	long := strings.Repeat("a", 512<<10)
+	for name, row := range map[string]struct {
+		method, path string // with the number of the request
+		upstream     func(u *url.URL, n int) string
+		answer       func(*http.Request) *http.Response
+	}{
+		"held redirects": {"GET", "/live%d.m3u8?" + long, func(u *url.URL, n int) string { return "http://a.example" + u.RequestURI() }, func(r *http.Request) *http.Response {
+			if strings.HasPrefix(r.URL.Path, "/live") {
+				return answer(r, 302, "Location", "/s.m3u8?"+r.URL.Path)
+			}
+			return answer(r, 200)
+		}},
+		"held redirects to long URLs": {"GET", "/live%d.m3u8", func(u *url.URL, n int) string { return "http://a.example" + u.Path }, func(r *http.Request) *http.Response {
+			if strings.HasPrefix(r.URL.Path, "/live") {
+				return answer(r, 302, "Location", "/s.m3u8?"+r.URL.Path+long)
+			}
+			return answer(r, 200)
+		}},
+		"hosts that refuse HEAD": {"HEAD", "/%d.ts", func(u *url.URL, n int) string { return fmt.Sprintf("http://h%d.example/a.ts?%s", n, long) }, func(r *http.Request) *http.Response {
+			if r.Method == "HEAD" {
+				return answer(r, 405)
+			}
+			return answer(r, 200)
+		}},
+		"streams in trouble": {"GET", "/live/%d/" + long + "/a.ts", func(u *url.URL, n int) string { return "http://a.example" + u.Path }, func(r *http.Request) *http.Response {
+			return answer(r, 500)
+		}},
+		"streams below a long query": {"GET", "/live/%d/a.ts", func(u *url.URL, n int) string { return "http://a.example" + u.Path + "?" + long }, func(r *http.Request) *http.Response {
+			return answer(r, 500)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const requests = 16
+			pool, err := origin.NewPool(origin.PoolConfig{
+				Origins: []string{"http://a.example"}, Base: roundTrip(func(r *http.Request) (*http.Response, error) { return row.answer(r), nil }),
+			})
+			require.NoError(t, err)
+			n := 0
+			p := &origin.Proxy{
+				Upstream: func(u *url.URL) (string, error) { return row.upstream(u, n), nil }, Transport: pool, HoldRedirects: time.Hour,
+				OnFailure: func(*http.Request, error) {},
+			}
+			before := heapInUse()
+			for n = range requests {
+				p.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(row.method, fmt.Sprintf(row.path, n), nil))
+			}
+			require.Less(t, heapInUse()-before, int64(requests*len(long)/2))
+			runtime.KeepAlive(p)
+		})
+	}
+}
+
+func heapInUse() int64 {
+	var s runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&s)
+	return int64(s.HeapAlloc)
 }

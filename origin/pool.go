@@ -2,6 +2,7 @@ package origin
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"math"
 	"net"
 	"net/http"
@@ -165,6 +166,7 @@ func (p *Pool) send(s *set, r *http.Request, tail string, last []*member) (*http
 	if p.key != nil {
 		key = p.key(r)
 	}
+	key = shortKey(key)
 	order := s.rank(key, stickyOf(r.Context()).mark, time.Now())
 	for _, m := range last {
 		if i := slices.Index(order, m); i >= 0 {
@@ -176,6 +178,17 @@ func (p *Pool) send(s *set, r *http.Request, tail string, last []*member) (*http
 		t.put = len(order) // origins that cool down are a better choice than these
 	}
 	return t.run()
+}
+
+// longestKey is the longest name of a stream that is remembered as it is, in bytes. Viewers may write long ones.
+const longestKey = 256
+
+func shortKey(key string) string {
+	if len(key) <= longestKey {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return string(sum[:])
 }
 
 // SetOrigins replaces the origins, with the arguments of NewPool. Origins that stay keep their health, and requests under way

@@ -3,6 +3,7 @@ package origin
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -232,6 +233,7 @@ func (t *trouble) begin(now time.Time) bool {
 
 // blame counts a failure of a stream. The caller holds the lock.
 func (h *health) blame(f failure, most int, cooldown time.Duration) {
+	f.stream = strings.Clone(f.stream) // it may lie in the text of a long URL
 	if !slices.Contains(h.failing, f.stream) && len(h.failing) < several {
 		h.failing = append(h.failing, f.stream)
 	}

@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"crypto/sha256"
 	"io"
 	"net/http"
 	"net/url"
@@ -284,8 +285,10 @@ func location(resp *http.Response, u *url.URL, downgrade bool) (*url.URL, error)
 // holds remembers, for each viewer, where playlists were found by redirect.
 type holds struct {
 	mu sync.Mutex
-	at map[string]hold
+	at map[holdKey]hold
 }
+
+type holdKey [sha256.Size]byte
 
 type hold struct {
 	url   *url.URL
@@ -294,11 +297,12 @@ type hold struct {
 
 const (
 	maxHolds = 16 << 10 // targets that are remembered at a time
+	maxHeld  = 4 << 10  // bytes of a target; a longer one is not remembered
 	swept    = 64       // targets that put checks when there is no room
 )
 
 // get returns where a redirect led recently, or nil.
-func (h *holds) get(key string) *url.URL {
+func (h *holds) get(key holdKey) *url.URL {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if it, ok := h.at[key]; ok && time.Now().Before(it.until) {
@@ -309,7 +313,13 @@ func (h *holds) get(key string) *url.URL {
 }
 
 // put remembers where a redirect led. Nil: forget it.
-func (h *holds) put(key string, u *url.URL, d time.Duration) {
+func (h *holds) put(key holdKey, u *url.URL, d time.Duration) {
+	if u != nil {
+		text, err := u.String(), error(nil)
+		if u, err = url.Parse(text); err != nil || len(text) > maxHeld { // parts of u may lie in the text of a longer URL
+			return
+		}
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if u == nil {
@@ -332,7 +342,7 @@ func (h *holds) put(key string, u *url.URL, d time.Duration) {
 		}
 	}
 	if h.at == nil {
-		h.at = map[string]hold{}
+		h.at = map[holdKey]hold{}
 	}
 	h.at[key] = hold{u, now.Add(d)}
 }
@@ -343,7 +353,7 @@ func (f *fetch) find(u *url.URL) (*http.Response, error) {
 	if p.HoldRedirects <= 0 || !isPlaylistPath(u) {
 		return f.follow(u)
 	}
-	key, err := f.holdKey(u)
+	key, err := f.holdKeyOf(u)
 	if err != nil {
 		return nil, err
 	}
@@ -366,9 +376,9 @@ func (f *fetch) find(u *url.URL) (*http.Response, error) {
 	return resp, err
 }
 
-// holdKey is built from a playlist's URL and everything by which upstream can tell viewers apart. It omits directives,
+// holdKeyOf is the digest of a playlist's URL and everything by which upstream can tell viewers apart. It omits directives,
 // conditions and the state of the player, which change from reload to reload.
-func (f *fetch) holdKey(u *url.URL) (string, error) {
+func (f *fetch) holdKeyOf(u *url.URL) (holdKey, error) {
 	name, err := nameOf(f.viewer, f.proxy.Client)
 	plain := *u
 	plain.RawQuery = withDirectives(u.RawQuery, "")
@@ -380,7 +390,7 @@ func (f *fetch) holdKey(u *url.URL) (string, error) {
 		}
 	}
 	slices.Sort(names)
-	return name + "\x00" + plain.String() + "\x00" + maker.Digest(h, names), err
+	return sha256.Sum256([]byte(name + "\x00" + plain.String() + "\x00" + maker.Digest(h, names))), err
 }
 
 func endsHold(status int) bool {

@@ -248,7 +248,7 @@ func (r *recently) add(host string) {
 	if r.hosts == nil || len(r.hosts) >= maxRecent {
 		r.hosts = map[string]time.Time{}
 	}
-	r.hosts[host] = time.Now()
+	r.hosts[strings.Clone(host)] = time.Now() // it may lie in the text of a long URL
 }
 
 func (r *recently) has(host string) bool {
