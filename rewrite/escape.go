@@ -197,13 +197,12 @@ func plainlyHarmless(u []byte, form form) bool {
 // ordinary reports whether harmless would change nothing in s, except maybe at the beginning of a URL. It may return false
 // although nothing would change.
 func ordinary(s []byte) bool {
-	for i := 0; i+swar.Size <= len(s); i += swar.Size {
-		if extraordinary(swar.Load(s, i)) {
-			return false
-		}
-	}
 	if len(s) >= swar.Size {
-		return !extraordinary(swar.Load(s, len(s)-swar.Size))
+		found := extraordinary(swar.Load(s, len(s)-swar.Size)) // some bytes come twice
+		for ; len(s) > swar.Size; s = s[swar.Size:] {
+			found |= extraordinary(swar.Load(s, 0))
+		}
+		return found == 0
 	}
 	for _, c := range s {
 		if c <= '"' || c == '{' {
@@ -213,7 +212,8 @@ func ordinary(s []byte) bool {
 	return true
 }
 
-func extraordinary(w uint64) bool { return swar.Below(w, '"'+1)|swar.Below(w^'{'*swar.Ones, 1) != 0 }
+// extraordinary is not 0 if harmless might change a byte of w.
+func extraordinary(w uint64) uint64 { return swar.Below(w, '"'+1) | swar.Below(w^'{'*swar.Ones, 1) }
 
 func anyHarmful(u []byte, form form) bool {
 	for i := range u {
