@@ -60,6 +60,36 @@ func FuzzEditsTouchOnlyURIs(f *testing.F) {
 	})
 }
 
+// The short way and the long way of the Rewriter sign the same URLs, also where lines are like others before.
+func FuzzSigning(f *testing.F) {
+	addPlaylists(f)
+	for _, lines := range []string{
+		"#EXTINF:6.00600,\nseg_000001.ts?t=1\n#EXTINF:6.00600,\nseg_000002.ts?t=1", "#EXT-X-KEY:METHOD=AES-128,URI=\"/k/1.key\",IV=0x0a1b2c",
+		"#EXT-X-RENDITION-REPORT:URI=\"../1/1.m3u8\",LAST-MSN=1", "#EXTINF:1,\na1/s1.ts\n#EXTINF:1,\na2/s1.ts\n#EXTINF:1,\na1/s2.tt",
+	} {
+		f.Add(lines, base)
+	}
+	all := mappers(f)
+	signers := map[string]rewrite.Signer{
+		"odd": rewrite.SignFunc(odd), "alike": signsAlike{alike}, "none alike": signsNoneAlike{alike}, "odd, none alike": signsNoneAlike{odd},
+	}
+	f.Fuzz(func(t *testing.T, lines, base string) {
+		if strings.Contains(lines, "DEFINE") {
+			return // variables can make a result too large
+		}
+		playlist := []byte(strings.Repeat(lines+"\n", 4))
+		for name, m := range all {
+			for how, s := range signers {
+				short, err := (&rewrite.Rewriter{Map: m, Sign: s}).Append(context.Background(), []byte("x"), playlist, base)
+				require.NoError(t, err)
+				long, err := (&rewrite.Rewriter{Map: hidden{m}, Sign: s}).Append(context.Background(), nil, playlist, base)
+				require.NoError(t, err)
+				require.Equal(t, string(long), string(short[1:]), "%s, %s", name, how)
+			}
+		}
+	})
+}
+
 var escapes = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 
 // unescaped is a text without escapes. Bytes of a fragment that would be read as something else are escaped.

@@ -136,14 +136,6 @@ func (st *state) repeat(dst []byte) (_ []byte, err error) {
 		if u == nil || !st.isCurrent(u) && !st.renew(u) {
 			return dst, nil
 		}
-		sign := st.Sign != nil
-		if sign {
-			if sign, err = st.needsSign(u, lines, differ); err != nil {
-				return dst, err
-			}
-		} else if u.IsSigned() { // for another Rewriter
-			u.Sign(nil)
-		}
 		if u.Note.Child {
 			st.children = true
 		}
@@ -151,17 +143,23 @@ func (st *state) repeat(dst []byte) (_ []byte, err error) {
 			uri := u.URI()
 			st.initializes(lines[uri.Start:uri.End])
 		}
-		dst = append(dst, st.src[st.done:st.scan.pos]...)
-		at := len(dst)
-		dst = u.Append(dst, lines, differ)
-		if sign {
-			url := u.URL()
-			if dst, err = st.signHarmless(dst[:at+url.End], at+url.Start, form(u.Note.Form), u.Note.Report); err != nil {
+		if st.done < st.scan.pos {
+			dst = append(dst, st.src[st.done:st.scan.pos]...)
+		}
+		if st.Sign == nil {
+			if u.IsSigned() { // for another Rewriter
+				u.Sign(nil)
+			}
+			dst = u.Append(dst, lines, differ)
+		} else {
+			called := false
+			if dst, called, err = st.repeatSigned(dst, u, lines, differ); err != nil {
 				return dst, err
 			}
-			dst = append(dst, lines[u.URI().End:u.Len()]...)
-			st.pace.soon()
-			look -= often / 8 // a Signer may be slow
+			if called {
+				st.pace.soon()
+				look -= often / 8 // a Signer may be slow
+			}
 		}
 		st.scan.pos += u.Len()
 		st.done = st.scan.pos

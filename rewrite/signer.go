@@ -147,35 +147,37 @@ func (st *state) signHarmless(dst []byte, start int, form form, report bool) ([]
 	return harmless(harmless(dst, start, quoted), start, form), nil
 }
 
-// needsSign reports whether the unit's result for matching lines must be signed. It signs the result for the first URL ahead, if
-// the Signer signs the others alike.
-func (st *state) needsSign(u *memo.Unit, lines []byte, differ memo.Difference) (bool, error) {
-	if u.Note.Pass != st.passes {
+// repeatSigned appends the signed result of a unit for matching lines. called: it had to call Sign for them.
+func (st *state) repeatSigned(dst []byte, u *memo.Unit, lines []byte, differ memo.Difference) (_ []byte, called bool, err error) {
+	first := u.Note.Pass != st.passes
+	switch {
+	case first:
 		u.Note.Pass = st.passes
 		u.Sign(nil)
-		if st.alike != nil && !u.Note.Varied && !u.Note.Report && u.IsAlike(lines, differ) {
-			err := st.signAhead(u, lines, differ)
-			return !u.IsSigned(), err
-		}
-	}
-	if u.IsSigned() && !u.IsAlike(lines, differ) {
+	case u.IsSigned() && !u.IsAlike(lines, differ):
 		u.Note.Varied = true
 		u.Sign(nil)
 	}
-	return !u.IsSigned(), nil
+	at := len(dst)
+	dst = u.Append(dst, lines, differ)
+	if u.IsSigned() {
+		return dst, false, nil
+	}
+	url := u.URL()
+	start := at + url.Start
+	if dst, err = st.signHarmless(dst[:at+url.End], start, form(u.Note.Form), u.Note.Report); err != nil {
+		return dst, true, err
+	}
+	if first && st.alike != nil && !u.Note.Varied && !u.Note.Report && u.IsAlike(lines, differ) {
+		st.signAlike(u, dst[start:])
+	}
+	return append(dst, lines[u.URI().End:u.Len()]...), true, nil
 }
 
-func (st *state) signAhead(u *memo.Unit, lines []byte, differ memo.Difference) error {
-	url := u.URL()
-	st.text = u.Append(st.text[:0], lines, differ)
-	st.abs = append(st.abs[:0], st.text[url.Start:url.End]...) // the hook may change its input
-	signed, err := st.Sign.Sign(st.ctx, st.text[url.Start:url.End:url.End])
-	if err != nil {
-		return err
-	}
+// signAlike lets a unit append to its next URLs what signHarmless has just appended to signed, if the Signer signs them alike.
+func (st *state) signAlike(u *memo.Unit, signed []byte) {
 	appended, ok := bytes.CutPrefix(signed, st.abs)
 	if ok && len(appended) <= 1<<15 && ordinary(appended) && st.alike.SignAlike(st.ctx, st.abs) {
 		u.Sign(appended)
 	}
-	return nil
 }

@@ -107,6 +107,29 @@ func TestSigningAlike(t *testing.T) {
 	}
 }
 
+type signsNoneAlike struct{ rewrite.SignFunc }
+
+func (signsNoneAlike) SignAlike(context.Context, []byte) bool { return false }
+
+// A Signer may be slow, so none is called more often than there are URLs.
+func TestASignerIsCalledOnceForEachURL(t *testing.T) {
+	playlist := strings.Repeat("#EXTINF:1,\nseg1.ts\n#EXTINF:1,\nseg2.ts\n#EXT-X-KEY:METHOD=AES-128,URI=\"k1.key\"\n", 6)
+	for name, m := range mappers(t) {
+		for range 3 {
+			calls := 0
+			sign := rewrite.SignFunc(func(_ context.Context, u []byte) ([]byte, error) { calls++; return append(u, "?t"...), nil })
+			for _, s := range []rewrite.Signer{sign, signsNoneAlike{sign}} {
+				calls = 0
+				got := rewritten(t, &rewrite.Rewriter{Map: m, Sign: s}, playlist, base)
+				require.Equal(t, strings.Count(got, "?t"), calls, name)
+			}
+			calls = 0
+			rewritten(t, &rewrite.Rewriter{Map: m, Sign: signsAlike{sign}}, playlist, base)
+			require.LessOrEqual(t, calls, 18, name)
+		}
+	}
+}
+
 func TestSigningAlikeFails(t *testing.T) {
 	m := rewrite.Query("/p", "u")
 	rw := &rewrite.Rewriter{Map: m, Sign: signsAlike{func(context.Context, []byte) ([]byte, error) { return nil, io.ErrUnexpectedEOF }}}
@@ -118,11 +141,11 @@ func TestSigningAlikeFails(t *testing.T) {
 
 // odd signs in every way that a hook may think of, by what the URL is.
 func odd(_ context.Context, u []byte) ([]byte, error) {
-	switch sum := len(u) + int(u[len(u)-4]); sum % 6 {
+	switch sum := len(u) + int(u[max(len(u)-4, 0)]); sum % 6 {
 	case 0:
 		return append(u, "?token=\"{$a}\n "...), nil
 	case 1:
-		u[1] = '\n'
+		u[min(1, len(u)-1)] = '\n'
 		return append(u, "?token=1"...), nil
 	case 2:
 		return fmt.Appendf(nil, "%s?t=12345678901234567890{$x}", u), nil
