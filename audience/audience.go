@@ -2,15 +2,20 @@ package audience
 
 import (
 	"cmp"
+	"context"
 	"hash/maphash"
 	"iter"
 	"log"
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/cmcd"
+	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
 // Audience keeps the sessions. The zero value is ready to use. Its fields must not change after first use. It may be used
@@ -59,20 +64,15 @@ type Audience struct {
 	epoch   int64 // begun as Unix nanoseconds
 	seed    maphash.Seed
 	shards  []shard
-	holders []holders
+	limits  limits
 	live    atomic.Int64 // sessions kept
-	resting atomic.Int32 // of holders
 	lost    atomic.Uint64
 	refused atomic.Uint64
 	serial  atomic.Uint64
 
-	streams struct {
-		sync.Mutex
-		byName   map[string]*stream
-		variants int // of all streams
-	}
-	bans  bans
-	timer struct {
+	streams streams
+	bans    bans
+	timer   struct {
 		sync.Mutex
 		running bool
 	}
@@ -96,7 +96,7 @@ func (a *Audience) init() {
 		a.epoch = a.begun.UnixNano()
 		a.seed = maphash.MakeSeed()
 		a.shards = make([]shard, shardCount)
-		a.holders = make([]holders, shardCount)
+		a.limits.parts = make([]holders, shardCount)
 		a.streams.byName = map[string]*stream{}
 	})
 }
@@ -110,6 +110,137 @@ func (a *Audience) clock() int64 { return a.epoch + int64(time.Since(a.begun)) }
 func (a *Audience) Handler(next http.Handler) http.Handler {
 	a.init()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.serve(next, w, r) })
+}
+
+func (a *Audience) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		next.ServeHTTP(w, r)
+		return
+	}
+	kind := hls.ByName(r.URL.Path)
+	if kind == hls.HTML || kind == hls.Plain {
+		a.servePage(next, w, r)
+		return
+	}
+	var who viewer
+	now := a.clock()
+	out := writers.Get().(*writer)
+	out.ResponseWriter, out.a = w, a
+	switch a.count(out, r, kind, &who, now) {
+	case beyond:
+		w.Header().Set("Retry-After", strconv.Itoa(int(minIdle/time.Second)))
+		next = refusal(http.StatusTooManyRequests)
+	case kicked:
+		next = refusal(http.StatusForbidden)
+	}
+	if a.OnServed != nil {
+		a.serveLogged(next, out, r, &who, now)
+		return
+	}
+	a.pass(next, out, r)
+}
+
+// servePage serves requests with names of pages, scripts and style sheets. With mappers such as rewrite.Query the name has no
+// meaning, and a viewer may give a stream the name of a page. So the answer decides.
+func (a *Audience) servePage(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	out := writers.Get().(*writer)
+	out.ResponseWriter, out.a, out.page = w, a, r
+	if a.OnServed != nil {
+		var told cmcd.Data
+		var who viewer
+		told.Read(r)
+		who.identify(a, r, &told)
+		a.serveLogged(next, out, r, &who, a.clock())
+		return
+	}
+	a.pass(next, out, r)
+}
+
+// pass lets next answer, and then ends the count.
+func (a *Audience) pass(next http.Handler, w *writer, r *http.Request) {
+	returned := false
+	defer func() { w.finish(returned) }()
+	next.ServeHTTP(w, r)
+	returned = true
+}
+
+// serveLogged serves a request for which OnServed is called.
+func (a *Audience) serveLogged(next http.Handler, w *writer, r *http.Request, who *viewer, at int64) {
+	now := time.Unix(0, at)
+	why := new(failure)
+	who.locate(a, r)
+	out := Served{
+		At: now, Name: shown(who.name, maxName), Method: r.Method, Path: Redact(r.URL.Path), Proto: r.Proto,
+		Addr: who.network(), Agent: shown(r.UserAgent(), maxAgent), Referer: RedactURL(r.Referer()),
+	}
+	returned := false
+	defer func() {
+		end := time.Unix(0, a.clock())
+		out.Status, out.Bytes, out.Duration, out.First = w.status, w.bytes.Load(), end.Sub(now), end.Sub(now)
+		if out.Status == 0 && returned {
+			out.Status = http.StatusOK
+		}
+		if !w.first.IsZero() {
+			out.First = w.first.Sub(now)
+		}
+		out.Broken = !returned || w.err != nil
+		if out.Err = why.cause(); out.Err == nil {
+			out.Err = w.err
+		}
+		if w.broken.Load() {
+			out.Err = errKicked
+		}
+		if s := w.session; s != nil {
+			sh := a.shardOf(s.id)
+			sh.Lock()
+			out.Session, out.Stream = s.publicID(), s.stream.name
+			sh.Unlock()
+		}
+		h, page := w.Header(), w.page != nil
+		out.Kind, out.Cache = kindOf(r.URL.Path, h), cacheStatus(h)
+		w.finish(returned)
+		if !page {
+			hook(func() { a.OnServed(out) })
+		}
+	}()
+	next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), failureKey{a}, why)))
+	returned = true
+}
+
+// count finds or begins the session of a request, and adds w to it. It fills who.
+func (a *Audience) count(w *writer, r *http.Request, kind hls.Kind, who *viewer, at int64) verdict {
+	var told cmcd.Data
+	told.Read(r)
+	name := ""
+	if a.Stream != nil {
+		name = a.Stream(r)
+	}
+	who.identify(a, r, &told)
+	v := a.admit(r, who, &told, name, w, at)
+	switch v {
+	case beyond, kicked:
+		a.refused.Add(1)
+	case uncounted:
+		a.lost.Add(1)
+	case admitted:
+		if kind == hls.Playlist {
+			w.path = r.URL.Path
+		}
+	}
+	return v
+}
+
+// OnFailure has the signature of the hooks of that name in this module. Its error is in the Served of the request.
+func (a *Audience) OnFailure(r *http.Request, err error) {
+	f, ok := r.Context().Value(failureKey{a}).(*failure)
+	if !ok {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil {
+		f.err = err
+	}
 }
 
 // Kick ends the session with this id: its answers break off, and its requests get a 403 until it has been silent for a minute.
@@ -135,7 +266,7 @@ func (a *Audience) Kick(id string) bool {
 	if s.by != ByName {
 		a.bans.add(s.place, s.stream, a.clock())
 	}
-	a.unhold(s)
+	a.limits.leave(s)
 	sh.Unlock()
 	a.ended(s, told, Kicked)
 	return true
@@ -221,4 +352,11 @@ func hook(call func()) {
 		}
 	}()
 	call()
+}
+
+func refusal(status int) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		http.Error(w, http.StatusText(status), status)
+	})
 }

@@ -70,7 +70,7 @@ const maxName = 64
 //
 // A session id follows a player that changes its address. Under a limit it does not: otherwise players that send the id of
 // another, or all players of an account with the same id, would count as one.
-func (a *Audience) identify(v *viewer, r *http.Request, told *cmcd.Data) {
+func (v *viewer) identify(a *Audience, r *http.Request, told *cmcd.Data) {
 	if a.Session != nil {
 		if v.name = a.Session(r); v.name != "" {
 			v.by, v.id = ByName, id(bits.RotateLeft64(maphash.String(a.seed, v.name), 2))
@@ -83,12 +83,12 @@ func (a *Audience) identify(v *viewer, r *http.Request, told *cmcd.Data) {
 			return
 		}
 	}
-	a.locate(v, r)
+	v.locate(a, r)
 	v.id ^= id(v.place)
 }
 
 // locate determines where the viewer is.
-func (a *Audience) locate(v *viewer, r *http.Request) {
+func (v *viewer) locate(a *Audience, r *http.Request) {
 	if v.located {
 		return
 	}

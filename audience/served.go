@@ -47,66 +47,10 @@ type failure struct {
 
 type failureKey struct{ a *Audience }
 
-// OnFailure has the signature of the hooks of that name in this module. Its error is in the Served of the request.
-func (a *Audience) OnFailure(r *http.Request, err error) {
-	f, ok := r.Context().Value(failureKey{a}).(*failure)
-	if !ok {
-		return
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.err == nil {
-		f.err = err
-	}
-}
-
 func (f *failure) cause() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.err
-}
-
-// serveLogged serves a request for which OnServed is called.
-func (a *Audience) serveLogged(next http.Handler, w *writer, r *http.Request, who *viewer, at int64) {
-	now := time.Unix(0, at)
-	why := new(failure)
-	a.locate(who, r)
-	out := Served{
-		At: now, Name: shown(who.name, maxName), Method: r.Method, Path: Redact(r.URL.Path), Proto: r.Proto,
-		Addr: who.network(), Agent: shown(r.UserAgent(), maxAgent), Referer: RedactURL(r.Referer()),
-	}
-	returned := false
-	defer func() {
-		end := time.Unix(0, a.clock())
-		out.Status, out.Bytes, out.Duration, out.First = w.status, w.bytes.Load(), end.Sub(now), end.Sub(now)
-		if out.Status == 0 && returned {
-			out.Status = http.StatusOK
-		}
-		if !w.first.IsZero() {
-			out.First = w.first.Sub(now)
-		}
-		out.Broken = !returned || w.err != nil
-		if out.Err = why.cause(); out.Err == nil {
-			out.Err = w.err
-		}
-		if w.broken.Load() {
-			out.Err = errKicked
-		}
-		if s := w.session; s != nil {
-			sh := a.shardOf(s.id)
-			sh.Lock()
-			out.Session, out.Stream = s.publicID(), s.stream.name
-			sh.Unlock()
-		}
-		h, page := w.Header(), w.page != nil
-		out.Kind, out.Cache = kindOf(r.URL.Path, h), cacheStatus(h)
-		a.finish(w, returned)
-		if !page {
-			hook(func() { a.OnServed(out) })
-		}
-	}()
-	next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), failureKey{a}, why)))
-	returned = true
 }
 
 var errKicked = errors.New("audience: the session was ended")

@@ -1,7 +1,6 @@
 package audience
 
 import (
-	"cmp"
 	"net/netip"
 	"strings"
 	"sync"
@@ -92,8 +91,6 @@ type shard struct {
 	_    [40]byte // each on its own cache line
 }
 
-func (a *Audience) shardOf(who id) *shard { return &a.shards[who%shardCount] }
-
 // find returns the session of a viewer to which a request belongs. The caller holds the shard.
 func (sh *shard) find(who id, name, urlPath string) *session {
 	for s := sh.byID[who]; s != nil; s = s.next {
@@ -102,6 +99,24 @@ func (sh *shard) find(who id, name, urlPath string) *session {
 				return s
 			}
 		} else if s.stream.key == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// widen moves a session to the stream that is known now, if its first playlist lay below that stream. The caller holds the
+// shard.
+func (sh *shard) widen(who id, st *stream, all *streams) *session {
+	if st.prefix == "" {
+		return nil
+	}
+	for s := sh.byID[who]; s != nil; s = s.next {
+		if len(s.stream.prefix) > len(st.prefix) && s.stream.prefix[:len(st.prefix)] == st.prefix {
+			old := s.stream
+			st.target.CompareAndSwap(0, old.target.Load())
+			s.stream, s.variant = st, ""
+			all.drop(old)
 			return s
 		}
 	}
@@ -197,158 +212,4 @@ func (sh *shard) count(who id) int {
 		n++
 	}
 	return n
-}
-
-// add adds a new session of v, which is located, to its shard. Nil: there is no room. The caller holds the shard.
-func (a *Audience) add(sh *shard, v *viewer, told *cmcd.Data, st *stream, now int64) *session {
-	if most := a.sessions(); a.live.Add(1) > most && most >= 0 {
-		a.live.Add(-1)
-		return nil
-	}
-	s := &session{id: v.id, serial: a.serial.Add(1), by: v.by, addr: v.network(), place: v.place, since: now, stream: st, next: sh.byID[v.id]}
-	switch v.by {
-	case ByName:
-		s.name = shown(v.name, maxName)
-	case ByCMCD:
-		s.name = shown(told.Session.String(), maxName)
-	}
-	if sh.byID == nil {
-		sh.byID = map[id]*session{}
-	}
-	sh.byID[v.id] = s
-	a.startTimer()
-	return s
-}
-
-func (a *Audience) sessions() int64 { return int64(cmp.Or(a.Sessions, defaultSessions)) }
-
-// remove removes s from its shard, whose lock the caller holds, and from its key.
-func (a *Audience) remove(sh *shard, s *session) {
-	first := sh.byID[s.id]
-	switch {
-	case first == s && s.next == nil:
-		delete(sh.byID, s.id)
-	case first == s:
-		sh.byID[s.id] = s.next
-	default:
-		for first.next != s {
-			first = first.next
-		}
-		first.next = s.next
-	}
-	s.next = nil
-	a.live.Add(-1)
-	a.dropStream(s.stream)
-	a.unhold(s)
-}
-
-// expel ends s and keeps it, so that it does not come back. The caller holds the shard, and calls ended after it has released
-// it.
-func (a *Audience) expel(s *session) Session {
-	s.out = true
-	for w := s.writers; w != nil; w = w.next {
-		w.breakOff()
-	}
-	return s.public()
-}
-
-// start reports the beginning of a session, and its end if it has ended meanwhile.
-func (a *Audience) start(s *session, told Session) {
-	defer func() {
-		sh := a.shardOf(s.id)
-		sh.Lock()
-		end := s.end
-		s.telling, s.end = false, nil
-		sh.Unlock()
-		if end != nil {
-			event(end)
-		}
-	}()
-	event(func() { a.OnStart(told) })
-}
-
-// ended reports the end of a session, after OnStart has returned. The caller holds no lock.
-func (a *Audience) ended(s *session, told Session, why End) {
-	if a.OnEnd == nil || !s.begun.Load() {
-		return
-	}
-	end := func() { a.OnEnd(told, why) }
-	sh := a.shardOf(s.id)
-	sh.Lock()
-	later := s.telling
-	if later {
-		s.end = end
-	}
-	sh.Unlock()
-	if !later {
-		event(end)
-	}
-}
-
-// idle is how long a session may be silent.
-func (a *Audience) idle(s *session) time.Duration {
-	switch target := time.Duration(s.stream.target.Load()); {
-	case s.out:
-		return kickedRest
-	case a.Idle != 0:
-		return a.Idle
-	case target == 0:
-		return unknownIdle
-	default:
-		return min(max(3*target, minIdle), maxIdle)
-	}
-}
-
-// sweep ends the sessions that have been silent for too long.
-func (a *Audience) sweep(now int64) {
-	type end struct {
-		s    *session
-		told Session
-	}
-	var ends []end
-	for i := range a.shards {
-		sh := &a.shards[i]
-		sh.Lock()
-		var gone []*session
-		for _, s := range sh.byID {
-			for ; s != nil; s = s.next {
-				if s.active.Load() > 0 {
-					s.last = max(s.last, now)
-				} else if idle := a.idle(s); idle >= 0 && now-s.last >= int64(idle) {
-					gone = append(gone, s)
-				}
-			}
-		}
-		for _, s := range gone {
-			if !s.out {
-				ends = append(ends, end{s, s.public()})
-			}
-			a.remove(sh, s)
-		}
-		sh.Unlock()
-	}
-	a.bans.sweep(now)
-	a.sweepHolders(now)
-	for _, e := range ends {
-		a.ended(e.s, e.told, Silent)
-	}
-}
-
-// startTimer sweeps regularly while there are sessions.
-func (a *Audience) startTimer() {
-	a.timer.Lock()
-	defer a.timer.Unlock()
-	if !a.timer.running {
-		a.timer.running = true
-		time.AfterFunc(tick, a.onTick)
-	}
-}
-
-func (a *Audience) onTick() {
-	a.sweep(a.clock())
-	a.timer.Lock()
-	defer a.timer.Unlock()
-	if a.timer.running = a.live.Load() > 0 || a.bans.n.Load() > 0 || a.resting.Load() > 0; a.timer.running {
-		time.AfterFunc(tick, a.onTick)
-	}
 }

@@ -2,6 +2,7 @@ package audience
 
 import (
 	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -12,34 +13,41 @@ type stream struct {
 	prefix string // of the paths that belong to it; empty: Audience.Stream decides
 	target atomic.Int64
 	bytes  atomic.Uint64
-	// Guarded by the lock of Audience.streams.
+	// Guarded by the lock of streams.
 	uses     int
 	variants map[string]string
 }
 
-// useStream returns the stream for a new session. dropStream gives it back.
-func (a *Audience) useStream(name, prefix string) *stream {
-	a.streams.Lock()
-	defer a.streams.Unlock()
-	st := a.streams.byName[name]
+// streams are those with viewers.
+type streams struct {
+	sync.Mutex
+	byName   map[string]*stream
+	variants int // of all streams
+}
+
+// use returns the stream for a new session. drop gives it back.
+func (ss *streams) use(name, prefix string) *stream {
+	ss.Lock()
+	defer ss.Unlock()
+	st := ss.byName[name]
 	if st == nil {
 		name = strings.Clone(name)
 		st = &stream{key: name, name: Redact(name)}
 		if prefix != "" {
 			st.prefix = name
 		}
-		a.streams.byName[name] = st
+		ss.byName[name] = st
 	}
 	st.uses++
 	return st
 }
 
-func (a *Audience) dropStream(st *stream) {
-	a.streams.Lock()
-	defer a.streams.Unlock()
+func (ss *streams) drop(st *stream) {
+	ss.Lock()
+	defer ss.Unlock()
 	if st.uses--; st.uses == 0 {
-		delete(a.streams.byName, st.key)
-		a.streams.variants -= len(st.variants)
+		delete(ss.byName, st.key)
+		ss.variants -= len(st.variants)
 	}
 }
 
@@ -51,20 +59,20 @@ const (
 )
 
 // variantOf is the shared copy of a playlist's name below its stream. The caller holds the shard.
-func (a *Audience) variantOf(st *stream, urlPath string) string {
+func (ss *streams) variantOf(st *stream, urlPath string) string {
 	name := strings.TrimPrefix(urlPath, st.prefix)
 	if st.prefix == "" {
 		name = urlPath[strings.LastIndexByte(urlPath, '/')+1:]
 	}
-	a.streams.Lock()
-	defer a.streams.Unlock()
+	ss.Lock()
+	defer ss.Unlock()
 	if known, ok := st.variants[name]; ok {
 		return known
 	}
-	if len(st.variants) >= maxVariants || len(name) > 255 || a.streams.variants >= mostVariants {
+	if len(st.variants) >= maxVariants || len(name) > 255 || ss.variants >= mostVariants {
 		return ""
 	}
-	a.streams.variants++
+	ss.variants++
 	if st.variants == nil {
 		st.variants = map[string]string{}
 	}

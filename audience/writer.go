@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/hlsproxy/hlsproxy/internal/cmcd"
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 )
 
@@ -33,58 +31,6 @@ type writer struct {
 
 var writers = sync.Pool{New: func() any { return new(writer) }}
 
-func (a *Audience) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		next.ServeHTTP(w, r)
-		return
-	}
-	kind := hls.ByName(r.URL.Path)
-	if kind == hls.HTML || kind == hls.Plain {
-		a.servePage(next, w, r)
-		return
-	}
-	var who viewer
-	now := a.clock()
-	out := writers.Get().(*writer)
-	out.ResponseWriter, out.a = w, a
-	switch a.count(out, r, kind, &who, now) {
-	case beyond:
-		w.Header().Set("Retry-After", strconv.Itoa(int(minIdle/time.Second)))
-		next = refusal(http.StatusTooManyRequests)
-	case kicked:
-		next = refusal(http.StatusForbidden)
-	}
-	if a.OnServed != nil {
-		a.serveLogged(next, out, r, &who, now)
-		return
-	}
-	a.pass(next, out, r)
-}
-
-// servePage serves requests with names of pages, scripts and style sheets. With mappers such as rewrite.Query the name has no
-// meaning, and a viewer may give a stream the name of a page. So the answer decides.
-func (a *Audience) servePage(next http.Handler, w http.ResponseWriter, r *http.Request) {
-	out := writers.Get().(*writer)
-	out.ResponseWriter, out.a, out.page = w, a, r
-	if a.OnServed != nil {
-		var told cmcd.Data
-		var who viewer
-		told.Read(r)
-		a.identify(&who, r, &told)
-		a.serveLogged(next, out, r, &who, a.clock())
-		return
-	}
-	a.pass(next, out, r)
-}
-
-// pass lets next answer, and then ends the count.
-func (a *Audience) pass(next http.Handler, w *writer, r *http.Request) {
-	returned := false
-	defer func() { a.finish(w, returned) }()
-	next.ServeHTTP(w, r)
-	returned = true
-}
-
 // join counts a request with the name of a page whose answer is not a page. It breaks off an answer that must be refused.
 func (w *writer) join(label string) {
 	kind := hls.ByType(label)
@@ -100,45 +46,24 @@ func (w *writer) join(label string) {
 	}
 }
 
-// count finds or begins the session of a request, and adds w to it. It fills who.
-func (a *Audience) count(w *writer, r *http.Request, kind hls.Kind, who *viewer, at int64) verdict {
-	var told cmcd.Data
-	told.Read(r)
-	name := ""
-	if a.Stream != nil {
-		name = a.Stream(r)
-	}
-	a.identify(who, r, &told)
-	v := a.admit(r, who, &told, name, w, at)
-	switch v {
-	case beyond, kicked:
-		a.refused.Add(1)
-	case uncounted:
-		a.lost.Add(1)
-	case admitted:
-		if kind == hls.Playlist {
-			w.path = r.URL.Path
-		}
-	}
-	return v
-}
-
 // note stores the name of a session's playlist, and returns the session's stream.
-func (a *Audience) note(s *session, urlPath string) *stream {
+func (w *writer) note(s *session) *stream {
+	a, urlPath := w.a, w.path
 	sh := a.shardOf(s.id)
 	sh.Lock()
 	defer sh.Unlock()
 	if strings.HasPrefix(urlPath, s.stream.prefix) && urlPath[len(s.stream.prefix):] == s.variant {
 		return s.stream
 	}
-	if name := a.variantOf(s.stream, urlPath); name != "" {
+	if name := a.streams.variantOf(s.stream, urlPath); name != "" {
 		s.variant = name
 	}
 	return s.stream
 }
 
 // finish ends the count of a request. A writer is not reused after a panic.
-func (a *Audience) finish(w *writer, returned bool) {
+func (w *writer) finish(returned bool) {
+	a := w.a
 	if w.status == 0 && returned {
 		w.header(http.StatusOK) // net/http will send it
 	}
@@ -161,13 +86,6 @@ func (a *Audience) finish(w *writer, returned bool) {
 		}
 		writers.Put(w)
 	}
-}
-
-func refusal(status int) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
-		http.Error(w, http.StatusText(status), status)
-	})
 }
 
 // Unwrap is for http.ResponseController.
@@ -195,7 +113,7 @@ func (w *writer) header(status int) {
 		return
 	}
 	if w.path != "" {
-		w.stream = w.a.note(s, w.path)
+		w.stream = w.note(s)
 	}
 	if s.begun.Load() {
 		return
