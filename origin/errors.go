@@ -1,14 +1,10 @@
 package origin
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log"
-	"math"
 	"net/http"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -73,42 +69,6 @@ func caught(err *error) {
 
 func panicError(v any) error {
 	return &statusError{status: http.StatusInternalServerError, text: fmt.Sprintf("panic: %v\n%s", v, debug.Stack())}
-}
-
-func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if errors.Is(r.Context().Err(), context.Canceled) {
-		panic(http.ErrAbortHandler) // nobody is listening
-	}
-	p.report(r, err)
-	if p.ErrorHandler != nil {
-		p.ErrorHandler(w, r, err)
-		return
-	}
-	status := p.Status(err)
-	h := w.Header()
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
-	h.Del("Content-Length")
-	if after := retryAfter(err); after > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))
-	} else if status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", "1")
-	}
-	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		fmt.Fprintln(w, http.StatusText(status))
-	}
-}
-
-func (p *Proxy) report(r *http.Request, err error) {
-	switch {
-	case errors.Is(r.Context().Err(), context.Canceled):
-	case p.OnFailure != nil:
-		p.OnFailure(r, err)
-	case p.Status(err) >= http.StatusInternalServerError && !errors.Is(err, errBusy), errors.Is(err, ErrForbidden):
-		log.Printf("origin: %s %q: %s", r.Method, shown(r.URL.Path), explain(err))
-	}
 }
 
 // shown is a path without parts that are long enough to be a token: more people read a log than should have the link.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -310,4 +311,38 @@ func exchange(conn net.Conn, ask, answer []byte) error {
 	}
 	_, err := io.ReadFull(conn, answer)
 	return err
+}
+
+// watch puts a conn around a connection to an address.
+func (g *Guard) watch(c net.Conn, address string, proxied bool) net.Conn {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	u := g.upstream[address]
+	if u == nil {
+		if g.upstream == nil {
+			g.upstream = map[string]*upstream{}
+		}
+		u = new(upstream)
+		g.upstream[address] = u
+	}
+	u.conns++
+	now := time.Now()
+	return &conn{Conn: c, guard: g, address: address, upstream: u, generation: u.generation.Load(), proxied: proxied, born: now, used: now}
+}
+
+func (g *Guard) forget(address string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	u := g.upstream[address]
+	if u == nil {
+		return
+	}
+	if u.conns--; u.conns > 0 {
+		return
+	}
+	if len(g.upstream) > mostUpstreams {
+		maps.DeleteFunc(g.upstream, func(_ string, u *upstream) bool { return u.conns == 0 })
+	} else if 2*time.Duration(u.slowest.Load()) <= silentLong && !u.asksAgain.Load() {
+		delete(g.upstream, address) // it has nothing to tell a new connection
+	}
 }

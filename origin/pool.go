@@ -234,3 +234,48 @@ func orInt(n, def int) int {
 	}
 	return n
 }
+
+// checkOutlier takes an origin out that has become far slower than the others.
+func (p *Pool) checkOutlier(m *member, now time.Time) {
+	own, known := m.health.typical()
+	if p.outlier < 0 || !known || own < outlierFloor {
+		return
+	}
+	var others []time.Duration
+	for _, o := range p.set.Load().members {
+		if latency, known := o.health.typical(); known && o != m {
+			others = append(others, latency)
+		}
+	}
+	if len(others) == 0 {
+		return
+	}
+	slices.Sort(others)
+	median := others[(len(others)-1)/2]
+	if own-median >= outlierFloor && float64(own) > p.outlier*float64(median) {
+		m.health.trip(now, p.cooldown)
+	}
+}
+
+// State returns a snapshot of all origins in the order of the configuration, for status pages and metrics.
+func (p *Pool) State() []OriginState {
+	members := p.set.Load().members
+	out := make([]OriginState, len(members))
+	for i, m := range members {
+		out[i] = OriginState{
+			Origin: m.base, Drained: m.drained.Load(), Requests: m.requests.Load(), Errors: m.errors.Load(), InFlight: m.inFlight.Load(),
+		}
+		m.health.describe(&out[i])
+	}
+	return out
+}
+
+// publish replaces the set. New members get their marks.
+func (p *Pool) publish(s *set) {
+	for _, m := range s.members {
+		if p.sticky != nil && m.mark == "" {
+			m.mark = markOf(p.sticky, m.base)
+		}
+	}
+	p.set.Store(s)
+}

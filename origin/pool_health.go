@@ -276,25 +276,3 @@ func (h *health) forgetOne(now time.Time) {
 
 // outlierFloor is how much slower than others an outlier must be at least: milliseconds do not matter.
 const outlierFloor = 500 * time.Millisecond
-
-// checkOutlier takes an origin out that has become far slower than the others.
-func (p *Pool) checkOutlier(m *member, now time.Time) {
-	own, known := m.health.typical()
-	if p.outlier < 0 || !known || own < outlierFloor {
-		return
-	}
-	var others []time.Duration
-	for _, o := range p.set.Load().members {
-		if latency, known := o.health.typical(); known && o != m {
-			others = append(others, latency)
-		}
-	}
-	if len(others) == 0 {
-		return
-	}
-	slices.Sort(others)
-	median := others[(len(others)-1)/2]
-	if own-median >= outlierFloor && float64(own) > p.outlier*float64(median) {
-		m.health.trip(now, p.cooldown)
-	}
-}

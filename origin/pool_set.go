@@ -257,16 +257,3 @@ type OriginState struct {
 	Errors   uint64        // failed requests
 	InFlight int64         // requests whose body has not been read or closed yet
 }
-
-// State returns a snapshot of all origins in the order of the configuration, for status pages and metrics.
-func (p *Pool) State() []OriginState {
-	members := p.set.Load().members
-	out := make([]OriginState, len(members))
-	for i, m := range members {
-		out[i] = OriginState{
-			Origin: m.base, Drained: m.drained.Load(), Requests: m.requests.Load(), Errors: m.errors.Load(), InFlight: m.inFlight.Load(),
-		}
-		m.health.describe(&out[i])
-	}
-	return out
-}

@@ -28,16 +28,6 @@ func isOriginMark(s string) bool {
 	return err == nil && len(b) == markBytes
 }
 
-// publish replaces the set. New members get their marks.
-func (p *Pool) publish(s *set) {
-	for _, m := range s.members {
-		if p.sticky != nil && m.mark == "" {
-			m.mark = markOf(p.sticky, m.base)
-		}
-	}
-	p.set.Store(s)
-}
-
 // sticky is a mark under way: from a public URL to the pool, and from an answer to the URLs in it.
 type sticky struct{ param, mark string }
 

@@ -1,11 +1,16 @@
 package origin
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"log"
 	"math"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -240,6 +245,75 @@ func (p *Proxy) Status(err error) int {
 		return httpstatus.Or(bad.err, http.StatusBadRequest)
 	}
 	return httpstatus.Or(err, http.StatusBadGateway)
+}
+
+func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(r.Context().Err(), context.Canceled) {
+		panic(http.ErrAbortHandler) // nobody is listening
+	}
+	p.report(r, err)
+	if p.ErrorHandler != nil {
+		p.ErrorHandler(w, r, err)
+		return
+	}
+	status := p.Status(err)
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Del("Content-Length")
+	if after := retryAfter(err); after > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))
+	} else if status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", "1")
+	}
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		fmt.Fprintln(w, http.StatusText(status))
+	}
+}
+
+func (p *Proxy) report(r *http.Request, err error) {
+	switch {
+	case errors.Is(r.Context().Err(), context.Canceled):
+	case p.OnFailure != nil:
+		p.OnFailure(r, err)
+	case p.Status(err) >= http.StatusInternalServerError && !errors.Is(err, errBusy), errors.Is(err, ErrForbidden):
+		log.Printf("origin: %s %q: %s", r.Method, shown(r.URL.Path), explain(err))
+	}
+}
+
+func (p *Proxy) modify(resp *http.Response) (err error) {
+	defer caught(&err)
+	return p.ModifyResponse(resp)
+}
+
+func (p *Proxy) upstream(public *url.URL) (raw string, err error) {
+	defer caught(&err)
+	return p.Upstream(public)
+}
+
+// via is the Via header to send: the marks of proxies of this kind that the request came through, and our own. A request that
+// came through this proxy before, or through too many, goes in circles.
+func (p *Proxy) via(h http.Header) (string, error) {
+	if len(h["Via"]) == 0 {
+		return p.ownVia, nil
+	}
+	var marks []string
+	for _, line := range h["Via"] {
+		for hop := range strings.SplitSeq(line, ",") {
+			_, by, _ := strings.Cut(strings.TrimSpace(hop), " ")
+			by, _, _ = strings.Cut(strings.TrimSpace(by), " ")
+			if !isMark(by) {
+				continue // marks of others are of no concern to upstream
+			}
+			if by == p.mark || len(marks) == maxHops-1 {
+				return "", &statusError{status: http.StatusLoopDetected, text: "request goes in circles"}
+			}
+			marks = append(marks, "1.1 "+by)
+		}
+	}
+	return strings.Join(append(marks, p.ownVia), ", "), nil
 }
 
 // waitOf is a Wait in a form that can be compared: no limit is the largest.

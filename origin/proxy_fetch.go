@@ -126,11 +126,6 @@ func (f *fetch) modify(resp *http.Response, wait time.Duration) (*http.Response,
 	return resp, nil
 }
 
-func (p *Proxy) modify(resp *http.Response) (err error) {
-	defer caught(&err)
-	return p.ModifyResponse(resp)
-}
-
 // watch puts the idle limit on a body, however it is read.
 func (f *fetch) watch(body io.ReadCloser) io.ReadCloser {
 	f.body.watched = watched{body, &f.clock}

@@ -63,11 +63,6 @@ func sendable(raw string) string {
 	return raw
 }
 
-func (p *Proxy) upstream(public *url.URL) (raw string, err error) {
-	defer caught(&err)
-	return p.Upstream(public)
-}
-
 // plainURL is a fast url.Parse for common URLs: a host, maybe a port, a path without escapes, and maybe a query. It reports
 // whether raw was one.
 func plainURL(u *url.URL, raw string) bool {
@@ -297,29 +292,6 @@ const markPrefix = "hlsproxy-"
 
 // newMark is a random name for one Proxy in Via (RFC 9110 section 7.6.3). It reveals nothing about the machine.
 func newMark() string { return markPrefix + strings.ToLower(rand.Text()[:8]) }
-
-// via is the Via header to send: the marks of proxies of this kind that the request came through, and our own. A request that
-// came through this proxy before, or through too many, goes in circles.
-func (p *Proxy) via(h http.Header) (string, error) {
-	if len(h["Via"]) == 0 {
-		return p.ownVia, nil
-	}
-	var marks []string
-	for _, line := range h["Via"] {
-		for hop := range strings.SplitSeq(line, ",") {
-			_, by, _ := strings.Cut(strings.TrimSpace(hop), " ")
-			by, _, _ = strings.Cut(strings.TrimSpace(by), " ")
-			if !isMark(by) {
-				continue // marks of others are of no concern to upstream
-			}
-			if by == p.mark || len(marks) == maxHops-1 {
-				return "", &statusError{status: http.StatusLoopDetected, text: "request goes in circles"}
-			}
-			marks = append(marks, "1.1 "+by)
-		}
-	}
-	return strings.Join(append(marks, p.ownVia), ", "), nil
-}
 
 func isMark(s string) bool {
 	rest, ok := strings.CutPrefix(s, markPrefix)
