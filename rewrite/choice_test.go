@@ -34,6 +34,8 @@ func TestClientsDecideNoDirectory(t *testing.T) {
 		"a query elsewhere":         {"a%2Fb..%2F", "../other/x.ts?t={$v}", true},
 		"the end of the path":       {"secret.key%3F", "{$v}.ts", false},
 		"a fragment":                {"secret.key%23", "{$v}.ts", false},
+		"the end, and nothing else": {"%3F", "../other{$v}/a/x.ts", false},
+		"a fragment, and no more":   {"%23", "../other{$v}/a/x.ts", false},
 		"through another variable":  {"..", "{$w}/x.ts", false},
 		"plain text":                {"..", "../other/x.ts", true},
 	} {

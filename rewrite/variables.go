@@ -194,7 +194,7 @@ func (v *variables) clientsChoice(text []byte) choice {
 		end = len(text)
 	}
 	for _, s := range v.chosen {
-		if s.start < end && end < s.end {
+		if s.start <= end && end < s.end { // it has the byte that ends the path
 			return all
 		}
 	}
