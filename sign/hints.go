@@ -34,36 +34,34 @@ func (s *Sealer) AppendPublicWith(dst, upstream []byte, header http.Header) ([]b
 			if !isHint(canonical) || !isFieldValue(value) || len(f.hints) == mostHints || size > mostHintSize {
 				break
 			}
-			one := hint{field: field{canonical, value}}
+			origin := everywhere
 			if canonical == "Authorization" || canonical == "Cookie" {
-				if one.origin = originOf(clean); one.origin == "" {
-					break // a hint without an origin goes to all
-				}
+				origin = originOf(clean)
 			}
-			f.hints = append(f.hints, one)
+			f.hints = append(f.hints, hint{field{canonical, value}, origin})
 		}
 	}
 	f.authorize(clean, auth)
 	return s.seal(dst, clean, f.encode(), "")
 }
 
-// isHint reports whether a list may set a field.
+// isHint reports whether a list may set a field. Servers that pass fields on as variables, such as CGI, read X_Forwarded.For
+// like X-Forwarded-For.
 func isHint(name string) bool {
-	switch name {
-	case "Forwarded", "X-Host", "X-Azure-Clientip", "X-Method-Override", "Metadata", "Metadata-Flavor", "Set-Cookie":
-		return false
-	}
-	if strings.HasSuffix(name, "-Ip") { // X-Real-Ip, True-Client-Ip, and similar names
-		return false
-	}
-	for _, begin := range []string{
-		"X-Forwarded-", "X-Original-", "X-Rewrite-", "X-Remote-", "Remote-", "X-Goog-Authenticated-", "X-Http-Method", "X-Aws-Ec2-Metadata-", "Cmcd-", "Content-",
-	} {
-		if strings.HasPrefix(name, begin) {
+	read := textproto.CanonicalMIMEHeaderKey(strings.Map(func(c rune) rune {
+		if 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' {
+			return c
+		}
+		return '-'
+	}, name))
+	for word := range strings.SplitSeq(read, "-") {
+		switch word {
+		case "Forwarded", "Forward", "Original", "Rewrite", "Remote", "Authenticated", "Override", "Http", "Host", "Ip", "Ipv6", "Addr", "Metadata":
 			return false
 		}
 	}
-	return isSealable(name)
+	others := strings.HasPrefix(read, "Content-") || strings.HasPrefix(read, "Cmcd-") || read == "Set-Cookie"
+	return !others && isSealable(read) && isSealable(name)
 }
 
 // isFieldValue reports whether a text can be the value of a field.

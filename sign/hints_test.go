@@ -44,7 +44,8 @@ func TestWhatAListMayNotAskFor(t *testing.T) {
 		"Host", "Connection", "Transfer-Encoding", "Te", "Upgrade", "Proxy-Authorization", "Content-Length", "Content-Type", "Range", "If-None-Match", "Forwarded",
 		"X-Forwarded-Host", "X-Forwarded-For", "X-Real-Ip", "X-Http-Method-Override", "X-Method-Override", "Metadata-Flavor", "X-Aws-Ec2-Metadata-Token", "Set-Cookie", "", "A b", "a\r\nB",
 		"x-forwarded-proto", "True-Client-IP", "cf-connecting-ip", "X-Client-Ip", "X-Original-URL", "X-Rewrite-Url", "X-Remote-User", "Remote-User",
-		"X-Goog-Authenticated-User-Email", "X-Host",
+		"X-Goog-Authenticated-User-Email", "X-Host", "X_Forwarded_For", "x_real_ip", "X.Forwarded.Host", "X-Forwarded", "Z-Forwarded-For", "X-HTTP-Host-Override",
+		"X-Original-Host", "Metadata_Flavor", "Content_Length", "Transfer_Encoding", "Remote_Addr", "Set_Cookie", "CF-Connecting-IPv6", "Cmcd_Session", "X-Envoy-Original-Path",
 	} {
 		h[name] = []string{"1"}
 	}
@@ -52,8 +53,10 @@ func TestWhatAListMayNotAskFor(t *testing.T) {
 	plain := string(must(s.AppendPublic(nil, []byte("https://h/a.m3u8"))))
 	require.Equal(t, plain, hinted(t, s, "https://h/a.m3u8", h))
 
-	noHost := must(s.AppendPublic(nil, []byte("http:// 0")))
-	require.Equal(t, string(noHost), hinted(t, s, "http:// 0", http.Header{"Authorization": {"0"}, "Cookie": {"0"}}), "credentials need a host that they are for")
+	noHost := hinted(t, s, "http:// 0", http.Header{"Authorization": {"0"}, "Cookie": {"0"}, "Referer": {"0"}})
+	for _, u := range []string{"https://h/", "http://0/", "/a", "//:"} {
+		require.Equal(t, http.Header{"User-Agent": {"player"}, "Referer": {"0"}}, visitOf(t, s, noHost).sent(u), "credentials need a host that they are for")
+	}
 
 	many := http.Header{"Z": {strings.Repeat("z", 3000)}}
 	for _, c := range "abcdefghijklmnopqrstuvwxy" {

@@ -91,7 +91,7 @@ func isBelow(host, domain string) bool {
 // isEverybodys reports whether names below a domain belong to different people: those of one label, and those of two labels
 // under which countries usually sell names. There are others, but only the Public Suffix List knows them all.
 func isEverybodys(domain string) bool {
-	name, country, found := strings.Cut(domain, ".")
+	name, country, found := strings.Cut(strings.TrimSuffix(domain, "."), ".")
 	if !found || len(country) != 2 {
 		return !found
 	}

@@ -27,14 +27,17 @@ type field struct{ name, value string }
 // hint is a field that is sent if there is no other with its name.
 type hint struct {
 	field
-	origin string // it is sent to this origin only; "": to all
+	origin string // it is sent to this origin only, or everywhere
 }
+
+// everywhere stands for all origins. It must be said: an empty origin is that of nothing.
+const everywhere = "*"
 
 // hintsFor returns the hints for u.
 func (f *fields) hintsFor(u *url.URL) []field {
 	var out []field
 	for _, h := range f.hints {
-		if own := (realm{origin: h.origin}); h.origin == "" || own.has(u) {
+		if own := (realm{origin: h.origin}); h.origin == everywhere || own.has(u) {
 			out = append(out, h.field)
 		}
 	}
@@ -216,11 +219,11 @@ func (f *fields) credentialsFor(u *url.URL) []field {
 // has reports whether the credentials of r may go to u: never from https to http.
 func (r *realm) has(u *url.URL) bool {
 	origin := originOfURL(u)
+	if isOrigin(r.origin, origin) {
+		return true
+	}
 	if r.origin == "" || strings.HasPrefix(r.origin, "https:") && !strings.HasPrefix(origin, "https:") {
 		return false
-	}
-	if origin == r.origin {
-		return true
 	}
 	host := strings.ToLower(u.Hostname())
 	if r.origin == "http://"+host+":80" && origin == "https://"+host+":443" {
@@ -240,7 +243,7 @@ func (r *realm) has(u *url.URL) bool {
 
 // inherited returns an upstream URL with the parameters that it inherits.
 func (f *fields) inherited(upstream []byte) []byte {
-	if len(f.inherit) == 0 || originOf(upstream) != f.origin {
+	if len(f.inherit) == 0 || !isOrigin(f.origin, originOf(upstream)) {
 		return upstream
 	}
 	p, ok := link.Split(upstream)

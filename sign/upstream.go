@@ -136,16 +136,18 @@ type visit struct {
 type visitKey struct{ sealer *Sealer }
 
 // Handler makes sure that the origin is asked for sealed URLs as the makers of the links have said. The viewer's own
-// Authorization, Cookie, Origin and Referer are removed.
+// Authorization, Cookie, Origin and Referer are removed. A link with fields that this release cannot read is answered with 403.
 func (s *Sealer) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
 		if o, err := s.open(r.URL.EscapedPath()); err == nil && o.header != "" {
 			v := &visit{block: o.header}
-			if v.fields, err = decodeFields(o.header); err == nil { // otherwise Upstream will fail
-				v.jar.cookies, v.jar.takes = v.fields.cookies, v.fields.takes
-				ctx = maker.NewContext(context.WithValue(ctx, visitKey{s}, v), v)
+			if v.fields, err = decodeFields(o.header); err != nil { // of another release: without them, it would be another request
+				writeRefusal(w, statusOf(ErrBadToken), "")
+				return
 			}
+			v.jar.cookies, v.jar.takes = v.fields.cookies, v.fields.takes
+			ctx = maker.NewContext(context.WithValue(ctx, visitKey{s}, v), v)
 		}
 		out := r.WithContext(ctx)
 		out.Header = r.Header.Clone()
@@ -279,9 +281,14 @@ func unescaped(s string) string {
 }
 
 // originOf returns the scheme, host and port of a URL, in the one spelling by which they can be compared (RFC 3986, section
-// 6.2.3). If upstream is no URL, it returns an empty string. Links hold this spelling, so it must not change.
+// 6.2.3): the port is always there. What stands behind them need not be valid. If upstream has no host that can be read, it
+// returns an empty string, which is the origin of nothing. Links hold this spelling, so it must not change.
 func originOf(upstream []byte) string {
-	u, err := url.Parse(string(upstream))
+	p, ok := link.Split(upstream)
+	if !ok {
+		return ""
+	}
+	u, err := url.Parse(string(p.Root()))
 	if err != nil {
 		return ""
 	}
@@ -295,3 +302,6 @@ func originOfURL(u *url.URL) string {
 	}
 	return strings.ToLower(u.Scheme) + "://" + strings.ToLower(u.Hostname()) + ":" + port
 }
+
+// isOrigin reports whether sealed fields of an origin are for another one: only if it is the same. No origin is that of nothing.
+func isOrigin(sealed, other string) bool { return sealed != "" && sealed == other }

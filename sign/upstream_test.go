@@ -206,6 +206,15 @@ func TestCookiesOfThePlaylistReachItsChildren(t *testing.T) {
 	require.Equal(t, "", v.sent("https://bank.co.uk/1.ts").Get("Cookie"))
 	require.Equal(t, "own=y", v.sent("https://edge.a.co.uk/1.ts").Get("Cookie"))
 
+	received(v, "https://tv.evil.com./v.m3u8", "suffix=x; Domain=com.; Path=/")
+	received(v, "https://tv.evil.co.uk./v.m3u8", "suffix=x; Domain=co.uk.; Path=/")
+	require.Equal(t, "", v.sent("https://bank.com./1.ts").Get("Cookie"))
+	require.Equal(t, "", v.sent("https://bank.co.uk./1.ts").Get("Cookie"))
+
+	received(v, "https://q.example/v.m3u8", `quoted="a b,c"; Path=/`)
+	require.Equal(t, `quoted="a b,c"`, v.sent("https://q.example/1.ts").Get("Cookie"), "the quotes belong to the value")
+	require.Equal(t, `quoted="a b,c"`, visitOf(t, s, v.sign(s, "https://q.example/v.m3u8")).sent("https://q.example/1.ts").Get("Cookie"))
+
 	off := visitOf(t, s, must(s.URL("https://h/m.m3u8", sign.Upstream{Header: http.Header{"Referer": {"r"}}})))
 	received(off, "https://h/m.m3u8", "sid=1")
 	require.Empty(t, off.sent("https://h/1.ts").Get("Cookie"))
@@ -233,4 +242,50 @@ func FuzzUpstream(f *testing.F) {
 		require.Equal(t, []string{value}, v.sent(clean)[http.CanonicalHeaderKey(name)], "%q", clean)
 		v.sign(s, "https://elsewhere.example/1.ts")
 	})
+}
+
+// What stands behind the host does not hide it. Two URLs without an origin are not of one origin for that.
+func TestInheritedParametersStayWithTheirOrigin(t *testing.T) {
+	s := sealer(t, sign.Exact)
+	for _, row := range []struct {
+		link, child string
+		inherits    bool
+	}{
+		{"https://o.example/a.m3u8?t=secret&x=\x01", "https://o.example/a.ts?\x01", true},
+		{"https://o.example/a.m3u8?t=secret&x=\x01", "https://evil.example/a.ts?\x01", false},
+		{"https://o.example/%zz.m3u8?t=secret", "https://o.example:443/%zz.ts", true},
+		{"https://o.example/%zz.m3u8?t=secret", "https://evil.example/%zz.ts", false},
+		{"https://O.example:/a.m3u8?t=secret", "https://o.example/a.ts", true},
+		{"https://o o/a.m3u8?t=secret", "https://e e/a.ts", false},
+		{"https://o o/a.m3u8?t=secret", "https://o o/a.ts", false},
+	} {
+		up := sign.Upstream{Inherit: []string{"t"}, Header: http.Header{"Authorization": {"Bearer x"}}}
+		child := must(open(s, visitOf(t, s, must(s.URL(row.link, up))).sign(s, row.child)))
+		require.Equal(t, row.inherits, strings.Contains(child, "secret"), "%q %q", row.link, child)
+	}
+}
+
+// Ports and hosts in any spelling are compared as what they mean.
+func TestCredentialsGoToTheirOriginInAnySpelling(t *testing.T) {
+	s := sealer(t, sign.Exact)
+	auth := http.Header{"Authorization": {"Bearer x"}, "User-Agent": {"player"}}
+	for link, row := range map[string]struct{ yes, no []string }{
+		"https://o.example/a":       {[]string{"https://o.example:443/b", "https://O.EXAMPLE:/b", "HTTPS://o.example/b"}, []string{"https://o.example:80/b", "http://o.example/b", "https://o.example:8443/b", "https://o.example./b", "https://x.o.example/b"}},
+		"https://o.example:443/%zz": {[]string{"https://o.example/b"}, []string{"http://o.example:443/b"}},
+		"http://o.example:80/a":     {[]string{"http://o.example/b", "https://o.example/b", "https://o.example:443/b"}, []string{"http://o.example:443/b", "https://o.example:80/b"}},
+		"http://o.example:8080/a":   {[]string{"http://o.example:8080/b"}, []string{"https://o.example:8080/b", "http://o.example/b"}},
+		"https://[2001:DB8::1]/a":   {[]string{"https://[2001:db8::1]:443/b"}, []string{"https://[2001:db8::1:443]/b", "https://[2001:db8::2]/b"}},
+	} {
+		for _, v := range []visit{
+			visitOf(t, s, must(s.URL(link, sign.Upstream{Header: http.Header{"Authorization": {"Bearer x"}}}))),
+			visitOf(t, s, hinted(t, s, link, http.Header{"Authorization": {"Bearer x"}})),
+		} {
+			for _, u := range row.yes {
+				require.Equal(t, auth, v.sent(u), "%s %s", link, u)
+			}
+			for _, u := range row.no {
+				require.Equal(t, http.Header{"User-Agent": {"player"}}, v.sent(u), "%s %s", link, u)
+			}
+		}
+	}
 }
