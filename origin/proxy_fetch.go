@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hlsproxy/hlsproxy/internal/maker"
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
 // fetch is one request of a viewer on its way through upstream servers. Everything it needs is in one allocation.
@@ -171,7 +172,7 @@ func (f *fetch) followFrom(u *url.URL, first bool) (*http.Response, error) {
 		if hops--; hops < 0 {
 			return nil, errRedirects
 		}
-		if next.Scheme != u.Scheme || next.Host != u.Host {
+		if !wire.SameOrigin(next, u) {
 			allow, first = f.proxy.abroad, false // fields for the first host are not meant for another one
 		}
 		u, redirect = next, resp
@@ -354,7 +355,7 @@ func (f *fetch) find(u *url.URL) (*http.Response, error) {
 	}
 	if to := p.holds.get(key); to != nil {
 		to.RawQuery = withDirectives(to.RawQuery, u.RawQuery)
-		resp, err := f.followFrom(to, to.Scheme == u.Scheme && to.Host == u.Host)
+		resp, err := f.followFrom(to, wire.SameOrigin(to, u))
 		if err != nil || !endsHold(resp.StatusCode) {
 			return resp, err
 		}

@@ -366,3 +366,35 @@ func TestRedirectsThatOpenALinksSessionAreNotHeld(t *testing.T) {
 		require.Equal(t, asked, f.origin.Requests("/live.m3u8"))
 	}
 }
+
+// Another spelling of a host is not another host: a key that the viewer sends for it goes along.
+func TestARedirectToTheSameHostInAnySpelling(t *testing.T) {
+	for location, same := range map[string]bool{
+		"/b.ts": true, "https://O.example/b.ts": true, "https://o.example:443/b.ts": true, "https://o.example:/b.ts": true, "HTTPS://O.EXAMPLE:443/b.ts": true,
+		"https://o.example:8443/b.ts": false, "https://o.example./b.ts": false, "https://x.o.example/b.ts": false, "http://o.example/b.ts": false,
+		"http://o.example:443/b.ts": false, "https://o.example:80/b.ts": false,
+	} {
+		var sent []string
+		p := &origin.Proxy{
+			Upstream: func(*url.URL) (string, error) { return "https://o.example/a.ts", nil },
+			Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				sent = append(sent, r.Header.Get("X-Key"))
+				if len(sent) == 1 {
+					return &http.Response{StatusCode: 302, Header: http.Header{"Location": {location}}, Request: r}, nil
+				}
+				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("abc")), ContentLength: 3, Request: r}, nil
+			}),
+			Header: []string{"X-Key"}, Downgrade: true,
+		}
+		r := httptest.NewRequest(http.MethodGet, "/a.ts", nil)
+		r.Header.Set("X-Key", "k")
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, r)
+		require.Equal(t, 200, w.Code, location)
+		want := "k"
+		if !same {
+			want = ""
+		}
+		require.Equal(t, []string{"k", want}, sent, location)
+	}
+}

@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
+
+	"github.com/hlsproxy/hlsproxy/internal/wire"
 )
 
 // HostPath spells the upstream URL as a path: with HostPath("/x/") the public URL of https://cdn.example:8443/a/seg1.ts
 // is /x/https/cdn.example:8443/a/seg1.ts. prefix is an absolute path; it gets a final slash if it has none.
 //
-// hosts are the hosts that are mapped: "cdn.example" (on any port), "cdn.example:8443" (on this port), "*.cdn.example" (any
-// name below it, with or without a port as before). IPv6 addresses are in brackets. Without hosts, any host is mapped;
+// hosts are the hosts that are mapped: "cdn.example" (on any port), "cdn.example:8443" (on this port, also where it is the
+// default one and not written), "*.cdn.example" (any name below it, with or without a port as before). IPv6 addresses are in brackets. Without hosts, any host is mapped;
 // something else must then decide where requests may go. Case is ignored in comparisons, and kept.
 //
 // The host is never the last element: a URL without a path gets a final slash. Otherwise all hosts would be in one directory,
@@ -50,7 +53,7 @@ type hostMapper struct {
 
 func (m *hostMapper) AppendPublic(dst, upstream []byte) ([]byte, error) {
 	host, path, ok := splitHTTP(upstream)
-	if !ok || !cleanHost(upstream[host:path]) || !m.allowed(upstream[host:path]) {
+	if !ok || !cleanHost(upstream[host:path]) || !m.allowed(upstream[:host-len("://")], upstream[host:path]) {
 		return dst, ErrUnmapped
 	}
 	start := len(dst)
@@ -80,7 +83,7 @@ func (m *hostMapper) Upstream(public *url.URL) (string, error) {
 	if _, end, ok := splitHTTP(upstream); !ok || end != len(upstream) || !cleanHost([]byte(host)) {
 		return "", notFound("path that spells no URL")
 	}
-	if !m.allowed([]byte(host)) {
+	if !m.allowed([]byte(scheme), []byte(host)) {
 		return "", &statusError{status: 403, text: "host is not mapped"}
 	}
 	return appendUpstream(upstream, path, 0, public)
@@ -98,16 +101,19 @@ func cleanHost(host []byte) bool {
 	return letters
 }
 
-func (m *hostMapper) allowed(host []byte) bool {
+func (m *hostMapper) allowed(scheme, host []byte) bool {
 	if len(m.hosts) == 0 {
 		return true
 	}
 	host = bytes.ToLower(host)
-	name, _ := splitPort(host)
+	name, port := splitPort(host)
+	if len(port) == 0 {
+		port = []byte(wire.DefaultPort(strings.ToLower(string(scheme))))
+	}
 	for _, pattern := range m.hosts {
 		compared := name
-		if _, port := splitPort([]byte(pattern)); port != nil {
-			compared = host
+		if _, wants := splitPort([]byte(pattern)); wants != nil {
+			compared = slices.Concat(name, []byte{':'}, port)
 		}
 		if suffix, ok := strings.CutPrefix(pattern, "*"); ok {
 			if len(compared) > len(suffix) && string(compared[len(compared)-len(suffix):]) == suffix {

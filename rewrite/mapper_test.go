@@ -301,13 +301,15 @@ func TestConstructorsReportEveryFault(t *testing.T) {
 }
 
 func TestHostPathHosts(t *testing.T) {
-	m, err := rewrite.HostPath("/x", "cdn.example", "*.wild.example", "port.example:8443", "*.pw.example:81", "[::1]")
+	m, err := rewrite.HostPath("/x", "cdn.example", "*.wild.example", "port.example:8443", "*.pw.example:81", "[::1]", "usual.example:443", "*.usual.example:443", "[::3]:443", "http.example:80")
 	require.NoError(t, err)
 	for host, ok := range map[string]bool{
 		"cdn.example": true, "CDN.Example": true, "cdn.example:81": true, "x.cdn.example": false, "xcdn.example": false, "cdn.example.": false,
 		"a.wild.example": true, "a.b.wild.example:1": true, "wild.example": false, ".wild.example": false, "awild.example": false,
 		"port.example:8443": true, "port.example": false, "port.example:443": false, "a.pw.example:81": true, "a.pw.example": false,
 		"[::1]": true, "[::1]:80": true, "[::2]": false, "127.0.0.1": false,
+		"usual.example": true, "usual.example:443": true, "usual.example:": true, "usual.example:80": false, "a.usual.example": true, "a.usual.example:8443": false,
+		"[::3]": true, "[::3]:443": true, "[::3]:80": false, "http.example": false, "http.example:80": true,
 	} {
 		t.Run(host, func(t *testing.T) {
 			_, err := m.AppendPublic(nil, []byte("https://"+host+"/x"))

@@ -13,9 +13,14 @@ func Origin(u *url.URL) string {
 	return scheme + "://" + Host(scheme, u.Host)
 }
 
-// Host is a host, with its port if there is one, in lower case and without the default port of the scheme.
+// SameOrigin reports whether two http or https URLs have the same scheme, host and port.
+func SameOrigin(a, b *url.URL) bool {
+	return a.Scheme == b.Scheme && a.Host == b.Host || Origin(a) == Origin(b)
+}
+
+// Host is a host, with its port if there is one, in lower case and without the default port of the scheme, or an empty one.
 func Host(scheme, host string) string {
-	host = strings.ToLower(host)
+	host = strings.TrimSuffix(strings.ToLower(host), ":")
 	if port := DefaultPort(scheme); port != "" {
 		if name, ok := strings.CutSuffix(host, port); ok && strings.HasSuffix(name, ":") {
 			return name[:len(name)-1]

@@ -36,6 +36,7 @@ func TestHostsWithoutTheirDefaultPort(t *testing.T) {
 	for _, c := range [][3]string{
 		{"http", "O:80", "o"}, {"https", "o:443", "o"}, {"http", "o:443", "o:443"}, {"http", "o:8080", "o:8080"}, {"http", "o80", "o80"},
 		{"ftp", "o:80", "o:80"}, {"http", "[::80]", "[::80]"}, {"http", "[::1]:80", "[::1]"},
+		{"http", "o:", "o"}, {"https", "[::1]:", "[::1]"}, {"http", "o:080", "o:080"}, {"http", "o:800", "o:800"}, {"http", "", ""},
 	} {
 		require.Equal(t, c[2], wire.Host(c[0], c[1]), "%s %s", c[0], c[1])
 	}
@@ -53,5 +54,10 @@ func TestOrigin(t *testing.T) {
 		u, err := url.Parse(in)
 		require.NoError(t, err)
 		require.Equal(t, want, wire.Origin(u), in)
+		for other, same := range map[string]string{"http://o/x": "http://o", "https://O:443": "https://o", "https://o:/": "https://o", "https://o:8443/y": "https://o:8443"} {
+			v, err := url.Parse(other)
+			require.NoError(t, err)
+			require.Equal(t, want == same, wire.SameOrigin(u, v), "%s %s", in, other)
+		}
 	}
 }
