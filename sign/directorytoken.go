@@ -2,7 +2,6 @@ package sign
 
 import (
 	"bytes"
-	"slices"
 
 	"github.com/hlsproxy/hlsproxy/internal/hls"
 	"github.com/hlsproxy/hlsproxy/sign/internal/link"
@@ -86,48 +85,4 @@ func hasNames(path []byte) bool {
 		}
 		path = path[i+1:]
 	}
-}
-
-// directoryTokenFor returns the token for the tree of the session, or for what lies beside path. It makes the token when it is
-// first needed. Which token that is does not depend on what else a playlist names, so that a link keeps its spelling when a
-// live playlist moves on.
-func (s *Signer) directoryTokenFor(in *session, p *link.URL, path []byte) *directoryToken {
-	kind := in.kindOf(path)
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	dir := in.tree
-	if len(dir) == 0 {
-		dir, _ = link.DirectoryOf(path)
-	}
-	for _, t := range in.tokens {
-		if t.signer == s && (t.kind == kind || t.kind == kindAny) && bytes.Equal(dir, t.dir) {
-			in.recent[kind&1].Store(t)
-			return t
-		}
-	}
-	depth := link.DepthOf(dir)
-	if depth > longestDepth {
-		return nil
-	}
-	t := &directoryToken{
-		signer: s, kind: kind, depth: depth, deep: len(in.tree) > 0, dir: bytes.Clone(dir), prefix: append(bytes.Clone(p.Root()), dir...),
-	}
-	t.text = s.signDirectory(s.signing(in), s.inherit(in, kind != kindMedia), in.grant.Claims, t.dir, depth)
-	if len(in.tokens) >= maxTokens {
-		in.tokens = slices.DeleteFunc(in.tokens, func(t *directoryToken) bool { return t != in.own })
-	}
-	in.tokens = append(in.tokens, t)
-	in.recent[kind&1].Store(t)
-	return t
-}
-
-// signDirectory returns param=token for everything below dir.
-func (s *Signer) signDirectory(key *ringKey, g Grant, claims string, dir []byte, depth int) []byte {
-	head := header{key: key.id, grant: g, directory: true, depth: depth}
-	raw := head.append(nil)
-	m := key.get()
-	defer key.put(m)
-	m.message = appendDirectory(appendPrefix(m.message[:0], raw, claims), dir)
-	begin := newStart(s.mark, raw)
-	return m.appendParam(nil, &begin)
 }

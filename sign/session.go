@@ -3,7 +3,6 @@ package sign
 import (
 	"bytes"
 	"context"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,26 +24,6 @@ type Grant struct {
 	// each URL. A token does not carry it: it is empty in what Verify and FromContext return.
 	Directory string
 }
-
-// Grant returns a new grant for the viewer of r, with the times that URL uses. Its fields may be changed before it is used. r
-// may be nil if there are no Config.Claims.
-func (s *Signer) Grant(r *http.Request) (Grant, error) {
-	now := time.Now()
-	g := Grant{Expires: s.grid(now, s.config.TTL)}
-	if s.config.Renew != 0 {
-		g.Until = s.grid(now, s.config.Renew)
-	}
-	if s.config.Claims != nil {
-		if r == nil {
-			return Grant{}, ErrNoViewer
-		}
-		g.Claims = s.config.Claims(r)
-	}
-	return g, nil
-}
-
-// grid returns the first point of the expiry grid that is at least d after t.
-func (s *Signer) grid(t time.Time, d time.Duration) time.Time { return expiry.After(t, d, s.step) }
 
 // NewContext returns ctx with g, for a service that admits viewers without Handler. What Sign signs with it expires with g. Set
 // g.Directory if others write the playlists.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -103,6 +104,26 @@ func (s *Signer) URLUnder(g Grant, rawURL string) (string, error) {
 	out, err := s.signUnder(in, link.Escape(rawURL))
 	return string(out), err
 }
+
+// Grant returns a new grant for the viewer of r, with the times that URL uses. Its fields may be changed before it is used. r
+// may be nil if there are no Config.Claims.
+func (s *Signer) Grant(r *http.Request) (Grant, error) {
+	now := time.Now()
+	g := Grant{Expires: s.grid(now, s.config.TTL)}
+	if s.config.Renew != 0 {
+		g.Until = s.grid(now, s.config.Renew)
+	}
+	if s.config.Claims != nil {
+		if r == nil {
+			return Grant{}, ErrNoViewer
+		}
+		g.Claims = s.config.Claims(r)
+	}
+	return g, nil
+}
+
+// grid returns the first point of the expiry grid that is at least d after t.
+func (s *Signer) grid(t time.Time, d time.Duration) time.Time { return expiry.After(t, d, s.step) }
 
 // Sign appends a token to public, a path-absolute or absolute http(s) URL, before its fragment if it has one, and returns the
 // extended slice. The result shares the array of public if there is room, unless its path has bytes that clients escape
@@ -297,4 +318,48 @@ func (s *Signer) isAlone(path []byte) bool {
 		}
 	}
 	return false
+}
+
+// directoryTokenFor returns the token for the tree of the session, or for what lies beside path. It makes the token when it is
+// first needed. Which token that is does not depend on what else a playlist names, so that a link keeps its spelling when a
+// live playlist moves on.
+func (s *Signer) directoryTokenFor(in *session, p *link.URL, path []byte) *directoryToken {
+	kind := in.kindOf(path)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	dir := in.tree
+	if len(dir) == 0 {
+		dir, _ = link.DirectoryOf(path)
+	}
+	for _, t := range in.tokens {
+		if t.signer == s && (t.kind == kind || t.kind == kindAny) && bytes.Equal(dir, t.dir) {
+			in.recent[kind&1].Store(t)
+			return t
+		}
+	}
+	depth := link.DepthOf(dir)
+	if depth > longestDepth {
+		return nil
+	}
+	t := &directoryToken{
+		signer: s, kind: kind, depth: depth, deep: len(in.tree) > 0, dir: bytes.Clone(dir), prefix: append(bytes.Clone(p.Root()), dir...),
+	}
+	t.text = s.signDirectory(s.signing(in), s.inherit(in, kind != kindMedia), in.grant.Claims, t.dir, depth)
+	if len(in.tokens) >= maxTokens {
+		in.tokens = slices.DeleteFunc(in.tokens, func(t *directoryToken) bool { return t != in.own })
+	}
+	in.tokens = append(in.tokens, t)
+	in.recent[kind&1].Store(t)
+	return t
+}
+
+// signDirectory returns param=token for everything below dir.
+func (s *Signer) signDirectory(key *ringKey, g Grant, claims string, dir []byte, depth int) []byte {
+	head := header{key: key.id, grant: g, directory: true, depth: depth}
+	raw := head.append(nil)
+	m := key.get()
+	defer key.put(m)
+	m.message = appendDirectory(appendPrefix(m.message[:0], raw, claims), dir)
+	begin := newStart(s.mark, raw)
+	return m.appendParam(nil, &begin)
 }
