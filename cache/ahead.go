@@ -100,15 +100,15 @@ func (s scout) earlySlices(r *http.Request, whole lookupResult, p ahead.Piece, h
 // early asks the origin before a viewer does, and reads the answer to its end. It returns false if somebody asks already, or if
 // there is no free place.
 func (s scout) early(r *http.Request, have lookupResult, headed *atomic.Bool) bool {
-	o, landed := s.t.begin(r, have, true)
+	o := s.t.begin(r, have, true)
 	if o == nil {
 		return false
 	}
 	select {
-	case res := <-landed:
+	case <-o.known:
 		defer o.served()
 		headed.Store(true)
-		if out := o.out; res.Err == nil && out.fill != nil {
+		if out := o.out; o.err == nil && out.fill != nil {
 			out.fill.toStore(r.Context())
 			o.leaveToViewers()
 		}

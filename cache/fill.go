@@ -151,6 +151,9 @@ func (f *fill) show(v *viewer, off, end int64, exactly bool) bool {
 		}
 		f.t.mu.Unlock()
 	}
+	if end == f.body.Length() {
+		end = math.MaxInt64 // at the end of the body, which comes when the body is stored
+	}
 	return f.body.Open(&v.part, off, end)
 }
 

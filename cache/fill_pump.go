@@ -14,25 +14,24 @@ import (
 
 var errDrips = &fault{ErrIdle, errors.New("it drips")}
 
-// run reads the origin's answer to its end and stores it if it came whole. Viewers see the end only after that, so that their
-// next request finds it.
+// run reads the origin's answer to its end and stores it if it came whole. Viewers get the last bytes before that, but see the
+// end only after it, so that their next request finds it.
 func (f *fill) run() {
-	n, stored, err := 0, false, errExited
+	stored, err := false, errExited
 	defer f.free()
-	defer func() { f.end(n, stored, err) }() // also in a goroutine that a hook ended
-	if n, err = f.pump(); err == nil {
-		stored = f.store(n)
+	defer func() { f.end(stored, err) }() // also in a goroutine that a hook ended
+	if err = f.pump(); err == nil {
+		stored = f.store()
 	}
 }
 
-// end shows viewers the outcome, with the last n bytes if all went well.
-func (f *fill) end(n int, stored bool, err error) {
+// end shows viewers the outcome.
+func (f *fill) end(stored bool, err error) {
 	if f.isOnAir() {
 		f.t.channels.onAir(f.o.primary, f.o.asked)
 	}
 	if err == nil {
 		f.settle()
-		f.body.Commit(n)
 		f.body.End(nil)
 	} else {
 		f.fail(err)
@@ -74,12 +73,12 @@ func (f *fill) fail(err error) {
 }
 
 // store judges the whole answer and keeps it for as long as TTL says. It reports whether it was kept.
-func (f *fill) store(last int) bool {
+func (f *fill) store() bool {
 	if !f.keep && !f.list || f.isDetached() || f.body.State().Ended {
 		return false
 	}
 	whole := *f.entry
-	sealed := f.body.Seal(last)
+	sealed := f.body.Seal()
 	whole.Body = sealed
 	if _, reads := f.t.Store.(*Memory); !reads || f.body.Length() < 0 {
 		whole.Header = whole.Header.Clone() // viewers still read the other one, and a Store owns this one
@@ -105,9 +104,11 @@ func (f *fill) store(last int) bool {
 	return true
 }
 
-// pump copies from the origin until it ends. It returns nil if the answer came whole. The last bytes are then not yet
-// committed.
-func (f *fill) pump() (last int, err error) {
+// worthYielding is how much must be there before the pump lets readers go first. To wake them for less costs more than it gains.
+const worthYielding = 16 << 10
+
+// pump copies from the origin until it ends. It returns nil if the answer came whole.
+func (f *fill) pump() (err error) {
 	defer f.t.recovered(&err)
 	idle := time.AfterFunc(f.pause, func() {
 		// A Body that ignores its context must not hold up the viewers.
@@ -122,10 +123,10 @@ func (f *fill) pump() (last int, err error) {
 	for {
 		room, err := f.room()
 		if err != nil {
-			return 0, err
+			return err
 		}
 		if drips(f.t.MinRate, size, length, f.waited) {
-			return 0, errDrips
+			return errDrips
 		}
 		asked := time.Now()
 		f.silent.Store(int64(asked.Sub(f.o.asked)))
@@ -137,25 +138,28 @@ func (f *fill) pump() (last int, err error) {
 			more, err = f.read(beyond[:], idle)
 			have += int64(more)
 		}
+		isWhole := err == io.EOF && (have == length || length < 0 && context.Cause(f.ctx) == nil)
 		switch {
 		case length >= 0 && have > length:
-			return 0, &fault{ErrBroken, errors.New("more bytes than declared")}
-		case err == io.EOF && have == length:
-			return n, nil
+			return &fault{ErrBroken, errors.New("more bytes than declared")}
+		case isWhole:
 		case err != nil && context.Cause(f.ctx) != nil:
-			return 0, context.Cause(f.ctx)
-		case err == io.EOF && length < 0:
-			return n, nil
+			return context.Cause(f.ctx)
 		case err == io.EOF:
-			return 0, &fault{ErrBroken, io.ErrUnexpectedEOF}
+			return &fault{ErrBroken, io.ErrUnexpectedEOF}
 		case err != nil:
-			return 0, &fault{ErrBroken, err}
+			return &fault{ErrBroken, err}
 		}
-		woken := f.body.Commit(n)
+		f.body.Commit(n)
 		size += int64(n)
-		f.air.hear(room[:n])
-		if woken {
-			runtime.Gosched() // meanwhile more arrives, which takes one read instead of several
+		if !isWhole {
+			f.air.hear(room[:n])
+		}
+		if size >= worthYielding {
+			runtime.Gosched() // readers go on, and meanwhile more arrives, which takes one read instead of several
+		}
+		if isWhole {
+			return nil
 		}
 	}
 }

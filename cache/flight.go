@@ -20,7 +20,10 @@ type flight struct {
 	asks   bool        // req asks whether kept is still valid
 	early  bool        // no viewer has asked for it yet
 	barred atomic.Bool // the answer is not stored: it was purged, given up, or displaced by a later one
-	out    outcome     // for all who wait; set before singleflight returns
+
+	known chan struct{} // closed when the next two are set, for all who wait
+	out   outcome
+	err   error
 
 	// Below Transport.mu.
 	waiters int                   // viewers, and own
@@ -46,7 +49,10 @@ func newFlight(t *Transport, r *http.Request, have lookupResult) *flight {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
 	req := r.WithContext(ctx)
 	req.Method, req.Header, req.Body, req.GetBody = http.MethodGet, fillHeader(r), nil, nil
-	o := &flight{question: question{t: t, primary: have.primary, key: have.key, part: have.part, req: req}, cancel: cancel}
+	o := &flight{
+		question: question{t: t, primary: have.primary, key: have.key, part: have.part, req: req},
+		cancel:   cancel, known: make(chan struct{}),
+	}
 	o.anonymous = !t.PerViewer && sharing.IsAnonymous(ctx)
 	if o.part != nil {
 		o.req = req.WithContext(o.part.with(ctx))
@@ -67,17 +73,14 @@ func (o *flight) scrap() {
 	}
 }
 
-// run is the function that singleflight calls. Singleflight does not notice a goroutine that a hook ends. The goroutine that has
-// asked also reads the body: another one would need a stack that grows anew.
+// run is the function that singleflight calls, in a goroutine of its own. The goroutine that has asked also reads the body, so
+// waiters learn the outcome from the flight, before run returns.
 func (o *flight) run() (any, error) {
-	done := make(chan error, 1)
-	go func() {
-		growStack(0)
-		if f := o.fly(done); f != nil {
-			f.run()
-		}
-	}()
-	return nil, <-done
+	growStack(0)
+	if f := o.fly(); f != nil {
+		f.run()
+	}
+	return nil, nil
 }
 
 // growStack makes room on the stack of a new goroutine. If it grew later, in three steps, many frames would have to be copied.
@@ -88,18 +91,19 @@ func growStack(i int) byte {
 	return room[i]
 }
 
-// fly asks the origin, tells done that the outcome is there, and returns the fill that is to be run, if it is one.
-func (o *flight) fly(done chan<- error) *fill {
-	err, returned := errExited, false
-	defer func() { done <- err }()
+// fly asks the origin, and returns the fill that is to be run, if the outcome is one.
+func (o *flight) fly() *fill {
+	returned := false
+	o.err = errExited // of a hook that ends the goroutine twice
+	defer close(o.known)
 	defer func() {
 		if p := recover(); p != nil { // the Close of a body is a hook like any other
-			o.out, err = o.failed(hookFault(p))
+			o.out, o.err = o.failed(hookFault(p))
 		} else if !returned {
-			o.out, err = o.failed(errExited)
+			o.out, o.err = o.failed(errExited)
 		}
 	}()
-	o.out, err = o.resolve()
+	o.out, o.err = o.resolve()
 	returned = true
 	return o.out.fill
 }
@@ -137,9 +141,10 @@ func (o *flight) bar() {
 	o.t.recount(o)
 }
 
-// barIfPurged bars a flight that has just begun, if what it keeps may have been purged since it was looked up: a 304 would
-// bring that back. The caller holds Transport.mu.
-func (o *flight) barIfPurged(have lookupResult) {
+// launch begins a flight that was just listed. It bars the flight if what it keeps may have been purged since it was looked up: a
+// 304 would bring that back. The caller holds Transport.mu, so that the call of this key always belongs to this flight.
+func (o *flight) launch(have lookupResult) {
+	o.t.group.DoChan(o.key, o.run)
 	if o.kept != nil && have.purges != o.t.purges.Load() {
 		o.bar()
 	}

@@ -366,3 +366,50 @@ func TestWhatIsNoLongerListedIsNotStored(t *testing.T) {
 		}
 	}
 }
+
+// leisurely is a Store whose Put takes a minute.
+type leisurely struct{ cache.Store }
+
+func (p leisurely) Put(ctx context.Context, key string, e *cache.Entry) error {
+	time.Sleep(time.Minute)
+	return p.Store.Put(ctx, key, e)
+}
+
+// A viewer has all bytes as soon as they have come, and sees the end when the next request will find the answer.
+func TestBytesDoNotWaitForTheStore(t *testing.T) {
+	for name, row := range map[string]struct {
+		length int64
+		header []string
+		want   string
+	}{
+		"a declared length":    {7, nil, "segment"},
+		"no declared length":   {-1, nil, "segment"},
+		"a range to the end":   {7, []string{"Range", "bytes=3-"}, "ment"},
+		"a range up to a byte": {7, []string{"Range", "bytes=3-6"}, "ment"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := trip(func(r *http.Request) (*http.Response, error) {
+					resp := text("segment", "Content-Type", "video/mp2t").response(r)
+					resp.ContentLength = row.length
+					return resp, nil
+				})
+				c := &cache.Transport{Base: o, Store: leisurely{store(t)}}
+				start := time.Now()
+				resp, err := c.RoundTrip(request(t, t.Context(), segURL, row.header...))
+				require.NoError(t, err)
+				defer resp.Body.Close()
+				got := make([]byte, len(row.want))
+				_, err = io.ReadFull(resp.Body, got)
+				require.NoError(t, err)
+				require.Equal(t, row.want, string(got))
+				require.Zero(t, time.Since(start))
+				_, err = resp.Body.Read(got)
+				require.Equal(t, io.EOF, err)
+				require.Equal(t, time.Minute, time.Since(start))
+				again, _ := fetch(t, c, segURL)
+				require.Equal(t, "hlsproxy; hit", again.Header.Get("Cache-Status"))
+			})
+		})
+	}
+}

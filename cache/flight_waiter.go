@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
-	"golang.org/x/sync/singleflight"
 )
 
 // waiter is a viewer who waits for the outcome of a flight, or a goroutine of the cache that does.
@@ -19,12 +18,12 @@ type waiter struct {
 }
 
 // wait is for the outcome, or for the end of the request.
-func (w *waiter) wait(landed <-chan singleflight.Result) (*http.Response, error) {
+func (w *waiter) wait() (*http.Response, error) {
 	select {
-	case res := <-landed:
+	case <-w.o.known:
 		defer w.o.served()
-		if res.Err != nil {
-			return nil, res.Err
+		if w.o.err != nil {
+			return nil, w.o.err
 		}
 		return w.answer(w.o.out)
 	case <-w.r.Context().Done():

@@ -10,7 +10,6 @@ import (
 
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 	"github.com/hlsproxy/hlsproxy/internal/sharing"
-	"golang.org/x/sync/singleflight"
 )
 
 // join shares a running fill or a request that is under way. If there is neither and ask is true, it makes the request. An
@@ -59,10 +58,8 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 	}
 	o.waiters++
 	t.recount(o)
-	// Under the lock, so that the call of this key always belongs to this flight.
-	landed := t.group.DoChan(have.key, o.run)
 	if w.private != nil {
-		o.barIfPurged(have)
+		o.launch(have)
 	}
 	t.mu.Unlock()
 	made.scrap()
@@ -70,32 +67,31 @@ func (t *Transport) join(r *http.Request, have lookupResult, ask bool) (*http.Re
 		sharing.WaitLonger(r.Context(), blockingIdle)
 	}
 	w.o, w.have = o, have
-	return w.wait(landed)
+	return w.wait()
 }
 
 // begin makes a flight that no viewer waits for, with one waiter. It returns nil if somebody asks already, or if there is no
 // free place. An early one takes no place from viewers.
-func (t *Transport) begin(r *http.Request, have lookupResult, early bool) (o *flight, landed <-chan singleflight.Result) {
+func (t *Transport) begin(r *http.Request, have lookupResult, early bool) *flight {
 	t.mu.Lock()
 	free := t.isFree(have.key, early, t.maxFills())
 	t.mu.Unlock()
 	if !free {
-		return nil, nil
+		return nil
 	}
-	o = newFlight(t, r, have)
+	o := newFlight(t, r, have)
 	t.mu.Lock()
 	if !t.isFree(have.key, early, t.maxFills()) { // meanwhile
 		t.mu.Unlock()
 		o.scrap()
-		return nil, nil
+		return nil
 	}
 	defer t.mu.Unlock()
 	o.waiters, o.own, o.early = 1, 1, early
 	t.list(o)
 	t.recount(o)
-	landed = t.group.DoChan(have.key, o.run)
-	o.barIfPurged(have)
-	return o, landed
+	o.launch(have)
+	return o
 }
 
 // renew asks the origin in the background for an answer that was just served stale, unless somebody does so already.
@@ -105,15 +101,15 @@ func (t *Transport) renew(r *http.Request, have lookupResult) {
 	}
 	r = r.WithContext(context.WithoutCancel(r.Context()))
 	r.Method, r.Header = http.MethodGet, fillHeader(r)
-	o, landed := t.begin(r, have, false)
+	o := t.begin(r, have, false)
 	if o == nil {
 		return
 	}
 	go func() {
 		defer o.served()
-		res := <-landed
+		<-o.known
 		out := o.out
-		if res.Err == nil && out.how != statusHit {
+		if o.err == nil && out.how != statusHit {
 			t.count.misses.Add(1)
 		}
 		if out.fill != nil {

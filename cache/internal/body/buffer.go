@@ -147,24 +147,24 @@ func (b *Buffer) add(chunk []byte, isRun bool) []byte {
 	return chunk[:cap(chunk)]
 }
 
-// Commit makes the first n bytes of the last space readable, and reports whether it woke readers.
-func (b *Buffer) Commit(n int) (woken bool) {
+// Commit makes the first n bytes of the last space readable.
+func (b *Buffer) Commit(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.ended || n == 0 {
-		return false
+		return
 	}
 	last := &b.chunks[len(b.chunks)-1]
 	*last = (*last)[:len(*last)+n]
 	b.size += int64(n)
 	if b.wake == nil {
-		return false
+		return
 	}
 	now := time.Now()
 	left := b.every - now.Sub(b.toldAt)
 	if left <= 0 || b.size-b.told >= b.enough {
 		b.tell(now)
-		return true
+		return
 	}
 	if !b.armed {
 		b.armed = true
@@ -174,7 +174,6 @@ func (b *Buffer) Commit(n int) (woken bool) {
 			b.later.Reset(left)
 		}
 	}
-	return false
 }
 
 // End says that nothing more will come: the body is complete, or it broke with err. Only the first End counts; it reports
@@ -331,15 +330,11 @@ func (b *Buffer) tear(off int64, n int, last place) {
 	b.pages.tear(run, off-last.off, n)
 }
 
-// Seal returns everything that was committed and the n bytes after it, as the body will be when the Buffer has ended. The Blob
-// takes no hold of its own; it is valid while the memory of the Buffer is held.
-func (b *Buffer) Seal(n int) *Blob {
-	out := &Blob{size: b.size + int64(n), pages: b.pages, chunks: make([][]byte, 0, len(b.chunks))}
+// Seal returns everything that was committed, as the body will be when the Buffer has ended. The Blob takes no hold of its own;
+// it is valid while the memory of the Buffer is held.
+func (b *Buffer) Seal() *Blob {
+	out := &Blob{size: b.size, pages: b.pages, chunks: make([][]byte, 0, len(b.chunks))}
 	for i, c := range b.chunks {
-		isLast := i == len(b.chunks)-1
-		if isLast {
-			c = c[:len(c)+n]
-		}
 		if cap(c) > len(c) {
 			c = b.trim(i, c)
 		}
