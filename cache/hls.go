@@ -113,6 +113,25 @@ func (e *Entry) liveTTL(list hls.Info, said time.Duration, isSaid bool) time.Dur
 	return atMost(d, said, isSaid)
 }
 
+// pathOf is the path of a URL, "" if that is malformed. Most URLs have no escapes and need not be parsed.
+func pathOf(rawURL string) string {
+	scheme, rest, _ := strings.Cut(rawURL, "://")
+	if (scheme == "http" || scheme == "https") && strings.IndexByte(rest, '%') < 0 {
+		if end := strings.IndexAny(rest, "?#"); end >= 0 {
+			rest = rest[:end]
+		}
+		if slash := strings.IndexByte(rest, '/'); slash >= 0 {
+			return rest[slash:]
+		}
+		return ""
+	}
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return ""
+	}
+	return u.Path
+}
+
 func reloadOf(rawURL string) hls.Reload {
 	_, query, _ := strings.Cut(rawURL, "?")
 	return hls.ReloadOf(query)
@@ -123,10 +142,7 @@ const never = -1
 // natural is how long anything but a playlist is fresh if its origin says nothing. The first bytes decide what it is, then its
 // label, then its name.
 func (e *Entry) natural() time.Duration {
-	path := ""
-	if u, err := url.Parse(e.URL); err == nil {
-		path = u.Path
-	}
+	path := pathOf(e.URL)
 	label, name := hls.ByType(e.Header.Get("Content-Type")), hls.ByName(path)
 	body := e.kind()
 	switch {

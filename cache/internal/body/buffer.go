@@ -45,7 +45,7 @@ type Buffer struct {
 	ended   bool
 	err     error // after the end: nil, or why it broke
 
-	readers map[*Reader]struct{}
+	readers []*Reader     // each knows its index
 	moved   chan struct{} // closed when a reader has moved on; nil: nobody waits
 
 	every  time.Duration // wakeEvery and wakeBytes, or what Gather says
@@ -56,9 +56,10 @@ type Buffer struct {
 	later  *time.Timer // wakes those who wait for less than enough
 	armed  bool
 
-	// Room for chunks and marks: most bodies have one chunk.
-	oneChunk [1][]byte
-	oneMark  [1]mark
+	// Room for chunks, marks and readers: most bodies have one chunk and one reader.
+	oneChunk  [1][]byte
+	oneMark   [1]mark
+	oneReader [1]*Reader
 }
 
 // mark says of a chunk whether it is a run of pages, and whether a Write of it has failed.
@@ -68,6 +69,7 @@ type mark struct{ isRun, torn bool }
 // of it again and again.
 func (m *Pool) NewBuffer(length int64) *Buffer {
 	b := &Buffer{length: length, pages: newPages(m), chunk: LargeChunk, every: wakeEvery, enough: wakeBytes}
+	b.readers = b.oneReader[:0]
 	switch {
 	case length > m.max:
 		b.quota = min(max(m.max/16, 4*lastChunk), 4<<20)
@@ -261,7 +263,7 @@ func (b *Buffer) Readers() (n int, slowest, fastest int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	slowest, fastest = b.size, -1
-	for r := range b.readers {
+	for _, r := range b.readers {
 		if r.gone.Load() {
 			continue
 		}
@@ -293,7 +295,7 @@ func (b *Buffer) Drop(off int64) {
 
 func (b *Buffer) dropChunk(i int) {
 	var lookers []*Reader
-	for r := range b.readers {
+	for _, r := range b.readers {
 		if r.looks.Load() && r.at.chunk == i+b.dropped {
 			lookers = append(lookers, r)
 		}

@@ -16,6 +16,7 @@ import (
 // time calls its methods, except Close, which may be called at any time. A Reader is opened once.
 type Reader struct {
 	buffer *Buffer // nil: the body is whole
+	index  int     // among the readers of buffer; with Buffer.mu
 	blob   *Blob
 	lent   *Lent // the owner of blob; nil: the Reader holds blob itself
 
@@ -51,10 +52,8 @@ func (b *Buffer) Open(r *Reader, off, end int64) bool {
 	b.pages.hold()
 	r.buffer, r.off, r.end = b, off, end
 	r.reached.Store(off)
-	if b.readers == nil {
-		b.readers = map[*Reader]struct{}{}
-	}
-	b.readers[r] = struct{}{}
+	r.index = len(b.readers)
+	b.readers = append(b.readers, r)
 	b.wakeWriter()
 	return true
 }
@@ -226,7 +225,11 @@ func (r *Reader) letGo() {
 // close takes a Reader off the list.
 func (b *Buffer) close(r *Reader) {
 	b.mu.Lock()
-	delete(b.readers, r)
+	last := len(b.readers) - 1
+	b.readers[r.index] = b.readers[last]
+	b.readers[r.index].index = r.index
+	b.readers[last] = nil
+	b.readers = b.readers[:last]
 	b.wakeWriter()
 	b.mu.Unlock()
 	b.pages.release()
