@@ -186,6 +186,29 @@ func TestNoTwoRequestsShareAValue(t *testing.T) {
 	require.Equal(t, got[0], got[1])
 }
 
+// A transport may still read the header of a request whose answer has come: the one that follows its redirect has values of its
+// own.
+func TestNoTwoHopsShareAValue(t *testing.T) {
+	var hops []http.Header
+	p := &origin.Proxy{
+		Upstream: func(*url.URL) (string, error) { return "http://a.example/x", nil },
+		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			for _, earlier := range hops {
+				for _, name := range []string{"Accept-Encoding", "User-Agent", "Via"} {
+					require.Equal(t, []string{"changed"}, earlier[name])
+					require.NotEqual(t, []string{"changed"}, r.Header[name])
+				}
+			}
+			hops = append(hops, r.Header)
+			spoil(r.Header)
+			return &http.Response{StatusCode: 302, Header: http.Header{"Location": {"/y"}}, Body: http.NoBody}, nil
+		}),
+		OnFailure: func(*http.Request, error) {},
+	}
+	p.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/x", nil))
+	require.Len(t, hops, 6)
+}
+
 func spoil(h http.Header) {
 	for _, values := range h {
 		for i := range values {

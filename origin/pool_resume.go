@@ -35,7 +35,7 @@ const maxResumes = 2
 // resumable lets a body continue after it breaks, if the answer says enough to recognise a rest that fits.
 func resumable(p *Pool, resp *http.Response) {
 	if resp.Request.Method != http.MethodGet || resp.ContentLength <= 0 || strings.EqualFold(resp.Header.Get("Accept-Ranges"), "none") ||
-		!httprange.StrongETag(resp.Header.Get("Etag")) {
+		len(resp.Header["Etag"]) != 1 || !httprange.StrongETag(resp.Header["Etag"][0]) {
 		return
 	}
 	b := &resumeBody{pool: p, head: resp, body: resp.Body}
@@ -143,7 +143,7 @@ func (b *resumeBody) rest() (*http.Response, error) {
 func (b *resumeBody) fits(resp *http.Response) bool {
 	got, ok := httprange.ParseContentRange(resp.Header)
 	return ok && resp.StatusCode == http.StatusPartialContent && got == httprange.ContentRange{First: b.at, Last: b.want.Last, Size: b.want.Size} &&
-		resp.Header.Get("Etag") == b.head.Header.Get("Etag") &&
+		slices.Equal(resp.Header["Etag"], b.head.Header["Etag"]) &&
 		resp.Header.Get("Content-Encoding") == b.head.Header.Get("Content-Encoding") &&
 		(resp.ContentLength < 0 || resp.ContentLength == got.Length())
 }

@@ -219,6 +219,9 @@ func (f *fetch) header(u *url.URL, allow []string, first bool) http.Header {
 	}
 	// The values belong to this request: a RoundTripper that changes them in place changes no other request.
 	fixed := f.fixed[:3:3]
+	if f.sent != nil {
+		fixed = make([]string, 3) // an earlier request may still be on its way, from a pool that hedged or before an early answer
+	}
 	fixed[0], fixed[1], fixed[2] = "identity", f.via, ""
 	out["Accept-Encoding"] = fixed[0:1:1]
 	if !f.proxy.NoVia {

@@ -40,7 +40,7 @@ func (b *breakAfter) Close() error { return nil }
 // answer.
 // what the continuation says.
 type partial struct {
-	etag, again  string // of the two answers
+	etag, again  string // of the two answers; "|": on two lines
 	contentRange string // of the second, %d for its start; "": right
 	status       int    // of the second; 0: 206
 	encoding     string // of the second
@@ -55,7 +55,7 @@ func (s *partial) answer(r *http.Request) (*http.Response, error) {
 	s.header = append(s.header, r.Header)
 	asked := r.Header.Get("Range")
 	s.ranges = append(s.ranges, asked)
-	resp := &http.Response{StatusCode: 200, Header: http.Header{"Etag": {s.etag}}, ContentLength: 26, Request: r}
+	resp := &http.Response{StatusCode: 200, Header: http.Header{"Etag": strings.Split(s.etag, "|")}, ContentLength: 26, Request: r}
 	if len(s.ranges) == 1 {
 		text := alphabet[:s.cut]
 		if asked != "" {
@@ -72,7 +72,7 @@ func (s *partial) answer(r *http.Request) (*http.Response, error) {
 	text := alphabet[from : to+1]
 	resp.StatusCode, resp.ContentLength = 206, int64(len(text))
 	resp.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/26", from, to))
-	resp.Header.Set("Etag", s.again)
+	resp.Header["Etag"] = strings.Split(s.again, "|")
 	if s.contentRange != "" {
 		resp.Header.Set("Content-Range", s.contentRange)
 	}
@@ -103,6 +103,8 @@ func TestResume(t *testing.T) {
 		"at the last byte":         {server: partial{etag: `"e"`, again: `"e"`, cut: 25, err: reset}, resumed: true, tried: true},
 		"a range":                  {server: partial{etag: `"e"`, again: `"e"`, cut: 5, err: reset}, asked: "bytes=3-20", resumed: true, tried: true},
 		"weak ETag":                {server: partial{etag: `W/"e"`, again: `W/"e"`, cut: 5, err: reset}},
+		"two ETags":                {server: partial{etag: `"e"|"f"`, again: `"e"|"f"`, cut: 5, err: reset}},
+		"two ETags for the rest":   {server: partial{etag: `"e"`, again: `"e"|"f"`, cut: 5, err: reset}, tried: true},
 		"no ETag":                  {server: partial{cut: 5, err: reset}},
 		"another version":          {server: partial{etag: `"e"`, again: `"f"`, cut: 5, err: reset}, tried: true},
 		"a whole answer":           {server: partial{etag: `"e"`, again: `"e"`, status: 200, cut: 5, err: reset}, tried: true},
