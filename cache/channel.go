@@ -20,6 +20,8 @@ type channels struct {
 	aired   keySet // keys of what has been on air
 	endless keySet // those of them that were on air for longer than any segment takes
 
+	outdated keyTimes // what was under these keys before these times is of an earlier programme
+
 	mu         sync.Mutex
 	seed       maphash.Seed
 	young, old map[uint64]*channel // two generations, so that no sweep is needed
@@ -29,7 +31,8 @@ const (
 	mostChannels = 256 // in a generation
 	mostNames    = 512 // of a channel: those next to the live edge
 	namedFor     = 10 * time.Minute
-	hintedFor    = time.Minute // what is hinted at is asked for at once, and there soon
+	untoldFor    = 2 * time.Second // an answer of another cache takes less time
+	hintedFor    = time.Minute     // what is hinted at is asked for at once, and there soon
 )
 
 // channel is one live playlist.
@@ -47,6 +50,8 @@ type version struct {
 	info    hls.Info
 	partial bool     // it names only a part of the segments, as a delta update does, or nobody could look at it
 	keys    []string // the keys of what it names
+
+	restarted time.Time // when its encoder began again, as another cache says; zero: it says nothing
 }
 
 // of returns the channel of a playlist, nil if it is not known.
@@ -78,6 +83,16 @@ func (c *channels) wasLive(list string) bool {
 	return c.of(list) != nil
 }
 
+// restarted is when the encoder of a playlist last began again. Zero: it is not known to have done so.
+func (c *channels) restarted(list string) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ch := c.of(list); ch != nil {
+		return ch.restarted
+	}
+	return time.Time{}
+}
+
 // next takes in a new version of a playlist. It returns keys with times: what is stored under such a key, and is older than its
 // time, belongs to another programme, or may do so.
 func (c *channels) next(list string, v version) map[string]time.Time {
@@ -95,13 +110,14 @@ func (c *channels) next(list string, v version) map[string]time.Time {
 	back := v.info.MediaSequence < ch.first || end < ch.end || v.info.Discontinuity < ch.discontinuity ||
 		ch.ended && !v.info.Ended()
 	ch.first, ch.end, ch.discontinuity, ch.ended = v.info.MediaSequence, end, v.info.Discontinuity, v.info.Ended()
-	if back {
-		ch.restarted = now
-	}
 	out := map[string]time.Time{}
-	if back {
+	told := v.restarted.Sub(ch.restarted) > untoldFor // what it tells us is mostly known
+	if back || told {
+		if ch.restarted = v.restarted; back {
+			ch.restarted = now
+		}
 		for _, key := range v.keys {
-			out[key] = now
+			out[key] = ch.restarted
 		}
 	}
 	if back && v.partial { // what it does not name is of the earlier programme

@@ -119,7 +119,7 @@ func (f *fill) follow(r *http.Request, part *slice, joined bool) (*http.Response
 	}()
 	if f.list && f.entry.Status == http.StatusOK {
 		var whole *Entry
-		if whole, err = f.awaitEnd(r.Context()); whole != nil {
+		if whole, err = f.awaitEnd(r); whole != nil {
 			s.entry = whole
 			if whole.Body != nil {
 				s.length = whole.size()
@@ -228,8 +228,13 @@ const (
 	awaitedFor  = time.Second
 )
 
-// awaitEnd waits for the end of an expected playlist. It returns nil if the body proves to be something else.
-func (f *fill) awaitEnd(ctx context.Context) (*Entry, error) {
+// awaitEnd waits for the end of an expected playlist. It returns nil if the body proves to be something else. Another cache is
+// also told whether the encoder has begun again, so it waits longer.
+func (f *fill) awaitEnd(r *http.Request) (*Entry, error) {
+	ctx, wait := r.Context(), awaitedFor
+	if r.Header[tierField] != nil {
+		wait = max(wait, f.t.idle()/2)
+	}
 	var late <-chan time.Time
 	var start [64]byte // a viewer has a small stack
 	for {
@@ -248,7 +253,7 @@ func (f *fill) awaitEnd(ctx context.Context) (*Entry, error) {
 				return nil, nil
 			}
 			if late == nil {
-				late = time.After(awaitedFor)
+				late = time.After(wait)
 			}
 		}
 		if isLate, err := f.more(ctx, st.Size, late); err != nil {

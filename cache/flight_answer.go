@@ -91,6 +91,7 @@ func (o *flight) ask() (*http.Response, error) {
 
 // decide makes a fill, which is yet to be run, of an answer that can be shared, and gives any other to its asker.
 func (o *flight) decide(resp *http.Response) outcome {
+	o.restarted = rules.RestartedAt(resp.Header, time.Now())
 	f, ok := newFill(o, resp)
 	if ok {
 		out := o.land(outcome{fill: f})

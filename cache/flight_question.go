@@ -25,6 +25,7 @@ type question struct {
 	part         *slice        // the slice that is requested; nil: the whole
 	req          *http.Request // without the viewer's context, range and conditions
 	anonymous    bool          // req tells nothing about its viewer
+	restarted    time.Time     // when the encoder of this playlist began again, as another cache says; zero: it says nothing
 }
 
 // isAwaited reports whether an answer may take longer because a playlist hints at it. Anybody can write a playlist, so a hint
@@ -149,7 +150,7 @@ func (q *question) notice(e *Entry, list hls.Info) (w watched) {
 	if list.Segments+list.Parts == 0 || list.Multivariant {
 		return w
 	}
-	v := version{info: list, partial: strings.Contains(e.URL, "_HLS_skip=")}
+	v := version{info: list, partial: strings.Contains(e.URL, "_HLS_skip="), restarted: q.restarted}
 	text, _, ok := open(e)
 	if !ok || !q.t.reading.Read(text, e.URL, q.t.refs, func(p *listing.Playlist) { w = q.learn(e, p, &v) }) {
 		v.partial = true // nobody knows what it names
@@ -158,6 +159,7 @@ func (q *question) notice(e *Entry, list hls.Info) (w watched) {
 		return w
 	}
 	if old := q.t.channels.next(listOf(keyOf(q.primary, e)), v); len(old) > 0 {
+		q.t.channels.outdated.set(old)
 		q.t.outdate(old)
 	}
 	return w

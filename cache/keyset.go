@@ -56,3 +56,36 @@ func (s *keySet) turn(now time.Time, keep time.Duration) {
 	}
 	s.since = now
 }
+
+// keyTimes remembers times for hashes of keys, in two generations. No other lock is taken under its own.
+type keyTimes struct {
+	mu         sync.Mutex
+	young, old map[uint64]time.Time
+}
+
+func (s *keyTimes) set(times map[string]time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, at := range times {
+		if s.young == nil || len(s.young) >= keySetSize {
+			s.old, s.young = s.young, map[uint64]time.Time{}
+		}
+		if hash := evict.Hash(key); at.After(s.of(hash)) {
+			s.young[hash] = at
+		}
+	}
+}
+
+// get returns the zero time for a key that is not known.
+func (s *keyTimes) get(key string) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.of(evict.Hash(key))
+}
+
+func (s *keyTimes) of(hash uint64) time.Time {
+	if at, ok := s.young[hash]; ok {
+		return at
+	}
+	return s.old[hash]
+}

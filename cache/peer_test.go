@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sort"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/hlsproxy/hlsproxy/cache"
 	"github.com/stretchr/testify/require"
@@ -81,4 +83,55 @@ func TestASliceHasTheVersionOfItsWhole(t *testing.T) {
 func TestSliceOfKnowsOnlyRequestsForSlices(t *testing.T) {
 	_, ok := cache.SliceOf(request(t, t.Context(), segURL, "Range", "bytes=0-2097151"))
 	require.False(t, ok)
+}
+
+// What one cache has seen of a restarted encoder, it tells the next one, and another one can be told.
+func TestAnotherCacheIsToldThatAnEncoderBeginsAgain(t *testing.T) {
+	const segment, other = "http://origin.example/live/live-5.ts", "http://origin.example/live/other.ts"
+	for name, vary := range map[string]string{"one": "", "variants": "Accept-Language"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := &encoder{vary: vary}
+				lists := &cache.Transport{Store: store(t), Base: e}
+				tier := trip(func(r *http.Request) (*http.Response, error) {
+					r.Header.Set("Hlsproxy-Tier", "1")
+					return lists.RoundTrip(r)
+				})
+				first, late := &cache.Transport{Store: store(t), Base: tier}, &cache.Transport{Store: store(t), Base: tier}
+				segments := &cache.Transport{Store: store(t), Base: e}
+				ask := func(url string) *http.Request { return request(t, t.Context(), url, "Accept-Language", "de") }
+				get := func(rt http.RoundTripper, url string) string {
+					resp, got := fetch(t, rt, url, "Accept-Language", "de")
+					require.NotContains(t, resp.Header, "Hlsproxy-Restarted", "no viewer is told")
+					return got
+				}
+				e.set(1, 5, 3, "")
+				require.Contains(t, get(first, listURL), "#GENERATION:1")
+				require.Equal(t, "1", get(segments, segment))
+				require.Equal(t, "1", get(segments, other))
+				require.Zero(t, first.NotBefore(ask(segment)))
+
+				time.Sleep(3 * time.Second)
+				e.set(2, 3, 5, "")
+				began := time.Now()
+				for _, c := range []*cache.Transport{first, late} {
+					require.Contains(t, get(c, listURL), "#GENERATION:2")
+					require.WithinDuration(t, began, c.NotBefore(ask(segment)), time.Millisecond)
+					require.Zero(t, c.NotBefore(ask(other)))
+					time.Sleep(700 * time.Millisecond)
+				}
+				require.Equal(t, "1", get(segments, segment), "nobody has told it yet")
+				for range 3 {
+					require.NoError(t, segments.Outdate(ask(segment), began))
+					require.NoError(t, segments.Outdate(ask(other), began.Add(-time.Hour)))
+					require.Equal(t, "2", get(segments, segment))
+					require.Equal(t, "1", get(segments, other))
+				}
+				require.EqualValues(t, 3, segments.Stats().Misses)
+			})
+		})
+	}
+	c := &cache.Transport{Key: func(*http.Request) string { panic("Key") }}
+	require.ErrorIs(t, c.Outdate(request(t, t.Context(), segURL), time.Now()), cache.ErrHook)
+	require.Zero(t, c.NotBefore(request(t, t.Context(), segURL)))
 }

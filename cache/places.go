@@ -247,6 +247,11 @@ func (p *places) bar(match func(o *flight, key string) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.purges.Add(1)
+	p.barThose(match)
+}
+
+// barThose is bar for callers that hold mu, and for what is no purge.
+func (p *places) barThose(match func(o *flight, key string) bool) {
 	for key, o := range p.flights {
 		if match(o, key) {
 			o.bar()

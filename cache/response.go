@@ -119,6 +119,18 @@ func (a *reply) result() lookupResult {
 	return lookupResult{entry: &a.entry, owned: a}
 }
 
+// restarted is when the encoder of a live playlist last began again. Zero: it is not known to have done so.
+func (s *source) restarted() time.Time {
+	key := s.key
+	switch {
+	case !s.entry.Live:
+		return time.Time{}
+	case s.fill != nil:
+		key = keyOf(s.fill.o.primary, s.entry)
+	}
+	return s.t.channels.restarted(listOf(key))
+}
+
 // respond makes the response with the bytes from off to end.
 func (s *source) respond(status int, off, end int64) (*http.Response, error) {
 	r, a, f := s.r, s.owned, fields{}
@@ -134,6 +146,9 @@ func (s *source) respond(status int, off, end int64) (*http.Response, error) {
 	}
 	if r.Header[tierField] != nil {
 		f.set(rules.ExactAge, strconv.FormatInt(s.entry.Age().Milliseconds(), 10))
+		if at := s.restarted(); !at.IsZero() {
+			f.set(rules.Restarted, strconv.FormatInt(time.Since(at).Milliseconds(), 10))
+		}
 	} else if s.entry.Live {
 		f.bounded(s.entry, s.age)
 	}

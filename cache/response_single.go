@@ -17,6 +17,7 @@ func single(t *Transport, ctx context.Context, cancel context.CancelCauseFunc, r
 		resp.Header = http.Header{}
 	}
 	delete(resp.Header, rules.ExactAge)
+	delete(resp.Header, rules.Restarted)
 	resp.Header.Add("Cache-Status", t.named(cacheName+"; fwd="+fwd))
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return resp // its Body is also a Writer

@@ -247,6 +247,34 @@ func (t *Transport) outdate(keys map[string]time.Time) {
 	}
 }
 
+// NotBefore is when a playlist has shown that answers to r that are older belong to an earlier programme: its encoder has begun
+// again, and uses its old names. Zero: none has. A Base that asks other caches tells them so, and they call Outdate.
+func (t *Transport) NotBefore(r *http.Request) time.Time {
+	key, err := t.key(r)
+	if err != nil {
+		return time.Time{}
+	}
+	return t.channels.outdated.get(key)
+}
+
+// Outdate makes the cache ask the origin before it serves what it has for r, if that is older than at, and join no request that
+// was sent before. It fails if Transport.Key does.
+func (t *Transport) Outdate(r *http.Request, at time.Time) error {
+	key, err := t.key(r)
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	t.barThose(func(o *flight, k string) bool {
+		return !o.asked.IsZero() && o.asked.Before(at) && (k == key || strings.HasPrefix(k, key+ofPart))
+	})
+	t.mu.Unlock()
+	if t.Store != nil {
+		t.outdateOne(t.lookup(r, key).key, at)
+	}
+	return nil
+}
+
 // outdateOne does this for one key. It reports whether there are variants: the Store cannot list their keys.
 func (t *Transport) outdateOne(key string, at time.Time) (varies bool) {
 	f, err := t.get(new(http.Request), key, headerRoom{})

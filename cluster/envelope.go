@@ -104,7 +104,7 @@ func isHop(name string) bool {
 // wrap writes the header of an answer into an envelope.
 func wrap(out http.Header, resp *http.Response) {
 	for name, values := range resp.Header {
-		if !strings.HasPrefix(name, ours) || name == fieldAge {
+		if !strings.HasPrefix(name, ours) || name == fieldAge || name == fieldRestarted {
 			if !isHop(name) {
 				out[name] = values
 			}
@@ -135,10 +135,10 @@ func unwrap(r *http.Request, env *http.Response, status int) *http.Response {
 		resp.ContentLength = n
 		h.Set("Content-Length", h.Get(fieldLength))
 	}
-	age, aged := h[fieldAge]
-	dropOurs(h)
-	if aged {
-		h[fieldAge] = age
+	for name := range h {
+		if strings.HasPrefix(name, ours) && name != fieldAge && name != fieldRestarted {
+			delete(h, name)
+		}
 	}
 	delete(h, "Trailer")
 	return resp

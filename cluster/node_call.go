@@ -37,6 +37,9 @@ const (
 	fieldWhy    = ours + "Why"    // with a 503
 	fieldTier   = ours + "Tier"   // of a request to a Transport: the answer must have its exact age
 	fieldAge    = ours + "Age"    // in milliseconds
+	fieldNewer  = ours + "Newer"  // of a request: how old the answer may be, in milliseconds
+	// Of a live playlist: how many milliseconds ago its encoder began again.
+	fieldRestarted = ours + "Restarted"
 )
 
 const (

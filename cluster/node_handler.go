@@ -75,6 +75,12 @@ func (n *Node) serveFetch(w http.ResponseWriter, r *http.Request, code string, c
 		refuse(w, whyBusy) // rather than send old content
 		return
 	}
+	if ms, err := strconv.ParseInt(covered.Get(fieldNewer), 10, 40); err == nil {
+		if err := n.parent.Outdate(q, time.Now().Add(-time.Duration(max(ms, 0))*time.Millisecond)); err != nil {
+			n.answerFault(w, code, err)
+			return
+		}
+	}
 	signs := keepTelling(w)
 	defer signs.stop() // nothing may be written once the handler has ended, in whatever way
 	resp, err := n.askParent(q, sliceIn(covered))

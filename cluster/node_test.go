@@ -49,6 +49,7 @@ func TestNothingOfTheTalkOfNodesGoesFurther(t *testing.T) {
 	o := origin(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Hlsproxy-Status", "404")
 		w.Header().Set("Hlsproxy-Age", "99000")
+		w.Header().Set("Hlsproxy-Restarted", "1000")
 		w.Header().Set("X-Kept", "yes")
 		w.Header()["Content-Type"] = nil
 		fmt.Fprint(w, "media")

@@ -150,6 +150,11 @@ func (q *question) own(ctx context.Context) (*http.Response, error) {
 	r := q.r.WithContext(ctx)
 	r.Header = q.r.Header.Clone()
 	r.Header[fieldTier] = []string{"1"}
+	if at := q.notBefore(); !at.IsZero() {
+		if err := q.n.parent.Outdate(r, at); err != nil {
+			return nil, err
+		}
+	}
 	resp, err := q.n.askParent(r, q.slice)
 	if err != nil {
 		return nil, err
@@ -161,6 +166,14 @@ func (q *question) own(ctx context.Context) (*http.Response, error) {
 		delete(resp.Header, "Cache-Status")
 	}
 	return resp, nil
+}
+
+// notBefore is when the answer must have been made at the earliest. Zero: at any time. A slice is of one version in any case.
+func (q *question) notBefore() time.Time {
+	if q.slice != nil {
+		return time.Time{}
+	}
+	return q.n.edge.NotBefore(q.r)
 }
 
 // from asks another node.
@@ -180,6 +193,9 @@ func (q *question) from(ctx context.Context, p *peer) (*http.Response, error) {
 	}
 	if p, ok := n.purges.of(q.key); ok {
 		h[fieldPurged] = []string{p.String()}
+	}
+	if at := q.notBefore(); !at.IsZero() {
+		h[fieldNewer] = []string{millis(time.Since(at))}
 	}
 	method := q.r.Method
 	if method == "" {

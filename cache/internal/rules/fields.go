@@ -20,6 +20,7 @@ func Storable(h http.Header) http.Header {
 	maps.DeleteFunc(out, func(name string, _ []string) bool { return hop.Is(name) })
 	delete(out, "Age")
 	delete(out, ExactAge)
+	delete(out, Restarted)
 	return out
 }
 

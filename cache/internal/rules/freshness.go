@@ -13,6 +13,18 @@ import (
 // seconds.
 const ExactAge = "Hlsproxy-Age"
 
+// Restarted is the field in which one cache tells the next, with a live playlist, how many milliseconds ago its encoder began
+// again.
+const Restarted = "Hlsproxy-Restarted"
+
+// RestartedAt is when the encoder of a live playlist began again, as another cache says. Zero: it does not say so.
+func RestartedAt(h http.Header, now time.Time) time.Time {
+	if ms, err := strconv.ParseUint(h.Get(Restarted), 10, 40); err == nil {
+		return now.Add(-time.Duration(ms) * time.Millisecond)
+	}
+	return time.Time{}
+}
+
 // Lifetime is how long the origin says its answer is fresh, counted from when it was made (RFC 9111 section 4.2.1). ok is false
 // if the origin says nothing.
 func (c Control) Lifetime(h http.Header) (d time.Duration, ok bool) {
