@@ -258,13 +258,25 @@ func place(resp *http.Response) (string, bool) {
 	return lines[0], lines[0] != ""
 }
 
+// slashed is a reference with slashes for the backslashes in front of its query, as browsers read it.
+func slashed(ref string) string {
+	end := strings.IndexAny(ref, "?#")
+	if end < 0 {
+		end = len(ref)
+	}
+	if strings.IndexByte(ref[:end], '\\') < 0 {
+		return ref
+	}
+	return strings.ReplaceAll(ref[:end], `\`, "/") + ref[end:]
+}
+
 // location is where a redirect of u leads: to http or https, but from https to http only if downgrade is true.
 func location(resp *http.Response, u *url.URL, downgrade bool) (*url.URL, error) {
 	where, ok := place(resp)
 	if !ok {
 		return nil, errLocation
 	}
-	next, err := u.Parse(sendable(where))
+	next, err := u.Parse(sendable(slashed(where)))
 	if err != nil {
 		return nil, errLocation
 	}

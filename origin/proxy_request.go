@@ -49,18 +49,48 @@ func (f *fetch) ignore(u *url.URL) {
 	u.RawQuery = ignored.Strip(u.RawQuery, names)
 }
 
-// sendable escapes what browsers escape in a query: a blank there would end the request line.
+// sendable escapes what browsers escape in a query, where a blank would end the request line, and the percent signs of a path that
+// begin no escape, which net/url does not take.
 func sendable(raw string) string {
 	rest, fragment, hasFragment := strings.Cut(raw, "#")
 	head, query, found := strings.Cut(rest, "?")
-	if !found || wire.IsPlain(query) {
+	bare := hasBarePercent(head)
+	if !bare && (!found || wire.IsPlain(query)) {
 		return raw
 	}
-	raw = head + "?" + string(wire.AppendQuery(nil, []byte(query)))
+	if bare {
+		at := pathOf(head)
+		head = head[:at] + string(wire.AppendPath(nil, []byte(head[at:])))
+	}
+	if raw = head; found {
+		raw += "?" + string(wire.AppendQuery(nil, []byte(query)))
+	}
 	if hasFragment {
 		raw += "#" + fragment
 	}
 	return raw
+}
+
+func hasBarePercent(s string) bool {
+	for i := range len(s) {
+		if s[i] == '%' && !wire.IsEscape(s[i:]) {
+			return true
+		}
+	}
+	return false
+}
+
+// pathOf is where the path of a reference without a query begins.
+func pathOf(ref string) int {
+	host := strings.Index(ref, "//")
+	if host < 0 || strings.IndexByte(ref, '/') != host {
+		return 0
+	}
+	host += len("//")
+	if path := strings.IndexByte(ref[host:], '/'); path >= 0 {
+		return host + path
+	}
+	return len(ref)
 }
 
 // plainURL is a fast url.Parse for common URLs: a host, maybe a port, a path without escapes, and maybe a query. It reports

@@ -25,7 +25,10 @@ func TestRedirectsAreFollowed(t *testing.T) {
 	f := newFront(t, &origin.Proxy{})
 	f.origin.Handle("/end.ts", video("abc"))
 	f.origin.Handle("/d/end.ts", video("below"))
+	f.origin.Handle("/100%25.ts", video("percent"))
+	f.origin.Handle("/d%20d.ts", video("blank"))
 	for location, want := range map[string]string{
+		`\end.ts`: "abc", `..\end.ts?a\b`: "abc", "/100%.ts?x=50%": "percent", "/100%25.ts": "percent", "/d d.ts": "blank", "?x=%zz": "again",
 		"/end.ts": "abc", "end.ts": "below", "../end.ts": "abc", "?x": "again", f.origin.URL + "/end.ts#frag": "abc",
 		"//" + strings.TrimPrefix(f.origin.URL, "http://") + "/end.ts": "abc", "HTTP" + strings.TrimPrefix(f.origin.URL, "http") + "/end.ts": "abc",
 	} {
@@ -72,7 +75,7 @@ func TestRedirectsThatAreNotFollowed(t *testing.T) {
 		"one, and none":   {[]string{"/end.ts", ""}, 502},
 		"two inside":      {[]string{"http://10.0.0.1/x", "http://10.0.0.1/x"}, 403},
 		"itself":          {[]string{"/a.ts"}, 502},
-		"backslashes":     {[]string{`http:\\10.0.0.1\`}, 502},
+		"backslashes":     {[]string{`http:\\10.0.0.1\`}, 403},
 		"upper-case file": {[]string{"FILE:///etc/passwd"}, 502},
 		"empty authority": {[]string{"///10.0.0.1/"}, 404}, // it is a path on the same host
 	} {

@@ -171,7 +171,7 @@ const (
 	slash                   // separates path elements
 	question                // begins a query
 	percent                 // begins an escape
-	special                 // begins a fragment or a variable reference
+	special                 // begins a fragment or a variable reference, or is read as a slash
 	oddPath                 // is sent as an escape in a path
 	oddQuery                // is sent as an escape in a query, or would not survive in the query of a public URL, see escape.go
 	sentEscaped             // is sent as an escape in a query
@@ -209,7 +209,7 @@ func classes() (t [256]uint16) {
 	set("/", slash)
 	set("?", question)
 	set("%", percent)
-	set("#{ ", special)
+	set("#{ \\", special)
 	set("/?&%", telling)
 	return t
 }

@@ -191,6 +191,9 @@ func (st *state) appendReference(dst, text []byte, t *token) ([]byte, error) {
 	if i := bytes.IndexByte(text, '#'); i >= 0 {
 		ref, fragment = text[:i], text[i:]
 	}
+	if bytes.IndexByte(ref, '\\') >= 0 && (st.base.http && schemeLen(ref) == 0 || httpScheme(ref) > 0) {
+		ref = slashed(ref) // as browsers read it
+	}
 	st.abs = st.base.appendResolved(st.abs[:0], ref)
 	n := httpScheme(st.abs)
 	if n == 0 && schemeLen(st.abs) > 0 {

@@ -156,3 +156,24 @@ func TestBlanksBeforeAPlaylistStay(t *testing.T) {
 		require.Equal(t, before+"#EXTM3U\nhttps://h/a.ts\n", string(text))
 	}
 }
+
+// Programs on Windows write paths with backslashes. Browsers read them as slashes, in front of a query.
+func TestBackslashesAreSlashes(t *testing.T) {
+	tree, err := rewrite.Prefix("/p/", "https://cdn.example/live/")
+	require.NoError(t, err)
+	for in, want := range map[string]string{
+		`seg\1.ts`:                       "/p/ch1/seg/1.ts",
+		`..\ch2\.\1.ts?a\b`:              "/p/ch2/1.ts?a%255Cb",
+		`\live\1.ts`:                     "/p/1.ts",
+		`https:\\cdn.example\live\1.ts`:  "/p/1.ts",
+		`https://cdn.example/live\1.ts`:  "/p/1.ts",
+		`\\cdn.example\live\1.ts#t\1`:    `/p/1.ts#t\1`,
+		`\\other.example\1.ts`:           "https://other.example/1.ts",
+		`skd://a\b`:                      `skd://a\b`,
+		`a?b=\`:                          "/p/ch1/a?b=%255C",
+		`..\..\..\..\..\..\live\ch1\.ts`: "/p/ch1/.ts",
+	} {
+		got := rewritten(t, &rewrite.Rewriter{Map: tree}, "#EXTM3U\n#EXTINF:4,\n"+in+"\n#EXT-X-MAP:URI=\""+in+"\"\n", base)
+		require.Equal(t, "#EXTM3U\n#EXTINF:4,\n"+want+"\n#EXT-X-MAP:URI=\""+want+"\"\n", got, in)
+	}
+}

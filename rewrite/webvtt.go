@@ -78,11 +78,11 @@ func isVTTBlock(line []byte) bool {
 
 // isPicture reports whether a line of a cue is the URL of a picture, maybe of a part of one ("a.jpg#xywh=0,0,160,90").
 func isPicture(line []byte) bool {
-	if bytes.IndexByte(line, ' ') >= 0 || bytes.IndexByte(line, '<') >= 0 {
+	if bytes.IndexByte(line, '<') >= 0 {
 		return false
 	}
 	path, _, fragment := splitTail(line)
-	return bytes.HasPrefix(fragment, []byte("#xywh=")) || hls.ByName(path) == hls.Image
+	return bytes.HasPrefix(fragment, []byte("#xywh=")) || bytes.IndexByte(line, ' ') < 0 && hls.ByName(path) == hls.Image
 }
 
 // appendThumbnails appends a WebVTT text with the URLs of its pictures rewritten.

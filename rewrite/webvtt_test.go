@@ -19,14 +19,15 @@ const thumbnails = "WEBVTT - thumbs.jpg\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEG
 func TestThumbnailTracks(t *testing.T) {
 	want := strings.NewReplacer("\nthumbs.jpg#", "\n/p/ch1/thumbs.jpg?t=1#", "/img/2.webp?x=1", "https://cdn.example/img/2.webp?x=1").Replace(thumbnails)
 	for name, c := range map[string]struct{ path, label, body, want string }{
-		"by its first cue": {"x.vtt", "text/vtt", thumbnails, want},
-		"without a label":  {"x", "", thumbnails, want},
-		"byte order mark":  {"x.vtt", "", "\ufeff" + thumbnails, "\ufeff" + want},
-		"captions":         {"x.vtt", "text/vtt", "WEBVTT\n\n00:00.000 --> 00:05.000\nLook at a.jpg\na.jpg\n", ""},
-		"captions, later":  {"x.vtt", "text/vtt", "WEBVTT\n\n00:00.000 --> 00:05.000\nHello\n\n00:05.000 --> 00:10.000\na.jpg\n", ""},
-		"an empty segment": {"x.vtt", "text/vtt", "WEBVTT\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:0\n\n", ""},
-		"no cue":           {"x.vtt", "text/vtt", "WEBVTT a.jpg", ""},
-		"nearly":           {"x.vtt", "text/vtt", "WEBVT", ""},
+		"by its first cue":  {"x.vtt", "text/vtt", thumbnails, want},
+		"without a label":   {"x", "", thumbnails, want},
+		"byte order mark":   {"x.vtt", "", "\ufeff" + thumbnails, "\ufeff" + want},
+		"a blank in a name": {"x.vtt", "text/vtt", "WEBVTT\n\n00:00.000 --> 00:05.000\nmy film 1.jpg#xywh=0,0,160,90\n", "WEBVTT\n\n00:00.000 --> 00:05.000\n/p/ch1/my%20film%201.jpg?t=1#xywh=0,0,160,90\n"},
+		"captions":          {"x.vtt", "text/vtt", "WEBVTT\n\n00:00.000 --> 00:05.000\nLook at a.jpg\na.jpg\n", ""},
+		"captions, later":   {"x.vtt", "text/vtt", "WEBVTT\n\n00:00.000 --> 00:05.000\nHello\n\n00:05.000 --> 00:10.000\na.jpg\n", ""},
+		"an empty segment":  {"x.vtt", "text/vtt", "WEBVTT\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:0\n\n", ""},
+		"no cue":            {"x.vtt", "text/vtt", "WEBVTT a.jpg", ""},
+		"nearly":            {"x.vtt", "text/vtt", "WEBVT", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rw := prefixed(t)
