@@ -38,8 +38,8 @@ type PoolConfig struct {
 
 	// Rarely needed:
 
-	// Failures is how many failures in a row take an origin out. 0: 3. Negative: it is never taken out. A refused or broken
-	// connection is a failure of the origin. A missing header, a body that breaks, and the statuses 500, 502, 503 and 504 are
+	// Failures is how many failures in a row take an origin out. 0: 3. Negative: no failure takes it out, and no Retry-After;
+	// Outlier still may. A refused or broken connection is a failure of the origin. A missing header, a body that breaks, and the statuses 500, 502, 503 and 504 are
 	// failures of the stream: they take the origin out for that stream, and for all streams if several have failed. For a
 	// blocking reload they only mean that the stream stands still: they are passed on, not counted, and not retried elsewhere.
 	Failures int
@@ -79,7 +79,6 @@ type PoolConfig struct {
 // If all of them refuse, the first answer is returned. If all are out, all are tried. Response.Request is the request that the
 // pool was given, whichever origin answered, so that URLs resolve and caches work as usual.
 //
-// All methods may be called concurrently.
 // All methods may be called concurrently.
 type Pool struct {
 	base       http.RoundTripper

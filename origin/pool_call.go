@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"sync"
@@ -72,6 +73,9 @@ func (c *call) count(f failure, ofStream bool) {
 		f.stream = c.stream
 	}
 	f.begun = c.begun
+	if c.pool.failures == math.MaxInt {
+		f.asked = 0 // nothing takes it out
+	}
 	c.member.errors.Add(1)
 	c.member.health.failed(f, c.pool.failures, c.pool.cooldown)
 }

@@ -148,15 +148,16 @@ func TestNegativeSettingsOfAPool(t *testing.T) {
 		log    map[string]int // how often each was asked
 		out    bool
 	}{
-		"default":      {origin.PoolConfig{}, refuses, 9, map[string]int{first[0]: 3, first[1]: 9}, true},
-		"no Failures":  {origin.PoolConfig{Failures: -1}, refuses, 9, map[string]int{first[0]: 9, first[1]: 9}, false},
-		"no Cooldown":  {origin.PoolConfig{Cooldown: -1}, refuses, 9, map[string]int{first[0]: 9, first[1]: 9}, true},
-		"no Hedge":     {origin.PoolConfig{Hedge: -1}, after(3*time.Second, says(200)), 9, map[string]int{first[0]: 9}, false},
-		"no Retries":   {origin.PoolConfig{Retries: -1, Failures: -1}, refuses, 9, map[string]int{first[0]: 9}, false},
-		"no Patience":  {origin.PoolConfig{Patience: -1, Outlier: -1}, after(time.Hour, says(200)), 2, map[string]int{first[0]: 2}, false},
-		"no Outlier":   {origin.PoolConfig{Outlier: -1}, after(3*time.Second, says(200)), 40, map[string]int{first[0]: 40}, false},
-		"usual Budget": {origin.PoolConfig{Failures: -1}, refuses, 3000, map[string]int{first[0]: 3000, first[1]: 1749}, false},
-		"no Budget":    {origin.PoolConfig{Failures: -1, Budget: -1}, refuses, 3000, map[string]int{first[0]: 3000, first[1]: 3000}, false},
+		"default":                  {origin.PoolConfig{}, refuses, 9, map[string]int{first[0]: 3, first[1]: 9}, true},
+		"no Failures":              {origin.PoolConfig{Failures: -1}, refuses, 9, map[string]int{first[0]: 9, first[1]: 9}, false},
+		"no Failures, Retry-After": {origin.PoolConfig{Failures: -1}, says(503, "Retry-After", "30"), 9, map[string]int{first[0]: 9, first[1]: 9}, false},
+		"no Cooldown":              {origin.PoolConfig{Cooldown: -1}, refuses, 9, map[string]int{first[0]: 9, first[1]: 9}, true},
+		"no Hedge":                 {origin.PoolConfig{Hedge: -1}, after(3*time.Second, says(200)), 9, map[string]int{first[0]: 9}, false},
+		"no Retries":               {origin.PoolConfig{Retries: -1, Failures: -1}, refuses, 9, map[string]int{first[0]: 9}, false},
+		"no Patience":              {origin.PoolConfig{Patience: -1, Outlier: -1}, after(time.Hour, says(200)), 2, map[string]int{first[0]: 2}, false},
+		"no Outlier":               {origin.PoolConfig{Outlier: -1}, after(3*time.Second, says(200)), 40, map[string]int{first[0]: 40}, false},
+		"usual Budget":             {origin.PoolConfig{Failures: -1}, refuses, 3000, map[string]int{first[0]: 3000, first[1]: 1749}, false},
+		"no Budget":                {origin.PoolConfig{Failures: -1, Budget: -1}, refuses, 3000, map[string]int{first[0]: 3000, first[1]: 3000}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
