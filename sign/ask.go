@@ -20,8 +20,8 @@ import (
 // request, the backend is asked once in a while whether the token is good. Mount its Handler where that of a Signer would be;
 // its Sign is the hook that adds the token to the links in a playlist.
 //
-// Set URL or Decide; with neither, everything is refused. At most 4,096 questions to the backend are under way at a time; a
-// viewer who would need one more gets a 503. The fields must not change after the first use, and an Ask must not be copied
+// Set URL or Decide; with neither, everything is refused. At most 4,096 questions to the backend are under way at a time, with
+// those that Decide goes on with after their time; a viewer who would need one more gets a 503. The fields must not change after the first use, and an Ask must not be copied
 // after it.
 type Ask struct {
 	// URL is asked by POST with a Question in JSON. 200 admits, 401 and 403 refuse. Any other answer, none within Timeout, and
@@ -73,7 +73,7 @@ type Ask struct {
 	// Header lists fields of the backend's answer that are copied to the answer to the viewer.
 	Header []string
 
-	// Client sends the questions. Nil: a client with http.DefaultTransport that follows no redirects.
+	// Client sends the questions. It follows redirects only if it has a CheckRedirect. Nil: one with http.DefaultTransport.
 	Client *http.Client
 
 	mu      sync.Mutex
@@ -244,6 +244,9 @@ func (a *Ask) ask(ctx context.Context, key askKey, q Question, got *answer) {
 			if res == nil {
 				res = a.failed(errors.New("sign: Decide has ended its goroutine"))
 			}
+			a.mu.Lock()
+			a.asking--
+			a.mu.Unlock()
 			result <- res
 		}()
 		res = a.try(ctx, q)
@@ -256,7 +259,6 @@ func (a *Ask) ask(ctx context.Context, key askKey, q Question, got *answer) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.asking--
 	got.status, got.header = res.status, res.header
 	got.expires = time.Now().Add(a.holds(got.status))
 	if a.answers[key] == got && !time.Now().Before(got.expires) {
@@ -348,9 +350,12 @@ func (a *Ask) post(ctx context.Context, q Question) *answer {
 		return a.failed(err)
 	}
 	r.Header.Set("Content-Type", "application/json")
-	client := a.Client
-	if client == nil {
-		client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := http.Client{}
+	if a.Client != nil {
+		client = *a.Client
+	}
+	if client.CheckRedirect == nil {
+		client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	}
 	resp, err := client.Do(r)
 	if err != nil {

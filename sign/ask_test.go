@@ -141,6 +141,11 @@ func TestAskRefuses(t *testing.T) {
 		}
 	}
 	require.EqualValues(t, 7, asked.Load(), "what has no token is not asked about, and redirects are not followed")
+	a.Client = &http.Client{}
+	w, _ := admit(a, request("/live/other/1.ts?token=302"))
+	require.Equal(t, 503, w.Code)
+	require.EqualValues(t, 8, asked.Load(), "nor by a client of one's own")
+	require.Nil(t, a.Client.CheckRedirect)
 }
 
 func TestAskFailsClosed(t *testing.T) {
@@ -229,6 +234,35 @@ func TestAskHasSoManyQuestionsUnderWay(t *testing.T) {
 		w, _ = admit(a, request("/live/1.ts?token=x"))
 		require.Equal(t, 200, w.Code)
 		require.LessOrEqual(t, peak.Load(), int64(most))
+	})
+}
+
+// What was given up is under way as long as it runs.
+func TestAskWaitsForNobodyButCounts(t *testing.T) {
+	const most = 4096
+	synctest.Test(t, func(t *testing.T) {
+		var under atomic.Int64
+		end := make(chan struct{})
+		a := &sign.Ask{OnFailure: func(error) {}, Decide: func(context.Context, sign.Question) error {
+			under.Add(1)
+			<-end
+			under.Add(-1)
+			return nil
+		}}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		for i := range 2 * most {
+			_, _ = admit(a, request(fmt.Sprintf("/live/1.ts?token=%d", i)).WithContext(gone))
+			if i == most {
+				time.Sleep(time.Minute) // all have been given up
+			}
+		}
+		synctest.Wait()
+		require.EqualValues(t, most, under.Load())
+		close(end)
+		synctest.Wait()
+		w, _ := admit(a, request("/live/1.ts?token=x"))
+		require.Equal(t, 200, w.Code)
 	})
 }
 
