@@ -52,6 +52,16 @@ func TestTimeGrowsWithThePlaylistOnly(t *testing.T) {
 	}
 }
 
+func TestWhatIsInheritedCostsLittle(t *testing.T) {
+	rw := &rewrite.Rewriter{Map: rewrite.Query("/p", "u"), Inherit: []string{"k"}}
+	asked := "https://h/a.m3u8?" + strings.Repeat("k=&", 300_000)
+	_, err := rw.Append(context.Background(), nil, []byte(strings.Repeat("a?k\n", 100_000)), asked)
+	require.NoError(t, err)
+	out, err := rw.Append(context.Background(), nil, []byte("#EXTM3U\na.ts\n"), asked)
+	require.NoError(t, err)
+	require.Equal(t, 32, strings.Count(string(out), "k%3D"))
+}
+
 func TestVariablesCannotFillTheMemory(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("#EXTM3U\n#EXT-X-DEFINE:NAME=\"v0\",VALUE=\"0123456789\"\n")

@@ -29,12 +29,18 @@ func (in *inheritance) from(names []string, rawURL string) {
 	_, query, _ := strings.Cut(rawURL, "?")
 	known := slices.Clone(in.names)
 	for param := range strings.SplitSeq(query, "&") {
+		if len(in.params) == mostInherited {
+			return
+		}
 		name := nameOf(param)
 		if name != "" && slices.Contains(names, name) && !slices.Contains(known, name) && !hls.IsDirective(name) {
 			in.params, in.names = append(in.params, param), append(in.names, name)
 		}
 	}
 }
+
+// mostInherited bounds what a URL that a viewer has chosen adds to each of a million others, or is looked for in.
+const mostInherited = 32
 
 func nameOf(param string) string {
 	name, _, _ := strings.Cut(param, "=")

@@ -51,7 +51,8 @@ type Rewriter struct {
 
 	// Inherit names query parameters that the URLs in a playlist take over from the URL of the playlist, if they are on the
 	// same host and do not have them: parameters that an origin wants in every request, such as a token in the URL of the first
-	// playlist. A redirect on the same host that loses them does no harm. They are part of the URLs that are mapped.
+	// playlist. A redirect on the same host that loses them does no harm. They are part of the URLs that are mapped. At most 32
+	// are taken over.
 	Inherit []string
 
 	// Public is the scheme and host that players use ("https://media.example.com", no final slash). It is put before
