@@ -96,6 +96,15 @@ func TestHeadersIn(t *testing.T) {
 	require.Equal(t, want, resp.Header)
 }
 
+func TestCachesUpstreamDoNotShowTheirKeys(t *testing.T) {
+	f := newFront(t, &origin.Proxy{})
+	f.origin.Handle("/a.ts", faultorigin.Script{Header: http.Header{"Cache-Status": {
+		"outer; hit", `edge; hit; key="https://inside.example/a?token=x"`, `edge;key=/a;hit, mid; fwd=miss`, `edge; fwd=miss; detail="http://10.0.0.1/a"`, "inner; fwd=stale",
+	}}, Body: []byte("abc")})
+	resp, _ := f.get(t, "/a.ts")
+	require.Equal(t, []string{"outer; hit", "inner; fwd=stale"}, resp.Header["Cache-Status"])
+}
+
 func TestPagesAndImagesAreHarmless(t *testing.T) {
 	f := newFront(t, &origin.Proxy{})
 	for contentType, harmless := range map[string]bool{

@@ -69,6 +69,7 @@ func (v *viewer) announce() {
 	if !hasBody(resp.StatusCode) && resp.StatusCode != http.StatusNotModified {
 		delete(h, "Content-Length")
 	}
+	hideKeys(h)
 	// The values belong to this answer: an outer handler that changes them in place changes no other answer.
 	v.fixed[0], v.fixed[1] = "nosniff", "sandbox; default-src 'none'"
 	h["X-Content-Type-Options"] = v.fixed[0:1:1]
@@ -77,6 +78,18 @@ func (v *viewer) announce() {
 		// its fields update those that the browser has stored (RFC 9111 section 3.2).
 		h["Content-Security-Policy"] = v.fixed[1:2:2]
 	}
+}
+
+// hideKeys removes what caches upstream say about their keys, which are URLs, and about details (RFC 9211 sections 2.7 and 2.8).
+func hideKeys(h http.Header) {
+	lines := h["Cache-Status"]
+	if slices.ContainsFunc(lines, showsKey) {
+		h["Cache-Status"] = slices.DeleteFunc(slices.Clone(lines), showsKey)
+	}
+}
+
+func showsKey(status string) bool {
+	return strings.Contains(status, "key=") || strings.Contains(status, "://")
 }
 
 func dropConnection(h http.Header) {
