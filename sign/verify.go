@@ -82,7 +82,7 @@ func (s *Signer) verifyToken(r *http.Request, text string) (*session, error) {
 		return nil, ErrBadToken
 	}
 	now := time.Now()
-	if err := s.inTime(now, &head.grant, isRenewed(whole)); err != nil {
+	if err := s.inTime(now, &head.grant, whole); err != nil {
 		return nil, err
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions {
@@ -97,10 +97,10 @@ func (s *Signer) verifyToken(r *http.Request, text string) (*session, error) {
 	return in, nil
 }
 
-// inTime applies the end of the grant, or the end of its renewal for what is fetched again and again.
-func (s *Signer) inTime(now time.Time, g *Grant, renewed bool) error {
+// inTime applies the end of the grant, or the end of its renewal for a path that is fetched again and again.
+func (s *Signer) inTime(now time.Time, g *Grant, path []byte) error {
 	end := g.Expires
-	if renewed && g.Until.After(end) {
+	if g.Until.After(end) && isRenewed(path) {
 		end = g.Until
 	}
 	switch {

@@ -1,6 +1,8 @@
 package link_test
 
 import (
+	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/hlsproxy/hlsproxy/sign/internal/link"
@@ -44,6 +46,31 @@ func TestSpellingIsWhatAllClientsSend(t *testing.T) {
 		require.Equal(t, want, string(p.Text))
 		require.False(t, p.IsOdd(), "once is enough")
 	}
+}
+
+func TestMeansParam(t *testing.T) {
+	for query, want := range map[string]bool{
+		"": false, "hpt": true, "hpt=1": true, "x=1&hpt.=2": true, "hptx": false, "x=hpt": false,
+		"h%70t=1": true, "x=%41&hpt=1": true, "%68%70%74.": true, "%2568pt": false, "h%7": false, "h%7&hpt": true,
+		"hpt+": false, "+hpt": false, "h%70t+": false, "h+t": false, "x=+&hpt": true, "hpt%2B": false,
+	} {
+		require.Equal(t, want, link.MeansParam([]byte(query), "hpt"), query)
+	}
+}
+
+// FuzzMeansParam compares it with a look at the meaning of each name.
+func FuzzMeansParam(f *testing.F) {
+	f.Add("x=1&h%70t=2&hpt.+")
+	f.Add("+hpt&%68pt..=%")
+	f.Fuzz(func(t *testing.T, query string) {
+		want := link.HasParam([]byte(query), "hpt")
+		for p := range strings.SplitSeq(query, "&") {
+			name, _, _ := strings.Cut(p, "=")
+			plain, err := url.QueryUnescape(name)
+			want = want || err == nil && strings.HasPrefix(plain, "hpt") && strings.Trim(plain[3:], ".") == ""
+		}
+		require.Equal(t, want, link.MeansParam([]byte(query), "hpt"), "%q", query)
+	})
 }
 
 // StripParam is the inverse of KeepParam and of appending a token.

@@ -93,14 +93,14 @@ func HasParam(raw []byte, param string) bool {
 	return false
 }
 
-// MeansParam is HasParam for names in any spelling.
+// MeansParam is HasParam for names in any spelling. param is a name: no plus sign can be a part of it.
 func MeansParam(raw []byte, param string) bool {
-	if !isEscaped(raw) {
+	if bytes.IndexByte(raw, '%') < 0 {
 		return HasParam(raw, param)
 	}
 	for p := range bytes.SplitSeq(raw, []byte{'&'}) {
 		name, _, _ := bytes.Cut(p, []byte{'='})
-		if isEscaped(name) {
+		if bytes.IndexByte(name, '%') >= 0 {
 			if plain, err := url.QueryUnescape(string(name)); err == nil && isOrWas(plain, param) {
 				return true
 			}
