@@ -162,6 +162,17 @@ func TestWhatIsBusyIsNoVictim(t *testing.T) {
 	require.Nil(t, c.Peek("idle"))
 }
 
+// The small queue is spared while it is short, but not if nothing else can go.
+func TestAnIdleNewItemIsAVictimIfAllOthersAreBusy(t *testing.T) {
+	c := newCache(100)
+	for i := range 100 {
+		c.put(fmt.Sprint(i), 1, true)
+	}
+	require.Nil(t, c.Victim(), "they are in the main queue now")
+	c.Insert(&evict.Item[bool]{Key: "new", Weight: 1})
+	require.Equal(t, "new", c.Victim().Key)
+}
+
 // Many goroutines may call Find at a time. Now and then one that is alone tells the Policy which item of a live playlist was
 // used last.
 func TestManyMayFindAtATime(t *testing.T) {
@@ -204,12 +215,14 @@ func TestManyMayFindAtATime(t *testing.T) {
 	require.Nil(t, c.Peek("c"), "what was dropped meanwhile stays away")
 }
 
-// After any sequence of calls, each item that was not removed is there, and there is a victim as long as one item is left.
+// After any sequence of calls, each item that was not removed is there, and there is a victim as long as one idle item is left.
 func FuzzPolicy(f *testing.F) {
 	f.Add(uint64(1))
 	f.Fuzz(func(t *testing.T, seed uint64) {
 		rng := rand.New(rand.NewPCG(seed, 0))
-		p := evict.New(50, func(*int) bool { return false })
+		idle := 1 + rng.IntN(4) // of four values
+		busy := func(v *int) bool { return *v%4 >= idle }
+		p := evict.New(50, busy)
 		want := map[string]int{}
 		for i := range 2000 {
 			key := fmt.Sprintf("/%d.ts", rng.IntN(100))
@@ -221,10 +234,14 @@ func FuzzPolicy(f *testing.F) {
 				want[key] = i
 			case 2:
 				if it := p.Victim(); it != nil {
+					require.Equal(t, want[it.Key], it.Value)
+					require.False(t, busy(&it.Value))
 					p.Remove(it)
 					delete(want, it.Key)
 				} else {
-					require.Empty(t, want)
+					for key, value := range want {
+						require.True(t, busy(&value), key)
+					}
 				}
 			case 3:
 				p.Name(evict.Hash(key), int32(1-2*rng.IntN(2)), rng.IntN(2) == 0)

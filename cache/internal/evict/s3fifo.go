@@ -206,6 +206,9 @@ func (p *Policy[V]) leastAsked() (last *Item[V]) {
 		it.inMain = true
 		p.main.push(it)
 	}
+	if last == nil { // the main queue is busy, and the small one was too short to be looked at
+		last = p.idle(&p.small)
+	}
 	return last
 }
 
