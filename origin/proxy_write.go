@@ -85,6 +85,7 @@ var viewers = sync.Pool{New: func() any { return new(viewer) }}
 //go:noinline
 func (v *viewer) init(w http.ResponseWriter, f *fetch) {
 	v.out, v.resp, v.clock, v.fixed = stall.New(w, f.viewer, f.proxy.Stall), f.resp, &f.clock, f.fixed[3:]
+	v.out.Expect(f.resp.ContentLength)
 }
 
 // release ends the use of v. If there was a panic, or a timer that may call show, v is not used again.

@@ -29,6 +29,7 @@ type Writer struct {
 	rc    http.ResponseController
 	limit time.Duration // not positive: no limit
 	armed time.Time
+	left  int64 // bytes that are still expected; not positive: unknown
 	piece int32 // the longest write
 	h2    bool
 	long  bool // the deadline suits a long piece
@@ -108,6 +109,13 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 			break
 		}
 	}
-	w.Disarm()
+	if w.left -= int64(n); w.left != 0 {
+		w.Disarm()
+	}
 	return n, err
 }
+
+// Expect says how many bytes will be written, if that is known. The deadline of the last one is then not removed: the handler
+// returns right after it, and each change of a deadline is a message to the goroutine of an HTTP/2 connection. If nothing more
+// is to be written for another reason, Flush removes it.
+func (w *Writer) Expect(n int64) { w.left = n }

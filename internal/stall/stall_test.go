@@ -71,6 +71,35 @@ func TestEachPieceHasTimeOfItsOwn(t *testing.T) {
 	}
 }
 
+// Over HTTP/2, a deadline is removed after each Write, because the next one may be long in coming. None comes after the last.
+func TestTheLastDeadlineStays(t *testing.T) {
+	const limit = time.Second + time.Second/16
+	for name, row := range map[string]struct {
+		protocol int
+		expect   int64
+		want     []time.Duration // after each of two Writes of a byte, a Flush, and Arm
+	}{
+		"two bytes":        {2, 2, []time.Duration{limit, 0, limit, 0, limit}},
+		"three bytes":      {2, 3, []time.Duration{limit, 0, limit, 0, limit, 0, limit}},
+		"an unknown rest":  {2, -1, []time.Duration{limit, 0, limit, 0, limit, 0, limit}},
+		"over HTTP/1":      {1, 2, []time.Duration{limit}},
+		"nothing is known": {2, 0, []time.Duration{limit, 0, limit, 0, limit, 0, limit}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			to := &client{ResponseRecorder: httptest.NewRecorder()}
+			w := stall.New(to, &http.Request{ProtoMajor: row.protocol}, time.Second)
+			w.Expect(row.expect)
+			for range 2 {
+				_, err := w.Write([]byte("x"))
+				require.NoError(t, err)
+			}
+			require.NoError(t, w.Flush())
+			w.Arm()
+			require.Equal(t, row.want, to.deadlines, name)
+		})
+	}
+}
+
 // player takes the first bytes at once, as the buffers of its connection do, and the rest at a constant rate.
 type player struct {
 	*httptest.ResponseRecorder
