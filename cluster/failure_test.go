@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -27,8 +28,8 @@ func slow(body []byte, tag string, go_ <-chan struct{}) http.HandlerFunc {
 			status = http.StatusPartialContent
 		}
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)-first))
-		if tag != "" {
-			w.Header().Set("ETag", tag)
+		for one := range strings.FieldsSeq(tag) {
+			w.Header().Add("ETag", one)
 		}
 		w.WriteHeader(status)
 		if half := len(body) / 2; first < half {
@@ -93,7 +94,7 @@ func TestAHolderThatDiesCutsNobody(t *testing.T) {
 	for name, c := range map[string]struct {
 		tag string
 		cut bool
-	}{"strong ETag": {`"1"`, false}, "weak ETag": {`W/"1"`, true}, "none": {"", true}} {
+	}{"strong ETag": {`"1"`, false}, "weak ETag": {`W/"1"`, true}, "none": {"", true}, "two": {`"1" "2"`, true}} {
 		t.Run(name, func(t *testing.T) {
 			body, more := noise(600<<10, 5), make(chan struct{})
 			o := origin(t, slow(body, c.tag, more))

@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
-	"strings"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/hlsproxy/hlsproxy/internal/httprange"
 )
 
 // body is the body of another node's answer. If that node fails, it continues from the next node, if the bytes are certain to
@@ -18,10 +19,9 @@ type body struct {
 	q     *question
 	head  *http.Response // the reader's answer
 	begun time.Time
-	at    int64 // the next byte, counted from the first of this answer
-	first int64 // where this answer begins in the whole
-	whole int64 // the length of the whole; -1: it cannot continue elsewhere
-	left  int   // how often it may continue elsewhere
+	at    int64                  // the next byte, counted from the first of this answer
+	want  httprange.ContentRange // the part of the whole that this answer is; without a size, it cannot continue elsewhere
+	left  int                    // how often it may continue elsewhere
 
 	mu     sync.Mutex // guards what Close needs during a Read
 	part   *part
@@ -46,26 +46,23 @@ func (q *question) body(env, resp *http.Response, p *peer, end context.CancelCau
 		return http.NoBody
 	}
 	head := *resp
-	b := &body{q: q, head: &head, begun: time.Now(), whole: -1, left: mostResumes}
+	b := &body{q: q, head: &head, begun: time.Now(), want: httprange.ContentRange{Size: httprange.Unknown}, left: mostResumes}
 	b.part = newPart(q.n, env.Body, p, env, end)
 	if q.slice != nil && resp.ContentLength == q.slice.End-q.slice.Off {
-		b.whole = q.slice.Length
-	} else if tag := resp.Header.Get("Etag"); resp.ContentLength > 0 && q.r.Method != http.MethodHead && isStrong(tag) {
+		b.want.Size = q.slice.Length
+	} else if tags := resp.Header["Etag"]; resp.ContentLength > 0 && q.r.Method != http.MethodHead &&
+		len(tags) == 1 && httprange.StrongETag(tags[0]) {
 		switch resp.StatusCode {
 		case http.StatusOK:
-			b.whole = resp.ContentLength
+			b.want = httprange.ContentRange{Last: resp.ContentLength - 1, Size: resp.ContentLength}
 		case http.StatusPartialContent:
-			var last int64
-			if _, err := fmt.Sscanf(resp.Header.Get("Content-Range"), "bytes %d-%d/%d", &b.first, &last, &b.whole); err != nil ||
-				last-b.first+1 != resp.ContentLength {
-				b.whole = -1
+			if c, ok := httprange.ParseContentRange(resp.Header); ok && c.Length() == resp.ContentLength {
+				b.want = c
 			}
 		}
 	}
 	return b
 }
-
-func isStrong(tag string) bool { return len(tag) > 2 && tag[0] == '"' && tag[len(tag)-1] == '"' }
 
 func newPart(n *Node, src io.ReadCloser, p *peer, env *http.Response, end context.CancelCauseFunc) *part {
 	t := &part{src: src, peer: p, env: env, end: end}
@@ -145,7 +142,7 @@ func (b *body) judge(t *part, err error) error {
 func (b *body) resume(t *part, fault *nodeFault) bool {
 	n := b.q.n
 	t.peer.failed(fault.gone)
-	for b.left > 0 && b.whole >= 0 && b.q.r.Context().Err() == nil {
+	for b.left > 0 && b.want.Size >= 0 && b.q.r.Context().Err() == nil {
 		b.left--
 		resp, err := b.rest(t.peer, fault)
 		if err != nil {
@@ -176,7 +173,7 @@ func (b *body) rest(failed *peer, fault *nodeFault) (*http.Response, error) {
 		delete(h, name)
 	}
 	if q.slice == nil {
-		h["Range"] = []string{fmt.Sprintf("bytes=%d-%d", b.first+b.at, b.first+b.head.ContentLength-1)}
+		h["Range"] = []string{fmt.Sprintf("bytes=%d-%d", b.want.First+b.at, b.want.Last)}
 		h["If-Range"] = []string{b.head.Header.Get("Etag")}
 	}
 	r := b.q.r.WithContext(b.q.r.Context())
@@ -210,15 +207,16 @@ func (b *body) fits(resp *http.Response) bool {
 	if b.q.slice != nil {
 		return resp.StatusCode == http.StatusPartialContent && resp.ContentLength == b.head.ContentLength &&
 			resp.Header.Get("Content-Range") == b.head.Header.Get("Content-Range") &&
-			resp.Header.Get("Etag") == b.head.Header.Get("Etag") &&
+			slices.Equal(resp.Header["Etag"], b.head.Header["Etag"]) &&
 			resp.Header.Get("Last-Modified") == b.head.Header.Get("Last-Modified")
 	}
-	first, last := b.first+b.at, b.first+b.head.ContentLength-1
-	want := "bytes " + strconv.FormatInt(first, 10) + "-" + strconv.FormatInt(last, 10) + "/" + strconv.FormatInt(b.whole, 10)
-	return resp.StatusCode == http.StatusPartialContent && strings.TrimSpace(resp.Header.Get("Content-Range")) == want &&
-		resp.Header.Get("Etag") == b.head.Header.Get("Etag") &&
+	rest := b.want
+	rest.First += b.at
+	c, ok := httprange.ParseContentRange(resp.Header)
+	return resp.StatusCode == http.StatusPartialContent && ok && c == rest &&
+		slices.Equal(resp.Header["Etag"], b.head.Header["Etag"]) &&
 		resp.Header.Get("Content-Encoding") == b.head.Header.Get("Content-Encoding") &&
-		(resp.ContentLength < 0 || resp.ContentLength == last-first+1)
+		(resp.ContentLength < 0 || resp.ContentLength == rest.Length())
 }
 
 // skip reads the bytes that the reader already has.
