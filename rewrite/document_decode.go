@@ -18,7 +18,7 @@ import (
 )
 
 // decoder takes the codings off body. A coding is left out if the first bytes show that the body does not have it. So is one
-// that cannot be decoded, if they show a text. It waits for two bytes.
+// that cannot be decoded, if they show a text. It waits for two bytes, and for a few more where these may be a text.
 func decoder(codings []string, body io.Reader) (io.Reader, error) {
 	left := coding.Most
 	for _, name := range slices.Backward(codings) {
@@ -34,10 +34,10 @@ func decoder(codings []string, body io.Reader) (io.Reader, error) {
 				left--
 				body, err = gunzip(r)
 			}
-		case name == "deflate" && !startsText(head):
+		case name == "deflate" && !startsText(r, head):
 			left--
 			body, err = inflate(r, head)
-		case name != "deflate" && !startsText(head):
+		case name != "deflate" && !startsText(r, head):
 			err = fmt.Errorf("content encoding %q is not known", name)
 		default:
 			err = nil
@@ -54,12 +54,31 @@ func decoder(codings []string, body io.Reader) (io.Reader, error) {
 
 const gzipMagic = "\x1f\x8b"
 
-// startsText tells whether a document, or a byte order mark, begins with these two bytes. Compressed bytes hardly do.
-func startsText(head []byte) bool {
+// startsText tells whether a document, or a byte order mark, begins with head, the first bytes of r. Compressed bytes may be
+// printable for once, but not for long.
+func startsText(r *bufio.Reader, head []byte) bool {
+	const enough = 64
 	if len(head) < 2 {
 		return len(head) == 0 || isPrintable(head) && head[0] < 0x80
 	}
-	return string(head) == bom[:2] || isPrintable(head) && head[0] < 0x80 && head[1] < 0x80 && !isZlib(head)
+	if string(head) != bom[:2] && (!isPrintable(head) || head[0] >= 0x80 || head[1] >= 0x80 || isZlib(head)) {
+		return false
+	}
+	first, _ := r.Peek(enough)
+	return isPrintable(first) && (head[0] == '#' || utf8.Valid(first[:len(first)-cutRune(first)]))
+}
+
+// cutRune is how many bytes at the end of text begin a rune that text cuts off.
+func cutRune(text []byte) int {
+	for n := 1; n < utf8.UTFMax && n <= len(text); n++ {
+		if last := text[len(text)-n:]; utf8.RuneStart(last[0]) {
+			if utf8.FullRune(last) {
+				return 0
+			}
+			return n
+		}
+	}
+	return 0
 }
 
 // inflate decodes deflate, which RFC 9110 section 8.4.1.2 defines with a zlib header and some servers send without. As players do,
