@@ -154,8 +154,8 @@ func (d *document) streamList(s *source) (done bool, err error) {
 	return true, nil
 }
 
-// rewriteJSON rewrites the response if it is an asset list or a steering manifest. Any other, also one that is too
-// large or cut short, passes as it came.
+// rewriteJSON rewrites the response if it is an asset list, a steering manifest or a list of chapters. Any other, also one that
+// is too large or cut short, passes as it came.
 func (d *document) rewriteJSON() error {
 	body := d.resp.Body
 	raw, err := readLimited(body, d.limit(), d.resp.ContentLength)

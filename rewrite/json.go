@@ -121,8 +121,8 @@ type edits struct {
 	err  error
 }
 
-// appendJSON appends an asset list (appendix D.2 of the HLS draft) or a steering manifest (section 7.2) with its URIs
-// rewritten, and any other text as it is.
+// appendJSON appends an asset list (appendix D.2 of the HLS draft), a steering manifest (section 7.2) or a list of chapters
+// (Apple's session data com.apple.hls.chapters) with its URIs rewritten, and any other text as it is.
 func appendJSON(rw *Rewriter, p *pass, dst, text []byte) ([]byte, error) {
 	t := jsonText(text)
 	start := 0
@@ -130,7 +130,7 @@ func appendJSON(rw *Rewriter, p *pass, dst, text []byte) ([]byte, error) {
 		start = len(bom) // browsers take it off
 	}
 	at := t.space(start)
-	if at == len(t) || t[at] != '{' || !json.Valid(text[start:]) {
+	if at == len(t) || t[at] != '{' && t[at] != '[' || !json.Valid(text[start:]) {
 		return append(dst, text...), nil
 	}
 	st := open(rw, p, text)
@@ -143,6 +143,8 @@ func appendJSON(rw *Rewriter, p *pass, dst, text []byte) ([]byte, error) {
 	_, clones := members["PATHWAY-CLONES"]
 	_, reload := members["RELOAD-URI"]
 	switch {
+	case t[at] == '[':
+		e.chapters(at)
 	case members["ASSETS"] > 0:
 		e.assetList(at)
 	case priority || version && (clones || reload):
@@ -167,6 +169,33 @@ func (e *edits) asset(at int, f func(name string, kind Kind, start, end int)) {
 	e.text.members(at, func(name string, start, end int) {
 		if name == "URI" {
 			f(name, Playlist, start, end)
+		}
+	})
+}
+
+// chapters rewrites the URLs of the pictures of a list of chapters.
+func (e *edits) chapters(at int) {
+	e.text.elements(at, func(start, _ int) {
+		images, timed := 0, false
+		e.text.members(start, func(name string, start, _ int) {
+			switch name {
+			case "start-time":
+				timed = true
+			case "images":
+				images = start
+			}
+		})
+		if timed && images > 0 {
+			e.filter(images, func(start int) bool { return e.isDropped(start, e.image) }, func(start int) { e.image(start, e.uri) })
+		}
+	})
+}
+
+// image calls f with the URL of a picture.
+func (e *edits) image(at int, f func(name string, kind Kind, start, end int)) {
+	e.text.members(at, func(name string, start, end int) {
+		if name == "url" {
+			f(name, Thumbnail, start, end)
 		}
 	})
 }
@@ -204,6 +233,9 @@ func (e *edits) isDropped(start int, each func(int, func(string, Kind, int, int)
 
 // filter removes elements of the array at a place, and lets edit see the others.
 func (e *edits) filter(at int, dropped func(start int) bool, edit func(start int)) {
+	if e.text[at] != '[' {
+		return
+	}
 	from, kept := at+1, false // from: the end of the last element that stays
 	e.text.elements(at, func(start, end int) {
 		if e.err != nil || dropped(start) {

@@ -2,6 +2,7 @@ package rewrite_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -43,8 +44,15 @@ func TestModifyResponseRewritesJSON(t *testing.T) {
 			`{"VERSION":1,"RELOAD-URI":"x","PATHWAY-CLONES":[{"URI-REPLACEMENT":{"HOST":"x"}}]}`,
 			`{"VERSION":1,"RELOAD-URI":"https://me/p/ch1/x","PATHWAY-CLONES":[]}`,
 		},
-		"no clones": {`{"VERSION":1,"PATHWAY-CLONES":[]}`, `{"VERSION":1,"PATHWAY-CLONES":[]}`},
-		"odd types": {`{"PATHWAY-PRIORITY":1,"PATHWAY-CLONES":[1,"x",{"URI-REPLACEMENT":[]}],"RELOAD-URI":{}}`, `{"PATHWAY-PRIORITY":1,"PATHWAY-CLONES":[1,"x",{"URI-REPLACEMENT":[]}],"RELOAD-URI":{}}`},
+		"chapters": {
+			`[ {"chapter":1,"start-time":0,"titles":[{"language":"en","title":"a"}],"images":[{"image-category":"x","pixel-width":1,"pixel-height":1,"url":"1.jpg"},{"url":"https:\/\/cdn.example\/live\/2.jpg"},{"url":1},3]},
+ {"start-time":9.5,"images":[{"url":"data:image\/gif,x"}],"metadata":[{"key":"url","value":"u"}]}, {"images":[{"url":"c"}]}, 5, {"start-time":1,"images":{"url":"d"},"url":"e"} ]`,
+			`[ {"chapter":1,"start-time":0,"titles":[{"language":"en","title":"a"}],"images":[{"image-category":"x","pixel-width":1,"pixel-height":1,"url":"https://me/p/ch1/1.jpg"},{"url":"https://me/p/2.jpg"},{"url":1},3]},
+ {"start-time":9.5,"images":[{"url":"data:image\/gif,x"}],"metadata":[{"key":"url","value":"u"}]}, {"images":[{"url":"c"}]}, 5, {"start-time":1,"images":{"url":"d"},"url":"e"} ]`,
+		},
+		"an object in place of assets": {`{"ASSETS":{"URI":"a"}}`, `{"ASSETS":{"URI":"a"}}`},
+		"no clones":                    {`{"VERSION":1,"PATHWAY-CLONES":[]}`, `{"VERSION":1,"PATHWAY-CLONES":[]}`},
+		"odd types":                    {`{"PATHWAY-PRIORITY":1,"PATHWAY-CLONES":[1,"x",{"URI-REPLACEMENT":[]}],"RELOAD-URI":{}}`, `{"PATHWAY-PRIORITY":1,"PATHWAY-CLONES":[1,"x",{"URI-REPLACEMENT":[]}],"RELOAD-URI":{}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, encoding := range []string{"", "gzip"} {
@@ -150,4 +158,82 @@ func TestHandlerRewritesJSON(t *testing.T) {
 	}))
 	require.Equal(t, `{"ASSETS":[{"URI":"/x/a"}]}`, answer(h, "GET", "/x/l.json").Body.String())
 	require.Equal(t, big, answer(h, "GET", "/big.json").Body.String())
+}
+
+func TestPicturesOfChaptersThatAreNotMappedAreDropped(t *testing.T) {
+	rw := prefixed(t)
+	rw.Unmapped = func(r rewrite.Ref) rewrite.Action {
+		require.Equal(t, rewrite.Thumbnail, r.Kind)
+		return rewrite.Drop
+	}
+	resp := response("https://cdn.example/live/ch1/c.json", "", `[{"start-time":0,"images":[{"url":"https://other/1.jpg"},{"url":"2.jpg"}]}]`)
+	require.NoError(t, rw.ModifyResponse(resp))
+	got, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, `[{"start-time":0,"images":[{"url":"/p/ch1/2.jpg"}]}]`, string(got))
+}
+
+// A document stays valid JSON, and only its URIs, and clones that lead elsewhere, change.
+func FuzzJSON(f *testing.F) {
+	for _, seed := range []string{
+		`{"ASSETS":[{"URI":"a.m3u8","DURATION":1.5},{"URI":"https:\/\/o\/b"},3]}`,
+		`{"VERSION":1,"RELOAD-URI":"s.json?x","PATHWAY-CLONES":[{"ID":"b","URI-REPLACEMENT":{"HOST":"b"}},{"URI-REPLACEMENT":{"PER-VARIANT-URIS":{"v":"c"}}}]}`,
+		`[{"start-time":0,"images":[{"url":"1.jpg"},{"url":"https://o/2.jpg"}]},{"images":{"url":1}}]`,
+		"\xef\xbb\xbf[ ]", `{"ASSETS":{"URI":"a"}}`,
+	} {
+		f.Add(seed, false)
+		f.Add(seed, true)
+	}
+	f.Fuzz(func(t *testing.T, text string, drop bool) {
+		rw := prefixed(t)
+		if drop {
+			rw.Unmapped = func(rewrite.Ref) rewrite.Action { return rewrite.Drop }
+		}
+		resp := response("https://cdn.example/live/ch1/list.json", "application/json", text)
+		if err := rw.ModifyResponse(resp); err != nil {
+			return
+		}
+		out, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		var before, after any
+		if json.Unmarshal([]byte(strings.TrimPrefix(text, "\xef\xbb\xbf")), &before) != nil {
+			return
+		}
+		require.NoError(t, json.Unmarshal([]byte(strings.TrimPrefix(string(out), "\xef\xbb\xbf")), &after), string(out))
+		sameButURIs(t, "", before, after, drop)
+	})
+}
+
+func sameButURIs(t *testing.T, name string, before, after any, drop bool) {
+	switch b := before.(type) {
+	case map[string]any:
+		a, ok := after.(map[string]any)
+		require.True(t, ok)
+		require.Len(t, a, len(b))
+		for k, v := range b {
+			require.Contains(t, a, k)
+			if name == "PER-VARIANT-URIS" || name == "PER-RENDITION-URIS" {
+				continue
+			}
+			sameButURIs(t, k, v, a[k], drop)
+		}
+	case []any:
+		a, ok := after.([]any)
+		require.True(t, ok)
+		if name == "PATHWAY-CLONES" || drop && (name == "ASSETS" || name == "images") {
+			require.LessOrEqual(t, len(a), len(b))
+			return
+		}
+		require.Len(t, a, len(b))
+		for i := range b {
+			sameButURIs(t, "", b[i], a[i], drop)
+		}
+	case string:
+		require.IsType(t, "", after)
+		if name != "URI" && name != "url" && name != "RELOAD-URI" {
+			require.Equal(t, b, after)
+		}
+	default:
+		require.Equal(t, before, after)
+	}
 }

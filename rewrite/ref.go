@@ -17,7 +17,7 @@ const (
 	Key                       // a decryption key
 	Data                      // session data
 	JSON                      // a steering manifest or an asset list
-	Thumbnail                 // a picture in a WebVTT track of thumbnails
+	Thumbnail                 // a picture in a WebVTT track of thumbnails, or of a chapter
 )
 
 var kindNames = [...]string{"", "Playlist", "Segment", "Part", "Init", "Key", "Data", "JSON", "Thumbnail"}

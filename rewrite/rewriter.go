@@ -124,9 +124,9 @@ func (rw *Rewriter) Append(ctx context.Context, dst, playlist []byte, base strin
 }
 
 // ModifyResponse rewrites the body of a response that is a playlist, or a JSON document that playlists lead to (an asset list,
-// a steering manifest). It leaves every other response unchanged and unread. It is a hook for httputil.ReverseProxy and similar
-// proxies. References are resolved against the URL of resp.Request, which must therefore be the URL after redirects. The hooks
-// of the Rewriter get the context of resp.Request.
+// a steering manifest, chapters). It leaves every other response unchanged and unread. It is a hook for httputil.ReverseProxy
+// and similar proxies. References are resolved against the URL of resp.Request, which must therefore be the URL after redirects.
+// The hooks of the Rewriter get the context of resp.Request.
 //
 // Only responses with status 200 are considered. Their first bytes decide; the Content-Type and the extension are hints. A body
 // is a playlist if it begins with #EXTM3U, after a byte order mark and blanks. If a playlist is expected, by type or by the
