@@ -56,7 +56,8 @@ func isHint(name string) bool {
 	}, name))
 	for word := range strings.SplitSeq(read, "-") {
 		switch word {
-		case "Forwarded", "Forward", "Original", "Rewrite", "Remote", "Authenticated", "Override", "Http", "Host", "Ip", "Ipv6", "Addr", "Metadata":
+		case "Forwarded", "Forward", "Original", "Rewrite", "Remote", "Authenticated", "Override", "Http", "Host", "Metadata", "Proxy", "Loop",
+			"Ip", "Ipv6", "Clientip", "Socketip", "Realip", "Addr", "Address":
 			return false
 		}
 	}

@@ -46,6 +46,7 @@ func TestWhatAListMayNotAskFor(t *testing.T) {
 		"x-forwarded-proto", "True-Client-IP", "cf-connecting-ip", "X-Client-Ip", "X-Original-URL", "X-Rewrite-Url", "X-Remote-User", "Remote-User",
 		"X-Goog-Authenticated-User-Email", "X-Host", "X_Forwarded_For", "x_real_ip", "X.Forwarded.Host", "X-Forwarded", "Z-Forwarded-For", "X-HTTP-Host-Override",
 		"X-Original-Host", "Metadata_Flavor", "Content_Length", "Transfer_Encoding", "Remote_Addr", "Set_Cookie", "CF-Connecting-IPv6", "Cmcd_Session", "X-Envoy-Original-Path",
+		"X-Azure-ClientIP", "X-Azure-SocketIP", "X-RealIP", "X-Envoy-External-Address", "CDN-Loop", "Proxy", "X-Proxy-User",
 	} {
 		h[name] = []string{"1"}
 	}
