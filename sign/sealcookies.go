@@ -24,6 +24,12 @@ func (c *cookie) pair() string {
 	return c.name + "=" + c.value
 }
 
+// sentName is the name that a server reads. A cookie without one is read like one that has it.
+func (c *cookie) sentName() string {
+	name, _, _ := strings.Cut(c.pair(), "=")
+	return name
+}
+
 func (c cookie) flags() string {
 	flags := ""
 	if c.hostOnly {
@@ -53,7 +59,8 @@ const (
 	mostJarBytes   = 2 << 10
 )
 
-// take keeps what an answer to a request for u sets (RFC 6265, section 5.3). What does not fit is not kept.
+// take keeps what an answer to a request for u sets (RFC 6265, section 5.3). What does not fit is not kept. Whoever can answer in
+// the name of an http server neither sets nor replaces what is for https alone (RFC 6265bis, section 5.7).
 func (j *jar) take(u *url.URL, lines []string) {
 	if !j.takes || len(lines) == 0 {
 		return
@@ -63,7 +70,7 @@ func (j *jar) take(u *url.URL, lines []string) {
 	cookies := slices.Clone(j.cookies)
 	for _, line := range lines {
 		c, gone, ok := parseSetCookie(line, u)
-		if !ok {
+		if !ok || u.Scheme != "https" && (c.secure || slices.ContainsFunc(cookies, c.hides)) {
 			continue
 		}
 		cookies = slices.DeleteFunc(cookies, func(o cookie) bool { return o.name == c.name && o.domain == c.domain && o.path == c.path })
@@ -78,6 +85,12 @@ func (j *jar) take(u *url.URL, lines []string) {
 	if len(cookies) <= mostJarCookies && size <= mostJarBytes {
 		j.cookies = cookies
 	}
+}
+
+// hides reports whether a server may take c for another cookie that is for https alone.
+func (c *cookie) hides(o cookie) bool {
+	related := c.domain == o.domain || strings.HasSuffix(c.domain, "."+o.domain) || strings.HasSuffix(o.domain, "."+c.domain)
+	return o.secure && c.sentName() == o.sentName() && related && matchesPath(c.path, o.path)
 }
 
 // isBelow reports whether a host may set cookies for a domain above it.
@@ -109,12 +122,14 @@ func (j *jar) all() []cookie {
 }
 
 // line is the Cookie field of a request for u, with those of before that the jar does not replace; nothing if the jar has none
-// for u.
+// for u. Many servers read the first cookie of a name, so those with longer paths go first.
 func (j *jar) line(before []string, u *url.URL) string {
 	var pairs, names []string
-	for _, c := range j.all() {
+	cookies := slices.Clone(j.all())
+	slices.SortStableFunc(cookies, func(a, b cookie) int { return len(b.path) - len(a.path) })
+	for _, c := range cookies {
 		if c.goesTo(u) {
-			pairs, names = append(pairs, c.pair()), append(names, c.name)
+			pairs, names = append(pairs, c.pair()), append(names, c.sentName())
 		}
 	}
 	if len(pairs) == 0 {
@@ -138,5 +153,10 @@ func (c *cookie) goesTo(u *url.URL) bool {
 	if path == "" {
 		path = "/"
 	}
-	return path == c.path || strings.HasPrefix(path, strings.TrimSuffix(c.path, "/")+"/")
+	return matchesPath(path, c.path)
+}
+
+// matchesPath is RFC 6265, section 5.1.4.
+func matchesPath(path, cookiePath string) bool {
+	return path == cookiePath || strings.HasPrefix(path, strings.TrimSuffix(cookiePath, "/")+"/")
 }

@@ -59,6 +59,35 @@ func TestCookiesAreReadAsBrowsersReadThem(t *testing.T) {
 	}
 }
 
+// Whoever can answer in the name of an http origin changes nothing that comes and goes over https.
+func TestCookiesOverHTTPReplaceNoneOfHTTPS(t *testing.T) {
+	const safe = "sid=good; Secure; Path=/live"
+	for name, c := range map[string]struct{ first, from, then, want string }{
+		"of that name":             {safe, "http://h.example/live/m.m3u8", "sid=bad", "sid=good"},
+		"of a longer path":         {safe, "http://h.example/live/a/m.m3u8", "sid=bad; Path=/live/a/", "sid=good"},
+		"of the domain above":      {safe, "http://h.example/live/m.m3u8", "sid=bad; Domain=h.example; Path=/live", "sid=good"},
+		"from a host below":        {safe + "; Domain=h.example", "http://x.h.example/live/m.m3u8", "sid=bad; Domain=h.example; Path=/live", "sid=good"},
+		"deleted":                  {safe, "http://h.example/live/m.m3u8", "sid=; Path=/live; Max-Age=0", "sid=good"},
+		"that says it is secure":   {"", "http://h.example/live/m.m3u8", "sid=bad; Secure", ""},
+		"without a name":           {safe, "http://h.example/live/m.m3u8", "=sid=bad; Path=/live", "sid=good"},
+		"of another name":          {safe, "http://h.example/live/m.m3u8", "lang=en", "sid=good; lang=en"},
+		"of a path above":          {safe, "http://h.example/m.m3u8", "sid=2; Path=/", "sid=good; sid=2"},
+		"of a path above, first":   {"sid=2; Path=/", "https://h.example/live/m.m3u8", safe, "sid=good; sid=2"},
+		"in place of a plain one":  {"sid=1; Path=/live", "http://h.example/live/m.m3u8", "sid=2; Path=/live", "sid=2"},
+		"and https in place of it": {safe, "https://h.example/live/m.m3u8", "sid=2; Path=/live", "sid=2"},
+		"secure without a name":    {"=sid=good; Secure; Path=/live", "http://h.example/live/m.m3u8", "sid=bad", "sid=good"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := sealer(t, sign.Exact)
+			v := visitOf(t, s, must(s.URL("https://h.example/live/m.m3u8", sign.Upstream{Cookies: true})))
+			received := maker.FromContext(v.ctx).Received
+			received(must(url.Parse("https://h.example/live/m.m3u8")), http.Header{"Set-Cookie": {c.first}})
+			received(must(url.Parse(c.from)), http.Header{"Set-Cookie": {c.then}})
+			require.Equal(t, c.want, v.sent("https://h.example/live/a/1.ts").Get("Cookie"))
+		})
+	}
+}
+
 // An origin decides what its own Cookie field says, and nothing else of a request.
 func FuzzSetCookie(f *testing.F) {
 	f.Add("a=1; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Domain=h.example")

@@ -183,7 +183,7 @@ func TestCookiesOfThePlaylistReachItsChildren(t *testing.T) {
 	received(v, "https://edge.h.example/m.m3u8", "edge=e; Path=/")
 	for range 3 {
 		for u, want := range map[string]string{
-			"https://a.h.example/live/1.ts":     "sid=1; dir=d; wide=w; lang=en",
+			"https://a.h.example/live/1.ts":     "dir=d; sid=1; wide=w; lang=en",
 			"https://a.h.example/other/1.ts":    "sid=1; wide=w; lang=en",
 			"https://a.h.example/liver/1.ts":    "sid=1; wide=w; lang=en",
 			"http://a.h.example/live/1.ts":      "dir=d; wide=w",
