@@ -34,8 +34,8 @@
 //  3. Any other answer is a fill (fill.go). Its pump reads the origin into a body of pages (fill_pump.go, internal/body). It
 //     waits for viewers if memory is short or the body has no end. Endless media is broadcast (fill_broadcast.go).
 //  4. The whole body is judged (hls.go, channel.go): how long it is fresh, and what a live playlist says about segments that
-//     are stored. Then it is stored, and only then do viewers see its end, so that their next request finds it. They have all of
-//     its bytes already.
+//     are stored. Then it is stored, and only then do viewers see its end. They have all of its bytes already, but not the last
+//     ones of a playlist, which players act on. A request that comes meanwhile joins the fill; a later one finds what is stored.
 //  5. When it is stale, the origin is asked. A 304 renews it. If the origin fails, it may be served for longer.
 //
 // An answer that was purged, given up or displaced by a later one is barred: it is never stored.

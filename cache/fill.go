@@ -35,6 +35,7 @@ type fill struct {
 	pause time.Duration // how long the origin may be silent
 
 	list   bool                  // it is expected to be a playlist
+	whole  atomic.Bool           // all of it is here, but it may not be stored yet
 	judged atomic.Pointer[Entry] // the whole, with its TTL, set before the body ends
 	silent atomic.Int64          // since when it waits for bytes, in nanoseconds after o.asked
 
@@ -187,7 +188,7 @@ func (f *fill) giveUp() {
 
 func (f *fill) worthwhile() bool {
 	s := f.body.State()
-	if s.Ended {
+	if s.Ended || f.whole.Load() {
 		return true // nothing is left to stop
 	}
 	length := f.body.Length()

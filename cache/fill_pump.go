@@ -14,24 +14,26 @@ import (
 
 var errDrips = &fault{ErrIdle, errors.New("it drips")}
 
-// run reads the origin's answer to its end and stores it if it came whole. Viewers get the last bytes before that, but see the
-// end only after it, so that their next request finds it.
+// run reads the origin's answer to its end and stores it if it came whole. Viewers get the last bytes before that, unless it is
+// a playlist, but see the end only after it.
 func (f *fill) run() {
-	stored, err := false, errExited
+	last, stored, err := 0, false, errExited
 	defer f.free()
-	defer func() { f.end(stored, err) }() // also in a goroutine that a hook ended
-	if err = f.pump(); err == nil {
-		stored = f.store()
+	defer func() { f.end(last, stored, err) }() // also in a goroutine that a hook ended
+	if last, err = f.pump(); err == nil {
+		f.whole.Store(true)
+		stored = f.store(last)
 	}
 }
 
-// end shows viewers the outcome.
-func (f *fill) end(stored bool, err error) {
+// end shows viewers the outcome, with the last bytes of a playlist if all went well.
+func (f *fill) end(last int, stored bool, err error) {
 	if f.isOnAir() {
 		f.t.channels.onAir(f.o.primary, f.o.asked)
 	}
 	if err == nil {
 		f.settle()
+		f.body.Commit(last)
 		f.body.End(nil)
 	} else {
 		f.fail(err)
@@ -73,15 +75,16 @@ func (f *fill) fail(err error) {
 }
 
 // store judges the whole answer and keeps it for as long as TTL says. It reports whether it was kept.
-func (f *fill) store() bool {
+func (f *fill) store(last int) bool {
 	if !f.keep && !f.list || f.isDetached() || f.body.State().Ended {
 		return false
 	}
 	whole := *f.entry
-	sealed := f.body.Seal()
+	sealed := f.body.Seal(last)
 	whole.Body = sealed
 	if _, reads := f.t.Store.(*Memory); !reads || f.body.Length() < 0 {
-		whole.Header = whole.Header.Clone() // viewers still read the other one, and a Store owns this one
+		// Viewers still read the other one. A Store owns this one, also if it embeds a Memory, which would only read it.
+		whole.Header = whole.Header.Clone()
 		whole.Header["Content-Length"] = []string{strconv.FormatInt(sealed.Size(), 10)}
 	}
 	list, err := f.o.judge(&whole)
@@ -107,8 +110,9 @@ func (f *fill) store() bool {
 // worthYielding is how much must be there before the pump lets readers go first. To wake them for less costs more than it gains.
 const worthYielding = 16 << 10
 
-// pump copies from the origin until it ends. It returns nil if the answer came whole.
-func (f *fill) pump() (err error) {
+// pump copies from the origin until it ends. It returns nil if the answer came whole. The last bytes of what may be a playlist are
+// then not yet committed: players act on a playlist as soon as they have it.
+func (f *fill) pump() (last int, err error) {
 	defer f.t.recovered(&err)
 	idle := time.AfterFunc(f.pause, func() {
 		// A Body that ignores its context must not hold up the viewers.
@@ -123,10 +127,10 @@ func (f *fill) pump() (err error) {
 	for {
 		room, err := f.room()
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if drips(f.t.MinRate, size, length, f.waited) {
-			return errDrips
+			return 0, errDrips
 		}
 		asked := time.Now()
 		f.silent.Store(int64(asked.Sub(f.o.asked)))
@@ -141,14 +145,16 @@ func (f *fill) pump() (err error) {
 		isWhole := err == io.EOF && (have == length || length < 0 && context.Cause(f.ctx) == nil)
 		switch {
 		case length >= 0 && have > length:
-			return &fault{ErrBroken, errors.New("more bytes than declared")}
+			return 0, &fault{ErrBroken, errors.New("more bytes than declared")}
+		case isWhole && f.mayBeList(room[:n]):
+			return n, nil
 		case isWhole:
 		case err != nil && context.Cause(f.ctx) != nil:
-			return context.Cause(f.ctx)
+			return 0, context.Cause(f.ctx)
 		case err == io.EOF:
-			return &fault{ErrBroken, io.ErrUnexpectedEOF}
+			return 0, &fault{ErrBroken, io.ErrUnexpectedEOF}
 		case err != nil:
-			return &fault{ErrBroken, err}
+			return 0, &fault{ErrBroken, err}
 		}
 		f.body.Commit(n)
 		size += int64(n)
@@ -159,15 +165,23 @@ func (f *fill) pump() (err error) {
 			runtime.Gosched() // readers go on, and meanwhile more arrives, which takes one read instead of several
 		}
 		if isWhole {
-			return nil
+			return 0, nil
 		}
 	}
 }
 
+// mayBeList reports whether a body with these last bytes may be a playlist.
+func (f *fill) mayBeList(last []byte) bool {
+	var first [listStart]byte
+	n := f.body.Start(first[:])
+	n += copy(first[n:], last)
+	return !isOther(first[:n])
+}
+
 // stalls reports whether the origin has been silent for half its time. A newcomer should then start a fetch of its own rather
-// than join one that is about to time out.
+// than join one that is about to time out. A Store may take its time.
 func (f *fill) stalls() bool {
-	return time.Since(f.o.asked)-time.Duration(f.silent.Load()) > f.pause/2
+	return !f.whole.Load() && time.Since(f.o.asked)-time.Duration(f.silent.Load()) > f.pause/2
 }
 
 // read is one Read of the origin's body, with the idle limit.

@@ -413,3 +413,44 @@ func TestBytesDoNotWaitForTheStore(t *testing.T) {
 		})
 	}
 }
+
+// Viewers may ask again, or leave, while the Store still takes what they have: nothing is fetched again.
+func TestWhatIsBeingStoredIsNotFetchedAgain(t *testing.T) {
+	for name, row := range map[string]struct {
+		length int64
+		header []string
+		again  time.Duration // when another viewer comes
+		status string
+	}{
+		"of declared length":        {7, nil, 30 * time.Second, "hlsproxy; fwd=uri-miss; collapsed"},
+		"of undeclared length":      {-1, nil, 30 * time.Second, "hlsproxy; fwd=uri-miss; collapsed"},
+		"a range of learned length": {-1, []string{"Range", "bytes=3-6"}, 30 * time.Second, "hlsproxy; fwd=uri-miss; collapsed"},
+		"later":                     {-1, nil, 2 * time.Minute, "hlsproxy; hit"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				asked := 0
+				o := trip(func(r *http.Request) (*http.Response, error) {
+					if r.Header.Get("Range") != "" {
+						return reply{status: 206, header: head("ETag", `"1"`, "Content-Range", "bytes 0-0/7"), body: strings.NewReader("s")}.response(r), nil
+					}
+					asked++
+					return reply{header: head("ETag", `"1"`, "Content-Type", "video/mp2t"), body: strings.NewReader("segment"), length: row.length}.response(r), nil
+				})
+				c := &cache.Transport{Base: o, Store: leisurely{store(t)}}
+				resp, err := c.RoundTrip(request(t, t.Context(), segURL, row.header...))
+				require.NoError(t, err)
+				_, err = io.ReadFull(resp.Body, make([]byte, 4))
+				require.NoError(t, err)
+				synctest.Wait() // until the Store has it
+				resp.Body.Close()
+				time.Sleep(row.again)
+				again, body := fetch(t, c, segURL)
+				require.Equal(t, "segment", body)
+				require.Equal(t, row.status, again.Header.Get("Cache-Status"))
+				require.Equal(t, 1, asked)
+				require.EqualValues(t, 1, c.Stats().Stored)
+			})
+		})
+	}
+}

@@ -193,8 +193,12 @@ func kindOf(b *body.Blob) hls.Kind {
 
 // lookAt reads a body as a playlist. ok is false if it is something else, or too long to be judged.
 func lookAt(e *Entry) (list hls.Info, ok bool) {
-	if b, is := e.Body.(*body.Blob); is && isOther(b) {
-		return list, false
+	if b, is := e.Body.(*body.Blob); is { // most bodies are segments
+		var first [listStart]byte
+		n, _ := b.ReadAt(first[:min(b.Size(), listStart)], 0)
+		if isOther(first[:n]) {
+			return list, false
+		}
 	}
 	text, gzipped, ok := open(e)
 	if !ok {
@@ -214,12 +218,13 @@ func lookAt(e *Entry) (list hls.Info, ok bool) {
 // gzipMagic begins what may be a playlist that was sent compressed.
 var gzipMagic = [2]byte{0x1f, 0x8b}
 
-// isOther reports whether the first bytes rule out a playlist. Like kindOf, it makes no allocation: most bodies are segments.
-func isOther(b *body.Blob) bool {
-	var first [64]byte
-	n, _ := b.ReadAt(first[:min(b.Size(), int64(len(first)))], 0)
-	is, known := hls.StartsPlaylist(first[:n])
-	return known && !is && !bytes.HasPrefix(first[:n], gzipMagic[:])
+// listStart is how many first bytes mostly tell whether a body is a playlist.
+const listStart = 64
+
+// isOther reports whether the first bytes of a body rule out a playlist.
+func isOther(first []byte) bool {
+	is, known := hls.StartsPlaylist(first)
+	return known && !is && !bytes.HasPrefix(first, gzipMagic[:])
 }
 
 // open returns the text of a body, decompressed if it was sent compressed.

@@ -518,3 +518,39 @@ func TestAnEncoderThatBeginsAgainAmongRequests(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// Who has all bytes of a playlist acts on it, even before the end is shown. If it says that the encoder has begun again, nothing
+// older is served from then on, however long the cache takes to read it.
+func TestAPlaylistIsReadBeforeViewersHaveIt(t *testing.T) {
+	for name, url := range map[string]string{
+		"labelled":       listURL,
+		"under any name": "http://origin.example/live/channel",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				generation := 0
+				o := trip(func(r *http.Request) (*http.Response, error) {
+					if r.URL.String() == url {
+						list := live(4, "seg1.ts")
+						return text(strings.Replace(list, "SEQUENCE:1", fmt.Sprintf("SEQUENCE:%d", 9-9*generation), 1)).response(r), nil
+					}
+					return text(fmt.Sprint("generation ", generation), "Content-Type", "video/mp2t").response(r), nil
+				})
+				c := &cache.Transport{Base: o, Store: store(t), Refs: func([]byte, string) iter.Seq[string] {
+					time.Sleep(5 * time.Second)
+					return func(func(string) bool) {}
+				}}
+				for generation = range 2 {
+					resp, err := c.RoundTrip(request(t, t.Context(), url))
+					require.NoError(t, err)
+					_, err = io.ReadFull(resp.Body, make([]byte, resp.ContentLength))
+					require.NoError(t, err)
+					_, segment := fetch(t, c, segURL)
+					resp.Body.Close()
+					require.Equal(t, fmt.Sprint("generation ", generation), segment)
+					time.Sleep(time.Minute)
+				}
+			})
+		})
+	}
+}

@@ -153,7 +153,7 @@ func (m *Memory) adopt(of Body) (*body.Blob, bool) {
 		b.Commit(n)
 		off += int64(n)
 	}
-	return b.Seal(), true
+	return b.Seal(0), true
 }
 
 // insert takes in an Entry whose body is borrowed for the Store.

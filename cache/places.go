@@ -123,6 +123,9 @@ func toCome(o *flight) (end, age time.Duration) {
 	if o.fill == nil {
 		return noLimit, age
 	}
+	if o.fill.whole.Load() {
+		return 0, age
+	}
 	size, length := o.fill.body.State().Size, o.fill.body.Length()
 	if size == 0 || length < 0 {
 		return noLimit, age

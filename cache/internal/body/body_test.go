@@ -135,7 +135,7 @@ func one(t *testing.T, pool *body.Pool, number int64, drops bool) {
 		}
 	}
 	if end == nil && !drops {
-		blob := b.Seal()
+		blob := b.Seal(0)
 		b.End(nil)
 		require.True(t, blob.Borrow())
 		r := new(body.Reader)
@@ -229,7 +229,7 @@ func TestLongPiecesAreNotTorn(t *testing.T) {
 				pool := body.NewPool(16<<20, nil)
 				b := pool.NewBuffer(2 << 20)
 				require.True(t, grow(b, 1, 0, 2<<20))
-				blob := b.Seal()
+				blob := b.Seal(0)
 				b.End(nil)
 				var r body.Reader
 				require.True(t, blob.Borrow())
@@ -259,7 +259,7 @@ func TestALentBodyIsGivenBackWithItsLastReference(t *testing.T) {
 	pool := body.NewPool(1<<20, nil)
 	b := pool.NewBuffer(100)
 	require.True(t, grow(b, 1, 0, 100))
-	lent := b.Seal().Lend()
+	lent := b.Seal(0).Lend()
 	b.Return()
 	require.NotZero(t, pool.Size())
 	got := make([]byte, 100)

@@ -332,11 +332,14 @@ func (b *Buffer) tear(off int64, n int, last place) {
 	b.pages.tear(run, off-last.off, n)
 }
 
-// Seal returns everything that was committed, as the body will be when the Buffer has ended. The Blob takes no hold of its own;
-// it is valid while the memory of the Buffer is held.
-func (b *Buffer) Seal() *Blob {
-	out := &Blob{size: b.size, pages: b.pages, chunks: make([][]byte, 0, len(b.chunks))}
+// Seal returns everything that was committed and the n bytes after it, as the body will be when the Buffer has ended. The Blob
+// takes no hold of its own; it is valid while the memory of the Buffer is held.
+func (b *Buffer) Seal(n int) *Blob {
+	out := &Blob{size: b.size + int64(n), pages: b.pages, chunks: make([][]byte, 0, len(b.chunks))}
 	for i, c := range b.chunks {
+		if i == len(b.chunks)-1 {
+			c = c[:len(c)+n]
+		}
 		if cap(c) > len(c) {
 			c = b.trim(i, c)
 		}
