@@ -149,13 +149,10 @@ func (d *Dir) Get(_ context.Context, key string) (*Entry, error) {
 	return e, nil
 }
 
-// Put writes e to a file, at the price of others. An Entry that does not fit is not kept. It fails with what the file
-// system says, and what was under key is then gone as well.
+// Put writes e to a file, at the price of others. An Entry that does not fit is not kept. It fails with what the Body of e or the
+// file system says. What was under key is then gone as well, unless e has the same Body, as an answer has that was confirmed.
 func (d *Dir) Put(_ context.Context, key string, e *Entry) error {
 	head, err := encodeHead(key, e)
-	if err != nil {
-		return err
-	}
 	total := fileRoom(int64(len(head)) + e.size())
 	d.mu.Lock()
 	if d.closed {
@@ -164,16 +161,16 @@ func (d *Dir) Put(_ context.Context, key string, e *Entry) error {
 	}
 	d.writing.Add(1)
 	defer d.writing.Done()
-	if old := d.policy.Peek(key); old != nil && old.Value.Body != e.Body {
+	fits := err == nil && total <= d.max
+	if old := d.policy.Peek(key); old != nil && (!fits || old.Value.Body != e.Body) {
 		d.drop(old) // else the new file is made of the old one
 	}
-	fits := d.makeRoom(total)
-	if fits {
+	if fits = fits && d.makeRoom(total); fits {
 		d.size += total
 	}
 	d.mu.Unlock()
 	if !fits {
-		return nil
+		return err
 	}
 	body, err := writeFile(d.dir, key, head, e)
 	d.mu.Lock()

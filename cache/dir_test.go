@@ -2,6 +2,8 @@ package cache_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -396,5 +398,65 @@ func TestTheNewerOfTwoFilesIsLoaded(t *testing.T) {
 		info, err := os.Stat(filepath.Join(dir, files(t, dir)[0]))
 		require.NoError(t, err)
 		require.Equal(t, taken(info), d.Size())
+	}
+}
+
+// unreadable is a Body that cannot be read.
+type unreadable struct{ size int64 }
+
+func (unreadable) ReadAt([]byte, int64) (int, error) { return 0, errors.New("unreadable") }
+
+func (u unreadable) Size() int64 { return u.size }
+
+// What could not be replaced is out of date.
+func TestWhatADirCannotReplaceIsGone(t *testing.T) {
+	for name, row := range map[string]struct {
+		body  cache.Body
+		fails bool
+	}{"unreadable": {unreadable{10}, true}, "too long": {cache.Bytes(make([]byte, 64<<10)), false}} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			d := openDir(t, dir, 16<<10)
+			require.NoError(t, d.Put(t.Context(), "key", &cache.Entry{Status: 200, Body: cache.Bytes([]byte("old"))}))
+			err := d.Put(t.Context(), "key", &cache.Entry{Status: 200, Body: row.body})
+			require.Equal(t, row.fails, err != nil)
+			e, err := d.Get(t.Context(), "key")
+			require.NoError(t, err)
+			require.Nil(t, e)
+			require.Zero(t, d.Size())
+			require.Empty(t, files(t, dir))
+		})
+	}
+}
+
+// full is a Store that can take nothing more.
+type full struct {
+	*cache.Dir
+	is bool
+}
+
+func (f *full) Put(ctx context.Context, key string, e *cache.Entry) error {
+	if f.is {
+		return errors.New("no space left")
+	}
+	return f.Dir.Put(ctx, key, e)
+}
+
+// What a Store cannot mark as of an earlier programme is purged.
+func TestAnEncoderThatBeginsAgainBeforeAFullStore(t *testing.T) {
+	generation := 0
+	o := trip(func(r *http.Request) (*http.Response, error) {
+		if r.URL.String() == listURL {
+			return text(strings.Replace(live(4, "seg1.ts"), "SEQUENCE:1", fmt.Sprintf("SEQUENCE:%d", 9-9*generation), 1), "Cache-Control", "no-cache").response(r), nil
+		}
+		return text(fmt.Sprint("generation ", generation), "Content-Type", "video/mp2t").response(r), nil
+	})
+	s := &full{Dir: openDir(t, t.TempDir(), 1<<20)}
+	c := &cache.Transport{Base: o, Store: s}
+	for generation = range 2 {
+		fetch(t, c, listURL)
+		_, got := fetch(t, c, segURL)
+		require.Equal(t, fmt.Sprint("generation ", generation), got)
+		s.is = true
 	}
 }

@@ -292,6 +292,7 @@ func (t *Transport) outdateOne(key string, at time.Time) (varies bool) {
 	now.TTL = unproved
 	if t.put(context.Background(), key, &now) != nil {
 		t.count.errors.Add(1)
+		t.purgeStore(context.Background(), func(k string) bool { return k == key })
 	}
 	return false
 }
