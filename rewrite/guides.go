@@ -78,8 +78,12 @@ func (st entries) appendListLine(dst []byte, begin, start, end int, taken bool) 
 			if from, to := trimBlanks(st.src, from, one); from < to {
 				dst = append(dst, st.src[done:from]...)
 				done = to
+				at := len(dst)
 				if dst, err = st.appendGuide(dst, begin, from, to, tag, form); err != nil {
 					return dst, err
+				}
+				if a.quoted && st.src[a.from-1] == '\'' { // the base may have one
+					dst = append(dst[:at], bytes.ReplaceAll(dst[at:], []byte{'\''}, []byte("%27"))...)
 				}
 			}
 			from = one + 1
@@ -144,7 +148,8 @@ func (st entries) appendGuide(dst []byte, begin, from, to int, tag *tag, form fo
 }
 
 // appendPast appends where an entry has its past. Players put times into such a URL ("{utc}", "${start}"), or append it to that
-// of the entry. It can only be mapped if they find the same places in the public URL, and if no token covers it.
+// of the entry. It can only be mapped if they find the same places in the public URL, and if no token covers it. What would be
+// another URL without a player's times, such as one with a slash in a place, is not mapped.
 func (st entries) appendPast(dst []byte, t *token) ([]byte, error) {
 	const stand, most = "zq", 64
 	text := t.text(st.src)
@@ -152,6 +157,7 @@ func (st entries) appendPast(dst []byte, t *token) ([]byte, error) {
 		return append(dst, text...), nil
 	}
 	var places [][]byte
+	odd := false
 	var filled []byte
 	for rest := text; ; {
 		from, to := placeholder(rest)
@@ -161,13 +167,14 @@ func (st entries) appendPast(dst []byte, t *token) ([]byte, error) {
 		}
 		filled = append(append(append(filled, rest[:from]...), stand...), strconv.Itoa(most+len(places))...)
 		places = append(places, rest[from:to])
+		odd = odd || bytes.ContainsAny(rest[from:to], "/\\?#&%\"'<> ")
 		rest = rest[to:]
 	}
 	start := len(dst)
 	if st.reached = false; len(places) == 0 {
 		return st.appendReference(dst, text, t)
 	}
-	if st.Sign == nil && !bytes.Contains(text, []byte(stand)) {
+	if st.Sign == nil && !odd && !bytes.Contains(text, []byte(stand)) {
 		var err error
 		if dst, err = st.appendReference(dst, filled, t); err != nil || !st.reached {
 			return append(dst[:start], text...), err

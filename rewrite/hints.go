@@ -108,13 +108,15 @@ func (h *hints) setAll(text []byte) bool {
 
 // cutNextHint cuts a text at a bar that has a known name behind it.
 func cutNextHint(text string) (one, rest string) {
+	const longest = 32 // of the names, with blanks
 	for at := 0; ; at++ {
 		n := strings.IndexByte(text[at:], '|')
 		if n < 0 {
 			return text, ""
 		}
 		at += n
-		if name, _, ok := strings.Cut(text[at+1:], "="); ok && hintNames[strings.ToLower(strings.TrimSpace(name))] != "" {
+		next := text[at+1:]
+		if name, _, ok := strings.Cut(next[:min(len(next), longest)], "="); ok && hintNames[strings.ToLower(strings.TrimSpace(name))] != "" {
 			return text[:at], text[at+1:]
 		}
 	}
@@ -195,9 +197,9 @@ func (h *hints) readAll(text []byte) {
 			before.readAttrs(line)
 		}
 	}
-	for name, value := range before.header {
+	for _, name := range slices.Sorted(maps.Keys(before.header)) { // if not all have room, the same ones each time
 		if own[name] == nil {
-			h.set(name, value[0])
+			h.set(name, before.header[name][0])
 		}
 	}
 }

@@ -119,6 +119,41 @@ func TestHintsGoWithTheirEntry(t *testing.T) {
 	rw := &rewrite.Rewriter{Map: m, Hints: true, Guides: true, Unmapped: rewrite.DropUnmapped}
 	got := rewritten(t, rw, "#EXTM3U\n#EXTVLCOPT:http-user-agent=x\n#EXTINF:-1 tvg-logo=\"https://other/l\",A\nhttps://other/1|Cookie=c\n#EXTINF:-1 tvg-logo=\"https://other/l\",B\nhttps://h/2\n", base)
 	require.Equal(t, "#EXTM3U\n#EXTINF:-1 tvg-logo=\"\",B\nhttps://h/2\n", got)
+	for _, line := range []string{
+		"#EXTVLCOPT:http-cookie=c", "#EXTVLCOPT--http-cookie=c", "#EXTVLCOPT http-cookie=c", " \t#EXTVLCOPT : --HTTP-COOKIE = c", "#EXTHTTP:{\"cookie\":\"c\"}",
+		"#KODIPROP:http-cookie=c", "#KODIPROP:inputstream.adaptive.common_headers=cookie=c", "#EXTINF:-1 http-cookie=\"c\",A",
+	} {
+		require.Equal(t, "#EXTM3U\nhttps://h/2\n", rewritten(t, rw, "#EXTM3U\n"+line+"\nhttps://other/1\nhttps://h/2\n", base), line)
+	}
+}
+
+// A list gets the same links each time, so that the cache knows them again.
+func TestHintsThatHaveNoRoomAreTheSameEachTime(t *testing.T) {
+	rw := &rewrite.Rewriter{Map: hintsSeen{identity{}}, Hints: true}
+	list := "#EXTHTTP:{"
+	for i := range 12 {
+		list += "\"x-" + strconv.Itoa(i) + "\":\"1\","
+	}
+	list += "\"y\":\"1\"}\nhttps://h/1|a=1&b=1&c=1&d=1&e=1&f=1&g=1\n"
+	first := rewritten(t, rw, list, base)
+	require.Equal(t, 16, strings.Count(first, ":1"))
+	for range 20 {
+		require.Equal(t, first, rewritten(t, rw, list, base))
+	}
+}
+
+// Each bar may be followed by a name. To look for it costs no more than a name is long.
+func TestBarsBehindABarCostLittle(t *testing.T) {
+	rw := &rewrite.Rewriter{Map: hintsSeen{identity{}}, Hints: true}
+	list := []byte("https://h/1|a=" + strings.Repeat("|A", 3000) + "=\n")
+	allocs := testing.AllocsPerRun(5, func() { _, _ = rw.Append(t.Context(), nil, list, base) })
+	require.Less(t, allocs, 1000.0)
+}
+
+// The URL of a guide ends where its value ends, whatever the list's own URL has in it.
+func TestGuidesStayInTheirQuotes(t *testing.T) {
+	const list, out = "#EXTM3U\n#EXTINF:-1 tvg-logo='l/a.png' logo=\"l/a.png\",A\n1\n", "#EXTM3U\n#EXTINF:-1 tvg-logo='https://h/o%27x/l/a.png' logo=\"https://h/o'x/l/a.png\",A\nhttps://h/o'x/1\n"
+	require.Equal(t, out, rewritten(t, &rewrite.Rewriter{Guides: true}, list, "https://h/o'x/list.m3u"))
 }
 
 func TestGuides(t *testing.T) {
@@ -177,6 +212,9 @@ func TestThePastOfAnEntry(t *testing.T) {
 		"sealed, dropped":  {rewrite.Rewriter{Map: sealer, Unmapped: rewrite.DropUnmapped}, times, ""},
 		"signed":           {rewrite.Rewriter{Map: query, Sign: signer}, times, times},
 		"signed, dropped":  {rewrite.Rewriter{Map: query, Sign: signer, Unmapped: rewrite.DropUnmapped}, times, ""},
+		"a slash in it":    {rewrite.Rewriter{Map: tree}, "https://h/a/{/../../../x}", "https://h/a/{/../../../x}"},
+		"more parameters":  {rewrite.Rewriter{Map: query}, "https://h/{a&u=b}", "https://h/{a&u=b}"},
+		"slash, dropped":   {rewrite.Rewriter{Map: tree, Unmapped: rewrite.DropUnmapped}, "https://h/{a/../..}", ""},
 		"an open brace":    {rewrite.Rewriter{Map: tree}, "https://h/{utc", "https://me/p/%7Butc"},
 		"our own stand-in": {rewrite.Rewriter{Map: tree}, "https://h/zq64{utc}", "https://h/zq64{utc}"},
 	} {

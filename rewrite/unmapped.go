@@ -192,6 +192,10 @@ func (p *pruned) uriLine(whole span, hit bool) {
 }
 
 func (p *pruned) tagLine(line []byte, whole span, hit bool) {
+	if h := (hints{}); p.list && h.read(line) { // however it is spelled, it is for the next entry only
+		p.pending = append(p.pending, whole)
+		return
+	}
 	name, list, _ := bytes.Cut(line[1:], []byte{':'})
 	attrs := attrList{src: list, end: len(list)}
 	switch string(name) {
