@@ -175,7 +175,7 @@ func (d *document) rewriteJSON() error {
 
 // rewriteText rewrites a document by what its text is.
 func (d *document) rewriteText(raw []byte) (done bool, _ error) {
-	s := &source{body: io.NopCloser(bytes.NewReader(raw))}
+	s := &source{body: io.NopCloser(bytes.NewReader(raw)), done: true} // raw can be put back
 	plain, err := decoder(coding.List(d.resp.Header), s)
 	if err != nil {
 		return false, nil

@@ -135,10 +135,12 @@ func (g *gunzipped) next() error {
 		return orEOF(err)
 	}
 	if err := skipGzipHeader(g.r); err != nil {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF // there was to be more
+		}
 		return err
 	}
-	g.plain = flate.NewReader(g.r)
-	return nil
+	return g.plain.(flate.Resetter).Reset(g.r, nil) // there may be many members, and a reader takes 50 KB
 }
 
 func orEOF(err error) error {

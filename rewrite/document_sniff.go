@@ -101,9 +101,15 @@ type source struct {
 	first []byte       // what was read of plain
 }
 
+// mostSeen bounds what is read before the first bytes are known: compressed bytes may go on for ever and stand for nothing.
+const mostSeen = 1 << 20
+
 func (s *source) Read(p []byte) (int, error) {
-	if s.err != nil {
+	switch {
+	case s.err != nil:
 		return 0, s.err
+	case s.seen.Len() > mostSeen:
+		return 0, ErrTooLarge // what follows can still be put back
 	}
 	n, err := s.body.Read(p)
 	if !s.done {

@@ -50,6 +50,10 @@ func TestModifyResponseRewritesJSON(t *testing.T) {
 			`[ {"chapter":1,"start-time":0,"titles":[{"language":"en","title":"a"}],"images":[{"image-category":"x","pixel-width":1,"pixel-height":1,"url":"https://me/p/ch1/1.jpg"},{"url":"https://me/p/2.jpg"},{"url":1},3]},
  {"start-time":9.5,"images":[{"url":"data:image\/gif,x"}],"metadata":[{"key":"url","value":"u"}]}, {"images":[{"url":"c"}]}, 5, {"start-time":1,"images":{"url":"d"},"url":"e"} ]`,
 		},
+		"3 MiB": {
+			`{"VERSION":1,` + strings.Repeat(" ", 3<<20) + `"RELOAD-URI":"x"}`,
+			`{"VERSION":1,` + strings.Repeat(" ", 3<<20) + `"RELOAD-URI":"https://me/p/ch1/x"}`,
+		},
 		"an object in place of assets": {`{"ASSETS":{"URI":"a"}}`, `{"ASSETS":{"URI":"a"}}`},
 		"no clones":                    {`{"VERSION":1,"PATHWAY-CLONES":[]}`, `{"VERSION":1,"PATHWAY-CLONES":[]}`},
 		"odd types":                    {`{"PATHWAY-PRIORITY":1,"PATHWAY-CLONES":[1,"x",{"URI-REPLACEMENT":[]}],"RELOAD-URI":{}}`, `{"PATHWAY-PRIORITY":1,"PATHWAY-CLONES":[1,"x",{"URI-REPLACEMENT":[]}],"RELOAD-URI":{}}`},

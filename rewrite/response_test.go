@@ -147,6 +147,7 @@ func TestModifyResponseRecognisesPlaylists(t *testing.T) {
 		"playlist in bad gzip":      {at + "x.m3u8", "", "gzip", "\x1f\x8b" + small, "", 502},
 		"playlist in short gzip":    {at + "x.m3u8", "", "gzip", zipped(t, "gzip", small)[:30], "", 502},
 		"playlist in cut members":   {at + "x.m3u8", "", "gzip", zipped(t, "gzip", small) + zipped(t, "gzip", small)[:25], "", 502},
+		"playlist and a cut header": {at + "x.m3u8", "", "gzip", zipped(t, "gzip", small) + "\x1f\x8b\x08\x08\x00\x00\x00\x00\x00\xffname", "", 502},
 		"playlist in a cut header":  {at + "x.m3u8", "", "gzip", "\x1f\x8b\x08\x08\x00\x00\x00\x00\x00\xffname", "", 502},
 		"playlist in short deflate": {at + "x.m3u8", "", "deflate", zipped(t, "flate", small)[:20], "", 502},
 		"too large":                 {at + "x.m3u8", "", "", small + strings.Repeat("#", 5000), "", 502},
@@ -562,5 +563,56 @@ func TestAnyMaxSizeAdmitsADocument(t *testing.T) {
 				require.Equal(t, smallMapped+comment, string(text))
 			})
 		}
+	}
+}
+
+// endless is a body of bytes that begin in some way and then repeat for ever.
+type endless struct {
+	start, text string
+	taken       int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	for i := range p {
+		if at := e.taken + i; at < len(e.start) {
+			p[i] = e.start[at]
+		} else {
+			p[i] = e.text[(at-len(e.start))%len(e.text)]
+		}
+	}
+	if e.taken += len(p); e.taken > 16<<20 {
+		return 0, errors.New("nobody reads as much")
+	}
+	return len(p), nil
+}
+
+// An origin may send compressed bytes that stand for nothing. They are not collected until it ends.
+func TestCompressedNothingIsNotCollected(t *testing.T) {
+	const gzipHeader, empty = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff", "\x00\x00\x00\xff\xff"
+	for name, c := range map[string]struct{ coding, start, text string }{
+		"gzip":    {"gzip", gzipHeader, empty},
+		"members": {"gzip", "", zipped(t, "gzip", "")},
+		"deflate": {"deflate", "\x78\x9c", empty},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, label := range []string{"application/x-mpegurl", "text/plain"} {
+				body := &endless{start: c.start, text: c.text}
+				resp := response("https://cdn.example/live/x", label, "")
+				resp.Body, resp.ContentLength = io.NopCloser(body), -1
+				resp.Header.Set("Content-Encoding", c.coding)
+				err := (&rewrite.Rewriter{}).ModifyResponse(resp)
+				require.Less(t, body.taken, 2<<20)
+				if label != "text/plain" {
+					require.ErrorIs(t, err, rewrite.ErrTooLarge)
+					continue
+				}
+				require.NoError(t, err)
+				got, err := io.ReadAll(io.LimitReader(resp.Body, 4<<20))
+				require.NoError(t, err)
+				want := make([]byte, len(got))
+				_, _ = (&endless{start: c.start, text: c.text}).Read(want)
+				require.True(t, bytes.Equal(want, got), "it passes as it came")
+			}
+		})
 	}
 }
