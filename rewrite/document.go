@@ -112,14 +112,15 @@ func (d *document) rewritePlaylist(s *source) error {
 		return err
 	}
 	label := d.resp.Header.Get("Content-Type")
-	d.replace(out)
-	d.describe(len(out))
-	if list { // players tell lists from HLS by the label
-		if hls.ByType(label) != hls.Playlist {
-			label = listType
-		}
-		d.resp.Header.Set("Content-Type", label)
+	switch {
+	case !list:
+		label = hls.PlaylistType
+	case hls.ByType(label) != hls.Playlist: // players tell lists from HLS by the label
+		label = listType
 	}
+	d.replace(out)
+	d.resp.Header.Set("Content-Type", label)
+	d.relabel(len(out))
 	return nil
 }
 
