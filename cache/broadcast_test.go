@@ -140,6 +140,33 @@ func TestABroadcastEndsWithItsLastViewer(t *testing.T) {
 	}
 }
 
+// A client that comes and goes leaves nothing behind, however long a broadcast lingers.
+func TestLeavingABroadcastOftenLeavesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cache.Transport{Base: onAir(20*time.Millisecond, "audio/aac", frame), Store: store(t), Linger: time.Hour}
+		body := tune(t, c, "http://o/radio")
+		listen(t, body, 6000*20) // some seconds
+		body.Close()
+		comeAndGo := func(times int) {
+			for range times {
+				resp, err := c.RoundTrip(request(t, t.Context(), "http://o/radio"))
+				require.NoError(t, err)
+				require.NoError(t, resp.Body.Close())
+			}
+		}
+		comeAndGo(100)
+		before := heap()
+		if comeAndGo(1000); !raceEnabled {
+			comeAndGo(20_000)
+		}
+		require.Less(t, heap()-before, int64(1<<20))
+		time.Sleep(59 * time.Minute)
+		require.Equal(t, 1, c.Stats().Fills)
+		time.Sleep(2 * time.Minute)
+		require.Zero(t, c.Stats().Fills)
+	})
+}
+
 // A viewer who is too slow for the ring is cut off, with an error, and costs the others nothing. Memory does not grow, with the
 // flag -stress not even in a day.
 func TestASlowViewerOfABroadcastIsCutOff(t *testing.T) {

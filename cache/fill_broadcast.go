@@ -45,8 +45,9 @@ type broadcast struct {
 	past []moment // of the last ringTime, the oldest first
 
 	// Below Transport.mu.
-	on   bool
-	left time.Time // when the last viewer left
+	on    bool
+	left  time.Time   // when the last viewer left
+	timer *time.Timer // ends it linger after that; nil: no viewer has left it alone yet
 }
 
 // moment says how many bytes had come at a point in time.
@@ -203,14 +204,27 @@ func (a *broadcast) lingers() bool {
 	if !a.onAir() || a.linger == 0 {
 		return false
 	}
-	f := a.f
-	a.left = time.Now()
-	time.AfterFunc(a.linger, func() {
-		f.t.mu.Lock()
-		defer f.t.mu.Unlock()
-		if f.shares <= 0 && time.Since(a.left) >= a.linger {
-			f.giveUp()
-		}
-	})
+	if a.left = time.Now(); a.timer == nil {
+		a.timer = time.AfterFunc(a.linger, a.giveUp)
+	} else {
+		a.timer.Reset(a.linger)
+	}
 	return true
+}
+
+// giveUp ends a broadcast whose last viewer left linger ago.
+func (a *broadcast) giveUp() {
+	f := a.f
+	f.t.mu.Lock()
+	defer f.t.mu.Unlock()
+	if f.shares <= 0 && time.Since(a.left) >= a.linger {
+		f.giveUp()
+	}
+}
+
+// end keeps the timer from holding a broadcast that has ended. The caller holds Transport.mu.
+func (a *broadcast) end() {
+	if a != nil && a.timer != nil {
+		a.timer.Stop()
+	}
 }

@@ -59,6 +59,7 @@ func (f *fill) settle() {
 	f.t.mu.Lock()
 	defer f.t.mu.Unlock()
 	f.t.settle(f)
+	f.air.end()
 }
 
 // fail tells every viewer that the body broke. Nobody may join between that and the removal from the list.
@@ -107,11 +108,12 @@ func (f *fill) store(last int) bool {
 	return true
 }
 
-// worthYielding is how much must be there before the pump lets readers go first. To wake them for less costs more than it gains.
+// worthYielding is how much must be there before the pump lets readers go first. To wake them for less costs more than it
+// gains.
 const worthYielding = 16 << 10
 
-// pump copies from the origin until it ends. It returns nil if the answer came whole. The last bytes of what may be a playlist are
-// then not yet committed: players act on a playlist as soon as they have it.
+// pump copies from the origin until it ends. It returns nil if the answer came whole. The last bytes of what may be a playlist
+// are then not yet committed: players act on a playlist as soon as they have it.
 func (f *fill) pump() (last int, err error) {
 	defer f.t.recovered(&err)
 	idle := time.AfterFunc(f.pause, func() {
