@@ -148,8 +148,8 @@ func TestAHintLengthensNoOtherWait(t *testing.T) {
 	}
 }
 
-// A stream that is not read as it comes at first, as there is no memory for more than its viewer has taken, is broadcast all the
-// same when it is.
+// A stream that is not read as it comes at first, as there is no memory for more than its viewer has taken, is broadcast all
+// the same when it is.
 func TestABroadcastMayBeginLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const every = 2 * time.Millisecond
@@ -176,8 +176,8 @@ func TestABroadcastMayBeginLater(t *testing.T) {
 	})
 }
 
-// A viewer comes before a fill goes on air and begins to read too late: its first byte has left the ring. It gets a stream of its
-// own, and no body that breaks off.
+// A viewer comes before a fill goes on air and begins to read too late: its first byte has left the ring. It gets a stream of
+// its own, and no body that breaks off.
 func TestAViewerWhoBeginsLateIsNotCutOff(t *testing.T) {
 	const every = 20 * time.Millisecond
 	for name, row := range map[string]struct {

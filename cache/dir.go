@@ -149,8 +149,9 @@ func (d *Dir) Get(_ context.Context, key string) (*Entry, error) {
 	return e, nil
 }
 
-// Put writes e to a file, at the price of others. An Entry that does not fit is not kept. It fails with what the Body of e or the
-// file system says. What was under key is then gone as well, unless e has the same Body, as an answer has that was confirmed.
+// Put writes e to a file, at the price of others. An Entry that does not fit is not kept. It fails with what the Body of e or
+// the file system says. What was under key is then gone as well, unless e has the same Body, as an answer has that was
+// confirmed.
 func (d *Dir) Put(_ context.Context, key string, e *Entry) error {
 	head, err := encodeHead(key, e)
 	total := fileRoom(int64(len(head)) + e.size())

@@ -162,8 +162,8 @@ func TestDirRefusesWhatWasChanged(t *testing.T) {
 	})
 }
 
-// After a restart, too, an answer ages by the monotonic clock: else it would be fresh again when the clock of the machine is set
-// back.
+// After a restart, too, an answer ages by the monotonic clock: else it would be fresh again when the clock of the machine is
+// set back.
 func TestDirKeepsAgesByTheMonotonicClock(t *testing.T) {
 	dir := t.TempDir()
 	for name, at := range map[string]time.Time{"past": time.Now().Add(-time.Minute), "future": time.Now().Add(time.Hour)} {

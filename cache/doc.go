@@ -35,7 +35,8 @@
 //     waits for viewers if memory is short or the body has no end. Endless media is broadcast (fill_broadcast.go).
 //  4. The whole body is judged (hls.go, channel.go): how long it is fresh, and what a live playlist says about segments that
 //     are stored. Then it is stored, and only then do viewers see its end. They have all of its bytes already, but not the last
-//     ones of a playlist, which players act on. A request that comes meanwhile joins the fill; a later one finds what is stored.
+//     ones of a playlist, which players act on. A request that comes meanwhile joins the fill; a later one finds what is
+//     stored.
 //  5. When it is stale, the origin is asked. A 304 renews it. If the origin fails, it may be served for longer.
 //
 // An answer that was purged, given up or displaced by a later one is barred: it is never stored.
@@ -52,10 +53,10 @@
 // # What is fetched ahead
 //
 // With [Transport.Ahead], a request for a segment that is stored, or that has just been fetched, leads to the next segments of
-// its playlist (ahead.go, internal/ahead): those after it, or after the one that the player names (nor and nrr of CMCD, CTA-5004),
-// and the initialization sections they need. If viewers ask for parts, parts are fetched, but not those that are only hinted
-// at. A new version of a live playlist continues from the newest segment that was asked for within three target durations. When
-// nobody asks for more, nothing more is fetched.
+// its playlist (ahead.go, internal/ahead): those after it, or after the one that the player names (nor and nrr of CMCD,
+// CTA-5004), and the initialization sections they need. If viewers ask for parts, parts are fetched, but not those that are
+// only hinted at. A new version of a live playlist continues from the newest segment that was asked for within three target
+// durations. When nobody asks for more, nothing more is fetched.
 //
 // A segment is requested with the header fields and the link of the viewer who asked last. It is requested only if its key is
 // the one that the viewer's own next request would have, and if it is on the scheme, host and port of its playlist: anybody can

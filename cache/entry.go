@@ -107,8 +107,8 @@ type Store interface {
 	Put(ctx context.Context, key string, e *Entry) error
 }
 
-// isConfirmed reports whether a 304 with this header is about e. It must not rename a version whose slices have the name in their
-// keys.
+// isConfirmed reports whether a 304 with this header is about e. It must not rename a version whose slices have the name in
+// their keys.
 func (e *Entry) isConfirmed(h304 http.Header) bool {
 	if e.Sliced > 0 {
 		name, value := rules.Strong(e.Header)

@@ -43,8 +43,8 @@ type outcome struct {
 	moved bool   // answers vary, as the Store now knows: each waiter looks there again
 }
 
-// newFlight makes a flight that will send the request of r. It must be listed or scrapped. Making it takes as long as everything
-// else that a miss does below Transport.mu, so it is not done there.
+// newFlight makes a flight that will send the request of r. It must be listed or scrapped. Making it takes as long as
+// everything else that a miss does below Transport.mu, so it is not done there.
 func newFlight(t *Transport, r *http.Request, have lookupResult) *flight {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
 	req := r.WithContext(ctx)
@@ -141,8 +141,8 @@ func (o *flight) bar() {
 	o.t.recount(o)
 }
 
-// launch begins a flight that was just listed. It bars the flight if what it keeps may have been purged since it was looked up: a
-// 304 would bring that back. The caller holds Transport.mu, so that the call of this key always belongs to this flight.
+// launch begins a flight that was just listed. It bars the flight if what it keeps may have been purged since it was looked up:
+// a 304 would bring that back. The caller holds Transport.mu, so that the call of this key always belongs to this flight.
 func (o *flight) launch(have lookupResult) {
 	o.t.group.DoChan(o.key, o.run)
 	if o.kept != nil && have.purges != o.t.purges.Load() {

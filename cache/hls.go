@@ -34,9 +34,9 @@ const (
 //     answer to a blocking reload (_HLS_msn in the URL): six target durations if it holds what was asked for
 //     (draft-pantos-hls-rfc8216bis-22 appendix B.1), else half a part. An Age from elsewhere shortens only what the origin
 //     says, and leaves at least 300 ms of that unless it is nothing.
-//   - A media playlist that has ended (EXT-X-ENDLIST): what the origin says, else 1 h. If it has already dropped segments and its
-//     type is not VOD, it is a channel that may go on air again, and is treated as one that goes on. A multivariant playlist:
-//     what the origin says, else 1 min.
+//   - A media playlist that has ended (EXT-X-ENDLIST): what the origin says, else 1 h. If it has already dropped segments and
+//     its type is not VOD, it is a channel that may go on air again, and is treated as one that goes on. A multivariant
+//     playlist: what the origin says, else 1 min.
 //   - A segment: what the origin says, else 1 h. The first bytes decide what a body is, also under the name of a playlist. If
 //     they say nothing, as with encrypted segments, the media type decides, or the extension of the path.
 //   - 404 and 410: what the origin says, but at most 1 s, which is also the default. Others of 400 to 499: the same, but

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// places are the requests to the origin that run, and the MaxFills that they may take. An answer that a viewer waits for or reads
-// keeps its place. An unwatched one holds its place only until a viewer needs it: viewers have left it, or it renews what was
-// served stale. Fetches ahead are counted apart. The methods are for callers that hold mu, unless they say otherwise.
+// places are the requests to the origin that run, and the MaxFills that they may take. An answer that a viewer waits for or
+// reads keeps its place. An unwatched one holds its place only until a viewer needs it: viewers have left it, or it renews what
+// was served stale. Fetches ahead are counted apart. The methods are for callers that hold mu, unless they say otherwise.
 type places struct {
 	purges atomic.Uint64 // so far; changed below mu
 
@@ -98,8 +98,8 @@ func (p *places) boundLeft(most int) {
 // mostCompared is how many flights leastNear looks at: viewers wait meanwhile. There may be more renewals.
 const mostCompared = defaultMaxFills/4 + 1
 
-// leastNear is the flight that would end last at its rate so far. Flights without a rate would end last of all; of several, it is
-// the newest.
+// leastNear is the flight that would end last at its rate so far. Flights without a rate would end last of all; of several, it
+// is the newest.
 func leastNear(set map[*flight]struct{}) (last *flight) {
 	var lastEnd, lastAge time.Duration
 	looked := 0

@@ -63,8 +63,8 @@ type Transport struct {
 	// of the playlist. A Memory then keeps the segments that live playlists name, and drops them first when they are no longer
 	// named. Names in a playlist are known to be segments, and are checked when its encoder starts again. Without Refs, the
 	// cache does not know names that contain variables (EXT-X-DEFINE) or inherit parameters. It must not block: viewers get
-	// the end of the playlist when it has returned, and while four long playlists are read, others go unread. Nil: no such names
-	// are known.
+	// the end of the playlist when it has returned, and while four long playlists are read, others go unread. Nil: no such
+	// names are known.
 	Refs func(playlist []byte, base string) iter.Seq[string]
 	// Ahead is how many of the next segments of a watched rendition are fetched before viewers ask for them. If viewers ask for
 	// parts, it counts parts. The package documentation says what is fetched, and when. Zero or negative: none. It has no

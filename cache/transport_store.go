@@ -110,8 +110,8 @@ func (t *Transport) isFresh(r *http.Request, e *Entry) bool {
 }
 
 const (
-	// unshareableFor is how long later viewers need not wait to find out that an answer cannot be shared, and a Range of a large
-	// object does not cause a request for the whole.
+	// unshareableFor is how long later viewers need not wait to find out that an answer cannot be shared, and a Range of a
+	// large object does not cause a request for the whole.
 	unshareableFor = time.Minute
 	// failingFor is how long viewers who can get a stale answer need not wait for the next failure of the origin.
 	failingFor = time.Second

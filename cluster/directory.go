@@ -147,7 +147,8 @@ func (d *rendezvous) nearby() []string {
 
 func (d *rendezvous) lasting() bool { return false }
 
-// gone remembers failed nodes for a while, at most mostGone at a time: viewers choose some of the names. The zero value is empty.
+// gone remembers failed nodes for a while, at most mostGone at a time: viewers choose some of the names. The zero value is
+// empty.
 type gone struct {
 	mu    sync.Mutex
 	until map[string]time.Time

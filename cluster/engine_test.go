@@ -203,7 +203,8 @@ func TestANodeThatMissedAPurgeHearsOfItThoughItIsLost(t *testing.T) {
 		return list
 	}
 	// back puts the first entry of the log in the place of all, as a replica does that has not received the others, and then
-	// another one with an ID of its own, "*", or with that of the last one. All at once: otherwise a heartbeat may come between.
+	// another one with an ID of its own, "*", or with that of the last one. All at once: otherwise a heartbeat may come
+	// between.
 	back := func(t *testing.T, e *engine, another string) {
 		require.NoError(t, e.do(t, "EVAL", `
 			local list = redis.call('XRANGE', KEYS[1], '-', '+')

@@ -78,8 +78,8 @@ func TestTheNextRequestCarriesAPurgeToANodeThatMissedIt(t *testing.T) {
 	require.Equal(t, 2, o.total()-before)
 }
 
-// Viewers write what they like into a parameter that the cache ignores. The nodes still agree on who holds an answer, and on what
-// a purge is about.
+// Viewers write what they like into a parameter that the cache ignores. The nodes still agree on who holds an answer, and on
+// what a purge is about.
 func TestNodesAgreeOnKeysWithIgnoredParameters(t *testing.T) {
 	ignore := func(_ int, c *cluster.Config) { c.Cache.Ignore = []string{"_"} }
 	o, version := versions(t)

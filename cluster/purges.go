@@ -138,8 +138,8 @@ func (ps *purges) saw(list []logged) {
 }
 
 // lost is what is to be logged again: the purges that should be in the log, which is given as a whole, but are not. What a full
-// log has dropped is not lost: a node that has not read it notices that. Of many, the older ones become one entry. Otherwise they
-// would drive others out of the log, and nodes that have not read those yet would forget everything.
+// log has dropped is not lost: a node that has not read it notices that. Of many, the older ones become one entry. Otherwise
+// they would drive others out of the log, and nodes that have not read those yet would forget everything.
 func (ps *purges) lost(log []logged) (list []logged) {
 	at := placesOf(log)
 	ps.mu.Lock()

@@ -101,8 +101,8 @@ func TestManyPurgesBecomeOneThatNobodyKnows(t *testing.T) {
 	})
 }
 
-// What nodes know is logged again, but not for ever, however different it is, and in few entries: many would drive others out of
-// the log.
+// What nodes know is logged again, but not for ever, however different it is, and in few entries: many would drive others out
+// of the log.
 func TestPurgesAreLoggedAgainButNotForEver(t *testing.T) {
 	for name, c := range map[string]struct {
 		each, nodes int

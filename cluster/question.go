@@ -41,7 +41,8 @@ func newQuestion(n *Node, r *http.Request) *question {
 }
 
 // shareable reports whether nodes share the answer: it must not depend on credentials, of the viewer or of a link's maker,
-// which another node cannot tell apart. Nor does a URL with user information go to another node: no Transport stores its answer.
+// which another node cannot tell apart. Nor does a URL with user information go to another node: no Transport stores its
+// answer.
 func shareable(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != "" || r.Body != nil && r.Body != http.NoBody {
 		return false

@@ -64,8 +64,8 @@ return {
 `
 
 // logLostScript writes purges into the log that are not in it. KEYS: the log. ARGV: about how many purges the log keeps, and
-// for each purge its ID, "key" or "prefix", its text, its age (ms), and the IDs of purges that it stands for. Two nodes that have
-// noticed the same loss do not write a purge twice.
+// for each purge its ID, "key" or "prefix", its text, its age (ms), and the IDs of purges that it stands for. Two nodes that
+// have noticed the same loss do not write a purge twice.
 const logLostScript = `
 local there = {}
 local function note(ids)

@@ -39,9 +39,10 @@ type PoolConfig struct {
 	// Rarely needed:
 
 	// Failures is how many failures in a row take an origin out. 0: 3. Negative: no failure takes it out, and no Retry-After;
-	// Outlier still may. A refused or broken connection is a failure of the origin. A missing header, a body that breaks, and the statuses 500, 502, 503 and 504 are
-	// failures of the stream: they take the origin out for that stream, and for all streams if several have failed. For a
-	// blocking reload they only mean that the stream stands still: they are passed on, not counted, and not retried elsewhere.
+	// Outlier still may. A refused or broken connection is a failure of the origin. A missing header, a body that breaks, and
+	// the statuses 500, 502, 503 and 504 are failures of the stream: they take the origin out for that stream, and for all
+	// streams if several have failed. For a blocking reload they only mean that the stream stands still: they are passed on,
+	// not counted, and not retried elsewhere.
 	Failures int
 	// Cooldown is how long an origin that was taken out gets no request, ± 20 %, before one request tries it again. It doubles
 	// each time that fails, up to 60 s. 0: 5 s. Negative: the next request tries it. A Retry-After of a 503 counts as well, up

@@ -85,8 +85,8 @@ type Proxy struct {
 	// Idle is how long the upstream body may pause. 0: 10 s. Negative: no limit. Its total time has no limit. A cache.Transport
 	// below waits at least as long between two reads of a shared body.
 	Idle time.Duration
-	// Stall is how long a viewer may read nothing. 0: 30 s. Negative: no limit. A viewer that has just read much may pause three
-	// times as long. A viewer that reads 64 KiB within each Stall may go on for ever. Over HTTP/2 it ends one stream;
+	// Stall is how long a viewer may read nothing. 0: 30 s. Negative: no limit. A viewer that has just read much may pause
+	// three times as long. A viewer that reads 64 KiB within each Stall may go on for ever. Over HTTP/2 it ends one stream;
 	// the server's HTTP2.WriteByteTimeout covers a client that no longer reads the whole connection.
 	Stall time.Duration
 	// MaxRequests is how many requests are answered at a time. More get a 503. 0: no limit.

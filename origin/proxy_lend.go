@@ -58,8 +58,8 @@ func (l *lent) takeBack() {
 	l.join()
 }
 
-// join adds what outer handlers have set to what the answer has in the map. Of fields that both have, the answer's stay. Vary is
-// kept from both.
+// join adds what outer handlers have set to what the answer has in the map. Of fields that both have, the answer's stay. Vary
+// is kept from both.
 func (l *lent) join() {
 	for _, o := range l.outer {
 		if values, ok := l.header[o.name]; !ok {

@@ -49,8 +49,8 @@ func (f *fetch) ignore(u *url.URL) {
 	u.RawQuery = ignored.Strip(u.RawQuery, names)
 }
 
-// sendable escapes what browsers escape in a query, where a blank would end the request line, and the percent signs of a path that
-// begin no escape, which net/url does not take.
+// sendable escapes what browsers escape in a query, where a blank would end the request line, and the percent signs of a path
+// that begin no escape, which net/url does not take.
 func sendable(raw string) string {
 	rest, fragment, hasFragment := strings.Cut(raw, "#")
 	head, query, found := strings.Cut(rest, "?")

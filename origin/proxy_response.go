@@ -80,7 +80,8 @@ func (v *viewer) announce() {
 	}
 }
 
-// hideKeys removes what caches upstream say about their keys, which are URLs, and about details (RFC 9211 sections 2.7 and 2.8).
+// hideKeys removes what caches upstream say about their keys, which are URLs, and about details (RFC 9211 sections 2.7 and
+// 2.8).
 func hideKeys(h http.Header) {
 	lines := h["Cache-Status"]
 	if slices.ContainsFunc(lines, showsKey) {

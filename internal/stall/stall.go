@@ -45,8 +45,8 @@ func New(w http.ResponseWriter, r *http.Request, limit time.Duration) Writer {
 }
 
 // Arm starts the time limit for the next write. Setting a deadline costs as much as the rest of a small answer, so a recent
-// deadline is reused, and each is set a moment later than necessary. quick: the last one was set a moment ago, so the client has
-// taken at once what it got since.
+// deadline is reused, and each is set a moment later than necessary. quick: the last one was set a moment ago, so the client
+// has taken at once what it got since.
 //
 //go:noinline
 func (w *Writer) Arm() (quick bool) {

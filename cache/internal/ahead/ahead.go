@@ -29,8 +29,8 @@ type Cache interface {
 	Key(r *http.Request, u *url.URL) (string, error)
 	// Detach returns r as it can be sent after its viewer has left.
 	Detach(r *http.Request) *http.Request
-	// Fetch fetches a piece, with the header of r. It sets headed once the origin has begun to answer. fetched: this has brought
-	// the piece into the cache. ok is false if the piece cannot be fetched.
+	// Fetch fetches a piece, with the header of r. It sets headed once the origin has begun to answer. fetched: this has
+	// brought the piece into the cache. ok is false if the piece cannot be fetched.
 	Fetch(r *http.Request, p Piece, headed *atomic.Bool) (fetched, ok bool)
 }
 
@@ -115,8 +115,9 @@ func (g *Guide) Stored(c Cache, r *http.Request, key string, early time.Time) {
 	g.start(c, r, todo)
 }
 
-// Listed takes in a new version of a playlist, which answered r. list is its key without delivery directives; partial: it leaves
-// out older pieces, as a delta update does. If viewers watch it, what is new behind the piece they have reached is fetched.
+// Listed takes in a new version of a playlist, which answered r. list is its key without delivery directives; partial: it
+// leaves out older pieces, as a delta update does. If viewers watch it, what is new behind the piece they have reached is
+// fetched.
 func (g *Guide) Listed(c Cache, r *http.Request, list string, p *listing.Playlist, info hls.Info, partial bool) {
 	l := outlineOf(p, list, info, func(u *url.URL) (string, error) { return c.Key(r, u) })
 	if l == nil {

@@ -1,5 +1,5 @@
-// Package listing reads playlists within bounds: their text, what they name, and the names that a hook finds in them. Whatever a
-// playlist says, a Reader holds few long ones at a time, and none costs more than a bounded number of names and comparisons.
+// Package listing reads playlists within bounds: their text, what they name, and the names that a hook finds in them. Whatever
+// a playlist says, a Reader holds few long ones at a time, and none costs more than a bounded number of names and comparisons.
 package listing
 
 import (
@@ -186,7 +186,8 @@ func (p *Playlist) Names(keyOf func(*url.URL) (string, error)) (n Names) {
 	return n
 }
 
-// Pieces lists the pieces of a playlist with the names under which viewers ask for them, as far as these are known. "": unknown.
+// Pieces lists the pieces of a playlist with the names under which viewers ask for them, as far as these are known. "":
+// unknown.
 func (p *Playlist) Pieces() iter.Seq2[hls.Piece, string] {
 	return func(yield func(hls.Piece, string) bool) {
 		all := p.refs

@@ -8,9 +8,9 @@ import "bytes"
 //   - A line without a colon or with an invalid name is left out, together with lines that continue it. A second status
 //     line is such a line.
 //   - Blanks before a colon are removed (RFC 9112 section 5.1), and control characters become blanks (RFC 9110 section 5.5).
-//   - An invalid Transfer-Encoding ("identity", "none", "binary") is removed, and a Content-Length that repeats one number has it
-//     once. If it is the only field that frames the body, "+3", "3;" and "3.0" become 3, and any other value is removed: the body
-//     then ends with the connection.
+//   - An invalid Transfer-Encoding ("identity", "none", "binary") is removed, and a Content-Length that repeats one number has
+//     it once. If it is the only field that frames the body, "+3", "3;" and "3.0" become 3, and any other value is removed: the
+//     body then ends with the connection.
 //
 // A line that only looks like one of the two fields that frame a body stays: to remove it would be a guess.
 func AppendTidy(dst, header []byte) []byte {
