@@ -81,8 +81,8 @@ func cutRune(text []byte) int {
 	return 0
 }
 
-// inflate decodes deflate, which RFC 9110 section 8.4.1.2 defines with a zlib header and some servers send without. As players do,
-// it reads no checksum.
+// inflate decodes deflate, which RFC 9110 section 8.4.1.2 defines with a zlib header and some servers send without. As players
+// do, it reads no checksum.
 func inflate(r *bufio.Reader, head []byte) (io.Reader, error) {
 	if isZlib(head) {
 		if head[1]&0x20 != 0 {

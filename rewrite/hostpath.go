@@ -15,8 +15,9 @@ import (
 // is /x/https/cdn.example:8443/a/seg1.ts. prefix is an absolute path; it gets a final slash if it has none.
 //
 // hosts are the hosts that are mapped: "cdn.example" (on any port), "cdn.example:8443" (on this port, also where it is the
-// default one and not written), "*.cdn.example" (any name below it, with or without a port as before). IPv6 addresses are in brackets. Without hosts, any host is mapped;
-// something else must then decide where requests may go. Case is ignored in comparisons, and kept.
+// default one and not written), "*.cdn.example" (any name below it, with or without a port as before). IPv6 addresses are in
+// brackets. Without hosts, any host is mapped; something else must then decide where requests may go. Case is ignored in
+// comparisons, and kept.
 //
 // The host is never the last element: a URL without a path gets a final slash. Otherwise all hosts would be in one directory,
 // and a token for one would open all.

@@ -165,7 +165,8 @@ func cutHints(st *state, t *token) (h hints) {
 	return h
 }
 
-// escapedHints finds a bar that was escaped with what follows it, or alone, if a known name stands behind it. -1: there is none.
+// escapedHints finds a bar that was escaped with what follows it, or alone, if a known name stands behind it. -1: there is
+// none.
 func escapedHints(text []byte) (bar int, said []byte) {
 	const escape = "%7C"
 	for at := 0; ; at++ {

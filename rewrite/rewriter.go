@@ -101,7 +101,8 @@ type Rewriter struct {
 	Guides bool
 
 	// OnFailure is told why Handler answered in place of a playlist, or broke a list off that was streamed. It is for logs: the
-	// error may quote the playlist. ModifyResponse returns its errors instead. It is called concurrently. nil: package log prints the error.
+	// error may quote the playlist. ModifyResponse returns its errors instead. It is called concurrently. nil: package log prints
+	// the error.
 	OnFailure func(*http.Request, error)
 
 	// StrictVariables makes a reference to an undefined variable an error that wraps ErrUndefined.
@@ -125,8 +126,8 @@ func (rw *Rewriter) Append(ctx context.Context, dst, playlist []byte, base strin
 
 // ModifyResponse rewrites the body of a response that is a playlist, or a JSON document that playlists lead to (an asset list,
 // a steering manifest, chapters). It leaves every other response unchanged and unread. It is a hook for httputil.ReverseProxy
-// and similar proxies. References are resolved against the URL of resp.Request, which must therefore be the URL after redirects.
-// The hooks of the Rewriter get the context of resp.Request.
+// and similar proxies. References are resolved against the URL of resp.Request, which must therefore be the URL after
+// redirects. The hooks of the Rewriter get the context of resp.Request.
 //
 // Only responses with status 200 are considered. Their first bytes decide; the Content-Type and the extension are hints. A body
 // is a playlist if it begins with #EXTM3U, after a byte order mark and blanks. If a playlist is expected, by type or by the

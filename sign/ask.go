@@ -21,8 +21,8 @@ import (
 // its Sign is the hook that adds the token to the links in a playlist.
 //
 // Set URL or Decide; with neither, everything is refused. At most 4,096 questions to the backend are under way at a time, with
-// those that Decide goes on with after their time; a viewer who would need one more gets a 503. The fields must not change after the first use, and an Ask must not be copied
-// after it.
+// those that Decide goes on with after their time; a viewer who would need one more gets a 503. The fields must not change
+// after the first use, and an Ask must not be copied after it.
 type Ask struct {
 	// URL is asked by POST with a Question in JSON. 200 admits, 401 and 403 refuse. Any other answer, none within Timeout, and
 	// a redirect are failures, and the viewer gets a 503.

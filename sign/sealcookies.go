@@ -59,8 +59,8 @@ const (
 	mostJarBytes   = 2 << 10
 )
 
-// take keeps what an answer to a request for u sets (RFC 6265, section 5.3). What does not fit is not kept. Whoever can answer in
-// the name of an http server neither sets nor replaces what is for https alone (RFC 6265bis, section 5.7).
+// take keeps what an answer to a request for u sets (RFC 6265, section 5.3). What does not fit is not kept. Whoever can answer
+// in the name of an http server neither sets nor replaces what is for https alone (RFC 6265bis, section 5.7).
 func (j *jar) take(u *url.URL, lines []string) {
 	if !j.takes || len(lines) == 0 {
 		return

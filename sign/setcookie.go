@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// parseSetCookie reads a Set-Cookie line of an answer from u as browsers do (RFC 6265 sections 5.2 and 5.3): names and values may
-// have any bytes but control characters, and quotes belong to the value. gone: the cookie has expired, or is to be deleted. ok is
-// false if it is no cookie, or one for hosts that u does not belong to.
+// parseSetCookie reads a Set-Cookie line of an answer from u as browsers do (RFC 6265 sections 5.2 and 5.3): names and values
+// may have any bytes but control characters, and quotes belong to the value. gone: the cookie has expired, or is to be deleted.
+// ok is false if it is no cookie, or one for hosts that u does not belong to.
 func parseSetCookie(line string, u *url.URL) (c cookie, gone, ok bool) {
 	pair, attrs, _ := strings.Cut(line, ";")
 	name, value, named := strings.Cut(pair, "=")

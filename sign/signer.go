@@ -127,8 +127,8 @@ func (s *Signer) grid(t time.Time, d time.Duration) time.Time { return expiry.Af
 
 // Sign appends a token to public, a path-absolute or absolute http(s) URL, before its fragment if it has one, and returns the
 // extended slice. The result shares the array of public if there is room, unless its path has bytes that clients escape
-// differently: these are escaped. Use it for the Sign field of a playlist rewriter. The error is ErrURL for a URL that cannot be
-// signed.
+// differently: these are escaped. Use it for the Sign field of a playlist rewriter. The error is ErrURL for a URL that cannot
+// be signed.
 //
 // The token carries the expiry and the claims of the grant in ctx, which must be the context of the request for the playlist.
 // Without a grant, the link expires after TTL and has no claims. With Config.Claims the error is then ErrNoViewer.

@@ -32,9 +32,10 @@ type Upstream struct {
 	// parameter with that name. It is for origins that give a token to their playlists only.
 	Inherit []string
 
-	// Cookies seals the cookies that the origin sets on a playlist, or on the way to it, into the links in that playlist. A
-	// later value replaces an earlier one. They go where RFC 6265 lets them go. Cookies for a domain of one label, or for one
-	// such as co.uk, are not taken; other public suffixes are not known. At most 16 cookies, of 2 KiB together, are kept.
+	// Cookies seals the cookies that the origin sets on a playlist, or on the way to it, into the links in that playlist. A later
+	// value replaces an earlier one. They go where RFC 6265 lets them go. Over http, none is set, replaced or deleted that is for
+	// https alone. Cookies for a domain of one label, or for one such as co.uk, are not taken; other public suffixes are not
+	// known. At most 16 cookies, of 2 KiB together, are kept.
 	Cookies bool
 
 	// Hosts may get the credentials too: "cdn.example" (on any port), "cdn.example:8443", "*.cdn.example" (any name below). The
@@ -303,5 +304,6 @@ func originOfURL(u *url.URL) string {
 	return strings.ToLower(u.Scheme) + "://" + strings.ToLower(u.Hostname()) + ":" + port
 }
 
-// isOrigin reports whether sealed fields of an origin are for another one: only if it is the same. No origin is that of nothing.
+// isOrigin reports whether sealed fields of an origin are for another one: only if it is the same. No origin is that of
+// nothing.
 func isOrigin(sealed, other string) bool { return sealed != "" && sealed == other }

@@ -47,8 +47,8 @@ func ParsePort(s string) (port uint16, ok bool) {
 	return uint16(n), err == nil && s[0] != '0'
 }
 
-// EndsInNumber reports whether browsers read a host as an IPv4 address in one of its many forms (WHATWG URL section 3.5): its last
-// label is digits, or 0x and hexadecimal digits. The host is in lower case and has no final dot.
+// EndsInNumber reports whether browsers read a host as an IPv4 address in one of its many forms (WHATWG URL section 3.5): its
+// last label is digits, or 0x and hexadecimal digits. The host is in lower case and has no final dot.
 func EndsInNumber(host string) bool {
 	digits := "0123456789"
 	last, hex := strings.CutPrefix(host[strings.LastIndexByte(host, '.')+1:], "0x")
