@@ -176,7 +176,9 @@ func (st entries) appendPast(dst []byte, t *token) ([]byte, error) {
 	}
 	if st.Sign == nil && !odd && !bytes.Contains(text, []byte(stand)) {
 		var err error
-		if dst, err = st.appendReference(dst, filled, t); err != nil || !st.reached {
+		st.meant = st.base.appendResolved(nil, text)
+		dst, err = st.appendReference(dst, filled, t)
+		if st.meant = nil; err != nil || !st.reached {
 			return append(dst[:start], text...), err
 		}
 		if out, ok := refilled(dst[start:], stand, most, places); ok {

@@ -232,6 +232,23 @@ func TestThePastOfAnEntry(t *testing.T) {
 	require.Equal(t, "https://h/a-17-3.m3u8?t=17", up)
 }
 
+// Hooks see where the past of an entry is as the list has it.
+func TestHooksSeeThePlacesForTimes(t *testing.T) {
+	tree, err := rewrite.Prefix("/p/", "https://h/")
+	require.NoError(t, err)
+	var asked, missed []string
+	rw := &rewrite.Rewriter{
+		Map: tree, Guides: true, Public: "https://me",
+		Skip:     func(ref rewrite.Ref) bool { asked = append(asked, ref.URL); return strings.Contains(ref.URL, "{now}") },
+		Unmapped: func(ref rewrite.Ref) rewrite.Action { missed = append(missed, ref.URL); return rewrite.Keep },
+	}
+	const in = "#EXTM3U\n#EXTINF:-1 catchup-source=\"https://other/{utc}\" timeshift-source=\"//h/{now}\",A\nhttps://h/1\n"
+	require.Equal(t, strings.Replace(in, "https://h/1", "https://me/p/1", 1), rewritten(t, rw, in, base))
+	require.Subset(t, []string{"https://h/1", "https://other/{utc}", "https://h/{now}"}, asked)
+	require.Contains(t, asked, "https://h/{now}")
+	require.Equal(t, []string{"https://other/{utc}"}, slices.Compact(missed))
+}
+
 // One line may name any number of guides. It is no way around the bound of what a list may become.
 func TestGuidesOfOneLineAreBounded(t *testing.T) {
 	mapped := 0

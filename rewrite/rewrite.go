@@ -249,7 +249,9 @@ func (st *state) unmapped(t *token, text []byte) error {
 		return nil
 	}
 	ref := t.ref()
-	ref.URL = string(st.base.appendResolved(nil, text))
+	if ref.URL = string(st.meant); st.meant == nil {
+		ref.URL = string(st.base.appendResolved(nil, text))
+	}
 	switch st.Unmapped(ref) {
 	case Drop:
 		return errDrop
@@ -275,7 +277,9 @@ func (st *state) appendPublic(dst []byte, t *token, fragment []byte) (_ []byte, 
 	st.pace.soon()
 	if st.Skip != nil {
 		ref := t.ref()
-		ref.URL = string(st.abs) + string(fragment)
+		if ref.URL = string(st.meant); st.meant == nil {
+			ref.URL = string(st.abs) + string(fragment)
+		}
 		if st.Skip(ref) {
 			return append(dst, st.abs...), unchanged, nil
 		}

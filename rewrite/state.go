@@ -45,6 +45,7 @@ type current struct {
 	hints   http.Header // what the list says about requests for the current reference
 	list    bool        // the playlist is an IPTV list
 	reached bool        // the Mapper covered a reference
+	meant   []byte      // the current reference, if what is mapped has other words in it; nil: it has none
 
 	done     int    // how much of src is done
 	children bool   // there were playlists of a multivariant playlist
