@@ -454,3 +454,41 @@ func TestWhatIsBeingStoredIsNotFetchedAgain(t *testing.T) {
 		})
 	}
 }
+
+// A client that knows the length of a body leaves as soon as it has all of it. Its body did not break.
+func TestAViewerWhoHasAllOfABodyMayLeave(t *testing.T) {
+	for name, row := range map[string]struct {
+		length int64
+		header []string
+		reads  int
+		want   error
+	}{
+		"all of it":             {7, nil, 7, io.EOF},
+		"all of a range":        {7, []string{"Range", "bytes=3-"}, 4, io.EOF},
+		"not all of it":         {7, nil, 6, context.Canceled},
+		"of a length not known": {-1, nil, 7, context.Canceled},
+		"a range of the middle": {7, []string{"Range", "bytes=3-5"}, 2, context.Canceled},
+		"all of the last byte":  {7, []string{"Range", "bytes=6-"}, 1, io.EOF},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := trip(func(r *http.Request) (*http.Response, error) {
+					return reply{header: head("Content-Type", "video/mp2t"), body: strings.NewReader("segment"), length: row.length}.response(r), nil
+				})
+				c := &cache.Transport{Base: o, Store: leisurely{store(t)}}
+				ctx, cancel := context.WithCancel(t.Context())
+				resp, err := c.RoundTrip(request(t, ctx, segURL, row.header...))
+				require.NoError(t, err)
+				defer resp.Body.Close()
+				_, err = io.ReadFull(resp.Body, make([]byte, row.reads))
+				require.NoError(t, err)
+				time.AfterFunc(time.Second, cancel)
+				synctest.Wait()
+				time.Sleep(2 * time.Second)
+				_, err = resp.Body.Read(make([]byte, 1))
+				require.Equal(t, row.want, err)
+				time.Sleep(time.Hour)
+			})
+		})
+	}
+}

@@ -22,7 +22,10 @@ type viewer struct {
 // next returns bytes that lie in one piece. It waits for at least one byte. Before it waits, it flushes w, if w is not nil.
 func (v *viewer) next(w io.Writer) ([]byte, error) {
 	for {
-		if err := v.ctx.Err(); err != nil {
+		if v.ctx.Err() != nil {
+			if v.part.HasAll() {
+				return nil, io.EOF // a client that knows the length may go without waiting for the end
+			}
 			return nil, context.Cause(v.ctx)
 		}
 		p, more, err := v.part.Next()

@@ -104,6 +104,9 @@ func (r *Reader) Next() (p []byte, more <-chan struct{}, err error) {
 	return p[:min(int64(len(p)), r.end-r.off, longPiece)], more, err
 }
 
+// HasAll reports whether everything up to the declared length of a growing body was read. Its end may still come.
+func (r *Reader) HasAll() bool { return r.buffer != nil && r.off == r.buffer.length }
+
 // Advance moves on by n bytes. The bytes that Next returned are then no longer in use.
 func (r *Reader) Advance(n int) {
 	r.off += int64(n)
