@@ -241,6 +241,9 @@ func (a *listAttrs) next() bool {
 			if n < 0 {
 				return false
 			}
+			if quoted := bytes.TrimRight(a.src[i+1:i+1+n], " \t"); bytes.HasSuffix(quoted, []byte{'='}) {
+				continue // it is one too many: the next begins a value
+			}
 			i += n + 1
 		case c == '=':
 			before := bytes.TrimRight(a.src[a.pos:i], " \t")

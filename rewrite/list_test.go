@@ -178,6 +178,10 @@ func TestGuides(t *testing.T) {
 			"#EXTINF:-1 tvg-logo=\"CNN.png\",A\n#EXTIMG:front cover\n#EXTALBUMARTURL: https://l/a.png \r\nhttps://h/1\n",
 			"#EXTINF:-1 tvg-logo=\"CNN.png\",A\n#EXTIMG:front cover\n#EXTALBUMARTURL: https://me/q/a.png?u=https%3A%2F%2Fl%2Fa.png \r\nhttps://me/q/1?u=https%3A%2F%2Fh%2F1\n",
 		},
+		"a quote too many": {
+			"#EXTINF:-1 tvg-name=\"5\" TV\" tvg-logo=\"https://l/a\" x=\"\"\" logo = \"https://l/b\" \"z=\" y=\"1\",A\nhttps://h/1\n",
+			"#EXTINF:-1 tvg-name=\"5\" TV\" tvg-logo=\"https://me/q/a?u=https%3A%2F%2Fl%2Fa\" x=\"\"\" logo = \"https://me/q/b?u=https%3A%2F%2Fl%2Fb\" \"z=\" y=\"1\",A\nhttps://me/q/1?u=https%3A%2F%2Fh%2F1\n",
+		},
 		"data and open quotes": {
 			"#EXTINF:-1 tvg-logo=\"data:image/png;base64,AA\" tvg-logo=\"https://l\nhttps://h/1\n",
 			"#EXTINF:-1 tvg-logo=\"data:image/png;base64,AA\" tvg-logo=\"https://l\nhttps://me/q/1?u=https%3A%2F%2Fh%2F1\n",
