@@ -177,7 +177,7 @@ func Example_filterByQuery() {
 	if err != nil {
 		panic(err)
 	}
-	for _, url := range []string{link, strings.Replace(link, "720", "1080", 1)} {
+	for _, url := range []string{link, strings.Replace(link, "max-height=720", "max-height=1080", 1)} {
 		resp, err := http.Get(url)
 		if err != nil {
 			panic(err)
