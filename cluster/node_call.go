@@ -118,6 +118,13 @@ func (n *Node) trip(r *http.Request) (resp *http.Response, err error) {
 
 func panicked(p any) error { return fmt.Errorf("cluster: a hook panicked: %v", p) }
 
+// logPanic is deferred around a hook whose caller needs no answer.
+func logPanic() {
+	if p := recover(); p != nil {
+		log.Print(panicked(p))
+	}
+}
+
 // isTooLong reports whether a server refuses the request for its length. The viewer writes much of it, and must not be able to
 // make a node look broken.
 func isTooLong(status int) bool {
@@ -190,11 +197,7 @@ func (n *Node) try(p *peer) {
 
 // isAlive reports whether a node that does not answer has a heartbeat.
 func (n *Node) isAlive(node string) (is bool) {
-	defer func() {
-		if p := recover(); p != nil {
-			log.Print(panicked(p))
-		}
-	}()
+	defer logPanic()
 	d, ok := n.directory.(interface{ Alive(string) bool })
 	return ok && d.Alive(node)
 }
@@ -206,10 +209,6 @@ func (n *Node) tell(err error) {
 	if now-last < int64(10*time.Second) || !n.told.CompareAndSwap(last, now) {
 		return
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			log.Print(panicked(p))
-		}
-	}()
+	defer logPanic()
 	n.onFailure(err)
 }
