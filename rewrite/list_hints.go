@@ -86,8 +86,8 @@ func (h *hints) setAll(text []byte) bool {
 	found := false
 	for param := range bytes.SplitSeq(text, []byte{'&'}) {
 		for rest := string(param); rest != ""; found = true {
-			one := rest
-			one, rest = cutNextHint(one)
+			var one string
+			one, rest = cutNextHint(rest)
 			name, value, ok := strings.Cut(one, "=")
 			if !ok || !isFieldName(strings.TrimSpace(name)) {
 				return false
@@ -235,7 +235,7 @@ func (h *hints) readAttrs(line []byte) {
 	if line = bytes.TrimLeft(line, " \t"); bytes.HasPrefix(line, []byte("#EXTINF:")) {
 		for a := (listAttrs{src: line, end: len(line), titled: true}); a.next() && a.from < 4*maxHintSize; {
 			if isHintAttr(a.name) {
-				h.set(hintNames[string(bytes.ToLower(a.name))], string(line[a.from:a.to]))
+				h.set(hintNames[string(a.name)], string(line[a.from:a.to]))
 			}
 		}
 	}
