@@ -40,8 +40,8 @@ type limits struct {
 	resting atomic.Int32 // of all parts
 }
 
-// hold counts a new session for its key, of which k is a hash. Beyond the limit it may replace another: the same viewer's last
-// one, if its page or player was loaded again, or, with replace, the oldest.
+// hold counts a new session for its key. k is a hash of that key. Beyond the limit, the session may replace another: the same
+// viewer's last one, if its page or player was loaded again, or, with replace, the oldest.
 func (l *limits) hold(s *session, k uint64, most int, replace bool, now int64) (victim *session, reload, ok bool) {
 	in := &l.parts[k%shardCount]
 	in.Lock()

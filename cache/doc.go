@@ -72,6 +72,6 @@
 // # Locks
 //
 // Transport.mu (places.go) comes first, then the lock of a body, then that of a Memory. The locks of the channels, of a keySet
-// and of internal/ahead come last: a goroutine that holds one of them takes no other. No hook and no Store is called under any
-// of these locks, except the match function of a [Purger].
+// and of internal/ahead come last: a goroutine that holds one of them takes no other. Under these locks the cache
+// calls no hook and no Store. The match function of a [Purger] is the only exception.
 package cache

@@ -7,7 +7,7 @@ import (
 	"github.com/hlsproxy/hlsproxy/cache/internal/rules"
 )
 
-// waiter is a viewer who waits for the outcome of a flight, or a goroutine of the cache that does.
+// waiter waits for the outcome of a flight. It is a viewer, or a goroutine of the cache.
 type waiter struct {
 	o    *flight
 	r    *http.Request

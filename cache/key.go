@@ -232,7 +232,7 @@ func variant(primary string, vary, header http.Header) string {
 	return key.String()
 }
 
-// withParts matches a key, the keys of its variants and slices, and all of these with the credentials of a link's maker.
+// withParts matches a key, the keys of its variants and slices, and the same keys with the credentials of a link's maker.
 func withParts(key string) func(string) bool {
 	return func(k string) bool {
 		parts, ok := strings.CutPrefix(k, key)

@@ -519,8 +519,8 @@ func TestAnEncoderThatBeginsAgainAmongRequests(t *testing.T) {
 	all.Wait()
 }
 
-// Who has all bytes of a playlist acts on it, even before the end is shown. If it says that the encoder has begun again,
-// nothing older is served from then on, however long the cache takes to read it.
+// A player that has all bytes of a playlist acts on it, even before it sees the end. If the playlist says that the encoder has
+// begun again, nothing older is served from then on, however long the cache takes to read it.
 func TestAPlaylistIsReadBeforeViewersHaveIt(t *testing.T) {
 	for name, url := range map[string]string{
 		"labelled":       listURL,

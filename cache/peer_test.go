@@ -102,7 +102,7 @@ func TestAnotherCacheIsToldThatAnEncoderBeginsAgain(t *testing.T) {
 				ask := func(url string) *http.Request { return request(t, t.Context(), url, "Accept-Language", "de") }
 				get := func(rt http.RoundTripper, url string) string {
 					resp, got := fetch(t, rt, url, "Accept-Language", "de")
-					require.NotContains(t, resp.Header, "Hlsproxy-Restarted", "no viewer is told")
+					require.NotContains(t, resp.Header, "Hlsproxy-Restarted", "viewers do not see it")
 					return got
 				}
 				e.set(1, 5, 3, "")

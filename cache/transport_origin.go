@@ -211,10 +211,10 @@ func (t *Transport) RoundTripSlice(r *http.Request, s Slice) (*http.Response, er
 const mostPrefetches = 16
 
 // Prefetch fetches the first n of urls into the Store, one after the other. It returns how many of them were missing and are
-// now stored. A viewer who asks for one of them meanwhile joins its fill. It skips what is already being fetched, what cannot
-// be shared, and what is too long to be kept. It ends early when ctx ends, and returns at once while 16 other answers are being
-// prefetched. Call it in a goroutine of its own, with the segments that a playlist just served names, and with a context that
-// ends with the service.
+// now stored. If a viewer asks for one of them meanwhile, it joins the fill. Prefetch skips what is already being fetched, what
+// cannot be shared, and what is too long to be kept. It ends early when ctx ends, and returns at once while 16 other answers are
+// being prefetched. Call it in a goroutine of its own, with the segments that a playlist just served names, and with a context
+// that ends with the service.
 func (t *Transport) Prefetch(ctx context.Context, urls iter.Seq[string], n int) (fetched int) {
 	if t.Store == nil {
 		return 0

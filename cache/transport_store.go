@@ -182,8 +182,8 @@ func (t *Transport) put(ctx context.Context, key string, e *Entry) (err error) {
 }
 
 // Purge forgets everything stored under a key of Transport.Key (by default the URL without viewer parameters): its variants and
-// slices, and the answers for links with credentials of their own. It returns how many entries that were. Readers of these
-// entries finish undisturbed. Fills under way are neither joined nor stored. Without a Store, only fills are affected.
+// slices, and the answers for links with credentials of their own. It returns the number of these entries. Their readers
+// finish undisturbed. Fills under way are neither joined nor stored. Without a Store, only fills are affected.
 func (t *Transport) Purge(ctx context.Context, key string) (int, error) {
 	return t.purge(ctx, withParts(key))
 }

@@ -186,7 +186,7 @@ func TestNobodyWatchesANodeForARequestThatHasEnded(t *testing.T) {
 	})
 }
 
-// Most of these are called in goroutines of their own, where a panic would end the process.
+// Most of these hooks run in goroutines of their own. A panic there would end the process.
 func TestHooksThatPanic(t *testing.T) {
 	o := origin(t, file([]byte("media"), `"1"`))
 	rogue := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))

@@ -111,7 +111,7 @@ func startsURL(text []byte) bool {
 }
 
 // guideEnd is where the first of several guides ends: at a comma, a semicolon or a blank, if another URL follows. A guide may
-// have all of these in its query. Those without a scheme are separated by commas.
+// have all of these characters in its query. A comma separates guides without a scheme.
 func guideEnd(src []byte, from, to int, schemed bool) int {
 	const gap = 4
 	for i := from; i < to; i++ {

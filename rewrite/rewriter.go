@@ -100,9 +100,9 @@ type Rewriter struct {
 	// it is only mapped if they find the same places in the public URL and no Sign covers it. Otherwise Unmapped decides.
 	Guides bool
 
-	// OnFailure is told why Handler answered in place of a playlist, or broke a list off that was streamed. It is for logs: the
-	// error may quote the playlist. ModifyResponse returns its errors instead. It is called concurrently. nil: package log prints
-	// the error.
+	// Handler calls OnFailure when it answers with an error in place of a playlist, and when it breaks off a list that it streams.
+	// The error is for logs: it may quote the playlist. ModifyResponse returns its errors instead. OnFailure is called
+	// concurrently. nil: package log prints the error.
 	OnFailure func(*http.Request, error)
 
 	// StrictVariables makes a reference to an undefined variable an error that wraps ErrUndefined.
